@@ -1,0 +1,134 @@
+"""Life inside the fork: what a role's callable is given, and how it ends."""
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+
+from setproctitle import setproctitle
+
+from pool import clock, kernel
+from pool.roles import Role
+from pool.scoreboard import Scoreboard, Slot, State
+
+log = logging.getLogger("pool")
+
+EXIT_CRASHED = os.EX_SOFTWARE if hasattr(os, "EX_SOFTWARE") else 70
+
+#: Signals that a terminal or an operator sends to the whole process group. The
+#: supervisor alone answers them; a child that did as well would act twice.
+_SUPERVISORS = ("SIGINT", "SIGQUIT", "SIGHUP", "SIGTTIN", "SIGTTOU")
+
+
+class Child:
+    """One child process of the pool.
+
+    ``stopping`` turns True when the supervisor asks for a clean end (SIGTERM).
+    Assign ``on_soft_limit`` to be called, in the main thread, when the soft
+    deadline on the scoreboard has passed (SIGUSR1).
+    """
+
+    def __init__(
+        self, role: Role, number: int, slot: Slot, scoreboard: Scoreboard, title: str, first_try: bool
+    ) -> None:
+        self.role = role
+        self.number = number
+        self.slot = slot
+        self.scoreboard = scoreboard
+        self.pid = os.getpid()
+        self.supervisor_pid = os.getppid()
+        self.stopping = False
+        self.on_soft_limit: Callable[[], None] | None = None
+        self._title = title
+        self._first_try = first_try
+
+    @property
+    def name(self) -> str:
+        return f"{self.role.name} {self.number}" if self.role.scalable else self.role.name
+
+    def title(self, detail: str = "") -> None:
+        """Show what this process does to ps and top."""
+        setproctitle(f"{self._title}: {self.name}" + (f" [{detail}]" if detail else ""))
+
+    def beat(self) -> None:
+        """Say that this child goes round its loop. Without it for longer than the
+        role's patience, the supervisor kills it."""
+        self.slot.beat = clock.now()
+
+    def booted(self) -> None:
+        """Say that start-up is over and this child can do its work."""
+        self.slot.state = State.IDLE
+
+    def worked(self) -> None:
+        """Say that this child did something useful: should it die now, that is no
+        crash loop, and it is replaced at once."""
+        self.slot.worked = self.slot.generation
+
+    def wait(self, timeout: float, *descriptors: int) -> list[int]:
+        """Sleep until woken, until a descriptor is readable or for timeout seconds.
+
+        Returns the readable ones of ``descriptors``.
+        """
+        wake = self.slot.wake_fd()
+        readable, _, _ = select.select([wake, *descriptors], [], [], max(0.0, timeout))
+        if wake in readable:
+            self.slot.clear_wakes()
+        return [descriptor for descriptor in readable if descriptor != wake]
+
+    def install_signals(self) -> None:
+        """(Re)install our signal handlers; a task may have replaced them."""
+        for name in _SUPERVISORS:
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, self._handle_term)
+        signal.signal(signal.SIGUSR1, self._handle_usr1)
+
+    def _handle_term(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+        self.slot.wake()
+
+    def _handle_usr1(self, number: int, frame: FrameType | None) -> None:
+        if self.on_soft_limit is not None:
+            self.on_soft_limit()
+
+    def live(self, lifeline: int, unblock: set[signal.Signals]) -> None:
+        """Run the role to its end and leave the process. Never returns.
+
+        Leaves by ``os._exit``: exit handlers belong to the process that
+        registered them, and that is the supervisor.
+        """
+        code = EXIT_CRASHED
+        try:
+            signal.set_wakeup_fd(-1)
+            self.install_signals()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
+            if not kernel.die_with_parent(self.supervisor_pid):
+                threading.Thread(target=_die_at_end_of, args=(lifeline,), daemon=True).start()
+            if self.role.oom_victim:
+                kernel.prefer_as_oom_victim()
+            self.title()
+            code = self.role.run(self) or 0
+        except SystemExit as leaving:
+            code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        except BaseException:
+            # Said once for a child that crashes again and again, not at every try.
+            level = logging.ERROR if self._first_try else logging.DEBUG
+            log.log(level, "%s (pid %d) crashed", self.name, self.pid, exc_info=True)
+        finally:
+            with contextlib.suppress(Exception):  # a closed stdout must not keep us alive
+                logging.shutdown()
+                sys.stdout.flush()
+                sys.stderr.flush()
+            os._exit(code)
+
+
+def _die_at_end_of(lifeline: int) -> None:
+    """End this process when the supervisor, the only writer of the pipe, is gone."""
+    while os.read(lifeline, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)

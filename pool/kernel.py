@@ -1,0 +1,114 @@
+"""What the pool asks of the kernel. Every function works, or does nothing, off Linux."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+from pathlib import Path
+
+LINUX = sys.platform == "linux"
+
+_PR_SET_PDEATHSIG = 1
+_PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024 if hasattr(os, "sysconf") else 4
+
+
+def die_with_parent(parent: int) -> bool:
+    """Ask for SIGKILL when the parent dies; exit if it already has.
+
+    The request is lost when the parent died before it was made, so the
+    parent's pid is compared afterwards. Returns False where the kernel cannot
+    do this: the lifeline pipe of ``pool.child`` must do it then.
+    """
+    armed = LINUX and ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0
+    if os.getppid() != parent:
+        os._exit(os.EX_UNAVAILABLE)
+    return armed
+
+
+def prefer_as_oom_victim(points: int = 300) -> None:
+    """Raise this process's OOM score so that the kernel spares the supervisor."""
+    with contextlib.suppress(OSError, ValueError):  # no /proc, or a sandbox that forbids it
+        path = Path("/proc/self/oom_score_adj")
+        path.write_text(str(min(1000, int(path.read_text()) + points)))
+
+
+def is_running(pid: int) -> bool:
+    """Whether the kernel would still give this process the CPU.
+
+    False for one that is dead or stopped (SIGSTOP): a frozen worker does no
+    work, so nobody should vouch for it. A process held by a debugger counts
+    as running. True where there is no /proc to ask and the pid exists.
+    """
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return not LINUX and _exists(pid)
+    except ProcessLookupError:
+        return False
+    return stat.rpartition(") ")[2][0] not in "TZX"
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def resident_kib() -> int:
+    """Resident memory of this process in KiB (its peak, where there is no /proc)."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_KIB
+    except FileNotFoundError:
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak // 1024 if sys.platform == "darwin" else peak
+
+
+class OomCounter:
+    """Counts the processes of our memory cgroup that the kernel killed (v1 and v2)."""
+
+    def __init__(self, proc: Path = Path("/proc"), mounts: Path = Path("/sys/fs/cgroup")) -> None:
+        self._file = _oom_file(proc, mounts)
+        self._seen = self._read()
+
+    def advanced(self) -> bool:
+        """Whether there was an OOM kill since the last one reported here; takes one."""
+        if self._read() > self._seen:
+            self._seen += 1
+            return True
+        return False
+
+    def _read(self) -> int:
+        if self._file is None:
+            return 0
+        try:
+            lines = self._file.read_text().splitlines()
+        except OSError:  # the cgroup is gone
+            return self._seen
+        counts = dict(line.split() for line in lines if len(line.split()) == 2)
+        return int(counts.get("oom_kill", 0))
+
+
+def _oom_file(proc: Path, mounts: Path) -> Path | None:
+    """The file that counts OOM kills of our own memory cgroup, if there is one."""
+    try:
+        lines = (proc / "self/cgroup").read_text().splitlines()
+    except OSError:
+        return None
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            candidates = [mounts / path.lstrip("/") / "memory.events", mounts / "memory.events"]
+        elif "memory" in controllers.split(","):
+            v1 = mounts / "memory"
+            candidates = [v1 / path.lstrip("/") / "memory.oom_control", v1 / "memory.oom_control"]
+        else:
+            continue
+        for candidate in candidates:
+            if candidate.is_file():
+                return candidate
+    return None

@@ -1,0 +1,201 @@
+"""The scoreboard: the one thing that the processes of a pool share.
+
+A small anonymous mapping made before the first fork. It holds a slot for each
+child and a ring of deaths. There is no lock that a dying child could hold:
+every field has a single writer (named beside it) and is one aligned 64-bit
+word, so a reader sees the old value or the new one, never half of each.
+All times are nanoseconds of ``pool.clock``; 0 means "none".
+"""
+
+import contextlib
+import mmap
+import os
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Any, overload
+
+from pool import clock
+from pool.deaths import Cause, Death
+
+_SLOT_WORDS = 32
+_LABEL_BYTES = 120
+_HEADER_WORDS = 8
+_DEATH_WORDS = 8
+DEATHS_KEPT = 1024
+
+
+class State(IntEnum):
+    """What a child is doing."""
+
+    EMPTY = 0  # nobody lives in the slot
+    BOOTING = 1
+    IDLE = 2  # waits for work, holds none
+    BUSY = 3  # holds work
+
+
+class _Word:
+    """A 64-bit field of a slot."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+
+    @overload
+    def __get__(self, slot: None, owner: Any) -> "_Word": ...
+    @overload
+    def __get__(self, slot: "Slot", owner: Any) -> int: ...
+    def __get__(self, slot: "Slot | None", owner: Any) -> "int | _Word":
+        return self if slot is None else slot.words[self.index]
+
+    def __set__(self, slot: "Slot", value: int) -> None:
+        slot.words[self.index] = value
+
+
+class Slot:
+    """One child's line on the scoreboard, and the pipe that wakes it."""
+
+    # Written by the supervisor.
+    pid = _Word(0)
+    generation = _Word(1)  # counts the children that lived here
+    born = _Word(2)
+    number = _Word(19)  # the child's number among those of its role
+    # Written by the child.
+    state = _Word(3)
+    beat = _Word(4)  # when it last said that it goes round its loop
+    worked = _Word(5)  # generation that got as far as doing something useful
+    task_id = _Word(6)  # what it runs, 0 between runs
+    attempt = _Word(7)
+    since = _Word(8)
+    soft_deadline = _Word(9)
+    hard_deadline = _Word(10)
+    doubtful_lease = _Word(11)  # it lost track of what it holds under this lease
+    done = _Word(12)  # counts, over all generations
+    retried = _Word(13)
+    failed = _Word(14)
+    # Written by whoever renews leases.
+    lease = _Word(16)
+    lease_deadline = _Word(17)  # work under the lease must have stopped by then
+    lease_generation = _Word(18)  # which child the lease was given to
+
+    def __init__(self, index: int, words: memoryview, label: memoryview) -> None:
+        self.index = index
+        self.words = words
+        self._label = label
+        self._wake_reader, self._wake_writer = os.pipe()
+        os.set_blocking(self._wake_reader, False)
+        os.set_blocking(self._wake_writer, False)
+
+    @property
+    def label(self) -> str:
+        """The name of what the child runs."""
+        return bytes(self._label).rstrip(b"\0").decode("utf-8", "replace")
+
+    @label.setter
+    def label(self, text: str) -> None:
+        self._label[:] = text.encode()[:_LABEL_BYTES].ljust(_LABEL_BYTES, b"\0")
+
+    @property
+    def alive(self) -> bool:
+        return self.pid != 0
+
+    def held_lease(self) -> int:
+        """The lease of the child that lives here now, 0 while it has none."""
+        return self.lease if self.lease_generation == self.generation else 0
+
+    def grant(self, lease: int, generation: int, deadline: int) -> None:
+        """Publish a new lease of an idle child. The generation goes out first and
+        comes back last: nobody may read a deadline with a lease it does not belong to."""
+        self.lease_generation = 0
+        self.lease = lease
+        self.lease_deadline = deadline
+        self.lease_generation = generation
+
+    def lease_overdue(self, now: int) -> bool:
+        """Whether the child holds work under a lease that has run out."""
+        return self.state == State.BUSY and now >= self.lease_deadline
+
+    def wake(self) -> None:
+        """Wake the child from :meth:`wait`. Safe in a signal handler; never blocks."""
+        with contextlib.suppress(BlockingIOError):  # the pipe is full: it will wake anyway
+            os.write(self._wake_writer, b"!")
+
+    def wake_fd(self) -> int:
+        """The descriptor that turns readable on :meth:`wake`."""
+        return self._wake_reader
+
+    def clear_wakes(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while os.read(self._wake_reader, 512):
+                pass
+
+
+class Scoreboard:
+    """Slots, deaths and a few flags for a pool of at most ``capacity`` children."""
+
+    def __init__(self, capacity: int) -> None:
+        slot_bytes = _SLOT_WORDS * 8 + _LABEL_BYTES
+        deaths_at = _HEADER_WORDS * 8
+        slots_at = deaths_at + DEATHS_KEPT * _DEATH_WORDS * 8
+        self._map = memoryview(mmap.mmap(-1, slots_at + capacity * slot_bytes))
+        self._header = self._map[:deaths_at].cast("q")
+        self._deaths = self._map[deaths_at:slots_at].cast("q")
+        self.slots: list[Slot] = []
+        for index in range(capacity):
+            start = slots_at + index * slot_bytes
+            words = self._map[start : start + _SLOT_WORDS * 8].cast("q")
+            label = self._map[start + _SLOT_WORDS * 8 : start + slot_bytes]
+            self.slots.append(Slot(index, words, label))
+
+    def living(self) -> Iterator[Slot]:
+        return (slot for slot in self.slots if slot.alive)
+
+    # The ring of deaths: the supervisor writes, one reader acknowledges.
+
+    def record(self, death: Death) -> None:
+        """Append a death (supervisor only). The oldest unread one gives way when
+        the ring is full: its lease runs out by itself."""
+        written = self._header[0]
+        start = (written % DEATHS_KEPT) * _DEATH_WORDS
+        self._deaths[start + 0] = death.slot
+        self._deaths[start + 1] = death.pid
+        self._deaths[start + 2] = death.lease
+        self._deaths[start + 3] = death.task_id
+        self._deaths[start + 4] = death.attempt
+        self._deaths[start + 5] = death.cause
+        self._deaths[start + 6] = death.code
+        self._deaths[start + 7] = death.seconds
+        self._header[0] = written + 1
+
+    def unread_deaths(self) -> list[tuple[int, Death]]:
+        """Deaths not yet acknowledged, oldest first, each with its number."""
+        written = self._header[0]
+        oldest = max(self._header[1], written - DEATHS_KEPT)
+        found = []
+        for number in range(oldest, written):
+            start = (number % DEATHS_KEPT) * _DEATH_WORDS
+            slot, pid, lease, task, attempt, cause, code, seconds = self._deaths[
+                start : start + _DEATH_WORDS
+            ]
+            found.append(
+                (number, Death(slot, pid, lease, task, attempt, Cause(cause), code, seconds))
+            )
+        return found
+
+    def acknowledge(self, number: int) -> None:
+        """Never report this death, or an earlier one, again (the reader only)."""
+        self._header[1] = number + 1
+
+    def lines(self) -> list[str]:
+        """The scoreboard for a person."""
+        now = clock.now()
+        return [_line(slot, now) for slot in self.living()]
+
+
+def _line(slot: Slot, now: int) -> str:
+    state = State(slot.state).name.lower()
+    text = f"slot {slot.index} pid {slot.pid} {state}"
+    if slot.task_id:
+        text += f" runs {slot.label} #{slot.task_id} for {(now - slot.since) / clock.SECOND:.1f} s"
+    if slot.held_lease():
+        left = (slot.lease_deadline - now) / clock.SECOND
+        text += f" lease {slot.lease} ends in {left:.1f} s"
+    return f"{text} done {slot.done} retried {slot.retried} failed {slot.failed}"

@@ -1,0 +1,422 @@
+"""The supervisor: keeps the seats of a pool occupied, and ends it cleanly.
+
+One process, one thread, no database. It waits in one place, for signals
+(SIGCHLD among them) or a short tick, and then goes round: reap the dead, act on
+signals, kill what is past its deadlines, fill empty seats.
+"""
+
+import contextlib
+import logging
+import os
+import select
+import signal
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from types import FrameType
+
+from setproctitle import setproctitle
+
+from pool import clock, kernel
+from pool.backoff import Backoff
+from pool.child import Child
+from pool.deaths import Cause, Death, cause_of
+from pool.roles import Role
+from pool.scoreboard import Scoreboard, Slot, State
+from pool.systemd import Systemd
+
+log = logging.getLogger("pool")
+
+#: Seconds between two rounds when nothing happens: how late a deadline may be noticed.
+TICK = 0.25
+#: Seconds that support roles get to clean up once the others are gone.
+CLOSING_TIME = 10.0
+#: Deaths before the end of start-up, with no child ever up, after which the pool gives up.
+BOOT_TRIES = 6
+
+SIGNALS = ("CHLD", "TERM", "INT", "QUIT", "HUP", "TTIN", "TTOU", "USR1")
+
+
+class Phase(Enum):
+    RUNNING = "running"
+    DRAINING = "draining"  # work is being finished; only support roles are replaced
+    CLOSING = "closing"  # no work is left; support roles end
+
+
+@dataclass
+class Seat:
+    """A place in the pool, and the child that sits in it."""
+
+    role: Role
+    number: int
+    slot: Slot
+    pid: int = 0
+    due: int = 0  # when it may be filled
+    leaving: bool = False  # not to be filled again
+    asked_to_stop: bool = False
+    verdict: Cause | None = None  # why we killed the child
+    warned: tuple[int, int] = (0, 0)  # the run that was sent its soft limit
+    backoff: Backoff = field(default_factory=Backoff)
+
+    @property
+    def name(self) -> str:
+        return f"{self.role.name} {self.number}" if self.role.scalable else self.role.name
+
+
+class Supervisor:
+    """Runs roles until it is told to stop.
+
+    roles: what to keep alive.
+    scoreboard: with room for all of them, and for workers that TTIN adds.
+    drain_timeout: seconds that work in progress gets after TERM before it is killed.
+    title: how the processes are called in ps.
+    """
+
+    def __init__(
+        self, roles: Sequence[Role], scoreboard: Scoreboard, *, drain_timeout: float, title: str = "pool"
+    ) -> None:
+        self.scoreboard = scoreboard
+        self.drain_timeout = drain_timeout
+        self.title = title
+        self.phase = Phase.RUNNING
+        self.exit_code = 0
+        self._seats: list[Seat] = []
+        self._signals: deque[str] = deque()
+        self._to_replace: deque[tuple[Seat, int]] = deque()
+        self._phase_ends = 0
+        self._ever_booted = False
+        self._boot_failures = 0
+        self._ready_said = False
+        self._watchdog_due = 0
+        self._oom = kernel.OomCounter()
+        self._systemd = Systemd()
+        for role in roles:
+            for _ in range(role.count):
+                self._add_seat(role)
+
+    def run(self) -> int:
+        """Supervise until stopped; the exit code."""
+        self._open()
+        while True:
+            self.reap()
+            self.act_on_signals()
+            self.murder()
+            self.advance()
+            self.fill()
+            if self.phase is not Phase.RUNNING and not any(self._occupied()):
+                log.info("pool stopped", extra={"event": "pool.stopped"})
+                return self.exit_code
+            self.report()
+            self.sleep()
+
+    # The round
+
+    def reap(self) -> None:
+        """Collect every dead child, also those inherited from dead children (PID 1)."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            for seat in self._occupied():
+                if seat.pid == pid:
+                    self._bury(seat, status)
+                    break
+
+    def act_on_signals(self) -> None:
+        while self._signals:
+            name = self._signals.popleft()
+            getattr(self, f"handle_{name.lower()}")()
+
+    def murder(self) -> None:
+        """Kill children past a deadline; warn those past a soft one."""
+        now = clock.now()
+        for seat in self._occupied():
+            slot = seat.slot
+            if seat.verdict is not None:
+                continue
+            if slot.task_id and 0 < slot.hard_deadline <= now:
+                self._condemn(seat, Cause.TIME_LIMIT)
+            elif slot.lease_overdue(now):
+                self._condemn(seat, Cause.LEASE_LOST)
+            elif self._out_of_patience(seat, now):
+                self._condemn(seat, Cause.UNRESPONSIVE)
+            elif slot.task_id and 0 < slot.soft_deadline <= now:
+                run = (slot.task_id, slot.since)
+                if seat.warned != run:
+                    seat.warned = run
+                    self._send(seat, signal.SIGUSR1)
+
+    def advance(self) -> None:
+        """Move on to the next replacement of HUP, or the next phase of stopping."""
+        if self.phase is Phase.RUNNING:
+            self._advance_replacement()
+            return
+        if self.phase is Phase.DRAINING and not any(not s.role.support for s in self._occupied()):
+            self.phase = Phase.CLOSING
+            self._phase_ends = clock.now() + clock.nanoseconds(CLOSING_TIME)
+            for seat in self._occupied():
+                self._ask_to_stop(seat)
+        if clock.now() >= self._phase_ends:
+            for seat in self._occupied():
+                if seat.verdict is None and (self.phase is Phase.CLOSING or not seat.role.support):
+                    self._condemn(seat, Cause.STOPPED)
+
+    def fill(self) -> None:
+        """Fork a child for each seat that is empty and due."""
+        now = clock.now()
+        for seat in list(self._seats):
+            if seat.pid:
+                continue
+            if seat.leaving or not self._wanted(seat.role):
+                self._seats.remove(seat)
+            elif now >= seat.due:
+                self._fork(seat)
+
+    def report(self) -> None:
+        """Tell systemd that we are up, and still alive."""
+        if not self._ever_booted:
+            self._ever_booted = any(
+                seat.slot.state >= State.IDLE for seat in self._occupied() if seat.role.scalable
+            )
+        if self._ever_booted and not self._ready_said:
+            self._ready_said = True
+            self._systemd.notify("READY=1")
+        now = clock.now()
+        if self._systemd.watchdog_interval and now >= self._watchdog_due:
+            self._watchdog_due = now + clock.nanoseconds(self._systemd.watchdog_interval)
+            self._systemd.notify("WATCHDOG=1")
+
+    def sleep(self) -> None:
+        """Until a signal, the next seat that is due, or a tick."""
+        now = clock.now()
+        due = [seat.due - now for seat in self._seats if not seat.pid]
+        timeout = min([TICK, *(max(0, wait) / clock.SECOND for wait in due)])
+        with contextlib.suppress(BlockingIOError):
+            if select.select([self._wakeup_reader], [], [], timeout)[0]:
+                while os.read(self._wakeup_reader, 512):
+                    pass
+
+    # Signals, a method each
+
+    def handle_chld(self) -> None:
+        """A child died: the next round reaps it."""
+
+    def handle_term(self) -> None:
+        """Stop cleanly: claim nothing more, finish what runs within the drain time."""
+        if self.phase is Phase.RUNNING:
+            log.info("stopping: up to %g s for what runs", self.drain_timeout)
+            self._systemd.notify("STOPPING=1")
+            self.phase = Phase.DRAINING
+            self._phase_ends = clock.now() + clock.nanoseconds(self.drain_timeout)
+            for seat in self._occupied():
+                if not seat.role.support:
+                    self._ask_to_stop(seat)
+
+    def handle_int(self) -> None:
+        """As TERM; the second one (a second Ctrl-C) stops now."""
+        if self.phase is Phase.RUNNING:
+            self.handle_term()
+        else:
+            self.handle_quit()
+
+    def handle_quit(self) -> None:
+        """Stop now: kill what runs; support roles still clean up after it."""
+        self.handle_term()
+        if self.phase is Phase.DRAINING:
+            log.info("stopping now")
+            self._phase_ends = clock.now()
+
+    def handle_hup(self) -> None:
+        """Replace the workers one by one, each as soon as it is between tasks."""
+        workers = [seat for seat in self._seats if seat.role.scalable]
+        self._to_replace = deque((seat, seat.slot.generation) for seat in workers)
+        log.info("replacing %d workers one by one", len(self._to_replace))
+
+    def handle_ttin(self) -> None:
+        """One worker more."""
+        role = next(seat.role for seat in self._seats if seat.role.scalable)
+        if self.phase is not Phase.RUNNING:
+            return
+        if self._add_seat(role):
+            log.info("one worker more: %d", self._strength())
+        else:
+            log.warning("no room for another worker: %d is the most here", self._strength())
+
+    def handle_ttou(self) -> None:
+        """One worker less, but never the last."""
+        if self.phase is not Phase.RUNNING:
+            return
+        if self._strength() == 1:
+            log.warning("not removing the last worker; TERM stops the pool")
+            return
+        seat = [seat for seat in self._seats if seat.role.scalable and not seat.leaving][-1]
+        seat.leaving = True
+        if seat.pid:
+            self._ask_to_stop(seat)
+        log.info("one worker less: %d", self._strength())
+
+    def handle_usr1(self) -> None:
+        """Log the scoreboard."""
+        for line in self.scoreboard.lines():
+            log.info(line)
+
+    # Seats and children
+
+    def _open(self) -> None:
+        self._wakeup_reader, wakeup_writer = os.pipe()
+        os.set_blocking(self._wakeup_reader, False)
+        os.set_blocking(wakeup_writer, False)
+        signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
+        # The children hold the reading end; only we hold the writing end, so
+        # that it closes with us, however we die.
+        self._lifeline_reader, self._lifeline_writer = os.pipe()
+        for name in SIGNALS:
+            signal.signal(getattr(signal, f"SIG{name}"), self._note_signal)
+        setproctitle(f"{self.title}: supervisor")
+
+    def _note_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signals.append(signal.Signals(number).name.removeprefix("SIG"))
+
+    def _occupied(self) -> Iterator[Seat]:
+        return (seat for seat in self._seats if seat.pid)
+
+    def _strength(self) -> int:
+        return sum(seat.role.scalable and not seat.leaving for seat in self._seats)
+
+    def _wanted(self, role: Role) -> bool:
+        return self.phase is Phase.RUNNING or (self.phase is Phase.DRAINING and role.support)
+
+    def _add_seat(self, role: Role) -> bool:
+        taken = {seat.slot.index for seat in self._seats}
+        free = [slot for slot in self.scoreboard.slots if slot.index not in taken]
+        if not free:
+            return False
+        numbers = {seat.number for seat in self._seats if seat.role is role}
+        number = next(n for n in range(1, len(numbers) + 2) if n not in numbers)
+        self._seats.append(Seat(role, number, free[0]))
+        return True
+
+    def _fork(self, seat: Seat) -> None:
+        slot = seat.slot
+        slot.generation += 1
+        slot.number = seat.number
+        slot.born = slot.beat = clock.now()
+        slot.state = State.BOOTING
+        slot.task_id = slot.soft_deadline = slot.hard_deadline = slot.doubtful_lease = 0
+        seat.verdict, seat.asked_to_stop = None, False
+        slot.clear_wakes()
+        # Blocked, so that none of ours is handled in the child before its own
+        # handlers stand.
+        handled = {getattr(signal, f"SIG{name}") for name in SIGNALS}
+        signal.pthread_sigmask(signal.SIG_BLOCK, handled)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                os.close(self._lifeline_writer)
+                slot.pid = os.getpid()
+                first_try = seat.backoff.failures == 0
+                child = Child(seat.role, seat.number, slot, self.scoreboard, self.title, first_try)
+                child.live(self._lifeline_reader, handled)
+            seat.pid = slot.pid = pid
+            log.debug("%s started, pid %d", seat.name, pid, extra={"event": "child.started"})
+        except OSError as error:  # no memory, or too many processes: heals by itself
+            slot.state = State.EMPTY
+            wait = seat.backoff.next() or 1.0
+            seat.due = clock.now() + clock.nanoseconds(wait)
+            log.error("cannot fork %s: %s; next try in %.1f s", seat.name, error, wait)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
+
+    def _bury(self, seat: Seat, status: int) -> None:
+        """Record a death, make it known, and decide when the seat is filled again."""
+        slot = seat.slot
+        death = self._death(seat, status)
+        booting = slot.state == State.BOOTING
+        worked = slot.worked == slot.generation
+        self._ever_booted |= seat.role.scalable and not booting
+        seat.pid = slot.pid = 0
+        slot.state = State.EMPTY
+        slot.task_id = 0
+        self.scoreboard.record(death)
+        self._wake_support()
+
+        wait = 0.0
+        if worked or seat.asked_to_stop or seat.verdict is not None:
+            seat.backoff.reset()
+        else:
+            wait = seat.backoff.next()
+        seat.due = clock.now() + clock.nanoseconds(wait)
+        self._say(seat, death, booting, wait)
+        if booting and seat.role.scalable and not death.clean:
+            self._boot_failures += 1
+        if seat.role.stops_pool is not None and death.code == seat.role.stops_pool:
+            self.exit_code = seat.role.stops_pool
+            self.handle_term()
+        elif not self._ever_booted and self._boot_failures >= BOOT_TRIES:
+            log.critical("no worker ever came up (%s); giving up", death)
+            self.exit_code = 1
+            self.handle_quit()
+
+    def _death(self, seat: Seat, status: int) -> Death:
+        slot = seat.slot
+        cause, code = cause_of(status)
+        if seat.verdict is not None and code == signal.SIGKILL:
+            cause = seat.verdict
+        elif cause is Cause.SIGNAL and code == signal.SIGKILL and self._oom.advanced():
+            cause = Cause.OUT_OF_MEMORY
+        seconds = (clock.now() - slot.since) // clock.SECOND if slot.task_id else 0
+        return Death(
+            slot.index, seat.pid, slot.held_lease(), slot.task_id, slot.attempt, cause, code, seconds
+        )
+
+    def _say(self, seat: Seat, death: Death, booting: bool, wait: float) -> None:
+        extra = {"event": "child.died", "pid": death.pid, "cause": str(death)}
+        doing = f" while running {seat.slot.label} #{death.task_id}" if death.task_id else ""
+        if death.clean:
+            log.debug("%s (pid %d) left", seat.name, death.pid, extra=extra)
+        elif not self._wanted(seat.role) or seat.leaving:
+            log.warning("%s (pid %d) died: %s%s", seat.name, death.pid, death, doing, extra=extra)
+        elif booting and seat.backoff.failures > 1:
+            # Why it dies was said the first time.
+            level = logging.WARNING if wait >= 1 else logging.DEBUG
+            log.log(level, "%s keeps dying at start; next try in %.1f s", seat.name, wait, extra=extra)
+        else:
+            then = f"again in {wait:.1f} s" if wait else "restarting"
+            text = "%s (pid %d) died: %s%s; %s"
+            log.warning(text, seat.name, death.pid, death, doing, then, extra=extra)
+
+    def _advance_replacement(self) -> None:
+        while self._to_replace:
+            seat, generation = self._to_replace[0]
+            slot = seat.slot
+            if seat.leaving or (slot.generation > generation and slot.state >= State.IDLE):
+                self._to_replace.popleft()
+                continue
+            if slot.generation == generation and seat.pid and not seat.asked_to_stop:
+                self._ask_to_stop(seat)
+            return
+
+    def _out_of_patience(self, seat: Seat, now: int) -> bool:
+        patience = seat.role.patience
+        return patience is not None and now - seat.slot.beat > clock.nanoseconds(patience)
+
+    def _condemn(self, seat: Seat, verdict: Cause) -> None:
+        seat.verdict = verdict
+        self._send(seat, signal.SIGKILL)
+
+    def _ask_to_stop(self, seat: Seat) -> None:
+        seat.asked_to_stop = True
+        self._send(seat, signal.SIGTERM)
+
+    def _send(self, seat: Seat, number: signal.Signals) -> None:
+        # Safe against a reused pid: the child is ours and not yet reaped.
+        os.kill(seat.pid, number)
+
+    def _wake_support(self) -> None:
+        for seat in self._occupied():
+            if seat.role.support:
+                seat.slot.wake()

@@ -1,0 +1,29 @@
+"""sd_notify: tell systemd how we are, when it asks for it (Type=notify)."""
+
+import os
+import socket
+
+
+class Systemd:
+    """The notification socket of a service, or nothing at all outside systemd."""
+
+    def __init__(self) -> None:
+        self._address = os.environ.get("NOTIFY_SOCKET", "")
+        wanted = os.environ.get("WATCHDOG_USEC", "")
+        ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        #: Seconds between watchdog messages, 0 when systemd expects none.
+        self.watchdog_interval = int(wanted) / 2e6 if wanted.isdigit() and ours else 0.0
+
+    def notify(self, *lines: str) -> None:
+        """Send state lines such as ``READY=1``. A lost message is systemd's to notice."""
+        if not self._address:
+            return
+        # A leading @ names an abstract socket, which the kernel spells with a NUL.
+        address = self._address.replace("@", "\0", 1) if self._address[0] == "@" else self._address
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            try:
+                channel.sendto("\n".join(lines).encode(), address)
+            except OSError as error:
+                import logging
+
+                logging.getLogger("pool").warning("cannot reach systemd: %s", error)

@@ -1,0 +1,110 @@
+"""System checks: what is wrong with the settings, before anything runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from django.apps import AppConfig
+from django.conf import settings as django_settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.db import connections, router
+
+from taskq import conf
+from taskq.sql import VENDORS
+
+
+
+
+@register(Tags.compatibility)
+def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    found = conf.problems(getattr(django_settings, "TASKQ", {}))
+    messages: list[CheckMessage] = [Error(str(problem), id="taskq.E001") for problem in found]
+    listen = getattr(django_settings, "TASKQ", {}).get("LISTEN") if not found else None
+    if isinstance(listen, str) and listen not in django_settings.DATABASES:
+        hint = f"Name one of {', '.join(django_settings.DATABASES)}, or use True or False."
+        messages.append(
+            Error(f"TASKQ['LISTEN'] is {listen!r}: no such database.", hint=hint, id="taskq.E002")
+        )
+    return messages
+
+
+@register(Tags.compatibility)
+def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    from taskq.models import Task
+
+    alias = router.db_for_write(Task)
+    vendor = connections[alias].vendor
+    if vendor in VENDORS:
+        return []
+    return [
+        Error(
+            f"DATABASES[{alias!r}] is {vendor}, which taskq does not support.",
+            hint="Keep the tasks in PostgreSQL, or in SQLite for development: point a database "
+            "router's db_for_write at such a database for the app 'taskq'.",
+            id="taskq.E003",
+        )
+    ]
+
+
+@register(Tags.compatibility)
+def check_time_zone_support(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    if django_settings.USE_TZ:
+        return []
+    return [
+        Error(
+            "USE_TZ is False: due times would be ambiguous when clocks change.",
+            hint="Set USE_TZ = True, Django's default.",
+            id="taskq.E004",
+        )
+    ]
+
+
+@register(Tags.compatibility)
+def check_pool_not_shadowed(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Our package ``pool`` has a common name; a project's own module may hide it."""
+    spec = importlib.util.find_spec("pool")
+    ours = Path(__file__).resolve().parent.parent / "pool" / "__init__.py"
+    found = Path(os.path.realpath(spec.origin)) if spec and spec.origin else None
+    if found is not None and found.parent.joinpath("supervisor.py").is_file():
+        return []
+    return [
+        Error(
+            f"The module 'pool' at {found} hides the package 'pool' that taskq runs on ({ours}).",
+            hint="Rename that module: taskq_pool cannot start while it is found first.",
+            id="taskq.E005",
+        )
+    ]
+
+
+@register(Tags.compatibility)
+def check_sqlite_transactions(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """A deferred SQLite transaction that reads and then writes fails at once, however
+    long its timeout, when another process wrote in between. With a pool beside the
+    site that happens often."""
+    from taskq.models import Task
+
+    alias = router.db_for_write(Task)
+    connection = connections[alias]
+    if connection.vendor != "sqlite":
+        return []
+    mode = connection.settings_dict.get("OPTIONS", {}).get("transaction_mode")
+    if mode in ("IMMEDIATE", "EXCLUSIVE"):
+        return []
+    return [
+        Warning(
+            f"DATABASES[{alias!r}] uses SQLite's deferred transactions, which fail with "
+            "'database is locked' when a worker writes at the same time.",
+            hint=f"Set DATABASES[{alias!r}]['OPTIONS'] = {{'transaction_mode': 'IMMEDIATE'}}.",
+            id="taskq.W001",
+        )
+    ]

@@ -1,0 +1,192 @@
+"""The ``TASKQ`` setting: every key, its default, and what is allowed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.conf import settings as django_settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
+
+DEFAULT_QUEUE = "default"
+QUEUE_LENGTH = 64
+NAME_LENGTH = 255
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The keys of ``TASKQ``, in lower case.
+
+    lease: seconds that a worker may hold tasks without being renewed. 30: a lost
+        host is noticed in half a minute, and a database failover is outlived.
+    heartbeat: seconds between renewals; at most a third of the lease, so that two
+        may fail before it ends.
+    poll: seconds between looks for due tasks when no wake-up came.
+    drain_timeout: seconds that running tasks get after TERM. 25: Kubernetes kills
+        after 30.
+    concurrency: worker processes of a pool; None is one a core.
+    max_losses: how often a task may lose its worker before it is failed.
+    max_payload: bytes of encoded arguments that one task may have.
+    serializer: "json", or "pickle" (signed with SECRET_KEY) for callers that need it.
+    unknown_task_ttl: seconds that a task unknown to this deployment waits for one
+        that knows it, before it is failed.
+    time_limit, soft_time_limit: seconds a run may take, for tasks that set none.
+    max_tasks_per_child: runs after which a worker is replaced; None is never.
+    max_memory_per_child: KiB of resident memory above which it is replaced.
+    listen: hear of new tasks by LISTEN/NOTIFY. False polls only (a connection pooler
+        in transaction mode); a string names the database alias of a direct connection.
+    """
+
+    lease: float = 30.0
+    heartbeat: float = 10.0
+    poll: float = 1.0
+    drain_timeout: float = 25.0
+    concurrency: int | None = None
+    max_losses: int = 3
+    max_payload: int = 256 * 1024
+    serializer: str = "json"
+    unknown_task_ttl: float = 86400.0
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    max_tasks_per_child: int | None = None
+    max_memory_per_child: int | None = None
+    listen: bool | str = True
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A value that cannot be used, and what would be right."""
+
+    key: str
+    value: object
+    mend: str
+
+    def __str__(self) -> str:
+        return f"TASKQ[{self.key!r}] is {self.value!r}: {self.mend}"
+
+
+KEYS = {field.name.upper(): field for field in fields(Settings)}
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _positive(value: object) -> bool:
+    return _number(value) and value > 0  # type: ignore[operator]
+
+
+def _count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+_SECONDS = (_positive, "give a positive number of seconds")
+_SECONDS_OR_NONE = (
+    lambda value: value is None or _positive(value),
+    "give a positive number of seconds, or None for no limit",
+)
+_COUNT_OR_NONE = (
+    lambda value: value is None or _count(value),
+    "give a whole number from 1, or None",
+)
+
+_RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "LEASE": (
+        lambda value: _positive(value) and value >= 1,
+        "give a number of seconds from 1 (30 suits most sites)",
+    ),
+    "HEARTBEAT": _SECONDS,
+    "POLL": _SECONDS,
+    "DRAIN_TIMEOUT": (
+        lambda value: _number(value) and value >= 0,
+        "give a number of seconds from 0",
+    ),
+    "CONCURRENCY": _COUNT_OR_NONE,
+    "MAX_LOSSES": (lambda value: _count(value) and value <= 1000, "give a whole number from 1"),
+    "MAX_PAYLOAD": (_count, "give a number of bytes from 1"),
+    "SERIALIZER": (lambda value: value in ("json", "pickle"), 'use "json" or "pickle"'),
+    "UNKNOWN_TASK_TTL": _SECONDS,
+    "TIME_LIMIT": _SECONDS_OR_NONE,
+    "SOFT_TIME_LIMIT": _SECONDS_OR_NONE,
+    "MAX_TASKS_PER_CHILD": _COUNT_OR_NONE,
+    "MAX_MEMORY_PER_CHILD": _COUNT_OR_NONE,
+    "LISTEN": (
+        lambda value: isinstance(value, (bool, str)),
+        "use True, False, or the alias in DATABASES of a direct connection",
+    ),
+}
+
+
+def problems(given: object) -> list[Problem]:
+    """What is wrong with a value of ``TASKQ``; empty when nothing is."""
+    if not isinstance(given, Mapping):
+        return [Problem("", given, "TASKQ must be a dict of settings")]
+    found = []
+    for key, value in given.items():
+        if key not in KEYS:
+            found.append(Problem(key, value, f"no such key; known are {', '.join(KEYS)}"))
+        elif not _RULES[key][0](value):
+            found.append(Problem(key, value, _RULES[key][1]))
+    return found or _contradictions(_settings(given), given)
+
+
+def _contradictions(settings: Settings, given: Mapping[str, Any]) -> list[Problem]:
+    found = []
+    if settings.heartbeat > settings.lease / 3:
+        key = "HEARTBEAT" if "HEARTBEAT" in given else "LEASE"
+        value = settings.heartbeat if key == "HEARTBEAT" else settings.lease
+        found.append(
+            Problem(
+                key,
+                value,
+                f"the heartbeat ({settings.heartbeat:g} s) must be at most a third of the lease "
+                f"({settings.lease:g} s), so that one lost renewal ends no lease; "
+                f"lower HEARTBEAT to {settings.lease / 3:.3g} or raise LEASE to {settings.heartbeat * 3:g}",
+            )
+        )
+    if settings.soft_time_limit and settings.time_limit and settings.soft_time_limit >= settings.time_limit:
+        found.append(
+            Problem(
+                "SOFT_TIME_LIMIT",
+                settings.soft_time_limit,
+                f"it must be below TIME_LIMIT ({settings.time_limit:g} s), or the task is "
+                "killed before it is warned",
+            )
+        )
+    return found
+
+
+def _settings(given: Mapping[str, Any]) -> Settings:
+    return Settings(**{key.lower(): value for key, value in given.items()})
+
+
+@functools.cache
+def settings() -> Settings:
+    """The settings in force.
+
+    Raises ImproperlyConfigured, naming the key, the value and the mend.
+    """
+    return overridden({})
+
+
+def overridden(values: Mapping[str, Any]) -> Settings:
+    """The settings with some keys replaced (by command-line options).
+
+    Raises ImproperlyConfigured, naming the key, the value and the mend.
+    """
+    given = getattr(django_settings, "TASKQ", {})
+    merged = {**given, **values} if isinstance(given, Mapping) else given
+    if found := problems(merged):
+        raise ImproperlyConfigured("; ".join(map(str, found)))
+    return _settings(merged)
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting == "TASKQ":
+        settings.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,86 @@
+"""What happens to tasks and workers, said once, in one place.
+
+Each event is one log line of the logger ``taskq``, whose record also carries the
+fields by name (``record.event``, ``record.task``…) for structured logs.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+log = logging.getLogger("taskq")
+
+
+def task_started(task: int, name: str) -> None:
+    _say(logging.DEBUG, "task.started", f"{name} #{task} started", task=task, name=name)
+
+
+def task_succeeded(task: int, name: str, seconds: float) -> None:
+    text = f"{name} #{task} succeeded in {seconds:.3f} s"
+    _say(logging.DEBUG, "task.succeeded", text, task=task, name=name, seconds=seconds)
+
+
+def task_retried(task: int, name: str, retries: int, wait: str, error: str) -> None:
+    text = f"{name} #{task} will be retried {wait} (retry {retries}): {error}"
+    _say(logging.INFO, "task.retried", text, task=task, name=name, retries=retries)
+
+
+def task_failed(task: int, name: str, error: str, traceback: str) -> None:
+    text = f"{name} #{task} failed: {error}"
+    if traceback:
+        text += f"\n{traceback}"
+    _say(logging.ERROR, "task.failed", text, task=task, name=name, error=error)
+
+
+def task_expired(task: int, name: str) -> None:
+    text = f"{name} #{task} expired before it was started; dropped"
+    _say(logging.WARNING, "task.expired", text, task=task, name=name)
+
+
+def task_unknown(task: int, name: str, wait: float) -> None:
+    text = f"{name} #{task} is not known here; left for a worker that knows it, looking again in {wait:.0f} s"
+    _say(logging.WARNING, "task.unknown", text, task=task, name=name)
+
+
+def task_lost(task: int, name: str, worker: str, cause: str, losses: int, failed: bool) -> None:
+    then = "failed" if failed else "will be run again"
+    text = f"{name} #{task} lost its worker, {worker}: {cause}; loss {losses}, {then}"
+    _say(logging.WARNING, "task.lost", text, task=task, name=name, worker=worker, cause=cause)
+
+
+def task_fenced(task: int, name: str) -> None:
+    text = f"{name} #{task} is no longer ours: its outcome here was not recorded"
+    _say(logging.WARNING, "task.fenced", text, task=task, name=name)
+
+
+def tasks_returned(count: int, worker: str, cause: str) -> None:
+    text = f"{count} waiting tasks given back by {worker}: {cause}"
+    _say(logging.INFO, "tasks.returned", text, count=count, worker=worker, cause=cause)
+
+
+def lease_reclaimed(worker: str, tasks: int) -> None:
+    text = f"lease of {worker} ran out: {tasks} tasks reclaimed"
+    _say(logging.WARNING, "lease.reclaimed", text, worker=worker, tasks=tasks)
+
+
+def database_lost(process: str, error: BaseException) -> None:
+    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    text = f"{process}: the database does not answer: {first}; trying again"
+    _say(logging.ERROR, "database.lost", text, process=process)
+
+
+def database_back(process: str, seconds: float) -> None:
+    text = f"{process}: the database answers again after {seconds:.1f} s"
+    _say(logging.WARNING, "database.back", text, process=process, seconds=seconds)
+
+
+def renewal_late(seconds: float, left: float) -> None:
+    text = f"leases were renewed {seconds:.1f} s late, {left:.1f} s before they end"
+    _say(logging.WARNING, "lease.late", text, seconds=seconds, left=left)
+
+
+def _say(level: int, event: str, text: str, *, name: str = "", **fields: Any) -> None:
+    if log.isEnabledFor(level):
+        # ``name`` is a LogRecord's own: the task's is called task_name there.
+        log.log(level, text, extra={"event": event, "task_name": name, **fields})

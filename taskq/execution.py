@@ -1,0 +1,150 @@
+"""One run of one task: from its stored arguments to an outcome."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import traceback as tracebacks
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connections, transaction
+
+from taskq import leases, payload, retries
+from taskq.context import Request
+from taskq.leases import Claimed
+from taskq.registry import Definition
+from taskq.running import call
+
+#: Characters of an error and of a traceback that are kept.
+ERROR_LENGTH = 2_000
+TRACEBACK_LENGTH = 64_000
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The function returned. ``written``: the row is gone already, with its effects."""
+
+    written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """To be run again, at a time or after seconds."""
+
+    when: datetime.datetime | None
+    delay: float
+    error: str
+    traceback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    error: str
+    traceback: str
+    out_of_memory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fenced:
+    """It was no longer ours when it came to commit: its effects were rolled back."""
+
+
+Outcome = Done | Retried | Failed | Fenced
+
+
+class _NotOurs(Exception):
+    """Rolls back an atomic task whose lease is gone."""
+
+
+def execute(
+    definition: Definition,
+    task: Claimed,
+    *,
+    worker: int,
+    alias: str,
+    may_finish: Callable[[], bool],
+    guard: Callable[[], Any],
+) -> Outcome:
+    """Run a task and say what came of it. Raises nothing that the task raises.
+
+    worker: whose lease it runs under. alias: the database that the row is in.
+    may_finish: whether the lease is still good. guard: called as the function
+    returns or raises, before anything else is done.
+    """
+    request = Request(
+        id=uuid.UUID(int=task.id),
+        name=task.name,
+        queue=task.queue,
+        retries=task.retries,
+        losses=task.losses,
+    )
+    pid = os.getpid()
+    try:
+        args, kwargs = payload.decode(task.payload)
+    except Exception as error:  # un-pickling may raise anything
+        return Failed(_error(error), "")
+    try:
+        if not definition.options.atomic:
+            _guarded(definition, request, args, kwargs, pid, guard)
+            return Done()
+        # The task's writes and its row's end are one transaction.
+        with transaction.atomic(using=alias):
+            _guarded(definition, request, args, kwargs, pid, guard)
+            if not may_finish() or not leases.finish_within(connections[alias], worker, task.run):
+                raise _NotOurs
+        return Done(written=True)
+    except _NotOurs:
+        return Fenced()
+    except BaseException as error:  # whatever a task raises is the task's, SystemExit too
+        return _outcome(error, definition, task.retries)
+
+
+def _guarded(
+    definition: Definition,
+    request: Request,
+    args: list[Any],
+    kwargs: dict[str, Any],
+    pid: int,
+    guard: Callable[[], Any],
+) -> None:
+    try:
+        call(definition, request, args, kwargs)
+    finally:
+        if os.getpid() != pid:
+            # The task forked and its child came back here: it must touch nothing.
+            os._exit(0)
+        guard()
+
+
+def _outcome(error: BaseException, definition: Definition, done: int) -> Outcome:
+    again = retries.after(error, definition.options, done)
+    if again is None:
+        return Failed(_error(error), _traceback(error), isinstance(error, MemoryError))
+    cause = again.exc or error.__context__
+    text = _error(cause) if cause is not None else ""
+    return Retried(again.eta, again.countdown, text, _traceback(cause) if cause else "")
+
+
+def _error(error: BaseException) -> str:
+    """The exception's class and message, as the last line of a traceback has them."""
+    return _storable("".join(tracebacks.format_exception_only(error)).strip(), ERROR_LENGTH)
+
+
+def _traceback(error: BaseException) -> str:
+    try:
+        text = "".join(tracebacks.format_exception(error))
+    except Exception as broken:  # formatting runs code of the exception's own
+        text = f"(the traceback cannot be shown: {type(broken).__name__})"
+    return _storable(text, TRACEBACK_LENGTH)
+
+
+def _storable(text: str, length: int) -> str:
+    """Text that a database column takes: no NUL, no lone surrogates, not too long."""
+    clean = text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+    if len(clean) <= length:
+        return clean
+    half = length // 2
+    return f"{clean[:half]}\n… {len(clean) - 2 * half} characters left out …\n{clean[-half:]}"

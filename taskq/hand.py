@@ -1,0 +1,143 @@
+"""What a worker holds: claimed tasks that wait their turn, and finished runs that
+are not written yet.
+
+Both are short-lived. A batch exists only of tasks known to be quick; when one
+of them takes long after all, a thread writes what is finished and gives back
+what waits, so that nobody waits behind it. That thread takes the same lock as
+the worker does to start the next task: a task is never given back while it is
+being started.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from pool import clock
+from taskq.leases import DATABASE_ERRORS, Claimed, Leases, Run
+
+#: Seconds that a run may take while others wait behind it.
+OVERRUN = 0.050
+_ROUND = 0.020
+
+
+class Hand:
+    """The tasks of one worker under one lease."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.lease = 0
+        #: We may hold tasks that we do not know of: a claim or release went unanswered.
+        self.in_doubt = False
+        self._waiting: deque[Claimed] = deque()
+        self._finished: list[Run] = []
+        self._started = 0
+
+    def deal(self, tasks: Sequence[Claimed]) -> None:
+        """Take up tasks that were claimed under the lease."""
+        with self.lock:
+            self._waiting.extend(tasks)
+
+    def take(self) -> Claimed | None:
+        """The next task to run."""
+        with self.lock:
+            if not self._waiting:
+                return None
+            self._started = clock.now()
+            return self._waiting.popleft()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def empty(self) -> bool:
+        return not self._waiting and not self._finished
+
+    def put_off(self, run: Run) -> None:
+        """A quick run is done; write it with others, later."""
+        with self.lock:
+            self._finished.append(run)
+
+    def write(self, leases: Leases) -> list[int]:
+        """Write the finished runs; the ids of those that were no longer ours.
+
+        They are forgotten only once the database has answered.
+        """
+        with self.lock:
+            return self._write(leases)
+
+    def give_back(self, leases: Leases) -> int:
+        """Write the finished runs and release what waits; how many were released."""
+        with self.lock:
+            self._write(leases)
+            if not self._waiting:
+                return 0
+            runs = [task.run for task in self._waiting]
+            # Forgotten first: if the database does not answer, they may be released.
+            self._waiting.clear()
+            self.in_doubt = True
+            given = len(leases.give_back(self.lease, runs))
+            self.in_doubt = False
+            return given
+
+    def drop(self) -> None:
+        """Forget what waits: the lease is gone, or will be given up."""
+        with self.lock:
+            self._waiting.clear()
+            self.in_doubt = True
+
+    def renounce(self) -> None:
+        """Forget everything, finished runs too: the lease is gone."""
+        with self.lock:
+            self._waiting.clear()
+            self._finished.clear()
+            self.in_doubt = False
+
+    def overrun(self) -> bool:
+        """Whether others wait behind a run that takes long."""
+        held_up = bool(self._waiting or self._finished)
+        return held_up and clock.now() - self._started > clock.nanoseconds(OVERRUN)
+
+    def _write(self, leases: Leases) -> list[int]:
+        if not self._finished:
+            return []
+        runs = self._finished
+        ours = leases.finish(self.lease, runs)
+        self._finished = []
+        return [id for id, _ in runs if id not in ours]
+
+
+class Reliever(threading.Thread):
+    """Relieves a hand that is held up by a long run, or by a worker told to stop."""
+
+    def __init__(
+        self, hand: Hand, leases: Callable[[], Leases | None], stopping: Callable[[], bool]
+    ) -> None:
+        super().__init__(name="taskq-reliever", daemon=True)
+        self._hand = hand
+        self._leases = leases
+        self._stopping = stopping
+        self._armed = threading.Event()
+
+    def arm(self) -> None:
+        """There is a batch to watch."""
+        self._armed.set()
+
+    def run(self) -> None:
+        while True:
+            self._armed.wait()
+            if self._hand.empty:
+                self._armed.clear()
+                if self._hand.empty:
+                    continue
+            time.sleep(_ROUND)
+            leases = self._leases()
+            if leases is not None and (self._hand.overrun() or self._stopping()):
+                try:
+                    self._hand.give_back(leases)
+                except DATABASE_ERRORS:
+                    # The hand is in doubt now: the worker sees to that after its run.
+                    self._armed.clear()

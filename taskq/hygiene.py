@@ -1,0 +1,53 @@
+"""Undo what a task may have left behind, so that the worker is sound for the next."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+
+from django.db import connections
+
+log = logging.getLogger("taskq")
+
+
+class Hygiene:
+    """What a worker's process looked like before the first task."""
+
+    def __init__(self) -> None:
+        self._directory = os.getcwd()
+        self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+    def restore(self) -> None:
+        """Alarms, masked signals, working directory, transactions: as before the task.
+
+        Signal handlers are the pool's, and restored by it.
+        """
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        with contextlib.suppress(FileNotFoundError):  # getcwd: the task removed where it was
+            if os.getcwd() == self._directory:
+                return restore_connections()
+        os.chdir(self._directory)
+        restore_connections()
+
+
+def restore_connections() -> None:
+    """Bring this thread's Django connections back to autocommit, or close them.
+
+    A transaction that a task left open is rolled back with its connection.
+    """
+    for connection in connections.all(initialized_only=True):
+        if connection.connection is None:
+            continue
+        if connection.in_atomic_block or not connection.get_autocommit() or connection.needs_rollback:
+            log.warning("a task left a transaction open on %r; rolled back", connection.alias)
+            # Without this, close() would wait for the end of the atomic block.
+            connection.in_atomic_block = False
+            connection.savepoint_ids = []
+            connection.needs_rollback = False
+            connection.run_on_commit = []
+            connection.close()
+        else:
+            connection.close_if_unusable_or_obsolete()

@@ -1,0 +1,281 @@
+"""The keeper: the pool's heart. It renews leases, buries the dead, reclaims what
+others lost, and wakes workers when there is work. One connection, few statements."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from pool import Child, Slot, State, clock, kernel
+from pool.deaths import BLAMELESS, Death
+from pool.supervisor import TICK
+from taskq import events
+from taskq.leases import DATABASE_ERRORS, Retired
+from taskq.link import Link
+from taskq.service import Service
+
+#: Seconds between looks where nothing can wake us (SQLite: costs no query).
+GLANCE = 0.05
+#: Wake-ups within BURST_WINDOW seconds that make us ask for no more, and look often.
+MANY_WAKES = 5
+BURST_WINDOW = 0.1
+#: Seconds between looks while wake-ups are off, and without work before they are on.
+BUSY_LOOK = 0.01
+CALM = 0.2
+#: Seconds that the end of a pool may wait for the database.
+LAST_WORDS = 5.0
+
+
+class Keeper:
+    """The keeper of a pool; ``run()`` is its life."""
+
+    def __init__(self, child: Child, service: Service) -> None:
+        self.child = child
+        self.service = service
+        self.settings = service.settings
+        self.scoreboard = child.scoreboard
+        self.link = Link(child.name, service.alias, service.settings.lease)
+        listen = self.settings.listen
+        #: The connection that hears wake-ups, where there is one.
+        self.ear: Link | None = self.link if listen is True else None
+        if isinstance(listen, str):
+            self.ear = Link(child.name, listen, self.settings.lease)
+        self._lease = clock.nanoseconds(self.settings.lease)
+        self._heartbeat = clock.nanoseconds(self.settings.heartbeat)
+        # Work must have stopped before others may start it: a tick of the supervisor,
+        # which enforces the deadline, and something for the kill itself.
+        self._margin = clock.nanoseconds(max(2 * TICK, self.settings.lease * 0.05))
+        self._renew_due = 0
+        self._reclaim_due = 0
+        self._look_due = 0
+        self._listens = False
+        self._wakes: list[int] = []
+        self._last_work = 0
+        self._unburied: list[Death] = []
+        self._empty_looks = 0
+
+    def run(self) -> int:
+        """Keep until told to stop; the exit code."""
+        self.child.title()
+        self.child.booted()
+        while not self.child.stopping:
+            self.child.beat()
+            try:
+                self.bury()
+                self.register()
+                self.renew()
+                self.reclaim()
+                self.dispatch()
+                self.link.answered()
+                self.child.worked()
+            except DATABASE_ERRORS as error:
+                self._listens = False
+                if self.ear is not None and self.ear is not self.link:
+                    self.ear.close()
+                self.child.wait(self.link.lost(error))
+            else:
+                self.sleep()
+        return self.close()
+
+    # The duties, one a method
+
+    def bury(self) -> None:
+        """Take back what dead children held: at once, with the cause of their death."""
+        for death in list(self._unburied):
+            if self._bury(death):
+                self._unburied.remove(death)
+        for number, death in self.scoreboard.unread_deaths():
+            if not self._bury(death):
+                self._unburied.append(death)
+            self.scoreboard.acknowledge(number)
+
+    def register(self) -> None:
+        """Give a lease to each child that is up and has none, or lost track of its own."""
+        newcomers: dict[int, Slot] = {}
+        for slot in self._children():
+            lease = slot.held_lease()
+            if lease and slot.doubtful_lease == lease:
+                self._retire(lease, ran=0, charge=False, cause="the connection was lost")
+                lease = slot.lease_generation = 0
+            if slot.state >= State.IDLE and not lease:
+                newcomers[slot.pid] = slot
+        if not newcomers:
+            return
+        generations = {pid: slot.generation for pid, slot in newcomers.items()}
+        processes = [(self._name(slot), pid) for pid, slot in newcomers.items()]
+        asked = clock.now()
+        given = self.link.leases().register(
+            self.service.pool, self.service.host, processes, self.settings.lease
+        )
+        for pid, worker in given.items():
+            newcomers[pid].grant(worker, generations[pid], asked + self._lease - self._margin)
+            newcomers[pid].wake()
+
+    def renew(self) -> None:
+        """Extend the leases of all children that the kernel says are alive."""
+        now = clock.now()
+        if now < self._renew_due:
+            return
+        held = {slot.held_lease(): slot for slot in self._children() if slot.held_lease()}
+        asked = clock.now()
+        kept = self.link.leases().renew(list(held), self.settings.lease)
+        for lease, slot in held.items():
+            if slot.held_lease() != lease:
+                continue  # it died meanwhile
+            if lease in kept:
+                slot.lease_deadline = asked + self._lease - self._margin
+            else:
+                # It was taken over. Work under it must stop; an idle child gets another.
+                slot.lease_deadline = 1
+                if slot.state == State.IDLE:
+                    slot.lease_generation = 0
+        late = now - self._renew_due
+        if self._renew_due and late > self._heartbeat / 2:
+            left = self._lease - self._heartbeat - late
+            events.renewal_late(late / clock.SECOND, left / clock.SECOND)
+        self._renew_due = asked + self._heartbeat
+
+    def reclaim(self) -> None:
+        """Take back the tasks of workers anywhere whose lease ran out.
+
+        Not until we have had the database for an interval: after an outage each
+        pool is to see to its own first, which knows what ran and what did not.
+        """
+        now = clock.now()
+        if now < self._reclaim_due or not 0 < self.link.since <= now - self._heartbeat:
+            return
+        for worker in self.link.leases().expired():
+            retired = self._retire(
+                worker, ran=None, charge=True, cause="lease ran out unrenewed", expired_only=True
+            )
+            if retired:
+                events.lease_reclaimed(retired.worker, len(retired.tasks))
+        self._reclaim_due = now + self._heartbeat
+
+    def dispatch(self) -> None:
+        """Wake a worker when there is work; a worker that finds more wakes the next."""
+        now = clock.now()
+        if self.ear is not None and self.ear.leases().woken():
+            self.service.wake_one(self.scoreboard)
+            self._wakes = [at for at in self._wakes if now - at < clock.nanoseconds(BURST_WINDOW)]
+            self._wakes.append(now)
+            self._look_due = 0
+        if now < self._look_due:
+            return
+        lanes = self.link.leases().lanes(self.service.queues)
+        if any(lane.wait <= 0 for lane in lanes):
+            self._last_work = now
+            self._empty_looks = 0
+            self.service.wake_one(self.scoreboard)
+        pause = BUSY_LOOK if self.ear is not None and not self._listens else self.settings.poll
+        pause = min([pause, *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
+        self._look_due = now + clock.nanoseconds(pause)
+        self._listen(now)
+        if self.service.burst and not any(lane.wait <= 0 for lane in lanes):
+            self._end_burst()
+
+    def sleep(self) -> None:
+        """Until woken: by a death, by a new child, by an enqueuer, or by the clock."""
+        due = min(self._renew_due, self._look_due)
+        if self.link.since:
+            due = min(due, max(self._reclaim_due, self.link.since + self._heartbeat))
+        pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
+        if self.ear is None:
+            self.child.wait(pause)
+        elif (wake_up := self.ear.leases().fileno()) is not None:
+            self.child.wait(pause, wake_up)
+        else:
+            self.child.wait(min(pause, GLANCE))
+
+    def close(self) -> int:
+        """The workers are gone: bury the last, end our own lease."""
+        until = clock.now() + clock.nanoseconds(LAST_WORDS)
+        while True:
+            self.child.beat()
+            try:
+                self.bury()
+                if own := self.child.slot.held_lease():
+                    self._retire(own, ran=0, charge=False, cause="the pool stopped")
+                self.link.close()
+                return 0
+            except DATABASE_ERRORS as error:
+                pause = self.link.lost(error)
+                if clock.now() > until:
+                    return 1  # the leases run out by themselves
+                time.sleep(pause)
+
+    # Details
+
+    def _children(self) -> list[Slot]:
+        """The children that get leases and still run. One that is stopped (SIGSTOP) does
+        no work and is not vouched for: its lease runs out, and the supervisor kills it."""
+        return [
+            slot
+            for slot in self.scoreboard.living()
+            if slot.state >= State.IDLE and kernel.is_running(slot.pid)
+        ]
+
+    def _name(self, slot: Slot) -> str:
+        return "keeper" if slot is self.child.slot else f"worker {slot.number}"
+
+    def _bury(self, death: Death) -> bool:
+        """Whether nothing is left that the dead child held."""
+        retired = death.lease and self._retire(
+            death.lease,
+            ran=death.task_id,
+            charge=not death.clean and death.cause not in BLAMELESS,
+            cause=str(death),
+        )
+        return not retired or retired.complete
+
+    def _retire(
+        self, lease: int, *, ran: int | None, charge: bool, cause: str, expired_only: bool = False
+    ) -> Retired | None:
+        retired = self.link.leases().retire(
+            lease, ran=ran, charge=charge, cause=cause, expired_only=expired_only
+        )
+        if retired is None:
+            return None
+        for task in retired.tasks:
+            if task.blamed:
+                events.task_lost(
+                    task.id, task.name, retired.worker, cause, task.losses, task.failed
+                )
+            if task.failed:
+                self.child.slot.failed += 1
+        if waiting := sum(not task.blamed for task in retired.tasks):
+            events.tasks_returned(waiting, retired.worker, cause)
+        if any(not task.failed for task in retired.tasks):
+            self.service.wake_one(self.scoreboard)
+        return retired
+
+    def _listen(self, now: int) -> None:
+        """Ask for wake-ups when it is calm, for none while they come in crowds.
+
+        NOTIFY serializes the commits of the whole server, so under load we look
+        for ourselves, often, rather than have every enqueuer send one.
+        """
+        if self.ear is None or not self.child.slot.held_lease():
+            return
+        if self._listens:
+            wanted = len(self._wakes) < MANY_WAKES
+        else:
+            wanted = now - self._last_work > clock.nanoseconds(CALM)
+        if wanted != self._listens:
+            if wanted:
+                self.ear.leases().listen()
+            self.link.leases().set_listens(self.child.slot.held_lease(), wanted)
+            self._listens = wanted
+            self._wakes.clear()
+            if wanted:
+                self._look_due = 0  # what came before the flag was seen sent no wake-up
+
+    def _end_burst(self) -> None:
+        """Nothing is due: if nobody is at work either, twice over, the pool may end."""
+        slots = [slot for slot in self.scoreboard.living() if slot is not self.child.slot]
+        idle = all(slot.state == State.IDLE and slot.held_lease() for slot in slots)
+        self._empty_looks = self._empty_looks + 1 if slots and idle else 0
+        self._look_due = min(self._look_due, clock.now() + clock.nanoseconds(GLANCE))
+        if self._empty_looks == 2:
+            os.kill(self.child.supervisor_pid, signal.SIGTERM)

@@ -1,0 +1,261 @@
+"""The life of a lease: what a worker and a keeper may do to the tables.
+
+The statements are in ``taskq.sql``, a module a vendor; what they mean together
+is here. Every write that ends a run names the worker and the attempt, and
+touches no row once either has changed: that is the fence.
+"""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import django.db
+import psycopg
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from taskq import sql
+from taskq.queues import Queues
+
+#: What a database that is not there, or not well, raises below Django's wrappers and in them.
+DATABASE_ERRORS = (django.db.Error, psycopg.Error, sqlite3.Error)
+
+#: A run of a task: its id, and the attempt that the claim made of it.
+Run = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The waiting tasks of one queue and priority.
+
+    wait: seconds until the first of them is due; 0 or less when it is.
+    """
+
+    queue: str
+    priority: int
+    wait: float
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A task that a worker holds."""
+
+    id: int
+    attempt: int
+    name: str
+    payload: str
+    queue: str
+    retries: int
+    losses: int
+    expired: bool
+    unknown_for: float | None  # seconds since a worker first did not know it
+
+    @property
+    def run(self) -> Run:
+        return self.id, self.attempt
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A task whose worker is gone, and what became of it."""
+
+    id: int
+    name: str
+    losses: int
+    blamed: bool  # it was what the worker ran
+    failed: bool  # it is not to be run again
+
+
+@dataclass(frozen=True)
+class Retired:
+    """The end of a worker's lease. ``complete`` is False while one of its tasks is
+    locked by a transaction that has yet to end: retire it again later."""
+
+    worker: str
+    tasks: list[TakenBack]
+    complete: bool
+
+
+class Leases:
+    """One connection's view of the leases. Each method is one transaction.
+
+    Raises django.db's or the driver's errors when the database is not there.
+    """
+
+    def __init__(self, connection: sql.Connection, statements: sql.Statements) -> None:
+        self._connection = connection
+        self._sql = statements
+
+    # A worker's lease
+
+    def register(
+        self, pool: str, host: str, processes: Sequence[tuple[str, int]], lease: float
+    ) -> dict[int, int]:
+        """Give leases of so many seconds to processes (name, pid): pid -> worker id."""
+        values = {
+            "pool": pool,
+            "host": host,
+            "names": [name for name, _ in processes],
+            "pids": [pid for _, pid in processes],
+            "lease": lease,
+        }
+        rows = self._connection.rows(self._sql.REGISTER, values)
+        return {pid: worker for pid, worker in rows}
+
+    def renew(self, workers: Sequence[int], lease: float) -> set[int]:
+        """Extend leases that have not run out; the ids of those that were."""
+        values = {"workers": list(workers), "lease": lease}
+        return {worker for (worker,) in self._connection.rows(self._sql.RENEW, values)}
+
+    def set_listens(self, worker: int, listens: bool) -> None:
+        """Say whether enqueuers should send wake-ups, for this process to hear."""
+        self._connection.count(self._sql.LISTENS, {"worker": worker, "listens": listens})
+
+    def expired(self) -> list[int]:
+        """Workers whose lease has run out."""
+        return [worker for (worker,) in self._connection.rows(self._sql.EXPIRED, {})]
+
+    def retire(
+        self, worker: int, *, ran: int | None, charge: bool, cause: str, expired_only: bool = False
+    ) -> Retired | None:
+        """End a worker's lease and take back all that it holds.
+
+        ran: the task that it ran, 0 for none, None when nobody knows.
+        charge: count a loss against that task.
+        cause: what happened to the worker, kept with that task.
+        expired_only: leave a worker alone that was renewed meanwhile, or that another
+            reclaimer is at.
+
+        Returns None when there is no such worker (any more).
+        """
+        one = {"worker": worker}
+        with self._connection.transaction():
+            lock = self._sql.LOCK_EXPIRED_WORKER if expired_only else self._sql.LOCK_WORKER
+            found = self._connection.rows(lock, one)
+            if not found:
+                return None
+            ((held, last),) = self._connection.rows(self._sql.HELD, one)
+            # Where nobody saw what it ran: a task held alone was at work. Of several
+            # any may have been: none is charged, each is claimed alone from now on.
+            blamed = ran if ran is not None else last if held == 1 else 0
+            values = {
+                **one,
+                "blamed": blamed or 0,
+                "suspect": ran is None and held > 1,
+                "charge": int(charge),
+                "cause": cause,
+            }
+            rows = self._connection.rows(self._sql.TAKE_BACK, values) if held else []
+            complete = self._connection.count(self._sql.REMOVE_WORKER, one) == 1
+        ((pool, name),) = found
+        tasks = [TakenBack(*row[:3], blamed=bool(row[3]), failed=bool(row[4])) for row in rows]
+        return Retired(f"{name} of {pool}", tasks, complete)
+
+    # A task's lease
+
+    def lanes(self, queues: Queues) -> list[Lane]:
+        """What waits, most urgent lane first: by priority, then by due time."""
+        rows = self._connection.rows(self._sql.LANES, {"queues": queues.listed})
+        return [Lane(*row) for row in rows if queues.admit(row[0])]
+
+    def claim(self, worker: int, lane: Lane, limit: int, quick: Sequence[str]) -> list[Claimed]:
+        """Claim due tasks of a lane, in order of due time, then id.
+
+        More than one only as far as all of them are ``quick`` by name and none was
+        ever there when a worker was lost. Nothing for a worker without a good lease.
+        """
+        values = {
+            "worker": worker,
+            "queue": lane.queue,
+            "priority": lane.priority,
+            "limit": limit,
+            "quick": list(quick),
+        }
+        # RETURNING promises no order: sort by the place in the lane.
+        rows = sorted(self._connection.rows(self._sql.CLAIM, values))
+        return [Claimed(*row[1:8], bool(row[8]), row[9]) for row in rows]
+
+    def finish(self, worker: int, runs: Iterable[Run]) -> set[int]:
+        """Remove tasks that are done; the ids of those that were still ours."""
+        return self._each(self._sql.FINISH, worker, runs)
+
+    def give_back(self, worker: int, runs: Iterable[Run]) -> set[int]:
+        """Release tasks that were not started, as if never claimed."""
+        return self._each(self._sql.GIVE_BACK, worker, runs)
+
+    def retry(
+        self,
+        worker: int,
+        run: Run,
+        *,
+        when: datetime.datetime | None,
+        delay: float,
+        error: str,
+        traceback: str,
+    ) -> bool:
+        """Have it run again, at a time or after seconds; whether it was still ours."""
+        more = {"when": when, "delay": delay, "error": error, "traceback": traceback}
+        return self._one(self._sql.RETRY, worker, run, more)
+
+    def fail(self, worker: int, run: Run, *, error: str, traceback: str) -> bool:
+        """Keep it as failed; whether it was still ours."""
+        return self._one(self._sql.FAIL, worker, run, {"error": error, "traceback": traceback})
+
+    def defer(self, worker: int, run: Run, delay: float) -> bool:
+        """Release a task that is unknown here, to be looked at again after seconds."""
+        return self._one(self._sql.DEFER, worker, run, {"delay": delay})
+
+    def _one(self, statement: str, worker: int, run: Run, more: dict[str, object]) -> bool:
+        values = {"worker": worker, "id": run[0], "attempt": run[1], **more}
+        return self._connection.count(statement, values) == 1
+
+    def _each(self, statement: str, worker: int, runs: Iterable[Run]) -> set[int]:
+        ids, attempts = zip(*runs, strict=True)
+        values = {"worker": worker, "ids": list(ids), "attempts": list(attempts)}
+        return {id for (id,) in self._connection.rows(statement, values)}
+
+    # The connection
+
+    def listen(self) -> None:
+        """Hear wake-ups on this connection."""
+        self._connection.listen()
+
+    def fileno(self) -> int | None:
+        """What turns readable when an enqueuer sends a wake-up; None to be polled."""
+        return self._connection.fileno()
+
+    def woken(self) -> bool:
+        """Whether a wake-up came since the last call."""
+        return self._connection.woken()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def finish_within(connection: BaseDatabaseWrapper, worker: int, run: Run) -> bool:
+    """Finish a run in the transaction that its own code has open on Django's connection;
+    whether it was still ours. If not, that transaction must be rolled back."""
+    vendor = sql.of(connection.vendor)
+    values = {"ids": [run[0]], "attempts": [run[1]], "worker": worker}
+    with connection.cursor() as cursor:
+        cursor.execute(vendor.FINISH, {key: vendor.adapted(each) for key, each in values.items()})
+        return len(cursor.fetchall()) == 1
+
+
+def connect(alias: str, *, lease: float, name: str = "taskq") -> Leases:
+    """Open a connection of our own to the queue's database, apart from Django's.
+
+    lease: seconds; a dead network holds us for no more than a part of it.
+    name: shown in pg_stat_activity.
+    """
+    shared = connections[alias]
+    vendor = sql.of(shared.vendor)
+    settings = copy.deepcopy(shared.settings_dict)
+    settings["OPTIONS"] = vendor.connection_options(settings.get("OPTIONS", {}), lease, name)
+    wrapper = type(shared)(settings, alias)
+    wrapper.connect()
+    return Leases(vendor.Connection(wrapper), vendor)

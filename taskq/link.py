@@ -1,0 +1,63 @@
+"""A process's own connection to the queue, opened again whenever it breaks."""
+
+from __future__ import annotations
+
+import contextlib
+
+from pool import clock
+from pool.backoff import Backoff
+from taskq import events, leases
+from taskq.leases import DATABASE_ERRORS, Leases
+
+
+class Link:
+    """Connects on demand; says once that the database is lost, and once that it is back.
+
+    owner: the process's name, for log lines and pg_stat_activity.
+    """
+
+    def __init__(self, owner: str, alias: str, lease: float) -> None:
+        self.owner = owner
+        self._alias = alias
+        self._lease = lease
+        self._leases: Leases | None = None
+        self._backoff = Backoff(first=0.05, limit=min(2.0, lease / 4))
+        self._lost_at = 0
+        #: When the contact that we have now began; 0 while there is none.
+        self.since = 0
+
+    @property
+    def current(self) -> Leases | None:
+        """The open connection, if there is one."""
+        return self._leases
+
+    def leases(self) -> Leases:
+        """The connection, opened if need be. Raises one of DATABASE_ERRORS."""
+        if self._leases is None:
+            name = f"taskq {self.owner}"
+            self._leases = leases.connect(self._alias, lease=self._lease, name=name)
+        return self._leases
+
+    def lost(self, error: Exception) -> float:
+        """An error came: close. Returns the seconds to wait before the next try."""
+        if self._lost_at == 0:
+            self._lost_at = clock.now()
+            events.database_lost(self.owner, error)
+        self.since = 0
+        self.close()
+        return self._backoff.next()
+
+    def answered(self) -> None:
+        """The database answered."""
+        if self.since == 0:
+            self.since = clock.now()
+            self._backoff.reset()
+        if self._lost_at:
+            events.database_back(self.owner, (clock.now() - self._lost_at) / clock.SECOND)
+            self._lost_at = 0
+
+    def close(self) -> None:
+        open_one, self._leases = self._leases, None
+        if open_one is not None:
+            with contextlib.suppress(*DATABASE_ERRORS):  # it is broken: nothing left to close
+                open_one.close()

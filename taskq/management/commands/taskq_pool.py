@@ -1,0 +1,199 @@
+"""``manage.py taskq_pool``: run tasks in a pool of prefork workers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections, router
+
+from taskq import conf, sql
+from taskq.models import Task
+from taskq.queues import Queues
+from taskq.service import Service
+
+#: Options that replace a key of TASKQ for this pool.
+_SETTINGS = {
+    "concurrency": int,
+    "lease": float,
+    "heartbeat": float,
+    "poll": float,
+    "time_limit": float,
+    "soft_time_limit": float,
+    "max_tasks_per_child": int,
+    "max_memory_per_child": int,
+    "drain_timeout": float,
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Run tasks in a pool of worker processes. TERM or Ctrl-C drains (a second Ctrl-C stops "
+        "now), QUIT stops now, HUP replaces the workers one by one, TTIN and TTOU add and remove "
+        "a worker, USR1 logs what each process does. Defaults come from the TASKQ setting."
+    )
+    #: None: the TASKQ setting, or one a core.
+    default_concurrency: int | None = None
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        defaults = conf.settings()
+        add = parser.add_argument
+        add(
+            "-Q",
+            "--queues",
+            type=_queues,
+            default=Queues(),
+            help="comma-separated queues to serve; mail* is all that start with mail (default: all)",
+        )
+        add(
+            "-l",
+            "--loglevel",
+            type=_level,
+            help="DEBUG, INFO, WARNING, ERROR or CRITICAL (default: LOGGING's, else INFO)",
+        )
+        add(
+            "--lease",
+            metavar="SECONDS",
+            help="how long a worker may hold tasks unrenewed: a lost host's tasks run again after "
+            f"it, and a task must be able to stop within it (default: {defaults.lease:g})",
+        )
+        add(
+            "--heartbeat",
+            metavar="SECONDS",
+            help="time between renewals, at most a third of the lease "
+            f"(default: {defaults.heartbeat:g})",
+        )
+        add(
+            "--poll",
+            metavar="SECONDS",
+            help="time between looks for due tasks when no wake-up comes "
+            f"(default: {defaults.poll:g})",
+        )
+        add(
+            "--time-limit",
+            metavar="SECONDS",
+            help="kill the worker of a task that runs longer, unless the task sets its own "
+            f"(default: {_or_none(defaults.time_limit)})",
+        )
+        add(
+            "--soft-time-limit",
+            metavar="SECONDS",
+            help="raise SoftTimeLimitExceeded in a task that runs longer "
+            f"(default: {_or_none(defaults.soft_time_limit)})",
+        )
+        add(
+            "--max-tasks-per-child",
+            metavar="N",
+            help=f"replace a worker after N runs (default: {_or_none(defaults.max_tasks_per_child)})",
+        )
+        add(
+            "--max-memory-per-child",
+            metavar="KIB",
+            help="replace a worker whose resident memory is above, after its task "
+            f"(default: {_or_none(defaults.max_memory_per_child)})",
+        )
+        add(
+            "--drain-timeout",
+            metavar="SECONDS",
+            help="how long running tasks may finish after TERM; then they are stopped and given "
+            f"back (default: {defaults.drain_timeout:g})",
+        )
+        add(
+            "--burst",
+            action="store_true",
+            help="exit when nothing is due: with code 0, or 1 if a task failed",
+        )
+        add("--reload", action="store_true", help="development: restart when code changes")
+        add(
+            "--database",
+            metavar="ALIAS",
+            help="alias in DATABASES of the database with the tasks (default: the router's)",
+        )
+        self.add_concurrency(parser)
+
+    def add_concurrency(self, parser: CommandParser) -> None:
+        configured = conf.settings().concurrency
+        parser.add_argument(
+            "-c",
+            "--concurrency",
+            metavar="N",
+            help=f"worker processes (default: {configured or 'one a core'})",
+        )
+
+    def handle(self, **options: Any) -> None:
+        if not hasattr(os, "fork"):
+            raise CommandError(
+                "taskq_pool needs fork(), which this system lacks: run it on Linux or macOS "
+                "(tasks can be enqueued from here)."
+            )
+        from taskq import serving
+
+        if options["reload"] and not serving.is_reloaded():
+            serving.restart_on_change()
+        service = Service(
+            settings=self._settings(options),
+            queues=options["queues"],
+            alias=_alias(options["database"]),
+            burst=options["burst"],
+        )
+        serving.set_up_logging(options["loglevel"], self.stderr._out)  # type: ignore[attr-defined]
+        code = serving.serve(service, reload=options["reload"])
+        if code:
+            sys.exit(code)
+
+    def _settings(self, options: dict[str, Any]) -> conf.Settings:
+        values: dict[str, Any] = {}
+        if self.default_concurrency is not None:
+            values["CONCURRENCY"] = self.default_concurrency
+        for name, kind in _SETTINGS.items():
+            given = options.get(name)
+            if given is None:
+                continue
+            try:
+                values[name.upper()] = kind(given)
+            except ValueError as error:
+                option = "--" + name.replace("_", "-")
+                raise CommandError(f"{option} is {given!r}: give a number") from error
+        try:
+            return conf.overridden(values)
+        except ImproperlyConfigured as error:
+            raise CommandError(str(error)) from error
+
+
+def _alias(given: str | None) -> str:
+    alias = given or router.db_for_write(Task)
+    if alias not in connections:
+        known = ", ".join(connections)
+        raise CommandError(f"--database is {alias!r}: no such alias; DATABASES has {known}")
+    connection = connections[alias]
+    if connection.vendor not in sql.VENDORS:
+        raise CommandError(f"database {alias!r} is {connection.vendor}; taskq needs PostgreSQL or SQLite")
+    if connection.vendor == "sqlite" and connection.is_in_memory_db():  # type: ignore[attr-defined]
+        raise CommandError(
+            f"database {alias!r} is in memory, which no other process can see; "
+            "give it a file name in DATABASES"
+        )
+    return alias
+
+
+def _queues(text: str) -> Queues:
+    try:
+        return Queues.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(str(error)) from error
+
+
+def _level(text: str) -> str:
+    level = text.upper()
+    if level not in logging.getLevelNamesMapping():
+        raise ArgumentTypeError(f"{text!r} is no log level; use DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    return level
+
+
+def _or_none(value: object) -> str:
+    return "none" if value is None else f"{value}"

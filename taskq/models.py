@@ -1,0 +1,159 @@
+"""The tables: the live work and what failed, and who works on it."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from taskq.conf import DEFAULT_QUEUE, NAME_LENGTH, QUEUE_LENGTH
+
+
+class State(models.IntegerChoices):
+    """READY -> RUNNING -> gone | READY again (retry, loss) | FAILED."""
+
+    READY = 0, _("ready")
+    RUNNING = 1, _("running")
+    FAILED = 2, _("failed")
+
+
+class Worker(models.Model):
+    """A process of a pool, and the lease under which it holds tasks.
+
+    The keeper of the pool writes these rows: it renews all of its leases in one
+    statement, which touches no task. Who finds a lease expired takes back its
+    tasks and removes the row.
+    """
+
+    pool = models.CharField(_("pool"), max_length=255, help_text=_("host and pid of the supervisor"))
+    name = models.CharField(_("name"), max_length=64)
+    host = models.CharField(_("host"), max_length=255)
+    pid = models.IntegerField(_("process id"))
+    started_at = models.DateTimeField(_("started at"), db_default=Now())
+    lease_expires_at = models.DateTimeField(_("lease expires at"))
+    listens = models.BooleanField(
+        _("listens"), db_default=False, help_text=_("its pool sleeps: an enqueuer should wake it")
+    )
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+        indexes = [
+            models.Index(name="taskq_worker_listens", fields=["listens"], condition=Q(listens=True))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.pool}"
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    """The states a person asks for. They overlap nowhere and leave nothing out."""
+
+    def pending(self) -> TaskQuerySet:
+        """Due now, waiting for a worker."""
+        return self.filter(state=State.READY, execute_at__lte=Now())
+
+    def future(self) -> TaskQuerySet:
+        """Not due yet: delayed, or waiting for a retry."""
+        return self.filter(state=State.READY, execute_at__gt=Now())
+
+    def active(self) -> TaskQuerySet:
+        """Held by a worker whose lease is good."""
+        return self.filter(state=State.RUNNING, worker__lease_expires_at__gt=Now())
+
+    def lost(self) -> TaskQuerySet:
+        """Held by nobody who could finish it: its worker's lease has run out, and no
+        pool has been there to take it back."""
+        gone = Q(worker__lease_expires_at__isnull=True) | Q(worker__lease_expires_at__lte=Now())
+        return self.filter(gone, state=State.RUNNING)
+
+    def failed(self) -> TaskQuerySet:
+        """Given up, kept for a person to look at."""
+        return self.filter(state=State.FAILED)
+
+
+class Task(models.Model):
+    """A call of a registered function, to be run by a worker.
+
+    Column defaults live in the database, so that a plain INSERT of name and
+    payload is a task like any other.
+    """
+
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
+    payload = models.TextField(_("arguments"), db_default="[[],{}]", help_text=_("encoded"))
+    queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH, db_default=DEFAULT_QUEUE)
+    priority = models.SmallIntegerField(
+        _("priority"), db_default=0, help_text=_("-100 to 100, higher is sooner")
+    )
+    state = models.SmallIntegerField(_("state"), choices=State, db_default=State.READY)
+    created_at = models.DateTimeField(_("created at"), db_default=Now())
+    execute_at = models.DateTimeField(_("due at"), db_default=Now())
+    expires_at = models.DateTimeField(
+        _("expires at"), null=True, blank=True, help_text=_("not started by then, it is dropped")
+    )
+    retries = models.IntegerField(_("retries"), db_default=0)
+
+    # Who may write the outcome: this worker, for this attempt. No constraint in the
+    # database: the claim locks the worker's row itself, once for all that it claims.
+    worker = models.ForeignKey(
+        Worker,
+        verbose_name=_("worker"),
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="tasks",
+    )
+    attempt = models.IntegerField(_("attempt"), db_default=0, help_text=_("how often it was claimed"))
+    started_at = models.DateTimeField(_("claimed at"), null=True, blank=True)
+
+    losses = models.SmallIntegerField(
+        _("losses"), db_default=0, help_text=_("how often it lost its worker")
+    )
+    max_losses = models.SmallIntegerField(
+        _("losses allowed"), db_default=3, help_text=_("0: never run again after an interrupted run")
+    )
+    isolated = models.BooleanField(
+        _("claimed alone"), db_default=False, help_text=_("it was there when a worker was lost")
+    )
+    unknown_since = models.DateTimeField(
+        _("unknown since"), null=True, blank=True, help_text=_("first seen by a worker that lacks it")
+    )
+    error = models.TextField(_("error"), db_default="", blank=True)
+    traceback = models.TextField(_("traceback"), db_default="", blank=True)
+    failed_at = models.DateTimeField(_("failed at"), null=True, blank=True)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
+        indexes = [
+            # The one index that a claim reads: what waits, by lane (queue and
+            # priority), then by due time.
+            models.Index(
+                F("queue"),
+                F("priority").desc(),
+                F("execute_at"),
+                F("id"),
+                name="taskq_task_ready",
+                condition=Q(state=State.READY),
+            ),
+            # What a worker holds, for taking it back.
+            models.Index(
+                name="taskq_task_running", fields=["worker"], condition=Q(state=State.RUNNING)
+            ),
+            models.Index(name="taskq_task_failed", fields=["failed_at"], condition=Q(state=State.FAILED)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.pk}"
+
+    @property
+    def uuid(self) -> uuid.UUID:
+        """The id that ``AsyncResult`` shows."""
+        return uuid.UUID(int=self.pk)

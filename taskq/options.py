@@ -1,0 +1,139 @@
+"""What a task may be told about itself, checked when its decorator runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from taskq.queues import check_queue
+
+MIN_PRIORITY, MAX_PRIORITY = -100, 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """Options of a task; the names and defaults are Celery's where Celery has them.
+
+    queue: where it waits. None is the default queue.
+    priority: -100 to 100, higher is sooner.
+    max_retries: retries after the first run; None is no limit.
+    default_retry_delay: seconds before a retry that names no other time.
+    autoretry_for, dont_autoretry_for: exception classes retried, and not retried.
+    retry_backoff: seconds before the first automatic retry, doubled for each
+        further one; True is 1; False waits default_retry_delay each time.
+    retry_backoff_max: seconds that back-off never exceeds.
+    retry_jitter: wait a random part of the back-off, so that what failed together
+        does not come back together.
+    on_lost: "retry" runs it again when its worker is lost; "fail" holds it for a
+        person, for work that must not be repeated blindly.
+    atomic: its database writes and its completion are one transaction.
+    time_limit: seconds after which its worker is killed.
+    soft_time_limit: seconds after which SoftTimeLimitExceeded is raised in it.
+    bind: pass the task itself as the first argument.
+    """
+
+    queue: str | None = None
+    priority: int = 0
+    max_retries: int | None = 3
+    default_retry_delay: float = 180.0
+    autoretry_for: tuple[type[BaseException], ...] = ()
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    retry_backoff: float = 0.0
+    retry_backoff_max: float = 600.0
+    retry_jitter: bool = True
+    on_lost: Literal["retry", "fail"] = "retry"
+    atomic: bool = False
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    bind: bool = False
+
+
+def task_options(given: Mapping[str, Any]) -> TaskOptions:
+    """Options from what a decorator was given.
+
+    Raises TypeError for an unknown option or a wrong type, ValueError for a value
+    out of range; both name the option, the value and what is allowed.
+    """
+    known = {field.name for field in fields(TaskOptions)}
+    options = dict(given)
+    # Celery's retry_kwargs are the arguments of the automatic retry.
+    retry_kwargs = options.pop("retry_kwargs", None) or {}
+    _require(isinstance(retry_kwargs, Mapping), "retry_kwargs", retry_kwargs, "give a dict")
+    for key, option in (("max_retries", "max_retries"), ("countdown", "default_retry_delay")):
+        if key in retry_kwargs:
+            options[option] = retry_kwargs[key]
+    unknown = set(retry_kwargs) - {"max_retries", "countdown"}
+    _require(not unknown, "retry_kwargs", retry_kwargs, "known are max_retries and countdown")
+    for name in options:
+        if name not in known:
+            raise TypeError(f"unknown task option {name!r}; known are {', '.join(sorted(known))}")
+    for name in ("autoretry_for", "dont_autoretry_for"):
+        options[name] = _exceptions(name, options.get(name, ()))
+    if options.get("queue") is not None:
+        check_queue(options["queue"])
+    check_priority(options.get("priority", 0))
+    _check_retries(options)
+    _check_limits(options)
+    on_lost = options.get("on_lost", "retry")
+    _require(on_lost in ("retry", "fail"), "on_lost", on_lost, 'use "retry" or "fail"')
+    for name in ("atomic", "bind", "retry_jitter"):
+        value = options.get(name, False)
+        _require(isinstance(value, bool), name, value, "use True or False")
+    return TaskOptions(**options)
+
+
+def check_priority(priority: object) -> None:
+    """Raise unless this is a priority, as Django's tasks define them."""
+    whole = isinstance(priority, int) and not isinstance(priority, bool)
+    good = whole and MIN_PRIORITY <= priority <= MAX_PRIORITY  # type: ignore[operator]
+    _require(good, "priority", priority, f"give a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}")
+
+
+def check_seconds(name: str, value: object, *, least: float = 0.0) -> None:
+    """Raise unless this is a finite number of seconds, at least ``least``."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    good = number and math.isfinite(value) and value >= least  # type: ignore[arg-type, operator]
+    _require(good, name, value, f"give a number of seconds from {least:g}")
+
+
+def check_max_retries(value: object) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    good = value is None or (whole and value >= 0)  # type: ignore[operator]
+    _require(good, "max_retries", value, "give a whole number from 0, or None for no limit")
+
+
+def _check_retries(options: dict[str, Any]) -> None:
+    check_max_retries(options.get("max_retries", 0))
+    check_seconds("default_retry_delay", options.get("default_retry_delay", 0))
+    check_seconds("retry_backoff_max", options.get("retry_backoff_max", 0))
+    backoff = options.get("retry_backoff", 0)
+    if isinstance(backoff, bool) or backoff is None:
+        backoff = options["retry_backoff"] = 1.0 if backoff else 0.0
+    check_seconds("retry_backoff", backoff)
+
+
+def _check_limits(options: dict[str, Any]) -> None:
+    for name in ("time_limit", "soft_time_limit"):
+        if options.get(name) is not None:
+            check_seconds(name, options[name])
+            _require(options[name] > 0, name, options[name], "give a positive number of seconds")
+    hard, soft = options.get("time_limit"), options.get("soft_time_limit")
+    if hard is not None and soft is not None:
+        _require(soft < hard, "soft_time_limit", soft, f"it must be below time_limit ({hard:g})")
+
+
+def _exceptions(name: str, value: object) -> tuple[type[BaseException], ...]:
+    classes = (value,) if isinstance(value, type) else value
+    good = isinstance(classes, (tuple, list, set, frozenset)) and all(
+        isinstance(each, type) and issubclass(each, BaseException) for each in classes
+    )
+    _require(good, name, value, "give a tuple of exception classes")
+    return tuple(classes)  # type: ignore[arg-type]
+
+
+def _require(good: object, name: str, value: object, mend: str) -> None:
+    if not good:
+        kind = ValueError if isinstance(value, (int, float, str, dict)) else TypeError
+        raise kind(f"{name} is {value!r}: {mend}")

@@ -1,0 +1,41 @@
+"""How many tasks a worker should claim at once: by how long they took lately."""
+
+from __future__ import annotations
+
+QUICK = 0.010  # seconds: a task that takes no longer may be claimed in a batch
+BATCH = 0.050  # seconds of work that one claim should bring
+MOST = 100
+
+
+class Pace:
+    """Recent run times by task name, in one worker.
+
+    A name is quick once a run of it was, and no longer once one was not: one slow
+    run shows at once, and is forgotten over about ten quick ones.
+    """
+
+    def __init__(self) -> None:
+        self._seconds: dict[str, float] = {}
+        self._quick: list[str] = []
+        self._limit = 1
+
+    def note(self, name: str, seconds: float) -> None:
+        """A run of this name took so long."""
+        known = self._seconds.get(name)
+        if known is not None:
+            seconds = max(seconds, 0.8 * known + 0.2 * seconds)
+        self._seconds[name] = seconds
+        if known is None or (known <= QUICK) != (seconds <= QUICK):
+            self._quick = [name for name, each in self._seconds.items() if each <= QUICK]
+        slowest = max((self._seconds[name] for name in self._quick), default=BATCH)
+        self._limit = max(1, min(MOST, int(BATCH / max(slowest, 1e-6))))
+
+    def quick_names(self) -> list[str]:
+        return self._quick
+
+    def is_quick(self, name: str) -> bool:
+        return self._seconds.get(name, BATCH) <= QUICK
+
+    def limit(self) -> int:
+        """Tasks to claim at once, if all of them are quick."""
+        return self._limit

@@ -1,0 +1,198 @@
+"""Arguments as text, and back as what they were.
+
+JSON by Django's encoder, with the types that JSON lacks kept by a tag, so that
+a date comes back as a date. Tuples come back as lists and the keys of a dict as
+str, as JSON has no other. Pickle is for sites that opt in, and is signed with
+the site's key: nobody who can only write to the table can make us un-pickle.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import json
+import pickle
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from django.core import signing
+from django.core.serializers.json import DjangoJSONEncoder
+
+from taskq import conf
+
+TAG = "$taskq"
+PICKLED = "pickle:"
+_SALT = "taskq.payload"
+
+Arguments = tuple[list[Any], dict[str, Any]]
+
+
+class PayloadError(ValueError):
+    """Arguments that cannot be stored, or a stored text that cannot be read."""
+
+
+def encode(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Arguments as the text to store.
+
+    Raises PayloadError, naming the path of the argument that cannot be encoded, or
+    the size when it is above ``MAX_PAYLOAD``.
+    """
+    settings = conf.settings()
+    text = _pickle(args, kwargs) if settings.serializer == "pickle" else _to_json(args, kwargs)
+    if len(text) > settings.max_payload:  # the text is ASCII: characters are bytes
+        raise PayloadError(
+            f"the arguments take {len(text)} bytes, more than TASKQ['MAX_PAYLOAD'] "
+            f"({settings.max_payload}); store the data in a model and pass its id"
+        )
+    return text
+
+
+def decode(text: str) -> Arguments:
+    """The arguments in a stored text.
+
+    Raises PayloadError for text that is not ours: broken JSON, a wrong shape, a
+    pickle with a bad signature or on a site that does not accept pickles.
+    """
+    if text.startswith(PICKLED):
+        loaded = _unpickle(text)
+    else:
+        try:
+            # The object hook costs a call for each dict; most payloads need none.
+            loaded = json.loads(text, object_hook=_untag) if TAG in text else json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise PayloadError(f"the stored arguments are not JSON: {error}") from error
+    match loaded:
+        case [list(args), dict(kwargs)]:
+            return args, kwargs
+    raise PayloadError("the stored arguments are not of the form [[…], {…}]")
+
+
+# JSON
+
+
+class _Encoder(DjangoJSONEncoder):
+    """Django's encoder, which also turns lazy strings into text, with types kept."""
+
+    def default(self, value: Any) -> Any:
+        for kind, (name, write, _) in _KEPT.items():
+            if isinstance(value, kind):
+                return {TAG: name, "value": write(value)}
+        return super().default(value)
+
+
+def _seconds(value: datetime.timedelta) -> list[int]:
+    return [value.days, value.seconds, value.microseconds]
+
+
+# datetime before date: a datetime is a date as well.
+_KEPT: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
+    datetime.datetime: ("datetime", datetime.datetime.isoformat, datetime.datetime.fromisoformat),
+    datetime.date: ("date", datetime.date.isoformat, datetime.date.fromisoformat),
+    datetime.time: ("time", datetime.time.isoformat, datetime.time.fromisoformat),
+    datetime.timedelta: ("timedelta", _seconds, lambda parts: datetime.timedelta(*parts)),
+    Decimal: ("decimal", str, Decimal),
+    uuid.UUID: ("uuid", str, uuid.UUID),
+}
+_READERS = {name: read for name, _, read in _KEPT.values()}
+
+
+def _to_json(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    pair = [list(args), dict(kwargs)]
+    try:
+        text = json.dumps(pair, cls=_Encoder, separators=(",", ":"))
+        if TAG in text and _holds_tag(pair):
+            text = json.dumps(_escape(pair), cls=_Encoder, separators=(",", ":"))
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        path, value = _culprit(args, kwargs)
+        raise PayloadError(
+            f"{path} is of type {type(value).__name__}, which JSON cannot carry "
+            f"({error}); pass an id or plain data instead"
+        ) from error
+    return text
+
+
+def _untag(found: dict[str, Any]) -> Any:
+    tag = found.get(TAG)
+    if tag is None:
+        return found
+    if tag == "dict" and set(found) == {TAG, "value"}:
+        return dict(found["value"])
+    try:
+        return _READERS[tag](found["value"])
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise ValueError(f"{tag!r} is no value of ours ({error})") from error
+
+
+def _holds_tag(value: Any) -> bool:
+    """Whether a caller's own dict has a key that looks like our tag."""
+    if isinstance(value, dict):
+        return TAG in value or any(map(_holds_tag, value.values()))
+    return isinstance(value, (list, tuple)) and any(map(_holds_tag, value))
+
+
+def _escape(value: Any) -> Any:
+    if isinstance(value, dict):
+        inner = {key: _escape(each) for key, each in value.items()}
+        return {TAG: "dict", "value": list(inner.items())} if TAG in value else inner
+    return [_escape(each) for each in value] if isinstance(value, (list, tuple)) else value
+
+
+def _culprit(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, Any]:
+    """The path of the innermost value that makes encoding fail."""
+    places = [(f"args[{index}]", value) for index, value in enumerate(args)]
+    places += [(f"kwargs[{key!r}]", value) for key, value in kwargs.items()]
+    path, value = next((place for place in places if not _encodable(place[1])), ("args", args))
+    for _ in range(100):  # a value that contains itself has no innermost part
+        match value:
+            case dict():
+                inner = [(f"{path}[{key!r}]", each) for key, each in value.items()]
+            case list() | tuple():
+                inner = [(f"{path}[{index}]", each) for index, each in enumerate(value)]
+            case _:
+                break
+        deeper = next((place for place in inner if not _encodable(place[1])), None)
+        if deeper is None:
+            break
+        path, value = deeper
+    return path, value
+
+
+def _encodable(value: Any) -> bool:
+    try:
+        json.dumps(value, cls=_Encoder)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return False
+    return True
+
+
+# Pickle
+
+
+def _signer() -> signing.Signer:
+    return signing.Signer(salt=_SALT)
+
+
+def _pickle(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    try:
+        body = pickle.dumps([list(args), dict(kwargs)])
+    except Exception as error:  # pickling runs code of the value's own, which may raise anything
+        raise PayloadError(f"the arguments cannot be pickled: {error}") from error
+    return PICKLED + _signer().sign(base64.b64encode(body).decode("ascii"))
+
+
+def _unpickle(text: str) -> Any:
+    if conf.settings().serializer != "pickle":
+        raise PayloadError("the stored arguments are pickled, and TASKQ['SERIALIZER'] is not 'pickle'")
+    try:
+        body = _signer().unsign(text.removeprefix(PICKLED))
+    except signing.BadSignature as error:
+        raise PayloadError(
+            "the signature of the stored arguments is wrong: somebody else wrote them, "
+            "or SECRET_KEY changed (keep the old one in SECRET_KEY_FALLBACKS)"
+        ) from error
+    try:
+        return pickle.loads(base64.b64decode(body))
+    except Exception as error:  # un-pickling runs code of the value's own
+        raise PayloadError(f"the stored arguments cannot be un-pickled: {error}") from error

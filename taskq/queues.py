@@ -1,0 +1,58 @@
+"""Which queues a pool serves: names, and prefixes that end in a star."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from taskq.conf import QUEUE_LENGTH
+
+
+@dataclass(frozen=True)
+class Queues:
+    """What ``-Q`` chose. Empty means all."""
+
+    names: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str | None) -> Queues:
+        """From a comma-separated list; ``mail*`` is every queue that starts with mail.
+
+        Raises ValueError for an empty or too long name, or a star elsewhere.
+        """
+        names, prefixes = [], []
+        for part in (text or "").split(",") if text else []:
+            name = part.strip()
+            if not name:
+                raise ValueError(f"{text!r} has an empty queue name; write it like mail,default")
+            check_queue(name.rstrip("*") or "any")
+            if "*" in name.removesuffix("*"):
+                raise ValueError(f"{name!r}: a star may only stand at the end")
+            if name.endswith("*"):
+                prefixes.append(name[:-1])
+            else:
+                names.append(name)
+        return cls() if "" in prefixes else cls(tuple(names), tuple(prefixes))
+
+    @property
+    def listed(self) -> list[str] | None:
+        """The names when they are all known, None when the table must be asked."""
+        return list(self.names) if self.names and not self.prefixes else None
+
+    def admit(self, queue: str) -> bool:
+        if not self.names and not self.prefixes:
+            return True
+        return queue in self.names or queue.startswith(self.prefixes or ("\0",))
+
+    def __str__(self) -> str:
+        return ", ".join([*self.names, *(f"{prefix}*" for prefix in self.prefixes)]) or "all"
+
+
+def check_queue(queue: object) -> None:
+    """Raise ValueError or TypeError unless this can name a queue."""
+    if not isinstance(queue, str):
+        raise TypeError(f"queue is {queue!r}; give its name as a str")
+    if not queue or len(queue) > QUEUE_LENGTH or "\0" in queue:
+        raise ValueError(f"queue is {queue!r}; give 1 to {QUEUE_LENGTH} characters")
+    if "," in queue or "*" in queue:
+        raise ValueError(f"queue is {queue!r}; a comma or a star cannot be in it, -Q uses them")

@@ -1,0 +1,65 @@
+"""The one registry: a task's name, its function, its options.
+
+Only what is registered can run. A name in a row is looked up here; it is never
+imported or called as such.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from taskq.conf import NAME_LENGTH
+from taskq.options import TaskOptions
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A registered task. ``bound`` is passed as first argument when ``options.bind``."""
+
+    name: str
+    function: Callable[..., Any]
+    options: TaskOptions
+    bound: object = None
+
+    @property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+    def arguments(self, args: list[Any]) -> list[Any]:
+        return [self.bound, *args] if self.options.bind else args
+
+
+_definitions: dict[str, Definition] = {}
+
+
+def register(definition: Definition) -> None:
+    """Make a task known.
+
+    Raises ValueError when another function has the name already. The same function
+    defined again (a module reloaded, a script run as ``__main__``) replaces itself.
+    """
+    name, function = definition.name, definition.function
+    if not isinstance(name, str) or not name or len(name) > NAME_LENGTH or "\0" in name:
+        raise ValueError(f"name is {name!r}: give 1 to {NAME_LENGTH} characters")
+    known = _definitions.get(name)
+    if known is not None and _place(known.function) != _place(function):
+        raise ValueError(
+            f"two tasks are called {name!r}: {_place(known.function)} and {_place(function)}; "
+            "give one of them another name="
+        )
+    _definitions[name] = definition
+
+
+def find(name: str) -> Definition | None:
+    return _definitions.get(name)
+
+
+def names() -> list[str]:
+    return sorted(_definitions)
+
+
+def _place(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"

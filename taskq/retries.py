@@ -1,0 +1,50 @@
+"""When a failed run is tried again."""
+
+from __future__ import annotations
+
+import datetime
+import random
+from collections.abc import Callable
+from typing import NoReturn
+
+from taskq.context import Request
+from taskq.exceptions import MaxRetriesExceededError, Retry
+from taskq.options import TaskOptions
+
+
+def backoff(options: TaskOptions, retries: int, rand: Callable[[], float] = random.random) -> float:
+    """Seconds until the next automatic retry, after ``retries`` earlier ones."""
+    if not options.retry_backoff:
+        return options.default_retry_delay
+    # The exponent is capped: a float overflows after 1,000 retries.
+    delay = min(options.retry_backoff_max, options.retry_backoff * float(2 ** min(retries, 60)))
+    return delay * rand() if options.retry_jitter else delay
+
+
+def retry(
+    options: TaskOptions,
+    request: Request,
+    *,
+    exc: BaseException | None = None,
+    eta: datetime.datetime | None = None,
+    countdown: float | None = None,
+    max_retries: int | None,
+) -> NoReturn:
+    """Raise Retry; or, when no retry is left, ``exc`` or MaxRetriesExceededError."""
+    if max_retries is not None and request.retries >= max_retries:
+        if exc is not None:
+            raise exc
+        raise MaxRetriesExceededError(f"{request.name} was retried {request.retries} times")
+    wait = options.default_retry_delay if countdown is None else countdown
+    raise Retry(exc=exc, eta=eta, countdown=wait)
+
+
+def after(error: BaseException, options: TaskOptions, retries: int) -> Retry | None:
+    """The automatic retry that this error of a run is due, if any."""
+    if isinstance(error, Retry):
+        return error
+    if not isinstance(error, options.autoretry_for) or isinstance(error, options.dont_autoretry_for):
+        return None
+    if options.max_retries is not None and retries >= options.max_retries:
+        return None
+    return Retry(exc=error, countdown=backoff(options, retries))

@@ -1,0 +1,75 @@
+"""Calling a task's function, sync or async, and interrupting it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from asgiref.sync import sync_to_async
+
+from taskq import hygiene
+from taskq.context import Request, current
+from taskq.exceptions import SoftTimeLimitExceeded
+from taskq.registry import Definition
+
+_TOO_LONG = "the task ran past its soft time limit"
+
+
+def call(definition: Definition, request: Request, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    """Run the function and return what it returns; raises what it raises."""
+    token = current.set(request)
+    try:
+        arguments = definition.arguments(args)
+        if definition.is_async:
+            return _AsyncRun(definition.function, arguments, kwargs).run()
+        return definition.function(*arguments, **kwargs)
+    finally:
+        current.reset(token)
+
+
+def interrupt() -> None:
+    """Raise SoftTimeLimitExceeded in the run in progress (called by a signal handler).
+
+    A coroutine can only be cancelled: it sees CancelledError at its next await.
+    """
+    if _AsyncRun.running is None:
+        raise SoftTimeLimitExceeded(_TOO_LONG)
+    _AsyncRun.running.cancel()
+
+
+class _AsyncRun:
+    """One run of an ``async def`` task, in an event loop of its own."""
+
+    running: _AsyncRun | None = None
+
+    def __init__(self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]) -> None:
+        self._call = (function, args, kwargs)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[Any] | None = None
+        self._too_long = False
+
+    def run(self) -> Any:
+        _AsyncRun.running = self
+        try:
+            return asyncio.run(self._main())
+        except asyncio.CancelledError:
+            if self._too_long:
+                raise SoftTimeLimitExceeded(_TOO_LONG) from None
+            raise
+        finally:
+            _AsyncRun.running = None
+
+    def cancel(self) -> None:
+        self._too_long = True
+        if self._loop is not None and self._task is not None:
+            self._loop.call_soon_threadsafe(self._task.cancel)
+
+    async def _main(self) -> Any:
+        function, args, kwargs = self._call
+        self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        try:
+            return await function(*args, **kwargs)
+        finally:
+            # The ORM's async methods used connections of another thread.
+            await sync_to_async(hygiene.restore_connections)()

@@ -1,0 +1,122 @@
+"""Starting a pool: the roles, the log, the application loaded once before the fork."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+from typing import TextIO
+
+from django.conf import settings as django_settings
+from django.db import connections
+from django.utils import autoreload
+
+from pool import Child, Role, Scoreboard, Supervisor
+from taskq import registry
+from taskq.keeper import Keeper
+from taskq.service import Service
+from taskq.worker import Worker
+
+TITLE = "taskq_pool"
+RELOAD_CODE = 3  # what Django's autoreloader starts again for
+
+log = logging.getLogger("taskq")
+
+
+def set_up_logging(level: str | None, stream: TextIO) -> None:
+    """Log to ``stream`` unless the site's LOGGING sends our loggers somewhere already.
+
+    level: of our loggers; None leaves what LOGGING says, or INFO where it says nothing.
+    """
+    for name in ("taskq", "pool"):
+        logger = logging.getLogger(name)
+        if level is not None:
+            logger.setLevel(level)
+        elif logger.level == logging.NOTSET and not logging.root.handlers:
+            logger.setLevel(logging.INFO)
+        if not logger.hasHandlers():
+            handler = logging.StreamHandler(stream)
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            logger.addHandler(handler)
+
+
+def serve(service: Service, *, reload: bool = False) -> int:
+    """Run a pool until it is stopped; the exit code.
+
+    1 when a burst saw a task fail, or when no worker ever came up.
+    """
+    concurrency = service.settings.concurrency or os.cpu_count() or 1
+    scoreboard = Scoreboard(capacity=2 * concurrency + 16)
+    supervisor = Supervisor(
+        _roles(service, concurrency, reload),
+        scoreboard,
+        drain_timeout=service.settings.drain_timeout,
+        title=TITLE,
+    )
+    _announce(service, concurrency)
+    # Connections must not cross a fork. What is loaded by now is shared with the
+    # children for as long as nobody writes to it, so the collector leaves it alone.
+    connections.close_all()
+    gc.collect()
+    gc.freeze()
+    code = supervisor.run()
+    failed = sum(slot.failed for slot in scoreboard.slots)
+    return code or int(service.burst and failed > 0)
+
+
+def _roles(service: Service, concurrency: int, reload: bool) -> list[Role]:
+    settings = service.settings
+    roles = [
+        # First: its slot is known to the others (service.KEEPER).
+        Role(
+            name="keeper",
+            run=lambda child: Keeper(child, service).run(),
+            support=True,
+            # Soon enough to fork another before a lease ends, but longer than a
+            # connection to a dead database takes to give up.
+            patience=max(2.5, settings.heartbeat + (settings.lease - settings.heartbeat) / 3),
+        ),
+        Role(
+            name="worker",
+            run=lambda child: Worker(child, service).run(),
+            count=concurrency,
+            scalable=True,
+            oom_victim=True,
+        ),
+    ]
+    if reload:
+        roles.append(Role(name="reloader", run=_watch_code, stops_pool=RELOAD_CODE))
+    return roles
+
+
+def _watch_code(child: Child) -> int:
+    """Leave with RELOAD_CODE when the code changes, by Django's own autoreloader."""
+    child.title()
+    autoreload.get_reloader().run_loop()
+    return 0
+
+
+def _announce(service: Service, concurrency: int) -> None:
+    settings, database = service.settings, connections[service.alias]
+    name = database.settings_dict["NAME"]
+    known = registry.names()
+    log.info("taskq pool %s", service.pool)
+    log.info("  queues    %s", service.queues)
+    log.info("  database  %s: %s %s", service.alias, database.display_name, name)
+    log.info("  workers   %d", concurrency)
+    log.info("  lease     %g s, heartbeat %g s", settings.lease, settings.heartbeat)
+    log.info("  tasks     %d: %s", len(known), ", ".join(known) or "none found in any tasks.py")
+    if django_settings.DEBUG:
+        log.info("  DEBUG is on: fine for development, but Django keeps every query in memory")
+
+
+def restart_on_change() -> None:
+    """In the outer process of ``--reload``: run this command again and again, until it
+    ends for another reason than changed code. Never returns."""
+    sys.exit(autoreload.restart_with_reloader())
+
+
+def is_reloaded() -> bool:
+    """Whether we are the inner process of ``--reload``."""
+    return os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"

@@ -1,0 +1,67 @@
+"""The SQL, in one module a database vendor. All of it means the same in each."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, cast
+
+from django.db import NotSupportedError
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+VENDORS = ("postgresql", "sqlite")
+
+#: Remove a task that has not started. The state is checked again on the locked
+#: row, so a claim that comes first wins. Primary key look-up.
+REVOKE = "DELETE FROM taskq_task WHERE id = %(id)s AND state = 0"
+
+
+class Connection(Protocol):
+    """A connection of the queue's own, apart from that of the tasks' code."""
+
+    def __init__(self, wrapper: BaseDatabaseWrapper) -> None: ...
+    def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]: ...
+    def count(self, statement: str, values: dict[str, Any]) -> int: ...
+    def transaction(self) -> AbstractContextManager[object]: ...
+    def listen(self) -> None: ...
+    def fileno(self) -> int | None: ...
+    def woken(self) -> bool: ...
+    def close(self) -> None: ...
+
+
+class Statements(Protocol):
+    """What a vendor's module holds; postgresql.py explains each."""
+
+    ENQUEUE: str
+    LANES: str
+    CLAIM: str
+    FINISH: str
+    RETRY: str
+    FAIL: str
+    DEFER: str
+    GIVE_BACK: str
+    REGISTER: str
+    RENEW: str
+    LISTENS: str
+    EXPIRED: str
+    LOCK_WORKER: str
+    LOCK_EXPIRED_WORKER: str
+    HELD: str
+    TAKE_BACK: str
+    REMOVE_WORKER: str
+    Connection: type[Connection]
+
+    def connection_options(
+        self, options: dict[str, Any], lease: float, name: str
+    ) -> dict[str, Any]: ...
+    def adapted(self, value: Any) -> Any: ...
+
+
+def of(vendor: str) -> Statements:
+    """The statements for a Django connection's vendor.
+
+    Raises NotSupportedError for a database that taskq does not run on.
+    """
+    if vendor not in VENDORS:
+        raise NotSupportedError(f"taskq keeps its tasks in PostgreSQL or SQLite, not in {vendor}")
+    return cast(Statements, importlib.import_module(f"taskq.sql.{vendor}"))

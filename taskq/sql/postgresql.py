@@ -1,0 +1,262 @@
+"""The queue in PostgreSQL.
+
+All statements run in READ COMMITTED, most of them alone in autocommit. Times
+are the database's: ``statement_timestamp()`` where an index must be able to use
+it (it is stable), ``clock_timestamp()`` for lease ends, which must not be
+reckoned from when a transaction began.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+CHANNEL = "taskq"
+
+# Insert, and wake a pool if one sleeps: NOTIFY takes a lock that serializes the
+# commits of the whole server, so a busy pool asks for none. The look at sleepers
+# is a probe of the tiny partial index taskq_worker_listens; it locks nothing.
+ENQUEUE = """
+WITH task AS (
+    INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at)
+    VALUES (
+        %(name)s, %(payload)s, %(queue)s, %(priority)s, %(max_losses)s,
+        coalesce(%(eta)s::timestamptz,
+                 statement_timestamp() + %(delay)s * interval '1 second'),
+        coalesce(%(expires)s::timestamptz,
+                 statement_timestamp() + %(lifetime)s * interval '1 second')
+    )
+    RETURNING id
+)
+SELECT id, CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens)
+                THEN pg_notify('taskq', '') END
+FROM task
+"""
+
+# A loose index scan of taskq_task_ready: one probe for each queue, for each of its
+# priorities, and for the head of each of these lanes, whatever waits behind it.
+# Reads only; the heads may be gone when the claim comes.
+LANES = """
+WITH RECURSIVE waiting AS (
+    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0 AND %(queues)s::text[] IS NULL
+    UNION ALL
+    SELECT (SELECT min(queue) FROM taskq_task WHERE state = 0 AND queue > waiting.queue)
+    FROM waiting WHERE waiting.queue IS NOT NULL
+), lane AS (
+    SELECT served.queue, (
+        SELECT max(priority) FROM taskq_task WHERE state = 0 AND queue = served.queue
+    ) AS priority
+    FROM (SELECT queue FROM waiting WHERE queue IS NOT NULL
+          UNION ALL SELECT unnest(%(queues)s::text[])) AS served
+    UNION ALL
+    SELECT lane.queue, (
+        SELECT max(priority) FROM taskq_task
+        WHERE state = 0 AND queue = lane.queue AND priority < lane.priority
+    )
+    FROM lane WHERE lane.priority IS NOT NULL
+)
+SELECT lane.queue, lane.priority,
+       extract(epoch FROM head.execute_at - statement_timestamp())::float8 AS wait
+FROM lane
+CROSS JOIN LATERAL (
+    SELECT execute_at, id FROM taskq_task
+    WHERE state = 0 AND queue = lane.queue AND priority = lane.priority
+    ORDER BY execute_at, id LIMIT 1
+) AS head
+WHERE lane.priority IS NOT NULL
+ORDER BY lane.priority DESC, head.execute_at, head.id
+"""
+
+# The worker's row is locked first (FOR KEY SHARE, as a foreign key would): while a
+# claim is in flight nobody can retire its worker, and after that it claims nothing.
+# It does not conflict with renewals, which change no key.
+# The tasks are read in order from taskq_task_ready and locked as they are found;
+# what others have locked is passed over without waiting.
+CLAIM = """
+WITH alive AS MATERIALIZED (
+    SELECT id FROM taskq_worker
+    WHERE id = %(worker)s AND lease_expires_at > clock_timestamp()
+    FOR KEY SHARE
+), due AS MATERIALIZED (
+    SELECT id, execute_at, (name = ANY (%(quick)s) AND NOT isolated) AS quick
+    FROM taskq_task
+    WHERE state = 0 AND queue = %(queue)s AND priority = %(priority)s
+      AND execute_at <= statement_timestamp()
+      AND EXISTS (SELECT FROM alive)
+    ORDER BY execute_at, id
+    LIMIT %(limit)s
+    FOR UPDATE SKIP LOCKED
+), taken AS (
+    SELECT id, row_number() OVER sequence AS place, bool_and(quick) OVER sequence AS quick
+    FROM due WINDOW sequence AS (ORDER BY execute_at, id)
+)
+UPDATE taskq_task AS task
+SET state = 1, worker_id = %(worker)s, attempt = task.attempt + 1,
+    started_at = statement_timestamp()
+FROM taken
+WHERE task.id = taken.id AND (taken.place = 1 OR taken.quick)
+RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queue,
+          task.retries, task.losses,
+          coalesce(task.expires_at <= statement_timestamp(), false),
+          extract(epoch FROM statement_timestamp() - task.unknown_since)::float8
+"""
+
+# The fence: id by primary key, then worker and attempt on the locked row.
+FINISH = """
+DELETE FROM taskq_task AS task
+USING unnest(%(ids)s::bigint[], %(attempts)s::int[]) AS run (id, attempt)
+WHERE task.id = run.id AND task.attempt = run.attempt
+  AND task.state = 1 AND task.worker_id = %(worker)s
+RETURNING task.id
+"""
+
+_FENCE = "WHERE id = %(id)s AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s"
+
+RETRY = f"""
+UPDATE taskq_task
+SET state = 0, worker_id = NULL, started_at = NULL, retries = retries + 1,
+    execute_at = coalesce(%(when)s::timestamptz,
+                          clock_timestamp() + %(delay)s * interval '1 second'),
+    error = %(error)s, traceback = %(traceback)s
+{_FENCE}
+"""
+
+FAIL = f"""
+UPDATE taskq_task
+SET state = 2, worker_id = NULL, failed_at = clock_timestamp(),
+    error = %(error)s, traceback = %(traceback)s
+{_FENCE}
+"""
+
+DEFER = f"""
+UPDATE taskq_task
+SET state = 0, worker_id = NULL, started_at = NULL,
+    unknown_since = coalesce(unknown_since, clock_timestamp()),
+    execute_at = clock_timestamp() + %(delay)s * interval '1 second'
+{_FENCE}
+"""
+
+GIVE_BACK = """
+UPDATE taskq_task AS task
+SET state = 0, worker_id = NULL, started_at = NULL
+FROM unnest(%(ids)s::bigint[], %(attempts)s::int[]) AS run (id, attempt)
+WHERE task.id = run.id AND task.attempt = run.attempt
+  AND task.state = 1 AND task.worker_id = %(worker)s
+RETURNING task.id
+"""
+
+REGISTER = """
+INSERT INTO taskq_worker (pool, host, name, pid, lease_expires_at)
+SELECT %(pool)s, %(host)s, name, pid, clock_timestamp() + %(lease)s * interval '1 second'
+FROM unnest(%(names)s::text[], %(pids)s::int[]) AS process (name, pid)
+RETURNING pid, id
+"""
+
+# One statement for a pool, whatever it holds: it touches no task and, as no indexed
+# column changes, no index either (HOT). A lease that ran out is never revived.
+RENEW = """
+UPDATE taskq_worker
+SET lease_expires_at = clock_timestamp() + %(lease)s * interval '1 second'
+WHERE id = ANY (%(workers)s) AND lease_expires_at > clock_timestamp()
+RETURNING id
+"""
+
+LISTENS = "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s AND listens <> %(listens)s"
+
+# A scan of a table with a row a process: smaller than any index look-up is worth.
+EXPIRED = "SELECT id FROM taskq_worker WHERE lease_expires_at <= clock_timestamp() ORDER BY id"
+
+# Retiring takes these in this order, in one transaction. The worker's row is locked
+# first, against claims in flight; only the statements after that look for its tasks,
+# with a snapshot that sees what such a claim has committed.
+LOCK_WORKER = "SELECT pool, name FROM taskq_worker WHERE id = %(worker)s FOR UPDATE"
+LOCK_EXPIRED_WORKER = """
+SELECT pool, name FROM taskq_worker
+WHERE id = %(worker)s AND lease_expires_at <= clock_timestamp()
+FOR UPDATE SKIP LOCKED
+"""
+
+# By taskq_task_running.
+HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
+
+# A row that is locked belongs to a transaction that finishes it (an atomic task's
+# commit): it is left for the next time rather than waited for.
+TAKE_BACK = """
+UPDATE taskq_task AS task
+SET state = CASE WHEN held.ends THEN 2 ELSE 0 END,
+    failed_at = CASE WHEN held.ends THEN clock_timestamp() END,
+    losses = task.losses + CASE WHEN held.blamed THEN %(charge)s ELSE 0 END,
+    isolated = task.isolated OR held.blamed OR %(suspect)s,
+    error = CASE WHEN held.blamed AND (held.ends OR %(charge)s > 0)
+                 THEN %(cause)s ELSE task.error END,
+    traceback = CASE WHEN held.ends THEN '' ELSE task.traceback END,
+    worker_id = NULL, started_at = NULL
+FROM (
+    SELECT id, id = %(blamed)s AS blamed,
+           id = %(blamed)s AND losses + %(charge)s >= max_losses AS ends
+    FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s
+    ORDER BY id FOR UPDATE SKIP LOCKED
+) AS held
+WHERE task.id = held.id
+RETURNING task.id, task.name, task.losses, held.blamed, held.ends
+"""
+
+REMOVE_WORKER = """
+DELETE FROM taskq_worker AS worker
+WHERE id = %(worker)s
+  AND NOT EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = worker.id)
+"""
+
+
+def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
+    """The site's own options, without its connection pool, and with limits on how long
+    a dead network can hold us: well below the lease."""
+    patience = max(1.0, lease / 4)
+    defaults = {
+        "application_name": name,
+        "connect_timeout": max(2, int(patience)),
+        "keepalives_idle": max(1, int(patience)),
+        "keepalives_interval": max(1, int(patience / 3)),
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(patience * 1000),
+    }
+    return {**defaults, **{key: value for key, value in options.items() if key != "pool"}}
+
+
+def adapted(value: Any) -> Any:
+    """A parameter as psycopg takes it: as it is."""
+    return value
+
+
+class Connection:
+    """A connection of the queue's own. psycopg's lock lets two threads share it."""
+
+    def __init__(self, wrapper: BaseDatabaseWrapper) -> None:
+        self._wrapper = wrapper
+        self._raw: psycopg.Connection[Any] = wrapper.connection
+        self._raw.autocommit = True
+
+    def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        # Not Django's cursor: parameters are bound by the server, unquoted.
+        return psycopg.Cursor(self._raw).execute(statement, values).fetchall()
+
+    def count(self, statement: str, values: dict[str, Any]) -> int:
+        return psycopg.Cursor(self._raw).execute(statement, values).rowcount
+
+    def transaction(self) -> AbstractContextManager[object]:
+        return self._raw.transaction()
+
+    def listen(self) -> None:
+        psycopg.Cursor(self._raw).execute(f"LISTEN {CHANNEL}")
+
+    def fileno(self) -> int | None:
+        return self._raw.fileno()
+
+    def woken(self) -> bool:
+        return any(True for _ in self._raw.notifies(timeout=0))
+
+    def close(self) -> None:
+        self._wrapper.close()

@@ -1,0 +1,246 @@
+"""The queue in SQLite, for development and small sites.
+
+There is one writer at a time: a writing statement takes the database's write
+lock before it reads, so each is as safe as PostgreSQL's row locks make it, and
+FOR UPDATE or SKIP LOCKED have no place. The clock is that of the one host.
+Lists come as JSON arrays.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_NOW = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
+
+
+def _later(seconds: str) -> str:
+    """SQL for the time in so many seconds; NULL for NULL."""
+    return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', printf('%%+.3f seconds', {seconds}))"
+
+
+def _later_or_null(seconds: str) -> str:
+    # printf turns NULL into 0.
+    return f"CASE WHEN {seconds} IS NOT NULL THEN {_later(seconds)} END"
+
+
+ENQUEUE = f"""
+INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at)
+VALUES (
+    %(name)s, %(payload)s, %(queue)s, %(priority)s, %(max_losses)s,
+    coalesce(%(eta)s, {_later("%(delay)s")}),
+    coalesce(%(expires)s, {_later_or_null("%(lifetime)s")})
+)
+RETURNING id
+"""
+
+# By taskq_task_ready, as in PostgreSQL.
+LANES = f"""
+WITH RECURSIVE waiting AS (
+    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0 AND %(queues)s IS NULL
+    UNION ALL
+    SELECT (SELECT min(queue) FROM taskq_task WHERE state = 0 AND queue > waiting.queue)
+    FROM waiting WHERE waiting.queue IS NOT NULL
+), served AS (
+    SELECT queue FROM waiting WHERE queue IS NOT NULL
+    UNION ALL SELECT value FROM json_each(%(queues)s)
+), lane AS (
+    SELECT served.queue, (
+        SELECT max(priority) FROM taskq_task WHERE state = 0 AND queue = served.queue
+    ) AS priority
+    FROM served
+    UNION ALL
+    SELECT lane.queue, (
+        SELECT max(priority) FROM taskq_task
+        WHERE state = 0 AND queue = lane.queue AND priority < lane.priority
+    )
+    FROM lane WHERE lane.priority IS NOT NULL
+), head AS (
+    SELECT lane.queue, lane.priority, (
+        SELECT id FROM taskq_task
+        WHERE state = 0 AND queue = lane.queue AND priority = lane.priority
+        ORDER BY execute_at, id LIMIT 1
+    ) AS id
+    FROM lane WHERE lane.priority IS NOT NULL
+)
+SELECT head.queue, head.priority, (julianday(task.execute_at) - julianday({_NOW})) * 86400.0
+FROM head JOIN taskq_task AS task ON task.id = head.id
+ORDER BY head.priority DESC, task.execute_at, task.id
+"""
+
+CLAIM = f"""
+UPDATE taskq_task
+SET state = 1, worker_id = %(worker)s, attempt = attempt + 1, started_at = {_NOW}
+WHERE id IN (
+    SELECT id FROM (
+        SELECT id, row_number() OVER sequence AS place, min(quick) OVER sequence AS quick
+        FROM (
+            SELECT id, execute_at,
+                   name IN (SELECT value FROM json_each(%(quick)s)) AND NOT isolated AS quick
+            FROM taskq_task
+            WHERE state = 0 AND queue = %(queue)s AND priority = %(priority)s
+              AND execute_at <= {_NOW}
+            ORDER BY execute_at, id LIMIT %(limit)s
+        ) WINDOW sequence AS (ORDER BY execute_at, id)
+    ) WHERE place = 1 OR quick
+) AND EXISTS (SELECT 1 FROM taskq_worker WHERE id = %(worker)s AND lease_expires_at > {_NOW})
+RETURNING execute_at || printf('%%20d', id), id, attempt, name, payload, queue, retries, losses,
+          coalesce(expires_at <= {_NOW}, 0),
+          (julianday({_NOW}) - julianday(unknown_since)) * 86400.0
+"""
+
+_FENCE = "WHERE id = %(id)s AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s"
+
+_RUNS = """
+id IN (
+    SELECT task.id FROM json_each(%(ids)s) AS ids
+    JOIN json_each(%(attempts)s) AS attempts ON attempts.key = ids.key
+    JOIN taskq_task AS task ON task.id = ids.value AND task.attempt = attempts.value
+) AND state = 1 AND worker_id = %(worker)s
+"""
+
+FINISH = f"DELETE FROM taskq_task WHERE {_RUNS} RETURNING id"
+
+GIVE_BACK = f"""
+UPDATE taskq_task SET state = 0, worker_id = NULL, started_at = NULL
+WHERE {_RUNS} RETURNING id
+"""
+
+RETRY = f"""
+UPDATE taskq_task
+SET state = 0, worker_id = NULL, started_at = NULL, retries = retries + 1,
+    execute_at = coalesce(%(when)s, {_later("%(delay)s")}),
+    error = %(error)s, traceback = %(traceback)s
+{_FENCE}
+"""
+
+FAIL = f"""
+UPDATE taskq_task
+SET state = 2, worker_id = NULL, failed_at = {_NOW},
+    error = %(error)s, traceback = %(traceback)s
+{_FENCE}
+"""
+
+DEFER = f"""
+UPDATE taskq_task
+SET state = 0, worker_id = NULL, started_at = NULL,
+    unknown_since = coalesce(unknown_since, {_NOW}), execute_at = {_later("%(delay)s")}
+{_FENCE}
+"""
+
+REGISTER = f"""
+INSERT INTO taskq_worker (pool, host, name, pid, lease_expires_at)
+SELECT %(pool)s, %(host)s, names.value, pids.value, {_later("%(lease)s")}
+FROM json_each(%(names)s) AS names JOIN json_each(%(pids)s) AS pids ON pids.key = names.key
+RETURNING pid, id
+"""
+
+RENEW = f"""
+UPDATE taskq_worker SET lease_expires_at = {_later("%(lease)s")}
+WHERE id IN (SELECT value FROM json_each(%(workers)s)) AND lease_expires_at > {_NOW}
+RETURNING id
+"""
+
+LISTENS = "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s"
+
+EXPIRED = f"SELECT id FROM taskq_worker WHERE lease_expires_at <= {_NOW} ORDER BY id"
+
+LOCK_WORKER = "SELECT pool, name FROM taskq_worker WHERE id = %(worker)s"
+LOCK_EXPIRED_WORKER = f"{LOCK_WORKER} AND lease_expires_at <= {_NOW}"
+
+HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
+
+_BLAMED = "id = %(blamed)s"
+_ENDS = f"({_BLAMED} AND losses + %(charge)s >= max_losses)"
+TAKE_BACK = f"""
+UPDATE taskq_task
+SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
+    failed_at = CASE WHEN {_ENDS} THEN {_NOW} END,
+    losses = losses + CASE WHEN {_BLAMED} THEN %(charge)s ELSE 0 END,
+    isolated = isolated OR {_BLAMED} OR %(suspect)s,
+    error = CASE WHEN {_BLAMED} AND ({_ENDS} OR %(charge)s > 0) THEN %(cause)s ELSE error END,
+    traceback = CASE WHEN {_ENDS} THEN '' ELSE traceback END,
+    worker_id = NULL, started_at = NULL
+WHERE state = 1 AND worker_id = %(worker)s
+RETURNING id, name, losses, {_BLAMED}, state = 2
+"""
+
+REMOVE_WORKER = """
+DELETE FROM taskq_worker WHERE id = %(worker)s
+  AND NOT EXISTS (SELECT 1 FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
+"""
+
+
+def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
+    """The site's own options; a busy database is waited for as long as a lease allows."""
+    return {"timeout": max(5.0, lease / 2), **options, "transaction_mode": None}
+
+
+class Connection:
+    """A connection of the queue's own, which two threads may share under its lock."""
+
+    def __init__(self, wrapper: BaseDatabaseWrapper) -> None:
+        self._wrapper = wrapper
+        self._lock = threading.RLock()
+        # Kept in the file: readers and the writer do not wait for each other.
+        self._execute("PRAGMA journal_mode = WAL", {})
+        self._version = self._data_version()
+
+    def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return list(self._execute(statement, values).fetchall())
+
+    def count(self, statement: str, values: dict[str, Any]) -> int:
+        with self._lock:
+            return int(self._execute(statement, values).rowcount)
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._execute("BEGIN IMMEDIATE", {})
+            try:
+                yield
+            except BaseException:
+                self._execute("ROLLBACK", {})
+                raise
+            self._execute("COMMIT", {})
+
+    def listen(self) -> None:
+        """Nothing to ask for: :meth:`woken` sees every commit."""
+
+    def fileno(self) -> int | None:
+        return None
+
+    def woken(self) -> bool:
+        """Whether anyone else committed since the last call; costs no lock and no I/O."""
+        with self._lock:
+            before, self._version = self._version, self._data_version()
+            return before != self._version
+
+    def close(self) -> None:
+        self._wrapper.close()
+
+    def _data_version(self) -> int:
+        return int(self._execute("PRAGMA data_version", {}).fetchone()[0])
+
+    def _execute(self, statement: str, values: dict[str, Any]) -> Any:
+        # The cursor below Django's logging and thread checks; %(name)s is its style.
+        cursor = self._wrapper.create_cursor()
+        if not values:
+            return cursor.execute(statement.replace("%%", "%"))
+        return cursor.execute(statement, {key: adapted(value) for key, value in values.items()})
+
+
+def adapted(value: Any) -> Any:
+    """A parameter as SQLite takes it: lists as JSON, times as Django stores them."""
+    if isinstance(value, list):
+        return json.dumps(value)
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(" ")
+    return value

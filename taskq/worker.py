@@ -1,0 +1,313 @@
+"""The worker: claim -> run -> finish, in a process of its own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from pool import Child, Slot, State, clock
+from pool.kernel import resident_kib
+from taskq import events, execution, registry, running
+from taskq.execution import Done, Failed, Fenced, Outcome, Retried
+from taskq.hand import Hand, Reliever
+from taskq.hygiene import Hygiene
+from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases
+from taskq.link import Link
+from taskq.pace import Pace
+from taskq.registry import Definition
+from taskq.service import KEEPER, Service
+
+#: Seconds after which the lanes are looked at again, so that a more urgent one, or
+#: another queue of the same priority, does not wait for long.
+LOOK_AGAIN = 0.020
+#: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
+SLEEP = 60.0
+
+
+class Worker:
+    """One worker of a pool; ``run()`` is its life."""
+
+    def __init__(self, child: Child, service: Service) -> None:
+        self.child = child
+        self.service = service
+        self.slot: Slot = child.slot
+        self.hand = Hand()
+        self.pace = Pace()
+        self.runs = 0
+        self.worn_out = False
+        self.link = Link(child.name, service.alias, service.settings.lease)
+        self._lanes: list[Lane] = []
+        self._looked = 0
+        self._interruptible = False
+        self._hygiene = Hygiene()
+        self._reliever = Reliever(self.hand, lambda: self.link.current, lambda: child.stopping)
+
+    def run(self) -> int:
+        """Work until told to stop or worn out; the exit code."""
+        self.child.on_soft_limit = self.interrupt
+        self._reliever.start()
+        self.child.booted()
+        self.child.title("idle")
+        while not self.child.stopping and not self.worn_out:
+            task = self.hand.take() or self.fetch()
+            if task is not None:
+                self.perform(task)
+        self.leave()
+        return 0
+
+    # Claiming
+
+    def fetch(self) -> Claimed | None:
+        """Claim the next tasks, or sleep until there may be some."""
+        try:
+            self.write_finished()
+            if self.hand.in_doubt:
+                self.disown()
+            elif self.lease_is_good() and (self.claim_from(self.known_lanes()) or self.claim_from(self.look())):
+                return self.hand.take()
+            self.idle()
+            # With work in sight that others were quicker to claim, or without a good
+            # lease, nobody is sure to wake us.
+            quiet = not self._lanes and self.lease_is_good()
+            self.child.wait(SLEEP if quiet else self.service.settings.poll)
+        except DATABASE_ERRORS as error:
+            # A claim may have been made of which we never heard.
+            self.hand.drop()
+            time.sleep(self.link.lost(error))
+        return None
+
+    def look(self) -> list[Lane]:
+        """The lanes with due tasks, most urgent first."""
+        # Idle first, then the look: a wake-up that comes in between finds us idle.
+        self.idle()
+        self._looked = clock.now()
+        lanes = self.link.leases().lanes(self.service.queues)
+        self._lanes = [lane for lane in lanes if lane.wait <= 0]
+        self.link.answered()
+        return self._lanes
+
+    def known_lanes(self) -> list[Lane]:
+        """Those of the last look, while it is fresh."""
+        fresh = clock.now() - self._looked < clock.nanoseconds(LOOK_AGAIN)
+        return self._lanes if fresh else []
+
+    def claim_from(self, lanes: list[Lane]) -> bool:
+        """Claim from the most urgent lane that has anything left."""
+        for lane in lanes:
+            lease = self.slot.held_lease()
+            # Said before the claim: from now on the lease's deadline is enforced.
+            self.slot.state = State.BUSY
+            if not self.lease_is_good():
+                return False
+            self.hand.lease = lease
+            limit = self.pace.limit()
+            tasks = self.link.leases().claim(lease, lane, limit, self.pace.quick_names())
+            if tasks:
+                self.hand.deal(tasks)
+                if len(tasks) > 1:
+                    self._reliever.arm()
+                if len(tasks) == limit:
+                    self.service.wake_one(self.child.scoreboard)  # there may be more
+                else:
+                    self._looked = 0
+                return True
+        return False
+
+    def idle(self) -> None:
+        if self.slot.state != State.IDLE:
+            self.slot.state = State.IDLE
+            self.child.title("idle")
+
+    def lease_is_good(self) -> bool:
+        """Whether we hold a lease that is not about to end."""
+        return bool(self.slot.held_lease()) and clock.now() < self.slot.lease_deadline
+
+    def disown(self) -> None:
+        """Have the keeper end our lease, as we have lost track of what we hold under it.
+
+        Ending it locks our row, and so waits for a claim that may still be in flight.
+        """
+        lease = self.slot.held_lease()
+        self.idle()
+        self.slot.doubtful_lease = lease
+        if not lease or lease != self.hand.lease:
+            self.hand.renounce()
+            return
+        self.child.scoreboard.slots[KEEPER].wake()
+
+    # Running
+
+    def perform(self, task: Claimed) -> None:
+        """Run a task and record what came of it."""
+        definition = registry.find(task.name)
+        if task.expired:
+            events.task_expired(task.id, task.name)
+            self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
+        elif definition is None:
+            self.put_off_unknown(task)
+        elif self.ready_for(task, definition):
+            self.start(task, definition)
+            outcome = self.execute(task, definition)
+            seconds = (clock.now() - self.slot.since) / clock.SECOND
+            self.conclude(task, definition, outcome, seconds)
+            self.slot.task_id = 0
+            self.tidy(task)
+
+    def ready_for(self, task: Claimed, definition: Definition) -> bool:
+        """Before a task that may take long, what is finished must be written."""
+        if not self.pace.is_quick(task.name):
+            try:
+                self.write_finished()
+            except DATABASE_ERRORS as error:
+                self.hand.drop()
+                time.sleep(self.link.lost(error))
+                return False
+        if self.hand.lease != self.slot.held_lease() or not self.lease_is_good():
+            self.hand.renounce()  # the lease ran out: others have these tasks by now
+            return False
+        return True
+
+    def start(self, task: Claimed, definition: Definition) -> None:
+        """Say on the scoreboard what runs, the id last: who sees it sees the rest."""
+        slot, settings, options = self.slot, self.service.settings, definition.options
+        hard = options.time_limit or settings.time_limit
+        soft = options.soft_time_limit or settings.soft_time_limit
+        now = clock.now()
+        slot.since = now
+        slot.hard_deadline = now + clock.nanoseconds(hard) if hard else 0
+        slot.soft_deadline = now + clock.nanoseconds(soft) if soft else 0
+        slot.attempt = task.attempt
+        slot.label = task.name
+        slot.task_id = task.id
+        if self.runs == 0:
+            self.child.worked()
+        self.child.title(f"{task.name} #{task.id}")
+        events.task_started(task.id, task.name)
+
+    def execute(self, task: Claimed, definition: Definition) -> Outcome:
+        self._interruptible = True
+        try:
+            return execution.execute(
+                definition,
+                task,
+                worker=self.hand.lease,
+                alias=self.service.alias,
+                may_finish=self.lease_is_good,
+                guard=self._uninterruptible,
+            )
+        finally:
+            self._interruptible = False
+
+    def interrupt(self) -> None:
+        """The soft limit passed: raise in the task, if it is still at it."""
+        deadline = self.slot.soft_deadline
+        if self._interruptible and 0 < deadline <= clock.now():
+            self._interruptible = False
+            running.interrupt()
+
+    def _uninterruptible(self) -> None:
+        self._interruptible = False
+
+    # Finishing
+
+    def conclude(
+        self, task: Claimed, definition: Definition, outcome: Outcome, seconds: float
+    ) -> None:
+        """Write the outcome; a quick success may wait for others to be written with."""
+        once = definition.options.on_lost == "fail"
+        if not once:
+            self.pace.note(task.name, seconds)
+        match outcome:
+            case Done(written):
+                self.slot.done += 1
+                events.task_succeeded(task.id, task.name, seconds)
+                if written:
+                    return
+                if self.hand.waiting and not once and self.pace.is_quick(task.name):
+                    self.hand.put_off(task.run)
+                else:
+                    self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
+            case Retried(when, delay, error, traceback):
+                ours = self.record(
+                    task,
+                    lambda db: db.retry(
+                        self.hand.lease,
+                        task.run,
+                        when=when,
+                        delay=delay,
+                        error=error,
+                        traceback=traceback,
+                    ),
+                )
+                if ours:
+                    self.slot.retried += 1
+                    wait = f"at {when:%Y-%m-%d %H:%M:%S %Z}" if when else f"in {delay:.1f} s"
+                    events.task_retried(task.id, task.name, task.retries + 1, wait, error)
+            case Failed(error, traceback, out_of_memory):
+                self.worn_out |= out_of_memory
+                self.fail(task, error, traceback)
+            case Fenced():
+                events.task_fenced(task.id, task.name)
+
+    def fail(self, task: Claimed, error: str, traceback: str) -> None:
+        if self.record(
+            task,
+            lambda db: db.fail(self.hand.lease, task.run, error=error, traceback=traceback),
+        ):
+            self.slot.failed += 1
+            events.task_failed(task.id, task.name, error, traceback)
+
+    def put_off_unknown(self, task: Claimed) -> None:
+        """Another deployment may know this task: leave it to that, for so long."""
+        unknown_for = task.unknown_for or 0.0
+        limit = self.service.settings.unknown_task_ttl
+        if unknown_for > limit:
+            text = (
+                f"no worker knew the task {task.name!r} for {limit:g} s (TASKQ['UNKNOWN_TASK_TTL']): "
+                "was it renamed or removed, or its app taken out of INSTALLED_APPS?"
+            )
+            self.fail(task, text, "")
+            return
+        wait = min(60.0, 1.0 + unknown_for / 2)
+        events.task_unknown(task.id, task.name, wait)
+        self.record(task, lambda db: db.defer(self.hand.lease, task.run, wait))
+
+    def record(self, task: Claimed, write: Callable[[Leases], bool]) -> bool:
+        """Write an outcome, however long the database is away; whether it was ours.
+
+        It cannot go on for ever: the supervisor kills us when the lease ends.
+        """
+        while True:
+            try:
+                ours = write(self.link.leases())
+                break
+            except DATABASE_ERRORS as error:
+                self.hand.drop()
+                time.sleep(self.link.lost(error))
+        if not ours:
+            events.task_fenced(task.id, task.name)
+        return ours
+
+    def write_finished(self) -> None:
+        if not self.hand.empty:
+            for id in self.hand.write(self.link.leases()):
+                events.task_fenced(id, "a finished task")
+
+    def tidy(self, task: Claimed) -> None:
+        """After a run: this process as it was before, or a new one in its place."""
+        self.runs += 1
+        self.child.install_signals()
+        self._hygiene.restore()
+        settings = self.service.settings
+        if settings.max_tasks_per_child and self.runs >= settings.max_tasks_per_child:
+            self.worn_out = True
+        elif settings.max_memory_per_child and not self.hand.waiting:
+            self.worn_out |= resident_kib() > settings.max_memory_per_child
+
+    def leave(self) -> None:
+        """Write what is finished and give back what is not started. The keeper ends
+        our lease when we are gone, and so sees to what this did not reach."""
+        try:
+            self.hand.give_back(self.link.leases())
+        except DATABASE_ERRORS as error:
+            self.link.lost(error)

@@ -1,0 +1,14 @@
+"""The demo's shop: orders, and what the tasks did for them."""
+
+from django.db import models
+
+
+class Order(models.Model):
+    number = models.IntegerField(unique=True)
+    placed_at = models.DateTimeField(auto_now_add=True)
+
+
+class Shipment(models.Model):
+    """Written by an atomic task: exactly one for each order that is shipped."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE)
