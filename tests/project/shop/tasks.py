@@ -1,17 +1,41 @@
+"""What happens after an order is placed."""
+
+import random
+import time
+
 from taskq.celery import shared_task
-import time, os
+from tests.project.runs import run
+from tests.project.shop.models import Order, Shipment
+
 
 @shared_task
-def noop(): pass
+def send_receipt(number: int) -> None:
+    """Quick, like most tasks."""
+    with run(f"receipt {number}"):
+        Order.objects.get(number=number)
+
+
+class BankDown(Exception):
+    pass
+
+
+@shared_task(autoretry_for=(BankDown,), max_retries=None, retry_backoff=0.1, retry_backoff_max=1)
+def charge_card(number: int) -> None:
+    """The bank is down every third time."""
+    with run(f"charge {number}"):
+        if random.random() < 1 / 3:
+            raise BankDown(f"order {number}")
+
 
 @shared_task
-def sleep(s): time.sleep(s)
+def print_label(number: int, seconds: float) -> None:
+    """Slow: it is there to be killed in the middle."""
+    with run(f"label {number}"):
+        time.sleep(seconds)
 
-@shared_task
-def die(): os._exit(7)
 
-@shared_task
-def boom(): raise ValueError("boom")
-
-@shared_task(autoretry_for=(ValueError,), retry_kwargs={"max_retries":2,"countdown":0.2})
-def flaky(): raise ValueError("flaky")
+@shared_task(atomic=True)
+def ship(number: int) -> None:
+    """Its shipment and its completion are one transaction: one shipment an order."""
+    with run(f"ship {number}"):
+        Shipment.objects.create(order=Order.objects.get(number=number))

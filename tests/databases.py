@@ -1,0 +1,51 @@
+"""The database under test, chosen before Django's settings are read.
+
+TASKQ_TEST_DB is ``postgresql`` (the newest that the wheel has, and the default),
+``postgresql-oldest``, ``sqlite``, or the URL of a server to use.
+"""
+
+import os
+import shutil
+import tempfile
+
+import pytest
+
+from stress.postgres import NEWEST, OLDEST, EmbeddedPostgres
+
+CHOICE = os.environ.get("TASKQ_TEST_DB", "postgresql")
+_cleanups = []
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    if CHOICE == "sqlite":
+        home = tempfile.mkdtemp(prefix="taskq-sqlite-")
+        _cleanups.append(lambda: shutil.rmtree(home))
+        os.environ["DATABASE_URL"] = f"sqlite:///{home}/db.sqlite3"
+    elif CHOICE.startswith("postgresql") and "://" not in CHOICE:
+        server = EmbeddedPostgres(version=OLDEST if CHOICE.endswith("oldest") else NEWEST)
+        _cleanups.append(server.close)
+        os.environ["DATABASE_URL"] = server.create_database("taskq")
+    else:
+        os.environ["DATABASE_URL"] = CHOICE
+
+
+def pytest_unconfigure() -> None:
+    while _cleanups:
+        _cleanups.pop()()
+
+
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
+    """Leave out what is for another database, and on SQLite what needs none."""
+    sqlite = CHOICE.startswith("sqlite")
+    other = "postgresql" if sqlite else "sqlite"
+
+    def fits(item: pytest.Item) -> bool:
+        without_database = item.path.parent.name == "pool"
+        return item.get_closest_marker(other) is None and not (sqlite and without_database)
+
+    left_out = [item for item in items if not fits(item)]
+    items[:] = [item for item in items if fits(item)]
+    config.hook.pytest_deselected(items=left_out)

@@ -1,0 +1,185 @@
+"""Tasks that behave in every way there is, for the tests."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+import time
+
+from django.db import connection, transaction
+
+from taskq.celery import SoftTimeLimitExceeded, shared_task
+from tests.project.runs import note, run
+from tests.project.shop.models import Order, Shipment
+
+
+@shared_task
+def quick(key):
+    note("start", key=key)
+    note("end", key=key)
+
+
+@shared_task
+def nap(key, seconds):
+    with run(key):
+        time.sleep(seconds)
+
+
+@shared_task(on_lost="fail")
+def nap_once(key, seconds):
+    with run(key):
+        time.sleep(seconds)
+
+
+@shared_task
+def hold_gil(key, seconds):
+    """A C call that never lets another thread of this process run."""
+    with run(key):
+        ctypes.PyDLL(None).sleep(seconds)
+
+
+@shared_task
+def exit_hard(key, code):
+    with run(key):
+        os._exit(code)
+
+
+@shared_task
+def kill_self(key, number):
+    with run(key):
+        os.kill(os.getpid(), number)
+        time.sleep(10)
+
+
+@shared_task
+def overflow_stack(key):
+    """Recursion in C, which ends in a segmentation fault."""
+    with run(key):
+        sys.setrecursionlimit(10**9)
+        deep: list = []
+        for _ in range(10**6):
+            deep = [deep]
+        repr(deep)
+        ctypes.string_at(0)
+
+
+@shared_task
+def fail(key, text="no good"):
+    with run(key):
+        raise ValueError(text)
+
+
+@shared_task(autoretry_for=(ValueError,), retry_kwargs={"max_retries": 2, "countdown": 0.05})
+def fail_and_retry(key):
+    with run(key):
+        raise ValueError("again")
+
+
+@shared_task(bind=True, max_retries=5)
+def retry_until(self, key, retries):
+    with run(key):
+        if self.request.retries < retries:
+            self.retry(countdown=0.05)
+
+
+@shared_task(atomic=True)
+def ship(number, seconds=0.0, fail=False):
+    """Its shipment and its completion are one transaction."""
+    with run(number):
+        Shipment.objects.create(order=Order.objects.get(number=number))
+        time.sleep(seconds)
+        if fail:
+            raise ValueError("could not be shipped")
+
+
+@shared_task
+async def doze(key, seconds):
+    with run(key):
+        await Order.objects.acount()
+        await asyncio.sleep(seconds)
+
+
+@shared_task(soft_time_limit=0.3)
+def too_long(key):
+    with run(key):
+        try:
+            time.sleep(30)
+        except SoftTimeLimitExceeded:
+            note("warned", key=key)
+            raise
+
+
+@shared_task(soft_time_limit=0.3)
+async def doze_too_long(key):
+    with run(key):
+        await asyncio.sleep(30)
+
+
+@shared_task(time_limit=0.5)
+def hang(key, masked=False):
+    with run(key):
+        if masked:
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while True:
+            time.sleep(30)
+
+
+@shared_task
+def eat_memory(key, mebibytes):
+    with run(key):
+        eaten = []
+        for _ in range(mebibytes):
+            eaten.append(os.urandom(1) * 2**20)
+
+
+class Unprintable(Exception):
+    def __str__(self):
+        raise RuntimeError("not even that")
+
+
+@shared_task
+def misbehave(key, how):
+    """One of the ways to misbehave without dying."""
+    note("start", key=key)
+    match how:
+        case "system_exit":
+            sys.exit(3)
+        case "keyboard_interrupt":
+            raise KeyboardInterrupt
+        case "recursion":
+            misbehave(key, how)
+        case "huge_error":
+            raise ValueError("x" * 10_000_000)
+        case "strange_text":
+            raise ValueError("nul \0 and surrogate \ud800")
+        case "unprintable_error":
+            raise Unprintable
+        case "close_connection":
+            connection.close()
+        case "break_session":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+            connection.connection.close()
+        case "open_transaction":
+            transaction.atomic().__enter__()
+            Order.objects.create(number=-1)
+        case "signal_handlers":
+            for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_IGN)
+            signal.alarm(1)
+        case "block_signals":
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        case "fork_and_return":
+            if os.fork() == 0:
+                return
+        case "leave_child":
+            if os.fork() == 0:
+                time.sleep(5)
+                os._exit(0)
+        case "fill_stdout":
+            for _ in range(20_000):
+                print("x" * 100)
+        case "change_directory":
+            os.chdir("/")
+    note("end", key=key)

@@ -1,0 +1,31 @@
+"""The project's history: each run of a task notes its start and its end."""
+
+import functools
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from stress.history import History
+
+
+@functools.cache
+def _history() -> History:
+    return History(os.environ.get("TASKQ_HISTORY", os.devnull))
+
+
+def note(kind: str, **fields: Any) -> None:
+    """Append a record to the file that TASKQ_HISTORY names."""
+    _history().record(kind, **fields)
+
+
+@contextmanager
+def run(key: Any) -> Iterator[None]:
+    """Note the start of a run, and its end if it gets that far."""
+    note("start", key=key)
+    try:
+        yield
+    except BaseException as error:
+        note("raised", key=key, error=type(error).__name__)
+        raise
+    note("end", key=key)
