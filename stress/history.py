@@ -29,9 +29,23 @@ class History:
         os.write(self._file, (json.dumps(line) + "\n").encode())
 
 
-def read(path: str | Path) -> Iterator[dict[str, Any]]:
-    """The records of a history so far, in the order they were written."""
-    with open(path, encoding="utf-8") as lines:
-        for line in lines:
-            if line.endswith("\n"):
-                yield json.loads(line)
+class Tail:
+    """Reads a history while it grows."""
+
+    def __init__(self, path: str | Path) -> None:
+        self._lines = open(path, encoding="utf-8")  # noqa: SIM115  open for as long as we live
+
+    def read(self) -> Iterator[dict[str, Any]]:
+        """The records since the last call, in the order they were written."""
+        while True:
+            start = self._lines.tell()
+            line = self._lines.readline()
+            if not line.endswith("\n"):
+                self._lines.seek(start)
+                return
+            yield json.loads(line)
+
+
+def read(path: str | Path) -> list[dict[str, Any]]:
+    """All records of a history so far."""
+    return list(Tail(path).read())

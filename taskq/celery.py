@@ -62,7 +62,9 @@ class AsyncResult:
         try:
             self.id = id if isinstance(id, uuid.UUID) else uuid.UUID(hex=id)
         except (ValueError, AttributeError, TypeError) as error:
-            raise ValueError(f"{id!r} is no task id; give the UUID that delay() returned") from error
+            raise ValueError(
+                f"{id!r} is no task id; give the UUID that delay() returned"
+            ) from error
         self._using = using
 
     @property
@@ -284,7 +286,7 @@ def shared_task(
     checked = task_options(kept)
 
     def decorate(function: Callable[P, R]) -> SharedTask[P, R]:
-        if not inspect.isroutine(function) and not isinstance(function, functools.partial):
+        if not inspect.isfunction(function):
             raise TypeError(f"shared_task is for functions, not {function!r}")
         return SharedTask(function, name or f"{function.__module__}.{function.__name__}", checked)
 

@@ -17,8 +17,6 @@ from taskq import conf
 from taskq.sql import VENDORS
 
 
-
-
 @register(Tags.compatibility)
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     found = conf.problems(getattr(django_settings, "TASKQ", {}))

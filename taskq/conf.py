@@ -144,10 +144,15 @@ def _contradictions(settings: Settings, given: Mapping[str, Any]) -> list[Proble
                 value,
                 f"the heartbeat ({settings.heartbeat:g} s) must be at most a third of the lease "
                 f"({settings.lease:g} s), so that one lost renewal ends no lease; "
-                f"lower HEARTBEAT to {settings.lease / 3:.3g} or raise LEASE to {settings.heartbeat * 3:g}",
+                f"lower HEARTBEAT to {settings.lease / 3:.3g} or raise LEASE to "
+                f"{settings.heartbeat * 3:g}",
             )
         )
-    if settings.soft_time_limit and settings.time_limit and settings.soft_time_limit >= settings.time_limit:
+    if (
+        settings.soft_time_limit
+        and settings.time_limit
+        and settings.soft_time_limit >= settings.time_limit
+    ):
         found.append(
             Problem(
                 "SOFT_TIME_LIMIT",

@@ -73,9 +73,7 @@ def run(
     name = queue or definition.options.queue or conf.DEFAULT_QUEUE
     done = 0
     while True:
-        request = Request(
-            id=None, name=definition.name, queue=name, retries=done, is_eager=True
-        )
+        request = Request(id=None, name=definition.name, queue=name, retries=done, is_eager=True)
         try:
             return EagerResult(call(definition, request, *payload.decode(text)), None)
         except Exception as error:

@@ -39,7 +39,7 @@ def task_expired(task: int, name: str) -> None:
 
 
 def task_unknown(task: int, name: str, wait: float) -> None:
-    text = f"{name} #{task} is not known here; left for a worker that knows it, looking again in {wait:.0f} s"
+    text = f"{name} #{task} is not known here; left for {wait:.0f} s to a worker that knows it"
     _say(logging.WARNING, "task.unknown", text, task=task, name=name)
 
 

@@ -41,7 +41,11 @@ def restore_connections() -> None:
     for connection in connections.all(initialized_only=True):
         if connection.connection is None:
             continue
-        if connection.in_atomic_block or not connection.get_autocommit() or connection.needs_rollback:
+        if (
+            connection.in_atomic_block
+            or not connection.get_autocommit()
+            or connection.needs_rollback
+        ):
             log.warning("a task left a transaction open on %r; rolled back", connection.alias)
             # Without this, close() would wait for the end of the atomic block.
             connection.in_atomic_block = False

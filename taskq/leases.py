@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import datetime
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import django.db
@@ -152,7 +152,10 @@ class Leases:
             rows = self._connection.rows(self._sql.TAKE_BACK, values) if held else []
             complete = self._connection.count(self._sql.REMOVE_WORKER, one) == 1
         ((pool, name),) = found
-        tasks = [TakenBack(*row[:3], blamed=bool(row[3]), failed=bool(row[4])) for row in rows]
+        tasks = [
+            TakenBack(id, name, losses, bool(blamed), bool(failed))
+            for id, name, losses, blamed, failed in rows
+        ]
         return Retired(f"{name} of {pool}", tasks, complete)
 
     # A task's lease
@@ -177,7 +180,7 @@ class Leases:
         }
         # RETURNING promises no order: sort by the place in the lane.
         rows = sorted(self._connection.rows(self._sql.CLAIM, values))
-        return [Claimed(*row[1:8], bool(row[8]), row[9]) for row in rows]
+        return [Claimed(*row[1:]) for row in rows]
 
     def finish(self, worker: int, runs: Iterable[Run]) -> set[int]:
         """Remove tasks that are done; the ids of those that were still ours."""
@@ -209,7 +212,7 @@ class Leases:
         """Release a task that is unknown here, to be looked at again after seconds."""
         return self._one(self._sql.DEFER, worker, run, {"delay": delay})
 
-    def _one(self, statement: str, worker: int, run: Run, more: dict[str, object]) -> bool:
+    def _one(self, statement: str, worker: int, run: Run, more: Mapping[str, object]) -> bool:
         values = {"worker": worker, "id": run[0], "attempt": run[1], **more}
         return self._connection.count(statement, values) == 1
 

@@ -28,7 +28,9 @@ class Worker(models.Model):
     tasks and removes the row.
     """
 
-    pool = models.CharField(_("pool"), max_length=255, help_text=_("host and pid of the supervisor"))
+    pool = models.CharField(
+        _("pool"), max_length=255, help_text=_("host and pid of the supervisor")
+    )
     name = models.CharField(_("name"), max_length=64)
     host = models.CharField(_("host"), max_length=255)
     pid = models.IntegerField(_("process id"))
@@ -108,20 +110,27 @@ class Task(models.Model):
         db_index=False,
         related_name="tasks",
     )
-    attempt = models.IntegerField(_("attempt"), db_default=0, help_text=_("how often it was claimed"))
+    attempt = models.IntegerField(
+        _("attempt"), db_default=0, help_text=_("how often it was claimed")
+    )
     started_at = models.DateTimeField(_("claimed at"), null=True, blank=True)
 
     losses = models.SmallIntegerField(
         _("losses"), db_default=0, help_text=_("how often it lost its worker")
     )
     max_losses = models.SmallIntegerField(
-        _("losses allowed"), db_default=3, help_text=_("0: never run again after an interrupted run")
+        _("losses allowed"),
+        db_default=3,
+        help_text=_("0: never run again after an interrupted run"),
     )
     isolated = models.BooleanField(
         _("claimed alone"), db_default=False, help_text=_("it was there when a worker was lost")
     )
     unknown_since = models.DateTimeField(
-        _("unknown since"), null=True, blank=True, help_text=_("first seen by a worker that lacks it")
+        _("unknown since"),
+        null=True,
+        blank=True,
+        help_text=_("first seen by a worker that lacks it"),
     )
     error = models.TextField(_("error"), db_default="", blank=True)
     traceback = models.TextField(_("traceback"), db_default="", blank=True)
@@ -147,7 +156,9 @@ class Task(models.Model):
             models.Index(
                 name="taskq_task_running", fields=["worker"], condition=Q(state=State.RUNNING)
             ),
-            models.Index(name="taskq_task_failed", fields=["failed_at"], condition=Q(state=State.FAILED)),
+            models.Index(
+                name="taskq_task_failed", fields=["failed_at"], condition=Q(state=State.FAILED)
+            ),
         ]
 
     def __str__(self) -> str:

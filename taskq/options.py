@@ -88,7 +88,9 @@ def check_priority(priority: object) -> None:
     """Raise unless this is a priority, as Django's tasks define them."""
     whole = isinstance(priority, int) and not isinstance(priority, bool)
     good = whole and MIN_PRIORITY <= priority <= MAX_PRIORITY  # type: ignore[operator]
-    _require(good, "priority", priority, f"give a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}")
+    _require(
+        good, "priority", priority, f"give a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}"
+    )
 
 
 def check_seconds(name: str, value: object, *, least: float = 0.0) -> None:

@@ -53,7 +53,7 @@ def enqueue(
         lifetime = _seconds("expires", expires)
     connection = connections[using or router.db_for_write(Task)]
     as_column = connection.ops.adapt_datetimefield_value
-    values = {
+    values: dict[str, Any] = {
         "name": name,
         "payload": payload.encode(args, kwargs),
         "queue": queue or options.queue or conf.DEFAULT_QUEUE,

@@ -184,7 +184,9 @@ def _pickle(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
 
 def _unpickle(text: str) -> Any:
     if conf.settings().serializer != "pickle":
-        raise PayloadError("the stored arguments are pickled, and TASKQ['SERIALIZER'] is not 'pickle'")
+        raise PayloadError(
+            "the stored arguments are pickled, and TASKQ['SERIALIZER'] is not 'pickle'"
+        )
     try:
         body = _signer().unsign(text.removeprefix(PICKLED))
     except signing.BadSignature as error:

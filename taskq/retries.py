@@ -43,7 +43,9 @@ def after(error: BaseException, options: TaskOptions, retries: int) -> Retry | N
     """The automatic retry that this error of a run is due, if any."""
     if isinstance(error, Retry):
         return error
-    if not isinstance(error, options.autoretry_for) or isinstance(error, options.dont_autoretry_for):
+    if not isinstance(error, options.autoretry_for) or isinstance(
+        error, options.dont_autoretry_for
+    ):
         return None
     if options.max_retries is not None and retries >= options.max_retries:
         return None

@@ -6,7 +6,6 @@ import gc
 import logging
 import os
 import sys
-from typing import TextIO
 
 from django.conf import settings as django_settings
 from django.db import connections
@@ -24,8 +23,8 @@ RELOAD_CODE = 3  # what Django's autoreloader starts again for
 log = logging.getLogger("taskq")
 
 
-def set_up_logging(level: str | None, stream: TextIO) -> None:
-    """Log to ``stream`` unless the site's LOGGING sends our loggers somewhere already.
+def set_up_logging(level: str | None) -> None:
+    """Log to standard error unless the site's LOGGING sends our loggers somewhere already.
 
     level: of our loggers; None leaves what LOGGING says, or INFO where it says nothing.
     """
@@ -36,7 +35,7 @@ def set_up_logging(level: str | None, stream: TextIO) -> None:
         elif logger.level == logging.NOTSET and not logging.root.handlers:
             logger.setLevel(logging.INFO)
         if not logger.hasHandlers():
-            handler = logging.StreamHandler(stream)
+            handler = logging.StreamHandler()
             handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
             logger.addHandler(handler)
 

@@ -63,7 +63,9 @@ class Worker:
             self.write_finished()
             if self.hand.in_doubt:
                 self.disown()
-            elif self.lease_is_good() and (self.claim_from(self.known_lanes()) or self.claim_from(self.look())):
+            elif self.lease_is_good() and (
+                self.claim_from(self.known_lanes()) or self.claim_from(self.look())
+            ):
                 return self.hand.take()
             self.idle()
             # With work in sight that others were quicker to claim, or without a good
@@ -263,8 +265,8 @@ class Worker:
         limit = self.service.settings.unknown_task_ttl
         if unknown_for > limit:
             text = (
-                f"no worker knew the task {task.name!r} for {limit:g} s (TASKQ['UNKNOWN_TASK_TTL']): "
-                "was it renamed or removed, or its app taken out of INSTALLED_APPS?"
+                f"no worker knew the task {task.name!r} for {limit:g} s "
+                "(TASKQ['UNKNOWN_TASK_TTL']): was it renamed, removed, or its app uninstalled?"
             )
             self.fail(task, text, "")
             return

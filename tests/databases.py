@@ -35,9 +35,7 @@ def pytest_unconfigure() -> None:
         _cleanups.pop()()
 
 
-def pytest_collection_modifyitems(
-    config: pytest.Config, items: list[pytest.Item]
-) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is for another database, and on SQLite what needs none."""
     sqlite = CHOICE.startswith("sqlite")
     other = "postgresql" if sqlite else "sqlite"

@@ -6,59 +6,208 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Worker',
+            name="Worker",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('pool', models.CharField(help_text='host and pid of the supervisor', max_length=255, verbose_name='pool')),
-                ('name', models.CharField(max_length=64, verbose_name='name')),
-                ('host', models.CharField(max_length=255, verbose_name='host')),
-                ('pid', models.IntegerField(verbose_name='process id')),
-                ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='started at')),
-                ('lease_expires_at', models.DateTimeField(verbose_name='lease expires at')),
-                ('listens', models.BooleanField(db_default=False, help_text='its pool sleeps: an enqueuer should wake it', verbose_name='listens')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "pool",
+                    models.CharField(
+                        help_text="host and pid of the supervisor",
+                        max_length=255,
+                        verbose_name="pool",
+                    ),
+                ),
+                ("name", models.CharField(max_length=64, verbose_name="name")),
+                ("host", models.CharField(max_length=255, verbose_name="host")),
+                ("pid", models.IntegerField(verbose_name="process id")),
+                (
+                    "started_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        verbose_name="started at",
+                    ),
+                ),
+                ("lease_expires_at", models.DateTimeField(verbose_name="lease expires at")),
+                (
+                    "listens",
+                    models.BooleanField(
+                        db_default=False,
+                        help_text="its pool sleeps: an enqueuer should wake it",
+                        verbose_name="listens",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'worker',
-                'verbose_name_plural': 'workers',
-                'indexes': [models.Index(condition=models.Q(('listens', True)), fields=['listens'], name='taskq_worker_listens')],
+                "verbose_name": "worker",
+                "verbose_name_plural": "workers",
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("listens", True)),
+                        fields=["listens"],
+                        name="taskq_worker_listens",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Task',
+            name="Task",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=255, verbose_name='name')),
-                ('payload', models.TextField(db_default='[[],{}]', help_text='encoded', verbose_name='arguments')),
-                ('queue', models.CharField(db_default='default', max_length=64, verbose_name='queue')),
-                ('priority', models.SmallIntegerField(db_default=0, help_text='-100 to 100, higher is sooner', verbose_name='priority')),
-                ('state', models.SmallIntegerField(choices=[(0, 'ready'), (1, 'running'), (2, 'failed')], db_default=0, verbose_name='state')),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='created at')),
-                ('execute_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='due at')),
-                ('expires_at', models.DateTimeField(blank=True, help_text='not started by then, it is dropped', null=True, verbose_name='expires at')),
-                ('retries', models.IntegerField(db_default=0, verbose_name='retries')),
-                ('attempt', models.IntegerField(db_default=0, help_text='how often it was claimed', verbose_name='attempt')),
-                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='claimed at')),
-                ('losses', models.SmallIntegerField(db_default=0, help_text='how often it lost its worker', verbose_name='losses')),
-                ('max_losses', models.SmallIntegerField(db_default=3, help_text='0: never run again after an interrupted run', verbose_name='losses allowed')),
-                ('isolated', models.BooleanField(db_default=False, help_text='it was there when a worker was lost', verbose_name='claimed alone')),
-                ('unknown_since', models.DateTimeField(blank=True, help_text='first seen by a worker that lacks it', null=True, verbose_name='unknown since')),
-                ('error', models.TextField(blank=True, db_default='', verbose_name='error')),
-                ('traceback', models.TextField(blank=True, db_default='', verbose_name='traceback')),
-                ('failed_at', models.DateTimeField(blank=True, null=True, verbose_name='failed at')),
-                ('worker', models.ForeignKey(blank=True, db_constraint=False, db_index=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='tasks', to='taskq.worker', verbose_name='worker')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=255, verbose_name="name")),
+                (
+                    "payload",
+                    models.TextField(
+                        db_default="[[],{}]", help_text="encoded", verbose_name="arguments"
+                    ),
+                ),
+                (
+                    "queue",
+                    models.CharField(db_default="default", max_length=64, verbose_name="queue"),
+                ),
+                (
+                    "priority",
+                    models.SmallIntegerField(
+                        db_default=0,
+                        help_text="-100 to 100, higher is sooner",
+                        verbose_name="priority",
+                    ),
+                ),
+                (
+                    "state",
+                    models.SmallIntegerField(
+                        choices=[(0, "ready"), (1, "running"), (2, "failed")],
+                        db_default=0,
+                        verbose_name="state",
+                    ),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(),
+                        verbose_name="created at",
+                    ),
+                ),
+                (
+                    "execute_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), verbose_name="due at"
+                    ),
+                ),
+                (
+                    "expires_at",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="not started by then, it is dropped",
+                        null=True,
+                        verbose_name="expires at",
+                    ),
+                ),
+                ("retries", models.IntegerField(db_default=0, verbose_name="retries")),
+                (
+                    "attempt",
+                    models.IntegerField(
+                        db_default=0, help_text="how often it was claimed", verbose_name="attempt"
+                    ),
+                ),
+                (
+                    "started_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="claimed at"),
+                ),
+                (
+                    "losses",
+                    models.SmallIntegerField(
+                        db_default=0,
+                        help_text="how often it lost its worker",
+                        verbose_name="losses",
+                    ),
+                ),
+                (
+                    "max_losses",
+                    models.SmallIntegerField(
+                        db_default=3,
+                        help_text="0: never run again after an interrupted run",
+                        verbose_name="losses allowed",
+                    ),
+                ),
+                (
+                    "isolated",
+                    models.BooleanField(
+                        db_default=False,
+                        help_text="it was there when a worker was lost",
+                        verbose_name="claimed alone",
+                    ),
+                ),
+                (
+                    "unknown_since",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="first seen by a worker that lacks it",
+                        null=True,
+                        verbose_name="unknown since",
+                    ),
+                ),
+                ("error", models.TextField(blank=True, db_default="", verbose_name="error")),
+                (
+                    "traceback",
+                    models.TextField(blank=True, db_default="", verbose_name="traceback"),
+                ),
+                (
+                    "failed_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="failed at"),
+                ),
+                (
+                    "worker",
+                    models.ForeignKey(
+                        blank=True,
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="tasks",
+                        to="taskq.worker",
+                        verbose_name="worker",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'task',
-                'verbose_name_plural': 'tasks',
-                'indexes': [models.Index(models.F('queue'), models.OrderBy(models.F('priority'), descending=True), models.F('execute_at'), models.F('id'), condition=models.Q(('state', 0)), name='taskq_task_ready'), models.Index(condition=models.Q(('state', 1)), fields=['worker'], name='taskq_task_running'), models.Index(condition=models.Q(('state', 2)), fields=['failed_at'], name='taskq_task_failed')],
+                "verbose_name": "task",
+                "verbose_name_plural": "tasks",
+                "indexes": [
+                    models.Index(
+                        models.F("queue"),
+                        models.OrderBy(models.F("priority"), descending=True),
+                        models.F("execute_at"),
+                        models.F("id"),
+                        condition=models.Q(("state", 0)),
+                        name="taskq_task_ready",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", 1)),
+                        fields=["worker"],
+                        name="taskq_task_running",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state", 2)),
+                        fields=["failed_at"],
+                        name="taskq_task_failed",
+                    ),
+                ],
             },
         ),
     ]

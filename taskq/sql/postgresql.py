@@ -164,7 +164,9 @@ WHERE id = ANY (%(workers)s) AND lease_expires_at > clock_timestamp()
 RETURNING id
 """
 
-LISTENS = "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s AND listens <> %(listens)s"
+LISTENS = (
+    "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s AND listens <> %(listens)s"
+)
 
 # A scan of a table with a row a process: smaller than any index look-up is worth.
 EXPIRED = "SELECT id FROM taskq_worker WHERE lease_expires_at <= clock_timestamp() ORDER BY id"

@@ -1,6 +1,5 @@
 """The Django project that the tests, the demo and the examples run."""
 
-import os
 from pathlib import Path
 
 import dj_database_url

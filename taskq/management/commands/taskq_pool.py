@@ -48,7 +48,7 @@ class Command(BaseCommand):
             "--queues",
             type=_queues,
             default=Queues(),
-            help="comma-separated queues to serve; mail* is all that start with mail (default: all)",
+            help="comma-separated queues to serve; mail* is each that starts so (default: all)",
         )
         add(
             "-l",
@@ -89,7 +89,8 @@ class Command(BaseCommand):
         add(
             "--max-tasks-per-child",
             metavar="N",
-            help=f"replace a worker after N runs (default: {_or_none(defaults.max_tasks_per_child)})",
+            help="replace a worker after N runs "
+            f"(default: {_or_none(defaults.max_tasks_per_child)})",
         )
         add(
             "--max-memory-per-child",
@@ -141,7 +142,7 @@ class Command(BaseCommand):
             alias=_alias(options["database"]),
             burst=options["burst"],
         )
-        serving.set_up_logging(options["loglevel"], self.stderr._out)  # type: ignore[attr-defined]
+        serving.set_up_logging(options["loglevel"])
         code = serving.serve(service, reload=options["reload"])
         if code:
             sys.exit(code)
@@ -172,7 +173,9 @@ def _alias(given: str | None) -> str:
         raise CommandError(f"--database is {alias!r}: no such alias; DATABASES has {known}")
     connection = connections[alias]
     if connection.vendor not in sql.VENDORS:
-        raise CommandError(f"database {alias!r} is {connection.vendor}; taskq needs PostgreSQL or SQLite")
+        raise CommandError(
+            f"database {alias!r} is {connection.vendor}; taskq needs PostgreSQL or SQLite"
+        )
     if connection.vendor == "sqlite" and connection.is_in_memory_db():  # type: ignore[attr-defined]
         raise CommandError(
             f"database {alias!r} is in memory, which no other process can see; "
@@ -191,7 +194,9 @@ def _queues(text: str) -> Queues:
 def _level(text: str) -> str:
     level = text.upper()
     if level not in logging.getLevelNamesMapping():
-        raise ArgumentTypeError(f"{text!r} is no log level; use DEBUG, INFO, WARNING, ERROR or CRITICAL")
+        raise ArgumentTypeError(
+            f"{text!r} is no log level; use DEBUG, INFO, WARNING, ERROR or CRITICAL"
+        )
     return level
 
 

@@ -1,0 +1,38 @@
+# Everything here needs only Python (3.11 or later), git and make: `make help`.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo lint test test-sqlite test-all clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make the environment in .venv
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taskq needs Python 3.11 or later; name one with PYTHON=")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: $(READY) ## real work through real crashes, in half a minute (DATABASE_URL= to choose the database)
+	$(PY) -m stress demo
+
+lint: $(READY) ## ruff and mypy --strict
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy taskq pool stress
+
+test: lint ## lint, types, then all tests on PostgreSQL and on SQLite (what CI runs)
+	$(PY) -m pytest
+	TASKQ_TEST_DB=sqlite $(PY) -m pytest
+
+test-all: $(READY) ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1, both PostgreSQLs
+	$(PY) -m tests.matrix
+
+clean: ## remove what was made here
+	rm -rf $(VENV) .matrix build *.egg-info .mypy_cache .pytest_cache .ruff_cache demo-report.json

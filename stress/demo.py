@@ -1,0 +1,257 @@
+"""The demo: a small shop writes orders and tasks in one transaction, workers are
+killed while they run, and in the end everything is counted."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from stress import history, verdict
+from stress.history import History
+from stress.pools import Pool, wait_until
+
+MANAGE = "tests.project.manage"
+REPORT = Path("demo-report.json")
+
+#: Seconds of load; of waiting for the rest; and between two kills.
+LOAD = 20.0
+DRAIN = 25.0
+KILL_EVERY = 0.5
+
+
+@dataclass
+class Report:
+    """What the demo counted; the keys of demo-report.json."""
+
+    committed: int = 0
+    rolled_back: int = 0
+    run: int = 0
+    retried: int = 0
+    killed: int = 0
+    lost: int = 0
+    overlaps: int = 0
+    recovery_median_s: float | None = None
+    recovery_max_s: float | None = None
+
+
+def main() -> int:
+    """Run the demo; the exit code is 1 when anything was lost or overlapped."""
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="taskq-demo-") as home, _database(console) as url:
+        os.environ.update(
+            DATABASE_URL=url,
+            DJANGO_SETTINGS_MODULE="tests.project.settings",
+            TASKQ_HISTORY=f"{home}/history.jsonl",
+        )
+        subprocess.run([sys.executable, "-m", MANAGE, "migrate", "-v0"], check=True)
+        import django
+
+        django.setup()
+        demo = Demo(console, Path(home))
+        report = demo.run()
+    REPORT.write_text(json.dumps(asdict(report), indent=2) + "\n")
+    console.print(_table(report, "done"))
+    console.print(f"the same as JSON: {REPORT}")
+    return 0 if demo.sound else 1
+
+
+@contextmanager
+def _database(console: Console) -> Iterator[str]:
+    """DATABASE_URL if it is set, else a PostgreSQL server of our own."""
+    if url := os.environ.get("DATABASE_URL"):
+        console.print(f"database: {url.split('://')[0]} (DATABASE_URL)")
+        yield url
+        return
+    from stress.postgres import EmbeddedPostgres
+
+    with EmbeddedPostgres() as server:
+        console.print("database: a PostgreSQL of our own, just started")
+        yield server.create_database("demo")
+
+
+class Demo:
+    """The shop, its pool, and who kills its workers."""
+
+    def __init__(self, console: Console, home: Path) -> None:
+        from tests.project.shop import models, tasks
+
+        self.tasks = tasks
+        self.orders = models.Order.objects
+        self.shipments = models.Shipment.objects
+        self.console = console
+        self.history = History(os.environ["TASKQ_HISTORY"])
+        self.pool_log = home / "pool.log"
+        self.tail = history.Tail(self.history.path)
+        self.records: list[dict[str, Any]] = []
+        self.kinds = {
+            tasks.send_receipt.name: "receipt",
+            tasks.charge_card.name: "charge",
+            tasks.ship.name: "ship",
+            tasks.print_label.name: "label",
+        }
+        self.report = Report()
+        self.sound = True
+        self.committed: set[str] = set()
+        self.rolled_back: set[str] = set()
+        self.first = 1 + max(self.orders.values_list("number", flat=True), default=0)
+        self.number = self.first
+
+    def run(self) -> Report:
+        options = ["-c", "8", "--lease", "6", "--heartbeat", "2", "--poll", "0.5"]
+        pool = Pool(MANAGE, options, log=self.pool_log, environment=dict(os.environ))
+        self.console.print(f"started: taskq_pool {' '.join(options)}")
+        wait_until(lambda: len(pool.children("worker")) == 8, what=f"8 workers, see {pool.log()}")
+        try:
+            with Live(console=self.console, refresh_per_second=4) as live:
+                self._load(pool, live)
+                self._drain(live)
+            code = pool.stop()
+        finally:
+            pool.kill_all()
+        if code:
+            self.console.print(f"the pool ended with code {code}:\n{pool.log()}")
+        return self._count()
+
+    def _load(self, pool: Pool, live: Live) -> None:
+        """Place orders, and kill a worker every now and then."""
+        ends = time.monotonic() + LOAD
+        next_kill = time.monotonic() + 1.0
+        while time.monotonic() < ends:
+            self._place_order()
+            if time.monotonic() >= next_kill:
+                next_kill += KILL_EVERY
+                self._kill_a_worker(pool)
+            self._follow()
+            live.update(_table(self.report, "placing orders, killing workers"))
+            time.sleep(0.02)
+
+    def _drain(self, live: Live) -> None:
+        """Wait until all is done, retries too."""
+        from taskq.models import Task
+
+        def done() -> bool:
+            self._follow()
+            waiting = Task.objects.exclude(state=2).count()
+            live.update(_table(self.report, f"no more orders, {waiting} tasks to go"))
+            return waiting == 0
+
+        wait_until(done, seconds=DRAIN, what="all tasks done")
+
+    def _place_order(self) -> None:
+        """One order and its tasks: all of it, or nothing."""
+        from django.db import transaction
+
+        number, self.number = self.number, self.number + 1
+        keys = {f"{kind} {number}" for kind in self.kinds.values()}
+        try:
+            with transaction.atomic():
+                self.orders.create(number=number)
+                self.tasks.send_receipt.delay(number)
+                self.tasks.charge_card.delay(number)
+                self.tasks.ship.delay(number)
+                self.tasks.print_label.delay(number, random.uniform(0.05, 0.4))
+                if random.random() < 0.2:
+                    raise _ChangedMind
+        except _ChangedMind:
+            self.rolled_back |= keys
+            self.report.rolled_back += len(keys)
+        else:
+            self.committed |= keys
+            self.report.committed += len(keys)
+
+    def _kill_a_worker(self, pool: Pool) -> None:
+        """SIGKILL to a worker, one that prints a label if there is one."""
+        titles = pool.titles("worker")
+        busy = [pid for pid, doing in titles.values() if "print_label" in doing]
+        victims = busy or [pid for pid, _ in titles.values()]
+        if not victims:
+            return
+        victim = random.choice(victims)
+        try:
+            os.kill(victim, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        self.history.record("kill", victim=victim)
+        self.report.killed += 1
+
+    def _count(self) -> Report:
+        self._follow()
+        runs = verdict.runs(self.records)
+        recoveries = verdict.recoveries(runs)
+        shipped = Counter(
+            self.shipments.filter(order__number__gte=self.first).values_list(
+                "order__number", flat=True
+            )
+        )
+        report = self.report
+        findings = {
+            "lost": verdict.lost(self.committed, runs, self._kept()),
+            "overlapped": {overlap.key for overlap in verdict.overlaps(runs)},
+            "run though rolled back": verdict.ghosts(self.rolled_back, runs),
+            # An atomic task ships an order exactly once, however often it was killed.
+            "not shipped exactly once": {
+                f"ship {number}" for number, times in shipped.items() if times != 1
+            },
+        }
+        report.lost = len(findings["lost"])
+        report.overlaps = len(findings["overlapped"])
+        report.recovery_median_s = verdict.median(recoveries)
+        report.recovery_max_s = max(recoveries, default=None)
+        for what, keys in findings.items():
+            if keys:
+                self.sound = False
+                self.console.print(f"{len(keys)} {what}: {', '.join(sorted(keys)[:10])}")
+        return report
+
+    def _kept(self) -> set[str]:
+        """The keys of the tasks that are in the table: those that failed for good."""
+        from taskq.models import Task
+
+        tasks = Task.objects.filter(name__in=self.kinds)
+        return {f"{self.kinds[task.name]} {json.loads(task.payload)[0][0]}" for task in tasks}
+
+    def _follow(self) -> None:
+        """Read what the workers have noted since the last time."""
+        for record in self.tail.read():
+            self.records.append(record)
+            self.report.run += record["kind"] == "end"
+            self.report.retried += record["kind"] == "raised"
+
+
+class _ChangedMind(Exception):
+    """The customer did: the order and its tasks are rolled back."""
+
+
+def _table(report: Report, stage: str) -> Table:
+    table = Table(title=f"taskq demo: {stage}", show_header=False)
+    words = {
+        "committed": "tasks committed with their orders",
+        "rolled_back": "tasks rolled back with their orders",
+        "run": "runs that ended",
+        "retried": "runs that failed and were retried",
+        "killed": "workers killed (SIGKILL)",
+        "lost": "tasks lost",
+        "overlaps": "runs of one task that overlapped",
+        "recovery_median_s": "kill to next start, median (s)",
+        "recovery_max_s": "kill to next start, max (s)",
+    }
+    for key, value in asdict(report).items():
+        text = "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+        table.add_row(words[key], text)
+    return table

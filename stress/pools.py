@@ -1,0 +1,109 @@
+"""A ``taskq_pool`` in processes of its own: started, watched by its titles, killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+
+T = TypeVar("T")
+
+TITLE = "taskq_pool: "
+
+
+class TimedOut(AssertionError):
+    """What was waited for did not happen in time."""
+
+
+def wait_until(condition: Callable[[], T], *, seconds: float = 15.0, what: str = "") -> T:
+    """Wait for a true value and return it.
+
+    Raises TimedOut after so many seconds.
+    """
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise TimedOut(f"not within {seconds} s: {what or condition}")
+        time.sleep(0.01)
+    return value
+
+
+class Pool:
+    """One pool, with its log in a file.
+
+    manage: the module that is the project's manage.py.
+    """
+
+    def __init__(
+        self, manage: str, options: list[str], *, log: Path, environment: dict[str, str]
+    ) -> None:
+        self.log_file = log
+        with log.open("wb") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", manage, "taskq_pool", *options],
+                env=environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def children(self, role: str = "") -> dict[str, int]:
+        """The children whose name starts with ``role``: {"keeper": 12, "worker 1": 13}."""
+        return {name: pid for name, (pid, _) in self.titles(role).items()}
+
+    def titles(self, role: str = "") -> dict[str, tuple[int, str]]:
+        """Name -> pid and what the child's title says it does."""
+        found = {}
+        for process in _descendants(self.pid, recursive=False):
+            try:
+                title = " ".join(process.cmdline())
+            except psutil.Error:  # it died since it was listed
+                continue
+            if title.startswith(TITLE + role):
+                name, _, detail = title.removeprefix(TITLE).partition(" [")
+                found[name.strip()] = (process.pid, detail.strip().removesuffix("]"))
+        return found
+
+    def descendants(self) -> list[psutil.Process]:
+        """All processes below the supervisor."""
+        return _descendants(self.pid, recursive=True)
+
+    def signal(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def stop(self, *, seconds: float = 30.0) -> int:
+        """TERM; the exit code.
+
+        Raises subprocess.TimeoutExpired.
+        """
+        self.process.terminate()
+        return self.process.wait(seconds)
+
+    def kill_all(self) -> None:
+        """SIGKILL to everything, as when the host goes."""
+        # The supervisor first: it must not replace what is killed after it.
+        below = self.descendants()
+        self.process.kill()
+        for process in below:
+            if process.is_running():
+                process.kill()
+        self.process.wait()
+
+
+def _descendants(pid: int, *, recursive: bool) -> list[psutil.Process]:
+    try:
+        return list(psutil.Process(pid).children(recursive=recursive))
+    except psutil.NoSuchProcess:
+        return []

@@ -1,0 +1,136 @@
+"""Claims and reclaims interleaved by hand, in transactions that a test holds open."""
+
+import threading
+
+import psycopg
+import pytest
+from django.db import connection
+
+from stress.pools import wait_until
+from taskq.models import State, Task, Worker
+from taskq.queues import Queues
+from taskq.sql import postgresql
+from tests.project.lab import tasks
+
+pytestmark = pytest.mark.postgresql
+
+
+@pytest.fixture
+def session(transactional_db):
+    """A session whose transaction ends when the test says so."""
+    parameters = connection.get_connection_params()
+    parameters.pop("context", None)
+    parameters.pop("cursor_factory", None)
+    parameters.pop("prepare_threshold", None)
+    with psycopg.connect(**parameters) as open_one:
+        yield open_one
+
+
+def claim_in(session, worker):
+    values = {
+        "worker": worker.id,
+        "queue": "default",
+        "priority": 0,
+        "limit": 10,
+        "quick": [tasks.quick.name],
+    }
+    return psycopg.Cursor(session).execute(postgresql.CLAIM, values).fetchall()
+
+
+def in_background(function):
+    """Start it; returns how to wait for its result."""
+    result = []
+    thread = threading.Thread(target=lambda: result.append(function()), daemon=True)
+    thread.start()
+
+    def outcome():
+        thread.join(10)
+        assert result, "it never came back"
+        return result[0]
+
+    return thread, outcome
+
+
+def waits_for_a_lock():
+    return Worker.objects.raw(
+        "SELECT 1 AS id FROM pg_stat_activity WHERE wait_event_type = 'Lock' LIMIT 1"
+    )
+
+
+def test_a_claim_in_flight_holds_off_the_reclaim_which_then_sees_it(worker, session):
+    """Claim first: the reclaim must wait for it, and take back what it claimed."""
+    tasks.quick.delay("a")
+    assert len(claim_in(session, worker)) == 1
+    thread, outcome = in_background(
+        lambda: worker.db.retire(worker.id, ran=0, charge=False, cause="dead")
+    )
+    wait_until(lambda: list(waits_for_a_lock()), what="the reclaim waits for the claim")
+    assert thread.is_alive()
+    session.commit()
+    assert len(outcome().tasks) == 1
+    assert Task.objects.get().state == State.READY
+    assert not Worker.objects.exists()
+
+
+def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(worker, session, connect):
+    """Reclaim first: the claim must wait for it, and find its worker gone."""
+    tasks.quick.delay("a")
+    cursor = psycopg.Cursor(session)
+    assert cursor.execute(postgresql.LOCK_WORKER, {"worker": worker.id}).fetchall()
+    db = connect()
+    (lane,) = db.lanes(Queues())
+    thread, outcome = in_background(lambda: db.claim(worker.id, lane, 1, []))
+    wait_until(lambda: list(waits_for_a_lock()), what="the claim waits for the reclaim")
+    assert thread.is_alive()
+    assert cursor.execute(postgresql.HELD, {"worker": worker.id}).fetchone()[0] == 0
+    cursor.execute(postgresql.REMOVE_WORKER, {"worker": worker.id})
+    session.commit()
+    assert outcome() == []
+    assert Task.objects.get().state == State.READY, "no task left running under no worker"
+
+
+def test_a_task_locked_by_its_finishing_transaction_is_not_waited_for(worker, session):
+    """An atomic task that is about to commit: the rest is taken back without it."""
+    for key in "abc":
+        tasks.quick.delay(key)
+    claimed = worker.claim(10, (tasks.quick.name,))
+    run = claimed[0].run
+    values = {"ids": [run[0]], "attempts": [run[1]], "worker": worker.id}
+    psycopg.Cursor(session).execute(postgresql.FINISH, values)
+    retired = worker.db.retire(worker.id, ran=run[0], charge=True, cause="dead")
+    assert not retired.complete
+    assert {task.id for task in retired.tasks} == {task.id for task in claimed[1:]}
+    session.commit()
+    again = worker.db.retire(worker.id, ran=run[0], charge=True, cause="dead")
+    assert again.complete
+    assert again.tasks == []
+    assert Task.objects.count() == 2
+
+
+def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, connect):
+    tasks.quick.delay("a")
+    task = worker.claim_one()
+    cursor = psycopg.Cursor(session)
+    cursor.execute(postgresql.LOCK_WORKER, {"worker": worker.id})
+    values = {"worker": worker.id, "blamed": task.id, "suspect": False, "charge": 1, "cause": "x"}
+    cursor.execute(postgresql.TAKE_BACK, values)
+    db = connect()
+    _, outcome = in_background(lambda: db.finish(worker.id, [task.run]))
+    wait_until(lambda: list(waits_for_a_lock()), what="the finish waits for the reclaim")
+    session.commit()
+    assert outcome() == set()
+    assert Task.objects.get().losses == 1
+
+
+def test_renewing_does_not_wait_for_a_claim_in_flight(worker, session):
+    tasks.quick.delay("a")
+    claim_in(session, worker)
+    assert worker.db.renew([worker.id], 60.0) == {worker.id}
+
+
+def test_reclaimers_do_not_wait_for_each_other(new_worker, session, connect):
+    late = new_worker(lease=0.0)
+    values = {"worker": late.id}
+    assert psycopg.Cursor(session).execute(postgresql.LOCK_EXPIRED_WORKER, values).fetchall()
+    found = connect().retire(late.id, ran=None, charge=True, cause="", expired_only=True)
+    assert found is None

@@ -1,0 +1,343 @@
+"""The life of a lease, statement by statement, on a real database."""
+
+import datetime
+
+import pytest
+from django.db import transaction
+from django.utils import timezone
+
+from stress.pools import wait_until
+from taskq import leases
+from taskq.models import State, Task, Worker
+from taskq.queues import Queues
+from tests.project.lab import tasks
+
+QUICK = (tasks.quick.name,)
+
+
+def send(key="a", task=tasks.quick, **options):
+    return task.apply_async((key,), **options).id.int
+
+
+# Claim
+
+
+def test_claim_marks_the_task_with_worker_and_attempt(worker):
+    pk = send()
+    claimed = worker.claim_one()
+    row = Task.objects.get()
+    assert (claimed.id, claimed.attempt, claimed.name) == (pk, 1, tasks.quick.name)
+    assert (row.state, row.worker_id, row.attempt) == (State.RUNNING, worker.id, 1)
+    assert row.started_at is not None
+
+
+def test_claim_goes_by_priority_then_due_time_then_id(worker):
+    now = timezone.now()
+    later, sooner = now - datetime.timedelta(seconds=5), now - datetime.timedelta(seconds=9)
+    order = [
+        send("high", priority=10, eta=later),
+        send("early", eta=sooner),
+        send("same 1", eta=later),
+        send("same 2", eta=later),
+        send("low", priority=-1, eta=sooner),
+    ]
+    assert [worker.claim_one().id for _ in order] == order
+
+
+def test_a_batch_comes_in_order(worker):
+    now = timezone.now()
+    ids = [send(str(n), eta=now - datetime.timedelta(seconds=n)) for n in range(20)]
+    assert [task.id for task in worker.claim(50, QUICK)] == ids[::-1]
+
+
+def test_queues_of_one_priority_take_turns_by_their_oldest_task(worker):
+    now = timezone.now()
+    ids = [
+        send(str(n), queue=f"q{n % 2}", eta=now - datetime.timedelta(seconds=9 - n))
+        for n in range(6)
+    ]
+    assert [worker.claim_one().id for _ in ids] == ids
+
+
+@pytest.mark.parametrize(
+    ("queues", "expected"),
+    [
+        ("mail", {"mail"}),
+        ("mail*", {"mail", "mail-slow"}),
+        ("other,mail", {"other", "mail"}),
+        ("", {"mail", "mail-slow", "other"}),
+        ("none", set()),
+    ],
+)
+def test_only_tasks_of_the_given_queues_are_claimed(worker, queues, expected):
+    for queue in ("mail", "mail-slow", "other"):
+        send(queue=queue)
+    found = {task.queue for _ in range(4) for task in worker.claim(queues=queues)}
+    assert found == expected
+
+
+def test_future_tasks_are_left_and_their_wait_is_known(worker, db_leases):
+    send(countdown=50)
+    assert worker.claim() == []
+    (lane,) = db_leases.lanes(Queues())
+    assert 45 < lane.wait <= 50
+
+
+def test_a_due_task_behind_future_ones_of_higher_priority_is_found(worker):
+    send("later", priority=50, countdown=100)
+    pk = send("now")
+    assert worker.claim_one().id == pk
+
+
+def test_expired_tasks_are_claimed_to_be_dropped(worker):
+    send(expires=0.0)
+    assert worker.claim_one().expired
+
+
+def test_two_workers_never_claim_the_same_task(worker, new_worker):
+    for n in range(10):
+        send(str(n))
+    other = new_worker()
+    mine, theirs = worker.claim(5, QUICK), other.claim(50, QUICK)
+    assert not {task.id for task in mine} & {task.id for task in theirs}
+    assert len(mine) + len(theirs) == 10
+
+
+def test_a_task_not_known_to_be_quick_is_claimed_alone(worker):
+    for n in range(3):
+        send(str(n))
+    assert len(worker.claim(50)) == 1
+
+
+def test_a_batch_ends_before_the_first_task_that_is_not_quick(worker):
+    first, second = send("1"), send("2")
+    tasks.nap.delay("slow", 1)
+    send("3")
+    assert [task.id for task in worker.claim(50, QUICK)] == [first, second]
+    assert [task.name for task in worker.claim(50, QUICK)] == [tasks.nap.name]
+
+
+def test_a_task_that_once_lost_its_worker_is_claimed_alone(worker):
+    ids = [send(str(n)) for n in range(3)]
+    Task.objects.filter(pk=ids[1]).update(isolated=True)
+    assert [[task.id for task in worker.claim(50, QUICK)] for _ in ids] == [[pk] for pk in ids]
+
+
+def test_a_worker_without_a_good_lease_claims_nothing(new_worker, db_leases):
+    send()
+    late = new_worker(lease=0.0)
+    assert late.claim() == []
+    gone = new_worker(pid=3)
+    db_leases.retire(gone.id, ran=0, charge=False, cause="")
+    assert gone.claim() == []
+
+
+# Finish, retry, fail, release: each fenced
+
+
+def test_finish_removes_the_rows_and_names_them(worker):
+    for n in range(3):
+        send(str(n))
+    claimed = worker.claim(50, QUICK)
+    assert worker.db.finish(worker.id, [task.run for task in claimed]) == {
+        task.id for task in claimed
+    }
+    assert not Task.objects.exists()
+
+
+WRITES = {
+    "finish": lambda db, worker, run: bool(db.finish(worker, [run])),
+    "give back": lambda db, worker, run: bool(db.give_back(worker, [run])),
+    "retry": lambda db, worker, run: db.retry(
+        worker, run, when=None, delay=0, error="", traceback=""
+    ),
+    "fail": lambda db, worker, run: db.fail(worker, run, error="", traceback=""),
+    "defer": lambda db, worker, run: db.defer(worker, run, 1.0),
+}
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_write_touches_nothing_once_the_lease_was_taken(worker, new_worker, write):
+    send()
+    task = worker.claim_one()
+    worker.db.retire(worker.id, ran=task.id, charge=True, cause="killed")
+    before = Task.objects.values().get()
+    assert not write(worker.db, worker.id, task.run)
+    assert Task.objects.values().get() == before
+    # Nor once another has it.
+    other = new_worker()
+    again = other.claim_one()
+    assert not write(worker.db, worker.id, task.run)
+    assert not write(worker.db, worker.id, again.run)
+    assert not write(worker.db, other.id, task.run), "an earlier attempt of the same worker"
+    assert write(worker.db, other.id, again.run)
+
+
+def test_finish_within_a_transaction_is_fenced_too(worker, new_worker):
+    from django.db import connection
+
+    send()
+    task, other = worker.claim_one(), new_worker()
+    with transaction.atomic():
+        assert not leases.finish_within(connection, other.id, task.run)
+        assert leases.finish_within(connection, worker.id, task.run)
+    assert not Task.objects.exists()
+
+
+def test_retry_waits_counts_and_remembers_why(worker):
+    send()
+    task = worker.claim_one()
+    assert worker.db.retry(worker.id, task.run, when=None, delay=30.0, error="E", traceback="T")
+    row = Task.objects.get()
+    assert (row.state, row.retries, row.error, row.traceback) == (State.READY, 1, "E", "T")
+    assert row.worker_id is None
+    wait = (row.execute_at - timezone.now()).total_seconds()
+    assert 25 < wait <= 30
+
+
+def test_retry_at_a_given_time(worker):
+    send()
+    when = timezone.now().replace(microsecond=123456) + datetime.timedelta(hours=1)
+    worker.db.retry(worker.id, worker.claim_one().run, when=when, delay=0.0, error="", traceback="")
+    assert Task.objects.get().execute_at == when
+
+
+def test_fail_keeps_the_task_for_a_person(worker):
+    send()
+    worker.db.fail(worker.id, worker.claim_one().run, error="E", traceback="T")
+    row = Task.objects.failed().get()
+    assert (row.error, row.traceback, row.worker_id) == ("E", "T", None)
+    assert row.failed_at is not None
+
+
+def test_given_back_tasks_keep_their_place_and_are_not_charged(worker):
+    ids = [send(str(n)) for n in range(3)]
+    claimed = worker.claim(50, QUICK)
+    worker.db.give_back(worker.id, [task.run for task in claimed])
+    assert [worker.claim_one().id for _ in ids] == ids
+    assert set(Task.objects.values_list("losses", "retries", "isolated")) == {(0, 0, False)}
+
+
+def test_deferred_tasks_remember_since_when_they_are_unknown(worker):
+    pk = send()
+    worker.db.defer(worker.id, worker.claim_one().run, 0.0)
+    first = Task.objects.get().unknown_since
+    again = wait_until(worker.claim)[0]
+    assert again.id == pk
+    assert again.unknown_for is not None
+    worker.db.defer(worker.id, again.run, 5.0)
+    assert Task.objects.get().unknown_since == first
+
+
+# A worker's lease
+
+
+def test_register_gives_each_process_its_lease(db_leases):
+    given = db_leases.register("host:9", "host", [("keeper", 7), ("worker 1", 8)], 10.0)
+    rows = {worker.pid: worker for worker in Worker.objects.all()}
+    assert given == {7: rows[7].pk, 8: rows[8].pk}
+    assert rows[8].name == "worker 1"
+    left = (rows[8].lease_expires_at - timezone.now()).total_seconds()
+    assert 9 < left <= 10.1
+
+
+def test_renew_extends_good_leases_and_never_revives_ended_ones(new_worker, db_leases):
+    good, ended = new_worker(2, 5.0), new_worker(3, 0.0)
+    assert db_leases.renew([good.id, ended.id, 10**9], 60.0) == {good.id}
+    left = Worker.objects.get(pk=good.id).lease_expires_at - timezone.now()
+    assert left.total_seconds() > 55
+    assert db_leases.expired() == [ended.id]
+
+
+# Retire: what becomes of the tasks of a worker that is gone
+
+
+def retire(worker, **options):
+    given = {"ran": 0, "charge": True, "cause": "killed by SIGKILL", **options}
+    return worker.db.retire(worker.id, **given)
+
+
+def test_the_task_that_ran_is_charged_and_its_neighbours_are_not(worker):
+    ids = [send(str(n)) for n in range(3)]
+    worker.claim(50, QUICK)
+    retired = retire(worker, ran=ids[0])
+    assert retired.complete
+    assert {task.id: task.blamed for task in retired.tasks} == {
+        ids[0]: True,
+        ids[1]: False,
+        ids[2]: False,
+    }
+    rows = Task.objects.in_bulk()
+    assert [rows[pk].losses for pk in ids] == [1, 0, 0]
+    assert [rows[pk].isolated for pk in ids] == [True, False, False]
+    assert rows[ids[0]].error == "killed by SIGKILL"
+    assert {row.state for row in rows.values()} == {State.READY}
+    assert not Worker.objects.exists()
+
+
+def test_a_lost_task_is_due_at_once(worker, new_worker):
+    pk = send()
+    retire(worker, ran=worker.claim_one().id)
+    assert new_worker().claim_one().id == pk
+
+
+def test_the_third_loss_fails_the_task_with_its_cause(new_worker):
+    pk = send()
+    for pid in (11, 12, 13):
+        worker = new_worker(pid)
+        retired = retire(worker, ran=worker.claim_one().id, cause=f"exit code {pid}")
+        assert [task.failed for task in retired.tasks] == [pid == 13]
+    row = Task.objects.failed().get()
+    assert (row.pk, row.losses, row.error) == (pk, 3, "exit code 13")
+
+
+def test_a_blameless_end_is_not_charged(worker):
+    send()
+    retire(worker, ran=worker.claim_one().id, charge=False)
+    row = Task.objects.get()
+    assert (row.state, row.losses, row.error) == (State.READY, 0, "")
+
+
+@pytest.mark.parametrize("charge", [True, False])
+def test_on_lost_fail_holds_an_interrupted_task_for_a_person(worker, charge):
+    tasks.nap_once.delay("a", 1)
+    retire(worker, ran=worker.claim_one().id, charge=charge)
+    row = Task.objects.failed().get()
+    assert row.error == "killed by SIGKILL"
+
+
+def test_on_lost_fail_gives_back_a_task_that_was_not_started(worker):
+    tasks.nap_once.delay("a", 1)
+    worker.claim_one()
+    retire(worker, ran=0)
+    assert Task.objects.pending().count() == 1
+
+
+def test_when_nobody_saw_a_task_held_alone_is_charged(worker):
+    send()
+    worker.claim_one()
+    retire(worker, ran=None)
+    assert Task.objects.get().losses == 1
+
+
+def test_when_nobody_saw_a_batch_is_isolated_and_not_charged(worker, new_worker):
+    for n in range(3):
+        send(str(n))
+    worker.claim(50, QUICK)
+    retire(worker, ran=None)
+    assert set(Task.objects.values_list("losses", "isolated")) == {(0, True)}
+    assert len(new_worker().claim(50, QUICK)) == 1
+
+
+def test_expired_only_leaves_a_renewed_worker_alone(worker):
+    send()
+    worker.claim_one()
+    assert retire(worker, expired_only=True) is None
+    assert Task.objects.get().state == State.RUNNING
+
+
+def test_retiring_twice_does_nothing_the_second_time(worker):
+    send()
+    retire(worker, ran=worker.claim_one().id)
+    assert retire(worker) is None
+    assert Task.objects.get().losses == 1

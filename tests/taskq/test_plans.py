@@ -1,0 +1,172 @@
+"""The plans of the statements that matter, on tables large enough to matter."""
+
+import json
+
+import psycopg
+import pytest
+from django.db import connection
+
+from taskq.sql import postgresql
+
+pytestmark = pytest.mark.postgresql
+
+#: Waiting tasks of one lane; future ones; failed ones; those another worker holds.
+MANY = 20_000
+
+
+@pytest.fixture
+def raw(transactional_db):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            INSERT INTO taskq_task (name, queue, priority, execute_at, state, worker_id)
+            SELECT 'x', 'q' || n % 3, 0, now() - interval '1 hour', 0, NULL::bigint
+            FROM generate_series(1, %(many)s) n
+            UNION ALL
+            SELECT 'x', 'q0', 5, now() + interval '1 day', 0, NULL
+            FROM generate_series(1, %(many)s)
+            UNION ALL
+            SELECT 'x', 'q0', 0, now(), 2, NULL FROM generate_series(1, %(many)s)
+            UNION ALL
+            SELECT 'x', 'q0', 0, now(), 1, 1 + n % 50 FROM generate_series(1, %(many)s) n
+            """.replace("n % ", "n %% "),
+            {"many": MANY},
+        )
+        cursor.execute(
+            "INSERT INTO taskq_worker (id, pool, name, host, pid, lease_expires_at) "
+            "SELECT n, 'p', 'w', 'h', n, now() + interval '1 hour' FROM generate_series(1, 50) n"
+        )
+        cursor.execute("VACUUM ANALYZE taskq_task, taskq_worker")
+    return connection.connection
+
+
+def explain(raw, statement, values):
+    """The plan as executed: the nodes, flat."""
+    with raw.transaction(force_rollback=True):
+        found = psycopg.Cursor(raw).execute(
+            "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + statement, values
+        )
+        ((plan,),) = found.fetchall()
+    (top,) = json.loads(plan) if isinstance(plan, str) else plan
+    nodes, pages = [], top["Plan"]["Shared Hit Blocks"] + top["Plan"]["Shared Read Blocks"]
+
+    def walk(node):
+        nodes.append(node)
+        for child in node.get("Plans", []):
+            walk(child)
+
+    walk(top["Plan"])
+    return nodes, pages
+
+
+def indexes(nodes):
+    return {node["Index Name"] for node in nodes if "Index Name" in node}
+
+
+def scans_whole_table(nodes, table):
+    return any(
+        node["Node Type"] == "Seq Scan" and node.get("Relation Name") == table for node in nodes
+    )
+
+
+CLAIM = {"worker": 1, "queue": "q0", "priority": 0, "limit": 10, "quick": ["x"]}
+RUN = {"worker": 1, "ids": [1], "attempts": [1]}
+
+
+def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
+    nodes, pages = explain(raw, postgresql.CLAIM, CLAIM)
+    assert "taskq_task_ready" in indexes(nodes)
+    assert not scans_whole_table(nodes, "taskq_task")
+    (scan,) = [node for node in nodes if node.get("Index Name") == "taskq_task_ready"]
+    assert scan["Actual Rows"] <= 10
+    assert not any(node["Node Type"] == "Sort" and node["Actual Rows"] > 10 for node in nodes)
+    assert pages < 500
+
+
+def test_claim_of_future_tasks_reads_none_of_them(raw):
+    _, pages = explain(raw, postgresql.CLAIM, {**CLAIM, "priority": 5})
+    assert pages < 20
+
+
+def test_lanes_probe_the_ready_index_once_for_each_lane(raw):
+    nodes, pages = explain(raw, postgresql.LANES, {"queues": None})
+    assert indexes(nodes) == {"taskq_task_ready"}
+    assert not scans_whole_table(nodes, "taskq_task")
+    assert nodes[0]["Actual Rows"] == 4
+    assert pages < 100
+    _, pages = explain(raw, postgresql.LANES, {"queues": ["q0", "q9"]})
+    assert pages < 60
+
+
+@pytest.mark.parametrize("statement", ["FINISH", "GIVE_BACK"])
+def test_finishing_finds_tasks_by_primary_key(raw, statement):
+    nodes, pages = explain(raw, getattr(postgresql, statement), RUN)
+    assert indexes(nodes) == {"taskq_task_pkey"}
+    assert pages < 20
+
+
+@pytest.mark.parametrize(
+    ("statement", "more"),
+    [
+        ("RETRY", {"when": None, "delay": 1.0, "error": "", "traceback": ""}),
+        ("FAIL", {"error": "", "traceback": ""}),
+        ("DEFER", {"delay": 1.0}),
+    ],
+)
+def test_single_outcomes_find_the_task_by_primary_key(raw, statement, more):
+    values = {"worker": 1, "id": 1, "attempt": 1, **more}
+    nodes, _ = explain(raw, getattr(postgresql, statement), values)
+    assert indexes(nodes) <= {"taskq_task_pkey", "taskq_task_running"}
+    assert not scans_whole_table(nodes, "taskq_task")
+
+
+def test_taking_back_reads_only_what_the_worker_holds(raw):
+    values = {"worker": 7, "blamed": 0, "suspect": False, "charge": 1, "cause": ""}
+    nodes, _ = explain(raw, postgresql.TAKE_BACK, values)
+    assert "taskq_task_running" in indexes(nodes)
+    assert not scans_whole_table(nodes, "taskq_task")
+    nodes, _ = explain(raw, postgresql.HELD, {"worker": 7})
+    assert indexes(nodes) == {"taskq_task_running"}
+
+
+def test_a_heartbeat_touches_no_task(raw):
+    nodes, _ = explain(raw, postgresql.RENEW, {"workers": [1, 2, 3], "lease": 30.0})
+    assert {node["Relation Name"] for node in nodes if "Relation Name" in node} == {"taskq_worker"}
+
+
+def test_a_heartbeat_changes_no_index(raw):
+    """Renewals are HOT updates: only the table's own pages change."""
+
+    def hot():
+        cursor = psycopg.Cursor(raw)
+        cursor.execute("SELECT pg_stat_force_next_flush()")
+        return cursor.execute(
+            "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables "
+            "WHERE relname = 'taskq_worker'"
+        ).fetchone()
+
+    # Room on the page: the table's fill factor leaves it.
+    before = hot()
+    for _ in range(20):
+        psycopg.Cursor(raw).execute(postgresql.RENEW, {"workers": [1, 2, 3], "lease": 30.0})
+    after = hot()
+    updates, hot_updates = after[0] - before[0], after[1] - before[1]
+    assert updates == 60
+    assert hot_updates >= 55
+
+
+def test_enqueueing_looks_for_sleepers_by_their_index(raw):
+    values = {
+        "name": "x",
+        "payload": "[[],{}]",
+        "queue": "default",
+        "priority": 0,
+        "max_losses": 3,
+        "eta": None,
+        "delay": 0.0,
+        "expires": None,
+        "lifetime": None,
+    }
+    psycopg.Cursor(raw).execute("SET enable_seqscan = off")  # the table is one page here
+    nodes, _ = explain(raw, postgresql.ENQUEUE, values)
+    assert "taskq_worker_listens" in indexes(nodes)
