@@ -102,6 +102,14 @@ class Pool:
         self.process.wait()
 
 
+def is_gone(process: psutil.Process) -> bool:
+    """Whether a process has ended, reaped by its parent or not."""
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
 def _descendants(pid: int, *, recursive: bool) -> list[psutil.Process]:
     try:
         return list(psutil.Process(pid).children(recursive=recursive))

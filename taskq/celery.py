@@ -11,17 +11,17 @@ import functools
 import inspect
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, overload
+from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from django.conf import settings as django_settings
 from django.db import connections, router
 
-from taskq import eager, outbox, registry, retries, sql
+from taskq import conf, eager, outbox, registry, retries, sql
 from taskq.context import Request, current
 from taskq.eager import EagerResult
 from taskq.exceptions import MaxRetriesExceededError, Retry, SoftTimeLimitExceeded
 from taskq.models import Task
-from taskq.options import TaskOptions, check_max_retries, check_seconds, task_options
+from taskq.options import TaskOptions, check_max_retries, task_options
 
 __all__ = [
     "AsyncResult",
@@ -48,8 +48,6 @@ _MEANINGLESS_IN_CALL = frozenset(
     "ignore_result add_to_parent serializer compression connection producer publisher "
     "exchange routing_key retry retry_policy shadow delivery_mode mandatory immediate".split()
 )
-
-_UNSET: Any = object()
 
 
 class AsyncResult:
@@ -136,24 +134,19 @@ class SharedTask(Generic[P, R]):
         _refuse(set(ignored) - _MEANINGLESS_IN_CALL, "apply_async option")
         if isinstance(args, (str, bytes)) or not isinstance(args or (), Sequence):
             raise TypeError(f"args is {args!r}: give a list or tuple of the positional arguments")
-        if not isinstance(kwargs or {}, Mapping):
+        if not isinstance(kwargs or {}, Mapping) or not all(isinstance(k, str) for k in kwargs or ()):
             raise TypeError(f"kwargs is {kwargs!r}: give a dict of the keyword arguments")
-        args, kwargs = args or (), kwargs or {}
+        call = (self.name, args or (), kwargs or {}, self.options)
+        place: dict[str, Any] = {
+            "queue": queue,
+            "priority": priority,
+            "countdown": countdown,
+            "eta": eta,
+            "expires": expires,
+        }
         if getattr(django_settings, "CELERY_TASK_ALWAYS_EAGER", False):
-            return eager.run(self._definition, args, kwargs, queue=queue)
-        pk = outbox.enqueue(
-            self.name,
-            args,
-            kwargs,
-            self.options,
-            queue=queue,
-            priority=priority,
-            countdown=countdown,
-            eta=eta,
-            expires=expires,
-            using=using,
-        )
-        return AsyncResult(uuid.UUID(int=pk), using=using)
+            return eager.run(self._definition, outbox.row(*call, **place), using=using)
+        return AsyncResult(uuid.UUID(int=outbox.enqueue(*call, **place, using=using)), using=using)
 
     def delay_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult | EagerResult:
         """The same as :meth:`delay`: a task is always part of the transaction."""
@@ -173,42 +166,42 @@ class SharedTask(Generic[P, R]):
 
     @property
     def request(self) -> Request:
-        """The run in progress.
-
-        Raises RuntimeError outside of one.
-        """
+        """This task's run in progress; outside of one, an empty one, as in Celery."""
         request = current.get()
-        if request is None:
-            raise RuntimeError(f"{self.name} was called directly: there is no request")
-        return request
+        # A run of another task that just calls this one is no run of this one.
+        if request is not None and request.name == self.name:
+            return request
+        queue = self.options.queue or conf.DEFAULT_QUEUE
+        return Request(id=None, name=self.name, queue=queue, called_directly=True)
 
     def retry(
         self,
         *,
         exc: BaseException | None = None,
         eta: datetime.datetime | None = None,
-        countdown: float | None = None,
-        max_retries: int | None = _UNSET,
+        countdown: float | datetime.timedelta | None = None,
+        max_retries: int | None = None,
     ) -> NoReturn:
         """Give up this run and have the task run again later.
 
         Always raises: Retry, or, when no retry is left or the function was called
         directly, ``exc``; MaxRetriesExceededError where there is no ``exc``.
 
-        exc: what went wrong. eta, countdown: when; by default after
-        ``default_retry_delay``. max_retries: instead of the task's own.
+        exc: what went wrong. eta, countdown: when (given both, the countdown counts); by
+        default after ``default_retry_delay``. max_retries: instead of the task's own,
+        which None leaves in force.
         """
-        if countdown is not None:
-            check_seconds("countdown", countdown)
+        delay = outbox.seconds("countdown", countdown)
         if eta is not None:
             eta = outbox.moment("eta", eta)
-        limit = self.options.max_retries if max_retries is _UNSET else max_retries
-        check_max_retries(limit)
-        request = current.get()
-        if request is None:
-            raise exc if exc is not None else Retry(f"{self.name} was called directly")
+        check_max_retries("max_retries", max_retries, "the task's own")
         retries.retry(
-            self.options, request, exc=exc, eta=eta, countdown=countdown, max_retries=limit
+            self.options,
+            self.request,
+            exc=exc,
+            eta=eta if delay is None else None,
+            countdown=delay,
+            max_retries=self.options.max_retries if max_retries is None else max_retries,
         )
 
     def __repr__(self) -> str:
@@ -232,8 +225,10 @@ class Signature:
         self.options: dict[str, Any] = {}
         self.immutable = immutable
 
-    def set(self, **options: Any) -> Signature:
+    def set(self, immutable: bool | None = None, **options: Any) -> Signature:
         """Set options of apply_async, and return this signature."""
+        if immutable is not None:
+            self.immutable = immutable
         self.options.update(options)
         return self
 
@@ -246,9 +241,11 @@ class Signature:
         kwargs: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> AsyncResult | EagerResult:
-        """Send it. As in Celery, arguments given here come before the signature's own."""
+        """Send it. As in Celery, arguments given here come before the signature's own,
+        and options given here as None leave the signature's own in force."""
         merged = self._merge(args or (), kwargs or {})
-        return self.task.apply_async(*merged, **{**self.options, **options})
+        given = {name: value for name, value in options.items() if value is not None}
+        return self.task.apply_async(*merged, **{**self.options, **given})
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         all_args, all_kwargs = self._merge(args, kwargs)
@@ -267,6 +264,10 @@ class Signature:
 
 @overload
 def shared_task(function: Callable[P, R], /) -> SharedTask[P, R]: ...
+@overload
+def shared_task(
+    *, bind: Literal[True], name: str | None = None, **options: Any
+) -> Callable[[Callable[Concatenate[Any, P], R]], SharedTask[P, R]]: ...
 @overload
 def shared_task(
     *, name: str | None = None, **options: Any
@@ -288,6 +289,8 @@ def shared_task(
     def decorate(function: Callable[P, R]) -> SharedTask[P, R]:
         if not inspect.isfunction(function):
             raise TypeError(f"shared_task is for functions, not {function!r}")
+        if name is None and function.__name__ == "<lambda>":
+            raise ValueError(f"{function!r} has no name of its own: give one by name=")
         return SharedTask(function, name or f"{function.__module__}.{function.__name__}", checked)
 
     return decorate if function is None else decorate(function)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -10,10 +9,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """The run in progress; the names are those of Celery's ``task.request``.
+    """The run in progress, named as in Celery's ``task.request`` where that has it.
 
-    id: None for an eager run, which has no row.
+    id: None where there is no row: in an eager run, or outside of any.
     retries: how often the task was retried before. losses: how often it lost its worker.
+    called_directly: the function was just called; there is no run.
     """
 
     id: uuid.UUID | None
@@ -21,8 +21,8 @@ class Request:
     queue: str
     retries: int = 0
     losses: int = 0
-    eta: datetime.datetime | None = None
     is_eager: bool = False
+    called_directly: bool = False
 
 
 current: ContextVar[Request | None] = ContextVar("taskq_request", default=None)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings as django_settings
+from django.db import router, transaction
 
-from taskq import conf, payload, retries
+from taskq import payload, retries
 from taskq.context import Request
+from taskq.models import Task
 from taskq.registry import Definition
 from taskq.running import call
+
+#: Celery recurses for each retry, and so ends as well where a retry has no limit.
+MAX_RETRIES = 1000
 
 
 class EagerResult:
@@ -60,26 +66,35 @@ class EagerResult:
         return False
 
 
-def run(
-    definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any], *, queue: str | None
-) -> EagerResult:
+def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) -> EagerResult:
     """Run a task now, with its retries at once one after the other.
 
-    The arguments are encoded and decoded as for a real run, so that a test sees
-    what production would. Raises what the task raises when
-    ``CELERY_TASK_EAGER_PROPAGATES`` is set.
+    row: what would be written, so that a test sees what production would: arguments
+    that went through the encoding, options that were checked.
+
+    Raises what the task raises when ``CELERY_TASK_EAGER_PROPAGATES`` is set.
     """
-    text = payload.encode(args, kwargs)
-    name = queue or definition.options.queue or conf.DEFAULT_QUEUE
     done = 0
     while True:
-        request = Request(id=None, name=definition.name, queue=name, retries=done, is_eager=True)
+        request = Request(
+            id=None, name=definition.name, queue=row["queue"], retries=done, is_eager=True
+        )
+        args, kwargs = payload.decode(row["payload"])
         try:
-            return EagerResult(call(definition, request, *payload.decode(text)), None)
+            with _transaction(definition, using):
+                return EagerResult(call(definition, request, args, kwargs), None)
         except Exception as error:
-            if retries.after(error, definition.options, done) is not None:
+            if retries.after(error, definition.options, done) and done < MAX_RETRIES:
                 done += 1
                 continue
             if getattr(django_settings, "CELERY_TASK_EAGER_PROPAGATES", False):
                 raise
             return EagerResult(None, error)
+
+
+def _transaction(
+    definition: Definition, using: str | None
+) -> contextlib.AbstractContextManager[None]:
+    if definition.options.atomic:
+        return transaction.atomic(using or router.db_for_write(Task))
+    return contextlib.nullcontext()

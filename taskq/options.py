@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from taskq.queues import check_queue
 
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
+#: Three centuries. Much later than that is no datetime any more.
+MAX_SECONDS = 10**10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,8 @@ class TaskOptions:
     max_retries: retries after the first run; None is no limit.
     default_retry_delay: seconds before a retry that names no other time.
     autoretry_for, dont_autoretry_for: exception classes retried, and not retried.
+    retry_kwargs: max_retries and countdown for these automatic retries, in place of
+        max_retries and default_retry_delay.
     retry_backoff: seconds before the first automatic retry, doubled for each
         further one; True is 1; False waits default_retry_delay each time.
     retry_backoff_max: seconds that back-off never exceeds.
@@ -40,6 +43,7 @@ class TaskOptions:
     default_retry_delay: float = 180.0
     autoretry_for: tuple[type[BaseException], ...] = ()
     dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    retry_kwargs: Mapping[str, Any] = field(default_factory=dict)
     retry_backoff: float = 0.0
     retry_backoff_max: float = 600.0
     retry_jitter: bool = True
@@ -56,16 +60,8 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
     Raises TypeError for an unknown option or a wrong type, ValueError for a value
     out of range; both name the option, the value and what is allowed.
     """
-    known = {field.name for field in fields(TaskOptions)}
+    known = {each.name for each in fields(TaskOptions)}
     options = dict(given)
-    # Celery's retry_kwargs are the arguments of the automatic retry.
-    retry_kwargs = options.pop("retry_kwargs", None) or {}
-    _require(isinstance(retry_kwargs, Mapping), "retry_kwargs", retry_kwargs, "give a dict")
-    for key, option in (("max_retries", "max_retries"), ("countdown", "default_retry_delay")):
-        if key in retry_kwargs:
-            options[option] = retry_kwargs[key]
-    unknown = set(retry_kwargs) - {"max_retries", "countdown"}
-    _require(not unknown, "retry_kwargs", retry_kwargs, "known are max_retries and countdown")
     for name in options:
         if name not in known:
             raise TypeError(f"unknown task option {name!r}; known are {', '.join(sorted(known))}")
@@ -93,21 +89,33 @@ def check_priority(priority: object) -> None:
     )
 
 
-def check_seconds(name: str, value: object, *, least: float = 0.0) -> None:
-    """Raise unless this is a finite number of seconds, at least ``least``."""
+def check_seconds(name: str, value: object, *, least: float = 0, also: str = "") -> None:
+    """Raise unless this is a number of seconds from ``least`` that a date can be away.
+
+    also: what else the caller allows, for the message.
+    """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    good = number and math.isfinite(value) and value >= least  # type: ignore[arg-type, operator]
-    _require(good, name, value, f"give a number of seconds from {least:g}")
+    # NaN is not in the range either, and a huge int does not overflow in a comparison.
+    good = number and least <= value <= MAX_SECONDS  # type: ignore[operator]
+    _require(good, name, value, f"give {also}a number of seconds from {least} to {MAX_SECONDS}")
 
 
-def check_max_retries(value: object) -> None:
+def check_max_retries(name: str, value: object, none: str = "no limit") -> None:
+    """Raise unless this is a number of retries, or None, which means ``none``."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     good = value is None or (whole and value >= 0)  # type: ignore[operator]
-    _require(good, "max_retries", value, "give a whole number from 0, or None for no limit")
+    _require(good, name, value, f"give a whole number from 0, or None for {none}")
 
 
 def _check_retries(options: dict[str, Any]) -> None:
-    check_max_retries(options.get("max_retries", 0))
+    automatic = options["retry_kwargs"] = options.get("retry_kwargs") or {}
+    _require(isinstance(automatic, Mapping), "retry_kwargs", automatic, "give a dict")
+    known = automatic.keys() <= {"max_retries", "countdown"}
+    _require(known, "retry_kwargs", automatic, "known are max_retries and countdown")
+    check_max_retries("retry_kwargs['max_retries']", automatic.get("max_retries"), "the task's own")
+    if automatic.get("countdown") is not None:
+        check_seconds("retry_kwargs['countdown']", automatic["countdown"])
+    check_max_retries("max_retries", options.get("max_retries"))
     check_seconds("default_retry_delay", options.get("default_retry_delay", 0))
     check_seconds("retry_backoff_max", options.get("retry_backoff_max", 0))
     backoff = options.get("retry_backoff", 0)
@@ -120,7 +128,7 @@ def _check_limits(options: dict[str, Any]) -> None:
     for name in ("time_limit", "soft_time_limit"):
         if options.get(name) is not None:
             check_seconds(name, options[name])
-            _require(options[name] > 0, name, options[name], "give a positive number of seconds")
+            _require(options[name] > 0, name, options[name], "give a number of seconds above 0")
     hard, soft = options.get("time_limit"), options.get("soft_time_limit")
     if hard is not None and soft is not None:
         _require(soft < hard, "soft_time_limit", soft, f"it must be below time_limit ({hard:g})")

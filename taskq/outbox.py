@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from taskq import conf, payload, sql
 from taskq.models import Task
-from taskq.options import TaskOptions, check_priority, check_seconds
+from taskq.options import MAX_SECONDS, TaskOptions, check_priority, check_seconds
 from taskq.queues import check_queue
 
 
@@ -34,39 +34,67 @@ def enqueue(
     it rolls back; without one it is committed at once.
 
     queue, priority: instead of the task's own.
-    countdown: seconds from now, by the database's clock. eta: a moment; a naive one
-        is in Django's current time zone. Given both, the countdown counts.
+    countdown: seconds from now, by the database's clock; below 0 is now. eta: a moment;
+        a naive one is in Django's current time zone. Given both, the countdown counts.
     expires: seconds from now or a moment; not started by then, it is dropped.
     using: the database alias; by default where the router sends writes of ``Task``.
 
     Raises TypeError or ValueError (PayloadError among them), naming the argument.
     """
+    values = row(
+        name,
+        args,
+        kwargs,
+        options,
+        queue=queue,
+        priority=priority,
+        countdown=countdown,
+        eta=eta,
+        expires=expires,
+    )
+    connection = connections[using or router.db_for_write(Task)]
+    vendor = sql.of(connection.vendor)
+    with connection.cursor() as cursor:
+        cursor.execute(vendor.ENQUEUE, {key: vendor.adapted(each) for key, each in values.items()})
+        return int(cursor.fetchone()[0])
+
+
+def row(
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: TaskOptions,
+    *,
+    queue: str | None = None,
+    priority: int | None = None,
+    countdown: float | datetime.timedelta | None = None,
+    eta: datetime.datetime | None = None,
+    expires: float | datetime.timedelta | datetime.datetime | None = None,
+) -> dict[str, Any]:
+    """The values of a task's row, checked as :func:`enqueue` says; nothing is written."""
     if queue is not None:
         check_queue(queue)
     if priority is not None:
         check_priority(priority)
-    delay = _seconds("countdown", countdown)
+    if eta is not None:
+        eta = moment("eta", eta)
+    delay = seconds("countdown", countdown)
     lifetime, last_moment = None, None
     if isinstance(expires, datetime.datetime):
         last_moment = moment("expires", expires)
     else:
-        lifetime = _seconds("expires", expires)
-    connection = connections[using or router.db_for_write(Task)]
-    as_column = connection.ops.adapt_datetimefield_value
-    values: dict[str, Any] = {
+        lifetime = seconds("expires", expires, also="a datetime, a timedelta or ")
+    return {
         "name": name,
         "payload": payload.encode(args, kwargs),
         "queue": queue or options.queue or conf.DEFAULT_QUEUE,
         "priority": options.priority if priority is None else priority,
         "max_losses": 0 if options.on_lost == "fail" else conf.settings().max_losses,
-        "eta": as_column(moment("eta", eta)) if eta is not None and delay is None else None,
-        "delay": delay or 0.0,
-        "expires": as_column(last_moment) if last_moment else None,
+        "eta": eta if delay is None else None,
+        "delay": max(0.0, delay or 0.0),
+        "expires": last_moment,
         "lifetime": lifetime,
     }
-    with connection.cursor() as cursor:
-        cursor.execute(sql.of(connection.vendor).ENQUEUE, values)
-        return int(cursor.fetchone()[0])
 
 
 def moment(name: str, value: datetime.datetime) -> datetime.datetime:
@@ -76,9 +104,12 @@ def moment(name: str, value: datetime.datetime) -> datetime.datetime:
     return timezone.make_aware(value) if timezone.is_naive(value) else value
 
 
-def _seconds(name: str, value: float | datetime.timedelta | None) -> float | None:
+def seconds(
+    name: str, value: float | datetime.timedelta | None, *, also: str = "a timedelta or "
+) -> float | None:
+    """A number of seconds. One below 0 is fine: a moment may have passed as well."""
     if isinstance(value, datetime.timedelta):
         value = value.total_seconds()
     if value is not None:
-        check_seconds(name, value, least=0.0)
+        check_seconds(name, value, least=-MAX_SECONDS, also=also)
     return value

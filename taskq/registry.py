@@ -39,9 +39,17 @@ def register(definition: Definition) -> None:
     """Make a task known.
 
     Raises ValueError when another function has the name already. The same function
-    defined again (a module reloaded, a script run as ``__main__``) replaces itself.
+    defined again (its module was reloaded) replaces itself. Raises TypeError for a
+    function that could not do what its task promises.
     """
     name, function = definition.name, definition.function
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{_place(function)} is a generator: calling it runs nothing")
+    if definition.options.atomic and definition.is_async:
+        raise TypeError(
+            f"atomic is True, but {_place(function)} is async: Django's transactions do not "
+            "reach into coroutines; make it a plain def"
+        )
     if not isinstance(name, str) or not name or len(name) > NAME_LENGTH or "\0" in name:
         raise ValueError(f"name is {name!r}: give 1 to {NAME_LENGTH} characters")
     known = _definitions.get(name)

@@ -15,7 +15,8 @@ from taskq.options import TaskOptions
 def backoff(options: TaskOptions, retries: int, rand: Callable[[], float] = random.random) -> float:
     """Seconds until the next automatic retry, after ``retries`` earlier ones."""
     if not options.retry_backoff:
-        return options.default_retry_delay
+        countdown: float | None = options.retry_kwargs.get("countdown")
+        return options.default_retry_delay if countdown is None else countdown
     # The exponent is capped: a float overflows after 1,000 retries.
     delay = min(options.retry_backoff_max, options.retry_backoff * float(2 ** min(retries, 60)))
     return delay * rand() if options.retry_jitter else delay
@@ -30,7 +31,12 @@ def retry(
     countdown: float | None = None,
     max_retries: int | None,
 ) -> NoReturn:
-    """Raise Retry; or, when no retry is left, ``exc`` or MaxRetriesExceededError."""
+    """Raise Retry; or, when no retry is left, ``exc`` or MaxRetriesExceededError.
+
+    Where the function was called directly there is no run to try again: ``exc`` or Retry.
+    """
+    if exc is not None and request.called_directly:
+        raise exc
     if max_retries is not None and request.retries >= max_retries:
         if exc is not None:
             raise exc
@@ -47,6 +53,10 @@ def after(error: BaseException, options: TaskOptions, retries: int) -> Retry | N
         error, options.dont_autoretry_for
     ):
         return None
-    if options.max_retries is not None and retries >= options.max_retries:
+    if isinstance(error, MaxRetriesExceededError):  # the task gave up by itself
+        return None
+    limit = options.retry_kwargs.get("max_retries")
+    limit = options.max_retries if limit is None else limit
+    if limit is not None and retries >= limit:
         return None
     return Retry(exc=error, countdown=backoff(options, retries))

@@ -1,0 +1,271 @@
+"""Processes are killed and frozen; nothing is lost and nothing overlaps."""
+
+import os
+import signal
+import statistics
+
+import psutil
+import pytest
+
+from pool import clock
+from pool.supervisor import TICK
+from stress.pools import is_gone, wait_until
+from taskq.models import State, Task, Worker
+from tests.project.lab import tasks
+from tests.project.shop.models import Order, Shipment
+
+SHORT = ("--lease", "3", "--heartbeat", "1", "--poll", "0.5")
+
+
+def kill(pid, number=signal.SIGKILL):
+    os.kill(pid, number)
+    return clock.now()
+
+
+def freeze(pool):
+    """SIGSTOP to all of a pool, as a paused virtual machine."""
+    processes = [psutil.Process(pool.pid), *pool.descendants()]
+    for process in processes:
+        process.suspend()
+    return processes
+
+
+def test_a_killed_workers_task_starts_again_within_half_a_second(start_pool, runs):
+    pool = start_pool("-c", 2)
+    seconds = []
+    for key in range(8):
+        tasks.nap.delay(key, 0.3)
+        (start,) = wait_until(lambda key=key: runs("start", key))
+        killed = kill(start["pid"])
+        wait_until(lambda key=key: len(runs("start", key)) == 2)
+        seconds.append((runs("start", key)[1]["at"] - killed) / clock.SECOND)
+        wait_until(lambda key=key: runs("end", key))
+    assert statistics.median(seconds) < 0.5
+    assert max(seconds) < 2
+    assert "killed by SIGKILL while running tests.project.lab.tasks.nap" in pool.log()
+    assert "lost its worker" in pool.log()
+
+
+def test_a_killed_workers_task_is_charged_one_loss_with_its_cause(start_pool, runs):
+    pool = start_pool("-c", 1)
+    pk = tasks.nap.delay("a", 60).id.int
+    kill(wait_until(lambda: runs("start", "a"))[0]["pid"])
+    wait_until(lambda: len(runs("start", "a")) == 2)
+    row = Task.objects.get(pk=pk)
+    assert (row.losses, row.error, row.isolated) == (1, "killed by SIGKILL", True)
+    pool.signal(signal.SIGQUIT)
+    assert pool.process.wait(20) == 0
+
+
+def test_the_neighbours_of_a_killed_task_are_given_back_uncharged(start_pool, runs, drained):
+    start_pool("-c", 1)
+    for key in range(50):
+        tasks.quick.delay(f"warm {key}")
+    drained()
+    # Known as quick by now: claimed together, and one of them turns out to kill.
+    with_killer = [f"neighbour {n}" for n in range(30)]
+    for key in with_killer[:15]:
+        tasks.quick.delay(key)
+    tasks.exit_hard.delay("killer", 9)
+    for key in with_killer[15:]:
+        tasks.quick.delay(key)
+    drained()
+    assert {record["key"] for record in runs("end")} >= set(with_killer)
+    (failed,) = Task.objects.failed()
+    assert (failed.losses, failed.error) == (3, "exit code 9")
+
+
+@pytest.mark.parametrize(
+    ("task", "args", "cause"),
+    [
+        (tasks.exit_hard, (7,), "exit code 7"),
+        (tasks.kill_self, (signal.SIGSEGV,), "killed by SIGSEGV"),
+        (tasks.kill_self, (signal.SIGABRT,), "killed by SIGABRT"),
+        (tasks.kill_self, (signal.SIGKILL,), "killed by SIGKILL"),
+        (tasks.overflow_stack, (), "killed by SIGSEGV"),
+    ],
+    ids=["exit", "segfault", "abort", "kill", "stack"],
+)
+def test_a_task_that_kills_its_worker_fails_with_its_cause_after_three_losses(
+    start_pool, runs, drained, task, args, cause
+):
+    start_pool("-c", 4)
+    pk = task.delay("poison", *args).id.int
+    for key in range(100):
+        tasks.quick.delay(f"innocent {key}")
+    drained(30)
+    poison = Task.objects.get()
+    assert (poison.pk, poison.state, poison.losses) == (pk, State.FAILED, 3)
+    assert poison.error == cause
+    assert len(runs("start", "poison")) == 3
+    ended = [record["key"] for record in runs("end")]
+    assert sorted(ended) == sorted(f"innocent {key}" for key in range(100))
+
+
+def test_on_lost_fail_is_held_for_a_person_and_never_run_twice(start_pool, runs, drained):
+    start_pool("-c", 2)
+    tasks.nap_once.delay("once", 60)
+    kill(wait_until(lambda: runs("start", "once"))[0]["pid"])
+    drained()
+    row = Task.objects.failed().get()
+    assert row.error == "killed by SIGKILL"
+    assert len(runs("start", "once")) == 1
+
+
+def test_all_children_go_with_their_supervisor_and_the_work_is_reclaimed(start_pool, runs):
+    pool = start_pool("-c", 2, *SHORT)
+    tasks.nap.delay("a", 2)
+    wait_until(lambda: runs("start", "a"))
+    children = pool.descendants()
+    assert len(children) == 3
+    killed = kill(pool.pid)
+    wait_until(lambda: all(map(is_gone, children)), seconds=1, what="no child is left")
+    start_pool("-c", 1, *SHORT, ready=False)
+    wait_until(lambda: len(runs("start", "a")) == 2)
+    waited = (runs("start", "a")[1]["at"] - killed) / clock.SECOND
+    # The lease, and one interval of whoever reclaims.
+    assert 1.5 < waited < 3 + 1 + 1
+    wait_until(lambda: runs("end", "a"))
+
+
+def test_a_lost_hosts_task_is_taken_over_by_another_pool(start_pool, runs):
+    lost = start_pool("-c", 1, *SHORT)
+    tasks.nap.delay("a", 1)
+    wait_until(lambda: runs("start", "a"))
+    start_pool("-c", 1, *SHORT)
+    killed = clock.now()
+    lost.kill_all()
+    wait_until(lambda: len(runs("start", "a")) == 2)
+    assert (runs("start", "a")[1]["at"] - killed) / clock.SECOND <= 3 + 1 + 0.5
+    wait_until(lambda: runs("end", "a"))
+
+
+def test_a_killed_keeper_is_replaced_before_any_lease_ends(start_pool, runs):
+    pool = start_pool("-c", 2, *SHORT)
+    tasks.nap.delay("a", 5)
+    wait_until(lambda: runs("start", "a"))
+    before = pool.children("worker")
+    for _ in range(5):
+        keeper = pool.children("keeper")["keeper"]
+        kill(keeper)
+        wait_until(lambda keeper=keeper: pool.children("keeper").get("keeper", keeper) != keeper)
+        born = psutil.Process(pool.children("keeper")["keeper"]).pid
+        wait_until(
+            lambda born=born: Worker.objects.filter(name="keeper", pid=born).exists(),
+            what="the new keeper is at work",
+        )
+    wait_until(lambda: runs("end", "a"))
+    assert pool.children("worker") == before
+    assert len(runs("start", "a")) == 1
+
+
+def test_a_frozen_keeper_is_replaced_before_any_lease_ends(start_pool, runs):
+    pool = start_pool("-c", 1, "--lease", "6", "--heartbeat", "1")
+    tasks.nap.delay("a", 8)
+    wait_until(lambda: runs("start", "a"))
+    keeper = pool.children("keeper")["keeper"]
+    kill(keeper, signal.SIGSTOP)
+    wait_until(lambda: runs("end", "a"))
+    assert pool.children("keeper")["keeper"] != keeper
+    assert len(runs("start", "a")) == 1
+
+
+def test_a_frozen_worker_is_killed_and_its_task_taken_over(start_pool, runs):
+    pool = start_pool("-c", 2, *SHORT)
+    tasks.nap.delay("a", 1)
+    (start,) = wait_until(lambda: runs("start", "a"))
+    kill(start["pid"], signal.SIGSTOP)
+    wait_until(lambda: runs("end", "a"))
+    assert runs("end", "a")[0]["pid"] != start["pid"]
+    assert not psutil.pid_exists(start["pid"])
+    assert "lease ran out unrenewed" in pool.log()
+    assert Task.objects.count() == 0
+
+
+def test_a_woken_pool_stops_within_a_tick_and_its_late_finish_touches_no_row(start_pool, runs):
+    frozen = start_pool("-c", 1, *SHORT)
+    tasks.nap.delay("a", 5)
+    (first,) = wait_until(lambda: runs("start", "a"))
+    processes = freeze(frozen)
+    other = start_pool("-c", 1, *SHORT)
+    second = wait_until(lambda: len(runs("start", "a")) == 2 and runs("start", "a")[1])
+    # Twice the lease. The frozen one's sleep is over as well: it would finish at once,
+    # while the other is in the middle of it.
+    wait_until(lambda: clock.now() - first["at"] > 6.2 * clock.SECOND)
+    for process in processes:
+        process.resume()
+    woken = clock.now()
+    wait_until(lambda: not psutil.pid_exists(first["pid"]), what="the woken worker is stopped")
+    row = Task.objects.get()
+    assert (row.state, row.attempt, row.worker.pid) == (State.RUNNING, 2, second["pid"])
+    wait_until(lambda: not Task.objects.exists())
+    assert second["pid"] in [record["pid"] for record in runs("end", "a")]
+    late = [record["at"] - woken for record in runs() if record["pid"] == first["pid"]]
+    assert max(late) / clock.SECOND < TICK + 0.2
+    # Both go on as before.
+    assert other.stop() == 0
+    frozen.wait_ready(1)
+    tasks.quick.delay("after")
+    wait_until(lambda: runs("end", "after"))
+
+
+def test_a_task_that_holds_the_gil_for_three_leases_runs_once(start_pool, runs):
+    start_pool("-c", 1, "--lease", "2", "--heartbeat", "0.5")
+    start_pool("-c", 1, "--lease", "2", "--heartbeat", "0.5")
+    tasks.hold_gil.delay("a", 6)
+    wait_until(lambda: runs("end", "a"), seconds=20)
+    assert len(runs("start", "a")) == 1
+    wait_until(lambda: not Task.objects.exists())
+
+
+def test_an_atomic_tasks_effects_happen_exactly_once(start_pool, runs, drained):
+    start_pool("-c", 4, *SHORT)
+    numbers = range(1, 41)
+    for number in numbers:
+        Order.objects.create(number=number)
+        tasks.ship.delay(number, 0.05)
+    for _ in range(10):
+        started = {record["pid"] for record in runs("start")}
+        ended = {record["pid"] for record in runs("end")}
+        for pid in list(started - ended)[:1]:
+            if psutil.pid_exists(pid):
+                kill(pid)
+        count = len(runs("start"))
+        wait_until(lambda count=count: len(runs("start")) > count or not Task.objects.exists())
+    drained()
+    assert sorted(Shipment.objects.values_list("order__number", flat=True)) == list(numbers)
+
+
+def test_a_failed_atomic_task_leaves_nothing_behind(start_pool, drained):
+    start_pool("-c", 1)
+    Order.objects.create(number=1)
+    tasks.ship.delay(1, 0.0, True)
+    drained()
+    assert not Shipment.objects.exists()
+    assert Task.objects.failed().get().error == "ValueError: could not be shipped"
+
+
+def test_an_atomic_task_whose_lease_was_taken_is_rolled_back(start_pool, runs, drained):
+    pool = start_pool("-c", 1)
+    Order.objects.create(number=1)
+    tasks.ship.delay(1, 1.5)
+    wait_until(lambda: runs("start", 1))
+    # As if another pool had reclaimed it in between.
+    Task.objects.update(state=State.READY, worker=None)
+    wait_until(lambda: len(runs("end", 1)) == 2)
+    drained()
+    assert Shipment.objects.count() == 1
+    assert "no longer ours" in pool.log()
+
+
+def test_two_pools_reclaiming_at_once_take_each_task_back_once(start_pool, runs, drained):
+    lost = start_pool("-c", 8, *SHORT)
+    for key in range(8):
+        tasks.nap.delay(key, 4)
+    wait_until(lambda: len(runs("start")) == 8)
+    for _ in range(3):
+        start_pool("-c", 2, *SHORT)
+    lost.kill_all()
+    drained(30)
+    starts = [record["key"] for record in runs("start")]
+    assert sorted(starts) == sorted([*range(8), *range(8)])
