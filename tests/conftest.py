@@ -15,7 +15,7 @@ from stress.pools import Pool, wait_until
 from taskq.models import Task, Worker
 
 
-class TestedPool(Pool):
+class PoolUnderTest(Pool):
     """A pool on the test's database."""
 
     def __init__(self, options: list[str], log: Path, environment: dict[str, str]) -> None:
@@ -24,7 +24,7 @@ class TestedPool(Pool):
     def leases(self) -> list[Worker]:
         return list(Worker.objects.filter(pool__endswith=f":{self.pid}"))
 
-    def wait_ready(self, workers: int) -> TestedPool:
+    def wait_ready(self, workers: int) -> PoolUnderTest:
         """Until so many workers hold a lease."""
 
         def ready() -> bool:
@@ -78,14 +78,14 @@ def environment(transactional_db: None, history_file: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def start_pool(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., TestedPool]]:
+def start_pool(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., PoolUnderTest]]:
     """Start pools on the test's database; whatever is left of them is killed at the end."""
-    pools: list[TestedPool] = []
+    pools: list[PoolUnderTest] = []
 
-    def start(*options: object, ready: bool = True, **more_environment: str) -> TestedPool:
+    def start(*options: object, ready: bool = True, **more_environment: str) -> PoolUnderTest:
         words = [str(option) for option in options]
         log = tmp_path / f"pool{len(pools)}.log"
-        pool = TestedPool(words, log, {**environment, **more_environment})
+        pool = PoolUnderTest(words, log, {**environment, **more_environment})
         pools.append(pool)
         workers = int(words[words.index("-c") + 1]) if "-c" in words else os.cpu_count() or 1
         return pool.wait_ready(workers) if ready else pool

@@ -1,5 +1,7 @@
 """The Django project that the tests, the demo and the examples run."""
 
+import json
+import os
 from pathlib import Path
 
 import dj_database_url
@@ -54,3 +56,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}.test"}
 
 TASKQ: dict[str, object] = {}
+# For the tests: TASKQ_LISTEN=0 and so on, as JSON or plain text.
+for _key in ("UNKNOWN_TASK_TTL", "SERIALIZER", "LISTEN", "MAX_LOSSES"):
+    if (_given := os.environ.get(f"TASKQ_{_key}")) is not None:
+        try:
+            TASKQ[_key] = json.loads(_given)
+        except ValueError:
+            TASKQ[_key] = _given

@@ -1,0 +1,109 @@
+"""A clean stop: nothing more is claimed, what waits is given back, what runs is finished."""
+
+import signal
+import time
+
+from stress.pools import wait_until
+from taskq.models import State, Task, Worker
+from tests.project.lab import tasks
+
+
+def test_term_finishes_what_runs_and_leaves_the_rest(start_pool, runs):
+    pool = start_pool("-c", 1)
+    tasks.nap.delay("running", 1)
+    wait_until(lambda: runs("start", "running"))
+    tasks.nap.delay("waiting", 1)
+    assert pool.stop() == 0
+    assert runs("end", "running")
+    assert not runs("start", "waiting")
+    assert Task.objects.pending().count() == Task.objects.count() == 1
+    assert not Worker.objects.exists()
+
+
+def test_term_gives_back_at_once_what_was_claimed_and_not_started(start_pool, runs, drained):
+    """A batch of names known as quick, of which one takes long this time."""
+    pool = start_pool("-c", 1)
+    for key in range(60):
+        tasks.nap.delay(f"warm {key}", 0)
+    drained()
+    for key in range(5):
+        tasks.nap.delay(f"quick {key}", 0)
+    tasks.nap.delay("long", 3)
+    for key in range(5):
+        tasks.nap.delay(f"behind {key}", 0)
+    wait_until(lambda: runs("start", "long"))
+    pool.signal(signal.SIGTERM)
+    wait_until(lambda: Task.objects.pending().count() == 5, seconds=1, what="given back at once")
+    assert not runs("end", "long")
+    assert pool.process.wait(20) == 0
+    assert runs("end", "long")
+    assert set(Task.objects.values_list("losses", "isolated")) == {(0, False)}
+
+
+def test_what_outlasts_the_drain_time_is_stopped_and_given_back_uncharged(start_pool, runs):
+    pool = start_pool("-c", 1, "--drain-timeout", 0.5)
+    tasks.nap.delay("a", 60)
+    wait_until(lambda: runs("start", "a"))
+    assert pool.stop(seconds=10) == 0
+    row = Task.objects.get()
+    assert (row.state, row.losses) == (State.READY, 0)
+    assert not Worker.objects.exists()
+
+
+def test_a_second_int_stops_now_and_releases_the_leases(start_pool, runs):
+    pool = start_pool("-c", 1)
+    tasks.nap.delay("a", 60)
+    wait_until(lambda: runs("start", "a"))
+    pool.signal(signal.SIGINT)
+    pool.wait_for_log("stopping: up to")
+    began = time.monotonic()
+    pool.signal(signal.SIGINT)
+    assert pool.process.wait(10) == 0
+    assert time.monotonic() - began < 3
+    assert Task.objects.get().state == State.READY
+    assert not Worker.objects.exists()
+
+
+def test_quit_stops_now(start_pool, runs):
+    pool = start_pool("-c", 2)
+    tasks.nap.delay("a", 60)
+    wait_until(lambda: runs("start", "a"))
+    pool.signal(signal.SIGQUIT)
+    assert pool.process.wait(10) == 0
+    assert Task.objects.get().state == State.READY
+
+
+def test_on_lost_fail_is_held_when_it_outlasts_the_drain_time(start_pool, runs):
+    pool = start_pool("-c", 1, "--drain-timeout", 0.2)
+    tasks.nap_once.delay("a", 60)
+    wait_until(lambda: runs("start", "a"))
+    assert pool.stop() == 0
+    assert Task.objects.failed().get().error == "stopped while at work"
+
+
+def test_hup_replaces_the_workers_without_dropping_work(start_pool, runs, drained):
+    pool = start_pool("-c", 3)
+    tasks.nap.delay("a", 1)
+    wait_until(lambda: runs("start", "a"))
+    before = set(pool.children("worker").values())
+    pool.signal(signal.SIGHUP)
+    wait_until(lambda: not before & set(pool.children("worker").values()))
+    drained()
+    assert len(runs("start", "a")) == len(runs("end", "a")) == 1
+
+
+def test_a_waiting_task_is_not_held_up_behind_a_long_one(start_pool, runs, drained):
+    """Claimed together as quick, but the first takes long: another worker gets the rest."""
+    start_pool("-c", 2)
+    for key in range(100):
+        tasks.nap.delay(f"warm {key}", 0)
+    drained()
+    tasks.nap.delay("long", 3)
+    for key in range(20):
+        tasks.nap.delay(f"behind {key}", 0)
+    wait_until(lambda: len([r for r in runs("end") if str(r["key"]).startswith("behind")]) == 20)
+    assert not runs("end", "long")
+    behind = [record["at"] for record in runs("start") if str(record["key"]).startswith("behind")]
+    (long_one,) = runs("start", "long")
+    assert (max(behind) - long_one["at"]) / 1e9 < 0.5
+    drained()

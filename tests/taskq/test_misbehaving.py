@@ -1,0 +1,144 @@
+"""Tasks that misbehave without dying: the worker is sound for the next one."""
+
+import os
+
+import pytest
+
+from stress.pools import wait_until
+from taskq.models import Task
+from tests.project.lab import tasks
+from tests.project.shop.models import Order
+
+SUCCEED = [
+    "close_connection",
+    "break_session",
+    "open_transaction",
+    "signal_handlers",
+    "block_signals",
+    "fork_and_return",
+    "leave_child",
+    "fill_stdout",
+    "change_directory",
+]
+FAIL = {
+    "system_exit": "SystemExit: 3",
+    "keyboard_interrupt": "KeyboardInterrupt",
+    "recursion": "RecursionError",
+    "huge_error": "ValueError: xxx",
+    "strange_text": "ValueError: nul \\x00 and surrogate \\ud800",
+    "unprintable_error": "Unprintable: <exception str() failed>",
+}
+
+
+def test_misbehaving_tasks_end_like_any_other_and_harm_no_later_one(start_pool, runs, drained):
+    pool = start_pool("-c", 1)
+    (worker,) = pool.children("worker").values()
+    for how in [*SUCCEED, *FAIL]:
+        tasks.misbehave.delay(how, how)
+        tasks.nap.delay(f"after {how}", 0)
+    drained(40)
+    ended = [record["key"] for record in runs("end")]
+    for how in [*SUCCEED, *FAIL]:
+        assert f"after {how}" in ended, how
+    for how in SUCCEED:
+        assert how in ended
+    errors = {row.payload.split('"')[1]: row.error for row in Task.objects.failed()}
+    assert set(errors) == set(FAIL)
+    for how, error in FAIL.items():
+        assert error in errors[how]
+        assert len(errors[how]) < 10_000
+    # All of it in one and the same worker, which nothing has killed.
+    assert set(pool.children("worker").values()) == {worker}
+    assert {record["pid"] for record in runs("start") if record["key"] != "x"} == {worker}
+    assert not Order.objects.exists(), "the transaction left open was rolled back"
+
+
+def test_soft_limit_raises_in_the_task_and_is_recorded(start_pool, runs, drained):
+    pool = start_pool("-c", 1)
+    tasks.too_long.delay("a")
+    drained()
+    (start,), (warned,) = runs("start", "a"), runs("warned", "a")
+    assert 0.3 <= (warned["at"] - start["at"]) / 1e9 < 1.3
+    assert "SoftTimeLimitExceeded" in Task.objects.failed().get().error
+    assert "died" not in pool.log()
+
+
+def test_soft_limit_cancels_a_coroutine(start_pool, runs, drained):
+    start_pool("-c", 1)
+    tasks.doze_too_long.delay("a")
+    drained()
+    assert runs("raised", "a")[0]["error"] == "CancelledError"
+    assert "SoftTimeLimitExceeded" in Task.objects.failed().get().error
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_hard_limit_kills_a_hung_task_and_is_recorded(start_pool, runs, drained, masked):
+    pool = start_pool("-c", 1)
+    tasks.hang.delay("a", masked)
+    drained(30)
+    row = Task.objects.failed().get()
+    assert row.losses == 3
+    assert row.error.startswith("time limit passed after")
+    starts = runs("start", "a")
+    between = [(b["at"] - a["at"]) / 1e9 for a, b in zip(starts, starts[1:], strict=False)]
+    assert len(between) == 2
+    assert max(between) < 0.5 + 1
+    tasks.quick.delay("next")
+    wait_until(lambda: runs("end", "next"))
+    assert "time limit passed" in pool.log()
+
+
+def test_limits_of_the_pool_hold_for_tasks_without_their_own(start_pool, runs, drained):
+    start_pool("-c", 1, "--time-limit", 5, "--soft-time-limit", 0.4)
+    tasks.nap.delay("a", 60)
+    drained()
+    assert "SoftTimeLimitExceeded" in Task.objects.failed().get().error
+
+
+def test_a_hung_task_without_limits_keeps_its_lease_and_one_slot(start_pool, runs, drained):
+    start_pool("-c", 2, "--lease", 2, "--heartbeat", 0.5)
+    tasks.nap.delay("hung", 6)
+    wait_until(lambda: runs("start", "hung"))
+    for key in range(20):
+        tasks.quick.delay(key)
+    wait_until(lambda: len(runs("end")) == 20)
+    drained()
+    assert len(runs("start", "hung")) == 1
+
+
+def test_coroutines_run(start_pool, runs, drained):
+    start_pool("-c", 1)
+    tasks.doze.delay("a", 0.01)
+    tasks.doze.delay("b", 0.01)
+    drained()
+    assert not Task.objects.exists()
+    assert len(runs("end")) == 2
+
+
+def test_retries_run_and_then_fail(start_pool, runs, drained):
+    start_pool("-c", 1)
+    tasks.fail_and_retry.delay("auto")
+    tasks.retry_until.delay("by hand", 2)
+    drained()
+    assert len(runs("start", "auto")) == 3
+    assert len(runs("start", "by hand")) == 3
+    row = Task.objects.failed().get()
+    assert (row.retries, row.error) == (2, "ValueError: again")
+    assert 'raise ValueError("again")' in row.traceback
+
+
+def test_memory_error_fails_the_task_and_renews_the_worker(start_pool, runs, drained):
+    """Where no cgroup limits a worker's memory, RLIMIT_AS may."""
+    pool = start_pool("-c", 1)
+    (worker,) = pool.children("worker").values()
+    import resource
+
+    resource.prlimit(worker, resource.RLIMIT_AS, (2**29, 2**29))
+    tasks.eat_memory.delay("a", 2000)
+    drained()
+    row = Task.objects.failed().get()
+    assert row.error.startswith("MemoryError")
+    wait_until(lambda: worker not in pool.children("worker").values(), what="a fresh worker")
+    tasks.quick.delay("after")
+    wait_until(lambda: runs("end", "after"))
+    assert os.path.exists(f"/proc/{pool.pid}")

@@ -1,0 +1,161 @@
+"""The database goes away: all heal, nothing is lost, nothing overlaps."""
+
+import json
+import os
+import subprocess
+import sys
+
+import psycopg
+import pytest
+
+from pool import clock
+from stress import verdict
+from stress.pools import wait_until
+from stress.postgres import EmbeddedPostgres
+from taskq.sql import postgresql
+from tests.conftest import PoolUnderTest
+from tests.project.lab import tasks
+
+pytestmark = pytest.mark.postgresql
+
+SHORT = ["--lease", "3", "--heartbeat", "1", "--poll", "0.5"]
+
+
+@pytest.fixture(scope="module")
+def server():
+    with EmbeddedPostgres() as ours:
+        yield ours
+
+
+@pytest.fixture
+def url(server):
+    """An empty database on a server that the test may crash."""
+    url = server.create_database("outage")
+    environment = {**os.environ, "DATABASE_URL": url}
+    command = [sys.executable, "-m", "tests.project.manage", "migrate", "-v0"]
+    subprocess.run(command, env=environment, check=True)
+    return url
+
+
+@pytest.fixture
+def pool_on(url, tmp_path, history_file):
+    pools = []
+
+    def start(*options):
+        environment = {**os.environ, "DATABASE_URL": url, "TASKQ_HISTORY": str(history_file)}
+        log = tmp_path / f"pool{len(pools)}.log"
+        pools.append(PoolUnderTest([*options], log, environment))
+        return pools[-1]
+
+    yield start
+    for pool in pools:
+        pool.kill_all()
+        print(f"--- {pool.log_file.name}\n{pool.log()}")
+
+
+def send(url, task, *args):
+    values = {
+        "name": task.name,
+        "payload": json.dumps([args, {}]),
+        "queue": "default",
+        "priority": 0,
+        "max_losses": 3,
+        "eta": None,
+        "delay": 0.0,
+        "expires": None,
+        "lifetime": None,
+    }
+    with psycopg.connect(url, autocommit=True) as session:
+        psycopg.Cursor(session).execute(postgresql.ENQUEUE, values)
+
+
+def rows(url, statement):
+    with psycopg.connect(url, autocommit=True) as session:
+        return session.execute(statement).fetchall()
+
+
+def all_done(url):
+    return rows(url, "SELECT count(*) FROM taskq_task WHERE state <> 2") == [(0,)]
+
+
+def test_cut_connections_do_not_harm_what_runs(url, pool_on, runs):
+    pool = pool_on("-c", "2", *SHORT)
+    wait_until(lambda: len(pool.children("worker")) == 2)
+    send(url, tasks.nap, "a", 3)
+    wait_until(lambda: runs("start", "a"))
+    for _ in range(3):
+        cut = rows(
+            url,
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+            "WHERE application_name LIKE 'taskq %'",
+        )
+        assert cut[0][0] >= 1
+        send(url, tasks.quick, "b")
+        count = len(runs("end", "b"))
+        wait_until(lambda count=count: len(runs("end", "b")) > count)
+    wait_until(lambda: runs("end", "a"))
+    wait_until(lambda: all_done(url))
+    assert len(runs("start", "a")) == 1
+    assert "does not answer" in pool.log()
+    assert "answers again" in pool.log()
+    assert rows(url, "SELECT count(*) FROM taskq_task WHERE losses > 0") == [(0,)]
+
+
+def test_an_outage_shorter_than_the_lease_harms_nothing(server, url, pool_on, runs):
+    pool = pool_on("-c", "2", "--lease", "9", "--heartbeat", "1")
+    wait_until(lambda: len(pool.children("worker")) == 2)
+    send(url, tasks.nap, "a", 4)
+    wait_until(lambda: runs("start", "a"))
+    server.crash()
+    server.start()
+    wait_until(lambda: runs("end", "a"))
+    wait_until(lambda: all_done(url))
+    assert len(runs("start", "a")) == 1
+
+
+def test_an_outage_longer_than_the_lease_stops_the_work_and_starts_it_again(
+    server, url, pool_on, runs
+):
+    pools = [pool_on("-c", "2", *SHORT) for _ in range(2)]
+    for pool in pools:
+        wait_until(lambda pool=pool: len(pool.children("worker")) == 2)
+    send(url, tasks.nap, "a", 8)
+    (first,) = wait_until(lambda: runs("start", "a"))
+    crashed = clock.now()
+    server.crash()
+    # Stopped before its lease ends in the database, though nobody can be asked.
+    wait_until(lambda: any("lease ran out" in pool.log() for pool in pools))
+    assert (clock.now() - crashed) / clock.SECOND < 3
+    wait_until(lambda: clock.now() - crashed > 5 * clock.SECOND, what="longer than the lease")
+    assert all(pool.process.poll() is None for pool in pools)
+    server.start()
+    wait_until(lambda: len(runs("start", "a")) == 2)
+    wait_until(lambda: runs("end", "a"), seconds=30)
+    wait_until(lambda: all_done(url))
+    deaths = [{"kind": "kill", "victim": first["pid"], "at": crashed + 3 * clock.SECOND, "pid": 0}]
+    assert verdict.overlaps(verdict.runs([*runs(), *deaths])) == []
+    assert rows(url, "SELECT count(*) FROM taskq_task") == [(0,)], "nobody was to blame"
+    for pool in pools:
+        assert pool.stop() == 0
+
+
+def test_a_pool_may_start_before_its_database(server, url, pool_on, runs):
+    send(url, tasks.quick, "a")
+    server.crash()
+    pool = pool_on("-c", "1", *SHORT)
+    wait_until(lambda: "does not answer" in pool.log())
+    server.start()
+    wait_until(lambda: runs("end", "a"))
+    assert pool.stop() == 0
+
+
+def test_a_pool_can_be_stopped_while_its_database_is_away(server, url, pool_on, runs):
+    pool = pool_on("-c", "1", *SHORT, "--drain-timeout", "1")
+    wait_until(lambda: len(pool.children("worker")) == 1)
+    send(url, tasks.quick, "a")
+    wait_until(lambda: runs("end", "a"))
+    server.crash()
+    try:
+        assert pool.stop(seconds=20) == 0
+    finally:
+        server.start()
