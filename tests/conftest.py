@@ -78,7 +78,9 @@ def environment(transactional_db: None, history_file: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def start_pool(environment: dict[str, str], tmp_path: Path) -> Iterator[Callable[..., PoolUnderTest]]:
+def start_pool(
+    environment: dict[str, str], tmp_path: Path
+) -> Iterator[Callable[..., PoolUnderTest]]:
     """Start pools on the test's database; whatever is left of them is killed at the end."""
     pools: list[PoolUnderTest] = []
 

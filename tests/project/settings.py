@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import dj_database_url
@@ -56,6 +57,11 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}.test"}
 
 TASKQ: dict[str, object] = {}
+if os.environ.get("TASKQ_TEST_BREAK_WORKERS"):
+    # As code that only breaks in the fork.
+    os.register_at_fork(
+        after_in_child=lambda: setattr(sys.modules["taskq.worker"], "Hygiene", None)
+    )
 # For the tests: TASKQ_LISTEN=0 and so on, as JSON or plain text.
 for _key in ("UNKNOWN_TASK_TTL", "SERIALIZER", "LISTEN", "MAX_LOSSES"):
     if (_given := os.environ.get(f"TASKQ_{_key}")) is not None:

@@ -133,6 +133,15 @@ def eat_memory(key, mebibytes):
             eaten.append(os.urandom(1) * 2**20)
 
 
+_leaked = []
+
+
+@shared_task
+def leak(key, mebibytes):
+    with run(key):
+        _leaked.append(os.urandom(1) * (mebibytes * 2**20))
+
+
 class Unprintable(Exception):
     def __str__(self):
         raise RuntimeError("not even that")

@@ -1,0 +1,225 @@
+"""``manage.py taskq_pool`` as its user sees it."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import psutil
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+from stress.pools import wait_until
+from taskq.models import Task, Worker
+from tests.project.lab import tasks
+
+
+def test_start_up_says_what_is_served(start_pool):
+    pool = start_pool("-c", 2, "-Q", "default,mail*", "--lease", 6, "--heartbeat", 2)
+    log = pool.log()
+    assert re.search(r"queues +default, mail\*", log)
+    assert re.search(r"database +default: (PostgreSQL|SQLite)", log)
+    assert re.search(r"workers +2", log)
+    assert re.search(r"lease +6 s, heartbeat 2 s", log)
+    assert "tests.project.lab.tasks.quick" in log
+
+
+def test_titles_say_who_is_who_and_what_runs(start_pool, runs):
+    pool = start_pool("-c", 2)
+    assert psutil.Process(pool.pid).cmdline()[0] == "taskq_pool: supervisor"
+    pk = tasks.nap.delay("a", 60).id.int
+    (start,) = wait_until(lambda: runs("start", "a"))
+    titles = pool.titles()
+    assert set(titles) == {"keeper", "worker 1", "worker 2"}
+    doing = {pid: text for pid, text in titles.values()}
+    assert doing[start["pid"]] == f"tests.project.lab.tasks.nap #{pk}"
+    assert "idle" in doing.values()
+
+
+def test_usr1_logs_the_scoreboard(start_pool, runs):
+    pool = start_pool("-c", 1)
+    pk = tasks.nap.delay("a", 60).id.int
+    wait_until(lambda: runs("start", "a"))
+    pool.signal(signal.SIGUSR1)
+    pool.wait_for_log(f"busy runs tests.project.lab.tasks.nap #{pk} for")
+
+
+def test_workers_are_added_and_removed_while_it_runs(start_pool):
+    pool = start_pool("-c", 1)
+    pool.signal(signal.SIGTTIN)
+    wait_until(lambda: len(pool.children("worker")) == 2)
+    wait_until(lambda: len(pool.leases()) == 3)
+    pool.signal(signal.SIGTTOU)
+    wait_until(lambda: len(pool.children("worker")) == 1)
+    wait_until(lambda: len(pool.leases()) == 2)
+
+
+def test_only_the_given_queues_are_served(start_pool, runs):
+    start_pool("-c", 1, "-Q", "mail*")
+    tasks.quick.apply_async(("other",))
+    tasks.quick.apply_async(("mail",), queue="mail")
+    tasks.quick.apply_async(("slow",), queue="mail-slow")
+    wait_until(lambda: len(runs("end")) == 2)
+    assert {record["key"] for record in runs("end")} == {"mail", "slow"}
+    assert Task.objects.get().queue == "default"
+
+
+@pytest.mark.parametrize(("fails", "code"), [(False, 0), (True, 1)])
+def test_burst_ends_when_nothing_is_due_and_says_whether_a_task_failed(
+    start_pool, runs, fails, code
+):
+    for key in range(30):
+        tasks.quick.delay(key)
+    tasks.quick.apply_async(("later",), countdown=3600)
+    if fails:
+        tasks.fail.delay("fails")
+    pool = start_pool("-c", 2, "--burst", ready=False)
+    assert pool.process.wait(20) == code
+    assert len(runs("end")) == 30
+    assert not Worker.objects.exists()
+
+
+def test_burst_counts_a_task_that_killed_its_workers_as_failed(start_pool):
+    tasks.exit_hard.delay("a", 3)
+    pool = start_pool("-c", 1, "--burst", ready=False)
+    assert pool.process.wait(20) == 1
+
+
+def test_workers_are_replaced_after_so_many_tasks(start_pool, runs, drained):
+    pool = start_pool("-c", 1, "--max-tasks-per-child", 5)
+    for key in range(20):
+        tasks.quick.delay(key)
+    drained()
+    per_worker = [record["pid"] for record in runs("end")]
+    assert len(per_worker) == 20
+    assert max(per_worker.count(pid) for pid in per_worker) == 5
+    assert "died" not in pool.log()
+
+
+def test_workers_are_replaced_when_they_have_grown(start_pool, runs, drained):
+    pool = start_pool("-c", 1, "--max-memory-per-child", 200_000)
+    (first,) = pool.children("worker").values()
+    tasks.quick.delay("small")
+    wait_until(lambda: runs("end", "small"))
+    tasks.leak.delay("large", 300)
+    wait_until(lambda: runs("end", "large"))
+    wait_until(lambda: first not in pool.children("worker").values())
+    tasks.quick.delay("after")
+    wait_until(lambda: runs("end", "after"))
+    assert "died" not in pool.log()
+
+
+def test_taskq_is_a_pool_with_one_worker(environment, runs):
+    tasks.quick.delay("a")
+    command = [sys.executable, "-m", "tests.project.manage", "taskq", "--burst"]
+    answer = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=30)
+    assert answer.returncode == 0, answer.stderr
+    assert re.search(r"workers +1", answer.stderr)
+    assert runs("end", "a")
+
+
+def test_reload_starts_again_when_code_changes(environment, tmp_path, runs):
+    module = tmp_path / "edited.py"
+    module.write_text("VERSION = 1\n")
+    (tmp_path / "edited_settings.py").write_text(
+        "from tests.project.settings import *\nimport edited\n"
+    )
+    log = tmp_path / "reload.log"
+    env = {
+        **environment,
+        "PYTHONPATH": f"{tmp_path}:{os.getcwd()}",
+        "DJANGO_SETTINGS_MODULE": "edited_settings",
+    }
+    command = [sys.executable, "-m", "tests.project.manage", "taskq_pool", "-c", "1", "--reload"]
+    with log.open("wb") as output:
+        outer = subprocess.Popen(
+            command, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+    try:
+        wait_until(lambda: Worker.objects.filter(name="worker 1").exists(), seconds=30)
+        tasks.quick.delay("before")
+        wait_until(lambda: runs("end", "before"))
+        # Once the watcher has seen the file as it is, a change is a change.
+        wait_until(
+            lambda: (
+                (module.write_text("VERSION = 2\n"), log.read_text().count("taskq pool"))[1] == 2
+            ),
+            seconds=30,
+            what=log.read_text(),
+        )
+        tasks.quick.delay("after")
+        wait_until(lambda: runs("end", "after"))
+    finally:
+        os.killpg(outer.pid, signal.SIGTERM)
+        outer.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--lease", "soon"], "--lease is 'soon': give a number"),
+        (["--lease", "0.5"], "TASKQ['LEASE'] is 0.5"),
+        (["--heartbeat", "11"], "TASKQ['HEARTBEAT'] is 11.0: the heartbeat"),
+        (["-c", "0"], "TASKQ['CONCURRENCY'] is 0"),
+        (["-c", "many"], "--concurrency is 'many': give a number"),
+        (["--database", "elsewhere"], "--database is 'elsewhere': no such alias"),
+        (["-Q", "a,,b"], "empty queue name"),
+        (["-l", "LOUD"], "'LOUD' is no log level"),
+        (["--max-memory-per-child", "-1"], "TASKQ['MAX_MEMORY_PER_CHILD'] is -1"),
+        (["--soft-time-limit", "5", "--time-limit", "2"], "must be below TIME_LIMIT"),
+    ],
+)
+def test_bad_options_are_refused_with_the_mend(options, message):
+    with pytest.raises(CommandError, match=re.escape(message)):
+        call_command("taskq_pool", *options)
+
+
+def test_without_fork_the_command_refuses_in_one_sentence(monkeypatch):
+    monkeypatch.delattr(os, "fork")
+    with pytest.raises(CommandError, match="needs fork"):
+        call_command("taskq_pool")
+
+
+def test_a_database_in_memory_is_refused(monkeypatch):
+    kind = type(connections["default"])
+    monkeypatch.setattr(kind, "vendor", "sqlite")
+    monkeypatch.setattr(kind, "is_in_memory_db", lambda self: True, raising=False)
+    with pytest.raises(CommandError, match="is in memory"):
+        call_command("taskq_pool")
+
+
+def test_a_site_that_cannot_boot_its_workers_is_given_up_with_a_reason(start_pool, tmp_path):
+    """Settings that break in the worker only: it dies at every start."""
+    pool = start_pool("-c", 1, ready=False, TASKQ_TEST_BREAK_WORKERS="1")
+    assert pool.process.wait(60) == 1
+    log = pool.log()
+    assert "no worker ever came up" in log
+    assert log.count("Traceback") == 1, "why is said once"
+
+
+def test_the_sites_logging_is_respected(environment, tmp_path):
+    (tmp_path / "quiet_settings.py").write_text(
+        "from tests.project.settings import *\n"
+        "LOGGING = {'version': 1, 'handlers': {'file': {'class': 'logging.FileHandler', "
+        f"'filename': '{tmp_path}/site.log'}}}}, "
+        "'loggers': {'taskq': {'handlers': ['file'], 'level': 'WARNING'}}}\n"
+    )
+    env = {
+        **environment,
+        "PYTHONPATH": f"{tmp_path}:{os.getcwd()}",
+        "DJANGO_SETTINGS_MODULE": "quiet_settings",
+    }
+    tasks.fail.delay("a")
+    command = [sys.executable, "-m", "tests.project.manage", "taskq_pool", "-c", "1", "--burst"]
+    answer = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30)
+    assert answer.returncode == 1
+    site_log = (tmp_path / "site.log").read_text()
+    assert "failed: ValueError: no good" in site_log
+    assert "queues" not in site_log
+    assert "failed: ValueError" not in answer.stderr
+    # --loglevel goes over what LOGGING says.
+    tasks.quick.delay("b")
+    subprocess.run([*command, "-l", "info"], env=env, capture_output=True, timeout=30)
+    assert "queues" in (tmp_path / "site.log").read_text()

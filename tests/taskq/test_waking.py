@@ -1,0 +1,112 @@
+"""How a pool hears of work, and how little it asks while there is none."""
+
+import time
+
+import psycopg
+import pytest
+from django.db import connection, transaction
+
+from stress.pools import wait_until
+from taskq.models import Worker
+from tests.project.lab import tasks
+
+#: Far longer than any of these tests: only a wake-up can be in time.
+DEAF = ("--poll", "30")
+
+
+def asleep():
+    """The pool sleeps and wants to be woken."""
+    return Worker.objects.filter(listens=True).exists()
+
+
+@pytest.mark.postgresql
+def test_a_sleeping_pool_is_woken_by_the_commit(start_pool, runs):
+    start_pool("-c", 2, *DEAF)
+    wait_until(asleep)
+    with transaction.atomic():
+        tasks.quick.delay("a")
+        tasks.quick.delay("b")
+    wait_until(lambda: len(runs("end")) == 2, seconds=5)
+
+
+@pytest.mark.sqlite
+def test_a_sleeping_pool_sees_the_commit_in_the_file(start_pool, runs):
+    start_pool("-c", 2, *DEAF)
+    tasks.quick.delay("a")
+    wait_until(lambda: runs("end", "a"), seconds=5)
+
+
+def test_a_future_task_starts_when_it_is_due_not_at_the_next_poll(start_pool, runs):
+    start_pool("-c", 1, *DEAF)
+    if connection.vendor == "postgresql":
+        wait_until(asleep)
+    began = time.monotonic()
+    tasks.quick.apply_async(("a",), countdown=1.2)
+    wait_until(lambda: runs("end", "a"), seconds=5)
+    assert 1.2 <= time.monotonic() - began < 2.0
+
+
+def test_many_tasks_wake_as_many_workers(start_pool, runs):
+    start_pool("-c", 4, *DEAF)
+    if connection.vendor == "postgresql":
+        wait_until(asleep)
+    with transaction.atomic():
+        for key in range(4):
+            tasks.nap.delay(key, 2)
+    wait_until(lambda: len(runs("start")) == 4, seconds=5)
+    assert not runs("end")
+
+
+@pytest.mark.postgresql
+def test_a_busy_pool_asks_for_no_wake_ups(start_pool, runs, drained):
+    start_pool("-c", 2)
+    wait_until(asleep)
+    sent = 0
+
+    def send_many():
+        nonlocal sent
+        for _ in range(20):
+            tasks.quick.delay(sent)
+            sent += 1
+        return not asleep()
+
+    wait_until(send_many, what="listens is off")
+    drained()
+    wait_until(asleep, what="calm again")
+    assert len(runs("end")) == sent
+
+
+@pytest.mark.postgresql
+def test_without_listen_the_pool_polls(start_pool, runs):
+    pool = start_pool("-c", 1, "--poll", 0.3, TASKQ_LISTEN="false")
+    tasks.quick.delay("a")
+    wait_until(lambda: runs("end", "a"), seconds=5)
+    assert not asleep()
+    assert pool.stop() == 0
+
+
+@pytest.mark.postgresql
+def test_an_idle_pool_asks_the_database_next_to_nothing(start_pool):
+    start_pool("-c", 8)
+    wait_until(asleep)
+
+    def statements():
+        # One transaction a statement: the queue's own connections do not nest any.
+        with psycopg.connect(**_parameters(), autocommit=True) as session:
+            session.execute("SELECT pg_stat_force_next_flush()")
+            return session.execute(
+                "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+            ).fetchone()[0]
+
+    # Statistics reach the view when a backend has been idle for a second.
+    first, began = statements(), time.monotonic()
+    wait_until(lambda: time.monotonic() - began > 10, what="ten seconds of idling")
+    of_ours = 3
+    asked = statements() - first - of_ours
+    assert asked / (time.monotonic() - began) <= 1.5
+
+
+def _parameters():
+    settings = connection.settings_dict
+    given = {"dbname": settings["NAME"], "user": settings["USER"]}
+    return given | {"host": settings["HOST"] or settings.get("OPTIONS", {}).get("host", "")}
