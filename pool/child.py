@@ -28,24 +28,36 @@ _SUPERVISORS = ("SIGINT", "SIGQUIT", "SIGHUP", "SIGTTIN", "SIGTTOU")
 class Child:
     """One child process of the pool.
 
-    ``stopping`` turns True when the supervisor asks for a clean end (SIGTERM).
     Assign ``on_soft_limit`` to be called, in the main thread, when the soft
     deadline on the scoreboard has passed (SIGUSR1).
     """
 
     def __init__(
-        self, role: Role, number: int, slot: Slot, scoreboard: Scoreboard, title: str, first_try: bool
+        self,
+        role: Role,
+        number: int,
+        slot: Slot,
+        scoreboard: Scoreboard,
+        supervisor_pid: int,
+        title: str,
+        first_try: bool,
     ) -> None:
         self.role = role
         self.number = number
         self.slot = slot
         self.scoreboard = scoreboard
         self.pid = os.getpid()
-        self.supervisor_pid = os.getppid()
-        self.stopping = False
+        self.supervisor_pid = supervisor_pid
         self.on_soft_limit: Callable[[], None] | None = None
         self._title = title
         self._first_try = first_try
+        self._termed = False
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a clean end is asked for: by SIGTERM, and by the supervisor on the
+        scoreboard too, as a task may have had SIGTERM ignored when it came."""
+        return self._termed or self.slot.asked == self.slot.generation
 
     @property
     def name(self) -> str:
@@ -75,7 +87,10 @@ class Child:
         Returns the readable ones of ``descriptors``.
         """
         wake = self.slot.wake_fd()
-        readable, _, _ = select.select([wake, *descriptors], [], [], max(0.0, timeout))
+        poll = select.poll()  # select() knows no descriptor above 1,023
+        for descriptor in (wake, *descriptors):
+            poll.register(descriptor, select.POLLIN)
+        readable = [descriptor for descriptor, _ in poll.poll(max(0.0, timeout) * 1000)]
         if wake in readable:
             self.slot.clear_wakes()
         return [descriptor for descriptor in readable if descriptor != wake]
@@ -89,7 +104,7 @@ class Child:
         signal.signal(signal.SIGUSR1, self._handle_usr1)
 
     def _handle_term(self, number: int, frame: FrameType | None) -> None:
-        self.stopping = True
+        self._termed = True
         self.slot.wake()
 
     def _handle_usr1(self, number: int, frame: FrameType | None) -> None:
@@ -120,11 +135,18 @@ class Child:
             level = logging.ERROR if self._first_try else logging.DEBUG
             log.log(level, "%s (pid %d) crashed", self.name, self.pid, exc_info=True)
         finally:
-            with contextlib.suppress(Exception):  # a closed stdout must not keep us alive
-                logging.shutdown()
-                sys.stdout.flush()
-                sys.stderr.flush()
-            os._exit(code)
+            try:
+                with contextlib.suppress(Exception):
+                    logging.shutdown()
+                flush_output()
+            finally:  # also when a signal handler that a task left behind raises
+                os._exit(code)
+
+
+def flush_output() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # closed, or nobody reads it any more
+            stream.flush()
 
 
 def _die_at_end_of(lifeline: int) -> None:

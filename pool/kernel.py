@@ -41,12 +41,13 @@ def is_running(pid: int) -> bool:
     as running. True where there is no /proc to ask and the pid exists.
     """
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        # Bytes: the name of the process in it may be any, also cut within a letter.
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
     except FileNotFoundError:
-        return not LINUX and _exists(pid)
+        return not Path("/proc/self/stat").exists() and _exists(pid)
     except ProcessLookupError:
         return False
-    return stat.rpartition(") ")[2][0] not in "TZX"
+    return stat.rpartition(b") ")[2][:1] not in b"TZX"
 
 
 def _exists(pid: int) -> bool:
@@ -71,9 +72,14 @@ def resident_kib() -> int:
 class OomCounter:
     """Counts the processes of our memory cgroup that the kernel killed (v1 and v2)."""
 
+    #: Seconds after which a kill that no death of ours answers to was another's: a
+    #: program that a task ran, or a neighbour in the cgroup.
+    keeps = 5.0
+
     def __init__(self, proc: Path = Path("/proc"), mounts: Path = Path("/sys/fs/cgroup")) -> None:
         self._file = _oom_file(proc, mounts)
-        self._seen = self._read()
+        self._seen = self._looked = self._read()
+        self._look_due = 0.0
 
     def advanced(self) -> bool:
         """Whether there was an OOM kill since the last one reported here; takes one."""
@@ -81,6 +87,13 @@ class OomCounter:
             self._seen += 1
             return True
         return False
+
+    def forget_old(self, now: float) -> None:
+        """Give up the kills that nobody has asked for in one to two times ``keeps``."""
+        if now >= self._look_due:
+            self._seen = max(self._seen, self._looked)
+            self._looked = self._read()
+            self._look_due = now + self.keeps
 
     def _read(self) -> int:
         if self._file is None:

@@ -58,6 +58,7 @@ class Slot:
     generation = _Word(1)  # counts the children that lived here
     born = _Word(2)
     number = _Word(19)  # the child's number among those of its role
+    asked = _Word(20)  # generation that was asked to end
     # Written by the child.
     state = _Word(3)
     beat = _Word(4)  # when it last said that it goes round its loop
@@ -168,13 +169,16 @@ class Scoreboard:
     def unread_deaths(self) -> list[tuple[int, Death]]:
         """Deaths not yet acknowledged, oldest first, each with its number."""
         written = self._header[0]
-        oldest = max(self._header[1], written - DEATHS_KEPT)
+        # The very oldest may be giving way to a new one just now.
+        oldest = max(self._header[1], written - DEATHS_KEPT + 1)
         found = []
         for number in range(oldest, written):
             start = (number % DEATHS_KEPT) * _DEATH_WORDS
             slot, pid, lease, task, attempt, cause, code, seconds = self._deaths[
                 start : start + _DEATH_WORDS
             ]
+            if self._header[0] - number >= DEATHS_KEPT:
+                continue  # it gave way while we read it
             found.append(
                 (number, Death(slot, pid, lease, task, attempt, Cause(cause), code, seconds))
             )

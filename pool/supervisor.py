@@ -15,12 +15,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from types import FrameType
+from typing import NoReturn
 
 from setproctitle import setproctitle
 
 from pool import clock, kernel
 from pool.backoff import Backoff
-from pool.child import Child
+from pool.child import EXIT_CRASHED, Child, flush_output
 from pool.deaths import Cause, Death, cause_of
 from pool.roles import Role
 from pool.scoreboard import Scoreboard, Slot, State
@@ -32,6 +33,8 @@ log = logging.getLogger("pool")
 TICK = 0.25
 #: Seconds that support roles get to clean up once the others are gone.
 CLOSING_TIME = 10.0
+#: Seconds of life after which a death is no part of a crash loop: the longest wait in one.
+STABLE = 30.0
 #: Deaths before the end of start-up, with no child ever up, after which the pool gives up.
 BOOT_TRIES = 6
 
@@ -41,7 +44,7 @@ SIGNALS = ("CHLD", "TERM", "INT", "QUIT", "HUP", "TTIN", "TTOU", "USR1")
 class Phase(Enum):
     RUNNING = "running"
     DRAINING = "draining"  # work is being finished; only support roles are replaced
-    CLOSING = "closing"  # no work is left; support roles end
+    CLOSING = "closing"  # no work is left; support roles end, unless killed before they could
 
 
 @dataclass
@@ -58,6 +61,7 @@ class Seat:
     verdict: Cause | None = None  # why we killed the child
     warned: tuple[int, int] = (0, 0)  # the run that was sent its soft limit
     backoff: Backoff = field(default_factory=Backoff)
+    refusals: Backoff = field(default_factory=lambda: Backoff(first=1.0))  # of fork
 
     @property
     def name(self) -> str:
@@ -74,7 +78,12 @@ class Supervisor:
     """
 
     def __init__(
-        self, roles: Sequence[Role], scoreboard: Scoreboard, *, drain_timeout: float, title: str = "pool"
+        self,
+        roles: Sequence[Role],
+        scoreboard: Scoreboard,
+        *,
+        drain_timeout: float,
+        title: str = "pool",
     ) -> None:
         self.scoreboard = scoreboard
         self.drain_timeout = drain_timeout
@@ -104,7 +113,7 @@ class Supervisor:
             self.murder()
             self.advance()
             self.fill()
-            if self.phase is not Phase.RUNNING and not any(self._occupied()):
+            if self.phase is not Phase.RUNNING and not self._seats:
                 log.info("pool stopped", extra={"event": "pool.stopped"})
                 return self.exit_code
             self.report()
@@ -160,6 +169,8 @@ class Supervisor:
             self._phase_ends = clock.now() + clock.nanoseconds(CLOSING_TIME)
             for seat in self._occupied():
                 self._ask_to_stop(seat)
+            for seat in self._seats:
+                seat.due = 0  # an empty one gets a last chance, and no time to wait for it
         if clock.now() >= self._phase_ends:
             for seat in self._occupied():
                 if seat.verdict is None and (self.phase is Phase.CLOSING or not seat.role.support):
@@ -175,6 +186,8 @@ class Supervisor:
                 self._seats.remove(seat)
             elif now >= seat.due:
                 self._fork(seat)
+                if self.phase is Phase.CLOSING and seat.pid:
+                    self._ask_to_stop(seat)
 
     def report(self) -> None:
         """Tell systemd that we are up, and still alive."""
@@ -186,6 +199,7 @@ class Supervisor:
             self._ready_said = True
             self._systemd.notify("READY=1")
         now = clock.now()
+        self._oom.forget_old(now / clock.SECOND)
         if self._systemd.watchdog_interval and now >= self._watchdog_due:
             self._watchdog_due = now + clock.nanoseconds(self._systemd.watchdog_interval)
             self._systemd.notify("WATCHDOG=1")
@@ -196,7 +210,7 @@ class Supervisor:
         due = [seat.due - now for seat in self._seats if not seat.pid]
         timeout = min([TICK, *(max(0, wait) / clock.SECOND for wait in due)])
         with contextlib.suppress(BlockingIOError):
-            if select.select([self._wakeup_reader], [], [], timeout)[0]:
+            if self._wakeup.poll(timeout * 1000):
                 while os.read(self._wakeup_reader, 512):
                     pass
 
@@ -232,14 +246,16 @@ class Supervisor:
 
     def handle_hup(self) -> None:
         """Replace the workers one by one, each as soon as it is between tasks."""
+        if self.phase is not Phase.RUNNING:
+            return
         workers = [seat for seat in self._seats if seat.role.scalable]
         self._to_replace = deque((seat, seat.slot.generation) for seat in workers)
         log.info("replacing %d workers one by one", len(self._to_replace))
 
     def handle_ttin(self) -> None:
         """One worker more."""
-        role = next(seat.role for seat in self._seats if seat.role.scalable)
-        if self.phase is not Phase.RUNNING:
+        role = next((seat.role for seat in self._seats if seat.role.scalable), None)
+        if role is None or self.phase is not Phase.RUNNING:
             return
         if self._add_seat(role):
             log.info("one worker more: %d", self._strength())
@@ -250,7 +266,7 @@ class Supervisor:
         """One worker less, but never the last."""
         if self.phase is not Phase.RUNNING:
             return
-        if self._strength() == 1:
+        if self._strength() <= 1:
             log.warning("not removing the last worker; TERM stops the pool")
             return
         seat = [seat for seat in self._seats if seat.role.scalable and not seat.leaving][-1]
@@ -267,7 +283,10 @@ class Supervisor:
     # Seats and children
 
     def _open(self) -> None:
+        flush_output()  # or each child would say it again
         self._wakeup_reader, wakeup_writer = os.pipe()
+        self._wakeup = select.poll()
+        self._wakeup.register(self._wakeup_reader, select.POLLIN)
         os.set_blocking(self._wakeup_reader, False)
         os.set_blocking(wakeup_writer, False)
         signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
@@ -288,7 +307,9 @@ class Supervisor:
         return sum(seat.role.scalable and not seat.leaving for seat in self._seats)
 
     def _wanted(self, role: Role) -> bool:
-        return self.phase is Phase.RUNNING or (self.phase is Phase.DRAINING and role.support)
+        if self.phase is Phase.CLOSING and clock.now() >= self._phase_ends:
+            return False
+        return self.phase is Phase.RUNNING or role.support
 
     def _add_seat(self, role: Role) -> bool:
         taken = {seat.slot.index for seat in self._seats}
@@ -313,30 +334,51 @@ class Supervisor:
         # handlers stand.
         handled = {getattr(signal, f"SIG{name}") for name in SIGNALS}
         signal.pthread_sigmask(signal.SIG_BLOCK, handled)
+        # Taken before the fork: afterwards the child may already have another parent.
+        supervisor_pid = os.getpid()
         try:
             pid = os.fork()
             if pid == 0:
-                os.close(self._lifeline_writer)
-                slot.pid = os.getpid()
-                first_try = seat.backoff.failures == 0
-                child = Child(seat.role, seat.number, slot, self.scoreboard, self.title, first_try)
-                child.live(self._lifeline_reader, handled)
+                self._live(seat, supervisor_pid, handled)
             seat.pid = slot.pid = pid
+            seat.refusals.reset()
             log.debug("%s started, pid %d", seat.name, pid, extra={"event": "child.started"})
         except OSError as error:  # no memory, or too many processes: heals by itself
             slot.state = State.EMPTY
-            wait = seat.backoff.next() or 1.0
+            wait = seat.refusals.next()
             seat.due = clock.now() + clock.nanoseconds(wait)
             log.error("cannot fork %s: %s; next try in %.1f s", seat.name, error, wait)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
+
+    def _live(self, seat: Seat, supervisor_pid: int, unblock: set[signal.Signals]) -> NoReturn:
+        """In the child: from here on to its end."""
+        try:
+            os.close(self._lifeline_writer)
+            seat.slot.pid = os.getpid()
+            child = Child(
+                seat.role,
+                seat.number,
+                seat.slot,
+                self.scoreboard,
+                supervisor_pid,
+                self.title,
+                first_try=seat.backoff.failures == 0,
+            )
+            child.live(self._lifeline_reader, unblock)
+        finally:  # whatever went wrong, this must not become a second supervisor
+            os._exit(EXIT_CRASHED)
 
     def _bury(self, seat: Seat, status: int) -> None:
         """Record a death, make it known, and decide when the seat is filled again."""
         slot = seat.slot
         death = self._death(seat, status)
         booting = slot.state == State.BOOTING
-        worked = slot.worked == slot.generation
+        failed = booting and not seat.asked_to_stop
+        stable = slot.worked == slot.generation or (
+            clock.now() - slot.born > clock.nanoseconds(STABLE)
+        )
+        stops_pool = death.cause is Cause.EXIT and death.code == seat.role.stops_pool
         self._ever_booted |= seat.role.scalable and not booting
         seat.pid = slot.pid = 0
         slot.state = State.EMPTY
@@ -345,45 +387,61 @@ class Supervisor:
         self._wake_support()
 
         wait = 0.0
-        if worked or seat.asked_to_stop or seat.verdict is not None:
+        if stable or seat.asked_to_stop or seat.verdict is not None:
             seat.backoff.reset()
         else:
             wait = seat.backoff.next()
         seat.due = clock.now() + clock.nanoseconds(wait)
-        self._say(seat, death, booting, wait)
-        if booting and seat.role.scalable and not death.clean:
+        if self.phase is Phase.CLOSING:
+            # Unless somebody killed it, it has done what it could.
+            seat.leaving = death.cause not in (Cause.SIGNAL, Cause.OUT_OF_MEMORY)
+        self._say(seat, death, failed, wait)
+        if failed and seat.role.scalable:
             self._boot_failures += 1
-        if seat.role.stops_pool is not None and death.code == seat.role.stops_pool:
-            self.exit_code = seat.role.stops_pool
+        if stops_pool:
+            self.exit_code = death.code
             self.handle_term()
-        elif not self._ever_booted and self._boot_failures >= BOOT_TRIES:
+        elif self.phase is Phase.RUNNING and self._gives_up():
             log.critical("no worker ever came up (%s); giving up", death)
             self.exit_code = 1
             self.handle_quit()
 
+    def _gives_up(self) -> bool:
+        return not self._ever_booted and self._boot_failures >= BOOT_TRIES
+
     def _death(self, seat: Seat, status: int) -> Death:
         slot = seat.slot
         cause, code = cause_of(status)
-        if seat.verdict is not None and code == signal.SIGKILL:
-            cause = seat.verdict
-        elif cause is Cause.SIGNAL and code == signal.SIGKILL and self._oom.advanced():
-            cause = Cause.OUT_OF_MEMORY
+        if cause is Cause.SIGNAL and code == signal.SIGKILL:
+            if seat.verdict is not None:
+                cause = seat.verdict
+            elif self._oom.advanced():
+                cause = Cause.OUT_OF_MEMORY
         seconds = (clock.now() - slot.since) // clock.SECOND if slot.task_id else 0
         return Death(
-            slot.index, seat.pid, slot.held_lease(), slot.task_id, slot.attempt, cause, code, seconds
+            slot.index,
+            seat.pid,
+            slot.held_lease(),
+            slot.task_id,
+            slot.attempt,
+            cause,
+            code,
+            seconds,
         )
 
-    def _say(self, seat: Seat, death: Death, booting: bool, wait: float) -> None:
+    def _say(self, seat: Seat, death: Death, failed: bool, wait: float) -> None:
         extra = {"event": "child.died", "pid": death.pid, "cause": str(death)}
         doing = f" while running {seat.slot.label} #{death.task_id}" if death.task_id else ""
-        if death.clean:
+        if death.clean and not failed:
             log.debug("%s (pid %d) left", seat.name, death.pid, extra=extra)
         elif not self._wanted(seat.role) or seat.leaving:
             log.warning("%s (pid %d) died: %s%s", seat.name, death.pid, death, doing, extra=extra)
-        elif booting and seat.backoff.failures > 1:
+        elif failed and seat.backoff.failures > 1:
             # Why it dies was said the first time.
             level = logging.WARNING if wait >= 1 else logging.DEBUG
-            log.log(level, "%s keeps dying at start; next try in %.1f s", seat.name, wait, extra=extra)
+            log.log(
+                level, "%s keeps dying at start; next try in %.1f s", seat.name, wait, extra=extra
+            )
         else:
             then = f"again in {wait:.1f} s" if wait else "restarting"
             text = "%s (pid %d) died: %s%s; %s"
@@ -410,6 +468,7 @@ class Supervisor:
 
     def _ask_to_stop(self, seat: Seat) -> None:
         seat.asked_to_stop = True
+        seat.slot.asked = seat.slot.generation
         self._send(seat, signal.SIGTERM)
 
     def _send(self, seat: Seat, number: signal.Signals) -> None:

@@ -21,6 +21,7 @@ class Systemd:
         # A leading @ names an abstract socket, which the kernel spells with a NUL.
         address = self._address.replace("@", "\0", 1) if self._address[0] == "@" else self._address
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.setblocking(False)  # who does not read must not hang the supervisor
             try:
                 channel.sendto("\n".join(lines).encode(), address)
             except OSError as error:

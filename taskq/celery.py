@@ -134,7 +134,9 @@ class SharedTask(Generic[P, R]):
         _refuse(set(ignored) - _MEANINGLESS_IN_CALL, "apply_async option")
         if isinstance(args, (str, bytes)) or not isinstance(args or (), Sequence):
             raise TypeError(f"args is {args!r}: give a list or tuple of the positional arguments")
-        if not isinstance(kwargs or {}, Mapping) or not all(isinstance(k, str) for k in kwargs or ()):
+        if not isinstance(kwargs or {}, Mapping) or not all(
+            isinstance(k, str) for k in kwargs or ()
+        ):
             raise TypeError(f"kwargs is {kwargs!r}: give a dict of the keyword arguments")
         call = (self.name, args or (), kwargs or {}, self.options)
         place: dict[str, Any] = {
@@ -199,7 +201,7 @@ class SharedTask(Generic[P, R]):
             self.options,
             self.request,
             exc=exc,
-            eta=eta if delay is None else None,
+            eta=None if delay else eta,
             countdown=delay,
             max_retries=self.options.max_retries if max_retries is None else max_retries,
         )
@@ -273,8 +275,8 @@ def shared_task(
     *, name: str | None = None, **options: Any
 ) -> Callable[[Callable[P, R]], SharedTask[P, R]]: ...
 def shared_task(
-    function: Callable[P, R] | None = None, /, *, name: str | None = None, **options: Any
-) -> SharedTask[P, R] | Callable[[Callable[P, R]], SharedTask[P, R]]:
+    function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any
+) -> Any:
     """Make a function a task; with or without arguments.
 
     name: how rows call it; by default the module and the function's name.
@@ -286,7 +288,7 @@ def shared_task(
     kept = {key: value for key, value in options.items() if key not in _MEANINGLESS_IN_DECORATOR}
     checked = task_options(kept)
 
-    def decorate(function: Callable[P, R]) -> SharedTask[P, R]:
+    def decorate(function: Callable[..., Any]) -> SharedTask[..., Any]:
         if not inspect.isfunction(function):
             raise TypeError(f"shared_task is for functions, not {function!r}")
         if name is None and function.__name__ == "<lambda>":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -14,6 +15,8 @@ from django.core.signals import setting_changed
 DEFAULT_QUEUE = "default"
 QUEUE_LENGTH = 64
 NAME_LENGTH = 255
+#: Three centuries. Much later than that there are no datetimes.
+MAX_SECONDS = 10**10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,14 +68,20 @@ class Problem:
     mend: str
 
     def __str__(self) -> str:
-        return f"TASKQ[{self.key!r}] is {self.value!r}: {self.mend}"
+        key = f"TASKQ[{self.key!r}]" if self.key else "TASKQ"
+        return f"{key} is {self.value!r}: {self.mend}"
 
 
 KEYS = {field.name.upper(): field for field in fields(Settings)}
 
 
 def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    # Neither NaN nor infinity is in that range.
+    return (
+        isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and abs(value) <= MAX_SECONDS
+    )
 
 
 def _positive(value: object) -> bool:
@@ -123,7 +132,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
 def problems(given: object) -> list[Problem]:
     """What is wrong with a value of ``TASKQ``; empty when nothing is."""
     if not isinstance(given, Mapping):
-        return [Problem("", given, "TASKQ must be a dict of settings")]
+        return [Problem("", given, "give a dict of settings")]
     found = []
     for key, value in given.items():
         if key not in KEYS:
@@ -135,7 +144,7 @@ def problems(given: object) -> list[Problem]:
 
 def _contradictions(settings: Settings, given: Mapping[str, Any]) -> list[Problem]:
     found = []
-    if settings.heartbeat > settings.lease / 3:
+    if settings.heartbeat > settings.lease / 3 + 1e-9:  # 0.4 is a third of 1.2, not so in floats
         key = "HEARTBEAT" if "HEARTBEAT" in given else "LEASE"
         value = settings.heartbeat if key == "HEARTBEAT" else settings.lease
         found.append(
@@ -144,8 +153,8 @@ def _contradictions(settings: Settings, given: Mapping[str, Any]) -> list[Proble
                 value,
                 f"the heartbeat ({settings.heartbeat:g} s) must be at most a third of the lease "
                 f"({settings.lease:g} s), so that one lost renewal ends no lease; "
-                f"lower HEARTBEAT to {settings.lease / 3:.3g} or raise LEASE to "
-                f"{settings.heartbeat * 3:g}",
+                f"lower HEARTBEAT to {math.floor(settings.lease / 0.3) / 10:g} or raise LEASE to "
+                f"{math.ceil(settings.heartbeat * 3)}",
             )
         )
     if (

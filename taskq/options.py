@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
+from taskq.conf import MAX_SECONDS
 from taskq.queues import check_queue
 
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
-#: Three centuries. Much later than that is no datetime any more.
-MAX_SECONDS = 10**10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,8 +107,9 @@ def check_max_retries(name: str, value: object, none: str = "no limit") -> None:
 
 
 def _check_retries(options: dict[str, Any]) -> None:
-    automatic = options["retry_kwargs"] = options.get("retry_kwargs") or {}
+    automatic = options.get("retry_kwargs") or {}
     _require(isinstance(automatic, Mapping), "retry_kwargs", automatic, "give a dict")
+    options["retry_kwargs"] = automatic = dict(automatic)
     known = automatic.keys() <= {"max_retries", "countdown"}
     _require(known, "retry_kwargs", automatic, "known are max_retries and countdown")
     check_max_retries("retry_kwargs['max_retries']", automatic.get("max_retries"), "the task's own")

@@ -10,8 +10,9 @@ from django.db import connections, router
 from django.utils import timezone
 
 from taskq import conf, payload, sql
+from taskq.conf import MAX_SECONDS
 from taskq.models import Task
-from taskq.options import MAX_SECONDS, TaskOptions, check_priority, check_seconds
+from taskq.options import TaskOptions, check_priority, check_seconds
 from taskq.queues import check_queue
 
 
@@ -90,7 +91,7 @@ def row(
         "queue": queue or options.queue or conf.DEFAULT_QUEUE,
         "priority": options.priority if priority is None else priority,
         "max_losses": 0 if options.on_lost == "fail" else conf.settings().max_losses,
-        "eta": eta if delay is None else None,
+        "eta": None if delay else eta,
         "delay": max(0.0, delay or 0.0),
         "expires": last_moment,
         "lifetime": lifetime,
@@ -98,10 +99,14 @@ def row(
 
 
 def moment(name: str, value: datetime.datetime) -> datetime.datetime:
-    """A time that says of which zone it is."""
+    """A time in UTC. A naive one is in Django's current time zone."""
     if not isinstance(value, datetime.datetime):
         raise TypeError(f"{name} is {value!r}: give a datetime")
-    return timezone.make_aware(value) if timezone.is_naive(value) else value
+    try:
+        aware = timezone.make_aware(value) if timezone.is_naive(value) else value
+        return aware.astimezone(datetime.UTC)
+    except OverflowError as error:
+        raise ValueError(f"{name} is {value!r}: in UTC no datetime can hold it") from error
 
 
 def seconds(

@@ -2,8 +2,9 @@
 
 JSON by Django's encoder, with the types that JSON lacks kept by a tag, so that
 a date comes back as a date. Tuples come back as lists and the keys of a dict as
-str, as JSON has no other. Pickle is for sites that opt in, and is signed with
-the site's key: nobody who can only write to the table can make us un-pickle.
+str, as JSON has no other; a time zone comes back as its offset. Pickle is for
+sites that opt in, and is signed with the site's key: nobody who can only write to
+the table can make us un-pickle.
 """
 
 from __future__ import annotations
@@ -86,16 +87,25 @@ def _seconds(value: datetime.timedelta) -> list[int]:
     return [value.days, value.seconds, value.microseconds]
 
 
+def _time(value: datetime.time) -> str:
+    if value.tzinfo is not None and value.utcoffset() is None:
+        raise ValueError("its offset from UTC is another one on other days")
+    return value.isoformat()
+
+
 # datetime before date: a datetime is a date as well.
 _KEPT: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
     datetime.datetime: ("datetime", datetime.datetime.isoformat, datetime.datetime.fromisoformat),
     datetime.date: ("date", datetime.date.isoformat, datetime.date.fromisoformat),
-    datetime.time: ("time", datetime.time.isoformat, datetime.time.fromisoformat),
+    datetime.time: ("time", _time, datetime.time.fromisoformat),
     datetime.timedelta: ("timedelta", _seconds, lambda parts: datetime.timedelta(*parts)),
     Decimal: ("decimal", str, Decimal),
     uuid.UUID: ("uuid", str, uuid.UUID),
 }
-_READERS = {name: read for name, _, read in _KEPT.values()}
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "dict": dict,  # of a caller, with a key that looks like our tag
+    **{name: read for name, _, read in _KEPT.values()},
+}
 
 
 def _to_json(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
@@ -117,11 +127,9 @@ def _untag(found: dict[str, Any]) -> Any:
     tag = found.get(TAG)
     if tag is None:
         return found
-    if tag == "dict" and set(found) == {TAG, "value"}:
-        return dict(found["value"])
     try:
         return _READERS[tag](found["value"])
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+    except Exception as error:  # anyone may have written the value, and it may be anything
         raise ValueError(f"{tag!r} is no value of ours ({error})") from error
 
 
@@ -144,7 +152,9 @@ def _culprit(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, Any]:
     places = [(f"args[{index}]", value) for index, value in enumerate(args)]
     places += [(f"kwargs[{key!r}]", value) for key, value in kwargs.items()]
     path, value = next((place for place in places if not _encodable(place[1])), ("args", args))
-    for _ in range(100):  # a value that contains itself has no innermost part
+    seen: set[int] = set()
+    while id(value) not in seen and len(seen) < 100:  # what contains itself has no innermost part
+        seen.add(id(value))
         match value:
             case dict():
                 inner = [(f"{path}[{key!r}]", each) for key, each in value.items()]

@@ -51,8 +51,8 @@ class Queues:
 def check_queue(queue: object) -> None:
     """Raise ValueError or TypeError unless this can name a queue."""
     if not isinstance(queue, str):
-        raise TypeError(f"queue is {queue!r}; give its name as a str")
+        raise TypeError(f"queue is {queue!r}: give its name as a str")
     if not queue or len(queue) > QUEUE_LENGTH or "\0" in queue:
-        raise ValueError(f"queue is {queue!r}; give 1 to {QUEUE_LENGTH} characters")
+        raise ValueError(f"queue is {queue!r}: give 1 to {QUEUE_LENGTH} characters")
     if "," in queue or "*" in queue:
-        raise ValueError(f"queue is {queue!r}; a comma or a star cannot be in it, -Q uses them")
+        raise ValueError(f"queue is {queue!r}: a comma or a star cannot be in it, -Q uses them")

@@ -35,14 +35,15 @@ def retry(
 
     Where the function was called directly there is no run to try again: ``exc`` or Retry.
     """
-    if exc is not None and request.called_directly:
-        raise exc
-    if max_retries is not None and request.retries >= max_retries:
+    wait = options.default_retry_delay if countdown is None else countdown
+    error: BaseException = Retry(exc=exc, eta=eta, countdown=max(0.0, wait))
+    spent = max_retries is not None and request.retries >= max_retries
+    if request.called_directly or spent:
         if exc is not None:
             raise exc
-        raise MaxRetriesExceededError(f"{request.name} was retried {request.retries} times")
-    wait = options.default_retry_delay if countdown is None else countdown
-    raise Retry(exc=exc, eta=eta, countdown=wait)
+        if not request.called_directly:
+            error = MaxRetriesExceededError(f"{request.name} was retried {request.retries} times")
+    raise error
 
 
 def after(error: BaseException, options: TaskOptions, retries: int) -> Retry | None:

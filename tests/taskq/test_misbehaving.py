@@ -1,6 +1,7 @@
 """Tasks that misbehave without dying: the worker is sound for the next one."""
 
 import os
+from itertools import pairwise
 
 import pytest
 
@@ -80,7 +81,7 @@ def test_hard_limit_kills_a_hung_task_and_is_recorded(start_pool, runs, drained,
     assert row.losses == 3
     assert row.error.startswith("time limit passed after")
     starts = runs("start", "a")
-    between = [(b["at"] - a["at"]) / 1e9 for a, b in zip(starts, starts[1:], strict=False)]
+    between = [(b["at"] - a["at"]) / 1e9 for a, b in pairwise(starts)]
     assert len(between) == 2
     assert max(between) < 0.5 + 1
     tasks.quick.delay("next")

@@ -1,0 +1,199 @@
+"""The TASKQ setting: every key is checked, and each message names key, value and mend."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from taskq import conf
+
+NAN, INF = float("nan"), float("inf")
+
+
+def test_defaults():
+    assert conf.problems({}) == []
+    assert (
+        conf.Settings(
+            lease=30,
+            heartbeat=10,
+            poll=1,
+            drain_timeout=25,
+            concurrency=None,
+            max_losses=3,
+            max_payload=262144,
+            serializer="json",
+            unknown_task_ttl=86400,
+            time_limit=None,
+            soft_time_limit=None,
+            max_tasks_per_child=None,
+            max_memory_per_child=None,
+            listen=True,
+        )
+        == conf.Settings()
+    )
+
+
+SECONDS = [0.001, 1, 2.5, 3600, 10**10]
+COUNTS = [None, 1, 8, 10**6]
+GOOD = {
+    "LEASE": [30, 31.5, 3600],
+    "HEARTBEAT": [0.001, 1, 2.5, 10],
+    "POLL": SECONDS,
+    "DRAIN_TIMEOUT": [0, 0.5, *SECONDS],
+    "CONCURRENCY": COUNTS,
+    "MAX_LOSSES": [1, 3, 1000],
+    "MAX_PAYLOAD": [1, 262144, 10**9],
+    "SERIALIZER": ["json", "pickle"],
+    "UNKNOWN_TASK_TTL": SECONDS,
+    "TIME_LIMIT": [None, *SECONDS],
+    "SOFT_TIME_LIMIT": [None, *SECONDS],
+    "MAX_TASKS_PER_CHILD": COUNTS,
+    "MAX_MEMORY_PER_CHILD": COUNTS,
+    "LISTEN": [True, False, "direct"],
+}
+NO_SECONDS = [0, -1, -0.5, NAN, INF, -INF, 10**11, 10**400, "5", True, [5], {}]
+NO_COUNTS = [0, -1, 1.0, 2.5, "8", True, [8]]
+POSITIVE = "give a positive number of seconds"
+BAD = {
+    "LEASE": ([*NO_SECONDS, None, 0.5], "give a number of seconds from 1"),
+    "HEARTBEAT": ([*NO_SECONDS, None], POSITIVE),
+    "POLL": ([*NO_SECONDS, None], POSITIVE),
+    "DRAIN_TIMEOUT": ([*NO_SECONDS[1:], None], "give a number of seconds from 0"),
+    "CONCURRENCY": (NO_COUNTS, "give a whole number from 1, or None"),
+    "MAX_LOSSES": ([*NO_COUNTS, None, 1001], "give a whole number from 1"),
+    "MAX_PAYLOAD": ([*NO_COUNTS, None], "give a number of bytes from 1"),
+    "SERIALIZER": (["yaml", "", None, True, ["json"]], 'use "json" or "pickle"'),
+    "UNKNOWN_TASK_TTL": ([*NO_SECONDS, None], POSITIVE),
+    "TIME_LIMIT": (NO_SECONDS, f"{POSITIVE}, or None for no limit"),
+    "SOFT_TIME_LIMIT": (NO_SECONDS, f"{POSITIVE}, or None for no limit"),
+    "MAX_TASKS_PER_CHILD": (NO_COUNTS, "give a whole number from 1, or None"),
+    "MAX_MEMORY_PER_CHILD": (NO_COUNTS, "give a whole number from 1, or None"),
+    "LISTEN": ([None, 1, 0.5, ["direct"]], "use True, False, or the alias in DATABASES"),
+}
+
+
+def test_every_key_is_tried():
+    assert GOOD.keys() == BAD.keys() == conf.KEYS.keys()
+
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, values in GOOD.items() for v in values])
+def test_good_value_is_used(settings, key, value):
+    settings.TASKQ = {key: value}
+    assert conf.problems(settings.TASKQ) == []
+    assert getattr(conf.settings(), key.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "mend"),
+    [(key, value, mend) for key, (values, mend) in BAD.items() for value in values],
+)
+def test_bad_value_is_refused_with_key_value_and_mend(settings, key, value, mend):
+    (problem,) = conf.problems({key: value})
+    assert str(problem).startswith(f"TASKQ[{key!r}] is {value!r}: {mend}")
+    settings.TASKQ = {key: value}
+    with pytest.raises(ImproperlyConfigured, match=re.escape(str(problem))):
+        conf.settings()
+
+
+@pytest.mark.parametrize("key", ["LEASES", "lease", "", None, 5, ("LEASE",)])
+def test_unknown_key_is_refused_with_those_that_are_known(key):
+    (problem,) = conf.problems({key: 30})
+    assert problem.key == key
+    assert "is 30: no such key; known are LEASE, HEARTBEAT, POLL, " in str(problem)
+
+
+@pytest.mark.parametrize("given", [None, [], "LEASE", 30, [("LEASE", 30)]])
+def test_setting_that_is_no_dict_is_refused(settings, given):
+    (problem,) = conf.problems(given)
+    assert str(problem) == f"TASKQ is {given!r}: give a dict of settings"
+    settings.TASKQ = given
+    with pytest.raises(ImproperlyConfigured, match="give a dict of settings"):
+        conf.settings()
+
+
+def test_all_problems_are_named_at_once(settings):
+    settings.TASKQ = {"LEASE": -1, "POLLS": 2, "MAX_LOSSES": 0}
+    assert [problem.key for problem in conf.problems(settings.TASKQ)] == list(settings.TASKQ)
+    with pytest.raises(ImproperlyConfigured, match=r"'LEASE'.*'POLLS'.*'MAX_LOSSES'"):
+        conf.settings()
+
+
+# Keys that contradict each other
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "mend"),
+    [
+        ({"HEARTBEAT": 11}, "HEARTBEAT", "lower HEARTBEAT to 10 or raise LEASE to 33"),
+        ({"LEASE": 29}, "LEASE", "lower HEARTBEAT to 9.6 or raise LEASE to 30"),
+        (
+            {"LEASE": 200, "HEARTBEAT": 67},
+            "HEARTBEAT",
+            "lower HEARTBEAT to 66.6 or raise LEASE to 201",
+        ),
+        ({"LEASE": 1, "HEARTBEAT": 1}, "HEARTBEAT", "lower HEARTBEAT to 0.3 or raise LEASE to 3"),
+        ({"HEARTBEAT": 10.1}, "HEARTBEAT", "lower HEARTBEAT to 10 or raise LEASE to 31"),
+    ],
+)
+def test_heartbeat_longer_than_a_third_of_the_lease_is_refused(given, key, mend):
+    (problem,) = conf.problems(given)
+    assert (problem.key, problem.value) == (key, given[key])
+    assert "must be at most a third of the lease" in str(problem)
+    assert str(problem).endswith(mend)
+    heartbeat, lease = map(
+        float, re.findall(r"HEARTBEAT to ([\d.]+) or raise LEASE to ([\d.]+)", mend)[0]
+    )
+    assert conf.problems({**given, "HEARTBEAT": heartbeat}) == []
+    assert conf.problems({**given, "LEASE": lease}) == []
+
+
+@pytest.mark.parametrize(
+    ("lease", "heartbeat"), [(30, 10), (1.2, 0.4), (0.3 * 7, 0.1 * 7), (100, 33)]
+)
+def test_heartbeat_of_a_third_is_fine(lease, heartbeat):
+    assert conf.problems({"LEASE": lease, "HEARTBEAT": heartbeat}) == []
+
+
+@pytest.mark.parametrize("soft", [60, 61])
+def test_soft_limit_must_be_below_the_hard_one(soft):
+    (problem,) = conf.problems({"TIME_LIMIT": 60, "SOFT_TIME_LIMIT": soft})
+    assert str(problem).startswith(
+        f"TASKQ['SOFT_TIME_LIMIT'] is {soft}: it must be below TIME_LIMIT"
+    )
+    assert conf.problems({"TIME_LIMIT": 60, "SOFT_TIME_LIMIT": 59}) == []
+
+
+# Reading them
+
+
+def test_settings_are_read_anew_when_they_change(settings):
+    settings.TASKQ = {"MAX_LOSSES": 5}
+    assert conf.settings().max_losses == 5
+    settings.TASKQ = {"MAX_LOSSES": 6}
+    assert conf.settings().max_losses == 6
+    del settings.TASKQ
+    assert conf.settings() == conf.Settings()
+
+
+def test_settings_are_read_once(settings):
+    settings.TASKQ = {}
+    assert conf.settings() is conf.settings()
+
+
+def test_command_line_wins_over_the_settings(settings):
+    settings.TASKQ = {"LEASE": 60, "POLL": 2}
+    got = conf.overridden({"LEASE": 90, "CONCURRENCY": 4})
+    assert (got.lease, got.poll, got.concurrency) == (90, 2, 4)
+    assert conf.settings().lease == 60
+
+
+def test_command_line_is_checked_like_the_settings(settings):
+    settings.TASKQ = {}
+    with pytest.raises(
+        ImproperlyConfigured, match=r"TASKQ\['POLL'\] is -1: give a positive number"
+    ):
+        conf.overridden({"POLL": -1})
+    with pytest.raises(ImproperlyConfigured, match="a third of the lease"):
+        conf.overridden({"LEASE": 5})
