@@ -26,7 +26,7 @@ from stress import history, verdict
 from stress.history import History
 from stress.pools import Pool, wait_until
 
-MANAGE = "tests.project.manage"
+MANAGE = "stress.project.manage"
 REPORT = Path("demo-report.json")
 
 #: Seconds of load; of waiting for the rest; and between two kills.
@@ -56,7 +56,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="taskq-demo-") as home, _database(console) as url:
         os.environ.update(
             DATABASE_URL=url,
-            DJANGO_SETTINGS_MODULE="tests.project.settings",
+            DJANGO_SETTINGS_MODULE="stress.project.settings",
             TASKQ_HISTORY=f"{home}/history.jsonl",
         )
         subprocess.run([sys.executable, "-m", MANAGE, "migrate", "-v0"], check=True)
@@ -89,7 +89,7 @@ class Demo:
     """The shop, its pool, and who kills its workers."""
 
     def __init__(self, console: Console, home: Path) -> None:
-        from tests.project.shop import models, tasks
+        from stress.project.shop import models, tasks
 
         self.tasks = tasks
         self.orders = models.Order.objects

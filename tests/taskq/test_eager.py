@@ -9,12 +9,12 @@ import uuid
 import pytest
 from django.db import transaction
 
+from stress.project.shop.models import Order
 from taskq import eager, registry
 from taskq.celery import EagerResult, MaxRetriesExceededError, Retry, shared_task
 from taskq.context import current
 from taskq.models import Task
 from taskq.payload import PayloadError
-from tests.project.shop.models import Order
 
 
 @pytest.fixture(autouse=True)

@@ -10,9 +10,9 @@ import pytest
 from pool import clock
 from pool.supervisor import TICK
 from stress.pools import is_gone, wait_until
+from stress.project.shop.models import Order, Shipment
 from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
-from tests.project.shop.models import Order, Shipment
 
 SHORT = ("--lease", "3", "--heartbeat", "1", "--poll", "0.5")
 

@@ -6,9 +6,9 @@ from itertools import pairwise
 import pytest
 
 from stress.pools import wait_until
+from stress.project.shop.models import Order
 from taskq.models import Task
 from tests.project.lab import tasks
-from tests.project.shop.models import Order
 
 SUCCEED = [
     "close_connection",

@@ -11,12 +11,12 @@ from django.db import connection, connections, transaction
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
+from stress.project.shop.models import Order
 from taskq import outbox, payload
 from taskq.celery import shared_task
 from taskq.models import State, Task
 from taskq.options import TaskOptions
 from tests.project.lab import tasks as lab
-from tests.project.shop.models import Order
 
 pytestmark = pytest.mark.django_db
 

@@ -22,9 +22,9 @@ from django.utils import translation
 from django.utils.functional import lazystr
 from django.utils.translation import gettext_lazy
 
+from stress.project.shop.models import Order
 from taskq import payload
 from taskq.payload import TAG, PayloadError, decode, encode
-from tests.project.shop.models import Order
 
 
 def there_and_back(value):

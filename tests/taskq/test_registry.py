@@ -50,7 +50,7 @@ def test_names_are_sorted():
 
 
 @pytest.mark.parametrize(
-    "name", ["tests.project.shop.tasks.send_receipt", "tests.project.lab.tasks.quick"]
+    "name", ["stress.project.shop.tasks.send_receipt", "tests.project.lab.tasks.quick"]
 )
 def test_tasks_py_of_every_installed_app_is_found(name):
     assert registry.find(name)

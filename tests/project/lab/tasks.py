@@ -9,9 +9,9 @@ import time
 
 from django.db import connection, transaction
 
+from stress.project.runs import note, run
+from stress.project.shop.models import Order, Shipment
 from taskq.celery import SoftTimeLimitExceeded, shared_task
-from tests.project.runs import note, run
-from tests.project.shop.models import Order, Shipment
 
 
 @shared_task

@@ -3,9 +3,9 @@
 import random
 import time
 
+from stress.project.runs import run
+from stress.project.shop.models import Order, Shipment
 from taskq.celery import shared_task
-from tests.project.runs import run
-from tests.project.shop.models import Order, Shipment
 
 
 @shared_task
