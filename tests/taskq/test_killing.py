@@ -179,7 +179,7 @@ def test_a_frozen_worker_is_killed_and_its_task_taken_over(start_pool, runs):
     assert runs("end", "a")[0]["pid"] != start["pid"]
     assert not psutil.pid_exists(start["pid"])
     assert "lease ran out unrenewed" in pool.log()
-    assert Task.objects.count() == 0
+    wait_until(lambda: not Task.objects.exists())
 
 
 def test_a_woken_pool_stops_within_a_tick_and_its_late_finish_touches_no_row(start_pool, runs):

@@ -84,10 +84,22 @@ def test_without_listen_the_pool_polls(start_pool, runs):
     assert pool.stop() == 0
 
 
+def processes_that_asked():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'taskq %%' "
+            "AND datname = current_database() AND query_start IS NOT NULL AND state = 'idle'",
+            [],
+        )
+        return cursor.fetchall()
+
+
 @pytest.mark.postgresql
 def test_an_idle_pool_asks_the_database_next_to_nothing(start_pool):
     start_pool("-c", 8)
     wait_until(asleep)
+    # Each worker looks once, when it gets its first lease.
+    wait_until(lambda: len(processes_that_asked()) == 9)
     seen: set[tuple[int, object]] = set()
     began = time.monotonic()
 
