@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import traceback as tracebacks
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +26,11 @@ TRACEBACK_LENGTH = 64_000
 class Done:
     """The function returned. ``written``: the row is gone already, with its effects."""
 
-    written: bool = False
+    written: bool
+
+
+DONE = Done(written=False)
+DONE_AND_WRITTEN = Done(written=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ def execute(
     returns or raises, before anything else is done.
     """
     request = Request(
-        id=uuid.UUID(int=task.id),
+        pk=task.id,
         name=task.name,
         queue=task.queue,
         retries=task.retries,
@@ -89,13 +92,13 @@ def execute(
     try:
         if not definition.options.atomic:
             _guarded(definition, request, args, kwargs, pid, guard)
-            return Done()
+            return DONE
         # The task's writes and its row's end are one transaction.
         with transaction.atomic(using=alias):
             _guarded(definition, request, args, kwargs, pid, guard)
             if not may_finish() or not leases.finish_within(connections[alias], worker, task.run):
                 raise _NotOurs
-        return Done(written=True)
+        return DONE_AND_WRITTEN
     except _NotOurs:
         return Fenced()
     except BaseException as error:  # whatever a task raises is the task's, SystemExit too

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from pool import clock
-from taskq.leases import DATABASE_ERRORS, Claimed, Leases, Run
+from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases, Run
 
 #: Seconds that a run may take while others wait behind it.
 OVERRUN = 0.050
@@ -34,11 +34,6 @@ class Hand:
         self._waiting: deque[Claimed] = deque()
         self._finished: list[Run] = []
         self._started = 0
-
-    def deal(self, tasks: Sequence[Claimed]) -> None:
-        """Take up tasks that were claimed under the lease."""
-        with self.lock:
-            self._waiting.extend(tasks)
 
     def take(self) -> Claimed | None:
         """The next task to run."""
@@ -60,6 +55,24 @@ class Hand:
         """A quick run is done; write it with others, later."""
         with self.lock:
             self._finished.append(run)
+
+    def refill(
+        self, leases: Leases, lane: Lane, limit: int, quick: Sequence[str]
+    ) -> tuple[int, list[int]]:
+        """Write the finished runs and claim more of a lane, both or neither.
+
+        How many came, and the ids of the finished that were no longer ours.
+        """
+        with self.lock:
+            if not self._finished:
+                tasks, fenced = leases.claim(self.lease, lane, limit, quick), []
+            else:
+                runs = self._finished
+                ours, tasks = leases.finish_and_claim(self.lease, runs, lane, limit, quick)
+                self._finished = []
+                fenced = [id for id, _ in runs if id not in ours]
+            self._waiting.extend(tasks)
+            return len(tasks), fenced
 
     def write(self, leases: Leases) -> list[int]:
         """Write the finished runs; the ids of those that were no longer ours.

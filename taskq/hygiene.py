@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import _signal  # type: ignore[import-not-found]
 import logging
 import os
 import signal
@@ -16,7 +16,7 @@ class Hygiene:
     """What a worker's process looked like before the first task."""
 
     def __init__(self) -> None:
-        self._directory = os.getcwd()
+        self._directory = _directory()
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
     def restore(self) -> None:
@@ -25,12 +25,18 @@ class Hygiene:
         Signal handlers are the pool's, and restored by it.
         """
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-        with contextlib.suppress(FileNotFoundError):  # getcwd: the task removed where it was
-            if os.getcwd() == self._directory:
-                return restore_connections()
-        os.chdir(self._directory)
+        # The bare function: that of ``signal`` makes enums of what it returns.
+        _signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        if self._directory and _directory() != self._directory:
+            os.chdir(self._directory)
         restore_connections()
+
+
+def _directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # somebody removed it
+        return ""
 
 
 def restore_connections() -> None:

@@ -35,12 +35,12 @@ class Keeper:
         self.service = service
         self.settings = service.settings
         self.scoreboard = child.scoreboard
-        self.link = Link(child.name, service.alias, service.settings.lease)
+        self.link = service.link(child.name)
         listen = self.settings.listen
         #: The connection that hears wake-ups, where there is one.
         self.ear: Link | None = self.link if listen is True else None
         if isinstance(listen, str):
-            self.ear = Link(child.name, listen, self.settings.lease)
+            self.ear = Link(child.name, listen, self.settings.lease, direct=True)
         self._lease = clock.nanoseconds(self.settings.lease)
         self._heartbeat = clock.nanoseconds(self.settings.heartbeat)
         # Work must have stopped before others may start it: a tick of the supervisor,
@@ -162,6 +162,12 @@ class Keeper:
             self._wakes.append(now)
             self._look_due = 0
         if now < self._look_due:
+            return
+        if not any(self.service.sleepers(self.scoreboard)):
+            # Nobody to wake: each looks for itself before it sleeps.
+            self._last_work, self._empty_looks = now, 0
+            self._look_due = now + clock.nanoseconds(BUSY_LOOK)
+            self._listen(now)
             return
         lanes = self.link.leases().lanes(self.service.queues)
         if any(lane.wait <= 0 for lane in lanes):

@@ -12,14 +12,15 @@ from taskq.execution import Done, Failed, Fenced, Outcome, Retried
 from taskq.hand import Hand, Reliever
 from taskq.hygiene import Hygiene
 from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases
-from taskq.link import Link
 from taskq.pace import Pace
 from taskq.registry import Definition
 from taskq.service import KEEPER, Service
 
 #: Seconds after which the lanes are looked at again, so that a more urgent one, or
-#: another queue of the same priority, does not wait for long.
-LOOK_AGAIN = 0.020
+#: another queue of the same priority, does not wait for long. When a look itself takes
+#: long, it is taken so seldom that it costs no more than a twentieth of the time.
+LOOK_AGAIN = 0.050
+LOOK_COST = 20
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
 SLEEP = 60.0
 
@@ -35,9 +36,9 @@ class Worker:
         self.pace = Pace()
         self.runs = 0
         self.worn_out = False
-        self.link = Link(child.name, service.alias, service.settings.lease)
+        self.link = service.link(child.name)
         self._lanes: list[Lane] = []
-        self._looked = 0
+        self._stale = 0
         self._interruptible = False
         self._hygiene = Hygiene()
         self._reliever = Reliever(self.hand, lambda: self.link.current, lambda: child.stopping)
@@ -60,12 +61,12 @@ class Worker:
     def fetch(self) -> Claimed | None:
         """Claim the next tasks, or sleep until there may be some."""
         try:
+            if self.may_claim() and self.claim_from(self.known_lanes()):
+                return self.hand.take()
             self.write_finished()
             if self.hand.in_doubt:
                 self.disown()
-            elif self.lease_is_good() and (
-                self.claim_from(self.known_lanes()) or self.claim_from(self.look())
-            ):
+            elif self.may_claim() and self.claim_from(self.look()):
                 return self.hand.take()
             self.idle()
             # With work in sight that others were quicker to claim, or without a good
@@ -82,16 +83,17 @@ class Worker:
         """The lanes with due tasks, most urgent first."""
         # Idle first, then the look: a wake-up that comes in between finds us idle.
         self.idle()
-        self._looked = clock.now()
+        began = clock.now()
         lanes = self.link.leases().lanes(self.service.queues)
+        now = clock.now()
         self._lanes = [lane for lane in lanes if lane.wait <= 0]
+        self._stale = now + max(clock.nanoseconds(LOOK_AGAIN), LOOK_COST * (now - began))
         self.link.answered()
         return self._lanes
 
     def known_lanes(self) -> list[Lane]:
         """Those of the last look, while it is fresh."""
-        fresh = clock.now() - self._looked < clock.nanoseconds(LOOK_AGAIN)
-        return self._lanes if fresh else []
+        return self._lanes if clock.now() < self._stale else []
 
     def claim_from(self, lanes: list[Lane]) -> bool:
         """Claim from the most urgent lane that has anything left."""
@@ -101,19 +103,26 @@ class Worker:
             self.slot.state = State.BUSY
             if not self.lease_is_good():
                 return False
-            self.hand.lease = lease
+            if self.hand.lease != lease:
+                self.write_finished()  # what was done under the old one
+                self.hand.lease = lease
             limit = self.pace.limit()
-            tasks = self.link.leases().claim(lease, lane, limit, self.pace.quick_names())
-            if tasks:
-                self.hand.deal(tasks)
-                if len(tasks) > 1:
+            claimed, fenced = self.hand.refill(
+                self.link.leases(), lane, limit, self.pace.quick_names()
+            )
+            self.say_fenced(fenced)
+            if claimed:
+                if claimed > 1:
                     self._reliever.arm()
-                if len(tasks) == limit:
+                if claimed == limit:
                     self.service.wake_one(self.child.scoreboard)  # there may be more
                 else:
-                    self._looked = 0
+                    self._stale = 0
                 return True
         return False
+
+    def may_claim(self) -> bool:
+        return self.lease_is_good() and not self.hand.in_doubt
 
     def idle(self) -> None:
         if self.slot.state != State.IDLE:
@@ -164,23 +173,26 @@ class Worker:
                 self.hand.drop()
                 time.sleep(self.link.lost(error))
                 return False
-        if self.hand.lease != self.slot.held_lease() or not self.lease_is_good():
+        lease = self.slot.held_lease()
+        if lease != self.hand.lease or not lease or clock.now() >= self.slot.lease_deadline:
             self.hand.renounce()  # the lease ran out: others have these tasks by now
             return False
         return True
 
     def start(self, task: Claimed, definition: Definition) -> None:
-        """Say on the scoreboard what runs, the id last: who sees it sees the rest."""
+        """Say on the scoreboard, in the title and to who listens what runs."""
         slot, settings, options = self.slot, self.service.settings, definition.options
         hard = options.time_limit or settings.time_limit
         soft = options.soft_time_limit or settings.soft_time_limit
         now = clock.now()
-        slot.since = now
-        slot.hard_deadline = now + clock.nanoseconds(hard) if hard else 0
-        slot.soft_deadline = now + clock.nanoseconds(soft) if soft else 0
-        slot.attempt = task.attempt
-        slot.label = task.name
-        slot.task_id = task.id
+        slot.begin(
+            task.id,
+            task.attempt,
+            task.name,
+            since=now,
+            soft=now + clock.nanoseconds(soft) if soft else 0,
+            hard=now + clock.nanoseconds(hard) if hard else 0,
+        )
         if self.runs == 0:
             self.child.worked()
         self.child.title(f"{task.name} #{task.id}")
@@ -215,7 +227,8 @@ class Worker:
     def conclude(
         self, task: Claimed, definition: Definition, outcome: Outcome, seconds: float
     ) -> None:
-        """Write the outcome; a quick success may wait for others to be written with."""
+        """Write the outcome; a success is put off, to be written with others and with the
+        next claim, unless that may take a while or the task must never run twice."""
         once = definition.options.on_lost == "fail"
         if not once:
             self.pace.note(task.name, seconds)
@@ -225,7 +238,8 @@ class Worker:
                 events.task_succeeded(task.id, task.name, seconds)
                 if written:
                     return
-                if self.hand.waiting and not once and self.pace.is_quick(task.name):
+                # With nothing left to run, the next step is to claim, and this goes with it.
+                if not once and (not self.hand.waiting or self.pace.is_quick(task.name)):
                     self.hand.put_off(task.run)
                 else:
                     self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
@@ -292,8 +306,11 @@ class Worker:
 
     def write_finished(self) -> None:
         if not self.hand.empty:
-            for id in self.hand.write(self.link.leases()):
-                events.task_fenced(id, "a finished task")
+            self.say_fenced(self.hand.write(self.link.leases()))
+
+    def say_fenced(self, ids: list[int]) -> None:
+        for id in ids:
+            events.task_fenced(id, "a finished task")
 
     def tidy(self, task: Claimed) -> None:
         """After a run: this process as it was before, or a new one in its place."""

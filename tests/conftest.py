@@ -60,18 +60,21 @@ def runs(history_file: Path) -> Callable[..., list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def environment(transactional_db: None, history_file: Path) -> dict[str, str]:
-    """For a process that is to see the test's database and history."""
-    url = os.environ["DATABASE_URL"]
+def database_url(transactional_db: None) -> str:
+    """The test's database, for other processes and connections."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
-        url = f"sqlite:///{name}"
-    else:
-        base, _, query = url.partition("?")
-        url = f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+        return f"sqlite:///{name}"
+    base, _, query = os.environ["DATABASE_URL"].partition("?")
+    return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+@pytest.fixture
+def environment(database_url: str, history_file: Path) -> dict[str, str]:
+    """For a process that is to see the test's database and history."""
     return {
         **os.environ,
-        "DATABASE_URL": url,
+        "DATABASE_URL": database_url,
         "TASKQ_HISTORY": str(history_file),
         "DJANGO_SETTINGS_MODULE": "tests.project.settings",
     }

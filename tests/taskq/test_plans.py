@@ -69,8 +69,16 @@ def scans_whole_table(nodes, table):
     )
 
 
-CLAIM = {"worker": 1, "queue": "q0", "priority": 0, "limit": 10, "quick": ["x"]}
-RUN = {"worker": 1, "ids": [1], "attempts": [1]}
+CLAIM = {
+    "worker": 1,
+    "queue": "q0",
+    "priority": 0,
+    "from_due": "-infinity",
+    "from_id": 0,
+    "limit": 10,
+    "quick": ["x"],
+}
+RUN = {"worker": 1, "ids": [1], "attempt": 1}
 
 
 def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
@@ -170,3 +178,16 @@ def test_enqueueing_looks_for_sleepers_by_their_index(raw):
     psycopg.Cursor(raw).execute("SET enable_seqscan = off")  # the table is one page here
     nodes, _ = explain(raw, postgresql.ENQUEUE, values)
     assert "taskq_worker_listens" in indexes(nodes)
+
+
+def test_a_claim_does_not_read_again_what_was_claimed_before(raw, database_url):
+    """While anyone's transaction is open, the index entries of claimed tasks stay."""
+    with psycopg.connect(database_url) as holder:
+        holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        holder.execute("SELECT count(*) FROM taskq_task")
+        rows = psycopg.Cursor(raw).execute(postgresql.CLAIM, {**CLAIM, "limit": 5_000}).fetchall()
+        rows.sort()
+        due, id = rows[-1][-1], rows[-1][1]
+        _, from_the_start = explain(raw, postgresql.CLAIM, CLAIM)
+        _, from_there = explain(raw, postgresql.CLAIM, {**CLAIM, "from_due": due, "from_id": id})
+    assert from_there < 200 < from_the_start
