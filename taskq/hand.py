@@ -20,7 +20,8 @@ from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases, Run
 
 #: Seconds that a run may take while others wait behind it.
 OVERRUN = 0.050
-_ROUND = 0.020
+#: Seconds between looks at it: what waits is given back before a tenth of a second is over.
+_ROUND = 0.040
 
 
 class Hand:

@@ -10,7 +10,7 @@ from pool.kernel import resident_kib
 from taskq import events, execution, registry, running
 from taskq.execution import Done, Failed, Fenced, Outcome, Retried
 from taskq.hand import Hand, Reliever
-from taskq.hygiene import Hygiene
+from taskq.hygiene import Hygiene, release_connections
 from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases
 from taskq.pace import Pace
 from taskq.registry import Definition
@@ -69,6 +69,7 @@ class Worker:
             elif self.may_claim() and self.claim_from(self.look()):
                 return self.hand.take()
             self.idle()
+            release_connections()
             # With work in sight that others were quicker to claim, or without a good
             # lease, nobody is sure to wake us.
             quiet = not self._lanes and self.lease_is_good()

@@ -197,3 +197,13 @@ def misbehave(key, how):
 @shared_task
 def noop():
     pass
+
+
+@shared_task
+def five():
+    time.sleep(0.005)
+
+
+@shared_task(atomic=True)
+def atom():
+    pass
