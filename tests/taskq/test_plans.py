@@ -4,8 +4,12 @@ import json
 
 import psycopg
 import pytest
+from django.contrib import admin
 from django.db import connection
+from django.test import RequestFactory
 
+from taskq import sql
+from taskq.models import Worker
 from taskq.sql import postgresql
 
 pytestmark = pytest.mark.postgresql
@@ -170,3 +174,22 @@ def test_enqueueing_looks_for_sleepers_by_their_index(raw):
     psycopg.Cursor(raw).execute("SET enable_seqscan = off")  # the table is one page here
     nodes, _ = explain(raw, postgresql.ENQUEUE, values)
     assert "taskq_worker_listens" in indexes(nodes)
+
+
+def test_queues_that_wait_are_probed_for_in_the_ready_index(raw):
+    nodes, pages = explain(raw, sql.WAITING_QUEUES, {"limit": 100})
+    assert indexes(nodes) == {"taskq_task_ready"}
+    assert not scans_whole_table(nodes, "taskq_task")
+    assert nodes[0]["Actual Rows"] == 3
+    assert pages < 40
+
+
+def test_the_admin_probes_for_what_each_worker_holds(raw):
+    workers = admin.site.get_model_admin(Worker).get_queryset(RequestFactory().get("/"))
+    statement, values = workers.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", values)
+        plan = json.dumps(cursor.fetchone()[0])
+    assert "taskq_task_running" in plan
+    assert '"Relation Name": "taskq_task"' in plan
+    assert '"Seq Scan", "Parent Relationship": "SubPlan"' not in plan
