@@ -56,7 +56,6 @@ class TaskAdmin(TaskAdminBase):
     ordering = ("-pk",)
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
-    list_select_related = ("worker",)
     list_per_page = 50
     save_on_top = True
     list_display = (
@@ -156,7 +155,7 @@ class TaskAdmin(TaskAdminBase):
         return None
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
-        if not TaskQuerySet(Task).filter(pk=obj.pk).discard():
+        if not Task.objects.filter(pk=obj.pk).discard():
             raise StillHeld
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
