@@ -15,6 +15,18 @@ VENDORS = ("postgresql", "sqlite")
 #: row, so a claim that comes first wins. Primary key look-up.
 REVOKE = "DELETE FROM taskq_task WHERE id = %(id)s AND state = 0"
 
+#: Some queues in which tasks wait, by name: a loose index scan of taskq_task_ready, one
+#: probe for each queue, whatever waits in it. Locks nothing.
+WAITING_QUEUES = """
+WITH RECURSIVE waiting AS (
+    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0
+    UNION ALL
+    SELECT (SELECT min(queue) FROM taskq_task WHERE state = 0 AND queue > waiting.queue)
+    FROM waiting WHERE waiting.queue IS NOT NULL
+)
+SELECT queue FROM waiting WHERE queue IS NOT NULL LIMIT %(limit)s
+"""
+
 
 #: A statement and its parameters.
 Call = tuple[str, dict[str, Any]]
@@ -38,6 +50,7 @@ class Statements(Protocol):
     """What a vendor's module holds; postgresql.py explains each."""
 
     ENQUEUE: str
+    WAKE: str | None
     LANES: str
     CLAIM: str
     FINISH: str

@@ -41,6 +41,10 @@ SELECT id, CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens)
 FROM task
 """
 
+# As an enqueue does, after tasks became due by other means. A probe of
+# taskq_worker_listens; locks nothing.
+WAKE = "SELECT pg_notify('taskq', '') WHERE EXISTS (SELECT FROM taskq_worker WHERE listens)"
+
 # A loose index scan of taskq_task_ready: one probe for each queue, for each of its
 # priorities, and for the head of each of these lanes, whatever waits behind it.
 # Reads only; the heads may be gone when the claim comes.

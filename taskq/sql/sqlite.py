@@ -42,6 +42,9 @@ VALUES (
 RETURNING id
 """
 
+# A pool sees every commit in the file.
+WAKE = None
+
 # By taskq_task_ready, as in PostgreSQL.
 LANES = f"""
 WITH RECURSIVE waiting AS (

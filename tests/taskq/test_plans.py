@@ -4,8 +4,12 @@ import json
 
 import psycopg
 import pytest
+from django.contrib import admin
 from django.db import connection
+from django.test import RequestFactory
 
+from taskq import sql
+from taskq.models import Worker
 from taskq.sql import postgresql
 
 pytestmark = pytest.mark.postgresql
@@ -191,3 +195,22 @@ def test_a_claim_does_not_read_again_what_was_claimed_before(raw, database_url):
         _, from_the_start = explain(raw, postgresql.CLAIM, CLAIM)
         _, from_there = explain(raw, postgresql.CLAIM, {**CLAIM, "from_due": due, "from_id": id})
     assert from_there < 200 < from_the_start
+
+
+def test_queues_that_wait_are_probed_for_in_the_ready_index(raw):
+    nodes, pages = explain(raw, sql.WAITING_QUEUES, {"limit": 100})
+    assert indexes(nodes) == {"taskq_task_ready"}
+    assert not scans_whole_table(nodes, "taskq_task")
+    assert nodes[0]["Actual Rows"] == 3
+    assert pages < 40
+
+
+def test_the_admin_probes_for_what_each_worker_holds(raw):
+    workers = admin.site.get_model_admin(Worker).get_queryset(RequestFactory().get("/"))
+    statement, values = workers.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", values)
+        plan = json.dumps(cursor.fetchone()[0])
+    assert "taskq_task_running" in plan
+    assert '"Relation Name": "taskq_task"' in plan
+    assert '"Seq Scan", "Parent Relationship": "SubPlan"' not in plan
