@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 
 from pool import clock
 from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases, Run
+from taskq.queues import Queues
 
 #: Seconds that a run may take while others wait behind it.
 OVERRUN = 0.050
@@ -65,15 +66,18 @@ class Hand:
         How many came, and the ids of the finished that were no longer ours.
         """
         with self.lock:
-            if not self._finished:
-                tasks, fenced = leases.claim(self.lease, lane, limit, quick), []
-            else:
-                runs = self._finished
-                ours, tasks = leases.finish_and_claim(self.lease, runs, lane, limit, quick)
-                self._finished = []
-                fenced = [id for id, _ in runs if id not in ours]
+            ours, tasks = leases.finish_and_claim(self.lease, self._finished, lane, limit, quick)
             self._waiting.extend(tasks)
-            return len(tasks), fenced
+            return len(tasks), self._written(ours)
+
+    def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[int]]:
+        """Write the finished runs and look at the lanes.
+
+        The lanes, and the ids of the finished that were no longer ours.
+        """
+        with self.lock:
+            ours, lanes = leases.finish_and_look(self.lease, self._finished, queues)
+            return lanes, self._written(ours)
 
     def write(self, leases: Leases) -> list[int]:
         """Write the finished runs; the ids of those that were no longer ours.
@@ -118,9 +122,11 @@ class Hand:
     def _write(self, leases: Leases) -> list[int]:
         if not self._finished:
             return []
-        runs = self._finished
-        ours = leases.finish(self.lease, runs)
-        self._finished = []
+        return self._written(leases.finish(self.lease, self._finished))
+
+    def _written(self, ours: set[int]) -> list[int]:
+        """Forget the finished runs; the ids of those that were no longer ours."""
+        runs, self._finished = self._finished, []
         return [id for id, _ in runs if id not in ours]
 
 

@@ -8,6 +8,7 @@ import os
 import signal
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 log = logging.getLogger("taskq")
 
@@ -42,9 +43,9 @@ def _directory() -> str:
 def restore_connections() -> None:
     """Bring this thread's Django connections back to autocommit, or close them.
 
-    A transaction that a task left open is rolled back with its connection. A sound one
-    stays open for the next task, also where CONN_MAX_AGE is 0 (Django's default): to
-    connect anew takes longer than most tasks do.
+    A transaction that a task left open is rolled back with its connection. A sound
+    connection to PostgreSQL stays open for the next task, also where CONN_MAX_AGE is 0
+    (Django's default): to connect anew takes longer than most tasks do.
     """
     for connection in connections.all(initialized_only=True):
         if connection.connection is None:
@@ -61,8 +62,17 @@ def restore_connections() -> None:
             connection.needs_rollback = False
             connection.run_on_commit = []
             connection.close()
-        elif connection.errors_occurred or connection.settings_dict["CONN_MAX_AGE"]:
+        elif not _may_stay(connection):
             connection.close_if_unusable_or_obsolete()
+
+
+def _may_stay(connection: BaseDatabaseWrapper) -> bool:
+    return (
+        connection.vendor == "postgresql"
+        and connection.settings_dict["CONN_MAX_AGE"] == 0
+        and not connection.errors_occurred
+        and not connection.connection.closed
+    )
 
 
 def release_connections() -> None:

@@ -168,7 +168,7 @@ class Leases:
     def lanes(self, queues: Queues) -> list[Lane]:
         """What waits, most urgent lane first: by priority, then by due time."""
         rows = self._connection.rows(self._sql.LANES, {"queues": queues.listed})
-        return [Lane(*row) for row in rows if queues.admit(row[0])]
+        return _lanes(queues, rows)
 
     def claim(self, worker: int, lane: Lane, limit: int, quick: Sequence[str]) -> list[Claimed]:
         """Claim due tasks of a lane, in order of due time, then id.
@@ -189,6 +189,15 @@ class Leases:
             (self._sql.CLAIM, _claim_values(worker, lane, limit, quick)),
         )
         return _ids(finished), _claimed(lane, rows)
+
+    def finish_and_look(
+        self, worker: int, runs: Iterable[Run], queues: Queues
+    ) -> tuple[set[int], list[Lane]]:
+        """:meth:`finish` and :meth:`lanes` in one round trip."""
+        *finished, rows = self._connection.batch(
+            *_each(self._sql.FINISH, worker, runs), (self._sql.LANES, {"queues": queues.listed})
+        )
+        return _ids(finished), _lanes(queues, rows)
 
     def finish(self, worker: int, runs: Iterable[Run]) -> set[int]:
         """Remove tasks that are done; the ids of those that were still ours."""
@@ -240,6 +249,10 @@ class Leases:
 
     def close(self) -> None:
         self._connection.close()
+
+
+def _lanes(queues: Queues, rows: list[tuple[Any, ...]]) -> list[Lane]:
+    return [Lane(*row) for row in rows if queues.admit(row[0])]
 
 
 def _claim_values(worker: int, lane: Lane, limit: int, quick: Sequence[str]) -> dict[str, Any]:

@@ -61,13 +61,14 @@ class Worker:
     def fetch(self) -> Claimed | None:
         """Claim the next tasks, or sleep until there may be some."""
         try:
-            if self.may_claim() and self.claim_from(self.known_lanes()):
+            if self.hand.in_doubt:
+                self.write_finished()
+                self.disown()
+            elif self.lease_is_good() and (
+                self.claim_from(self.known_lanes()) or self.claim_from(self.look())
+            ):
                 return self.hand.take()
             self.write_finished()
-            if self.hand.in_doubt:
-                self.disown()
-            elif self.may_claim() and self.claim_from(self.look()):
-                return self.hand.take()
             self.idle()
             release_connections()
             # With work in sight that others were quicker to claim, or without a good
@@ -81,12 +82,13 @@ class Worker:
         return None
 
     def look(self) -> list[Lane]:
-        """The lanes with due tasks, most urgent first."""
+        """The lanes with due tasks, most urgent first; what is finished is written."""
         # Idle first, then the look: a wake-up that comes in between finds us idle.
         self.idle()
         began = clock.now()
-        lanes = self.link.leases().lanes(self.service.queues)
+        lanes, fenced = self.hand.look(self.link.leases(), self.service.queues)
         now = clock.now()
+        self.say_fenced(fenced)
         self._lanes = [lane for lane in lanes if lane.wait <= 0]
         self._stale = now + max(clock.nanoseconds(LOOK_AGAIN), LOOK_COST * (now - began))
         self.link.answered()
@@ -121,9 +123,6 @@ class Worker:
                     self._stale = 0
                 return True
         return False
-
-    def may_claim(self) -> bool:
-        return self.lease_is_good() and not self.hand.in_doubt
 
     def idle(self) -> None:
         if self.slot.state != State.IDLE:
