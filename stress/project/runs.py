@@ -19,10 +19,15 @@ def note(kind: str, **fields: Any) -> None:
     _history().record(kind, **fields)
 
 
+def started(key: Any) -> None:
+    """Note the start of a run, and whose child runs it."""
+    note("start", key=key, parent=os.getppid())
+
+
 @contextmanager
 def run(key: Any) -> Iterator[None]:
     """Note the start of a run, and its end if it gets that far."""
-    note("start", key=key)
+    started(key)
     try:
         yield
     except BaseException as error:

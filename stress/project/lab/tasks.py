@@ -10,10 +10,11 @@ import sys
 import time
 from typing import Any, NoReturn
 
+import django.db
 from django.db import connection, transaction
 
 from stress.project.lab.models import Effect, Entry
-from stress.project.runs import note, run
+from stress.project.runs import note, run, started
 from taskq.celery import SoftTimeLimitExceeded, shared_task
 
 
@@ -56,7 +57,16 @@ def failing(key: str) -> None:
         raise Flaw("on purpose")
 
 
-@shared_task(atomic=True)
+#: The connection that the task itself uses was cut: as good a reason to try again as any.
+_AGAIN: dict[str, Any] = {
+    "autoretry_for": (django.db.Error,),
+    "max_retries": None,
+    "retry_backoff": 0.1,
+    "retry_backoff_max": 1,
+}
+
+
+@shared_task(atomic=True, **_AGAIN)
 def atomic(key: str, seconds: float) -> None:
     """Its effect and its completion are one transaction: one effect a key."""
     with run(key):
@@ -166,11 +176,11 @@ class Unprintable(Exception):
         raise RuntimeError("not even that")
 
 
-@shared_task
+@shared_task(**_AGAIN)
 def misbehave(key: str, how: str) -> None:
     """One of the ways to misbehave without dying."""
     pid = os.getpid()
-    note("start", key=key)
+    started(key)
     try:
         _misbehave(how)
     except BaseException as error:
