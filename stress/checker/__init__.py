@@ -31,3 +31,20 @@ pool-exit {victim, code, expected}
                         a pool ended, with a code, where one of expected was right.
 kill {victim}           short for a worker's death.
 """
+
+from stress.checker.judge import judge
+from stress.checker.result import VIOLATIONS, Finding, Recovery, Verdict
+from stress.checker.state import FinalState, Kind, LeftOver, Limits, TaskRow
+
+__all__ = [
+    "VIOLATIONS",
+    "FinalState",
+    "Finding",
+    "Kind",
+    "LeftOver",
+    "Limits",
+    "Recovery",
+    "TaskRow",
+    "Verdict",
+    "judge",
+]

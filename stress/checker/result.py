@@ -16,6 +16,7 @@ VIOLATIONS = (
     "atomic_mismatch",
     "innocents_charged",
     "poison_unquarantined",
+    "wrong_outcome",
     "stuck",
     "orphans",
     "bad_exits",
@@ -72,8 +73,9 @@ class Verdict:
     duplicates: cause -> second runs to the end that it explains.
     allowed_overlaps: of machines that were frozen as a whole and woke (docs/guarantees.md, G4).
     counts: committed, rolled_back, undetermined (enqueuers killed before they could say),
-        runs, ended, raised, killed, unseen (runs whose process died unobserved),
-        fenced_finishes.
+        runs, ended, raised, killed, open (nobody saw how they ended), unexplained_deaths
+        (runs whose process died though nobody did anything to it: a lease that a pool
+        lost by itself), fenced_finishes.
     """
 
     violations: Mapping[str, Sequence[Finding]]

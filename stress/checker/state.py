@@ -18,12 +18,16 @@ class Kind:
     atomic: it writes one effect for its key, in the transaction that ends it.
     poison: it kills its worker each time. A regular expression that the recorded
         cause must match: "SIGSEGV", "exit code 7", "out of memory", "time limit".
+    fails: it always raises. A regular expression that the recorded error must match.
+    once: sent with ``on_lost="fail"``: it must not be started twice.
     deadly: a run of it may end its worker (poison always does).
     """
 
     name: str
     atomic: bool = False
     poison: str = ""
+    fails: str = ""
+    once: bool = False
     deadly: bool = False
 
     @property
