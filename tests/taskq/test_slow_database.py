@@ -1,0 +1,51 @@
+"""Each round trip to the database takes long: slower, never wrong."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from stress.pools import wait_until
+from stress.proxy import Proxy
+from taskq.models import Worker
+from tests.project.lab import tasks
+
+pytestmark = pytest.mark.postgresql
+
+
+@pytest.fixture
+def far_away(transactional_db):
+    """A proxy to the test's database, and the URL that leads through it."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    host = parse_qs(url.query).get("host", [url.hostname])[0]
+    port = url.port or 5432
+    target = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else f"{host}:{port}"
+    login = f"{url.username}:{url.password or ''}"
+    with Proxy(target) as proxy:
+        name = connection.settings_dict["NAME"]
+        yield proxy, f"postgresql://{login}@{proxy.host}:{proxy.port}/{name}"
+
+
+def test_many_dead_workers_to_reclaim_cost_the_living_no_lease(start_pool, far_away, runs):
+    proxy, url = far_away
+    pool = start_pool("-c", 1, "--lease", 3, "--heartbeat", 1, DATABASE_URL=url)
+    tasks.nap.delay("a", 6)
+    wait_until(lambda: runs("start", "a"), what="the task at work")
+    proxy.forward(delay=0.05)
+    # A host with many workers is gone: to take back from all of them takes 10 s.
+    expired = timezone.now() - datetime.timedelta(seconds=1)
+    lost = [
+        Worker(pool="gone:1", host="gone", pid=pid, name=f"worker {pid}", lease_expires_at=expired)
+        for pid in range(20)
+    ]
+    Worker.objects.bulk_create(lost)
+    wait_until(lambda: runs("end", "a"), what="the task done")
+    proxy.forward()
+    wait_until(lambda: not Worker.objects.filter(host="gone").exists(), what="all taken back")
+    assert len(runs("start", "a")) == 1
+    assert "died:" not in pool.log()
