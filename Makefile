@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-sqlite test-all clean
+.PHONY: help setup demo chaos lint test test-sqlite test-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -21,6 +21,12 @@ $(READY): pyproject.toml
 
 demo: $(READY) ## real work through real crashes, in half a minute (DATABASE_URL= to choose the database)
 	$(PY) -m stress demo
+
+SECONDS ?= 60
+SEED ?= 7
+FAULTS ?= all
+chaos: $(READY) ## break everything for a minute and count (SECONDS=, SEED=, FAULTS= to choose)
+	$(PY) -m stress chaos --seconds $(SECONDS) --seed $(SEED) --faults $(FAULTS) -c 4
 
 lint: $(READY) ## ruff and mypy --strict
 	$(PY) -m ruff check .

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
 from types import TracebackType
+
+from stress.pools import wait_until
 
 MOUNTS = Path("/sys/fs/cgroup")
 
@@ -49,8 +52,20 @@ class MemoryCgroup:
         return int(dict(line.split() for line in lines)["oom_kill"])
 
     def close(self) -> None:
-        """Remove it. Its processes must have ended."""
-        self.path.rmdir()
+        """Remove it, once its processes have ended.
+
+        Raises TimedOut when they do not.
+        """
+        wait_until(self._removed, seconds=10, what=f"{self.path} is empty")
+
+    def _removed(self) -> bool:
+        try:
+            self.path.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise
+            return False
+        return True
 
     def __enter__(self) -> MemoryCgroup:
         return self

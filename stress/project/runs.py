@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from stress.history import History
+from taskq.context import current
 
 
 @functools.cache
@@ -20,8 +21,10 @@ def note(kind: str, **fields: Any) -> None:
 
 
 def started(key: Any) -> None:
-    """Note the start of a run, and whose child runs it."""
-    note("start", key=key, parent=os.getppid())
+    """Note the start of a run, whose child runs it, and how often its task lost a worker."""
+    request = current.get()
+    losses = {} if request is None else {"losses": request.losses}
+    note("start", key=key, parent=os.getppid(), **losses)
 
 
 @contextmanager
