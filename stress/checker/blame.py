@@ -161,7 +161,11 @@ def _hit_between_runs(evidence: Evidence) -> list[_Allowance]:
             continue
         if blow.victims is None:
             found.append(_Allowance(blow.span, math.inf))
-        elif resting := sum(not _at_work(evidence, pid, blow) for pid in blow.victims):
+            continue
+        workers = blow.victims
+        if blow.death is not None and blow.death.takes_children:
+            workers = blow.death.with_it - {blow.death.victim} or workers
+        if resting := sum(not _at_work(evidence, pid, blow) for pid in workers):
             found.append(_Allowance(blow.span, resting))
     return found
 
