@@ -30,6 +30,7 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
         "ghosts": losses.ghosts(evidence),
         "overlaps": [each.finding() for each in at_once if not each.allowed],
         "unexplained_duplicates": unexplained,
+        "unfenced_finishes": losses.unfenced_finishes(evidence),
         "atomic_mismatch": losses.atomic_mismatch(evidence),
         "innocents_charged": blame.innocents_charged(evidence),
         "poison_unquarantined": blame.poison_unquarantined(evidence),

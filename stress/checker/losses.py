@@ -1,4 +1,4 @@
-"""G1, G2, G3, G6: what was lost, what ran though it must not, what ran again, and
+"""G1, G2, G3, G5, G6: what was lost, what ran though it must not, what ran again, and
 whether atomic effects are exact."""
 
 from __future__ import annotations
@@ -24,6 +24,24 @@ def lost(evidence: Evidence) -> list[Finding]:
     for key in sorted(evidence.sent.vanished):
         text = f"{key} was said to be committed, and its entry is not there"
         found.append(Finding(text, (key,)))
+    return found
+
+
+def unfenced_finishes(evidence: Evidence) -> list[Finding]:
+    """Tasks that are done although every run that ended had lost its lease before.
+
+    Where another run began before a run ended, its lease was taken: its finish must
+    have touched no row, and the task must have been finished by a later run.
+    """
+    found = []
+    for key in sorted(evidence.sent.committed - evidence.rows.keys()):
+        every = evidence.of(key)
+        if evidence.ended(key) and not any(
+            run.returned and all(later.began > run.over for later in every[number + 1 :])
+            for number, run in enumerate(every)
+        ):
+            text = f"{key} is done, but by a run that had lost it to a later one before it ended"
+            found.append(Finding(text, (key,)))
     return found
 
 

@@ -13,6 +13,7 @@ VIOLATIONS = (
     "ghosts",
     "overlaps",
     "unexplained_duplicates",
+    "unfenced_finishes",
     "atomic_mismatch",
     "innocents_charged",
     "poison_unquarantined",

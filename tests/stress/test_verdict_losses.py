@@ -3,7 +3,7 @@
 import pytest
 
 from stress.checker import TaskRow
-from tests.stress.histories import OTHER, POOL, SUPERVISOR, WORKER, WORKER_B, Story, failed
+from tests.stress.histories import OTHER, OTHER_B, POOL, SUPERVISOR, WORKER, WORKER_B, Story, failed
 
 
 def keys(verdict, name):
@@ -180,6 +180,31 @@ def test_a_later_run_in_its_process_that_ended_shows_that_it_did_not():
     story = Story().sent("a", "b").run("a", 1, 1.1).run("b", 1.2, 1.3)
     story.run("a", 2.2, 2.3, OTHER)
     assert story.verdict().broken() == ["unexplained_duplicates"]
+
+
+# Fenced finishes
+
+
+def superseded():
+    """Frozen in the middle, taken over, and ended all the same."""
+    return (
+        Story()
+        .sent("a")
+        .start("a", 1)
+        .freeze(2, *POOL)
+        .start("a", 6, WORKER_B)
+        .thaw(7, *POOL)
+        .end("a", 7.1)
+    )
+
+
+def test_a_run_that_was_taken_over_cannot_be_the_one_that_finished_its_task():
+    assert superseded().kill(8, WORKER_B).verdict().broken() == ["unfenced_finishes"]
+
+
+def test_the_one_that_took_it_over_can():
+    assert superseded().end("a", 8, WORKER_B).verdict().ok
+    assert superseded().kill(8, WORKER_B).run("a", 9, 10, OTHER_B).verdict().ok
 
 
 # Atomic
