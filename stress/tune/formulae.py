@@ -7,6 +7,12 @@ from __future__ import annotations
 
 from pool.supervisor import TICK
 
+#: Round trips in which a keeper takes back what one dead worker held.
+RETIRE = 6
+#: Those that it may make between two renewals, at most: one such, two to look around, and
+#: the renewal itself.
+BETWEEN_RENEWALS = RETIRE + 3
+
 
 def is_valid(lease: float, heartbeat: float) -> bool:
     """Whether a pool accepts the pair: two renewals may fail before a lease ends."""
@@ -32,6 +38,14 @@ def host_recovery(lease: float, heartbeat: float) -> tuple[float, float]:
     return lease - heartbeat, lease + heartbeat
 
 
+def reclaiming(processes: int, latency: float) -> float:
+    """How long one keeper takes to take back from so many dead processes, one by one.
+
+    latency: of a round trip to the database.
+    """
+    return RETIRE * processes * latency
+
+
 def reconnect_wait(lease: float) -> float:
     """The longest that a keeper waits before it tries a lost database again."""
     return min(2.0, lease / 4)
@@ -43,3 +57,8 @@ def outage_outlived(lease: float, heartbeat: float) -> float:
     At worst a renewal was just due, and the next try comes just before the end.
     """
     return max(0.0, lease - heartbeat - margin(lease) - reconnect_wait(lease))
+
+
+def latency_borne(lease: float, heartbeat: float) -> float:
+    """The longest round trip to the database with which no healthy lease runs out."""
+    return max(0.0, lease - heartbeat - margin(lease)) / BETWEEN_RENEWALS
