@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -11,8 +13,10 @@ import threading
 import time
 from collections import defaultdict
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 
+from django.db import connections
 from rich.console import Console
 from rich.live import Live
 
@@ -54,16 +58,19 @@ def run(options: Options, console: Console) -> tuple[Report, Progress]:
     chosen = choose(options)
     made = plan(options, chosen.faults)
     needs = frozenset(need for fault in chosen.faults for need in fault.needs)
-    with tempfile.TemporaryDirectory(prefix="taskq-chaos-") as place:
-        home = Path(place)
-        with open_database(options, needs) as database:
-            _set_up(database, home)
-            console.print(f"history and logs: {home}")
-            scene = Scene(options, home, database, needs)
-            try:
-                return _Run(scene, chosen, made, console).run()
-            finally:
-                scene.close()
+    home = Path(tempfile.mkdtemp(prefix="taskq-chaos-"))
+    with open_database(options, needs) as database:
+        _set_up(database, home)
+        scene = Scene(options, home, database, needs)
+        try:
+            report, progress = _Run(scene, chosen, made, console).run()
+        finally:
+            scene.close()
+    if report.ok:
+        shutil.rmtree(home)
+    else:
+        console.print(f"the history, the logs and what was left of the tables: {home}")
+    return report, progress
 
 
 def _set_up(database: Database, home: Path) -> None:
@@ -131,18 +138,19 @@ class _Run:
             while thread.is_alive():
                 self._show(live, "the last faults end")
         self.scene.enqueuers.stop()
+        connections.close_all()  # what they broke is not for us to find out
 
     def _drain(self, live: Live) -> None:
         """Until nothing waits or runs; what is left then is for the checker to see."""
+        with suppress(TimedOut):
+            wait_until(lambda: self._none_left(live), seconds=DRAIN)
+
+    def _none_left(self, live: Live) -> bool:
         from taskq.models import State, Task
 
-        with suppress(TimedOut):
-            wait_until(lambda: self._none_left(live, Task, State), seconds=DRAIN)
-
-    def _none_left(self, live: Live, task: type, state: type) -> bool:
-        left = task.objects.exclude(state=state.FAILED).count()  # type: ignore[attr-defined]
+        left = Task.objects.exclude(state=State.FAILED).count()
         self._show(live, "draining", left)
-        return bool(left == 0)
+        return left == 0
 
     def _stop(self, live: Live) -> None:
         self._show(live, "stopping the pools")
@@ -160,6 +168,7 @@ class _Run:
             deadlocks=self.scene.database.deadlocks(),
             fenced=events["finishes fenced"],
         )
+        (self.scene.home / "state.json").write_text(json.dumps(asdict(state), default=list))
         no_time = {name: "no time: give more --seconds" for name in self.plan.left_out}
         return Report(
             options=self.options,

@@ -42,7 +42,7 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
     return FinalState(
         tasks=tuple(tasks),
         entries=frozenset(Entry.objects.values_list("key", flat=True)),
-        effects=Counter(Effect.objects.values_list("key", flat=True)),
+        effects=dict(Counter(Effect.objects.values_list("key", flat=True))),
         kinds=_kinds(),
         left_over=tuple(left_over),
         deadlocks=deadlocks,
