@@ -51,11 +51,14 @@ class EmbeddedPostgres:
         """A libpq URL of the maintenance database."""
         return str(self._server.get_uri())
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database of this name, dropping an old one; its URL."""
+    def create_database(self, name: str, *, template: str = "template1") -> str:
+        """Make a database of this name, dropping an old one; its URL.
+
+        template: whose tables and rows it gets. Nobody may be connected to that one.
+        """
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return str(self._server.get_uri(database=name))
 
     @property
