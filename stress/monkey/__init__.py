@@ -21,8 +21,6 @@ from rich.live import Live
 
 from stress.monkey.victims import PoolAtWork, Refused
 
-HELP = "kill and freeze the workers of a pool that is running, and report what was lost"
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from stress.tune.grid import Grid
     from stress.tune.results import Results
 
-HELP = "measure what lease and heartbeat give and cost, and recommend some"
-
 #: What --quick measures, in place of all leases, latencies and seconds.
 QUICK_LONGEST, QUICK_SECONDS = 5.0, 12.0
 

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import datetime
-import os
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from django.db import connection
 from django.utils import timezone
 
 from stress.pools import wait_until
-from stress.proxy import Proxy
 from taskq.models import Worker
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.postgresql
-
-
-@pytest.fixture
-def far_away(transactional_db):
-    """A proxy to the test's database, and the URL that leads through it."""
-    url = urlsplit(os.environ["DATABASE_URL"])
-    host = parse_qs(url.query).get("host", [url.hostname])[0]
-    port = url.port or 5432
-    target = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else f"{host}:{port}"
-    login = f"{url.username}:{url.password or ''}"
-    with Proxy(target) as proxy:
-        name = connection.settings_dict["NAME"]
-        yield proxy, f"postgresql://{login}@{proxy.host}:{proxy.port}/{name}"
 
 
 def test_many_dead_workers_to_reclaim_cost_the_living_no_lease(start_pool, far_away, runs):
