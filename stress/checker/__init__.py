@@ -17,6 +17,8 @@ raised {key, error}     it is about to raise.
 death {victim, role, cause, since?, victims?}
                         a process died: role is worker, keeper, supervisor or pool. Written
                         after the kill, so that a kill that came too late leaves no record.
+                        cause "seen": somebody watched it end, however that came. A victim
+                        may also announce its own death.
                         since: nanoseconds at which it was last known to be alive (taken
                         before the kill, or when last seen by whoever watches). victims:
                         all that went with it, for a supervisor or a whole pool.

@@ -157,7 +157,9 @@ class _Allowance:
 def _hit_between_runs(evidence: Evidence) -> list[_Allowance]:
     found = []
     for blow in evidence.blows.all:
-        if blow.slows or (blow.death is not None and blow.death.role == "keeper"):
+        if blow.slows or not blow.injected:
+            continue
+        if blow.death is not None and blow.death.role == "keeper":
             continue
         if blow.victims is None:
             found.append(_Allowance(blow.span, math.inf))

@@ -29,6 +29,7 @@ class Evidence:
         for run in self.runs:
             self.by_key[run.key].append(run)
             self._by_pid[run.pid].append(run)
+        self._at_work = {run.death for run in self.runs if run.death is not None}
 
     def of(self, key: str) -> list[Run]:
         """The runs of a task, in order of their beginning."""
@@ -48,13 +49,20 @@ class Evidence:
         """What may have cost a run its process or its lease, or kept its outcome from
         being written.
 
+        A process that only was seen to end, and ran nothing then, may have left as it
+        should: that is no cause.
+
         until: a moment; by default the last one at which its outcome can have been
             unwritten.
         """
         if until is None:
             until = run.over + self.limits.unwritten * SECOND
         span = Span(run.began, until)
-        found = [blow for blow in self.blows.on(run, span) if not blow.slows]
+        found = [
+            blow
+            for blow in self.blows.on(run, span)
+            if not blow.slows and (blow.injected or blow.death in self._at_work)
+        ]
         return found or self._unseen_death(run, span)
 
     def injected(self, run: Run) -> list[Blow]:

@@ -111,6 +111,14 @@ def twice():
     return Story().sent("a").run("a", 1, 2)
 
 
+def killed_itself(story):
+    return story.start("b", 2.1).note("death", 2.5, WORKER, victim=WORKER)
+
+
+def seen_to_die(story):
+    return story.note("death", 2.5, victim=WORKER, cause="seen")
+
+
 @pytest.mark.parametrize(
     ("blow", "cause"),
     [
@@ -121,12 +129,14 @@ def twice():
         (lambda story: story.freeze(1.5, WORKER), "freeze"),
         (lambda story: story.fault("restart", 1.5, 3, effect="cut"), "restart"),
         (lambda story: story.fault("proxy", 2.5, 9, effect="cut", victims=POOL), "proxy"),
-        (lambda story: story.note("death", 2.5, WORKER, victim=WORKER), "death of a worker"),
+        (lambda story: killed_itself(story), "death of a worker"),
+        (lambda story: seen_to_die(story.start("b", 2.1)), "death of a worker"),
     ],
-    ids=["after", "within", "supervisor", "pool", "frozen", "outage", "cut off", "by itself"],
+    ids="after within supervisor pool frozen outage cut-off by-itself seen".split(),
 )
 def test_a_second_end_is_explained_by_what_hit_its_first_worker(blow, cause):
-    verdict = blow(twice()).run("a", 10, 11, OTHER).verdict()
+    story = blow(twice().sent("b", kind="rude"))
+    verdict = story.run("a", 10, 11, OTHER).run("b", 12, 13, OTHER).verdict()
     assert verdict.duplicates == {cause: 1}
     assert verdict.ok
 
@@ -136,6 +146,7 @@ def test_a_second_end_is_explained_by_what_hit_its_first_worker(blow, cause):
     [
         lambda story: story,
         lambda story: story.kill(2.5, OTHER),
+        lambda story: seen_to_die(story),
         lambda story: story.kill(0.5),
         lambda story: story.kill(3.5),
         lambda story: story.freeze(1.5, OTHER, SUPERVISOR),
@@ -144,7 +155,7 @@ def test_a_second_end_is_explained_by_what_hit_its_first_worker(blow, cause):
         lambda story: story.fault("proxy", 1.5, 9, effect="cut", victims=[WORKER_B]),
         lambda story: story.fault("enqueuer-kill", 1, 9),
     ],
-    ids="none other before late others later slow others-cut enqueuer".split(),
+    ids="none other left before late others later slow others-cut enqueuer".split(),
 )
 def test_a_second_end_is_not_explained_by_anything_else(blow):
     verdict = blow(twice()).run("a", 10, 11, OTHER).verdict()
