@@ -22,8 +22,9 @@ class Host:
     """
 
     def __init__(self, number: int) -> None:
-        if shutil.which("ip") is None:
-            raise Unavailable("there is no ip command (install iproute2)")
+        for command, package in (("ip", "iproute2"), ("nsenter", "util-linux")):
+            if shutil.which(command) is None:
+                raise Unavailable(f"there is no {command} command (install {package})")
         # Interface names may have 15 characters, and a pid up to 7 digits.
         self.name = f"tq{os.getpid()}n{number}"
         self._ours, self._theirs = f"{self.name}a", f"{self.name}b"
@@ -50,7 +51,8 @@ class Host:
     @property
     def prefix(self) -> list[str]:
         """A command that enters the namespace and then becomes the one given to it."""
-        return ["ip", "netns", "exec", self.name]
+        # Not "ip netns exec", which hides /sys/fs/cgroup as well.
+        return ["nsenter", f"--net=/run/netns/{self.name}"]
 
     def pull_cable(self) -> None:
         """From now on no packet comes through, and nobody is told."""

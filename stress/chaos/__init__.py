@@ -21,7 +21,7 @@ def main(given: argparse.Namespace) -> int:
     console = Console()
     try:
         options, output = from_arguments(given)
-        report, progress = run(options, console)
+        report, progress = run(options, console, keep=output.keep)
     except (ValueError, Refused) as error:
         Console(stderr=True).print(f"chaos: {error}", soft_wrap=True, highlight=False)
         return 2

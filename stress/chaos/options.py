@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: Seconds that a pool gets to finish what runs after TERM.
-DRAIN_TIMEOUT = 4.0
+DRAIN_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +44,11 @@ class Options:
 
 @dataclass(frozen=True)
 class Output:
-    """Where to write the reports; None for nowhere."""
+    """What to leave behind: reports, and the history with the pools' logs."""
 
     json: Path | None = None
     html: Path | None = None
+    keep: bool = False
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="an empty database to use, postgresql:// or sqlite:/// (default: a PostgreSQL of "
         "our own, which is also restarted, frozen and filled)",
     )
+    add("--keep", action="store_true", help="keep the history and logs, also when all is well")
     add("--json", type=Path, metavar="FILE", help="write the report there")
     add("--html", type=Path, metavar="FILE", help="write a page with a timeline there")
 
@@ -102,4 +104,4 @@ def from_arguments(given: argparse.Namespace) -> tuple[Options, Output]:
             f"--database-url is {options.database_url!r}: give a URL such as "
             "postgresql://user@host/name or sqlite:////tmp/chaos.sqlite3"
         )
-    return options, Output(given.json, given.html)
+    return options, Output(given.json, given.html, given.keep)

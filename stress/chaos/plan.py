@@ -38,42 +38,56 @@ class Plan:
 
 
 def plan(options: Options, faults: Sequence[Fault]) -> Plan:
-    """Each fault once, in random order, then more of them by weight, until time is up."""
+    """Each fault once, then more of them by weight until time is up, in random order."""
     rng = random.Random(options.seed)
     made = Plan([], [])
-    for lane in Lane:
-        deck = [fault for fault in faults if fault.lane is lane]
-        count = options.pools if lane is Lane.POOL else 1
-        _deal(rng, deck, [HEAD_START] * count, options, made)
+    for kind in Lane:
+        deck = [fault for fault in faults if fault.lane is kind]
+        count = options.pools if kind is Lane.POOL else 1
+        lanes = [_Timetable(options, PEACE[kind]) for _ in range(count)]
+        # The longest first, so that as many as possible find room.
+        for fault in sorted(deck, key=lambda fault: -fault.seconds(options)):
+            if not min(lanes, key=lambda lane: lane.taken).add(fault, rng):
+                made.left_out.append(fault.name)
+        for lane in lanes:
+            while fitting := [fault for fault in deck if lane.has_room(fault)]:
+                lane.add(rng.choices(fitting, [fault.weight for fault in fitting])[0], rng)
+        for number, lane in enumerate(lanes):
+            pool = number if kind is Lane.POOL else None
+            made.entries.extend(lane.laid_out(rng, pool))
     made.entries.sort()
     return made
 
 
-def _deal(
-    rng: random.Random, deck: Sequence[Fault], free: list[float], options: Options, made: Plan
-) -> None:
-    """free: for each lane when the next fault may begin."""
+class _Timetable:
+    """The faults of one lane, until it is full."""
 
-    def fits(fault: Fault, at: float) -> bool:
-        return at + fault.seconds(options) <= options.seconds
+    def __init__(self, options: Options, peace: tuple[float, float]) -> None:
+        self.taken = HEAD_START
+        self._options = options
+        self._peace = peace
+        self._faults: list[tuple[Fault, float]] = []  # with the peace before each
 
-    def place(fault: Fault, lane: int, at: float) -> None:
-        pool = lane if fault.lane is Lane.POOL else None
-        made.entries.append(Planned(round(at, 3), fault.name, pool, rng.getrandbits(32)))
-        free[lane] = at + fault.seconds(options)
+    def has_room(self, fault: Fault) -> bool:
+        most = self._peace[1] + fault.seconds(self._options)
+        return self.taken + most <= self._options.seconds
 
-    for fault in rng.sample(deck, len(deck)):
-        lane = free.index(min(free))
-        at = free[lane] + rng.uniform(*PEACE[fault.lane])
-        if fits(fault, at):
-            place(fault, lane, at)
-        else:
-            made.left_out.append(fault.name)
-    while deck:
-        lane = free.index(min(free))
-        at = free[lane] + rng.uniform(*PEACE[deck[0].lane])
-        fitting = [fault for fault in deck if fits(fault, at)]
-        if not fitting:
-            return
-        weights = [fault.weight for fault in fitting]
-        place(rng.choices(fitting, weights)[0], lane, at)
+    def add(self, fault: Fault, rng: random.Random) -> bool:
+        """Whether there was room."""
+        if not self.has_room(fault):
+            return False
+        peace = rng.uniform(*self._peace)
+        self._faults.append((fault, peace))
+        self.taken += peace + fault.seconds(self._options)
+        return True
+
+    def laid_out(self, rng: random.Random, pool: int | None) -> list[Planned]:
+        """One after the other, in random order."""
+        rng.shuffle(self._faults)
+        at = HEAD_START
+        entries = []
+        for fault, peace in self._faults:
+            at += peace
+            entries.append(Planned(round(at, 3), fault.name, pool, rng.getrandbits(32)))
+            at += fault.seconds(self._options)
+        return entries

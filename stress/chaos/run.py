@@ -49,8 +49,10 @@ class Refused(Exception):
     """The run cannot begin; the text says why."""
 
 
-def run(options: Options, console: Console) -> tuple[Report, Progress]:
+def run(options: Options, console: Console, *, keep: bool = False) -> tuple[Report, Progress]:
     """Break everything, and see.
+
+    keep: leave the history and logs where they are; they stay when something was wrong.
 
     Raises ValueError for faults that cannot be injected, Refused for a database that
     is in use.
@@ -66,7 +68,7 @@ def run(options: Options, console: Console) -> tuple[Report, Progress]:
             report, progress = _Run(scene, chosen, made, console).run()
         finally:
             scene.close()
-    if report.ok:
+    if report.ok and not keep:
         shutil.rmtree(home)
     else:
         console.print(f"the history, the logs and what was left of the tables: {home}")
@@ -103,6 +105,7 @@ class _Run:
         self.plan = made
         self.console = console
         self.limits = Limits(lease=scene.options.lease)
+        self._injected: set[str] = set()
         self.progress = Progress(os.environ["TASKQ_HISTORY"], self.limits)
 
     def run(self) -> tuple[Report, Progress]:
@@ -183,12 +186,18 @@ class _Run:
     # Faults
 
     def _inject_all(self, began: float, entries: list[Planned]) -> None:
-        """The faults of one lane, each at its time or when the one before has ended."""
+        """The faults of one lane, each at its time or when the one before has ended.
+
+        Once it is late, only what has not been yet.
+        """
         for planned in entries:
             self.scene.pause(began + planned.at - time.monotonic())
-            if time.monotonic() - began > self.options.seconds or self.scene.aborted:
+            late = time.monotonic() - began > self.options.seconds
+            if self.scene.aborted:
                 return
-            self._inject(planned)
+            if not late or planned.fault not in self._injected:
+                self._injected.add(planned.fault)
+                self._inject(planned)
 
     def _inject(self, planned: Planned) -> None:
         fault, rng = FAULTS[planned.fault], random.Random(planned.seed)

@@ -77,10 +77,21 @@ class Scene:
         self._aborted.wait(seconds)
 
     def send(self, names: Iterable[str], *args: object) -> None:
-        """Tasks of these kinds, in one transaction."""
+        """Tasks of these kinds, in one transaction; in another one when the database fails.
+
+        Raises TimedOut when it does not come back.
+        """
         from stress.chaos.sending import send
 
-        send(self.history, list(names), *args)
+        kinds = list(names)
+
+        def sent() -> bool:
+            if send(self.history, kinds, *args):
+                return True
+            self.pause(0.3)
+            return False
+
+        wait_until(sent, seconds=30, what="a commit")
 
     def type_bad_rows(self) -> None:
         from stress.chaos.bad_rows import type_bad_rows

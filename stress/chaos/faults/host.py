@@ -26,11 +26,11 @@ class WrongClock(PoolFault):
     hits_pool = True
 
     def seconds(self, options: Options) -> float:
-        return 4.0 + 2 * (RESTART + DRAIN_TIMEOUT / 2)
+        return 3.0 + 2 * (DRAIN_TIMEOUT + RESTART)
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         target.redeploy(STRESS_CLOCK_OFFSET=str(rng.choice([-1, 1]) * rng.uniform(60, 600)))
-        scene.pause(4.0)
+        scene.pause(3.0)
         target.redeploy()
 
 

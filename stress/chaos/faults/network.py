@@ -103,7 +103,7 @@ class PgBouncer(PoolFault):
     hits_pool = True
 
     def seconds(self, options: Options) -> float:
-        return 4.0 + 2 * (RESTART + DRAIN_TIMEOUT / 2)
+        return 3.0 + 2 * (DRAIN_TIMEOUT + RESTART)
 
     def applies(self, options: Options) -> str | None:
         if reason := needs_postgresql(options):
@@ -114,7 +114,7 @@ class PgBouncer(PoolFault):
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         with scene.bouncer(target) as url:
             target.redeploy(DATABASE_URL=url, **scene.taskq_settings(LISTEN=False))
-            scene.pause(4.0)
+            scene.pause(3.0)
             target.redeploy()
 
 

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from stress.chaos.scene import Scene
 
 #: Seconds that a frozen pool sleeps beyond its lease; others must have taken over by then.
-OVERSLEEP = 2.0
+OVERSLEEP = 1.5
 #: Seconds from the end of a pool until it is up again.
-RESTART = 2.5
+RESTART = 2.0
 
 
 class WorkerKill(PoolFault):
@@ -147,7 +147,7 @@ class CrashLoop(PoolFault):
     hits_pool = True
 
     def seconds(self, options: Options) -> float:
-        return 4.0 + RESTART
+        return 6.0 + RESTART
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         starting = rng.random() < 0.5
@@ -171,7 +171,7 @@ class Term(PoolFault):
     hits_pool = True
 
     def seconds(self, options: Options) -> float:
-        return DRAIN_TIMEOUT / 2 + RESTART
+        return DRAIN_TIMEOUT + RESTART
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         how = rng.choice(["TERM", "TERM TERM", "INT INT", "TERM KILL"])

@@ -84,7 +84,7 @@ class UnknownTask(PoolFault):
     hits_pool = True
 
     def seconds(self, options: Options) -> float:
-        return 3.0 + 2 * (RESTART + DRAIN_TIMEOUT / 2)
+        return 3.0 + 2 * (DRAIN_TIMEOUT + RESTART)
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         target.redeploy(STRESS_OLD_CODE="1")
