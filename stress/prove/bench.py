@@ -47,6 +47,7 @@ class Bench:
         self.history = History(os.environ["TASKQ_HISTORY"])
         self.database = Database(os.environ["DATABASE_URL"], None)
         self.pools: list[Pool] = []
+        self._expected: dict[int, int] = {}  # exit codes, where it is not 0
         self._tail = history.Tail(self.history.path)
         self._records: list[dict[str, Any]] = []
         self._stack = ExitStack()
@@ -78,7 +79,7 @@ class Bench:
         words = [str(word) for option in options.items() for word in option]
         log = self.home / f"pool{len(self.pools)}.log"
         pool = Pool(MANAGE, words, log=log, environment=environment)
-        self._stack.callback(pool.kill_all)
+        self._stack.callback(_kill, pool)
         self.pools.append(pool)
         self._watcher.add(pool.pid)
         wait_until(lambda: self._leases(pool) == workers + 1, what=f"pool up: {pool.log()}")
@@ -90,8 +91,12 @@ class Bench:
 
     def send(self, kind: str, *args: object) -> str:
         """A task of a kind, committed: its key."""
-        send(self.history, [kind], *args)
-        return str(self.records("commit")[-1]["keys"][0])
+        return self.send_all([kind], *args)[0]
+
+    def send_all(self, kinds: list[str], *args: object) -> list[str]:
+        """Tasks of these kinds, committed together: their keys."""
+        send(self.history, kinds, *args)
+        return [str(key) for key in self.records("commit")[-1]["keys"]]
 
     # What happened
 
@@ -143,6 +148,14 @@ class Bench:
         since = clock.now()
         os.kill(pid, signal.SIGKILL)
         self.history.record("death", victim=pid, role="worker", cause="kill", since=since)
+
+    def kill_supervisor(self, pool: Pool) -> None:
+        """SIGKILL to a supervisor alone, on the record."""
+        since, children = clock.now(), list(pool.children().values())
+        pool.process.kill()
+        self._expected[pool.pid] = -signal.SIGKILL
+        about = {"victim": pool.pid, "role": "supervisor", "victims": children}
+        self.history.record("death", **about, cause="kill", since=since)
 
     def freeze(self, pool: Pool) -> list[int]:
         """SIGSTOP to all of a pool, on the record: its processes, workers first."""
@@ -203,7 +216,8 @@ class Bench:
         for pool in self.pools:
             with self.fault("term", pool):
                 code = pool.stop(seconds=DRAIN + 15)
-            self.history.record("pool-exit", victim=pool.pid, code=code, expected=[0])
+            expected = [self._expected.get(pool.pid, 0)]
+            self.history.record("pool-exit", victim=pool.pid, code=code, expected=expected)
             left_over += [LeftOver(pid, processes.title(pid)) for pid in _outliving(pool)]
         fenced = sum(pool.log().count(FENCED) for pool in self.pools)
         state = read_final_state(left_over, deadlocks=0, fenced=fenced)
@@ -225,6 +239,13 @@ class Bench:
 
         assert pool.process.poll() is None, pool.log()
         return Worker.objects.filter(pool__endswith=f":{pool.pid}").count()
+
+
+def _kill(pool: Pool) -> None:
+    """All of it, those that its supervisor has left behind too."""
+    pool.kill_all()
+    for pid in processes.of_session(pool.pid):
+        processes.send(pid, signal.SIGKILL)
 
 
 def _outliving(pool: Pool) -> list[int]:

@@ -47,22 +47,29 @@ class Trial:
 
 def prove(proofs: Sequence[Proof], *, jobs: int) -> int:
     """Try each with its protection and without; the exit code."""
-    console = Console()
+    print(f"{len(proofs)} protections, each in and out, {jobs} trials at a time …", flush=True)
     began = time.monotonic()
     with EmbeddedPostgres() as server, tempfile.TemporaryDirectory(prefix="taskq-prove-") as home:
-        console.print(f"{len(proofs)} protections, each in and out, {jobs} trials at a time …")
         _make_template(server)
         asked = [(proof, removed) for proof in proofs for removed in (True, False)]
         with ThreadPoolExecutor(jobs) as clerks:
             trials = list(clerks.map(lambda each: _try(server, Path(home), *each), asked))
+    code = report(trials)
+    print(f"in {time.monotonic() - began:.0f} s")
+    return code
+
+
+def report(trials: Sequence[Trial]) -> int:
+    """Print what came of pairs of trials, without a protection and with it; the exit code."""
+    console = Console()
     console.print(_table(trials))
-    for trial in trials:
-        if not trial.as_it_should:
-            console.print(_protest(trial), markup=False, highlight=False)
-    failed = sum(not trial.as_it_should for trial in trials)
-    verdict = "each is caught, and clean with it" if not failed else f"{failed} trials went wrong"
-    console.print(f"{verdict} ({time.monotonic() - began:.0f} s)")
-    return int(failed > 0)
+    wrong = [trial for trial in trials if not trial.as_it_should]
+    for trial in wrong:
+        console.print(_protest(trial), markup=False, highlight=False)
+    console.print(
+        f"{len(wrong)} trials went wrong" if wrong else "each is caught, and clean with it"
+    )
+    return int(bool(wrong))
 
 
 def _try(server: EmbeddedPostgres, home: Path, proof: Proof, removed: bool) -> Trial:

@@ -36,5 +36,24 @@ PROOFS = {
             "ghosts",
             fast=True,
         ),
+        Proof(
+            "atomic-effects",
+            "effects committed apart from the end",
+            "half_shipped",
+            "atomic_mismatch",
+        ),
+        Proof(
+            "innocent-neighbours",
+            "neighbours charged as well",
+            "killer_in_a_batch",
+            "innocents_charged",
+        ),
+        Proof(
+            "written-at-the-end",
+            "finished runs not written on leaving",
+            "replaced_in_a_batch",
+            "unexplained_duplicates",
+        ),
+        Proof("parent-death", "children that outlive their supervisor", "no_supervisor", "orphans"),
     ]
 }

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from pool import kernel
 from pool.scoreboard import Slot
-from taskq import outbox
+from taskq import execution, outbox
 from taskq.execution import Outcome
 from taskq.leases import Claimed
 from taskq.registry import Definition
@@ -94,6 +96,32 @@ def enqueue_outside_the_transaction() -> None:
     outbox.enqueue = enqueue_at_once
 
 
+def effects_apart() -> None:
+    """An atomic task's effects are committed as they are made, and its end after them."""
+    setattr(execution, "transaction", _NoTransaction)  # noqa: B010  it is an import there
+
+
+class _NoTransaction:
+    @staticmethod
+    def atomic(using: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+def neighbours_charged() -> None:
+    """All that a dead worker held is charged, not only what it ran."""
+    _swap("TAKE_BACK", "CASE WHEN held.blamed THEN %(charge)s ELSE 0 END", "%(charge)s")
+
+
+def unwritten_at_the_end() -> None:
+    """A worker that leaves does not write what it has finished."""
+    Worker.leave = lambda self: None  # type: ignore[method-assign]
+
+
+def children_stay() -> None:
+    """Children do not notice that their supervisor is gone."""
+    kernel.die_with_parent = lambda parent: True
+
+
 #: By the name of the proof.
 SABOTAGES: dict[str, Callable[[], None]] = {
     "finish-fence": no_fence_on_finish,
@@ -104,4 +132,8 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "living-leases": reclaim_of_the_living,
     "run-then-finish": finish_before_run,
     "one-transaction": enqueue_outside_the_transaction,
+    "atomic-effects": effects_apart,
+    "innocent-neighbours": neighbours_charged,
+    "written-at-the-end": unwritten_at_the_end,
+    "parent-death": children_stay,
 }

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 
-from stress.pools import wait_until
+from stress.pools import Pool, wait_until
 from stress.prove.bench import FENCED, Bench
 from taskq.models import Task, Worker
 
@@ -100,4 +100,50 @@ def broken_transactions(bench: Bench) -> None:
     ended = subprocess.run(enqueuer, env=environment, timeout=30)
     assert ended.returncode == -signal.SIGKILL, f"the enqueuer ended with {ended.returncode}"
     bench.send("fast")
+    bench.settle()
+
+
+def half_shipped(bench: Bench) -> None:
+    """A worker is killed after an atomic task has made its effect, and before its end."""
+    bench.start_pool()
+    key = bench.send("atomic", 1.0)
+    worker = bench.started(key)
+    bench.passed(0.75, since=bench.records("start", key)[0]["at"])
+    bench.kill(worker)
+    bench.settle()
+
+
+def killer_in_a_batch(bench: Bench) -> None:
+    """One of a batch kills its worker, while the others wait behind it."""
+    bench.start_pool()
+    bench.send_all(["mate"] * 50)  # known as quick from then on
+    bench.settle()
+    bench.send_all(["mate"] * 15 + ["killer-mate-exit"] + ["mate"] * 15)
+    bench.settle()
+
+
+def replaced_in_a_batch(bench: Bench) -> None:
+    """Workers are replaced in the middle of batches of quick tasks."""
+    pool = bench.start_pool()
+    bench.send_all(["slow"] * 300, 0.005)
+    for _ in range(4):
+        _replaced(bench, pool)
+    bench.settle()
+
+
+def _replaced(bench: Bench, pool: Pool) -> None:
+    (worker,) = wait_until(lambda: pool.children("worker").values(), what="a worker")
+    runs = len(bench.records("end"))
+    wait_until(lambda: len(bench.records("end")) > runs + 30)
+    pool.signal(signal.SIGHUP)
+    wait_until(lambda: worker not in pool.children("worker").values())
+
+
+def no_supervisor(bench: Bench) -> None:
+    """A supervisor is killed while its worker is at work."""
+    pool = bench.start_pool()
+    key = bench.send("slow", 1.0)
+    bench.started(key)
+    bench.kill_supervisor(pool)
+    bench.start_pool()
     bench.settle()
