@@ -6,7 +6,7 @@ PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-sqlite test-all clean
+.PHONY: help setup demo chaos prove lint test test-sqlite test-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +22,15 @@ $(READY): pyproject.toml
 demo: $(READY) ## real work through real crashes, in half a minute (DATABASE_URL= to choose the database)
 	$(PY) -m stress demo
 
+SECONDS ?= 60
+SEED ?= 7
+FAULTS ?= all
+chaos: $(READY) ## break everything for a minute and count (SECONDS=, SEED=, FAULTS= to choose)
+	$(PY) -m stress chaos --seconds $(SECONDS) --seed $(SEED) --faults $(FAULTS) -c 4
+
+prove: $(READY) ## take out one protection at a time: the checker must see each
+	$(PY) -m stress prove
+
 lint: $(READY) ## ruff and mypy --strict
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -31,7 +40,7 @@ test: lint ## lint, types, then all tests on PostgreSQL and on SQLite (what CI r
 	$(PY) -m pytest
 	TASKQ_TEST_DB=sqlite $(PY) -m pytest
 
-test-all: $(READY) ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1, both PostgreSQLs
+test-all: prove ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1, both PostgreSQLs; and prove
 	$(PY) -m tests.matrix
 
 clean: ## remove what was made here

@@ -85,10 +85,12 @@ class Keeper:
         for death in list(self._unburied):
             if self._bury(death):
                 self._unburied.remove(death)
+            self.keep_alive()
         for number, death in self.scoreboard.unread_deaths():
             if not self._bury(death):
                 self._unburied.append(death)
             self.scoreboard.acknowledge(number)
+            self.keep_alive()
 
     def register(self) -> None:
         """Give a lease to each child that is up and has none, or lost track of its own."""
@@ -136,6 +138,11 @@ class Keeper:
             events.renewal_late(late / clock.SECOND, left / clock.SECOND)
         self._renew_due = asked + self._heartbeat
 
+    def keep_alive(self) -> None:
+        """Between two of many dead: they can wait, but the leases of the living cannot."""
+        self.child.beat()
+        self.renew()
+
     def reclaim(self) -> None:
         """Take back the tasks of workers anywhere whose lease ran out.
 
@@ -151,6 +158,7 @@ class Keeper:
             )
             if retired:
                 events.lease_reclaimed(retired.worker, len(retired.tasks))
+            self.keep_alive()
         self._reclaim_due = now + self._heartbeat
 
     def dispatch(self) -> None:

@@ -140,10 +140,11 @@ class Worker:
         """
         lease = self.slot.held_lease()
         self.idle()
-        self.slot.doubtful_lease = lease
         if not lease or lease != self.hand.lease:
+            # It has ended. One that we were given meanwhile is not in doubt.
             self.hand.renounce()
             return
+        self.slot.doubtful_lease = lease
         self.child.scoreboard.slots[KEEPER].wake()
 
     # Running

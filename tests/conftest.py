@@ -6,12 +6,14 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import connection
 
 from stress import history
 from stress.pools import Pool, wait_until
+from stress.proxy import Proxy
 from taskq.models import Task, Worker
 
 
@@ -78,6 +80,19 @@ def environment(database_url: str, history_file: Path) -> dict[str, str]:
         "TASKQ_HISTORY": str(history_file),
         "DJANGO_SETTINGS_MODULE": "tests.project.settings",
     }
+
+
+@pytest.fixture
+def far_away(transactional_db: None) -> Iterator[tuple[Proxy, str]]:
+    """A proxy to the test's database, and the URL that leads through it."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    host = parse_qs(url.query).get("host", [url.hostname])[0]
+    port = url.port or 5432
+    target = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else f"{host}:{port}"
+    login = f"{url.username}:{url.password or ''}"
+    with Proxy(target) as proxy:
+        name = connection.settings_dict["NAME"]
+        yield proxy, f"postgresql://{login}@{proxy.host}:{proxy.port}/{name}"
 
 
 @pytest.fixture
