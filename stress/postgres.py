@@ -43,6 +43,10 @@ class EmbeddedPostgres:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             connection.execute(f'CREATE DATABASE "{name}"')
+        return self.url_of(name)
+
+    def url_of(self, name: str) -> str:
+        """A libpq URL of this database."""
         return str(self._server.get_uri(database=name))
 
     def crash(self) -> None:

@@ -1,0 +1,169 @@
+"""One contestant at work: its commands, its workers, and what they complete."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from stress.bench.contestants import Contestant
+from stress.bench.counter import Counter
+from stress.bench.figures import Sample
+from stress.bench.queue import Unsupported
+from stress.pools import TimedOut
+
+#: Seconds between two looks at what is done.
+LOOK = 0.02
+#: Seconds within which workers must have completed their first task.
+START = 30.0
+
+
+class Broken(RuntimeError):
+    """A contestant's process failed; what it printed is the message."""
+
+
+class Workers:
+    """Processes that drain: one tree, or several of the raw loops."""
+
+    def __init__(self, processes: list[subprocess.Popen[bytes]], log: Path) -> None:
+        self._processes = processes
+        self._log = log
+
+    @property
+    def running(self) -> bool:
+        return any(process.poll() is None for process in self._processes)
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def tree(self) -> list[psutil.Process]:
+        """All of their processes that are alive."""
+        found = []
+        for process in self._processes:
+            try:
+                top = psutil.Process(process.pid)
+                found += [top, *top.children(recursive=True)]
+            except psutil.NoSuchProcess:
+                continue
+        return found
+
+    def kill(self) -> None:
+        """All at once: the database is dropped after this."""
+        for process in self.tree():
+            try:
+                process.kill()
+            except psutil.NoSuchProcess:
+                continue
+        for started in self._processes:
+            started.wait()
+
+
+class Stage:
+    """A contestant with its tables, its environment and a counter.
+
+    The tasks count themselves (stress.bench.counter), the raw loops what they removed.
+    """
+
+    def __init__(self, contestant: Contestant, environment: dict[str, str], home: Path) -> None:
+        self.contestant = contestant
+        self.environment = {
+            **environment,
+            "BENCH_COUNTER": str(home / "counter"),
+            "BENCH_STARTS": str(home / "starts"),
+        }
+        self.starts = home / "starts"
+        self.starts.write_bytes(b"")
+        self.counter = Counter(home / "counter")
+        self.counter.clear()
+        self._log = home / "workers.log"
+        self._workers: list[Workers] = []
+
+    @property
+    def url(self) -> str:
+        return self.environment["DATABASE_URL"]
+
+    def run(self, *words: object) -> Any:
+        """One command of the contestant's module; what it returns.
+
+        Raises Unsupported, or Broken with what it printed.
+        """
+        return self.module(self.contestant.module, *words)
+
+    def module(self, module: str, *words: object) -> Any:
+        """The same with another module that prints JSON."""
+        result = subprocess.run(
+            self._command(module, words), env=self.environment, capture_output=True, text=True
+        )
+        if result.returncode:
+            raise Broken(f"{module} {' '.join(map(str, words))}:\n{result.stdout}{result.stderr}")
+        answer = json.loads(result.stdout.strip().splitlines()[-1])
+        if isinstance(answer, dict) and "unsupported" in answer:
+            raise Unsupported(answer["unsupported"])
+        return answer
+
+    def start(self, module: str, *words: object, processes: int = 1) -> Workers:
+        """Start a module in so many processes, each a session of its own."""
+        with self._log.open("wb") as log:
+            workers = Workers(
+                [
+                    subprocess.Popen(
+                        self._command(module, words),
+                        env=self.environment,
+                        stdout=log,
+                        stderr=log,
+                        start_new_session=True,
+                    )
+                    for _ in range(processes)
+                ],
+                self._log,
+            )
+        self._workers.append(workers)
+        return workers
+
+    def start_workers(self, concurrency: int, *options: str) -> Workers:
+        return self.start(self.contestant.module, "work", concurrency, *options)
+
+    def watch(
+        self,
+        workers: Workers,
+        *,
+        seconds: float,
+        until: Callable[[int], bool] = lambda done: False,
+    ) -> list[Sample]:
+        """What is done when, from the first completion on, for so many seconds or until
+        so much is done.
+
+        Raises Broken when the workers end before, TimedOut when they complete nothing.
+        """
+        began = time.perf_counter()
+        first = None
+        samples: list[Sample] = []
+        while True:
+            done, now = self.counter.total(), time.perf_counter()
+            if done:
+                first = now if first is None else first
+                samples.append((now - first, done))
+                if until(done) or now - first > seconds:
+                    return samples
+            elif now - began > START:
+                raise TimedOut(f"nothing was done within {START:g} s:\n{workers.log()}")
+            if not workers.running:
+                if samples and self.counter.total() > done:
+                    continue
+                if samples:
+                    return samples
+                raise Broken(f"the workers ended:\n{workers.log()}")
+            time.sleep(LOOK)
+
+    def close(self) -> None:
+        for workers in self._workers:
+            workers.kill()
+
+    def _command(self, module: str, words: tuple[object, ...]) -> list[str]:
+        python = self.environment["BENCH_PYTHON"]
+        return [python, "-m", module, *map(str, words)]
