@@ -72,7 +72,12 @@ class Arena:
         python = sys.executable if contestant is OURS else self.peers.python
         unwanted = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE", "REDIS_URL")
         kept = {key: value for key, value in os.environ.items() if key not in unwanted}
-        return {**kept, "PYTHONPATH": str(ROOT), "BENCH_PYTHON": python}
+        return {
+            **kept,
+            "PYTHONPATH": str(ROOT),
+            "BENCH_PYTHON": python,
+            "BENCH_VARIANT": contestant.variant,
+        }
 
     def _template(
         self,

@@ -51,14 +51,15 @@ def run(options: argparse.Namespace) -> int:
                 arena,
                 rounds=options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS),
                 peers=peers,
-                say=lambda line: console.print(line, highlight=False),
+                say=lambda line: console.print(line, highlight=False, markup=False),
             )
             result.skipped += skipped
             entries.append(result.as_json(*judge(result)))
             arena.forget()
             console.print(f"  took {time.monotonic() - began:.0f} s")
             _keep(options, entries, facts)
-    console.print(report.terminal(entries))
+    for entry in entries:
+        console.print("\n".join(["", *report.lines(entry)]), highlight=False, markup=False)
     return int(any(entry["met"] is False for entry in entries))
 
 

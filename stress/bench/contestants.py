@@ -19,7 +19,7 @@ class Contestant:
 
     module: its ``python -m`` name. package: what must be importable for it. store: where
     its tasks go. pace: roughly how many no-ops it drains a second with 8 workers, which
-    decides only how many it is given.
+    decides only how many it is given. variant: what BENCH_VARIANT tells the module.
     """
 
     name: str
@@ -27,11 +27,25 @@ class Contestant:
     package: str
     store: str
     pace: int
+    variant: str = ""
 
 
 OURS = Contestant("taskq", "stress.bench.load", "taskq", "postgresql", 80_000)
 
-PEERS: tuple[Contestant, ...] = ()
+_PEERS = "stress.bench.peers"
+PEERS = (
+    Contestant("django-taskq", f"{_PEERS}.django_taskq", "django_taskq", "postgresql", 1_000),
+    Contestant(
+        "django-tasks-db", f"{_PEERS}.django_tasks_db", "django_tasks_db", "postgresql", 400
+    ),
+    Contestant("django-q2", f"{_PEERS}.django_q2", "django_q", "postgresql", 600),
+    Contestant("Procrastinate", f"{_PEERS}.procrastinate", "procrastinate", "postgresql", 1_000),
+    Contestant("PgQueuer 10", f"{_PEERS}.pgqueuer", "pgqueuer", "postgresql", 12_000, "10"),
+    Contestant("PgQueuer 100", f"{_PEERS}.pgqueuer", "pgqueuer", "postgresql", 20_000, "100"),
+    Contestant("Celery", f"{_PEERS}.celery", "celery", "redis", 2_000),
+    Contestant("Dramatiq", f"{_PEERS}.dramatiq", "dramatiq", "redis", 6_000),
+    Contestant("Huey", f"{_PEERS}.huey", "huey", "redis", 6_000),
+)
 
 
 @dataclass(frozen=True)

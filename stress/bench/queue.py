@@ -11,6 +11,8 @@ import argparse
 import json
 import os
 import random
+import subprocess
+import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -39,8 +41,8 @@ class Queue(ABC):
         """Send one task, as its users do; it is committed on return."""
 
     @abstractmethod
-    def work(self, concurrency: int) -> list[str]:
-        """The command that starts its workers, so that so many tasks run at once."""
+    def work(self, concurrency: int) -> list[list[str]]:
+        """The commands that start its workers, so that so many tasks run at once."""
 
     def fill(self, task: str, count: int) -> None:
         """Send many that are not measured, by whatever way is quick."""
@@ -83,12 +85,19 @@ def main(queue: Queue) -> None:
     command.add_argument("concurrency", type=int)
     options = parser.parse_args()
     if options.command == "work":
-        words = queue.work(options.concurrency)
-        os.execvp(words[0], words)
+        _work(queue.work(options.concurrency))
     try:
         print(json.dumps(_perform(queue, options)))
     except Unsupported as reason:
         print(json.dumps({"unsupported": str(reason)}))
+
+
+def _work(commands: list[list[str]]) -> None:
+    """Become the command, or wait for all of several."""
+    if len(commands) == 1:
+        os.execvp(commands[0][0], commands[0])
+    processes = [subprocess.Popen(words) for words in commands]
+    sys.exit(max(process.wait() for process in processes))
 
 
 def _perform(queue: Queue, options: argparse.Namespace) -> object:

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+VERDICTS = {True: "met", False: "NOT MET", None: "not judged"}
 HEADINGS = ("scenario", "taskq", "limit", "of the limit", "peers (ours, times)", "target", "met")
 
 
@@ -16,14 +15,17 @@ class NoPlace(ValueError):
     """The Markdown file has no pair of lines between which the table belongs."""
 
 
-def terminal(entries: Iterable[dict[str, Any]]) -> Table:
-    """The table with its spreads."""
-    table = Table(title="taskq bench", show_lines=True)
-    for heading in HEADINGS:
-        table.add_column(heading, overflow="fold")
-    for entry in entries:
-        table.add_row(entry["scenario"], *_cells(entry))
-    return table
+def lines(entry: dict[str, Any]) -> list[str]:
+    """A scenario for the terminal: figures with their range over the rounds, the target."""
+    _, ours, limit, ratio, peers, target, _ = [entry["scenario"], *_cells(entry)]
+    said = [f"{entry['scenario']}: {entry['title']}", f"  taskq   {ours}"]
+    if entry["limit"] is not None:
+        said += [f"  limit   {limit}: {entry['limit_is']}", f"  ratio   {ratio}"]
+    if entry["peers"]:
+        said.append(f"  peers   {peers}")
+    if entry["target"]:
+        said.append(f"  target  {target}: {VERDICTS[entry['met']]}")
+    return said
 
 
 def markdown(entries: Sequence[dict[str, Any]], machine: dict[str, str]) -> str:

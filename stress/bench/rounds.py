@@ -6,9 +6,12 @@ from collections.abc import Callable, Sequence
 
 from stress.bench.arena import Arena
 from stress.bench.contestants import OURS, Contestant, Skipped
+from stress.bench.figures import TooFewSamples
 from stress.bench.queue import Unsupported
 from stress.bench.results import Result
 from stress.bench.scenario import Reading, Scenario
+from stress.bench.stage import Broken
+from stress.pools import TimedOut
 
 LIMIT = "limit"
 
@@ -26,7 +29,9 @@ def run(
 
     A quick run measures each peer in one round only, ourselves and the limit in all.
 
-    Raises Broken or TimedOut when we, the limit or a peer fail at what they can do.
+    A peer that fails takes no further part, and that is said.
+
+    Raises Broken or TimedOut when we or the limit fail.
     """
     result = Result(scenario.name, scenario.title, scenario.unit, scenario.limit_is)
     measures: dict[str, Callable[[], Reading | None]] = {
@@ -42,7 +47,7 @@ def run(
         for name in names[turn:] + names[:turn]:
             place = names.index(name) - 2
             left_out = arena.quick and place >= 0 and place % rounds != number
-            reading = None if left_out else _read(name, measures, result)
+            reading = None if left_out else _read(name, measures, result, say)
             values[name].append(None if reading is None else reading.value)
             if reading is not None:
                 say(f"  {number + 1}/{rounds} {name}: {reading.value:,.4g} {scenario.unit}")
@@ -53,7 +58,10 @@ def run(
 
 
 def _read(
-    name: str, measures: dict[str, Callable[[], Reading | None]], result: Result
+    name: str,
+    measures: dict[str, Callable[[], Reading | None]],
+    result: Result,
+    say: Callable[[str], None],
 ) -> Reading | None:
     if any(name == skipped.name for skipped in result.skipped):
         return None
@@ -61,7 +69,12 @@ def _read(
         return measures[name]()
     except Unsupported as reason:
         result.skipped.append(Skipped(name, str(reason)))
-        return None
+    except (Broken, TimedOut, TooFewSamples) as error:
+        if name in (OURS.name, LIMIT):
+            raise
+        result.skipped.append(Skipped(name, f"failed: {error}"))
+    say(f"  {name} takes no further part: {result.skipped[-1].reason}")
+    return None
 
 
 def _of_peer(scenario: Scenario, arena: Arena, peer: Contestant) -> Callable[[], Reading | None]:

@@ -37,9 +37,9 @@ class Taskq(Queue):
             raise Unsupported("shared_task has no delay_many")
         send([()] * count)
 
-    def work(self, concurrency: int) -> list[str]:
+    def work(self, concurrency: int) -> list[list[str]]:
         manage = [sys.executable, "-m", "stress.project.manage"]
-        return [*manage, "taskq_pool", "-c", str(concurrency), *sys.argv[3:]]
+        return [[*manage, "taskq_pool", "-c", str(concurrency)]]
 
 
 def _tasks() -> dict[str, Any]:

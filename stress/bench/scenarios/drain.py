@@ -21,7 +21,9 @@ from stress.bench.work import NAP
 from stress.pools import wait_until
 
 #: Seconds that one drain is watched.
-LONG, SHORT = 6.0, 2.5
+LONG, SHORT = 6.0, 2.0
+#: The same for a peer in a quick run.
+GLIMPSE = 1.5
 
 FILL = """
 INSERT INTO taskq_task (name, payload, max_losses)
@@ -86,7 +88,7 @@ class Drain(Scenario):
             return watch(stage, loops, count, seconds)
 
     def peer(self, arena: Arena, peer: Contestant) -> Reading:
-        seconds = SHORT if arena.quick else LONG
+        seconds = GLIMPSE if arena.quick else LONG
         return drain_peer(arena, peer, "noop", self.concurrency, seconds, peer.pace)
 
     def _pace(self) -> int:
@@ -114,7 +116,7 @@ class DrainNaps(Scenario):
         return Reading(self.concurrency / NAP)
 
     def peer(self, arena: Arena, peer: Contestant) -> Reading:
-        seconds = SHORT if arena.quick else LONG
+        seconds = GLIMPSE if arena.quick else LONG
         pace = min(peer.pace, self.concurrency / NAP)
         return drain_peer(arena, peer, "nap", self.concurrency, seconds, pace)
 
