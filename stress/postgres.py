@@ -49,6 +49,11 @@ class EmbeddedPostgres:
         """A libpq URL of this database."""
         return str(self._server.get_uri(database=name))
 
+    @property
+    def log_file(self) -> Path:
+        """Where the server logs to."""
+        return self._home / "data" / "log"
+
     def crash(self) -> None:
         """An immediate shutdown: no checkpoint, all sessions gone, recovery at the next start."""
         server = psutil.Process(self._server.get_pid())

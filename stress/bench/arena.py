@@ -14,6 +14,7 @@ import psycopg
 import stress
 from stress.bench import redis
 from stress.bench.contestants import OURS, Contestant, PeerEnvironment
+from stress.bench.server_log import ServerLog
 from stress.bench.stage import Stage
 from stress.postgres import EmbeddedPostgres
 
@@ -34,6 +35,7 @@ class Arena:
         self.server = server
         self.peers = peers
         self.quick = quick
+        self.log = ServerLog(server)
         self._templates: set[str] = set()
         self._filled: set[str] = set()
 
@@ -61,6 +63,21 @@ class Arena:
             stage = Stage(contestant, environment, self.home)
             stack.callback(stage.close)
             yield stage
+
+    @contextmanager
+    def sqlite_stage(self) -> Iterator[Stage]:
+        """Ourselves on SQLite, alone, until the end of the block."""
+        environment = self._environment(OURS)
+        path = self.home / "stage.sqlite3"
+        environment["DATABASE_URL"] = f"sqlite:///{path}"
+        stage = Stage(OURS, environment, self.home)
+        try:
+            stage.run("prepare")
+            yield stage
+        finally:
+            stage.close()
+            for file in self.home.glob(f"{path.name}*"):
+                file.unlink()
 
     def forget(self) -> None:
         """Drop the filled templates of a scenario: some are large."""

@@ -18,6 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from stress.bench import work
+from stress.bench.counter import Counter
 
 #: Sent before a measurement, so that connections are open and statements prepared.
 WARM_UP = 20
@@ -81,11 +82,14 @@ def main(queue: Queue) -> None:
     command.add_argument("task", choices=TASKS)
     command.add_argument("gap", type=float)
     command.add_argument("count", type=int)
+    command = commands.add_parser("pour")
+    command.add_argument("task", choices=TASKS)
     command = commands.add_parser("work")
     command.add_argument("concurrency", type=int)
+    command.add_argument("options", nargs=argparse.REMAINDER, help="more of the worker's own")
     options = parser.parse_args()
     if options.command == "work":
-        _work(queue.work(options.concurrency))
+        _work([[*words, *options.options] for words in queue.work(options.concurrency)])
     try:
         print(json.dumps(_perform(queue, options)))
     except Unsupported as reason:
@@ -117,7 +121,9 @@ def _perform(queue: Queue, options: argparse.Namespace) -> object:
         queue.send_many(options.task, WARM_UP)
         return seconds(lambda: queue.send_many(options.task, options.count), 1)
     elif options.command == "ping":
-        return _ping(queue, options.task, options.gap, options.count)
+        return ping(lambda number: queue.send(options.task, number), options.gap, options.count)
+    elif options.command == "pour":
+        pour(lambda: queue.send(options.task))
     return None
 
 
@@ -129,7 +135,15 @@ def seconds(call: Callable[[], object], times: int) -> float:
     return time.perf_counter() - began
 
 
-def _ping(queue: Queue, task: str, gap: float, count: int) -> list[tuple[int, int]]:
+def pour(send: Callable[[], object]) -> None:
+    """Send until killed, and count what was sent into BENCH_SENT."""
+    counter = Counter(os.environ["BENCH_SENT"])
+    while True:
+        send()
+        counter.add()
+
+
+def ping(send: Callable[[int], object], gap: float, count: int) -> list[tuple[int, int]]:
     """Send numbered tasks at random moments, ``gap`` seconds apart on average; when
     each was sent, which is when the call that sends it returned.
 
@@ -142,7 +156,7 @@ def _ping(queue: Queue, task: str, gap: float, count: int) -> list[tuple[int, in
     for number in range(count + WARM_UP):
         due += gap * min(chance.expovariate(1.0), 3.0)
         time.sleep(max(0.0, due - time.monotonic()))
-        queue.send(task, number)
+        send(number)
         if number >= WARM_UP:
             sent.append((number, work.now()))
     return sent

@@ -14,6 +14,7 @@ import os
 
 import psycopg
 
+from stress.bench import queue, work
 from stress.bench.counter import Counter
 from stress.bench.queue import WARM_UP, seconds
 
@@ -34,6 +35,9 @@ RETURNING task.id, task.attempt, task.name, task.payload
 REMOVE = "DELETE FROM taskq_task WHERE id = ANY (%s)"
 REMOVE_ONE = "DELETE FROM taskq_task WHERE id = %s AND worker_id = %s AND attempt = %s"
 INSERT = "INSERT INTO taskq_task (name, payload) VALUES (%s, %s)"
+INSERT_AND_WAKE = (
+    f"WITH task AS ({INSERT} RETURNING id) SELECT id, pg_notify('bench', '') FROM task"
+)
 COPY = "COPY taskq_task (name, payload, queue, priority, max_losses) FROM STDIN"
 EFFECT = "INSERT INTO shop_order (number, placed_at) VALUES (%s, %s)"
 NAME, PAYLOAD = "stress.bench.work.noop", "[[],{}]"
@@ -87,17 +91,26 @@ def copy(connection: psycopg.Connection, count: int) -> float:
     return seconds(write, 1)
 
 
+def ping(connection: psycopg.Connection, gap: float, count: int) -> list[tuple[int, int]]:
+    """Insert numbered rows, each with a wake-up in the same commit; when each was sent."""
+    cursor = connection.cursor()
+    name = "stress.bench.work.mark"
+    return queue.ping(
+        lambda number: cursor.execute(INSERT_AND_WAKE, (name, f"[[{number}],{{}}]")), gap, count
+    )
+
+
 def listen(connection: psycopg.Connection) -> None:
     """The least that starts a task on a wake-up: hear it, claim a row, note the time."""
-    from stress.bench import work
-
     cursor = connection.cursor()
     cursor.execute("LISTEN bench")
     while True:
+        while claimed := cursor.execute(CLAIM, (os.getpid(), 1)).fetchall():
+            ((id, _, _, payload),) = claimed
+            work.mark(json.loads(payload)[0][0])
+            cursor.execute(REMOVE, ([id],))
         for _ in connection.notifies(timeout=60, stop_after=1):
-            for id, _, _, payload in cursor.execute(CLAIM, (os.getpid(), 1)).fetchall():
-                work.mark(json.loads(payload)[0][0])
-                cursor.execute(REMOVE, ([id],))
+            break
 
 
 def _counter() -> Counter:
@@ -106,11 +119,14 @@ def _counter() -> Counter:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("command", choices=["drain", "drain-atomic", "send", "copy", "listen"])
+    parser.add_argument(
+        "command", choices=["drain", "drain-atomic", "send", "copy", "ping", "listen"]
+    )
     parser.add_argument("--rows", type=int, default=1)
     parser.add_argument("--count", type=int, default=0)
+    parser.add_argument("--gap", type=float, default=0.0)
     options = parser.parse_args()
-    result = None
+    result: object = None
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
         match options.command:
             case "drain":
@@ -121,6 +137,8 @@ def main() -> None:
                 result = send(connection, options.rows, options.count)
             case "copy":
                 result = copy(connection, options.count)
+            case "ping":
+                result = ping(connection, options.gap, options.count)
             case "listen":
                 listen(connection)
     print(json.dumps(result))

@@ -39,7 +39,12 @@ def run(
         LIMIT: lambda: scenario.limit(arena),
     }
     for peer in peers:
+        if arena.quick and peer.name not in (_quick_peers(scenario, peers)):
+            result.skipped.append(Skipped(peer.name, "not in a quick run"))
+            continue
         measures[peer.name] = _of_peer(scenario, arena, peer)
+    if arena.quick and scenario.quick_rounds is not None:
+        rounds = scenario.quick_rounds
     values: dict[str, list[float | None]] = {name: [] for name in measures}
     for number in range(rounds):
         names = list(measures)
@@ -79,3 +84,9 @@ def _read(
 
 def _of_peer(scenario: Scenario, arena: Arena, peer: Contestant) -> Callable[[], Reading | None]:
     return lambda: scenario.peer(arena, peer)
+
+
+def _quick_peers(scenario: Scenario, peers: Sequence[Contestant]) -> list[str]:
+    if scenario.quick_peers is None:
+        return [peer.name for peer in peers]
+    return list(scenario.quick_peers)

@@ -29,6 +29,9 @@ class Scenario(ABC):
     title: str
     unit: str
     limit_is: str = ""
+    #: The peers of a quick run (None: all), and its rounds (None: as many as any).
+    quick_peers: tuple[str, ...] | None = None
+    quick_rounds: int | None = None
 
     @abstractmethod
     def ours(self, arena: Arena) -> Reading:

@@ -15,7 +15,7 @@ from stress.bench.contestants import Contestant
 from stress.bench.counter import Counter
 from stress.bench.figures import Sample
 from stress.bench.queue import Unsupported
-from stress.pools import TimedOut
+from stress.pools import TITLE, TimedOut, wait_until
 
 #: Seconds between two looks at what is done.
 LOOK = 0.02
@@ -52,6 +52,16 @@ class Workers:
                 continue
         return found
 
+    def wait_ready(self, children: int) -> None:
+        """Until taskq's pool has so many children with a title, which they get when up.
+
+        Raises TimedOut.
+        """
+        wait_until(
+            lambda: sum(_title(each).startswith(TITLE) for each in self.tree()) > children,
+            what=f"{children} children are up",
+        )
+
     def kill(self) -> None:
         """All at once: the database is dropped after this."""
         for process in self.tree():
@@ -74,13 +84,17 @@ class Stage:
         self.environment = {
             **environment,
             "BENCH_COUNTER": str(home / "counter"),
+            "BENCH_SENT": str(home / "sent"),
             "BENCH_STARTS": str(home / "starts"),
         }
         self.starts = home / "starts"
         self.starts.write_bytes(b"")
         self.counter = Counter(home / "counter")
         self.counter.clear()
-        self._log = home / "workers.log"
+        self.sent = Counter(home / "sent")
+        self.sent.clear()
+        self._home = home
+        self._started = 0
         self._workers: list[Workers] = []
 
     @property
@@ -108,7 +122,9 @@ class Stage:
 
     def start(self, module: str, *words: object, processes: int = 1) -> Workers:
         """Start a module in so many processes, each a session of its own."""
-        with self._log.open("wb") as log:
+        self._started += 1
+        path = self._home / f"{self._started}.log"
+        with path.open("wb") as log:
             workers = Workers(
                 [
                     subprocess.Popen(
@@ -120,7 +136,7 @@ class Stage:
                     )
                     for _ in range(processes)
                 ],
-                self._log,
+                path,
             )
         self._workers.append(workers)
         return workers
@@ -134,17 +150,19 @@ class Stage:
         *,
         seconds: float,
         until: Callable[[int], bool] = lambda done: False,
+        counter: Counter | None = None,
     ) -> list[Sample]:
         """What is done when, from the first completion on, for so many seconds or until
-        so much is done.
+        so much is done. counter: another than that of the tasks.
 
         Raises Broken when the workers end before, TimedOut when they complete nothing.
         """
+        total = (counter or self.counter).total
         began = time.perf_counter()
         first = None
         samples: list[Sample] = []
         while True:
-            done, now = self.counter.total(), time.perf_counter()
+            done, now = total(), time.perf_counter()
             if done:
                 first = now if first is None else first
                 samples.append((now - first, done))
@@ -153,7 +171,7 @@ class Stage:
             elif now - began > START:
                 raise TimedOut(f"nothing was done within {START:g} s:\n{workers.log()}")
             if not workers.running:
-                if samples and self.counter.total() > done:
+                if samples and total() > done:
                     continue
                 if samples:
                     return samples
@@ -167,3 +185,10 @@ class Stage:
     def _command(self, module: str, words: tuple[object, ...]) -> list[str]:
         python = self.environment["BENCH_PYTHON"]
         return [python, "-m", module, *map(str, words)]
+
+
+def _title(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""

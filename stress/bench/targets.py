@@ -115,7 +115,11 @@ TARGETS: dict[str, tuple[Condition, ...]] = {
     "notify-busy": (of_limit(0.9),),
     "notify-sleeping": (of_limit(0.9),),
     "memory-c8": (limit_times(2.5, "≤ 2.5 x one worker"), below("Celery")),
-    "heartbeat": (at_most(1, "statement"), detail_at_most("task rows written", 0, "")),
+    # The times in the server's log are of milliseconds, and timers are a little late.
+    "heartbeat": (
+        detail_at_most("statements an interval", 1.05, ""),
+        detail_at_most("task rows written", 0, ""),
+    ),
     "sqlite-drain-c4": (of_limit(0.5), detail_at_most("locked errors", 0, "")),
 }
 
