@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--scenario", action="append", metavar="NAME", help="only this one; may be repeated")
     add("--list", action="store_true", help="name the scenarios and their targets, and end")
-    add("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds, each below 15 s")
+    add("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds, below 50 s a scenario")
     add("--rounds", type=_rounds, metavar="N", help=f"how often to measure (default: {ROUNDS})")
     add("--json", type=Path, metavar="FILE", help="write the results, with plots beside it")
     add("--markdown", type=Path, metavar="FILE", help="put the table between this file's marks")

@@ -12,6 +12,7 @@ import psutil
 import psycopg
 
 import taskq
+from stress.bench import redis
 from stress.postgres import EmbeddedPostgres
 
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
@@ -40,6 +41,7 @@ def describe(server: EmbeddedPostgres, peers: dict[str, str]) -> dict[str, str]:
         "Django": version("django"),
         "psycopg": version("psycopg"),
         "taskq": taskq.__version__,
+        **({"Redis": redis.version()} if redis.available() else {}),
         **peers,
     }
 

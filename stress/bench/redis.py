@@ -16,6 +16,13 @@ def available() -> bool:
     return shutil.which("redis-server") is not None
 
 
+def version() -> str:
+    """What ``redis-server --version`` says: 7.0.15."""
+    words = ["redis-server", "--version"]
+    output = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    return next(word[2:] for word in output.split() if word.startswith("v="))
+
+
 @contextmanager
 def server(home: Path) -> Iterator[str]:
     """The URL of an empty server, for as long as the block lasts."""
