@@ -82,7 +82,8 @@ def test_ratios_are_taken_round_by_round_where_both_were_measured() -> None:
 def test_a_counter_sums_what_processes_and_threads_add(tmp_path: Path) -> None:
     path = tmp_path / "counter"
     counter = Counter(path)
-    counter.add(5)
+    counter.add(4)
+    counter.add()
     program = f"from stress.bench.counter import Counter; Counter({str(path)!r}).add(2)"
     subprocess.run([sys.executable, "-c", program], check=True)
     assert counter.total() == 7
