@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(options: argparse.Namespace) -> int:
-    """Measure and print; the exit code is 1 when a target was missed, 2 for wrong names."""
+    """Measure and print; the exit code is 1 when a target was missed or a measurement of
+    ours failed, 2 for wrong names."""
     from stress.bench import command
 
     return command.run(options)

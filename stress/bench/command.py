@@ -15,14 +15,14 @@ from rich.console import Console
 from stress.bench import QUICK_ROUNDS, ROUNDS, machine, plots, redis, report, rounds
 from stress.bench.arena import Arena
 from stress.bench.catalogue import SCENARIOS
-from stress.bench.contestants import PeerEnvironment
+from stress.bench.contestants import OURS, PeerEnvironment
 from stress.bench.scenario import Scenario
 from stress.bench.targets import TARGETS, judge
 from stress.postgres import EmbeddedPostgres
 
 
 def run(options: argparse.Namespace) -> int:
-    """The exit code: 1 when a target was missed, 2 for a name that does not exist."""
+    """The exit code: 1 when a target was missed or a measurement failed, 2 for a wrong name."""
     console = Console()
     if options.list:
         for scenario in SCENARIOS.values():
@@ -65,7 +65,12 @@ def run(options: argparse.Namespace) -> int:
         console.print("no plots: matplotlib is not installed (make bench)")
     for entry in entries:
         console.print("\n".join(["", *report.lines(entry)]), highlight=False, markup=False)
-    return int(any(entry["met"] is False for entry in entries))
+    return int(any(entry["met"] is False or _missing(entry) for entry in entries))
+
+
+def _missing(entry: dict[str, Any]) -> bool:
+    """Whether we, or what we are measured by, could not be measured."""
+    return bool({OURS.name, rounds.LIMIT} & set(entry["skipped"]))
 
 
 def _chosen(names: list[str] | None) -> list[Scenario]:

@@ -71,9 +71,10 @@ def _cells(entry: dict[str, Any]) -> list[str]:
         for name, value in entry["peers"].items()
     ]
     met = {True: "yes", False: "no", None: "-" if not entry["target"] else "not judged"}
+    more = "".join(f"; {key} {number(value)}" for key, value in entry["shown"].items())
     reason = entry["skipped"].get("taskq")
     return [
-        reason or f"{number(entry['ours'])} {entry['unit']}{_range(entry['ours_range'])}",
+        reason or f"{number(entry['ours'])} {entry['unit']}{_range(entry['ours_range'])}{more}",
         number(entry["limit"]) + _range(entry["limit_range"]),
         number(entry["ratio_to_limit"]) + _range(entry["ratio_range"]),
         "; ".join(peers) or "-",

@@ -22,6 +22,7 @@ class Result:
     title: str
     unit: str
     limit_is: str
+    shows: tuple[str, ...] = ()
     ours: Values = field(default_factory=list)
     limit: Values = field(default_factory=list)
     peers: dict[str, Values] = field(default_factory=dict)
@@ -48,6 +49,7 @@ class Result:
         """One element of the list that ``--json`` writes."""
         peers = {name: self.peer_spread(name) for name in self.peers}
         ratio = self.ratio_to_limit()
+        ours = self.detail.get("taskq", {})
         return {
             "scenario": self.scenario,
             "title": self.title,
@@ -65,6 +67,7 @@ class Result:
             "ratio_range": _range(ratio),
             "peers_range": {name: _range(spread) for name, spread in peers.items()},
             "ratio_to_peers": {name: _median(self.ratio_to_peer(name)) for name in self.peers},
+            "shown": {key: ours[key] for key in self.shows if key in ours},
             "skipped": {each.name: each.reason for each in self.skipped},
             "detail": self.detail,
         }

@@ -29,6 +29,8 @@ class Scenario(ABC):
     title: str
     unit: str
     limit_is: str = ""
+    #: What of the details of our own reading the table shows beside the value.
+    shows: tuple[str, ...] = ()
     #: The peers of a quick run (None: all), and its rounds (None: as many as any).
     quick_peers: tuple[str, ...] | None = None
     quick_rounds: int | None = None

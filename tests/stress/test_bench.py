@@ -15,7 +15,7 @@ from stress import bench
 from stress.bench import figures, plots, report, rounds, server_log, targets
 from stress.bench.arena import Arena
 from stress.bench.catalogue import SCENARIOS
-from stress.bench.contestants import OURS, PEERS, Contestant, PeerEnvironment
+from stress.bench.contestants import OURS, PEERS, Contestant, PeerEnvironment, Skipped
 from stress.bench.counter import Counter
 from stress.bench.figures import Spread, TooFewSamples
 from stress.bench.queue import Unsupported
@@ -27,7 +27,7 @@ KEYS = {"scenario", "ours", "limit", "peers", "unit", "ratio_to_limit", "target"
 
 
 def result(**values: Any) -> Result:
-    return Result("drain-noop-c1", "a title", "tasks/s", "a loop", **values)
+    return Result("drain-noop-c1", "a title", "tasks/s", "a loop", ("p99",), **values)
 
 
 # Arithmetic
@@ -190,13 +190,15 @@ def test_a_peer_that_fails_or_cannot_is_left_out_and_that_is_said() -> None:
     assert not {"Huey", "Celery"} & set(found.peers)
 
 
-def test_our_own_failure_ends_the_run() -> None:
+def test_our_own_failure_misses_the_target_and_the_run_goes_on() -> None:
     class Failing(Steps):
         def ours(self, arena: Arena) -> Reading:
             raise Broken("the pool did not start")
 
-    with pytest.raises(Broken, match="the pool did not start"):
-        run(Failing(), quick=True)
+    found = run(Failing(), quick=True)
+    assert found.skipped[0] == Skipped("taskq", "failed: the pool did not start")
+    assert found.ours == [None, None, None]
+    assert found.limit == [4.0, 4.0, 4.0]
 
 
 # Report
@@ -208,13 +210,14 @@ def entry(**values: Any) -> dict[str, Any]:
 
 
 def test_the_json_form() -> None:
-    found = entry(peers={"Huey": [40.0, None, None]})
+    found = entry(peers={"Huey": [40.0, None, None]}, detail={"taskq": {"p99": 7, "done": 9}})
     assert set(found) >= KEYS
     assert found["ours"] == 79.96
     assert found["ours_range"] == [60.0, 90.0]
     assert found["ratio_to_limit"] == pytest.approx(0.7996)
     assert found["peers"] == {"Huey": 40.0}
     assert found["met"] is False
+    assert found["shown"] == {"p99": 7}
 
 
 def test_a_figure_in_the_table_never_looks_better_than_it_is() -> None:

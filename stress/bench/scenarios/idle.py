@@ -55,6 +55,7 @@ class IdleCpu(Scenario):
     name = "idle-cpu"
     title = "CPU of an idle pool, -c 8"
     unit = "% of a core"
+    shows = ("CPU seconds a minute",)
     quick_peers = ()
 
     def ours(self, arena: Arena) -> Reading:

@@ -29,6 +29,7 @@ class LatencyIdle(Scenario):
     unit = "ms"
     limit_is = "raw NOTIFY in the insert's commit, LISTEN, claim of one row"
     quick_peers = ("Celery", "Procrastinate", "Huey")
+    shows = ("p95", "p99")
 
     def ours(self, arena: Arena) -> Reading:
         return self.peer(arena, OURS)
@@ -54,6 +55,7 @@ class LatencyHalfLoad(Scenario):
     title = "start latency at 50 % load, 5 ms tasks, -c 2, p50"
     unit = "ms"
     quick_peers = ("Celery", "Procrastinate")
+    shows = ("p95", "p99")
 
     def ours(self, arena: Arena) -> Reading:
         return self.peer(arena, OURS)

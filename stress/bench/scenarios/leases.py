@@ -40,6 +40,7 @@ class Heartbeat(Scenario):
     title = f"a heartbeat of -c 8 with {HELD:,} tasks claimed"
     unit = "ms"
     limit_is = "the same with none claimed"
+    shows = ("statements an interval", "task rows written")
 
     def ours(self, arena: Arena) -> Reading:
         return self._measure(arena, HELD)

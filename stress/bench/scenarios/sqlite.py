@@ -20,6 +20,7 @@ class SqliteDrain(Scenario):
     name = "sqlite-drain-c4"
     title = "drain no-op tasks on SQLite (WAL), -c 4"
     unit = "tasks/s"
+    shows = ("locked errors",)
     limit_is = "raw sqlite3 claim + delete, 50 rows, 1 process"
 
     def ours(self, arena: Arena) -> Reading:
