@@ -73,7 +73,9 @@ def _read(
     except Unsupported as reason:
         result.skipped.append(Skipped(name, str(reason)))
     except (Broken, TimedOut, TooFewSamples) as error:
-        result.skipped.append(Skipped(name, f"failed: {error}"))
+        say(str(error))
+        # The last line of a traceback is what a table has room for.
+        result.skipped.append(Skipped(name, f"failed: {str(error).strip().splitlines()[-1]}"))
     say(f"  {name} takes no further part: {result.skipped[-1].reason}")
     return None
 

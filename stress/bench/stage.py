@@ -114,7 +114,7 @@ class Stage:
             self._command(module, words), env=self.environment, capture_output=True, text=True
         )
         if result.returncode:
-            raise Broken(f"{module} {' '.join(map(str, words))}:\n{result.stdout}{result.stderr}")
+            raise Broken(f"{module} {' '.join(map(str, words))}:\n{result.stderr or result.stdout}")
         answer = json.loads(result.stdout.strip().splitlines()[-1])
         if isinstance(answer, dict) and "unsupported" in answer:
             raise Unsupported(answer["unsupported"])
