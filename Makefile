@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+BENCH := .bench
+BENCH_OPTIONS ?= --json bench-results/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos prove lint test test-sqlite test-all clean
+.PHONY: help setup demo chaos prove bench lint test test-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,5 +45,13 @@ test: lint ## lint, types, then all tests on PostgreSQL and on SQLite (what CI r
 test-all: prove ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1, both PostgreSQLs; and prove
 	$(PY) -m tests.matrix
 
+bench: $(BENCH)/.ready ## how fast, beside PostgreSQL itself and other queues (BENCH_OPTIONS="--quick")
+	$(BENCH)/bin/python -m stress bench $(BENCH_OPTIONS)
+
+$(BENCH)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
 clean: ## remove what was made here
-	rm -rf $(VENV) .matrix build *.egg-info .mypy_cache .pytest_cache .ruff_cache demo-report.json
+	rm -rf $(VENV) $(BENCH) bench-results .matrix build *.egg-info .mypy_cache .pytest_cache .ruff_cache demo-report.json

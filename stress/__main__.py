@@ -11,6 +11,7 @@ COMMANDS = {
     "chaos": ("stress.chaos", "break everything on purpose, and see that nothing is lost (60 s)"),
     "prove": ("stress.prove", "show that the checker catches each protection's absence"),
     "tune": ("stress.tune", "measure leases and heartbeats, and recommend some"),
+    "bench": ("stress.bench", "how fast we are, beside PostgreSQL itself and other queues"),
     "monkey": ("stress.monkey", "torment a pool that is already running somebody's project"),
 }
 

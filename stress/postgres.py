@@ -59,6 +59,10 @@ class EmbeddedPostgres:
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url_of(name)
+
+    def url_of(self, name: str) -> str:
+        """A libpq URL of this database."""
         return str(self._server.get_uri(database=name))
 
     @property
@@ -67,9 +71,14 @@ class EmbeddedPostgres:
         info = self._server.get_postmaster_info()
         return f"{info.socket_dir}/.s.PGSQL.{info.port}"
 
+    @property
+    def log_file(self) -> Path:
+        """Where the server logs to."""
+        return self.home / "data/log"
+
     def log(self) -> str:
         """What it has logged since it was made."""
-        return (self.home / "data/log").read_text(errors="replace")
+        return self.log_file.read_text(errors="replace")
 
     def processes(self) -> list[psutil.Process]:
         """The postmaster and its children; empty when it does not run."""
