@@ -10,6 +10,7 @@ from pool import clock
 from pool.backoff import Backoff
 from pool.deaths import Cause, Death, cause_of
 from pool.kernel import OomCounter
+from pool.log import log
 from pool.roles import Role
 from pool.scoreboard import Slot, State
 
@@ -29,6 +30,7 @@ class Seat:
     leaving: bool = False  # not to be filled again
     asked_to_stop: bool = False
     verdict: Cause | None = None  # why we killed the child
+    condemned: tuple[int, int] = (0, 0)  # the run that it was killed for
     warned: tuple[int, int] = (0, 0)  # the run that was sent its soft limit
     backoff: Backoff = field(default_factory=Backoff)
     refusals: Backoff = field(default_factory=lambda: Backoff(first=1.0))  # of fork
@@ -64,9 +66,13 @@ class Seat:
         self.slot.asked = self.slot.generation
         self._send(signal.SIGTERM)
 
-    def warn(self) -> None:
-        """Tell the child that its run is past the soft deadline: once a run."""
-        run = (self.slot.task_id, self.slot.since)
+    @property
+    def run(self) -> tuple[int, int]:
+        """What tells one run of the child from another."""
+        return self.slot.task_id, self.slot.since
+
+    def warn(self, run: tuple[int, int]) -> None:
+        """Tell the child that this run is past the soft deadline: once a run."""
         if self.warned != run:
             self.warned = run
             self._send(signal.SIGUSR1)
@@ -74,6 +80,11 @@ class Seat:
     def condemn(self, verdict: Cause) -> None:
         self.verdict = verdict
         self._send(signal.SIGKILL)
+
+    def condemn_for(self, run: tuple[int, int]) -> None:
+        """Kill the child because this run is past the hard deadline."""
+        self.condemned = run
+        self.condemn(Cause.TIME_LIMIT)
 
     def out_of_patience(self, now: int) -> bool:
         patience = self.role.patience
@@ -86,7 +97,10 @@ class Seat:
         slot = self.slot
         cause, code = cause_of(status)
         if cause is Cause.SIGNAL and code == signal.SIGKILL:
-            if self.verdict is not None:
+            if self.verdict is Cause.TIME_LIMIT and self.run != self.condemned:
+                # That run ended just before the kill: the one in its place is innocent.
+                cause = Cause.STOPPED
+            elif self.verdict is not None:
                 cause = self.verdict
             elif oom.advanced():
                 cause = Cause.OUT_OF_MEMORY
@@ -120,4 +134,7 @@ class Seat:
 
     def _send(self, number: signal.Signals) -> None:
         # Safe against a reused pid: the child is ours and not yet reaped.
-        os.kill(self.pid, number)
+        try:
+            os.kill(self.pid, number)
+        except PermissionError as error:  # it has become a program of another user
+            log.error("cannot send %s to %s: %s", number.name, self.name, error)

@@ -21,12 +21,11 @@ from setproctitle import setproctitle
 from pool import clock, kernel
 from pool.child import EXIT_CRASHED, Child, flush_output
 from pool.deaths import Cause, Death
+from pool.log import log
 from pool.roles import Role
 from pool.scoreboard import Scoreboard, State
 from pool.seats import Seat
 from pool.systemd import Systemd
-
-log = logging.getLogger("pool")
 
 #: Seconds between two rounds when nothing happens: how late a deadline may be noticed.
 TICK = 0.25
@@ -36,6 +35,9 @@ CLOSING_TIME = 10.0
 BOOT_TRIES = 6
 
 SIGNALS = ("CHLD", "TERM", "INT", "QUIT", "HUP", "TTIN", "TTOU", "USR1")
+#: How many of a signal may wait to be acted on, where it is not one: a flood of them
+#: may cost neither memory nor, as a round acts on no more, the time for anything else.
+COUNTED = {"INT": 2, "TTIN": 100, "TTOU": 100}
 
 
 class Phase(Enum):
@@ -76,6 +78,12 @@ class Supervisor:
         self._watchdog_due = 0
         self._oom = kernel.OomCounter()
         self._systemd = Systemd()
+        asked, room = sum(role.count for role in roles), len(scoreboard.slots)
+        if asked > room:
+            raise ValueError(
+                f"the roles ask for {asked} children and the scoreboard has room for {room}: "
+                "give it a larger capacity"
+            )
         for role in roles:
             for _ in range(role.count):
                 self._add_seat(role)
@@ -112,7 +120,7 @@ class Supervisor:
                     break
 
     def act_on_signals(self) -> None:
-        while self._signals:
+        for _ in range(len(self._signals)):  # those that come meanwhile: the next round
             name = self._signals.popleft()
             getattr(self, f"handle_{name.lower()}")()
 
@@ -120,17 +128,18 @@ class Supervisor:
         """Kill children past a deadline; warn those past a soft one."""
         now = clock.now()
         for seat in self._occupied():
-            slot = seat.slot
             if seat.verdict is not None:
                 continue
+            # Read before the deadlines: should they be the next run's, they are not due.
+            slot, run = seat.slot, seat.run
             if slot.task_id and 0 < slot.hard_deadline <= now:
-                seat.condemn(Cause.TIME_LIMIT)
+                seat.condemn_for(run)
             elif slot.lease_overdue(now):
                 seat.condemn(Cause.LEASE_LOST)
             elif seat.out_of_patience(now):
                 seat.condemn(Cause.UNRESPONSIVE)
             elif slot.task_id and 0 < slot.soft_deadline <= now:
-                seat.warn()
+                seat.warn(run)
 
     def advance(self) -> None:
         """Move on to the next replacement of HUP, or the next phase of stopping."""
@@ -271,7 +280,9 @@ class Supervisor:
         setproctitle(f"{self.title}: supervisor")
 
     def _note_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals.append(signal.Signals(number).name.removeprefix("SIG"))
+        name = signal.Signals(number).name.removeprefix("SIG")
+        if self._signals.count(name) < COUNTED.get(name, 1):
+            self._signals.append(name)
 
     def _occupied(self) -> Iterator[Seat]:
         return (seat for seat in self._seats if seat.pid)
