@@ -35,9 +35,9 @@ CLOSING_TIME = 10.0
 BOOT_TRIES = 6
 
 SIGNALS = ("CHLD", "TERM", "INT", "QUIT", "HUP", "TTIN", "TTOU", "USR1")
-#: How many of a signal may wait to be acted on, where it is not one: a flood of them
-#: may cost neither memory nor, as a round acts on no more, the time for anything else.
-COUNTED = {"INT": 2, "TTIN": 100, "TTOU": 100}
+#: How many of a signal may wait to be acted on, where that is not one: a flood must cost
+#: neither memory nor the time for anything else.
+COUNTED = {"TTIN": 100, "TTOU": 100}
 
 
 class Phase(Enum):

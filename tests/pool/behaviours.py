@@ -21,7 +21,7 @@ def up(child: Child) -> None:
     time.sleep(options.boot)
     child.title()
     child.booted()
-    note("up", name=child.name)
+    note("up", name=child.name, slot=child.slot.index)
 
 
 def begin(child: Child) -> None:
@@ -302,3 +302,8 @@ def leaves_output(child: Child) -> None:
     up(child)
     sys.stdout.write("last words\n")
     rest(child)
+
+
+def comes_up_once(child: Child) -> None:
+    """As crashes(), but for the first one in its seat."""
+    (waits if child.slot.generation == 1 else crashes)(child)
