@@ -15,10 +15,14 @@ from typing import Any
 from setproctitle import setproctitle
 
 from pool import clock, kernel
+from pool.patience import Stuck, patience
 from pool.roles import Role
 from pool.scoreboard import Scoreboard, Slot, State
 
 log = logging.getLogger("pool")
+
+#: Seconds to write what is left in the buffers of log and output, which may be full pipes.
+LAST_LINES = 2.0
 
 EXIT_CRASHED = os.EX_SOFTWARE if hasattr(os, "EX_SOFTWARE") else 70
 
@@ -143,9 +147,10 @@ class Child:
             log.log(level, "%s (pid %d) crashed", self.name, self.pid, exc_info=True)
         finally:
             try:
-                with contextlib.suppress(Exception):
-                    logging.shutdown()
-                flush_output()
+                with contextlib.suppress(Stuck), patience(LAST_LINES):
+                    with contextlib.suppress(Exception):
+                        logging.shutdown()
+                    flush_output()
             finally:  # also when a signal handler that a task left behind raises
                 os._exit(code)
 

@@ -12,7 +12,6 @@ import select
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from types import FrameType
 from typing import NoReturn
@@ -20,52 +19,31 @@ from typing import NoReturn
 from setproctitle import setproctitle
 
 from pool import clock, kernel
-from pool.backoff import Backoff
 from pool.child import EXIT_CRASHED, Child, flush_output
-from pool.deaths import Cause, Death, cause_of
+from pool.deaths import Cause, Death
+from pool.log import log
 from pool.roles import Role
-from pool.scoreboard import Scoreboard, Slot, State
+from pool.scoreboard import Scoreboard, State
+from pool.seats import Seat
 from pool.systemd import Systemd
-
-log = logging.getLogger("pool")
 
 #: Seconds between two rounds when nothing happens: how late a deadline may be noticed.
 TICK = 0.25
 #: Seconds that support roles get to clean up once the others are gone.
 CLOSING_TIME = 10.0
-#: Seconds of life after which a death is no part of a crash loop: the longest wait in one.
-STABLE = 30.0
 #: Deaths before the end of start-up, with no child ever up, after which the pool gives up.
 BOOT_TRIES = 6
 
 SIGNALS = ("CHLD", "TERM", "INT", "QUIT", "HUP", "TTIN", "TTOU", "USR1")
+#: How many of a signal may wait to be acted on, where that is not one: a flood must cost
+#: neither memory nor the time for anything else.
+COUNTED = {"TTIN": 100, "TTOU": 100}
 
 
 class Phase(Enum):
     RUNNING = "running"
     DRAINING = "draining"  # work is being finished; only support roles are replaced
     CLOSING = "closing"  # no work is left; support roles end, unless killed before they could
-
-
-@dataclass
-class Seat:
-    """A place in the pool, and the child that sits in it."""
-
-    role: Role
-    number: int
-    slot: Slot
-    pid: int = 0
-    due: int = 0  # when it may be filled
-    leaving: bool = False  # not to be filled again
-    asked_to_stop: bool = False
-    verdict: Cause | None = None  # why we killed the child
-    warned: tuple[int, int] = (0, 0)  # the run that was sent its soft limit
-    backoff: Backoff = field(default_factory=Backoff)
-    refusals: Backoff = field(default_factory=lambda: Backoff(first=1.0))  # of fork
-
-    @property
-    def name(self) -> str:
-        return f"{self.role.name} {self.number}" if self.role.scalable else self.role.name
 
 
 class Supervisor:
@@ -100,6 +78,12 @@ class Supervisor:
         self._watchdog_due = 0
         self._oom = kernel.OomCounter()
         self._systemd = Systemd()
+        asked, room = sum(role.count for role in roles), len(scoreboard.slots)
+        if asked > room:
+            raise ValueError(
+                f"the roles ask for {asked} children and the scoreboard has room for {room}: "
+                "give it a larger capacity"
+            )
         for role in roles:
             for _ in range(role.count):
                 self._add_seat(role)
@@ -136,7 +120,7 @@ class Supervisor:
                     break
 
     def act_on_signals(self) -> None:
-        while self._signals:
+        for _ in range(len(self._signals)):  # those that come meanwhile: the next round
             name = self._signals.popleft()
             getattr(self, f"handle_{name.lower()}")()
 
@@ -144,20 +128,18 @@ class Supervisor:
         """Kill children past a deadline; warn those past a soft one."""
         now = clock.now()
         for seat in self._occupied():
-            slot = seat.slot
             if seat.verdict is not None:
                 continue
+            # Read before the deadlines: should they be the next run's, they are not due.
+            slot, run = seat.slot, seat.run
             if slot.task_id and 0 < slot.hard_deadline <= now:
-                self._condemn(seat, Cause.TIME_LIMIT)
+                seat.condemn_for(run)
             elif slot.lease_overdue(now):
-                self._condemn(seat, Cause.LEASE_LOST)
-            elif self._out_of_patience(seat, now):
-                self._condemn(seat, Cause.UNRESPONSIVE)
+                seat.condemn(Cause.LEASE_LOST)
+            elif seat.out_of_patience(now):
+                seat.condemn(Cause.UNRESPONSIVE)
             elif slot.task_id and 0 < slot.soft_deadline <= now:
-                run = (slot.task_id, slot.since)
-                if seat.warned != run:
-                    seat.warned = run
-                    self._send(seat, signal.SIGUSR1)
+                seat.warn(run)
 
     def advance(self) -> None:
         """Move on to the next replacement of HUP, or the next phase of stopping."""
@@ -168,13 +150,13 @@ class Supervisor:
             self.phase = Phase.CLOSING
             self._phase_ends = clock.now() + clock.nanoseconds(CLOSING_TIME)
             for seat in self._occupied():
-                self._ask_to_stop(seat)
+                seat.ask_to_stop()
             for seat in self._seats:
                 seat.due = 0  # an empty one gets a last chance, and no time to wait for it
         if clock.now() >= self._phase_ends:
             for seat in self._occupied():
                 if seat.verdict is None and (self.phase is Phase.CLOSING or not seat.role.support):
-                    self._condemn(seat, Cause.STOPPED)
+                    seat.condemn(Cause.STOPPED)
 
     def fill(self) -> None:
         """Fork a child for each seat that is empty and due."""
@@ -187,7 +169,7 @@ class Supervisor:
             elif now >= seat.due:
                 self._fork(seat)
                 if self.phase is Phase.CLOSING and seat.pid:
-                    self._ask_to_stop(seat)
+                    seat.ask_to_stop()
 
     def report(self) -> None:
         """Tell systemd that we are up, and still alive."""
@@ -228,7 +210,7 @@ class Supervisor:
             self._phase_ends = clock.now() + clock.nanoseconds(self.drain_timeout)
             for seat in self._occupied():
                 if not seat.role.support:
-                    self._ask_to_stop(seat)
+                    seat.ask_to_stop()
 
     def handle_int(self) -> None:
         """As TERM; the second one (a second Ctrl-C) stops now."""
@@ -272,7 +254,7 @@ class Supervisor:
         seat = [seat for seat in self._seats if seat.role.scalable and not seat.leaving][-1]
         seat.leaving = True
         if seat.pid:
-            self._ask_to_stop(seat)
+            seat.ask_to_stop()
         log.info("one worker less: %d", self._strength())
 
     def handle_usr1(self) -> None:
@@ -298,7 +280,9 @@ class Supervisor:
         setproctitle(f"{self.title}: supervisor")
 
     def _note_signal(self, number: int, frame: FrameType | None) -> None:
-        self._signals.append(signal.Signals(number).name.removeprefix("SIG"))
+        name = signal.Signals(number).name.removeprefix("SIG")
+        if self._signals.count(name) < COUNTED.get(name, 1):
+            self._signals.append(name)
 
     def _occupied(self) -> Iterator[Seat]:
         return (seat for seat in self._seats if seat.pid)
@@ -322,14 +306,7 @@ class Supervisor:
         return True
 
     def _fork(self, seat: Seat) -> None:
-        slot = seat.slot
-        slot.generation += 1
-        slot.number = seat.number
-        slot.born = slot.beat = clock.now()
-        slot.state = State.BOOTING
-        slot.task_id = slot.soft_deadline = slot.hard_deadline = slot.doubtful_lease = 0
-        seat.verdict, seat.asked_to_stop = None, False
-        slot.clear_wakes()
+        seat.prepare()
         # Blocked, so that none of ours is handled in the child before its own
         # handlers stand.
         handled = {getattr(signal, f"SIG{name}") for name in SIGNALS}
@@ -340,13 +317,10 @@ class Supervisor:
             pid = os.fork()
             if pid == 0:
                 self._live(seat, supervisor_pid, handled)
-            seat.pid = slot.pid = pid
-            seat.refusals.reset()
+            seat.occupy(pid)
             log.debug("%s started, pid %d", seat.name, pid, extra={"event": "child.started"})
         except OSError as error:  # no memory, or too many processes: heals by itself
-            slot.state = State.EMPTY
-            wait = seat.refusals.next()
-            seat.due = clock.now() + clock.nanoseconds(wait)
+            wait = seat.refuse()
             log.error("cannot fork %s: %s; next try in %.1f s", seat.name, error, wait)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
@@ -371,34 +345,20 @@ class Supervisor:
 
     def _bury(self, seat: Seat, status: int) -> None:
         """Record a death, make it known, and decide when the seat is filled again."""
-        slot = seat.slot
-        death = self._death(seat, status)
-        booting = slot.state == State.BOOTING
+        death = seat.death(status, self._oom)
+        booting = seat.slot.state == State.BOOTING
         failed = booting and not seat.asked_to_stop
-        stable = slot.worked == slot.generation or (
-            clock.now() - slot.born > clock.nanoseconds(STABLE)
-        )
-        stops_pool = death.cause is Cause.EXIT and death.code == seat.role.stops_pool
-        self._ever_booted |= seat.role.scalable and not booting
-        seat.pid = slot.pid = 0
-        slot.state = State.EMPTY
-        slot.task_id = 0
+        wait = seat.vacate()
         self.scoreboard.record(death)
         self._wake_support()
-
-        wait = 0.0
-        if stable or seat.asked_to_stop or seat.verdict is not None:
-            seat.backoff.reset()
-        else:
-            wait = seat.backoff.next()
-        seat.due = clock.now() + clock.nanoseconds(wait)
+        if seat.role.scalable:
+            self._ever_booted |= not booting
+            self._boot_failures += failed
         if self.phase is Phase.CLOSING:
             # Unless somebody killed it, it has done what it could.
             seat.leaving = death.cause not in (Cause.SIGNAL, Cause.OUT_OF_MEMORY)
         self._say(seat, death, failed, wait)
-        if failed and seat.role.scalable:
-            self._boot_failures += 1
-        if stops_pool:
+        if death.cause is Cause.EXIT and death.code == seat.role.stops_pool:
             self.exit_code = death.code
             self.handle_term()
         elif self.phase is Phase.RUNNING and self._gives_up():
@@ -408,26 +368,6 @@ class Supervisor:
 
     def _gives_up(self) -> bool:
         return not self._ever_booted and self._boot_failures >= BOOT_TRIES
-
-    def _death(self, seat: Seat, status: int) -> Death:
-        slot = seat.slot
-        cause, code = cause_of(status)
-        if cause is Cause.SIGNAL and code == signal.SIGKILL:
-            if seat.verdict is not None:
-                cause = seat.verdict
-            elif self._oom.advanced():
-                cause = Cause.OUT_OF_MEMORY
-        seconds = (clock.now() - slot.since) // clock.SECOND if slot.task_id else 0
-        return Death(
-            slot.index,
-            seat.pid,
-            slot.held_lease(),
-            slot.task_id,
-            slot.attempt,
-            cause,
-            code,
-            seconds,
-        )
 
     def _say(self, seat: Seat, death: Death, failed: bool, wait: float) -> None:
         extra = {"event": "child.died", "pid": death.pid, "cause": str(death)}
@@ -455,25 +395,8 @@ class Supervisor:
                 self._to_replace.popleft()
                 continue
             if slot.generation == generation and seat.pid and not seat.asked_to_stop:
-                self._ask_to_stop(seat)
+                seat.ask_to_stop()
             return
-
-    def _out_of_patience(self, seat: Seat, now: int) -> bool:
-        patience = seat.role.patience
-        return patience is not None and now - seat.slot.beat > clock.nanoseconds(patience)
-
-    def _condemn(self, seat: Seat, verdict: Cause) -> None:
-        seat.verdict = verdict
-        self._send(seat, signal.SIGKILL)
-
-    def _ask_to_stop(self, seat: Seat) -> None:
-        seat.asked_to_stop = True
-        seat.slot.asked = seat.slot.generation
-        self._send(seat, signal.SIGTERM)
-
-    def _send(self, seat: Seat, number: signal.Signals) -> None:
-        # Safe against a reused pid: the child is ours and not yet reaped.
-        os.kill(seat.pid, number)
 
     def _wake_support(self) -> None:
         for seat in self._occupied():

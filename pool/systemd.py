@@ -3,6 +3,8 @@
 import os
 import socket
 
+from pool.log import log
+
 
 class Systemd:
     """The notification socket of a service, or nothing at all outside systemd."""
@@ -20,11 +22,9 @@ class Systemd:
             return
         # A leading @ names an abstract socket, which the kernel spells with a NUL.
         address = self._address.replace("@", "\0", 1) if self._address[0] == "@" else self._address
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            channel.setblocking(False)  # who does not read must not hang the supervisor
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
+                channel.setblocking(False)  # who does not read must not hang the supervisor
                 channel.sendto("\n".join(lines).encode(), address)
-            except OSError as error:
-                import logging
-
-                logging.getLogger("pool").warning("cannot reach systemd: %s", error)
+        except OSError as error:
+            log.warning("cannot reach systemd: %s", error)

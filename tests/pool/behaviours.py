@@ -1,0 +1,309 @@
+"""What the children of a sample pool do: a role's callable each, named as in
+``worker=waits``."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from typing import Any
+
+from pool import Child, State, clock
+from tests.pool.talk import note, options, told
+
+
+def up(child: Child) -> None:
+    time.sleep(options.boot)
+    child.title()
+    child.booted()
+    note("up", name=child.name, slot=child.slot.index)
+
+
+def begin(child: Child) -> None:
+    """Say on the scoreboard that a task runs, in the order that the pool asks for."""
+    slot, now = child.slot, clock.now()
+    slot.grant(7000 + child.number, slot.generation, now + clock.nanoseconds(options.lease))
+    slot.state = State.BUSY
+    slot.since = now
+    slot.hard_deadline = now + clock.nanoseconds(options.hard) if options.hard else 0
+    slot.soft_deadline = now + clock.nanoseconds(options.soft) if options.soft else 0
+    slot.attempt = slot.generation
+    slot.label = "sample"
+    slot.task_id = 100 + child.number
+    child.worked()
+    note("begun", name=child.name, hard=slot.hard_deadline, soft=slot.soft_deadline)
+
+
+def end(child: Child) -> None:
+    child.slot.task_id = 0
+    child.slot.state = State.IDLE
+    child.slot.done += 1
+    note("finished", name=child.name)
+
+
+def rest(child: Child) -> None:
+    while not child.stopping:
+        child.wait(60)
+    note("left", name=child.name)
+
+
+def waits(child: Child) -> None:
+    up(child)
+    rest(child)
+
+
+def works(child: Child) -> None:
+    """Has one task, which ends when the test says so; looks at nothing meanwhile."""
+    up(child)
+    begin(child)
+    while not told("finish"):
+        time.sleep(0.01)
+    end(child)
+    rest(child)
+
+
+def spins(child: Child) -> None:
+    up(child)
+    begin(child)
+    while True:
+        pass
+
+
+def holds_gil(child: Child) -> None:
+    up(child)
+    begin(child)
+    ctypes.PyDLL(None).sleep(60)
+
+
+def is_deaf(child: Child) -> None:
+    """Ignores every signal that can be ignored."""
+    up(child)
+    begin(child)
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    note("deaf", name=child.name)
+    while True:
+        time.sleep(60)
+
+
+def loses_signals(child: Child) -> None:
+    """Its task ignores SIGTERM; afterwards the handlers are put back."""
+    up(child)
+    begin(child)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    note("deaf", name=child.name)
+    while not told("finish"):
+        time.sleep(0.01)
+    child.install_signals()
+    end(child)
+    rest(child)
+
+
+def has_soft_limit(child: Child) -> None:
+    child.on_soft_limit = lambda: note("soft limit", name=child.name)
+    works(child)
+
+
+def is_idle_with_old_lease(child: Child) -> None:
+    """Holds a lease that has run out, and no work."""
+    up(child)
+    child.slot.grant(7000, child.slot.generation, 1)
+    rest(child)
+
+
+def crashes(child: Child) -> None:
+    """Does not come up until the test heals it."""
+    note("crashing", name=child.name)
+    if not told("heal"):
+        raise RuntimeError("the app is broken")
+    waits(child)
+
+
+def leaves_at_once(child: Child) -> None:
+    note("leaving", name=child.name)
+
+
+def crashes_after_work(child: Child) -> None:
+    up(child)
+    begin(child)
+    end(child)
+    while not told("crash"):
+        time.sleep(0.01)
+    os._exit(5)
+
+
+def crashes_idle(child: Child) -> None:
+    """Comes up, does nothing of use and crashes."""
+    up(child)
+    while not told("crash"):
+        time.sleep(0.01)
+    os._exit(5)
+
+
+def exits(child: Child) -> int:
+    """Leaves with a code once the test says so."""
+    up(child)
+    while not told("exit"):
+        time.sleep(0.01)
+    return options.code
+
+
+def dies_of_signal(child: Child) -> None:
+    """As exits(), but by a signal of that number."""
+    up(child)
+    while not told("exit"):
+        time.sleep(0.01)
+    os.kill(os.getpid(), options.code)
+
+
+def leaves_badly(child: Child) -> Any:
+    """Returns what is no exit code."""
+    up(child)
+    return "no exit code"
+
+
+def is_interrupted_at_exit(child: Child) -> None:
+    """Leaves while an alarm that raises, as a task may have set, is about to go off."""
+    up(child)
+    begin(child)
+
+    def ring(number: int, frame: object) -> None:
+        raise TimeoutError("an alarm from the task")
+
+    class Slow(logging.Handler):
+        def flush(self) -> None:
+            time.sleep(0.5)
+
+    signal.signal(signal.SIGALRM, ring)
+    slow = Slow()
+    logging.getLogger("slow").addHandler(slow)
+    # Bites while the logs are flushed, when the role has long returned.
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    if child.slot.generation > 1:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        rest(child)
+
+
+def has_grandchild(child: Child) -> None:
+    """Forks a child of its own that holds every pipe and outlives it."""
+    up(child)
+    if (pid := os.fork()) == 0:
+        for number in (signal.SIGTERM, signal.SIGUSR1):
+            signal.signal(number, signal.SIG_IGN)
+        time.sleep(60)
+        os._exit(0)
+    note("grandchild", grandchild=pid)
+    rest(child)
+
+
+def leaves_orphans(child: Child) -> None:
+    """Has children that outlive it for a moment, and are then nobody's to reap."""
+    up(child)
+    orphans = [subprocess.Popen(["sleep", "0.2"]).pid for _ in range(5)]
+    note("orphans", orphans=orphans)
+    if child.slot.generation > 1:
+        rest(child)
+    else:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def fills_stdout(child: Child) -> None:
+    """Writes until nobody takes it any more."""
+    up(child)
+    note("filling")
+    while True:
+        os.write(1, b"x" * 4096)
+
+
+def allocates(child: Child) -> None:
+    """Takes memory when told to, until the kernel has enough of it."""
+    up(child)
+    begin(child)
+    if child.slot.generation > 1:
+        end(child)
+        rest(child)
+        return
+    while not told("allocate"):
+        time.sleep(0.01)
+    hoard = []
+    while True:
+        hoard.append(b"x" * 1_000_000)
+
+
+def has_subprocess_that_allocates(child: Child) -> None:
+    """Runs a program that the kernel kills for its memory, and survives it."""
+    up(child)
+    if child.slot.generation == 1:
+        program = "hoard = []\nwhile True: hoard.append(b'x' * 1_000_000)"
+        status = subprocess.run([sys.executable, "-c", program], check=False).returncode
+        note("subprocess", status=status)
+    rest(child)
+
+
+def buries(child: Child) -> None:
+    """The support role: notes each death. Acknowledges none while told to refuse."""
+    up(child)
+    child.worked()
+    while not child.stopping:
+        child.beat()
+        bury()
+        child.wait(options.patience / 3 if options.patience else 60)
+    time.sleep(options.slow_end)
+    bury()
+    note("left", name=child.name)
+
+
+def bury() -> None:
+    for number, death in options.scoreboard.unread_deaths():
+        note("death", number=number, **asdict(death), text=str(death), clean=death.clean)
+        if not told("refuse"):
+            options.scoreboard.acknowledge(number)
+
+
+def stops_beating(child: Child) -> None:
+    """A support role that hangs when told to."""
+    up(child)
+    child.worked()
+    while not told("hang"):
+        child.beat()
+        bury()
+        time.sleep(0.02)
+    while child.slot.generation == 1:
+        time.sleep(60)
+    buries(child)
+
+
+def hangs_at_end(child: Child) -> None:
+    """A support role that does not leave."""
+    up(child)
+    while True:
+        time.sleep(60)
+
+
+def works_twice(child: Child) -> None:
+    """Ends its run when told to, and begins the next at once."""
+    up(child)
+    begin(child)
+    while not told("next"):
+        time.sleep(0.001)
+    end(child)
+    begin(child)
+    (options.directory / "begun again").touch()
+    time.sleep(60)
+
+
+def leaves_output(child: Child) -> None:
+    """Has said something that is yet in a buffer when it leaves."""
+    up(child)
+    sys.stdout.write("last words\n")
+    rest(child)
+
+
+def comes_up_once(child: Child) -> None:
+    """As crashes(), but for the first one in its seat."""
+    (waits if child.slot.generation == 1 else crashes)(child)
