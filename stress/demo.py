@@ -33,6 +33,8 @@ REPORT = Path("demo-report.json")
 LOAD = 20.0
 DRAIN = 25.0
 KILL_EVERY = 0.5
+#: Seconds between two lines of progress where there is no terminal.
+LINE_EVERY = 3.0
 
 
 @dataclass
@@ -118,9 +120,9 @@ class Demo:
         self.console.print(f"started: taskq_pool {' '.join(options)}")
         wait_until(lambda: len(pool.children("worker")) == 8, what=f"8 workers, see {pool.log()}")
         try:
-            with Live(console=self.console, refresh_per_second=4) as live:
-                self._load(pool, live)
-                self._drain(live)
+            with Progress(self.console) as progress:
+                self._load(pool, progress)
+                self._drain(progress)
             code = pool.stop()
         finally:
             pool.kill_all()
@@ -128,7 +130,7 @@ class Demo:
             self.console.print(f"the pool ended with code {code}:\n{pool.log()}")
         return self._count()
 
-    def _load(self, pool: Pool, live: Live) -> None:
+    def _load(self, pool: Pool, progress: Progress) -> None:
         """Place orders, and kill a worker every now and then."""
         ends = time.monotonic() + LOAD
         next_kill = time.monotonic() + 1.0
@@ -138,17 +140,17 @@ class Demo:
                 next_kill += KILL_EVERY
                 self._kill_a_worker(pool)
             self._follow()
-            live.update(_table(self.report, "placing orders, killing workers"))
+            progress.show(self.report, "placing orders, killing workers")
             time.sleep(0.02)
 
-    def _drain(self, live: Live) -> None:
+    def _drain(self, progress: Progress) -> None:
         """Wait until all is done, retries too."""
         from taskq.models import Task
 
         def done() -> bool:
             self._follow()
             waiting = Task.objects.exclude(state=2).count()
-            live.update(_table(self.report, f"no more orders, {waiting} tasks to go"))
+            progress.show(self.report, f"no more orders, {waiting} tasks to go")
             return waiting == 0
 
         wait_until(done, seconds=DRAIN, what="all tasks done")
@@ -232,6 +234,32 @@ class Demo:
             self.records.append(record)
             self.report.run += record["kind"] == "end"
             self.report.retried += record["kind"] == "raised"
+
+
+class Progress:
+    """The table while it changes; on what is no terminal, a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._next_line = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._live.stop()
+
+    def show(self, report: Report, stage: str) -> None:
+        if self._console.is_terminal:
+            self._live.update(_table(report, stage))
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + LINE_EVERY
+            self._console.print(
+                f"{stage}: {report.committed} committed, {report.run} run, "
+                f"{report.retried} retried, {report.killed} workers killed"
+            )
 
 
 class _ChangedMind(Exception):

