@@ -41,7 +41,7 @@ def pgbouncer(database: Database, host: str, home: Path) -> Iterator[str]:
     command = ["pgbouncer", str(config)]
     if os.geteuid() == 0:  # it will not run as root
         home.chmod(0o755)
-        command[1:1] = ["-u", "nobody"]
+        command[1:1] = ["-u", _user(database)]
     with (home / "pgbouncer.log").open("ab") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
     try:
@@ -50,6 +50,13 @@ def pgbouncer(database: Database, host: str, home: Path) -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+
+
+def _user(database: Database) -> str:
+    """Somebody who may use the database's socket, where it has one."""
+    if database.target.startswith("/"):
+        return Path(database.target).owner()
+    return "nobody"
 
 
 def _answers(host: str, port: int) -> bool:

@@ -45,10 +45,12 @@ def plan(options: Options, faults: Sequence[Fault]) -> Plan:
         deck = [fault for fault in faults if fault.lane is kind]
         count = options.pools if kind is Lane.POOL else 1
         lanes = [_Timetable(options, PEACE[kind]) for _ in range(count)]
-        # The longest first, so that as many as possible find room.
-        for fault in sorted(deck, key=lambda fault: -fault.seconds(options)):
+        once = _as_many_as_fit(deck, count * (options.seconds - HEAD_START), options, rng)
+        # The longest first: so they fill the lanes best.
+        for fault in sorted(once, key=lambda fault: -fault.seconds(options)):
             if not min(lanes, key=lambda lane: lane.taken).add(fault, rng):
-                made.left_out.append(fault.name)
+                once.remove(fault)
+        made.left_out.extend(fault.name for fault in deck if fault not in once)
         for lane in lanes:
             while fitting := [fault for fault in deck if lane.has_room(fault)]:
                 lane.add(rng.choices(fitting, [fault.weight for fault in fitting])[0], rng)
@@ -57,6 +59,19 @@ def plan(options: Options, faults: Sequence[Fault]) -> Plan:
             made.entries.extend(lane.laid_out(rng, pool))
     made.entries.sort()
     return made
+
+
+def _as_many_as_fit(
+    deck: Sequence[Fault], seconds: float, options: Options, rng: random.Random
+) -> list[Fault]:
+    """Chosen by chance where there is no time for all."""
+    chosen = []
+    for fault in rng.sample(deck, len(deck)):
+        cost = fault.seconds(options) + sum(PEACE[fault.lane]) / 2
+        if cost <= seconds:
+            chosen.append(fault)
+            seconds -= cost
+    return chosen
 
 
 class _Timetable:

@@ -136,6 +136,22 @@ class Scene:
             if processes.state(pid) not in ("", "Z", "X") and processes.role(pid):
                 self.left_over.append(LeftOver(pid, processes.title(pid)))
 
+    def wait_at_work(self, target: Deployment) -> None:
+        """Until one of its workers holds a lease."""
+        import django.db
+        from django.db import connection
+
+        from taskq.models import Worker
+
+        def at_work() -> bool:
+            try:
+                return Worker.objects.filter(pool__endswith=f":{target.pid}").exists()
+            except django.db.Error:
+                connection.close()
+                return False
+
+        wait_until(at_work, seconds=20, what=f"{target.name} is at work, see {target.log_file}")
+
     @contextmanager
     def bouncer(self, target: Deployment) -> Iterator[str]:
         from stress.chaos.bouncer import pgbouncer

@@ -24,7 +24,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pool.clock import SECOND
 from stress.checker.records import NEVER, Record, Span, in_order
 
 
@@ -139,21 +138,25 @@ class _Reader:
         self.found.append(run)
 
     def _bury(self, death: Death) -> None:
-        victims = {death.victim, *death.with_it}
-        if death.takes_children:
-            victims |= self._children[death.victim]
-        for pid in victims & self._last.keys():
+        named = {death.victim, *death.with_it}
+        # A child that is not named may have died before, unseen; and its number may be
+        # that of another pool's child by now.
+        unnamed = {
+            pid
+            for pid in (self._children[death.victim] if death.takes_children else ())
+            if self._last[pid].parent == death.victim
+        }
+        for pid in (named | unnamed) & self._last.keys():
             run = self._last[pid]
-            if pid not in death.with_it and run.parent != death.victim and pid != death.victim:
-                continue  # the number of a child of another pool by now
             if run.how == "open":
                 run.how, run.over, run.death = "killed", death.at, death
-                run.seen = max(run.seen, min(death.alive, death.at))
+                if pid in named:
+                    run.seen = max(run.seen, min(death.alive, death.at))
             elif (
                 run.death is not None
                 and death.injected
                 and not run.death.injected
-                and death.alive - run.over < SECOND
+                and death.alive <= run.over
             ):
                 # A watcher was quicker to write it down than who did it.
                 run.death = death

@@ -59,6 +59,15 @@ def test_a_tick_before_the_next_start_proves_none():
     assert not overlaps(story)
 
 
+def test_a_supervisor_that_was_alive_is_no_proof_that_its_child_was():
+    def story():
+        hit = Story().sent("a").start("a", 1).fault("memory", 1.5, 1.6, victims=[WORKER])
+        return hit.run("a", 2, 4, OTHER)
+
+    assert not overlaps(story().kill(3, SUPERVISOR, "supervisor"))
+    assert overlaps(story().kill(3, SUPERVISOR, "supervisor", victims=POOL))
+
+
 # Nobody saw how the first run ended
 
 

@@ -75,6 +75,13 @@ def test_a_kill_of_the_next_process_of_that_number_does_not():
     assert not run.death.injected
 
 
+def test_a_pool_is_not_killed_with_who_had_died_in_it_just_before():
+    story = Story().start("a", 1).note("death", 1.9, WORKER, victim=WORKER).start("b", 1.5, OTHER)
+    first, second = read(story.kill(2.1, SUPERVISOR, "pool", since=round(2e9), victims=POOL))
+    assert not first.death.injected
+    assert second.death.role == "pool"
+
+
 def test_the_old_word_for_a_workers_death_is_understood():
     (run,) = read(Story().start("a", 1).note("kill", 2, victim=WORKER))
     assert (run.how, run.death.role, run.death.injected) == ("killed", "worker", True)

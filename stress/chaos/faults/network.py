@@ -114,6 +114,7 @@ class PgBouncer(PoolFault):
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         with scene.bouncer(target) as url:
             target.redeploy(DATABASE_URL=url, **scene.taskq_settings(LISTEN=False))
+            scene.wait_at_work(target)
             scene.pause(3.0)
             target.redeploy()
 
