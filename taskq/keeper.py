@@ -282,8 +282,9 @@ class Keeper:
             self.link.leases().set_listens(self.child.slot.held_lease(), wanted)
             self._listens = wanted
             self._wakes.clear()
-            if wanted:
-                self._look_due = 0  # what came before the flag was seen sent no wake-up
+            # Look again at once: what came before the flag was seen sent no wake-up; and
+            # once nobody sends any, the next look is no longer a poll away.
+            self._look_due = 0
 
     def _end_burst(self) -> None:
         """Nothing is due: if nobody is at work either, twice over, the pool may end."""
