@@ -174,8 +174,7 @@ class Worker:
                 self.hand.drop()
                 time.sleep(self.link.lost(error))
                 return False
-        lease = self.slot.held_lease()
-        if lease != self.hand.lease or not lease or clock.now() >= self.slot.lease_deadline:
+        if self.hand.lease != self.slot.held_lease() or not self.lease_is_good():
             self.hand.renounce()  # the lease ran out: others have these tasks by now
             return False
         return True

@@ -37,8 +37,7 @@ def _swap(statement: str, given: str, instead: str = "") -> None:
 
 def no_fence_on_finish() -> None:
     """A finish removes the row, whoever holds it by now."""
-    fence = "\n  AND task.state = 1 AND task.worker_id = %(worker)s"
-    _swap("FINISH", f"AND task.attempt = run.attempt{fence}")
+    _swap("FINISH", "AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s")
 
 
 def no_self_fencing() -> None:
