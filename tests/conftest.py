@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -20,8 +20,11 @@ from taskq.models import Task, Worker
 class PoolUnderTest(Pool):
     """A pool on the test's database."""
 
-    def __init__(self, options: list[str], log: Path, environment: dict[str, str]) -> None:
-        super().__init__("tests.project.manage", options, log=log, environment=environment)
+    def __init__(
+        self, options: list[str], log: Path, environment: dict[str, str], prefix: Sequence[str]
+    ) -> None:
+        manage = "tests.project.manage"
+        super().__init__(manage, options, log=log, environment=environment, prefix=prefix)
 
     def leases(self) -> list[Worker]:
         return list(Worker.objects.filter(pool__endswith=f":{self.pid}"))
@@ -102,10 +105,12 @@ def start_pool(
     """Start pools on the test's database; whatever is left of them is killed at the end."""
     pools: list[PoolUnderTest] = []
 
-    def start(*options: object, ready: bool = True, **more_environment: str) -> PoolUnderTest:
+    def start(
+        *options: object, ready: bool = True, prefix: Sequence[str] = (), **more_environment: str
+    ) -> PoolUnderTest:
         words = [str(option) for option in options]
         log = tmp_path / f"pool{len(pools)}.log"
-        pool = PoolUnderTest(words, log, {**environment, **more_environment})
+        pool = PoolUnderTest(words, log, {**environment, **more_environment}, prefix)
         pools.append(pool)
         workers = int(words[words.index("-c") + 1]) if "-c" in words else os.cpu_count() or 1
         return pool.wait_ready(workers) if ready else pool

@@ -92,3 +92,17 @@ def test_the_quickstart_runs(registered):
     names = set(Task.objects.values_list("name", flat=True))
     assert names == {"quickstart.send_receipt"}
     assert Task.objects.filter(queue="mail", priority=10).exists()
+
+
+def test_every_test_that_the_docs_name_is_there():
+    written = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    for page in (ROOT / "docs").glob("*.md"):
+        for name in re.findall(r"`(test_\w+)`", page.read_text()):
+            assert f"def {name}(" in written, f"{page.name} names {name}"
+
+
+def test_every_file_that_a_page_links_to_is_there():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
