@@ -78,6 +78,7 @@ class OomCounter:
 
     def __init__(self, proc: Path = Path("/proc"), mounts: Path = Path("/sys/fs/cgroup")) -> None:
         self._file = _oom_file(proc, mounts)
+        self._seen = 0
         self._seen = self._looked = self._read()
         self._look_due = 0.0
 
@@ -100,7 +101,7 @@ class OomCounter:
             return 0
         try:
             lines = self._file.read_text().splitlines()
-        except OSError:  # the cgroup is gone
+        except OSError:  # the cgroup is gone, or may not be read
             return self._seen
         counts = dict(line.split() for line in lines if len(line.split()) == 2)
         return int(counts.get("oom_kill", 0))
@@ -122,6 +123,6 @@ def _oom_file(proc: Path, mounts: Path) -> Path | None:
         else:
             continue
         for candidate in candidates:
-            if candidate.is_file():
+            if os.access(candidate, os.R_OK):
                 return candidate
     return None

@@ -304,6 +304,28 @@ def leaves_output(child: Child) -> None:
     rest(child)
 
 
+def crashes_unless_first(child: Child) -> None:
+    (waits if child.number == 1 else crashes)(child)
+
+
 def comes_up_once(child: Child) -> None:
     """As crashes(), but for the first one in its seat."""
     (waits if child.slot.generation == 1 else crashes)(child)
+
+
+def dies_at_once(child: Child) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def works_once(child: Child) -> None:
+    """As crashes_after_work(), but its successors do not come up."""
+    (crashes_after_work if child.slot.generation == 1 else crashes)(child)
+
+
+def crashes_unseen(child: Child) -> None:
+    """The first one comes up and dies while the supervisor is frozen; no other comes up."""
+    if child.slot.generation > 1:
+        crashes(child)
+    os.kill(child.supervisor_pid, signal.SIGSTOP)
+    up(child)
+    os._exit(5)

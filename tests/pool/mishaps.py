@@ -18,9 +18,9 @@ from tests.pool.talk import note, options, told
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def fork_fails(real: Callable[[], int] = os.fork) -> None:
+def fork_fails(times: int = 3, real: Callable[[], int] = os.fork) -> None:
     """The first forks are refused, as when there are too many processes."""
-    left = 3
+    left = times
 
     def fork() -> int:
         nonlocal left
@@ -31,6 +31,10 @@ def fork_fails(real: Callable[[], int] = os.fork) -> None:
         return real()
 
     os.fork = fork
+
+
+def fork_fails_for_good() -> None:
+    fork_fails(times=-1)
 
 
 def parent_dies_in_fork(real: Callable[[], int] = os.fork) -> None:
@@ -75,17 +79,6 @@ def kills_late(real: Callable[[int, int], None] = os.kill) -> None:
             (options.directory / "next").touch()
             while not told("begun again"):
                 time.sleep(0.001)
-        real(pid, number)
-
-    os.kill = kill
-
-
-def warnings_are_refused(real: Callable[[int, int], None] = os.kill) -> None:
-    """SIGUSR1 may not be sent, as to a program of another user."""
-
-    def kill(pid: int, number: int) -> None:
-        if number == signal.SIGUSR1:
-            raise PermissionError(1, "Operation not permitted")
         real(pid, number)
 
     os.kill = kill
