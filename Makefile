@@ -44,4 +44,4 @@ test-all: prove ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1, both Post
 	$(PY) -m tests.matrix
 
 clean: ## remove what was made here
-	rm -rf $(VENV) .matrix build *.egg-info .mypy_cache .pytest_cache .ruff_cache demo-report.json
+	rm -rf $(VENV) .matrix build *.egg-info .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json

@@ -163,6 +163,12 @@ def test_a_second_end_is_not_explained_by_anything_else(blow):
     assert not verdict.duplicates
 
 
+@pytest.mark.parametrize(("ended", "fine"), [(7.5, True), (6.5, False)])
+def test_an_outage_explains_what_happens_until_a_lease_after_its_end(ended, fine):
+    story = Story().sent("a").fault("restart", 5, ended, effect="cut").run("a", 11, 12)
+    assert story.run("a", 20, 21, OTHER).verdict().ok is fine
+
+
 def test_a_second_start_after_an_end_needs_a_cause_too():
     verdict = twice().start("a", 10, OTHER).kill(11, OTHER).verdict()
     assert verdict.broken() == ["unexplained_duplicates"]
