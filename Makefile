@@ -54,4 +54,4 @@ $(BENCH)/.ready: pyproject.toml
 	@touch $@
 
 clean: ## remove what was made here
-	rm -rf $(VENV) $(BENCH) bench-results .matrix build *.egg-info .mypy_cache .pytest_cache .ruff_cache demo-report.json
+	rm -rf $(VENV) $(BENCH) bench-results .matrix build *.egg-info .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json

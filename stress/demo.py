@@ -22,11 +22,14 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from stress import history, verdict
+from pool import clock
+from stress import history
+from stress.checker import FinalState, Kind, Limits, TaskRow, judge
 from stress.history import History
 from stress.pools import Pool, wait_until
 
 MANAGE = "stress.project.manage"
+LEASE = 6.0
 REPORT = Path("demo-report.json")
 
 #: Seconds of load; of waiting for the rest; and between two kills.
@@ -109,13 +112,11 @@ class Demo:
         }
         self.report = Report()
         self.sound = True
-        self.committed: set[str] = set()
-        self.rolled_back: set[str] = set()
         self.first = 1 + max(self.orders.values_list("number", flat=True), default=0)
         self.number = self.first
 
     def run(self) -> Report:
-        options = ["-c", "8", "--lease", "6", "--heartbeat", "2", "--poll", "0.5"]
+        options = ["-c", "8", "--lease", str(LEASE), "--heartbeat", "2", "--poll", "0.5"]
         pool = Pool(MANAGE, options, log=self.pool_log, environment=dict(os.environ))
         self.console.print(f"started: taskq_pool {' '.join(options)}")
         wait_until(lambda: len(pool.children("worker")) == 8, what=f"8 workers, see {pool.log()}")
@@ -160,7 +161,9 @@ class Demo:
         from django.db import transaction
 
         number, self.number = self.number, self.number + 1
-        keys = {f"{kind} {number}" for kind in self.kinds.values()}
+        keys = [f"{kind} {number}" for kind in self.kinds.values()]
+        for kind, key in zip(self.kinds.values(), keys, strict=True):
+            self.history.record("intent", key=key, task=kind)
         try:
             with transaction.atomic():
                 self.orders.create(number=number)
@@ -171,10 +174,10 @@ class Demo:
                 if random.random() < 0.2:
                     raise _ChangedMind
         except _ChangedMind:
-            self.rolled_back |= keys
+            self.history.record("rollback", keys=keys)
             self.report.rolled_back += len(keys)
         else:
-            self.committed |= keys
+            self.history.record("commit", keys=keys)
             self.report.committed += len(keys)
 
     def _kill_a_worker(self, pool: Pool) -> None:
@@ -184,49 +187,48 @@ class Demo:
         victims = busy or [pid for pid, _ in titles.values()]
         if not victims:
             return
-        victim = random.choice(victims)
+        victim, since = random.choice(victims), clock.now()
         try:
             os.kill(victim, signal.SIGKILL)
         except ProcessLookupError:
             return
-        self.history.record("kill", victim=victim)
+        self.history.record("death", victim=victim, role="worker", cause="kill", since=since)
         self.report.killed += 1
 
     def _count(self) -> Report:
         self._follow()
-        runs = verdict.runs(self.records)
-        recoveries = verdict.recoveries(runs)
-        shipped = Counter(
-            self.shipments.filter(order__number__gte=self.first).values_list(
-                "order__number", flat=True
-            )
-        )
+        verdict = judge(self.records, self._final_state(), Limits(lease=LEASE))
         report = self.report
-        findings = {
-            "lost": verdict.lost(self.committed, runs, self._kept()),
-            "overlapped": {overlap.key for overlap in verdict.overlaps(runs)},
-            "run though rolled back": verdict.ghosts(self.rolled_back, runs),
-            # An atomic task ships an order exactly once, however often it was killed.
-            "not shipped exactly once": {
-                f"ship {number}" for number, times in shipped.items() if times != 1
-            },
-        }
-        report.lost = len(findings["lost"])
-        report.overlaps = len(findings["overlapped"])
-        report.recovery_median_s = verdict.median(recoveries)
-        report.recovery_max_s = max(recoveries, default=None)
-        for what, keys in findings.items():
-            if keys:
-                self.sound = False
-                self.console.print(f"{len(keys)} {what}: {', '.join(sorted(keys)[:10])}")
+        report.lost = len(verdict.violations["lost"])
+        report.overlaps = len(verdict.violations["overlaps"])
+        if recovery := verdict.recovery_s["worker"]:
+            report.recovery_median_s, report.recovery_max_s = recovery.median, recovery.max
+        self.sound = verdict.ok
+        for name in verdict.broken():
+            findings = verdict.violations[name]
+            self.console.print(f"{len(findings)} {name}:")
+            for finding in findings[:10]:
+                self.console.print(f"  {finding.text}", markup=False, highlight=False)
         return report
 
-    def _kept(self) -> set[str]:
-        """The keys of the tasks that are in the table: those that failed for good."""
-        from taskq.models import Task
+    def _final_state(self) -> FinalState:
+        """What this demo left in the tables; an older one may have left something too."""
+        from taskq.models import State, Task
 
-        tasks = Task.objects.filter(name__in=self.kinds)
-        return {f"{self.kinds[task.name]} {json.loads(task.payload)[0][0]}" for task in tasks}
+        rows = []
+        for task in Task.objects.filter(name__in=self.kinds):
+            kind, number = self.kinds[task.name], json.loads(task.payload)[0][0]
+            if number >= self.first:
+                key, state = f"{kind} {number}", State(task.state).name
+                rows.append(TaskRow(key, state, kind=kind, losses=task.losses, error=task.error))
+        shipped = self.shipments.filter(order__number__gte=self.first)
+        return FinalState(
+            tasks=tuple(rows),
+            effects=Counter(
+                f"ship {number}" for number in shipped.values_list("order__number", flat=True)
+            ),
+            kinds={"ship": Kind("ship", atomic=True)},
+        )
 
     def _follow(self) -> None:
         """Read what the workers have noted since the last time."""

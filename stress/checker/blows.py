@@ -32,11 +32,6 @@ class Blow:
     slows: bool = False
     death: Death | None = None
 
-    def hits(self, pid: int, parent: int) -> bool:
-        if self.victims is None:
-            return True
-        return pid in self.victims or (self.whole and parent in self.victims)
-
 
 @dataclass(frozen=True)
 class Freeze:

@@ -75,7 +75,7 @@ def duplicates(evidence: Evidence) -> tuple[Counter[str], list[Finding]]:
     """
     explained: Counter[str] = Counter()
     found = []
-    for key in evidence.by_key:
+    for key in sorted(evidence.by_key):
         every = evidence.of(key)
         for number, first in enumerate(every[:-1]):
             if not first.returned:

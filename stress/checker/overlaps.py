@@ -55,7 +55,7 @@ def overlaps(evidence: Evidence) -> list[Overlap]:
     """All of them, the allowed ones too."""
     return [
         overlap
-        for key in evidence.by_key
+        for key in sorted(evidence.by_key)
         for first, second in _pairs(evidence.of(key))
         if (overlap := _overlap(evidence, first, second)) is not None
     ]
@@ -65,7 +65,7 @@ def _pairs(runs: list[Run]) -> Iterator[tuple[Run, Run]]:
     """Each run with each later one of another process."""
     for number, second in enumerate(runs):
         for first in runs[:number]:
-            if first.pid != second.pid or first.parent != second.parent:
+            if first.pid != second.pid:
                 yield first, second
 
 

@@ -51,7 +51,7 @@ class Recovery:
         if not seconds:
             return None
         ordered = sorted(seconds)
-        p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+        p99 = ordered[int(len(ordered) * 0.99)]
         return cls(statistics.median(ordered), p99, ordered[-1], len(ordered))
 
     def as_json(self) -> dict[str, float | int]:

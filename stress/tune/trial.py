@@ -12,7 +12,9 @@ import time
 from pathlib import Path
 
 from pool.clock import SECOND
-from stress import history, verdict
+from stress import history
+from stress.checker.records import Record
+from stress.checker.runs import runs as read_runs
 from stress.history import History
 from stress.pools import Pool, wait_until
 from stress.tune.bed import Bed, lose
@@ -51,7 +53,7 @@ class Trial:
         self.seconds = seconds
         self.history = History(_fresh(bed.home))
         self.tail = history.Tail(self.history.path)
-        self.records: list[verdict.Record] = []
+        self.records: list[Record] = []
         self._numbers = itertools.count()
         self._random = random.Random(str(setting))
 
@@ -149,15 +151,15 @@ class Trial:
 
     def _cell(self, hosts: list[Pool], survivor: Pool) -> Cell:
         self.records += self.tail.read()
-        runs = verdict.runs(self.records)
+        runs = read_runs(self.records)
         cell = Cell(self.setting, self.latency)
         cell.done = sum(run.how == "end" for run in runs)
         for run in runs:
             if run.how == "killed":
-                again = [r.began for r in runs if r.key == run.key and r.began > run.ended]
+                again = [r.began for r in runs if r.key == run.key and r.began > run.over]
                 of_host = run.key.startswith("host")
                 into = cell.host_recovery if of_host else cell.worker_recovery
-                into += [(min(again) - run.ended) / SECOND] if again else []
+                into += [(min(again) - run.over) / SECOND] if again else []
         if len(cell.host_recovery) < HOSTS:
             raise RuntimeError(
                 f"{self.setting} at {self.latency:g} s: {HOSTS - len(cell.host_recovery)} lost "

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -79,6 +81,14 @@ def test_a_server_that_is_not_ours_is_not_restarted() -> None:
     chosen = choose(replace(OPTIONS, database_url="postgresql://somewhere/else"))
     assert "not ours to break" in chosen.skipped["database-restart"]
     assert "half-open" in [fault.name for fault in chosen.faults]
+
+
+def test_the_documentation_lists_every_fault_with_its_row() -> None:
+    listed = {}
+    for line in Path("docs/chaos.md").read_text().splitlines():
+        if match := re.match(r"\| (`.*`) \| (\d+) \|", line):
+            listed.update(dict.fromkeys(re.findall(r"`([a-z-]+)`", match[1]), int(match[2])))
+    assert listed == {fault.name: fault.row for fault in FAULTS.values()}
 
 
 def test_every_row_of_the_catalogue_has_a_fault() -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from stress.checker import TaskRow
 from tests.stress.histories import (
     KEEPER,
     OTHER,
@@ -88,6 +89,23 @@ def test_a_blow_after_the_charge_was_known_excuses_nothing():
     assert innocents(Story().sent("a").run("a", 1, 2, losses=1).kill(3, OTHER)) == ["a"]
 
 
+def test_a_task_that_took_its_worker_down_unseen_is_charged_rightly():
+    story = Story().sent("r", kind="rude").start("r", 1, losses=0)
+    assert not innocents(story.run("r", 3, 4, OTHER, losses=1))
+
+
+@pytest.mark.parametrize(
+    "blow",
+    [
+        lambda story: story.note("death", 0.5, victim=WORKER, cause="seen"),
+        lambda story: story.fault("latency", 0.1, 0.5, effect="slow", victims=[WORKER]),
+    ],
+    ids=["left", "slow"],
+)
+def test_what_costs_no_lease_excuses_no_charge(blow):
+    assert innocents(blow(Story().sent("a")).run("a", 1, 2, OTHER, losses=1)) == ["a"]
+
+
 # Poison
 
 
@@ -127,7 +145,10 @@ def test_a_run_of_poison_that_was_broken_off_by_another_hand_does_not_count():
 
 
 def test_poison_that_still_waits_or_is_gone_is_not_quarantined():
-    assert "poison_unquarantined" in poisoned(2).verdict().broken()
+    (finding,) = poisoned(2).verdict().violations["poison_unquarantined"]
+    assert finding.text == "p is poison (boom), and is not in the table"
+    (finding,) = poisoned(2).verdict(TaskRow("p", "READY")).violations["poison_unquarantined"]
+    assert finding.text == "p is poison (boom), and is READY"
     assert "poison_unquarantined" in poisoned(3).run("p", 9, 10).verdict().broken()
 
 
@@ -154,6 +175,12 @@ def test_a_harmless_task_may_fail_when_the_database_was_taken_from_it():
     row = failed("a", "InterfaceError: closed", losses=0)
     story = raised("a", "plain").fault("restart", 1.5, 3, effect="cut")
     assert story.verdict(row).ok
+
+
+def test_one_of_its_runs_is_enough():
+    row = failed("a", "InterfaceError: closed", losses=0)
+    story = raised("a", "plain").start("a", 30).note("raised", 31, WORKER, key="a", error="X")
+    assert story.fault("restart", 30.5, 32, effect="cut").verdict(row).ok
 
 
 def test_a_task_that_always_fails_fails_with_its_error():

@@ -70,7 +70,16 @@ def test_one_record_may_be_about_several_tasks():
     assert keys(story.verdict(), "lost") == ["b"]
 
 
+def test_only_those_that_said_nothing_are_undetermined():
+    verdict = Story().sent("a").run("a", 1, 2).intended("b").verdict()
+    assert verdict.counts["undetermined"] == 1
+
+
 # Ghosts
+
+
+def test_a_rollback_needs_no_intent_to_be_known():
+    assert keys(Story().note("rollback", 1, key="a").run("a", 2, 3).verdict(), "ghosts") == ["a"]
 
 
 def test_a_task_that_ran_though_it_was_rolled_back_is_a_ghost():
@@ -163,9 +172,21 @@ def test_a_second_end_is_not_explained_by_anything_else(blow):
     assert not verdict.duplicates
 
 
+@pytest.mark.parametrize(("ended", "fine"), [(7.5, True), (6.5, False)])
+def test_an_outage_explains_what_happens_until_a_lease_after_its_end(ended, fine):
+    story = Story().sent("a").fault("restart", 5, ended, effect="cut").run("a", 11, 12)
+    assert story.run("a", 20, 21, OTHER).verdict().ok is fine
+
+
 def test_a_second_start_after_an_end_needs_a_cause_too():
     verdict = twice().start("a", 10, OTHER).kill(11, OTHER).verdict()
     assert verdict.broken() == ["unexplained_duplicates"]
+
+
+def test_only_a_second_end_is_counted_as_a_duplicate():
+    story = twice().kill(2.5).start("a", 10, OTHER).kill(11, OTHER)
+    assert not story.verdict(failed("a", "killed by SIGKILL")).duplicates
+    assert story.run("a", 12, 13, WORKER_B).verdict().duplicates == {"death of a worker": 1}
 
 
 def test_of_three_ends_each_but_the_last_needs_a_cause():

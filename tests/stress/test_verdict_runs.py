@@ -102,4 +102,7 @@ def test_what_two_spans_share():
     assert Span(0, 4).common(Span(2, 8)) == Span(2, 4)
     assert Span(0, 4).common(Span(4, 8)) is None
     assert Span(0, 4).common(Span(2, 2)) == Span(2, 2)
-    assert Span(0, 4).common(Span(4, 4)) is None
+    assert Span(2, 2).common(Span(0, 4)) == Span(2, 2)
+    for edge in (Span(0, 0), Span(4, 4)):
+        assert Span(0, 4).common(edge) is None
+        assert edge.common(Span(0, 4)) is None
