@@ -22,6 +22,8 @@ from stress.bench.counter import Counter
 
 #: Sent before a measurement, so that connections are open and statements prepared.
 WARM_UP = 20
+#: The first of a series of pings, which are not reported.
+UNREPORTED = 5
 #: The names of the tasks that each queue has: see stress.bench.work.
 TASKS = ("noop", "nap", "mark", "nap_and_mark")
 
@@ -153,10 +155,10 @@ def ping(send: Callable[[int], object], gap: float, count: int) -> list[tuple[in
     chance = random.Random(1)
     sent = []
     due = time.monotonic()
-    for number in range(count + WARM_UP):
+    for number in range(count + UNREPORTED):
         due += gap * min(chance.expovariate(1.0), 3.0)
         time.sleep(max(0.0, due - time.monotonic()))
         send(number)
-        if number >= WARM_UP:
+        if number >= UNREPORTED:
             sent.append((number, work.now()))
     return sent

@@ -16,20 +16,26 @@ from stress.bench.stage import Stage
 from stress.bench.work import NAP
 from stress.pools import wait_until
 
-#: Seconds from one task to the next on average, so that workers sleep in between.
-GAP = 0.060
 RAW = "stress.bench.raw"
+#: Seconds between the raw loop's tasks: it hears of each at once, however rare they are.
+LIMIT_GAP = 0.030
 
 
-class LatencyIdle(Scenario):
-    """A pool of 8 that waits, and a task now and then. The value is the median."""
+class Latency(Scenario):
+    """A pool of 8 that waits, and a task now and then. The value is the median.
 
-    name = "latency-idle"
-    title = "start latency on an idle pool, -c 8, p50"
+    gap: seconds from one task to the next on average.
+    """
+
     unit = "ms"
     limit_is = "raw NOTIFY in the insert's commit, LISTEN, claim of one row"
     quick_peers = ("Celery", "Procrastinate", "Huey")
     shows = ("p95", "p99")
+
+    def __init__(self, name: str, title: str, gap: float) -> None:
+        self.name = name
+        self.title = title
+        self.gap = gap
 
     def ours(self, arena: Arena) -> Reading:
         return self.peer(arena, OURS)
@@ -38,14 +44,16 @@ class LatencyIdle(Scenario):
         count = _count(arena)
         with arena.stage() as stage:
             stage.start(RAW, "listen")
-            stage.module(RAW, "ping", "--gap", GAP, "--count", 1)
+            stage.module(RAW, "ping", "--gap", LIMIT_GAP, "--count", 1)
             stage.starts.write_bytes(b"")
-            return _latencies(stage, stage.module(RAW, "ping", "--gap", GAP, "--count", count))
+            return _latencies(
+                stage, stage.module(RAW, "ping", "--gap", LIMIT_GAP, "--count", count)
+            )
 
     def peer(self, arena: Arena, peer: Contestant) -> Reading:
         with arena.stage(peer) as stage:
             _wake(stage, 8)
-            return _latencies(stage, stage.run("ping", "mark", GAP, _count(arena)))
+            return _latencies(stage, stage.run("ping", "mark", self.gap, _count(arena)))
 
 
 class LatencyHalfLoad(Scenario):
@@ -65,12 +73,12 @@ class LatencyHalfLoad(Scenario):
             raise Unsupported("two of its workers cannot run 200 tasks a second")
         with arena.stage(peer) as stage:
             _wake(stage, 2)
-            count = 10 * _count(arena)
+            count = 15 * _count(arena)
             return _latencies(stage, stage.run("ping", "nap_and_mark", NAP, count))
 
 
 def _count(arena: Arena) -> int:
-    return 50 if arena.quick else 200
+    return 30 if arena.quick else 200
 
 
 def _wake(stage: Stage, concurrency: int) -> None:
@@ -92,4 +100,8 @@ def _latencies(stage: Stage, sent: list[tuple[int, int]]) -> Reading:
     return Reading(detail["p50"], {**detail, "ms": [round(value, 3) for value in values]})
 
 
-SCENARIOS: list[Scenario] = [LatencyIdle(), LatencyHalfLoad()]
+SCENARIOS: list[Scenario] = [
+    Latency("latency-idle", "start latency on an idle pool, -c 8, p50", 0.15),
+    Latency("latency-trickle", "start latency at 20 tasks a second, -c 8, p50", 0.05),
+    LatencyHalfLoad(),
+]
