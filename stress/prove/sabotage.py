@@ -37,7 +37,7 @@ def _swap(statement: str, given: str, instead: str = "") -> None:
 
 def no_fence_on_finish() -> None:
     """A finish removes the row, whoever holds it by now."""
-    _swap("FINISH", "AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s")
+    _swap("FINISH", "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1")
 
 
 def no_self_fencing() -> None:

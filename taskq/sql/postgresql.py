@@ -120,11 +120,11 @@ RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queu
 
 # The fence: id by primary key, then worker and attempt on the locked row. Of many at
 # once all are of one attempt: a join with a list of attempts is five times as slow where
-# the statistics have yet to hear of running tasks.
-_FENCE = "WHERE id = %(id)s AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s"
-_FENCES = (
-    "WHERE id = ANY (%(ids)s) AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s"
-)
+# the statistics have yet to hear of running tasks. "+ 0" keeps taskq_task_running out of
+# it, which under anyone's old snapshot has an entry for each task that this worker ever ran.
+_HELD = "attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1"
+_FENCE = f"WHERE id = %(id)s AND {_HELD}"
+_FENCES = f"WHERE id = ANY (%(ids)s) AND {_HELD}"
 
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 
