@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import transaction
 
-from taskq import leases, payload, retries
+from taskq import payload, retries
 from taskq.context import Request
 from taskq.leases import Claimed
 from taskq.registry import Definition
@@ -66,16 +66,15 @@ def execute(
     definition: Definition,
     task: Claimed,
     *,
-    worker: int,
     alias: str,
-    may_finish: Callable[[], bool],
+    finish: Callable[[], bool],
     guard: Callable[[], Any],
 ) -> Outcome:
     """Run a task and say what came of it. Raises nothing that the task raises.
 
-    worker: whose lease it runs under. alias: the database that the row is in.
-    may_finish: whether the lease is still good. guard: called as the function
-    returns or raises, before anything else is done.
+    alias: the database that the row is in. finish: ends an atomic task in the
+    transaction that is open there; whether it was still ours. guard: called as the
+    function returns or raises, before anything else is done.
     """
     request = Request(
         pk=task.id,
@@ -96,7 +95,7 @@ def execute(
         # The task's writes and its row's end are one transaction.
         with transaction.atomic(using=alias):
             _guarded(definition, request, args, kwargs, pid, guard)
-            if not may_finish() or not leases.finish_within(connections[alias], worker, task.run):
+            if not finish():
                 raise _NotOurs
         return DONE_AND_WRITTEN
     except _NotOurs:

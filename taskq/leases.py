@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import django.db
 import psycopg
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import sql
 from taskq.queues import Queues
@@ -290,14 +289,17 @@ def _ids(answers: list[list[tuple[Any, ...]]]) -> set[int]:
     return {id for rows in answers for (id,) in rows}
 
 
-def finish_within(connection: BaseDatabaseWrapper, worker: int, run: Run) -> bool:
+def finish_within(alias: str, worker: int, run: Run, *, direct: bool = True) -> bool:
     """Finish a run in the transaction that its own code has open on Django's connection;
-    whether it was still ours. If not, that transaction must be rolled back."""
+    whether it was still ours. If not, that transaction must be rolled back.
+
+    direct: see :func:`connect`.
+    """
+    connection = connections[alias]
     vendor = sql.of(connection.vendor)
     ((finish, values),) = _each(vendor.FINISH, worker, [run])
-    with connection.cursor() as cursor:
-        cursor.execute(finish, {key: vendor.adapted(each) for key, each in values.items()})
-        return len(cursor.fetchall()) == 1
+    with connection.wrap_database_errors:
+        return len(vendor.rows_within(connection, finish, values, direct=direct)) == 1
 
 
 def connect(alias: str, *, lease: float, name: str = "taskq", direct: bool = True) -> Leases:

@@ -36,9 +36,12 @@ class Service:
 
     def link(self, owner: str) -> Link:
         """The connection to the queue of one of the pool's processes."""
-        # Who does not hear wake-ups through it has a pooler in between.
-        direct = self.settings.listen is True
-        return Link(owner, self.alias, self.settings.lease, direct=direct)
+        return Link(owner, self.alias, self.settings.lease, direct=self.direct)
+
+    @property
+    def direct(self) -> bool:
+        """Whether no pooler is in between: wake-ups do not come through one."""
+        return self.settings.listen is True
 
     def sleepers(self, scoreboard: Scoreboard) -> Iterator[Slot]:
         """The workers that sleep."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pool import Child, Slot, State, clock
 from pool.kernel import resident_kib
-from taskq import events, execution, registry, running
+from taskq import events, execution, leases, registry, running
 from taskq.execution import Done, Failed, Fenced, Outcome, Retried
 from taskq.hand import Hand, Reliever
 from taskq.hygiene import Hygiene, release_connections
@@ -204,13 +204,18 @@ class Worker:
             return execution.execute(
                 definition,
                 task,
-                worker=self.hand.lease,
                 alias=self.service.alias,
-                may_finish=self.lease_is_good,
+                finish=lambda: self.finish_within(task),
                 guard=self._uninterruptible,
             )
         finally:
             self._interruptible = False
+
+    def finish_within(self, task: Claimed) -> bool:
+        """Finish an atomic task in the transaction of its own code; whether it was ours."""
+        return self.lease_is_good() and leases.finish_within(
+            self.service.alias, self.hand.lease, task.run, direct=self.service.direct
+        )
 
     def interrupt(self) -> None:
         """The soft limit passed: raise in the task, if it is still at it."""

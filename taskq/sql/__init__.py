@@ -73,6 +73,9 @@ class Statements(Protocol):
         self, options: dict[str, Any], lease: float, name: str
     ) -> dict[str, Any]: ...
     def adapted(self, value: Any) -> Any: ...
+    def rows_within(
+        self, wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
+    ) -> list[tuple[Any, ...]]: ...
 
 
 def of(vendor: str) -> Statements:

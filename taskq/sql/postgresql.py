@@ -237,6 +237,19 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
     return {**defaults, **{key: value for key, value in options.items() if key != "pool"}}
 
 
+def rows_within(
+    wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
+) -> list[tuple[Any, ...]]:
+    """Run a statement in the transaction that is open on Django's own connection."""
+    raw: psycopg.Connection[Any] = wrapper.connection
+    # Django lets its connections prepare nothing; for this one statement we do.
+    before, raw.prepare_threshold = raw.prepare_threshold, 0 if direct else None
+    try:
+        return psycopg.Cursor(raw).execute(statement, values).fetchall()
+    finally:
+        raw.prepare_threshold = before
+
+
 def adapted(value: Any) -> Any:
     """A parameter as psycopg takes it: as it is."""
     return value

@@ -186,6 +186,15 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
     return {"timeout": max(5.0, lease / 2), **options, "transaction_mode": None}
 
 
+def rows_within(
+    wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
+) -> list[tuple[Any, ...]]:
+    """Run a statement in the transaction that is open on Django's own connection."""
+    with wrapper.cursor() as cursor:
+        cursor.execute(statement, {key: adapted(value) for key, value in values.items()})
+        return list(cursor.fetchall())
+
+
 class Connection:
     """A connection of the queue's own, which two threads may share under its lock."""
 

@@ -223,13 +223,12 @@ def test_a_write_touches_nothing_once_the_lease_was_taken(worker, new_worker, wr
 
 
 def test_finish_within_a_transaction_is_fenced_too(worker, new_worker):
-    from django.db import connection
 
     send()
     task, other = worker.claim_one(), new_worker()
     with transaction.atomic():
-        assert not leases.finish_within(connection, other.id, task.run)
-        assert leases.finish_within(connection, worker.id, task.run)
+        assert not leases.finish_within("default", other.id, task.run)
+        assert leases.finish_within("default", worker.id, task.run)
     assert not Task.objects.exists()
 
 

@@ -125,7 +125,7 @@ def test_finishing_does_so_too_where_the_statistics_know_of_nothing_that_runs(ra
         )
         cursor.execute("ANALYZE taskq_task")
         cursor.execute("UPDATE taskq_task SET state = 1, worker_id = 1, attempt = 1")
-    nodes, pages = explain(raw, postgresql.FINISH, {**RUN, "ids": list(range(1, 101))})
+    nodes, _ = explain(raw, postgresql.FINISH, {**RUN, "ids": list(range(1, 101))})
     assert indexes(nodes) == {"taskq_task_pkey"}
 
 
