@@ -11,18 +11,15 @@ from pool import Child, Slot, State, clock, kernel
 from pool.deaths import BLAMELESS, Death
 from pool.supervisor import TICK
 from taskq import events
+from taskq.ear import BUSY_LOOK, Ear
 from taskq.leases import DATABASE_ERRORS, Retired
 from taskq.link import Link
 from taskq.service import Service
 
 #: Seconds between looks where nothing can wake us (SQLite: costs no query).
 GLANCE = 0.05
-#: Wake-ups within BURST_WINDOW seconds that make us ask for no more, and look often.
-MANY_WAKES = 5
-BURST_WINDOW = 0.1
-#: Seconds between looks while wake-ups are off, and without work before they are on.
-BUSY_LOOK = 0.01
-CALM = 0.2
+#: A look may cost a twentieth of the time.
+LOOK_COST = 20
 #: Seconds that the end of a pool may wait for the database.
 LAST_WORDS = 5.0
 
@@ -38,9 +35,9 @@ class Keeper:
         self.link = service.link(child.name)
         listen = self.settings.listen
         #: The connection that hears wake-ups, where there is one.
-        self.ear: Link | None = self.link if listen is True else None
+        self.ear = Ear(self.link) if listen is True else None
         if isinstance(listen, str):
-            self.ear = Link(child.name, listen, self.settings.lease, direct=True)
+            self.ear = Ear(Link(child.name, listen, self.settings.lease, direct=True))
         self._lease = clock.nanoseconds(self.settings.lease)
         self._heartbeat = clock.nanoseconds(self.settings.heartbeat)
         # Work must have stopped before others may start it: a tick of the supervisor,
@@ -49,8 +46,6 @@ class Keeper:
         self._renew_due = 0
         self._reclaim_due = 0
         self._look_due = 0
-        self._listens = False
-        self._wakes: list[int] = []
         self._last_work = 0
         self._unburied: list[Death] = []
         self._empty_looks = 0
@@ -70,9 +65,8 @@ class Keeper:
                 self.link.answered()
                 self.child.worked()
             except DATABASE_ERRORS as error:
-                self._listens = False
-                if self.ear is not None and self.ear is not self.link:
-                    self.ear.close()
+                if self.ear is not None:
+                    self.ear.lost()
                 self.child.wait(self.link.lost(error))
             else:
                 self.sleep()
@@ -164,10 +158,8 @@ class Keeper:
     def dispatch(self) -> None:
         """Wake a worker when there is work; a worker that finds more wakes the next."""
         now = clock.now()
-        if self.ear is not None and self.ear.leases().woken():
+        if self.ear is not None and self.ear.heard(now):
             self.service.wake_one(self.scoreboard)
-            self._wakes = [at for at in self._wakes if now - at < clock.nanoseconds(BURST_WINDOW)]
-            self._wakes.append(now)
             self._look_due = 0
         if now < self._look_due:
             return
@@ -178,13 +170,13 @@ class Keeper:
             self._listen(now)
             return
         lanes = self.link.leases().lanes(self.service.queues)
+        took = (clock.now() - now) / clock.SECOND
         if any(lane.wait <= 0 for lane in lanes):
             self._last_work = now
             self._empty_looks = 0
             self.service.wake_one(self.scoreboard)
-        pause = BUSY_LOOK if self.ear is not None and not self._listens else self.settings.poll
-        pause = min([pause, *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
-        self._look_due = now + clock.nanoseconds(pause)
+        pause = min([self._pause(now), *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
+        self._look_due = now + clock.nanoseconds(max(pause, LOOK_COST * took))
         self._listen(now)
         if self.service.burst and not any(lane.wait <= 0 for lane in lanes):
             self._end_burst()
@@ -197,7 +189,7 @@ class Keeper:
         pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
         if self.ear is None:
             self.child.wait(pause)
-        elif (wake_up := self.ear.leases().fileno()) is not None:
+        elif (wake_up := self.ear.fileno()) is not None:
             self.child.wait(pause, wake_up)
         else:
             self.child.wait(min(pause, GLANCE))
@@ -264,24 +256,20 @@ class Keeper:
             self.service.wake_one(self.scoreboard)
         return retired
 
-    def _listen(self, now: int) -> None:
-        """Ask for wake-ups when it is calm, for none while they come in crowds.
+    def _pause(self, now: int) -> float:
+        """Seconds until the next look, if nothing wakes us and nothing falls due."""
+        if self.ear is None or self.ear.open:
+            return self.settings.poll
+        return self.ear.pause(now, self._last_work)
 
-        NOTIFY serializes the commits of the whole server, so under load we look
-        for ourselves, often, rather than have every enqueuer send one.
-        """
-        if self.ear is None or not self.child.slot.held_lease():
+    def _listen(self, now: int) -> None:
+        """Ask enqueuers for wake-ups, or for none, as the load is."""
+        own = self.child.slot.held_lease()
+        if self.ear is None or not own:
             return
-        if self._listens:
-            wanted = len(self._wakes) < MANY_WAKES
-        else:
-            wanted = now - self._last_work > clock.nanoseconds(CALM)
-        if wanted != self._listens:
-            if wanted:
-                self.ear.leases().listen()
-            self.link.leases().set_listens(self.child.slot.held_lease(), wanted)
-            self._listens = wanted
-            self._wakes.clear()
+        if self.ear.should_open(now, self._last_work) != self.ear.open:
+            self.ear.switch(now, self._last_work)
+            self.link.leases().set_listens(own, self.ear.open)
             # Look again at once: what came before the flag was seen sent no wake-up; and
             # once nobody sends any, the next look is no longer a poll away.
             self._look_due = 0

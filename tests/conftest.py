@@ -21,7 +21,11 @@ class PoolUnderTest(Pool):
     """A pool on the test's database."""
 
     def __init__(
-        self, options: list[str], log: Path, environment: dict[str, str], prefix: Sequence[str]
+        self,
+        options: list[str],
+        log: Path,
+        environment: dict[str, str],
+        prefix: Sequence[str] = (),
     ) -> None:
         manage = "tests.project.manage"
         super().__init__(manage, options, log=log, environment=environment, prefix=prefix)
