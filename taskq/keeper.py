@@ -46,6 +46,7 @@ class Keeper:
         self._renew_due = 0
         self._reclaim_due = 0
         self._look_due = 0
+        self._rang = False
         self._last_work = 0
         self._unburied: list[Death] = []
         self._empty_looks = 0
@@ -158,7 +159,8 @@ class Keeper:
     def dispatch(self) -> None:
         """Wake a worker when there is work; a worker that finds more wakes the next."""
         now = clock.now()
-        if self.ear is not None and self.ear.heard(now):
+        if self._rang or (self.ear is not None and self.ear.heard(now)):
+            self._rang = False
             self.service.wake_one(self.scoreboard)
             self._look_due = 0
         if now < self._look_due:
@@ -189,6 +191,9 @@ class Keeper:
         pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
         if self.ear is None:
             self.child.wait(pause)
+        elif self.ear.heard(clock.now()):
+            # It came with the answer to some statement: nothing turns readable any more.
+            self._rang = True
         elif (wake_up := self.ear.fileno()) is not None:
             self.child.wait(pause, wake_up)
         else:

@@ -101,11 +101,12 @@ def test_without_listen_the_pool_polls(start_pool, runs):
     assert pool.stop() == 0
 
 
-def processes_that_asked():
+def processes_that_looked():
+    """Those whose last statement is no longer one of opening the connection."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'taskq %%' "
-            "AND datname = current_database() AND query_start IS NOT NULL AND state = 'idle'",
+            "AND datname = current_database() AND state = 'idle' AND query LIKE '%%taskq_%%'",
             [],
         )
         return cursor.fetchall()
@@ -116,7 +117,7 @@ def test_an_idle_pool_asks_the_database_next_to_nothing(start_pool):
     start_pool("-c", 8)
     wait_until(asleep)
     # Each worker looks once, when it gets its first lease.
-    wait_until(lambda: len(processes_that_asked()) == 9)
+    wait_until(lambda: len(processes_that_looked()) == 9)
     seen: set[tuple[int, object]] = set()
     began = time.monotonic()
 
