@@ -329,3 +329,11 @@ def crashes_unseen(child: Child) -> None:
     os.kill(child.supervisor_pid, signal.SIGSTOP)
     up(child)
     os._exit(5)
+
+
+def raises_system_exit(child: Child) -> None:
+    """As sys.exit() does, with nothing, a number or a text; its successors rest."""
+    up(child)
+    if child.slot.generation == 1:
+        sys.exit([None, 7, "a text"][child.number - 1])
+    rest(child)

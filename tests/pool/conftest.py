@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from pool import clock
 from tests.conftest import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -25,9 +26,17 @@ class Sample:
     """One run of tests.pool.sample.
 
     before: words to start it with, such as unshare and its options.
+    environment: variables besides ours.
     """
 
-    def __init__(self, directory: Path, words: list[str], before: list[str], **how: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        words: list[str],
+        before: list[str],
+        environment: dict[str, str],
+        **how: Any,
+    ) -> None:
         self.directory = directory
         self.roles = [word for word in words if "=" in word]
         self.before = before
@@ -41,7 +50,7 @@ class Sample:
                 [*before, *command],
                 cwd=ROOT,
                 # Output is buffered, as it is where nothing else is asked for.
-                env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"},
+                env={k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"} | environment,
                 start_new_session=True,
                 **{"stdout": output, "stderr": subprocess.STDOUT, **how},
             )
@@ -112,6 +121,10 @@ class Sample:
     def wait_log(self, text: str, *, seconds: float = 15.0) -> None:
         wait_until(lambda: text in self.log(), seconds=seconds, what=f"log says {text!r}")
 
+    def wait_clock(self, moment: int) -> None:
+        """Until the pool's clock has passed a moment."""
+        wait_until(lambda: clock.now() >= moment)
+
     def wait_exit(self, seconds: float = 15.0) -> int:
         return self.process.wait(seconds)
 
@@ -144,10 +157,15 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Sample]]:
     samples: list[Sample] = []
 
     def start(
-        *words: object, up: bool = True, before: list[str] | None = None, **how: Any
+        *words: object,
+        up: bool = True,
+        before: list[str] | None = None,
+        environment: dict[str, str] | None = None,
+        **how: Any,
     ) -> Sample:
         directory = tmp_path / f"pool{len(samples)}"
-        sample = Sample(directory, [str(word) for word in words], before or [], **how)
+        options = [str(word) for word in words]
+        sample = Sample(directory, options, before or [], environment or {}, **how)
         samples.append(sample)
         return sample.wait_all_up() if up else sample
 

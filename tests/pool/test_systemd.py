@@ -1,0 +1,139 @@
+"""What the pool tells systemd, over real sockets."""
+
+import errno
+import logging
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from pool.systemd import Systemd
+
+
+class Service:
+    """The socket of a service, as systemd opens it."""
+
+    def __init__(self, address):
+        self.channel = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.channel.bind(address.replace("@", "\0", 1) if address[0] == "@" else address)
+        self.channel.settimeout(10)
+        self.address = address
+
+    def heard(self):
+        return self.channel.recv(4096).decode()
+
+    def heard_all(self):
+        self.channel.setblocking(False)
+        messages = []
+        while True:
+            try:
+                messages.append(self.heard())
+            except BlockingIOError:
+                return messages
+
+
+@pytest.fixture(params=["path", "abstract"])
+def service(request, tmp_path, monkeypatch):
+    # A Unix socket's path has little room.
+    names = {"path": f"/tmp/taskq-{os.getpid()}.sock", "abstract": f"@taskq-{os.getpid()}@x"}
+    service = Service(names[request.param])
+    monkeypatch.setenv("NOTIFY_SOCKET", service.address)
+    yield service
+    service.channel.close()
+    if request.param == "path":
+        os.unlink(service.address)
+
+
+def test_lines_are_sent_as_one_message(service):
+    Systemd().notify("READY=1", "STATUS=up")
+    assert service.heard() == "READY=1\nSTATUS=up"
+
+
+def test_who_does_not_read_hangs_nobody(service, caplog):
+    systemd = Systemd()
+    began = time.monotonic()
+    for _ in range(1000):
+        systemd.notify("WATCHDOG=1")
+    assert time.monotonic() - began < 5
+    assert "cannot reach systemd: [Errno 11]" in caplog.text
+    assert service.heard() == "WATCHDOG=1"
+
+
+@pytest.mark.parametrize("address", ["/nowhere/at/all", "@taskq-nobody", "/" + 200 * "x"])
+def test_socket_that_is_not_there_is_said(monkeypatch, caplog, address):
+    monkeypatch.setenv("NOTIFY_SOCKET", address)
+    Systemd().notify("READY=1")
+    assert "cannot reach systemd" in caplog.text
+
+
+def test_lack_of_descriptors_is_said(service, monkeypatch, caplog):
+    def refuse(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(socket, "socket", refuse)
+    Systemd().notify("READY=1")
+    assert "cannot reach systemd: [Errno 24] Too many open files" in caplog.text
+
+
+@pytest.mark.parametrize("address", [None, ""])
+def test_outside_systemd_nothing_is_sent(monkeypatch, caplog, address):
+    if address is None:
+        monkeypatch.delenv("NOTIFY_SOCKET", raising=False)
+    else:
+        monkeypatch.setenv("NOTIFY_SOCKET", address)
+    monkeypatch.setattr(socket, "socket", None)  # would be an error
+    caplog.set_level(logging.DEBUG)
+    Systemd().notify("READY=1")
+    assert not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "pid", "interval"),
+    [
+        ("2000000", None, 1.0),
+        ("2000000", "ours", 1.0),
+        ("2000000", "1", 0.0),  # meant for another process, which passed it on
+        (None, None, 0.0),
+        ("", None, 0.0),
+        ("soon", None, 0.0),
+    ],
+)
+def test_watchdog_is_fed_twice_in_its_time(monkeypatch, microseconds, pid, interval):
+    for name, value in (("WATCHDOG_USEC", microseconds), ("WATCHDOG_PID", pid)):
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, str(os.getpid()) if value == "ours" else value)
+    assert Systemd().watchdog_interval == interval
+
+
+def test_pool_says_ready_when_a_worker_is_up_then_that_it_lives_and_stops(start, service):
+    pool = start(
+        "keeper=buries", "worker=crashes", up=False,
+        environment={"NOTIFY_SOCKET": service.address, "WATCHDOG_USEC": "400000"},
+    )  # fmt: skip
+    pool.wait_note("crashing", count=3)
+    # Alive it is all the same.
+    assert set(service.heard_all()) <= {"WATCHDOG=1"}
+    pool.tell("heal")
+    pool.wait_up("worker 1")
+    service.channel.settimeout(10)
+    heard = [service.heard() for _ in range(6)]
+    assert heard.count("READY=1") == 1
+    assert heard.count("WATCHDOG=1") == 5
+    assert pool.stop() == 0
+    assert set(service.heard_all()) - {"WATCHDOG=1"} == {"STOPPING=1"}
+
+
+def test_pool_lives_on_when_systemd_reads_nothing(start, service):
+    pool = start(
+        "keeper=buries", "worker=waits",
+        environment={"NOTIFY_SOCKET": service.address, "WATCHDOG_USEC": "1000"},
+    )  # fmt: skip
+    pool.wait_log("cannot reach systemd")
+    first = pool.wait_up("worker 1")
+    os.kill(first, signal.SIGKILL)
+    pool.wait_up("worker 1", other_than=first)
+    assert pool.stop() == 0
