@@ -12,6 +12,10 @@ COMMANDS = {
     "prove": ("stress.prove", "show that the checker catches each protection's absence"),
     "tune": ("stress.tune", "measure leases and heartbeats, and recommend some"),
     "monkey": ("stress.monkey", "torment a pool that is already running somebody's project"),
+    "model": (
+        "stress.model",
+        "simulate hundreds of hosts on one PostgreSQL, and say where it ends",
+    ),
 }
 
 
