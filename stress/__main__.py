@@ -13,6 +13,10 @@ COMMANDS = {
     "tune": ("stress.tune", "measure leases and heartbeats, and recommend some"),
     "bench": ("stress.bench", "how fast we are, beside PostgreSQL itself and other queues"),
     "monkey": ("stress.monkey", "torment a pool that is already running somebody's project"),
+    "model": (
+        "stress.model",
+        "simulate hundreds of hosts on one PostgreSQL, and say where it ends",
+    ),
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 
 from rich.console import Console
 
@@ -19,6 +20,8 @@ def main(given: argparse.Namespace) -> int:
     from stress.chaos.run import Refused, run
 
     console = Console()
+    # As Ctrl-C: everything that was started and mounted is to go.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options, output = from_arguments(given)
         report, progress = run(options, console, keep=output.keep)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -139,11 +139,11 @@ class Deployment:
         self.wait_up()
 
     @contextmanager
-    def broken_at_boot(self) -> Iterator[None]:
-        """Every process that it forks meanwhile dies at once."""
+    def broken_at_boot(self) -> Iterator[Callable[[], int]]:
+        """Every process that it forks meanwhile dies at once; yields how many have."""
         self._flag.touch()
         try:
-            yield
+            yield lambda: self._flag.stat().st_size
         finally:
             self._flag.unlink()
 

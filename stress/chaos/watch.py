@@ -13,7 +13,7 @@ from stress.history import History
 
 #: Seconds between looks at who died, and looks for who was born.
 LOOK = 0.01
-SEARCH = 0.05
+SEARCH = 0.1
 
 
 @dataclass

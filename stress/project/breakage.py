@@ -1,6 +1,7 @@
 """What chaos breaks from outside, by environment variables of a pool.
 
-STRESS_BREAK_FLAG    while this file exists, every process that is forked dies at once.
+STRESS_BREAK_FLAG    while this file exists, every process that is forked dies at once,
+                     and leaves a byte in it.
 STRESS_CLOCK_OFFSET  seconds by which this host's wall clock is wrong.
 STRESS_RLIMIT_AS     MiB of address space that a forked process may have.
 """
@@ -27,8 +28,12 @@ def apply() -> None:
 
 
 def _die_while(flag: str) -> None:
-    if os.path.exists(flag):
-        os._exit(os.EX_SOFTWARE)
+    try:
+        file = os.open(flag, os.O_WRONLY | os.O_APPEND)
+    except FileNotFoundError:
+        return
+    os.write(file, b".")
+    os._exit(os.EX_SOFTWARE)
 
 
 def _shift_wall_clock(seconds: float) -> None:

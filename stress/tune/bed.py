@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -29,18 +30,23 @@ class Bed:
         self.url = self.server.create_database("tune")
         self.proxy = Proxy(_socket(self.url))
         self.pools: list[Pool] = []
+        self._numbers = itertools.count()
         os.environ.update(DATABASE_URL=self.url, DJANGO_SETTINGS_MODULE=SETTINGS)
         subprocess.run([sys.executable, "-m", MANAGE, "migrate", "-v0"], check=True)
         import django
 
         django.setup()
 
-    def start_pool(self, *options: object, history: Path) -> Pool:
-        """A pool behind the proxy, whose tasks note their runs in that history."""
-        log = self.home / f"pool{len(self.pools)}.log"
+    def start_pool(self, *options: object, history: Path, direct: bool = False) -> Pool:
+        """A pool whose tasks note their runs in that history.
+
+        direct: past the proxy.
+        """
+        log = self.home / f"pool{next(self._numbers)}.log"
+        through = f"postgresql://postgres@{self.proxy.host}:{self.proxy.port}/tune"
         environment = {
             **os.environ,
-            "DATABASE_URL": f"postgresql://postgres@127.0.0.1:{self.proxy.port}/tune",
+            "DATABASE_URL": self.url if direct else through,
             "TASKQ_HISTORY": str(history),
         }
         pool = Pool(MANAGE, [str(each) for each in options], log=log, environment=environment)

@@ -30,9 +30,15 @@ def costs(bed: Bed, heartbeats: list[float], lease: float) -> list[Cost]:
     """For each heartbeat, an idle pool's, less what the server does without a pool.
 
     Every statement of a pool is a transaction of its own, so commits are statements.
-    lease: long enough for all of the heartbeats.
+    lease: long enough for all of the heartbeats. Leaves autovacuum off.
     """
     with psycopg.connect(bed.url, autocommit=True) as session:
+        # The server's own work must not count: neither vacuum, nor a checkpoint and the
+        # pages that are written whole after it.
+        session.execute("ALTER SYSTEM SET autovacuum = off")
+        session.execute("SELECT pg_reload_conf()")
+        session.execute("VACUUM ANALYZE")
+        session.execute("CHECKPOINT")
         time.sleep(SETTLE)  # or what came before would count as well
         queries, wal = _rates(session, cost_seconds(0))
         found = []
@@ -43,6 +49,7 @@ def costs(bed: Bed, heartbeats: list[float], lease: float) -> list[Cost]:
             )
             try:
                 bed.wait_ready(pool, WORKERS)
+                session.execute("CHECKPOINT")
                 time.sleep(SETTLE)  # or start-up would count as well
                 with_pool = _rates(session, cost_seconds(heartbeat))
             finally:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 #: Seconds that a frozen pool sleeps beyond its lease; others must have taken over by then.
 OVERSLEEP = 1.5
+#: For each seat of a pool, that a crash loop of 4 s may take: at once, after 0.1 s, 0.2 s,
+#: 0.4 s …; a pool that gives up is started again and begins anew.
+MOST_FORKS = 12
 #: Seconds from the end of a pool until it is up again.
 RESTART = 2.0
 
@@ -151,7 +154,7 @@ class CrashLoop(PoolFault):
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         starting = rng.random() < 0.5
-        with target.broken_at_boot():
+        with target.broken_at_boot() as forks:
             if starting:
                 # 0: when it was up already, before it noticed TERM.
                 target.expect(0, 1)
@@ -159,6 +162,10 @@ class CrashLoop(PoolFault):
             else:
                 scene.kill(target.children("worker")[:2], role="worker", cause=self.name)
             scene.pause(4.0)
+            count = forks()
+        most = MOST_FORKS * (scene.options.concurrency + 1)
+        if count > most:
+            raise AssertionError(f"{count} forks in a crash loop of 4 s, where {most} are enough")
         target.wait_up()
 
 

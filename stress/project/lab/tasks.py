@@ -117,7 +117,7 @@ def _overflow_stack() -> None:
     """Recursion in C, where Python does not count."""
     sys.setrecursionlimit(10**9)
     deep: list[Any] = []
-    for _ in range(10**6):
+    for _ in range(200_000):
         deep = [deep]
     repr(deep)
     ctypes.string_at(0)  # where the stack was deep enough
