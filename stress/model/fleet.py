@@ -1,7 +1,7 @@
 """Many pools on one simulated database, going through the rounds of the real ones.
 
 A keeper renews, looks for dead leases, and looks for work: when it is told of some, or
-often while it is too busy to be told (``taskq.keeper``). A woken worker looks at the
+often while it is too busy to be told (``taskq.ear``). A woken worker looks at the
 lanes, claims, wakes the next one, runs and finishes, until nothing is left
 (``taskq.worker``). Hosts do not die here: that costs a retire a process, once.
 """
@@ -16,7 +16,7 @@ import simpy
 
 from stress.model.costs import Costs
 from stress.model.database import Database, Steps
-from taskq.keeper import BURST_WINDOW, BUSY_LOOK, CALM, MANY_WAKES
+from taskq.ear import BURST_WINDOW, BUSY_LOOK, CALM, MANY_WAKES
 from taskq.pace import BATCH, MOST, QUICK
 from taskq.worker import LOOK_AGAIN
 
