@@ -46,7 +46,6 @@ class Keeper:
         self._renew_due = 0
         self._reclaim_due = 0
         self._look_due = 0
-        self._rang = False
         self._last_work = 0
         self._unburied: list[Death] = []
         self._empty_looks = 0
@@ -65,12 +64,11 @@ class Keeper:
                 self.dispatch()
                 self.link.answered()
                 self.child.worked()
+                self.sleep()
             except DATABASE_ERRORS as error:
                 if self.ear is not None:
                     self.ear.lost()
                 self.child.wait(self.link.lost(error))
-            else:
-                self.sleep()
         return self.close()
 
     # The duties, one a method
@@ -90,13 +88,15 @@ class Keeper:
     def register(self) -> None:
         """Give a lease to each child that is up and has none, or lost track of its own."""
         newcomers: dict[int, Slot] = {}
-        for slot in self._children():
+        for slot in self.scoreboard.living():
             lease = slot.held_lease()
-            if lease and slot.doubtful_lease == lease:
+            doubtful = lease and slot.doubtful_lease == lease
+            if slot.state < State.IDLE or (lease and not doubtful) or not _runs(slot):
+                continue
+            if doubtful:
                 self._retire(lease, ran=0, charge=False, cause="the connection was lost")
-                lease = slot.lease_generation = 0
-            if slot.state >= State.IDLE and not lease:
-                newcomers[slot.pid] = slot
+                slot.lease_generation = 0
+            newcomers[slot.pid] = slot
         if not newcomers:
             return
         generations = {pid: slot.generation for pid, slot in newcomers.items()}
@@ -114,7 +114,8 @@ class Keeper:
         now = clock.now()
         if now < self._renew_due:
             return
-        held = {slot.held_lease(): slot for slot in self._children() if slot.held_lease()}
+        slots = [slot for slot in self.scoreboard.living() if slot.held_lease() and _runs(slot)]
+        held = {slot.held_lease(): slot for slot in slots}
         asked = clock.now()
         kept = self.link.leases().renew(list(held), self.settings.lease)
         for lease, slot in held.items():
@@ -159,10 +160,6 @@ class Keeper:
     def dispatch(self) -> None:
         """Wake a worker when there is work; a worker that finds more wakes the next."""
         now = clock.now()
-        if self._rang or (self.ear is not None and self.ear.heard(now)):
-            self._rang = False
-            self.service.wake_one(self.scoreboard)
-            self._look_due = 0
         if now < self._look_due:
             return
         if not any(self.service.sleepers(self.scoreboard)):
@@ -191,13 +188,21 @@ class Keeper:
         pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
         if self.ear is None:
             self.child.wait(pause)
-        elif self.ear.heard(clock.now()):
-            # It came with the answer to some statement: nothing turns readable any more.
-            self._rang = True
-        elif (wake_up := self.ear.fileno()) is not None:
-            self.child.wait(pause, wake_up)
-        else:
-            self.child.wait(min(pause, GLANCE))
+        elif not self.hear(self.ear):  # else it came with the answer to some statement
+            wake_up = self.ear.fileno()
+            if wake_up is None:
+                self.child.wait(min(pause, GLANCE))
+            else:
+                self.child.wait(pause, wake_up)
+            self.hear(self.ear)
+
+    def hear(self, ear: Ear) -> bool:
+        """Pass a wake-up on at once, before any other duty; whether there was one."""
+        if not ear.heard(clock.now()):
+            return False
+        self.service.wake_one(self.scoreboard)
+        self._look_due = 0
+        return True
 
     def close(self) -> int:
         """The workers are gone: bury the last, end our own lease."""
@@ -217,15 +222,6 @@ class Keeper:
                 time.sleep(pause)
 
     # Details
-
-    def _children(self) -> list[Slot]:
-        """The children that get leases and still run. One that is stopped (SIGSTOP) does
-        no work and is not vouched for: its lease runs out, and the supervisor kills it."""
-        return [
-            slot
-            for slot in self.scoreboard.living()
-            if slot.state >= State.IDLE and kernel.is_running(slot.pid)
-        ]
 
     def _name(self, slot: Slot) -> str:
         return "keeper" if slot is self.child.slot else f"worker {slot.number}"
@@ -287,3 +283,9 @@ class Keeper:
         self._look_due = min(self._look_due, clock.now() + clock.nanoseconds(GLANCE))
         if self._empty_looks == 2:
             os.kill(self.child.supervisor_pid, signal.SIGTERM)
+
+
+def _runs(slot: Slot) -> bool:
+    """Whether to vouch for a child. One that is stopped (SIGSTOP) does no work: its lease
+    runs out, and the supervisor kills it."""
+    return kernel.is_running(slot.pid)
