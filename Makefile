@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+BENCH := .bench
+BENCH_OPTIONS ?= --json bench-results/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo lint test test-sqlite test-all clean
+.PHONY: help setup demo chaos prove bench lint test test-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -22,6 +24,15 @@ $(READY): pyproject.toml
 demo: $(READY) ## real work through real crashes, in half a minute (DATABASE_URL= to choose the database)
 	$(PY) -m stress demo
 
+SECONDS ?= 60
+SEED ?= 7
+FAULTS ?= all
+chaos: $(READY) ## break everything for a minute and count (SECONDS=, SEED=, FAULTS= to choose)
+	$(PY) -m stress chaos --seconds $(SECONDS) --seed $(SEED) --faults $(FAULTS) -c 4
+
+prove: $(READY) ## take out one protection at a time: the checker must see each
+	$(PY) -m stress prove
+
 lint: $(READY) ## ruff and mypy --strict
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -31,8 +42,16 @@ test: lint ## lint, types, then all tests on PostgreSQL and on SQLite (what CI r
 	$(PY) -m pytest
 	TASKQ_TEST_DB=sqlite $(PY) -m pytest
 
-test-all: $(READY) ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1, both PostgreSQLs
+test-all: prove ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1, both PostgreSQLs; and prove
 	$(PY) -m tests.matrix
 
+bench: $(BENCH)/.ready ## how fast, beside PostgreSQL itself and other queues (BENCH_OPTIONS="--quick")
+	$(BENCH)/bin/python -m stress bench $(BENCH_OPTIONS)
+
+$(BENCH)/.ready: pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	@touch $@
+
 clean: ## remove what was made here
-	rm -rf $(VENV) .matrix build *.egg-info .mypy_cache .pytest_cache .ruff_cache demo-report.json
+	rm -rf $(VENV) $(BENCH) bench-results .matrix build *.egg-info .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json

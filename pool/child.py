@@ -1,5 +1,6 @@
 """Life inside the fork: what a role's callable is given, and how it ends."""
 
+import _signal  # type: ignore[import-not-found]
 import contextlib
 import logging
 import os
@@ -9,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from setproctitle import setproctitle
 
@@ -56,6 +58,12 @@ class Child:
         self._title = title
         self._first_try = first_try
         self._termed = False
+        self._handlers: list[tuple[int, Any]] = [
+            *((int(getattr(signal, name)), signal.SIG_IGN) for name in _SUPERVISORS),
+            (int(signal.SIGCHLD), signal.SIG_DFL),
+            (int(signal.SIGTERM), self._handle_term),
+            (int(signal.SIGUSR1), self._handle_usr1),
+        ]
 
     @property
     def stopping(self) -> bool:
@@ -100,12 +108,11 @@ class Child:
         return [descriptor for descriptor in readable if descriptor != wake]
 
     def install_signals(self) -> None:
-        """(Re)install our signal handlers; a task may have replaced them."""
-        for name in _SUPERVISORS:
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, self._handle_term)
-        signal.signal(signal.SIGUSR1, self._handle_usr1)
+        """(Re)install our signal handlers; what ran here may have replaced them."""
+        for number, handler in self._handlers:
+            # The bare function: that of ``signal`` makes an enum of what it returns.
+            if _signal.getsignal(number) != handler:
+                signal.signal(number, handler)
 
     def _handle_term(self, number: int, frame: FrameType | None) -> None:
         self._termed = True

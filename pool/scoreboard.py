@@ -8,6 +8,7 @@ All times are nanoseconds of ``pool.clock``; 0 means "none".
 """
 
 import contextlib
+import functools
 import mmap
 import os
 from collections.abc import Iterator
@@ -92,7 +93,17 @@ class Slot:
 
     @label.setter
     def label(self, text: str) -> None:
-        self._label[:] = text.encode()[:_LABEL_BYTES].ljust(_LABEL_BYTES, b"\0")
+        self._label[:] = _padded(text)
+
+    def begin(self, task: int, attempt: int, label: str, since: int, soft: int, hard: int) -> None:
+        """Say what the child runs from now on; the id last: who sees it sees the rest."""
+        words = self.words
+        words[Slot.since.index] = since
+        words[Slot.soft_deadline.index] = soft
+        words[Slot.hard_deadline.index] = hard
+        words[Slot.attempt.index] = attempt
+        self._label[:] = _padded(label)
+        words[Slot.task_id.index] = task
 
     @property
     def alive(self) -> bool:
@@ -127,6 +138,11 @@ class Slot:
         with contextlib.suppress(BlockingIOError):
             while os.read(self._wake_reader, 512):
                 pass
+
+
+@functools.lru_cache(maxsize=1024)
+def _padded(label: str) -> bytes:
+    return label.encode()[:_LABEL_BYTES].ljust(_LABEL_BYTES, b"\0")
 
 
 class Scoreboard:

@@ -3,17 +3,44 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import sys
 
+#: Command -> package with ``add_arguments(parser)`` and ``main(options) -> int``; what it does.
+COMMANDS = {
+    "chaos": ("stress.chaos", "break everything on purpose, and see that nothing is lost (60 s)"),
+    "prove": ("stress.prove", "show that the checker catches each protection's absence"),
+    "tune": ("stress.tune", "measure leases and heartbeats, and recommend some"),
+    "bench": ("stress.bench", "how fast we are, beside PostgreSQL itself and other queues"),
+    "monkey": ("stress.monkey", "torment a pool that is already running somebody's project"),
+    "model": (
+        "stress.model",
+        "simulate hundreds of hosts on one PostgreSQL, and say where it ends",
+    ),
+}
 
-def main() -> int:
+
+def main(arguments: list[str] | None = None) -> int:
+    words = sys.argv[1:] if arguments is None else arguments
     parser = argparse.ArgumentParser(prog="python -m stress", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="a shop whose workers are killed while it sells (30 s)")
-    parser.parse_args()
-    from stress import demo
+    commands.add_parser("list", help="the faults of chaos, a line each")
+    for name, (package, text) in COMMANDS.items():
+        subparser = commands.add_parser(name, help=text)
+        # Only what is asked for is loaded.
+        if words[:1] == [name]:
+            importlib.import_module(package).add_arguments(subparser)
+    given = parser.parse_args(words)
+    if given.command == "demo":
+        from stress import demo
 
-    return demo.main()
+        return demo.main()
+    if given.command == "list":
+        from stress.chaos import list_faults
+
+        return list_faults()
+    return int(importlib.import_module(COMMANDS[given.command][0]).main(given))
 
 
 if __name__ == "__main__":

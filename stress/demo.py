@@ -22,17 +22,22 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from stress import history, verdict
+from pool import clock
+from stress import history
+from stress.checker import FinalState, Kind, Limits, TaskRow, judge
 from stress.history import History
 from stress.pools import Pool, wait_until
 
 MANAGE = "stress.project.manage"
+LEASE = 6.0
 REPORT = Path("demo-report.json")
 
 #: Seconds of load; of waiting for the rest; and between two kills.
 LOAD = 20.0
 DRAIN = 25.0
 KILL_EVERY = 0.5
+#: Seconds between two lines of progress where there is no terminal.
+LINE_EVERY = 3.0
 
 
 @dataclass
@@ -107,20 +112,18 @@ class Demo:
         }
         self.report = Report()
         self.sound = True
-        self.committed: set[str] = set()
-        self.rolled_back: set[str] = set()
         self.first = 1 + max(self.orders.values_list("number", flat=True), default=0)
         self.number = self.first
 
     def run(self) -> Report:
-        options = ["-c", "8", "--lease", "6", "--heartbeat", "2", "--poll", "0.5"]
+        options = ["-c", "8", "--lease", str(LEASE), "--heartbeat", "2", "--poll", "0.5"]
         pool = Pool(MANAGE, options, log=self.pool_log, environment=dict(os.environ))
         self.console.print(f"started: taskq_pool {' '.join(options)}")
         wait_until(lambda: len(pool.children("worker")) == 8, what=f"8 workers, see {pool.log()}")
         try:
-            with Live(console=self.console, refresh_per_second=4) as live:
-                self._load(pool, live)
-                self._drain(live)
+            with Progress(self.console) as progress:
+                self._load(pool, progress)
+                self._drain(progress)
             code = pool.stop()
         finally:
             pool.kill_all()
@@ -128,7 +131,7 @@ class Demo:
             self.console.print(f"the pool ended with code {code}:\n{pool.log()}")
         return self._count()
 
-    def _load(self, pool: Pool, live: Live) -> None:
+    def _load(self, pool: Pool, progress: Progress) -> None:
         """Place orders, and kill a worker every now and then."""
         ends = time.monotonic() + LOAD
         next_kill = time.monotonic() + 1.0
@@ -138,17 +141,17 @@ class Demo:
                 next_kill += KILL_EVERY
                 self._kill_a_worker(pool)
             self._follow()
-            live.update(_table(self.report, "placing orders, killing workers"))
+            progress.show(self.report, "placing orders, killing workers")
             time.sleep(0.02)
 
-    def _drain(self, live: Live) -> None:
+    def _drain(self, progress: Progress) -> None:
         """Wait until all is done, retries too."""
         from taskq.models import Task
 
         def done() -> bool:
             self._follow()
             waiting = Task.objects.exclude(state=2).count()
-            live.update(_table(self.report, f"no more orders, {waiting} tasks to go"))
+            progress.show(self.report, f"no more orders, {waiting} tasks to go")
             return waiting == 0
 
         wait_until(done, seconds=DRAIN, what="all tasks done")
@@ -158,7 +161,9 @@ class Demo:
         from django.db import transaction
 
         number, self.number = self.number, self.number + 1
-        keys = {f"{kind} {number}" for kind in self.kinds.values()}
+        keys = [f"{kind} {number}" for kind in self.kinds.values()]
+        for kind, key in zip(self.kinds.values(), keys, strict=True):
+            self.history.record("intent", key=key, task=kind)
         try:
             with transaction.atomic():
                 self.orders.create(number=number)
@@ -169,10 +174,10 @@ class Demo:
                 if random.random() < 0.2:
                     raise _ChangedMind
         except _ChangedMind:
-            self.rolled_back |= keys
+            self.history.record("rollback", keys=keys)
             self.report.rolled_back += len(keys)
         else:
-            self.committed |= keys
+            self.history.record("commit", keys=keys)
             self.report.committed += len(keys)
 
     def _kill_a_worker(self, pool: Pool) -> None:
@@ -182,49 +187,48 @@ class Demo:
         victims = busy or [pid for pid, _ in titles.values()]
         if not victims:
             return
-        victim = random.choice(victims)
+        victim, since = random.choice(victims), clock.now()
         try:
             os.kill(victim, signal.SIGKILL)
         except ProcessLookupError:
             return
-        self.history.record("kill", victim=victim)
+        self.history.record("death", victim=victim, role="worker", cause="kill", since=since)
         self.report.killed += 1
 
     def _count(self) -> Report:
         self._follow()
-        runs = verdict.runs(self.records)
-        recoveries = verdict.recoveries(runs)
-        shipped = Counter(
-            self.shipments.filter(order__number__gte=self.first).values_list(
-                "order__number", flat=True
-            )
-        )
+        verdict = judge(self.records, self._final_state(), Limits(lease=LEASE))
         report = self.report
-        findings = {
-            "lost": verdict.lost(self.committed, runs, self._kept()),
-            "overlapped": {overlap.key for overlap in verdict.overlaps(runs)},
-            "run though rolled back": verdict.ghosts(self.rolled_back, runs),
-            # An atomic task ships an order exactly once, however often it was killed.
-            "not shipped exactly once": {
-                f"ship {number}" for number, times in shipped.items() if times != 1
-            },
-        }
-        report.lost = len(findings["lost"])
-        report.overlaps = len(findings["overlapped"])
-        report.recovery_median_s = verdict.median(recoveries)
-        report.recovery_max_s = max(recoveries, default=None)
-        for what, keys in findings.items():
-            if keys:
-                self.sound = False
-                self.console.print(f"{len(keys)} {what}: {', '.join(sorted(keys)[:10])}")
+        report.lost = len(verdict.violations["lost"])
+        report.overlaps = len(verdict.violations["overlaps"])
+        if recovery := verdict.recovery_s["worker"]:
+            report.recovery_median_s, report.recovery_max_s = recovery.median, recovery.max
+        self.sound = verdict.ok
+        for name in verdict.broken():
+            findings = verdict.violations[name]
+            self.console.print(f"{len(findings)} {name}:")
+            for finding in findings[:10]:
+                self.console.print(f"  {finding.text}", markup=False, highlight=False)
         return report
 
-    def _kept(self) -> set[str]:
-        """The keys of the tasks that are in the table: those that failed for good."""
-        from taskq.models import Task
+    def _final_state(self) -> FinalState:
+        """What this demo left in the tables; an older one may have left something too."""
+        from taskq.models import State, Task
 
-        tasks = Task.objects.filter(name__in=self.kinds)
-        return {f"{self.kinds[task.name]} {json.loads(task.payload)[0][0]}" for task in tasks}
+        rows = []
+        for task in Task.objects.filter(name__in=self.kinds):
+            kind, number = self.kinds[task.name], json.loads(task.payload)[0][0]
+            if number >= self.first:
+                key, state = f"{kind} {number}", State(task.state).name
+                rows.append(TaskRow(key, state, kind=kind, losses=task.losses, error=task.error))
+        shipped = self.shipments.filter(order__number__gte=self.first)
+        return FinalState(
+            tasks=tuple(rows),
+            effects=Counter(
+                f"ship {number}" for number in shipped.values_list("order__number", flat=True)
+            ),
+            kinds={"ship": Kind("ship", atomic=True)},
+        )
 
     def _follow(self) -> None:
         """Read what the workers have noted since the last time."""
@@ -232,6 +236,32 @@ class Demo:
             self.records.append(record)
             self.report.run += record["kind"] == "end"
             self.report.retried += record["kind"] == "raised"
+
+
+class Progress:
+    """The table while it changes; on what is no terminal, a line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, refresh_per_second=4, transient=True)
+        self._next_line = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._live.stop()
+
+    def show(self, report: Report, stage: str) -> None:
+        if self._console.is_terminal:
+            self._live.update(_table(report, stage))
+        elif time.monotonic() >= self._next_line:
+            self._next_line = time.monotonic() + LINE_EVERY
+            self._console.print(
+                f"{stage}: {report.committed} committed, {report.run} run, "
+                f"{report.retried} retried, {report.killed} workers killed"
+            )
 
 
 class _ChangedMind(Exception):

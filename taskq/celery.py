@@ -174,7 +174,7 @@ class SharedTask(Generic[P, R]):
         if request is not None and request.name == self.name:
             return request
         queue = self.options.queue or conf.DEFAULT_QUEUE
-        return Request(id=None, name=self.name, queue=queue, called_directly=True)
+        return Request(pk=None, name=self.name, queue=queue, called_directly=True)
 
     def retry(
         self,

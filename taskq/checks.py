@@ -73,6 +73,14 @@ def check_pool_not_shadowed(
     found = Path(os.path.realpath(spec.origin)) if spec and spec.origin else None
     if found is not None and found.parent.joinpath("supervisor.py").is_file():
         return []
+    if found is None:
+        return [
+            Error(
+                f"The package 'pool' that taskq runs on cannot be found; it belongs at {ours}.",
+                hint="Install taskq-pool again: taskq_pool cannot start without it.",
+                id="taskq.E005",
+            )
+        ]
     return [
         Error(
             f"The module 'pool' at {found} hides the package 'pool' that taskq runs on ({ours}).",

@@ -7,22 +7,28 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Request:
     """The run in progress, named as in Celery's ``task.request`` where that has it.
 
-    id: None where there is no row: in an eager run, or outside of any.
+    pk: the row's primary key; None where there is no row: in an eager run, or outside
+        of any.
     retries: how often the task was retried before. losses: how often it lost its worker.
     called_directly: the function was just called; there is no run.
     """
 
-    id: uuid.UUID | None
+    pk: int | None
     name: str
     queue: str
     retries: int = 0
     losses: int = 0
     is_eager: bool = False
     called_directly: bool = False
+
+    @property
+    def id(self) -> uuid.UUID | None:
+        """The id that ``AsyncResult`` shows."""
+        return None if self.pk is None else uuid.UUID(int=self.pk)
 
 
 current: ContextVar[Request | None] = ContextVar("taskq_request", default=None)

@@ -77,7 +77,7 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
     done = 0
     while True:
         request = Request(
-            id=None, name=definition.name, queue=row["queue"], retries=done, is_eager=True
+            pk=None, name=definition.name, queue=row["queue"], retries=done, is_eager=True
         )
         args, kwargs = payload.decode(row["payload"])
         try:

@@ -13,12 +13,14 @@ log = logging.getLogger("taskq")
 
 
 def task_started(task: int, name: str) -> None:
-    _say(logging.DEBUG, "task.started", f"{name} #{task} started", task=task, name=name)
+    if log.isEnabledFor(logging.DEBUG):  # before the text is made: this is said of each task
+        _say(logging.DEBUG, "task.started", f"{name} #{task} started", task=task, name=name)
 
 
 def task_succeeded(task: int, name: str, seconds: float) -> None:
-    text = f"{name} #{task} succeeded in {seconds:.3f} s"
-    _say(logging.DEBUG, "task.succeeded", text, task=task, name=name, seconds=seconds)
+    if log.isEnabledFor(logging.DEBUG):
+        text = f"{name} #{task} succeeded in {seconds:.3f} s"
+        _say(logging.DEBUG, "task.succeeded", text, task=task, name=name, seconds=seconds)
 
 
 def task_retried(task: int, name: str, retries: int, wait: str, error: str) -> None:

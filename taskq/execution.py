@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime
 import os
 import traceback as tracebacks
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import transaction
 
-from taskq import leases, payload, retries
+from taskq import payload, retries
 from taskq.context import Request
 from taskq.leases import Claimed
 from taskq.registry import Definition
@@ -27,7 +26,11 @@ TRACEBACK_LENGTH = 64_000
 class Done:
     """The function returned. ``written``: the row is gone already, with its effects."""
 
-    written: bool = False
+    written: bool
+
+
+DONE = Done(written=False)
+DONE_AND_WRITTEN = Done(written=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +66,18 @@ def execute(
     definition: Definition,
     task: Claimed,
     *,
-    worker: int,
     alias: str,
-    may_finish: Callable[[], bool],
+    finish: Callable[[], bool],
     guard: Callable[[], Any],
 ) -> Outcome:
     """Run a task and say what came of it. Raises nothing that the task raises.
 
-    worker: whose lease it runs under. alias: the database that the row is in.
-    may_finish: whether the lease is still good. guard: called as the function
-    returns or raises, before anything else is done.
+    alias: the database that the row is in. finish: ends an atomic task in the
+    transaction that is open there; whether it was still ours. guard: called as the
+    function returns or raises, before anything else is done.
     """
     request = Request(
-        id=uuid.UUID(int=task.id),
+        pk=task.id,
         name=task.name,
         queue=task.queue,
         retries=task.retries,
@@ -89,13 +91,13 @@ def execute(
     try:
         if not definition.options.atomic:
             _guarded(definition, request, args, kwargs, pid, guard)
-            return Done()
+            return DONE
         # The task's writes and its row's end are one transaction.
         with transaction.atomic(using=alias):
             _guarded(definition, request, args, kwargs, pid, guard)
-            if not may_finish() or not leases.finish_within(connections[alias], worker, task.run):
+            if not finish():
                 raise _NotOurs
-        return Done(written=True)
+        return DONE_AND_WRITTEN
     except _NotOurs:
         return Fenced()
     except BaseException as error:  # whatever a task raises is the task's, SystemExit too

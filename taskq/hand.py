@@ -16,11 +16,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from pool import clock
-from taskq.leases import DATABASE_ERRORS, Claimed, Leases, Run
+from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases, Run
+from taskq.queues import Queues
 
 #: Seconds that a run may take while others wait behind it.
 OVERRUN = 0.050
-_ROUND = 0.020
+#: Seconds between looks at it: what waits is given back before a tenth of a second is over.
+_ROUND = 0.040
 
 
 class Hand:
@@ -34,11 +36,6 @@ class Hand:
         self._waiting: deque[Claimed] = deque()
         self._finished: list[Run] = []
         self._started = 0
-
-    def deal(self, tasks: Sequence[Claimed]) -> None:
-        """Take up tasks that were claimed under the lease."""
-        with self.lock:
-            self._waiting.extend(tasks)
 
     def take(self) -> Claimed | None:
         """The next task to run."""
@@ -60,6 +57,27 @@ class Hand:
         """A quick run is done; write it with others, later."""
         with self.lock:
             self._finished.append(run)
+
+    def refill(
+        self, leases: Leases, lane: Lane, limit: int, quick: Sequence[str]
+    ) -> tuple[int, list[int]]:
+        """Write the finished runs and claim more of a lane, both or neither.
+
+        How many came, and the ids of the finished that were no longer ours.
+        """
+        with self.lock:
+            ours, tasks = leases.finish_and_claim(self.lease, self._finished, lane, limit, quick)
+            self._waiting.extend(tasks)
+            return len(tasks), self._written(ours)
+
+    def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[int]]:
+        """Write the finished runs and look at the lanes.
+
+        The lanes, and the ids of the finished that were no longer ours.
+        """
+        with self.lock:
+            ours, lanes = leases.finish_and_look(self.lease, self._finished, queues)
+            return lanes, self._written(ours)
 
     def write(self, leases: Leases) -> list[int]:
         """Write the finished runs; the ids of those that were no longer ours.
@@ -104,9 +122,11 @@ class Hand:
     def _write(self, leases: Leases) -> list[int]:
         if not self._finished:
             return []
-        runs = self._finished
-        ours = leases.finish(self.lease, runs)
-        self._finished = []
+        return self._written(leases.finish(self.lease, self._finished))
+
+    def _written(self, ours: set[int]) -> list[int]:
+        """Forget the finished runs; the ids of those that were no longer ours."""
+        runs, self._finished = self._finished, []
         return [id for id, _ in runs if id not in ours]
 
 

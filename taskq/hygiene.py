@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import _signal  # type: ignore[import-not-found]
 import logging
 import os
 import signal
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 log = logging.getLogger("taskq")
 
@@ -16,7 +17,7 @@ class Hygiene:
     """What a worker's process looked like before the first task."""
 
     def __init__(self) -> None:
-        self._directory = os.getcwd()
+        self._directory = _directory()
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
     def restore(self) -> None:
@@ -25,18 +26,26 @@ class Hygiene:
         Signal handlers are the pool's, and restored by it.
         """
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-        with contextlib.suppress(FileNotFoundError):  # getcwd: the task removed where it was
-            if os.getcwd() == self._directory:
-                return restore_connections()
-        os.chdir(self._directory)
+        # The bare function: that of ``signal`` makes enums of what it returns.
+        _signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        if self._directory and _directory() != self._directory:
+            os.chdir(self._directory)
         restore_connections()
+
+
+def _directory() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # somebody removed it
+        return ""
 
 
 def restore_connections() -> None:
     """Bring this thread's Django connections back to autocommit, or close them.
 
-    A transaction that a task left open is rolled back with its connection.
+    A transaction that a task left open is rolled back with its connection. A sound
+    connection to PostgreSQL stays open for the next task, also where CONN_MAX_AGE is 0
+    (Django's default): to connect anew takes longer than most tasks do.
     """
     for connection in connections.all(initialized_only=True):
         if connection.connection is None:
@@ -53,5 +62,21 @@ def restore_connections() -> None:
             connection.needs_rollback = False
             connection.run_on_commit = []
             connection.close()
-        else:
+        elif not _may_stay(connection):
             connection.close_if_unusable_or_obsolete()
+
+
+def _may_stay(connection: BaseDatabaseWrapper) -> bool:
+    return (
+        connection.vendor == "postgresql"
+        and connection.settings_dict["CONN_MAX_AGE"] == 0
+        and not connection.errors_occurred
+        and not connection.connection.closed
+    )
+
+
+def release_connections() -> None:
+    """There is nothing to do: close this thread's connections as after a request."""
+    restore_connections()
+    for connection in connections.all(initialized_only=True):
+        connection.close_if_unusable_or_obsolete()

@@ -11,18 +11,15 @@ from pool import Child, Slot, State, clock, kernel
 from pool.deaths import BLAMELESS, Death
 from pool.supervisor import TICK
 from taskq import events
+from taskq.ear import BUSY_LOOK, Ear
 from taskq.leases import DATABASE_ERRORS, Retired
 from taskq.link import Link
 from taskq.service import Service
 
 #: Seconds between looks where nothing can wake us (SQLite: costs no query).
 GLANCE = 0.05
-#: Wake-ups within BURST_WINDOW seconds that make us ask for no more, and look often.
-MANY_WAKES = 5
-BURST_WINDOW = 0.1
-#: Seconds between looks while wake-ups are off, and without work before they are on.
-BUSY_LOOK = 0.01
-CALM = 0.2
+#: A look may cost a twentieth of the time.
+LOOK_COST = 20
 #: Seconds that the end of a pool may wait for the database.
 LAST_WORDS = 5.0
 
@@ -35,12 +32,12 @@ class Keeper:
         self.service = service
         self.settings = service.settings
         self.scoreboard = child.scoreboard
-        self.link = Link(child.name, service.alias, service.settings.lease)
+        self.link = service.link(child.name)
         listen = self.settings.listen
         #: The connection that hears wake-ups, where there is one.
-        self.ear: Link | None = self.link if listen is True else None
+        self.ear = Ear(self.link) if listen is True else None
         if isinstance(listen, str):
-            self.ear = Link(child.name, listen, self.settings.lease)
+            self.ear = Ear(Link(child.name, listen, self.settings.lease, direct=True))
         self._lease = clock.nanoseconds(self.settings.lease)
         self._heartbeat = clock.nanoseconds(self.settings.heartbeat)
         # Work must have stopped before others may start it: a tick of the supervisor,
@@ -49,8 +46,6 @@ class Keeper:
         self._renew_due = 0
         self._reclaim_due = 0
         self._look_due = 0
-        self._listens = False
-        self._wakes: list[int] = []
         self._last_work = 0
         self._unburied: list[Death] = []
         self._empty_looks = 0
@@ -69,13 +64,11 @@ class Keeper:
                 self.dispatch()
                 self.link.answered()
                 self.child.worked()
-            except DATABASE_ERRORS as error:
-                self._listens = False
-                if self.ear is not None and self.ear is not self.link:
-                    self.ear.close()
-                self.child.wait(self.link.lost(error))
-            else:
                 self.sleep()
+            except DATABASE_ERRORS as error:
+                if self.ear is not None:
+                    self.ear.lost()
+                self.child.wait(self.link.lost(error))
         return self.close()
 
     # The duties, one a method
@@ -85,21 +78,25 @@ class Keeper:
         for death in list(self._unburied):
             if self._bury(death):
                 self._unburied.remove(death)
+            self.keep_alive()
         for number, death in self.scoreboard.unread_deaths():
             if not self._bury(death):
                 self._unburied.append(death)
             self.scoreboard.acknowledge(number)
+            self.keep_alive()
 
     def register(self) -> None:
         """Give a lease to each child that is up and has none, or lost track of its own."""
         newcomers: dict[int, Slot] = {}
-        for slot in self._children():
+        for slot in self.scoreboard.living():
             lease = slot.held_lease()
-            if lease and slot.doubtful_lease == lease:
+            doubtful = lease and slot.doubtful_lease == lease
+            if slot.state < State.IDLE or (lease and not doubtful) or not _runs(slot):
+                continue
+            if doubtful:
                 self._retire(lease, ran=0, charge=False, cause="the connection was lost")
-                lease = slot.lease_generation = 0
-            if slot.state >= State.IDLE and not lease:
-                newcomers[slot.pid] = slot
+                slot.lease_generation = 0
+            newcomers[slot.pid] = slot
         if not newcomers:
             return
         generations = {pid: slot.generation for pid, slot in newcomers.items()}
@@ -117,7 +114,8 @@ class Keeper:
         now = clock.now()
         if now < self._renew_due:
             return
-        held = {slot.held_lease(): slot for slot in self._children() if slot.held_lease()}
+        slots = [slot for slot in self.scoreboard.living() if slot.held_lease() and _runs(slot)]
+        held = {slot.held_lease(): slot for slot in slots}
         asked = clock.now()
         kept = self.link.leases().renew(list(held), self.settings.lease)
         for lease, slot in held.items():
@@ -136,6 +134,11 @@ class Keeper:
             events.renewal_late(late / clock.SECOND, left / clock.SECOND)
         self._renew_due = asked + self._heartbeat
 
+    def keep_alive(self) -> None:
+        """Between two of many dead: they can wait, but the leases of the living cannot."""
+        self.child.beat()
+        self.renew()
+
     def reclaim(self) -> None:
         """Take back the tasks of workers anywhere whose lease ran out.
 
@@ -151,26 +154,28 @@ class Keeper:
             )
             if retired:
                 events.lease_reclaimed(retired.worker, len(retired.tasks))
+            self.keep_alive()
         self._reclaim_due = now + self._heartbeat
 
     def dispatch(self) -> None:
         """Wake a worker when there is work; a worker that finds more wakes the next."""
         now = clock.now()
-        if self.ear is not None and self.ear.leases().woken():
-            self.service.wake_one(self.scoreboard)
-            self._wakes = [at for at in self._wakes if now - at < clock.nanoseconds(BURST_WINDOW)]
-            self._wakes.append(now)
-            self._look_due = 0
         if now < self._look_due:
             return
+        if not any(self.service.sleepers(self.scoreboard)):
+            # Nobody to wake: each looks for itself before it sleeps.
+            self._last_work, self._empty_looks = now, 0
+            self._look_due = now + clock.nanoseconds(BUSY_LOOK)
+            self._listen(now)
+            return
         lanes = self.link.leases().lanes(self.service.queues)
+        took = (clock.now() - now) / clock.SECOND
         if any(lane.wait <= 0 for lane in lanes):
             self._last_work = now
             self._empty_looks = 0
             self.service.wake_one(self.scoreboard)
-        pause = BUSY_LOOK if self.ear is not None and not self._listens else self.settings.poll
-        pause = min([pause, *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
-        self._look_due = now + clock.nanoseconds(pause)
+        pause = min([self._pause(now), *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
+        self._look_due = now + clock.nanoseconds(max(pause, LOOK_COST * took))
         self._listen(now)
         if self.service.burst and not any(lane.wait <= 0 for lane in lanes):
             self._end_burst()
@@ -183,10 +188,21 @@ class Keeper:
         pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
         if self.ear is None:
             self.child.wait(pause)
-        elif (wake_up := self.ear.leases().fileno()) is not None:
-            self.child.wait(pause, wake_up)
-        else:
-            self.child.wait(min(pause, GLANCE))
+        elif not self.hear(self.ear):  # else it came with the answer to some statement
+            wake_up = self.ear.fileno()
+            if wake_up is None:
+                self.child.wait(min(pause, GLANCE))
+            else:
+                self.child.wait(pause, wake_up)
+            self.hear(self.ear)
+
+    def hear(self, ear: Ear) -> bool:
+        """Pass a wake-up on at once, before any other duty; whether there was one."""
+        if not ear.heard(clock.now()):
+            return False
+        self.service.wake_one(self.scoreboard)
+        self._look_due = 0
+        return True
 
     def close(self) -> int:
         """The workers are gone: bury the last, end our own lease."""
@@ -206,15 +222,6 @@ class Keeper:
                 time.sleep(pause)
 
     # Details
-
-    def _children(self) -> list[Slot]:
-        """The children that get leases and still run. One that is stopped (SIGSTOP) does
-        no work and is not vouched for: its lease runs out, and the supervisor kills it."""
-        return [
-            slot
-            for slot in self.scoreboard.living()
-            if slot.state >= State.IDLE and kernel.is_running(slot.pid)
-        ]
 
     def _name(self, slot: Slot) -> str:
         return "keeper" if slot is self.child.slot else f"worker {slot.number}"
@@ -250,26 +257,23 @@ class Keeper:
             self.service.wake_one(self.scoreboard)
         return retired
 
-    def _listen(self, now: int) -> None:
-        """Ask for wake-ups when it is calm, for none while they come in crowds.
+    def _pause(self, now: int) -> float:
+        """Seconds until the next look, if nothing wakes us and nothing falls due."""
+        if self.ear is None or self.ear.open:
+            return self.settings.poll
+        return self.ear.pause(now, self._last_work)
 
-        NOTIFY serializes the commits of the whole server, so under load we look
-        for ourselves, often, rather than have every enqueuer send one.
-        """
-        if self.ear is None or not self.child.slot.held_lease():
+    def _listen(self, now: int) -> None:
+        """Ask enqueuers for wake-ups, or for none, as the load is."""
+        own = self.child.slot.held_lease()
+        if self.ear is None or not own:
             return
-        if self._listens:
-            wanted = len(self._wakes) < MANY_WAKES
-        else:
-            wanted = now - self._last_work > clock.nanoseconds(CALM)
-        if wanted != self._listens:
-            if wanted:
-                self.ear.leases().listen()
-            self.link.leases().set_listens(self.child.slot.held_lease(), wanted)
-            self._listens = wanted
-            self._wakes.clear()
-            if wanted:
-                self._look_due = 0  # what came before the flag was seen sent no wake-up
+        if self.ear.should_open(now, self._last_work) != self.ear.open:
+            self.ear.switch(now, self._last_work)
+            self.link.leases().set_listens(own, self.ear.open)
+            # Look again at once: what came before the flag was seen sent no wake-up; and
+            # once nobody sends any, the next look is no longer a poll away.
+            self._look_due = 0
 
     def _end_burst(self) -> None:
         """Nothing is due: if nobody is at work either, twice over, the pool may end."""
@@ -279,3 +283,9 @@ class Keeper:
         self._look_due = min(self._look_due, clock.now() + clock.nanoseconds(GLANCE))
         if self._empty_looks == 2:
             os.kill(self.child.supervisor_pid, signal.SIGTERM)
+
+
+def _runs(slot: Slot) -> bool:
+    """Whether to vouch for a child. One that is stopped (SIGSTOP) does no work: its lease
+    runs out, and the supervisor kills it."""
+    return kernel.is_running(slot.pid)

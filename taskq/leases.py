@@ -12,11 +12,11 @@ import datetime
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import django.db
 import psycopg
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import sql
 from taskq.queues import Queues
@@ -28,20 +28,24 @@ DATABASE_ERRORS = (django.db.Error, psycopg.Error, sqlite3.Error)
 Run = tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Lane:
     """The waiting tasks of one queue and priority.
 
     wait: seconds until the first of them is due; 0 or less when it is.
+    due, id: the place where a claim starts to read: the first task, then wherever the
+        last claim ended. What comes before it is done, but its index entries stay for
+        as long as any transaction is open that might see them.
     """
 
     queue: str
     priority: int
     wait: float
+    due: str
+    id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
+class Claimed(NamedTuple):
     """A task that a worker holds."""
 
     id: int
@@ -163,32 +167,44 @@ class Leases:
     def lanes(self, queues: Queues) -> list[Lane]:
         """What waits, most urgent lane first: by priority, then by due time."""
         rows = self._connection.rows(self._sql.LANES, {"queues": queues.listed})
-        return [Lane(*row) for row in rows if queues.admit(row[0])]
+        return _lanes(queues, rows)
 
     def claim(self, worker: int, lane: Lane, limit: int, quick: Sequence[str]) -> list[Claimed]:
         """Claim due tasks of a lane, in order of due time, then id.
 
         More than one only as far as all of them are ``quick`` by name and none was
         ever there when a worker was lost. Nothing for a worker without a good lease.
+        The lane remembers where the claim ended.
         """
-        values = {
-            "worker": worker,
-            "queue": lane.queue,
-            "priority": lane.priority,
-            "limit": limit,
-            "quick": list(quick),
-        }
-        # RETURNING promises no order: sort by the place in the lane.
-        rows = sorted(self._connection.rows(self._sql.CLAIM, values))
-        return [Claimed(*row[1:]) for row in rows]
+        values = _claim_values(worker, lane, limit, quick)
+        return _claimed(lane, self._connection.rows(self._sql.CLAIM, values))
+
+    def finish_and_claim(
+        self, worker: int, runs: Iterable[Run], lane: Lane, limit: int, quick: Sequence[str]
+    ) -> tuple[set[int], list[Claimed]]:
+        """:meth:`finish` and :meth:`claim` in one transaction and one round trip."""
+        *finished, rows = self._connection.batch(
+            *_each(self._sql.FINISH, worker, runs),
+            (self._sql.CLAIM, _claim_values(worker, lane, limit, quick)),
+        )
+        return _ids(finished), _claimed(lane, rows)
+
+    def finish_and_look(
+        self, worker: int, runs: Iterable[Run], queues: Queues
+    ) -> tuple[set[int], list[Lane]]:
+        """:meth:`finish` and :meth:`lanes` in one round trip."""
+        *finished, rows = self._connection.batch(
+            *_each(self._sql.FINISH, worker, runs), (self._sql.LANES, {"queues": queues.listed})
+        )
+        return _ids(finished), _lanes(queues, rows)
 
     def finish(self, worker: int, runs: Iterable[Run]) -> set[int]:
         """Remove tasks that are done; the ids of those that were still ours."""
-        return self._each(self._sql.FINISH, worker, runs)
+        return _ids(self._connection.batch(*_each(self._sql.FINISH, worker, runs)))
 
     def give_back(self, worker: int, runs: Iterable[Run]) -> set[int]:
         """Release tasks that were not started, as if never claimed."""
-        return self._each(self._sql.GIVE_BACK, worker, runs)
+        return _ids(self._connection.batch(*_each(self._sql.GIVE_BACK, worker, runs)))
 
     def retry(
         self,
@@ -216,11 +232,6 @@ class Leases:
         values = {"worker": worker, "id": run[0], "attempt": run[1], **more}
         return self._connection.count(statement, values) == 1
 
-    def _each(self, statement: str, worker: int, runs: Iterable[Run]) -> set[int]:
-        ids, attempts = zip(*runs, strict=True)
-        values = {"worker": worker, "ids": list(ids), "attempts": list(attempts)}
-        return {id for (id,) in self._connection.rows(statement, values)}
-
     # The connection
 
     def listen(self) -> None:
@@ -239,21 +250,65 @@ class Leases:
         self._connection.close()
 
 
-def finish_within(connection: BaseDatabaseWrapper, worker: int, run: Run) -> bool:
+def _lanes(queues: Queues, rows: list[tuple[Any, ...]]) -> list[Lane]:
+    return [Lane(*row) for row in rows if queues.admit(row[0])]
+
+
+def _claim_values(worker: int, lane: Lane, limit: int, quick: Sequence[str]) -> dict[str, Any]:
+    return {
+        "worker": worker,
+        "queue": lane.queue,
+        "priority": lane.priority,
+        "from_due": lane.due,
+        "from_id": lane.id,
+        "limit": limit,
+        "quick": list(quick),
+    }
+
+
+def _claimed(lane: Lane, rows: list[tuple[Any, ...]]) -> list[Claimed]:
+    # RETURNING promises no order: sort by the place in the lane.
+    rows.sort()
+    if rows and rows[-1][-1] is not None:  # the due time of the last of a full claim
+        lane.due, lane.id = rows[-1][-1], rows[-1][1]
+    return [Claimed._make(row[1:-1]) for row in rows]
+
+
+def _each(statement: str, worker: int, runs: Iterable[Run]) -> list[sql.Call]:
+    """The statement for many runs: once for each attempt, and nearly all are a first one."""
+    by_attempt: dict[int, list[int]] = {}
+    for id, attempt in runs:
+        by_attempt.setdefault(attempt, []).append(id)
+    return [
+        (statement, {"worker": worker, "ids": ids, "attempt": attempt})
+        for attempt, ids in by_attempt.items()
+    ]
+
+
+def _ids(answers: list[list[tuple[Any, ...]]]) -> set[int]:
+    return {id for rows in answers for (id,) in rows}
+
+
+def finish_within(alias: str, worker: int, run: Run, *, direct: bool = True) -> bool:
     """Finish a run in the transaction that its own code has open on Django's connection;
-    whether it was still ours. If not, that transaction must be rolled back."""
+    whether it was still ours. If not, that transaction must be rolled back.
+
+    direct: see :func:`connect`.
+    """
+    connection = connections[alias]
     vendor = sql.of(connection.vendor)
-    values = {"ids": [run[0]], "attempts": [run[1]], "worker": worker}
-    with connection.cursor() as cursor:
-        cursor.execute(vendor.FINISH, {key: vendor.adapted(each) for key, each in values.items()})
-        return len(cursor.fetchall()) == 1
+    ((finish, values),) = _each(vendor.FINISH, worker, [run])
+    with connection.wrap_database_errors:
+        return len(vendor.rows_within(connection, finish, values, direct=direct)) == 1
 
 
-def connect(alias: str, *, lease: float, name: str = "taskq") -> Leases:
+def connect(alias: str, *, lease: float, name: str = "taskq", direct: bool = True) -> Leases:
     """Open a connection of our own to the queue's database, apart from Django's.
 
     lease: seconds; a dead network holds us for no more than a part of it.
     name: shown in pg_stat_activity.
+    direct: it is ours alone; False where a pooler may give it to others between two
+        transactions, so that nothing may be left behind in its session.
     """
     shared = connections[alias]
     vendor = sql.of(shared.vendor)
@@ -261,4 +316,4 @@ def connect(alias: str, *, lease: float, name: str = "taskq") -> Leases:
     settings["OPTIONS"] = vendor.connection_options(settings.get("OPTIONS", {}), lease, name)
     wrapper = type(shared)(settings, alias)
     wrapper.connect()
-    return Leases(vendor.Connection(wrapper), vendor)
+    return Leases(vendor.Connection(wrapper, direct=direct), vendor)

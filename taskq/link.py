@@ -14,12 +14,14 @@ class Link:
     """Connects on demand; says once that the database is lost, and once that it is back.
 
     owner: the process's name, for log lines and pg_stat_activity.
+    direct: see :func:`taskq.leases.connect`.
     """
 
-    def __init__(self, owner: str, alias: str, lease: float) -> None:
+    def __init__(self, owner: str, alias: str, lease: float, *, direct: bool) -> None:
         self.owner = owner
         self._alias = alias
         self._lease = lease
+        self._direct = direct
         self._leases: Leases | None = None
         self._backoff = Backoff(first=0.05, limit=min(2.0, lease / 4))
         self._lost_at = 0
@@ -35,7 +37,9 @@ class Link:
         """The connection, opened if need be. Raises one of DATABASE_ERRORS."""
         if self._leases is None:
             name = f"taskq {self.owner}"
-            self._leases = leases.connect(self._alias, lease=self._lease, name=name)
+            self._leases = leases.connect(
+                self._alias, lease=self._lease, name=name, direct=self._direct
+            )
         return self._leases
 
     def lost(self, error: Exception) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 QUICK = 0.010  # seconds: a task that takes no longer may be claimed in a batch
 BATCH = 0.050  # seconds of work that one claim should bring
-MOST = 100
+MOST = 500
 
 
 class Pace:
@@ -17,7 +17,6 @@ class Pace:
     def __init__(self) -> None:
         self._seconds: dict[str, float] = {}
         self._quick: list[str] = []
-        self._limit = 1
 
     def note(self, name: str, seconds: float) -> None:
         """A run of this name took so long."""
@@ -27,8 +26,6 @@ class Pace:
         self._seconds[name] = seconds
         if known is None or (known <= QUICK) != (seconds <= QUICK):
             self._quick = [name for name, each in self._seconds.items() if each <= QUICK]
-        slowest = max((self._seconds[name] for name in self._quick), default=BATCH)
-        self._limit = max(1, min(MOST, int(BATCH / max(slowest, 1e-6))))
 
     def quick_names(self) -> list[str]:
         return self._quick
@@ -38,4 +35,5 @@ class Pace:
 
     def limit(self) -> int:
         """Tasks to claim at once, if all of them are quick."""
-        return self._limit
+        slowest = max(map(self._seconds.__getitem__, self._quick), default=BATCH)
+        return max(1, min(MOST, int(BATCH / max(slowest, 1e-6))))

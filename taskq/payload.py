@@ -61,11 +61,12 @@ def decode(text: str) -> Arguments:
     else:
         try:
             # The object hook costs a call for each dict; most payloads need none.
-            loaded = json.loads(text, object_hook=_untag) if TAG in text else json.loads(text)
+            loaded = _TAGGED.decode(text) if TAG in text else _PLAIN.decode(text)
         except (ValueError, RecursionError) as error:
             raise PayloadError(f"the stored arguments are not JSON: {error}") from error
-    match loaded:
-        case [list(args), dict(kwargs)]:
+    if isinstance(loaded, list) and len(loaded) == 2:
+        args, kwargs = loaded
+        if isinstance(args, list) and isinstance(kwargs, dict):
             return args, kwargs
     raise PayloadError("the stored arguments are not of the form [[…], {…}]")
 
@@ -108,6 +109,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+_PLAIN = json.JSONDecoder()
+
+
 def _to_json(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     pair = [list(args), dict(kwargs)]
     try:
@@ -131,6 +135,9 @@ def _untag(found: dict[str, Any]) -> Any:
         return _READERS[tag](found["value"])
     except Exception as error:  # anyone may have written the value, and it may be anything
         raise ValueError(f"{tag!r} is no value of ours ({error})") from error
+
+
+_TAGGED = json.JSONDecoder(object_hook=_untag)
 
 
 def _holds_tag(value: Any) -> bool:

@@ -69,5 +69,9 @@ def names() -> list[str]:
     return sorted(_definitions)
 
 
+def definitions() -> list[Definition]:
+    return list(_definitions.values())
+
+
 def _place(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{function.__qualname__}"

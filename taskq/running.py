@@ -74,4 +74,4 @@ class _AsyncRun:
             return await function(*args, **kwargs)
         finally:
             # The ORM's async methods used connections of another thread.
-            await sync_to_async(hygiene.restore_connections)()
+            await sync_to_async(hygiene.release_connections)()

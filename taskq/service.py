@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pool import Scoreboard, State
+from pool import Scoreboard, Slot, State
 from taskq.conf import Settings
+from taskq.link import Link
 from taskq.queues import Queues
 
 #: The keeper's slot on the scoreboard: it is the first role.
@@ -32,10 +34,25 @@ class Service:
     def pool(self) -> str:
         return f"{self.host}:{self.supervisor}"
 
-    def wake_one(self, scoreboard: Scoreboard) -> bool:
-        """Wake a worker that sleeps; whether there is one."""
-        for slot in scoreboard.slots[KEEPER + 1 :]:
-            if slot.alive and slot.state == State.IDLE:
-                slot.wake()
-                return True
-        return False
+    def link(self, owner: str) -> Link:
+        """The connection to the queue of one of the pool's processes."""
+        return Link(owner, self.alias, self.settings.lease, direct=self.direct)
+
+    @property
+    def direct(self) -> bool:
+        """Whether no pooler is in between: wake-ups do not come through one."""
+        return self.settings.listen is True
+
+    def sleepers(self, scoreboard: Scoreboard) -> Iterator[Slot]:
+        """The workers that sleep."""
+        return (
+            slot
+            for slot in scoreboard.slots[KEEPER + 1 :]
+            if slot.alive and slot.state == State.IDLE
+        )
+
+    def wake_one(self, scoreboard: Scoreboard) -> None:
+        """Wake a worker that sleeps, if there is one."""
+        for slot in self.sleepers(scoreboard):
+            slot.wake()
+            return

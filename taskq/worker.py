@@ -7,19 +7,20 @@ from collections.abc import Callable
 
 from pool import Child, Slot, State, clock
 from pool.kernel import resident_kib
-from taskq import events, execution, registry, running
+from taskq import events, execution, leases, registry, running
 from taskq.execution import Done, Failed, Fenced, Outcome, Retried
 from taskq.hand import Hand, Reliever
-from taskq.hygiene import Hygiene
+from taskq.hygiene import Hygiene, release_connections
 from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases
-from taskq.link import Link
 from taskq.pace import Pace
 from taskq.registry import Definition
 from taskq.service import KEEPER, Service
 
 #: Seconds after which the lanes are looked at again, so that a more urgent one, or
-#: another queue of the same priority, does not wait for long.
-LOOK_AGAIN = 0.020
+#: another queue of the same priority, does not wait for long. When a look itself takes
+#: long, it is taken so seldom that it costs no more than a twentieth of the time.
+LOOK_AGAIN = 0.050
+LOOK_COST = 20
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
 SLEEP = 60.0
 
@@ -35,9 +36,9 @@ class Worker:
         self.pace = Pace()
         self.runs = 0
         self.worn_out = False
-        self.link = Link(child.name, service.alias, service.settings.lease)
+        self.link = service.link(child.name)
         self._lanes: list[Lane] = []
-        self._looked = 0
+        self._stale = 0
         self._interruptible = False
         self._hygiene = Hygiene()
         self._reliever = Reliever(self.hand, lambda: self.link.current, lambda: child.stopping)
@@ -60,14 +61,16 @@ class Worker:
     def fetch(self) -> Claimed | None:
         """Claim the next tasks, or sleep until there may be some."""
         try:
-            self.write_finished()
             if self.hand.in_doubt:
+                self.write_finished()
                 self.disown()
             elif self.lease_is_good() and (
                 self.claim_from(self.known_lanes()) or self.claim_from(self.look())
             ):
                 return self.hand.take()
+            self.write_finished()
             self.idle()
+            release_connections()
             # With work in sight that others were quicker to claim, or without a good
             # lease, nobody is sure to wake us.
             quiet = not self._lanes and self.lease_is_good()
@@ -79,19 +82,21 @@ class Worker:
         return None
 
     def look(self) -> list[Lane]:
-        """The lanes with due tasks, most urgent first."""
+        """The lanes with due tasks, most urgent first; what is finished is written."""
         # Idle first, then the look: a wake-up that comes in between finds us idle.
         self.idle()
-        self._looked = clock.now()
-        lanes = self.link.leases().lanes(self.service.queues)
+        began = clock.now()
+        lanes, fenced = self.hand.look(self.link.leases(), self.service.queues)
+        now = clock.now()
+        self.say_fenced(fenced)
         self._lanes = [lane for lane in lanes if lane.wait <= 0]
+        self._stale = now + max(clock.nanoseconds(LOOK_AGAIN), LOOK_COST * (now - began))
         self.link.answered()
         return self._lanes
 
     def known_lanes(self) -> list[Lane]:
         """Those of the last look, while it is fresh."""
-        fresh = clock.now() - self._looked < clock.nanoseconds(LOOK_AGAIN)
-        return self._lanes if fresh else []
+        return self._lanes if clock.now() < self._stale else []
 
     def claim_from(self, lanes: list[Lane]) -> bool:
         """Claim from the most urgent lane that has anything left."""
@@ -101,17 +106,21 @@ class Worker:
             self.slot.state = State.BUSY
             if not self.lease_is_good():
                 return False
-            self.hand.lease = lease
+            if self.hand.lease != lease:
+                self.write_finished()  # what was done under the old one
+                self.hand.lease = lease
             limit = self.pace.limit()
-            tasks = self.link.leases().claim(lease, lane, limit, self.pace.quick_names())
-            if tasks:
-                self.hand.deal(tasks)
-                if len(tasks) > 1:
+            claimed, fenced = self.hand.refill(
+                self.link.leases(), lane, limit, self.pace.quick_names()
+            )
+            self.say_fenced(fenced)
+            if claimed:
+                if claimed > 1:
                     self._reliever.arm()
-                if len(tasks) == limit:
+                if claimed == limit:
                     self.service.wake_one(self.child.scoreboard)  # there may be more
                 else:
-                    self._looked = 0
+                    self._stale = 0
                 return True
         return False
 
@@ -131,10 +140,11 @@ class Worker:
         """
         lease = self.slot.held_lease()
         self.idle()
-        self.slot.doubtful_lease = lease
         if not lease or lease != self.hand.lease:
+            # It has ended. One that we were given meanwhile is not in doubt.
             self.hand.renounce()
             return
+        self.slot.doubtful_lease = lease
         self.child.scoreboard.slots[KEEPER].wake()
 
     # Running
@@ -170,17 +180,19 @@ class Worker:
         return True
 
     def start(self, task: Claimed, definition: Definition) -> None:
-        """Say on the scoreboard what runs, the id last: who sees it sees the rest."""
+        """Say on the scoreboard, in the title and to who listens what runs."""
         slot, settings, options = self.slot, self.service.settings, definition.options
         hard = options.time_limit or settings.time_limit
         soft = options.soft_time_limit or settings.soft_time_limit
         now = clock.now()
-        slot.since = now
-        slot.hard_deadline = now + clock.nanoseconds(hard) if hard else 0
-        slot.soft_deadline = now + clock.nanoseconds(soft) if soft else 0
-        slot.attempt = task.attempt
-        slot.label = task.name
-        slot.task_id = task.id
+        slot.begin(
+            task.id,
+            task.attempt,
+            task.name,
+            since=now,
+            soft=now + clock.nanoseconds(soft) if soft else 0,
+            hard=now + clock.nanoseconds(hard) if hard else 0,
+        )
         if self.runs == 0:
             self.child.worked()
         self.child.title(f"{task.name} #{task.id}")
@@ -192,13 +204,18 @@ class Worker:
             return execution.execute(
                 definition,
                 task,
-                worker=self.hand.lease,
                 alias=self.service.alias,
-                may_finish=self.lease_is_good,
+                finish=lambda: self.finish_within(task),
                 guard=self._uninterruptible,
             )
         finally:
             self._interruptible = False
+
+    def finish_within(self, task: Claimed) -> bool:
+        """Finish an atomic task in the transaction of its own code; whether it was ours."""
+        return self.lease_is_good() and leases.finish_within(
+            self.service.alias, self.hand.lease, task.run, direct=self.service.direct
+        )
 
     def interrupt(self) -> None:
         """The soft limit passed: raise in the task, if it is still at it."""
@@ -215,7 +232,8 @@ class Worker:
     def conclude(
         self, task: Claimed, definition: Definition, outcome: Outcome, seconds: float
     ) -> None:
-        """Write the outcome; a quick success may wait for others to be written with."""
+        """Write the outcome; a success is put off, to be written with others and with the
+        next claim, unless that may take a while or the task must never run twice."""
         once = definition.options.on_lost == "fail"
         if not once:
             self.pace.note(task.name, seconds)
@@ -225,7 +243,8 @@ class Worker:
                 events.task_succeeded(task.id, task.name, seconds)
                 if written:
                     return
-                if self.hand.waiting and not once and self.pace.is_quick(task.name):
+                # With nothing left to run, the next step is to claim, and this goes with it.
+                if not once and (not self.hand.waiting or self.pace.is_quick(task.name)):
                     self.hand.put_off(task.run)
                 else:
                     self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
@@ -292,8 +311,11 @@ class Worker:
 
     def write_finished(self) -> None:
         if not self.hand.empty:
-            for id in self.hand.write(self.link.leases()):
-                events.task_fenced(id, "a finished task")
+            self.say_fenced(self.hand.write(self.link.leases()))
+
+    def say_fenced(self, ids: list[int]) -> None:
+        for id in ids:
+            events.task_fenced(id, "a finished task")
 
     def tidy(self, task: Claimed) -> None:
         """After a run: this process as it was before, or a new one in its place."""

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import connection
 
 from stress import history
 from stress.pools import Pool, wait_until
+from stress.proxy import Proxy
 from taskq.models import Task, Worker
 
 
 class PoolUnderTest(Pool):
     """A pool on the test's database."""
 
-    def __init__(self, options: list[str], log: Path, environment: dict[str, str]) -> None:
-        super().__init__("tests.project.manage", options, log=log, environment=environment)
+    def __init__(
+        self,
+        options: list[str],
+        log: Path,
+        environment: dict[str, str],
+        prefix: Sequence[str] = (),
+    ) -> None:
+        manage = "tests.project.manage"
+        super().__init__(manage, options, log=log, environment=environment, prefix=prefix)
 
     def leases(self) -> list[Worker]:
         return list(Worker.objects.filter(pool__endswith=f":{self.pid}"))
@@ -60,21 +69,37 @@ def runs(history_file: Path) -> Callable[..., list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def environment(transactional_db: None, history_file: Path) -> dict[str, str]:
-    """For a process that is to see the test's database and history."""
-    url = os.environ["DATABASE_URL"]
+def database_url(transactional_db: None) -> str:
+    """The test's database, for other processes and connections."""
     name = connection.settings_dict["NAME"]
     if connection.vendor == "sqlite":
-        url = f"sqlite:///{name}"
-    else:
-        base, _, query = url.partition("?")
-        url = f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+        return f"sqlite:///{name}"
+    base, _, query = os.environ["DATABASE_URL"].partition("?")
+    return f"{base.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+
+
+@pytest.fixture
+def environment(database_url: str, history_file: Path) -> dict[str, str]:
+    """For a process that is to see the test's database and history."""
     return {
         **os.environ,
-        "DATABASE_URL": url,
+        "DATABASE_URL": database_url,
         "TASKQ_HISTORY": str(history_file),
         "DJANGO_SETTINGS_MODULE": "tests.project.settings",
     }
+
+
+@pytest.fixture
+def far_away(transactional_db: None) -> Iterator[tuple[Proxy, str]]:
+    """A proxy to the test's database, and the URL that leads through it."""
+    url = urlsplit(os.environ["DATABASE_URL"])
+    host = parse_qs(url.query).get("host", [url.hostname])[0]
+    port = url.port or 5432
+    target = f"{host}/.s.PGSQL.{port}" if host.startswith("/") else f"{host}:{port}"
+    login = f"{url.username}:{url.password or ''}"
+    with Proxy(target) as proxy:
+        name = connection.settings_dict["NAME"]
+        yield proxy, f"postgresql://{login}@{proxy.host}:{proxy.port}/{name}"
 
 
 @pytest.fixture
@@ -84,10 +109,12 @@ def start_pool(
     """Start pools on the test's database; whatever is left of them is killed at the end."""
     pools: list[PoolUnderTest] = []
 
-    def start(*options: object, ready: bool = True, **more_environment: str) -> PoolUnderTest:
+    def start(
+        *options: object, ready: bool = True, prefix: Sequence[str] = (), **more_environment: str
+    ) -> PoolUnderTest:
         words = [str(option) for option in options]
         log = tmp_path / f"pool{len(pools)}.log"
-        pool = PoolUnderTest(words, log, {**environment, **more_environment})
+        pool = PoolUnderTest(words, log, {**environment, **more_environment}, prefix)
         pools.append(pool)
         workers = int(words[words.index("-c") + 1]) if "-c" in words else os.cpu_count() or 1
         return pool.wait_ready(workers) if ready else pool

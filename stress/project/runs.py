@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from stress.history import History
+from taskq.context import current
 
 
 @functools.cache
@@ -19,10 +20,17 @@ def note(kind: str, **fields: Any) -> None:
     _history().record(kind, **fields)
 
 
+def started(key: Any) -> None:
+    """Note the start of a run, whose child runs it, and how often its task lost a worker."""
+    request = current.get()
+    losses = {} if request is None else {"losses": request.losses}
+    note("start", key=key, parent=os.getppid(), **losses)
+
+
 @contextmanager
 def run(key: Any) -> Iterator[None]:
     """Note the start of a run, and its end if it gets that far."""
-    note("start", key=key)
+    started(key)
     try:
         yield
     except BaseException as error:

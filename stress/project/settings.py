@@ -1,8 +1,14 @@
 """The project that the demo, chaos and the benchmarks run; that of the tests adds to it."""
 
+import json
+import os
 from pathlib import Path
 
 import dj_database_url
+
+from stress.project import breakage
+
+breakage.apply()
 
 BASE = Path(__file__).resolve().parent
 
@@ -24,6 +30,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "taskq",
     "stress.project.shop",
+    "stress.project.lab",
 ]
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -45,6 +52,9 @@ TEMPLATES = [
     }
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+#: In place of our defaults, as JSON.
+TASKQ: dict[str, object] = json.loads(os.environ.get("STRESS_TASKQ", "{}"))
 
 DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{BASE / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -15,13 +15,30 @@ VENDORS = ("postgresql", "sqlite")
 #: row, so a claim that comes first wins. Primary key look-up.
 REVOKE = "DELETE FROM taskq_task WHERE id = %(id)s AND state = 0"
 
+#: Some queues in which tasks wait, by name: a loose index scan of taskq_task_ready, one
+#: probe for each queue, whatever waits in it. Locks nothing.
+WAITING_QUEUES = """
+WITH RECURSIVE waiting AS (
+    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0
+    UNION ALL
+    SELECT (SELECT min(queue) FROM taskq_task WHERE state = 0 AND queue > waiting.queue)
+    FROM waiting WHERE waiting.queue IS NOT NULL
+)
+SELECT queue FROM waiting WHERE queue IS NOT NULL LIMIT %(limit)s
+"""
+
+
+#: A statement and its parameters.
+Call = tuple[str, dict[str, Any]]
+
 
 class Connection(Protocol):
     """A connection of the queue's own, apart from that of the tasks' code."""
 
-    def __init__(self, wrapper: BaseDatabaseWrapper) -> None: ...
+    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None: ...
     def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]: ...
     def count(self, statement: str, values: dict[str, Any]) -> int: ...
+    def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]: ...
     def transaction(self) -> AbstractContextManager[object]: ...
     def listen(self) -> None: ...
     def fileno(self) -> int | None: ...
@@ -33,6 +50,7 @@ class Statements(Protocol):
     """What a vendor's module holds; postgresql.py explains each."""
 
     ENQUEUE: str
+    WAKE: str | None
     LANES: str
     CLAIM: str
     FINISH: str
@@ -55,6 +73,9 @@ class Statements(Protocol):
         self, options: dict[str, Any], lease: float, name: str
     ) -> dict[str, Any]: ...
     def adapted(self, value: Any) -> Any: ...
+    def rows_within(
+        self, wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
+    ) -> list[tuple[Any, ...]]: ...
 
 
 def of(vendor: str) -> Statements:

@@ -14,7 +14,12 @@ from typing import Any
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from taskq.sql import Call
+
 CHANNEL = "taskq"
+
+#: Executions of a statement after which the server keeps it parsed.
+PREPARE_AFTER = 2
 
 # Insert, and wake a pool if one sleeps: NOTIFY takes a lock that serializes the
 # commits of the whole server, so a busy pool asks for none. The look at sleepers
@@ -35,6 +40,10 @@ SELECT id, CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens)
                 THEN pg_notify('taskq', '') END
 FROM task
 """
+
+# As an enqueue does, after tasks became due by other means. A probe of
+# taskq_worker_listens; locks nothing.
+WAKE = "SELECT pg_notify('taskq', '') WHERE EXISTS (SELECT FROM taskq_worker WHERE listens)"
 
 # A loose index scan of taskq_task_ready: one probe for each queue, for each of its
 # priorities, and for the head of each of these lanes, whatever waits behind it.
@@ -59,7 +68,8 @@ WITH RECURSIVE waiting AS (
     FROM lane WHERE lane.priority IS NOT NULL
 )
 SELECT lane.queue, lane.priority,
-       extract(epoch FROM head.execute_at - statement_timestamp())::float8 AS wait
+       extract(epoch FROM head.execute_at - statement_timestamp())::float8 AS wait,
+       head.execute_at::text AS due, head.id
 FROM lane
 CROSS JOIN LATERAL (
     SELECT execute_at, id FROM taskq_task
@@ -74,7 +84,9 @@ ORDER BY lane.priority DESC, head.execute_at, head.id
 # claim is in flight nobody can retire its worker, and after that it claims nothing.
 # It does not conflict with renewals, which change no key.
 # The tasks are read in order from taskq_task_ready and locked as they are found;
-# what others have locked is passed over without waiting.
+# what others have locked is passed over without waiting. They are read from where the
+# last claim ended: while anyone's transaction is open, the entries of what was claimed
+# before stay in the index, and reading them again each time would take ever longer.
 CLAIM = """
 WITH alive AS MATERIALIZED (
     SELECT id FROM taskq_worker
@@ -85,6 +97,7 @@ WITH alive AS MATERIALIZED (
     FROM taskq_task
     WHERE state = 0 AND queue = %(queue)s AND priority = %(priority)s
       AND execute_at <= statement_timestamp()
+      AND (execute_at, id) >= (%(from_due)s::timestamptz, %(from_id)s)
       AND EXISTS (SELECT FROM alive)
     ORDER BY execute_at, id
     LIMIT %(limit)s
@@ -101,19 +114,19 @@ WHERE task.id = taken.id AND (taken.place = 1 OR taken.quick)
 RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queue,
           task.retries, task.losses,
           coalesce(task.expires_at <= statement_timestamp(), false),
-          extract(epoch FROM statement_timestamp() - task.unknown_since)::float8
+          extract(epoch FROM statement_timestamp() - task.unknown_since)::float8,
+          CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
 """
 
-# The fence: id by primary key, then worker and attempt on the locked row.
-FINISH = """
-DELETE FROM taskq_task AS task
-USING unnest(%(ids)s::bigint[], %(attempts)s::int[]) AS run (id, attempt)
-WHERE task.id = run.id AND task.attempt = run.attempt
-  AND task.state = 1 AND task.worker_id = %(worker)s
-RETURNING task.id
-"""
+# The fence: id by primary key, then worker and attempt on the locked row. Of many at
+# once all are of one attempt: a join with a list of attempts is five times as slow where
+# the statistics have yet to hear of running tasks. "+ 0" keeps taskq_task_running out of
+# it, which under anyone's old snapshot has an entry for each task that this worker ever ran.
+_HELD = "attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1"
+_FENCE = f"WHERE id = %(id)s AND {_HELD}"
+_FENCES = f"WHERE id = ANY (%(ids)s) AND {_HELD}"
 
-_FENCE = "WHERE id = %(id)s AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s"
+FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 
 RETRY = f"""
 UPDATE taskq_task
@@ -139,13 +152,9 @@ SET state = 0, worker_id = NULL, started_at = NULL,
 {_FENCE}
 """
 
-GIVE_BACK = """
-UPDATE taskq_task AS task
-SET state = 0, worker_id = NULL, started_at = NULL
-FROM unnest(%(ids)s::bigint[], %(attempts)s::int[]) AS run (id, attempt)
-WHERE task.id = run.id AND task.attempt = run.attempt
-  AND task.state = 1 AND task.worker_id = %(worker)s
-RETURNING task.id
+GIVE_BACK = f"""
+UPDATE taskq_task SET state = 0, worker_id = NULL, started_at = NULL
+{_FENCES} RETURNING id
 """
 
 REGISTER = """
@@ -228,6 +237,19 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
     return {**defaults, **{key: value for key, value in options.items() if key != "pool"}}
 
 
+def rows_within(
+    wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
+) -> list[tuple[Any, ...]]:
+    """Run a statement in the transaction that is open on Django's own connection."""
+    raw: psycopg.Connection[Any] = wrapper.connection
+    # Django lets its connections prepare nothing; for this one statement we do.
+    before, raw.prepare_threshold = raw.prepare_threshold, 0 if direct else None
+    try:
+        return psycopg.Cursor(raw).execute(statement, values).fetchall()
+    finally:
+        raw.prepare_threshold = before
+
+
 def adapted(value: Any) -> Any:
     """A parameter as psycopg takes it: as it is."""
     return value
@@ -236,10 +258,16 @@ def adapted(value: Any) -> Any:
 class Connection:
     """A connection of the queue's own. psycopg's lock lets two threads share it."""
 
-    def __init__(self, wrapper: BaseDatabaseWrapper) -> None:
+    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None:
         self._wrapper = wrapper
         self._raw: psycopg.Connection[Any] = wrapper.connection
         self._raw.autocommit = True
+        if direct:
+            # Statistics of a queue are out of date the moment they are taken, and a plan
+            # made while it was empty reads all of it when it is full. Each of our
+            # statements has an index that is right whatever the sizes.
+            self._raw.prepare_threshold = PREPARE_AFTER
+            self._raw.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
 
     def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         # Not Django's cursor: parameters are bound by the server, unquoted.
@@ -247,6 +275,14 @@ class Connection:
 
     def count(self, statement: str, values: dict[str, Any]) -> int:
         return psycopg.Cursor(self._raw).execute(statement, values).rowcount
+
+    def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]:
+        if len(calls) == 1:
+            return [self.rows(*calls[0])]
+        # Without a sync in between, the server runs them as one transaction.
+        with self._raw.pipeline():
+            cursors = [psycopg.Cursor(self._raw).execute(*call) for call in calls]
+            return [cursor.fetchall() for cursor in cursors]
 
     def transaction(self) -> AbstractContextManager[object]:
         return self._raw.transaction()

@@ -17,6 +17,8 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from taskq.sql import Call
+
 _NOW = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
 
 
@@ -39,6 +41,9 @@ VALUES (
 )
 RETURNING id
 """
+
+# A pool sees every commit in the file.
+WAKE = None
 
 # By taskq_task_ready, as in PostgreSQL.
 LANES = f"""
@@ -69,7 +74,8 @@ WITH RECURSIVE waiting AS (
     ) AS id
     FROM lane WHERE lane.priority IS NOT NULL
 )
-SELECT head.queue, head.priority, (julianday(task.execute_at) - julianday({_NOW})) * 86400.0
+SELECT head.queue, head.priority, (julianday(task.execute_at) - julianday({_NOW})) * 86400.0,
+       task.execute_at || '', task.id
 FROM head JOIN taskq_task AS task ON task.id = head.id
 ORDER BY head.priority DESC, task.execute_at, task.id
 """
@@ -86,30 +92,28 @@ WHERE id IN (
             FROM taskq_task
             WHERE state = 0 AND queue = %(queue)s AND priority = %(priority)s
               AND execute_at <= {_NOW}
+              AND (execute_at, id) >= (%(from_due)s, %(from_id)s)
             ORDER BY execute_at, id LIMIT %(limit)s
         ) WINDOW sequence AS (ORDER BY execute_at, id)
     ) WHERE place = 1 OR quick
 ) AND EXISTS (SELECT 1 FROM taskq_worker WHERE id = %(worker)s AND lease_expires_at > {_NOW})
 RETURNING execute_at || printf('%%20d', id), id, attempt, name, payload, queue, retries, losses,
           coalesce(expires_at <= {_NOW}, 0),
-          (julianday({_NOW}) - julianday(unknown_since)) * 86400.0
+          (julianday({_NOW}) - julianday(unknown_since)) * 86400.0, NULL
 """
 
 _FENCE = "WHERE id = %(id)s AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s"
 
-_RUNS = """
-id IN (
-    SELECT task.id FROM json_each(%(ids)s) AS ids
-    JOIN json_each(%(attempts)s) AS attempts ON attempts.key = ids.key
-    JOIN taskq_task AS task ON task.id = ids.value AND task.attempt = attempts.value
-) AND state = 1 AND worker_id = %(worker)s
+_FENCES = """
+WHERE id IN (SELECT value FROM json_each(%(ids)s))
+  AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s
 """
 
-FINISH = f"DELETE FROM taskq_task WHERE {_RUNS} RETURNING id"
+FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 
 GIVE_BACK = f"""
 UPDATE taskq_task SET state = 0, worker_id = NULL, started_at = NULL
-WHERE {_RUNS} RETURNING id
+{_FENCES} RETURNING id
 """
 
 RETRY = f"""
@@ -182,10 +186,19 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
     return {"timeout": max(5.0, lease / 2), **options, "transaction_mode": None}
 
 
+def rows_within(
+    wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
+) -> list[tuple[Any, ...]]:
+    """Run a statement in the transaction that is open on Django's own connection."""
+    with wrapper.cursor() as cursor:
+        cursor.execute(statement, {key: adapted(value) for key, value in values.items()})
+        return list(cursor.fetchall())
+
+
 class Connection:
     """A connection of the queue's own, which two threads may share under its lock."""
 
-    def __init__(self, wrapper: BaseDatabaseWrapper) -> None:
+    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None:
         self._wrapper = wrapper
         self._lock = threading.RLock()
         # Kept in the file: readers and the writer do not wait for each other.
@@ -199,6 +212,10 @@ class Connection:
     def count(self, statement: str, values: dict[str, Any]) -> int:
         with self._lock:
             return int(self._execute(statement, values).rowcount)
+
+    def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]:
+        with self.transaction():
+            return [self.rows(*call) for call in calls]
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from stress.project.settings import INSTALLED_APPS as STRESS_APPS
 
 INSTALLED_APPS = [*STRESS_APPS, "tests.project.lab"]
 
-TASKQ: dict[str, object] = {}
+TASKQ = {}
 if os.environ.get("TASKQ_TEST_BREAK_WORKERS"):
     # As code that only breaks in the fork.
     os.register_at_fork(

@@ -29,7 +29,7 @@ def _own_registry(monkeypatch):
 def run(task, *args, retries=0, **kwargs):
     """Run a task as a worker does."""
     definition = registry.find(task.name)
-    request = Request(id=uuid.UUID(int=7), name=task.name, queue="default", retries=retries)
+    request = Request(pk=7, name=task.name, queue="default", retries=retries)
     return call(definition, request, list(args), kwargs)
 
 
@@ -265,7 +265,7 @@ def test_request_of_a_direct_call_is_an_empty_one_as_in_celery():
     def look(self):
         return self.request
 
-    assert look() == Request(id=None, name=look.name, queue="mail", called_directly=True)
+    assert look() == Request(pk=None, name=look.name, queue="mail", called_directly=True)
 
 
 def test_a_task_called_by_the_run_of_another_has_no_run_of_its_own():

@@ -207,8 +207,12 @@ def test_missing_package_is_an_error_that_says_so(monkeypatch):
 
 def test_project_that_hides_our_package_is_told_so_by_manage_py_check(tmp_path):
     (tmp_path / "pool.py").touch()
+    (tmp_path / "site_settings.py").write_text(
+        "SECRET_KEY = 'x'\nINSTALLED_APPS = ['taskq']\n"
+        "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'db.sqlite3'}}\n"
+    )
     answer = subprocess.run(
-        [sys.executable, "-m", "tests.project.manage", "check"],
+        [sys.executable, "-m", "django", "check", "--settings=site_settings"],
         env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
         cwd=tmp_path,
         capture_output=True,

@@ -31,6 +31,8 @@ def claim_in(session, worker):
         "worker": worker.id,
         "queue": "default",
         "priority": 0,
+        "from_due": "-infinity",
+        "from_id": 0,
         "limit": 10,
         "quick": [tasks.quick.name],
     }
@@ -95,7 +97,7 @@ def test_a_task_locked_by_its_finishing_transaction_is_not_waited_for(worker, se
         tasks.quick.delay(key)
     claimed = worker.claim(10, (tasks.quick.name,))
     run = claimed[0].run
-    values = {"ids": [run[0]], "attempts": [run[1]], "worker": worker.id}
+    values = {"ids": [run[0]], "attempt": run[1], "worker": worker.id}
     psycopg.Cursor(session).execute(postgresql.FINISH, values)
     retired = worker.db.retire(worker.id, ran=run[0], charge=True, cause="dead")
     assert not retired.complete

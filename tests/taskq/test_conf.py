@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
+from django.test import override_settings
 
 from taskq import conf
 
@@ -168,13 +169,14 @@ def test_soft_limit_must_be_below_the_hard_one(soft):
 # Reading them
 
 
-def test_settings_are_read_anew_when_they_change(settings):
-    settings.TASKQ = {"MAX_LOSSES": 5}
-    assert conf.settings().max_losses == 5
-    settings.TASKQ = {"MAX_LOSSES": 6}
-    assert conf.settings().max_losses == 6
-    del settings.TASKQ
-    assert conf.settings() == conf.Settings()
+def test_settings_are_read_anew_when_they_change():
+    before = conf.settings()
+    with override_settings(TASKQ={"MAX_LOSSES": 5}):
+        assert conf.settings().max_losses == 5
+        with override_settings(TASKQ={"MAX_LOSSES": 6}):
+            assert conf.settings().max_losses == 6
+        assert conf.settings().max_losses == 5
+    assert conf.settings() == before
 
 
 def test_settings_are_read_once(settings):

@@ -9,6 +9,7 @@ import pytest
 
 from pool import clock
 from pool.supervisor import TICK
+from stress.cgroup import MemoryCgroup, Unavailable
 from stress.pools import is_gone, wait_until
 from stress.project.shop.models import Order, Shipment
 from taskq.models import State, Task, Worker
@@ -102,6 +103,47 @@ def test_a_task_that_kills_its_worker_fails_with_its_cause_after_three_losses(
     assert sorted(ended) == sorted(f"innocent {key}" for key in range(100))
 
 
+@pytest.fixture
+def small_memory():
+    """A cgroup that takes a pool and little more."""
+    try:
+        group = MemoryCgroup(f"taskq-test-{os.getpid()}", 200 * 2**20)
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    with group:
+        yield group
+
+
+def test_a_task_that_the_kernel_kills_for_memory_says_so_and_the_pool_lives(
+    small_memory, start_pool, runs, drained
+):
+    pool = start_pool("-c", 1, prefix=small_memory.prefix)
+    keeper = pool.children("keeper")["keeper"]
+    tasks.eat_memory.delay("hungry", 1000)
+    tasks.quick.delay("innocent")
+    drained(30)
+    hungry = Task.objects.get()
+    assert (hungry.state, hungry.losses) == (State.FAILED, 3)
+    assert hungry.error == "out of memory (killed by the kernel)"
+    assert len(runs("end", "innocent")) == 1
+    assert small_memory.oom_kills() == 3
+    # The workers were the likelier victims: the others are still there.
+    assert pool.children("keeper")["keeper"] == keeper
+    assert pool.stop() == 0
+
+
+def test_a_task_that_gets_no_memory_fails_and_its_worker_is_replaced(start_pool, runs, drained):
+    """Where a limit refuses memory there is no kill: Python raises MemoryError."""
+    pool = start_pool("-c", 1)
+    (worker,) = pool.children("worker").values()
+    psutil.Process(worker).rlimit(psutil.RLIMIT_AS, (2**30, 2**30))
+    tasks.eat_memory.delay("hungry", 4000)
+    tasks.quick.delay("next")
+    drained(30)
+    assert Task.objects.get().error == "MemoryError"
+    assert runs("end", "next")[0]["pid"] != worker
+
+
 def test_on_lost_fail_is_held_for_a_person_and_never_run_twice(start_pool, runs, drained):
     start_pool("-c", 2)
     tasks.nap_once.delay("once", 60)
@@ -179,7 +221,7 @@ def test_a_frozen_worker_is_killed_and_its_task_taken_over(start_pool, runs):
     assert runs("end", "a")[0]["pid"] != start["pid"]
     assert not psutil.pid_exists(start["pid"])
     assert "lease ran out unrenewed" in pool.log()
-    assert Task.objects.count() == 0
+    wait_until(lambda: not Task.objects.exists())
 
 
 def test_a_woken_pool_stops_within_a_tick_and_its_late_finish_touches_no_row(start_pool, runs):

@@ -94,6 +94,55 @@ def test_expired_tasks_are_claimed_to_be_dropped(worker):
     assert worker.claim_one().expired
 
 
+def test_a_claim_goes_on_where_the_last_of_its_lane_ended(worker, db_leases):
+    ids = [send(str(n)) for n in range(6)]
+    (lane,) = db_leases.lanes(Queues())
+    assert [task.id for task in db_leases.claim(worker.id, lane, 4, QUICK)] == ids[:4]
+    assert [task.id for task in db_leases.claim(worker.id, lane, 4, QUICK)] == ids[4:]
+
+
+@pytest.mark.postgresql
+def test_what_lands_behind_the_mark_is_found_by_the_next_look(worker, db_leases):
+    """A late commit, a retry, a task given back."""
+    ids = [send(str(n)) for n in range(6)]
+    (lane,) = db_leases.lanes(Queues())
+    first = db_leases.claim(worker.id, lane, 4, QUICK)
+    db_leases.give_back(worker.id, [first[0].run])
+    assert [task.id for task in db_leases.claim(worker.id, lane, 4, QUICK)] == ids[4:]
+    assert worker.claim_one().id == ids[0]
+
+
+def test_finishing_and_claiming_happen_together(worker, db_leases):
+    ids = [send(str(n)) for n in range(4)]
+    (lane,) = db_leases.lanes(Queues())
+    done = [task.run for task in db_leases.claim(worker.id, lane, 2, QUICK)]
+    ours, tasks = db_leases.finish_and_claim(worker.id, done, lane, 5, QUICK)
+    assert ours == set(ids[:2])
+    assert [task.id for task in tasks] == ids[2:]
+    assert Task.objects.count() == 2
+
+
+def test_finishing_and_claiming_happen_both_or_neither(worker, db_leases):
+    send()
+    send("b")
+    (lane,) = db_leases.lanes(Queues())
+    done = [worker.claim_one().run]
+    lane.due, lane.id = "no date", 2**70  # what PostgreSQL refuses, and SQLite
+    with pytest.raises((*leases.DATABASE_ERRORS, OverflowError)):
+        db_leases.finish_and_claim(worker.id, done, lane, 5, QUICK)
+    assert Task.objects.filter(pk=done[0][0]).exists()
+    assert db_leases.finish(worker.id, done) == {done[0][0]}
+
+
+def test_runs_of_different_attempts_are_finished_together(worker, db_leases):
+    first, second = send(), send("b")
+    db_leases.give_back(worker.id, [worker.claim_one().run])
+    runs = [task.run for task in worker.claim(5, QUICK)]
+    assert sorted(runs) == [(first, 2), (second, 1)]
+    assert db_leases.finish(worker.id, runs) == {first, second}
+    assert not Task.objects.exists()
+
+
 def test_two_workers_never_claim_the_same_task(worker, new_worker):
     for n in range(10):
         send(str(n))
@@ -174,13 +223,12 @@ def test_a_write_touches_nothing_once_the_lease_was_taken(worker, new_worker, wr
 
 
 def test_finish_within_a_transaction_is_fenced_too(worker, new_worker):
-    from django.db import connection
 
     send()
     task, other = worker.claim_one(), new_worker()
     with transaction.atomic():
-        assert not leases.finish_within(connection, other.id, task.run)
-        assert leases.finish_within(connection, worker.id, task.run)
+        assert not leases.finish_within("default", other.id, task.run)
+        assert leases.finish_within("default", worker.id, task.run)
     assert not Task.objects.exists()
 
 

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from pool import clock
-from stress import verdict
+from stress.checker import FinalState, judge
 from stress.pools import wait_until
 from stress.postgres import EmbeddedPostgres
 from taskq.sql import postgresql
@@ -133,7 +133,7 @@ def test_an_outage_longer_than_the_lease_stops_the_work_and_starts_it_again(
     wait_until(lambda: runs("end", "a"), seconds=30)
     wait_until(lambda: all_done(url))
     deaths = [{"kind": "kill", "victim": first["pid"], "at": crashed + 3 * clock.SECOND, "pid": 0}]
-    assert verdict.overlaps(verdict.runs([*runs(), *deaths])) == []
+    assert not judge([*runs(), *deaths], FinalState()).violations["overlaps"]
     assert rows(url, "SELECT count(*) FROM taskq_task") == [(0,)], "nobody was to blame"
     for pool in pools:
         assert pool.stop() == 0

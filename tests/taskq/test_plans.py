@@ -4,8 +4,12 @@ import json
 
 import psycopg
 import pytest
+from django.contrib import admin
 from django.db import connection
+from django.test import RequestFactory
 
+from taskq import sql
+from taskq.models import Worker
 from taskq.sql import postgresql
 
 pytestmark = pytest.mark.postgresql
@@ -69,8 +73,16 @@ def scans_whole_table(nodes, table):
     )
 
 
-CLAIM = {"worker": 1, "queue": "q0", "priority": 0, "limit": 10, "quick": ["x"]}
-RUN = {"worker": 1, "ids": [1], "attempts": [1]}
+CLAIM = {
+    "worker": 1,
+    "queue": "q0",
+    "priority": 0,
+    "from_due": "-infinity",
+    "from_id": 0,
+    "limit": 10,
+    "quick": ["x"],
+}
+RUN = {"worker": 1, "ids": [1], "attempt": 1}
 
 
 def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
@@ -105,6 +117,18 @@ def test_finishing_finds_tasks_by_primary_key(raw, statement):
     assert pages < 20
 
 
+def test_finishing_does_so_too_where_the_statistics_know_of_nothing_that_runs(raw):
+    with raw.cursor() as cursor:
+        cursor.execute("TRUNCATE taskq_task")
+        cursor.execute(
+            "INSERT INTO taskq_task (id, name) SELECT n, 'x' FROM generate_series(1, 5000) n"
+        )
+        cursor.execute("ANALYZE taskq_task")
+        cursor.execute("UPDATE taskq_task SET state = 1, worker_id = 1, attempt = 1")
+    nodes, _ = explain(raw, postgresql.FINISH, {**RUN, "ids": list(range(1, 101))})
+    assert indexes(nodes) == {"taskq_task_pkey"}
+
+
 @pytest.mark.parametrize(
     ("statement", "more"),
     [
@@ -116,7 +140,7 @@ def test_finishing_finds_tasks_by_primary_key(raw, statement):
 def test_single_outcomes_find_the_task_by_primary_key(raw, statement, more):
     values = {"worker": 1, "id": 1, "attempt": 1, **more}
     nodes, _ = explain(raw, getattr(postgresql, statement), values)
-    assert indexes(nodes) <= {"taskq_task_pkey", "taskq_task_running"}
+    assert indexes(nodes) == {"taskq_task_pkey"}
     assert not scans_whole_table(nodes, "taskq_task")
 
 
@@ -170,3 +194,35 @@ def test_enqueueing_looks_for_sleepers_by_their_index(raw):
     psycopg.Cursor(raw).execute("SET enable_seqscan = off")  # the table is one page here
     nodes, _ = explain(raw, postgresql.ENQUEUE, values)
     assert "taskq_worker_listens" in indexes(nodes)
+
+
+def test_a_claim_does_not_read_again_what_was_claimed_before(raw, database_url):
+    """While anyone's transaction is open, the index entries of claimed tasks stay."""
+    with psycopg.connect(database_url) as holder:
+        holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        holder.execute("SELECT count(*) FROM taskq_task")
+        rows = psycopg.Cursor(raw).execute(postgresql.CLAIM, {**CLAIM, "limit": 5_000}).fetchall()
+        rows.sort()
+        due, id = rows[-1][-1], rows[-1][1]
+        _, from_the_start = explain(raw, postgresql.CLAIM, CLAIM)
+        _, from_there = explain(raw, postgresql.CLAIM, {**CLAIM, "from_due": due, "from_id": id})
+    assert from_there < 200 < from_the_start
+
+
+def test_queues_that_wait_are_probed_for_in_the_ready_index(raw):
+    nodes, pages = explain(raw, sql.WAITING_QUEUES, {"limit": 100})
+    assert indexes(nodes) == {"taskq_task_ready"}
+    assert not scans_whole_table(nodes, "taskq_task")
+    assert nodes[0]["Actual Rows"] == 3
+    assert pages < 40
+
+
+def test_the_admin_probes_for_what_each_worker_holds(raw):
+    workers = admin.site.get_model_admin(Worker).get_queryset(RequestFactory().get("/"))
+    statement, values = workers.query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}", values)
+        plan = json.dumps(cursor.fetchone()[0])
+    assert "taskq_task_running" in plan
+    assert '"Relation Name": "taskq_task"' in plan
+    assert '"Seq Scan", "Parent Relationship": "SubPlan"' not in plan

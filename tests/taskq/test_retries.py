@@ -199,7 +199,7 @@ def test_jitter_is_drawn_anew_each_time():
 
 
 def ask(options=None, *, retried=0, direct=False, **arguments):
-    request = Request(id=None, name="t", queue="q", retries=retried, called_directly=direct)
+    request = Request(pk=None, name="t", queue="q", retries=retried, called_directly=direct)
     options = task_options(options or {})
     retries.retry(options, request, **{"max_retries": options.max_retries, **arguments})
 

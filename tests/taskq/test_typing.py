@@ -46,7 +46,7 @@ reveal_type(later.delay)  # later
 reveal_type(plain.delay_on_commit)  # on_commit
 reveal_type(plain(1))  # call
 reveal_type(bound(1))  # bound_call
-reveal_type(later(1))  # coroutine
+started = reveal_type(later(1))  # coroutine
 reveal_type(plain.s(1).set(queue="q").delay().id)  # id
 
 plain.delay(1, note="a")

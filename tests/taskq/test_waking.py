@@ -76,6 +76,23 @@ def test_a_busy_pool_asks_for_no_wake_ups(start_pool, runs, drained):
 
 
 @pytest.mark.postgresql
+def test_a_pool_that_stops_listening_while_workers_sleep_misses_nothing(start_pool, drained):
+    start_pool("-c", 4, *DEAF)
+    wait_until(asleep)
+
+    def send_one():
+        """One in 10 ms: often enough to be a crowd, too rare to keep four workers busy."""
+        tasks.quick.delay(0)
+        return not asleep()
+
+    wait_until(send_one, what="listens is off")
+    for _ in range(20):
+        tasks.quick.delay(0)
+        drained(seconds=5)
+    wait_until(asleep, what="calm again")
+
+
+@pytest.mark.postgresql
 def test_without_listen_the_pool_polls(start_pool, runs):
     pool = start_pool("-c", 1, "--poll", 0.3, TASKQ_LISTEN="false")
     tasks.quick.delay("a")
@@ -84,10 +101,23 @@ def test_without_listen_the_pool_polls(start_pool, runs):
     assert pool.stop() == 0
 
 
+def processes_that_looked():
+    """Those whose last statement is no longer one of opening the connection."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'taskq %%' "
+            "AND datname = current_database() AND state = 'idle' AND query LIKE '%%taskq_%%'",
+            [],
+        )
+        return cursor.fetchall()
+
+
 @pytest.mark.postgresql
 def test_an_idle_pool_asks_the_database_next_to_nothing(start_pool):
     start_pool("-c", 8)
     wait_until(asleep)
+    # Each worker looks once, when it gets its first lease.
+    wait_until(lambda: len(processes_that_looked()) == 9)
     seen: set[tuple[int, object]] = set()
     began = time.monotonic()
 

@@ -192,3 +192,18 @@ def misbehave(key, how):
         case "change_directory":
             os.chdir("/")
     note("end", key=key)
+
+
+@shared_task
+def noop():
+    pass
+
+
+@shared_task
+def five():
+    time.sleep(0.005)
+
+
+@shared_task(atomic=True)
+def atom():
+    pass

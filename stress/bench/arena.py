@@ -1,0 +1,137 @@
+"""Where contestants meet: one PostgreSQL, a fresh database for each measurement."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+import stress
+from stress.bench import redis
+from stress.bench.contestants import OURS, Contestant, PeerEnvironment
+from stress.bench.server_log import ServerLog
+from stress.bench.stage import Stage
+from stress.postgres import EmbeddedPostgres
+
+ROOT = Path(stress.__file__).parents[1]
+STAGE = "stage"
+
+
+class Arena:
+    """The servers of a run of the bench, and what was prepared on them.
+
+    home: a folder for logs and other files. quick: less time for each measurement.
+    """
+
+    def __init__(
+        self, home: Path, server: EmbeddedPostgres, peers: PeerEnvironment, *, quick: bool
+    ) -> None:
+        self.home = home
+        self.server = server
+        self.peers = peers
+        self.quick = quick
+        self.log = ServerLog(server)
+        self._templates: set[str] = set()
+        self._filled: set[str] = set()
+
+    @contextmanager
+    def stage(
+        self,
+        contestant: Contestant = OURS,
+        *,
+        template: str = "",
+        fill: Callable[[psycopg.Connection[Any]], None] | None = None,
+    ) -> Iterator[Stage]:
+        """A contestant with empty tables, alone, until the end of the block.
+
+        fill, template: what to do to the empty tables, and a name under which the
+        outcome is kept for the next time.
+        """
+        environment = self._environment(contestant)
+        with ExitStack() as stack:
+            if contestant.store == "redis":
+                environment["REDIS_URL"] = stack.enter_context(redis.server(self.home))
+            else:
+                source = self._template(contestant, template, fill)
+                environment["DATABASE_URL"] = self._copy(source, STAGE)
+                stack.callback(self._drop, STAGE)
+            stage = Stage(contestant, environment, self.home)
+            stack.callback(stage.close)
+            yield stage
+
+    @contextmanager
+    def sqlite_stage(self) -> Iterator[Stage]:
+        """Ourselves on SQLite, alone, until the end of the block."""
+        environment = self._environment(OURS)
+        path = self.home / "stage.sqlite3"
+        environment["DATABASE_URL"] = f"sqlite:///{path}"
+        stage = Stage(OURS, environment, self.home)
+        try:
+            stage.run("prepare")
+            yield stage
+        finally:
+            stage.close()
+            for file in self.home.glob(f"{path.name}*"):
+                file.unlink()
+
+    def forget(self) -> None:
+        """Drop the filled templates of a scenario: some are large."""
+        for name in self._filled:
+            self._drop(name)
+        self._filled.clear()
+
+    def _environment(self, contestant: Contestant) -> dict[str, str]:
+        python = sys.executable if contestant is OURS else self.peers.python
+        unwanted = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE", "REDIS_URL")
+        kept = {key: value for key, value in os.environ.items() if key not in unwanted}
+        return {
+            **kept,
+            "PYTHONPATH": str(ROOT),
+            "BENCH_PYTHON": python,
+            "BENCH_VARIANT": contestant.variant,
+        }
+
+    def _template(
+        self,
+        contestant: Contestant,
+        extra: str,
+        fill: Callable[[psycopg.Connection[Any]], None] | None,
+    ) -> str:
+        """The name of a database with the contestant's tables, made once."""
+        name = contestant.module.replace(".", "_")
+        if name not in self._templates:
+            environment = self._environment(contestant)
+            environment["DATABASE_URL"] = self.server.create_database(name)
+            Stage(contestant, environment, self.home).run("prepare")
+            self._settle(name)
+            self._templates.add(name)
+        if extra:
+            base, name = name, f"{name}_{extra}"
+            if name not in self._filled:
+                self._copy(base, name)
+                if fill is not None:
+                    with psycopg.connect(self.server.url_of(name), autocommit=True) as connection:
+                        fill(connection)
+                self._settle(name)
+                self._filled.add(name)
+        return name
+
+    def _settle(self, name: str) -> None:
+        with psycopg.connect(self.server.url_of(name), autocommit=True) as connection:
+            connection.execute("VACUUM ANALYZE")
+
+    def _copy(self, source: str, name: str) -> str:
+        with psycopg.connect(self.server.url, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            # By files: with the checkpoints that this brings, each begins alike.
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY FILE_COPY')
+        return self.server.url_of(name)
+
+    def _drop(self, name: str) -> None:
+        with psycopg.connect(self.server.url, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

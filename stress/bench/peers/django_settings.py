@@ -1,0 +1,6 @@
+"""The demo's project without us, for peers that are Django apps."""
+
+from stress.project.settings import *  # noqa: F403
+from stress.project.settings import INSTALLED_APPS as STRESS_APPS
+
+INSTALLED_APPS = [app for app in STRESS_APPS if app not in ("taskq", "stress.project.shop")]

@@ -1,0 +1,1 @@
+"""django-taskq: ``-c`` processes of ``manage.py taskq``, each with one worker."""

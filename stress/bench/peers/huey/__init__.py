@@ -1,0 +1,1 @@
+"""Huey with Redis: ``-c`` worker processes (``-k process``), everything else default."""

@@ -1,0 +1,148 @@
+"""The limit: psycopg in a loop, on taskq's own table, with nothing around it.
+
+    python -m stress.bench.raw drain --rows 50
+
+claims rows and deletes them, two statements and two commits, until nothing is left.
+It runs no function, decodes no arguments, holds no lease and checks nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+
+import psycopg
+
+from stress.bench import queue, work
+from stress.bench.counter import Counter
+from stress.bench.queue import WARM_UP, seconds
+
+#: What a claim must do at least: find the next due rows, take them past other
+#: claimers, mark them, and read what is to be run.
+CLAIM = """
+UPDATE taskq_task AS task
+SET state = 1, worker_id = %s, attempt = task.attempt + 1, started_at = statement_timestamp()
+FROM (
+    SELECT id FROM taskq_task
+    WHERE state = 0 AND queue = 'default' AND priority = 0
+      AND execute_at <= statement_timestamp()
+    ORDER BY execute_at, id LIMIT %s FOR UPDATE SKIP LOCKED
+) AS due
+WHERE task.id = due.id
+RETURNING task.id, task.attempt, task.name, task.payload
+"""
+REMOVE = "DELETE FROM taskq_task WHERE id = ANY (%s)"
+REMOVE_ONE = "DELETE FROM taskq_task WHERE id = %s AND worker_id = %s AND attempt = %s"
+INSERT = "INSERT INTO taskq_task (name, payload) VALUES (%s, %s)"
+INSERT_AND_WAKE = (
+    f"WITH task AS ({INSERT} RETURNING id) SELECT id, pg_notify('bench', '') FROM task"
+)
+COPY = "COPY taskq_task (name, payload, queue, priority, max_losses) FROM STDIN"
+EFFECT = "INSERT INTO shop_order (number, placed_at) VALUES (%s, %s)"
+NAME, PAYLOAD = "stress.bench.work.noop", "[[],{}]"
+
+
+def drain(connection: psycopg.Connection, rows: int) -> None:
+    """Claim and delete until nothing is due."""
+    counter, cursor, worker = _counter(), connection.cursor(), os.getpid()
+    while claimed := cursor.execute(CLAIM, (worker, rows)).fetchall():
+        cursor.execute(REMOVE, ([row[0] for row in claimed],))
+        counter.add(len(claimed))
+
+
+def drain_atomic(connection: psycopg.Connection, rows: int) -> None:
+    """Claim; then for each row its effect and its removal in one transaction."""
+    counter, cursor, worker = _counter(), connection.cursor(), os.getpid()
+    while claimed := cursor.execute(CLAIM, (worker, rows)).fetchall():
+        for id, attempt, _, payload in claimed:
+            with connection.transaction():
+                cursor.execute(EFFECT, (json.loads(payload)[0][0], "now"))
+                cursor.execute(REMOVE_ONE, (id, worker, attempt))
+            counter.add()
+
+
+def send(connection: psycopg.Connection, rows: int, count: int) -> float:
+    """Insert, so many rows a transaction; the seconds that it took."""
+    cursor = connection.cursor()
+
+    def together() -> None:
+        if rows == 1:
+            cursor.execute(INSERT, (NAME, PAYLOAD))
+            return
+        with connection.transaction():
+            for _ in range(rows):
+                cursor.execute(INSERT, (NAME, PAYLOAD))
+
+    for _ in range(WARM_UP):
+        together()
+    return seconds(together, count // rows)
+
+
+def copy(connection: psycopg.Connection, count: int) -> float:
+    """COPY rows in one transaction, encoding the arguments of each; the seconds."""
+
+    def write() -> None:
+        with connection.cursor().copy(COPY) as lines:
+            for _ in range(count):
+                payload = json.dumps([[], {}], separators=(",", ":"))
+                lines.write_row((NAME, payload, "default", 0, 3))
+
+    return seconds(write, 1)
+
+
+def ping(connection: psycopg.Connection, gap: float, count: int) -> list[tuple[int, int]]:
+    """Insert numbered rows, each with a wake-up in the same commit; when each was sent."""
+    cursor = connection.cursor()
+    name = "stress.bench.work.mark"
+    return queue.ping(
+        lambda number: cursor.execute(INSERT_AND_WAKE, (name, f"[[{number}],{{}}]")), gap, count
+    )
+
+
+def listen(connection: psycopg.Connection) -> None:
+    """The least that starts a task on a wake-up: hear it, claim a row, note the time."""
+    cursor = connection.cursor()
+    cursor.execute("LISTEN bench")
+    while True:
+        while claimed := cursor.execute(CLAIM, (os.getpid(), 1)).fetchall():
+            ((id, _, _, payload),) = claimed
+            work.mark(json.loads(payload)[0][0])
+            cursor.execute(REMOVE, ([id],))
+        for _ in connection.notifies(timeout=60, stop_after=1):
+            break
+
+
+def _counter() -> Counter:
+    return Counter(os.environ["BENCH_COUNTER"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument(
+        "command", choices=["drain", "drain-atomic", "send", "copy", "ping", "listen"]
+    )
+    parser.add_argument("--rows", type=int, default=1)
+    parser.add_argument("--count", type=int, default=0)
+    parser.add_argument("--gap", type=float, default=0.0)
+    options = parser.parse_args()
+    result: object = None
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as connection:
+        match options.command:
+            case "drain":
+                drain(connection, options.rows)
+            case "drain-atomic":
+                drain_atomic(connection, options.rows)
+            case "send":
+                result = send(connection, options.rows, options.count)
+            case "copy":
+                result = copy(connection, options.count)
+            case "ping":
+                result = ping(connection, options.gap, options.count)
+            case "listen":
+                listen(connection)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""How fast tasks can be sent: one at a time, some in a transaction, many at once."""
+
+from __future__ import annotations
+
+from stress.bench.arena import Arena
+from stress.bench.contestants import Contestant
+from stress.bench.scenario import Reading, Scenario
+
+#: How many tasks one measurement sends.
+MANY, FEW = 3_000, 1_000
+BULK = 10_000
+
+
+class EnqueueSingle(Scenario):
+    """``delay()`` in autocommit, one after the other, from one process; nobody listens."""
+
+    name = "enqueue-single"
+    title = "enqueue, each in a transaction of its own"
+    unit = "tasks/s"
+    limit_is = "raw insert + commit"
+
+    def ours(self, arena: Arena) -> Reading:
+        count = _count(arena)
+        with arena.stage() as stage:
+            return Reading(count / stage.run("send", "noop", count))
+
+    def limit(self, arena: Arena) -> Reading:
+        count = _count(arena)
+        with arena.stage() as stage:
+            return Reading(count / stage.module("stress.bench.raw", "send", "--count", count))
+
+    def peer(self, arena: Arena, peer: Contestant) -> Reading:
+        count = _count(arena)
+        with arena.stage(peer) as stage:
+            return Reading(count / stage.run("send", "noop", count))
+
+
+class EnqueueInTransaction(Scenario):
+    """``delay()`` ten times in a transaction, one transaction after the other."""
+
+    name = "enqueue-10-in-transaction"
+    title = "enqueue, ten in a transaction"
+    unit = "tasks/s"
+    limit_is = "ten raw inserts + commit"
+
+    def ours(self, arena: Arena) -> Reading:
+        count = _count(arena)
+        with arena.stage() as stage:
+            return Reading(count / stage.run("send-in-transaction", "noop", 10, count))
+
+    def limit(self, arena: Arena) -> Reading:
+        count = _count(arena)
+        with arena.stage() as stage:
+            words = ("send", "--rows", 10, "--count", count)
+            return Reading(count / stage.module("stress.bench.raw", *words))
+
+    def peer(self, arena: Arena, peer: Contestant) -> Reading | None:
+        if peer.store == "redis":
+            return None
+        count = _count(arena)
+        with arena.stage(peer) as stage:
+            return Reading(count / stage.run("send-in-transaction", "noop", 10, count))
+
+
+class EnqueueBulk(Scenario):
+    """10,000 tasks by one call."""
+
+    name = "enqueue-bulk"
+    title = "enqueue 10,000 by one call"
+    unit = "tasks/s"
+    limit_is = "raw COPY of the same columns, arguments encoded"
+
+    def ours(self, arena: Arena) -> Reading:
+        with arena.stage() as stage:
+            return Reading(BULK / stage.run("send-many", "noop", BULK))
+
+    def limit(self, arena: Arena) -> Reading:
+        with arena.stage() as stage:
+            return Reading(BULK / stage.module("stress.bench.raw", "copy", "--count", BULK))
+
+    def peer(self, arena: Arena, peer: Contestant) -> Reading:
+        with arena.stage(peer) as stage:
+            return Reading(BULK / stage.run("send-many", "noop", BULK))
+
+
+def _count(arena: Arena) -> int:
+    return FEW if arena.quick else MANY
+
+
+SCENARIOS: list[Scenario] = [EnqueueSingle(), EnqueueInTransaction(), EnqueueBulk()]

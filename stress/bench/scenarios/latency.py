@@ -1,0 +1,107 @@
+"""How soon a task starts after it was committed.
+
+Each task notes the time of its start on the clock that all processes share; the sender
+notes when the call that sent it returned. Tasks are sent at random moments.
+"""
+
+from __future__ import annotations
+
+from stress.bench import work
+from stress.bench.arena import Arena
+from stress.bench.contestants import OURS, Contestant
+from stress.bench.figures import percentile
+from stress.bench.queue import WARM_UP, Unsupported
+from stress.bench.scenario import Reading, Scenario
+from stress.bench.stage import Stage
+from stress.bench.work import NAP
+from stress.pools import wait_until
+
+RAW = "stress.bench.raw"
+#: Seconds between the raw loop's tasks: it hears of each at once, however rare they are.
+LIMIT_GAP = 0.030
+
+
+class Latency(Scenario):
+    """A pool of 8 that waits, and a task now and then. The value is the median.
+
+    gap: seconds from one task to the next on average.
+    """
+
+    unit = "ms"
+    limit_is = "raw NOTIFY in the insert's commit, LISTEN, claim of one row"
+    quick_peers = ("Celery", "Procrastinate", "Huey")
+    shows = ("p95", "p99")
+
+    def __init__(self, name: str, title: str, gap: float) -> None:
+        self.name = name
+        self.title = title
+        self.gap = gap
+
+    def ours(self, arena: Arena) -> Reading:
+        return self.peer(arena, OURS)
+
+    def limit(self, arena: Arena) -> Reading:
+        count = _count(arena)
+        with arena.stage() as stage:
+            stage.start(RAW, "listen")
+            stage.module(RAW, "ping", "--gap", LIMIT_GAP, "--count", 1)
+            stage.starts.write_bytes(b"")
+            return _latencies(
+                stage, stage.module(RAW, "ping", "--gap", LIMIT_GAP, "--count", count)
+            )
+
+    def peer(self, arena: Arena, peer: Contestant) -> Reading:
+        with arena.stage(peer) as stage:
+            _wake(stage, 8)
+            return _latencies(stage, stage.run("ping", "mark", self.gap, _count(arena)))
+
+
+class LatencyHalfLoad(Scenario):
+    """Two workers, half of whose time is taken by 5 ms tasks."""
+
+    name = "latency-half-load"
+    title = "start latency at 50 % load, 5 ms tasks, -c 2, p50"
+    unit = "ms"
+    quick_peers = ("Celery", "Procrastinate")
+    shows = ("p95", "p99")
+
+    def ours(self, arena: Arena) -> Reading:
+        return self.peer(arena, OURS)
+
+    def peer(self, arena: Arena, peer: Contestant) -> Reading:
+        if peer.pace / 4 < 1 / NAP:
+            raise Unsupported("two of its workers cannot run 200 tasks a second")
+        with arena.stage(peer) as stage:
+            _wake(stage, 2)
+            count = 15 * _count(arena)
+            return _latencies(stage, stage.run("ping", "nap_and_mark", NAP, count))
+
+
+def _count(arena: Arena) -> int:
+    return 30 if arena.quick else 200
+
+
+def _wake(stage: Stage, concurrency: int) -> None:
+    """Start the workers and have them run something, so that all is loaded."""
+    workers = stage.start_workers(concurrency)
+    stage.run("send", "noop", 1)
+    stage.watch(workers, seconds=30, until=lambda done: done >= WARM_UP + 1)
+
+
+def _latencies(stage: Stage, sent: list[tuple[int, int]]) -> Reading:
+    """Milliseconds from sent to started."""
+    wait_until(
+        lambda: {number for number, _ in sent} <= set(work.starts(stage.starts)),
+        what="each task started",
+    )
+    started = work.starts(stage.starts)
+    values = [(started[number] - at) / 1e6 for number, at in sent]
+    detail = {f"p{percent}": percentile(values, percent) for percent in (50, 95, 99)}
+    return Reading(detail["p50"], {**detail, "ms": [round(value, 3) for value in values]})
+
+
+SCENARIOS: list[Scenario] = [
+    Latency("latency-idle", "start latency on an idle pool, -c 8, p50", 0.15),
+    Latency("latency-trickle", "start latency at 20 tasks a second, -c 8, p50", 0.05),
+    LatencyHalfLoad(),
+]

@@ -1,0 +1,70 @@
+"""Rows that no enqueuer of ours would write, typed by hand."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from base64 import b64encode
+
+import django.db
+from django.db import connection, transaction
+
+from stress.chaos.sending import new_key
+from stress.history import History
+from stress.project.lab.kinds import KINDS
+from stress.project.lab.models import Entry
+
+_FORGED = b64encode(pickle.dumps([["a"], {}])).decode()
+
+#: What a payload can be; {key} is by what the checker finds the row again.
+PAYLOADS = {
+    "broken JSON": '[["{key}"',
+    "not a pair": '{{"args": ["{key}"]}}',
+    "wrong types": '["{key}", {{}}]',
+    "unknown tag": '[[{{"$taskq": "evil", "value": "{key}"}}], {{}}]',
+    "malformed date": '[["{key}", {{"$taskq": "date", "value": "2026-13-99"}}], {{}}]',
+    "forged pickle": "pickle:" + _FORGED + ":{key}",
+    "too few arguments": '[[], {{"nothing": "{key}"}}]',
+    "too many arguments": '[["{key}", 1, 2], {{}}]',
+    "unknown arguments": '[["{key}"], {{"b": 1}}]',
+    "NUL and half a character": '[["{key}", "\\u0000 \\ud800"], {{}}]',
+    "deep nesting": '["{key}"' + "[" * 50_000 + "]" * 50_000 + "]",
+    "far too long": '[["{key}"], {{"y": "' + "x" * 30_000_000 + '"}}]',
+}
+#: What may be wrong beside the arguments: these run all the same, or wait and are failed.
+COLUMNS: dict[str, tuple[str, dict[str, str | int]]] = {
+    "unknown queue": ("fast", {"queue": "a queue that nobody heard of"}),
+    "far too urgent": ("fast", {"priority": 32767}),
+    "unknown task": ("bad", {"name": "stress.project.lab.tasks.no_such_task"}),
+    "a name to import": ("bad", {"name": "os.abort"}),
+}
+
+
+def type_bad_rows(history: History) -> None:
+    """One row of each kind of bad, each in a transaction of its own."""
+    for payload in PAYLOADS.values():
+        _insert(history, "bad", payload, {})
+    for kind, columns in COLUMNS.values():
+        _insert(history, kind, '[["{key}"], {{}}]', columns)
+
+
+def _insert(history: History, kind: str, payload: str, columns: dict[str, str | int]) -> None:
+    key = new_key(KINDS[kind])
+    history.record("intent", key=key, task=kind)
+    values: dict[str, str | int] = {
+        "name": KINDS[kind].task_name,
+        "payload": payload.format(key=key),
+        **columns,
+    }
+    marks = ", ".join(itertools.repeat("%s", len(values)))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            Entry.objects.create(key=key, kind=kind)
+            cursor.execute(
+                f"INSERT INTO taskq_task ({', '.join(values)}) VALUES ({marks})",
+                list(values.values()),
+            )
+    except django.db.Error:  # the entry says whether it is there
+        connection.close()
+    else:
+        history.record("commit", key=key)

@@ -1,0 +1,206 @@
+"""A deployment: one pool as an operator runs it, started again whenever it ends."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from stress import netns
+from stress.chaos import processes
+from stress.chaos.options import DRAIN_TIMEOUT, Options
+from stress.chaos.watch import Watcher
+from stress.history import History
+from stress.pools import Pool, wait_until
+from stress.proxy import Proxy
+
+MANAGE = "stress.project.manage"
+#: Seconds from the end of a pool to its next start.
+RESTART_AFTER = 0.5
+#: KiB of resident memory above which a worker is replaced: what leaks are for.
+MEMORY_PER_CHILD = 200 * 1024
+
+
+class Deployment:
+    """A pool, its proxy, its host.
+
+    environment: of its processes. proxy: between it and its database, None for SQLite.
+    host: the network namespace that it is in. prefix: see :class:`stress.pools.Pool`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        options: Options,
+        home: Path,
+        history: History,
+        watcher: Watcher,
+        *,
+        environment: Mapping[str, str],
+        proxy: Proxy | None = None,
+        host: netns.Host | None = None,
+        prefix: list[str] | None = None,
+    ) -> None:
+        self.name = name
+        self.host = host
+        self.log_file = home / f"{name.replace(' ', '-')}.log"
+        #: The session ids of all pools that ever ran here: they are their supervisors' pids.
+        self.sessions: list[int] = []
+        self._options = options
+        self._history = history
+        self._watcher = watcher
+        self._flag = home / f"{name.replace(' ', '-')}.broken"
+        self._environment = {**environment, "STRESS_BREAK_FLAG": str(self._flag)}
+        self._changed: dict[str, str] = {}
+        self._proxy = proxy
+        self._prefix = prefix or []
+        self._expected: set[int] = set()
+        self._may_run = threading.Event()
+        self._may_run.set()
+        self._over = False
+        self._pool = self._start()
+        self._keeper = threading.Thread(target=self._keep_running, name=name, daemon=True)
+        self._keeper.start()
+
+    # What it is
+
+    @property
+    def pid(self) -> int:
+        """Of the supervisor that runs, or ran last."""
+        return self._pool.pid
+
+    @property
+    def proxy(self) -> Proxy:
+        assert self._proxy is not None, "a fault that needs a proxy is not for SQLite"
+        return self._proxy
+
+    def children(self, role: str = "") -> list[int]:
+        """The pool's children that live, of one role or all."""
+        found = processes.children().get(self.pid, [])
+        return [pid for pid in found if not role or processes.role(pid) == role]
+
+    def busy_workers(self) -> list[int]:
+        """The workers that run a task, by their titles."""
+        titles = {pid: processes.title(pid) for pid in self.children("worker")}
+        return [pid for pid, title in titles.items() if title.endswith("]") and "#" in title]
+
+    # What happens to it
+
+    def expect(self, *codes: int) -> None:
+        """These exit codes are right from now on, until :meth:`wait_up` has seen it up."""
+        self._expected = set(codes)
+
+    def signal(self, number: int) -> None:
+        processes.send(self.pid, number)
+
+    def hold_down(self) -> None:
+        """Once it has ended, it is not to be started again before :meth:`let_up`."""
+        self._may_run.clear()
+
+    def let_up(self) -> None:
+        self._may_run.set()
+
+    def stop(self) -> None:
+        """TERM, and wait for its end."""
+        pid = self.pid
+        self.signal(signal.SIGTERM)
+        wait_until(
+            lambda: self.pid != pid or self._pool.process.poll() is not None,
+            seconds=DRAIN_TIMEOUT + 20,
+            what=f"{self.name} ends after TERM",
+        )
+
+    def wait_replaced(self, pid: int) -> None:
+        """Until another supervisor has taken the place of this one."""
+        wait_until(
+            lambda: self.pid != pid,
+            seconds=DRAIN_TIMEOUT + 20,
+            what=f"{self.name} (pid {pid}) ends and is started again",
+        )
+
+    def wait_up(self, *, seconds: float = 25.0) -> None:
+        """Until all of its workers are there."""
+        wait_until(
+            lambda: len(self.children("worker")) >= self._options.concurrency,
+            seconds=seconds,
+            what=f"{self.name} has all of its workers, see {self.log_file}",
+        )
+        self._expected = set()
+
+    def redeploy(self, **environment: str) -> None:
+        """Replace it by one with these variables in its environment, by TERM."""
+        self._changed = environment
+        pid = self.pid
+        self.expect(0)
+        self.signal(signal.SIGTERM)
+        self.wait_replaced(pid)
+        self.wait_up()
+
+    @contextmanager
+    def broken_at_boot(self) -> Iterator[Callable[[], int]]:
+        """Every process that it forks meanwhile dies at once; yields how many have."""
+        self._flag.touch()
+        try:
+            yield lambda: self._flag.stat().st_size
+        finally:
+            self._flag.unlink()
+
+    def finish(self) -> None:
+        """TERM at the end of the run, and no other one after it."""
+        self._over = True
+        self.expect(0)
+        self._may_run.set()
+        self.signal(signal.SIGTERM)
+        self._keeper.join(DRAIN_TIMEOUT + 20)
+
+    def kill(self) -> None:
+        """Whatever there still is of it."""
+        self._over = True
+        self._may_run.set()
+        self._pool.kill_all()
+        for session in self.sessions:
+            for pid in processes.of_session(session):
+                processes.send(pid, signal.SIGKILL)
+
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    # Details
+
+    def _start(self) -> Pool:
+        options = self._options
+        words = {
+            "-c": options.concurrency,
+            "--lease": options.lease,
+            "--heartbeat": options.heartbeat,
+            "--poll": 0.5,
+            "--drain-timeout": DRAIN_TIMEOUT,
+            "--max-memory-per-child": MEMORY_PER_CHILD,
+        }
+        pool = Pool(
+            MANAGE,
+            [str(word) for pair in words.items() for word in pair],
+            log=self.log_file,
+            environment={**self._environment, **self._changed},
+            prefix=self._prefix,
+        )
+        self.sessions.append(pool.pid)
+        self._watcher.add(pool.pid)
+        return pool
+
+    def _keep_running(self) -> None:
+        """As systemd with Restart=always."""
+        while True:
+            code = self._pool.process.wait()
+            self._history.record(
+                "pool-exit", victim=self.pid, code=code, expected=sorted(self._expected)
+            )
+            self._may_run.wait()
+            if self._over:
+                return
+            threading.Event().wait(RESTART_AFTER)
+            if self._over:
+                return
+            self._pool = self._start()

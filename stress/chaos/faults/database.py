@@ -1,0 +1,171 @@
+"""Faults of the database: gone, frozen, full, busy with others."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stress.chaos.faults.base import (
+    Lane,
+    Need,
+    SceneFault,
+    needs_own_server,
+    needs_postgresql,
+)
+from stress.chaos.faults.processes import OVERSLEEP
+from stress.chaos.options import Options
+
+if TYPE_CHECKING:
+    from stress.chaos.scene import Scene
+
+
+class CutConnections(SceneFault):
+    name = "cut-connections"
+    row = 11
+    text = "pg_terminate_backend on all connections of the pools, a few times"
+    right = "they reconnect; what runs is not harmed, unless the connection was its own"
+    lane = Lane.DATABASE
+    effect = "cut"
+    weight = 3
+
+    def applies(self, options: Options) -> str | None:
+        return needs_postgresql(options)
+
+    def inject(self, scene: Scene, rng: random.Random) -> None:
+        for _ in range(rng.randint(1, 3)):
+            scene.database.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid() "
+                "AND backend_type = 'client backend' AND application_name <> 'chaos'"
+            )
+            scene.pause(rng.uniform(0.0, 0.2))
+
+
+class DatabaseRestart(SceneFault):
+    name = "database-restart"
+    row = 12
+    text = "an immediate shutdown of the server, and a start some moments later"
+    right = "all heal; a lease that the outage outlived is taken over once"
+    lane = Lane.DATABASE
+    effect = "cut"
+
+    def seconds(self, options: Options) -> float:
+        return options.lease / 2 + 1.5
+
+    def applies(self, options: Options) -> str | None:
+        return needs_own_server(options)
+
+    def inject(self, scene: Scene, rng: random.Random) -> None:
+        scene.database.server.crash()
+        try:
+            # Mostly shorter than the lease, now and then longer.
+            scene.pause(rng.choice([0.0, 0.25, 0.5, 1.2]) * scene.options.lease)
+        finally:
+            scene.database.start_again()
+
+
+class DatabaseFreeze(SceneFault):
+    name = "database-freeze"
+    row = 13
+    text = "SIGSTOP to the whole server for longer than the lease, then SIGCONT"
+    right = "the work is stopped before its lease ends, and starts again once"
+    lane = Lane.DATABASE
+    effect = "cut"
+
+    def seconds(self, options: Options) -> float:
+        return options.lease + OVERSLEEP
+
+    def applies(self, options: Options) -> str | None:
+        return needs_own_server(options)
+
+    def inject(self, scene: Scene, rng: random.Random) -> None:
+        frozen = scene.database.server.processes()
+        for process in frozen:
+            process.suspend()
+        try:
+            scene.pause(scene.options.lease + OVERSLEEP)
+        finally:
+            for process in frozen:
+                process.resume()
+
+
+class DiskFull(SceneFault):
+    name = "disk-full"
+    row = 21
+    text = "the small file system of the database is filled for a while"
+    right = "the errors are said; all heals when there is space"
+    lane = Lane.DATABASE
+    effect = "cut"
+    needs = frozenset({Need.TMPFS})
+
+    def seconds(self, options: Options) -> float:
+        return 5.0
+
+    def applies(self, options: Options) -> str | None:
+        if reason := needs_own_server(options):
+            return reason
+        return _cannot_mount()
+
+    def inject(self, scene: Scene, rng: random.Random) -> None:
+        ballast = scene.database.server.home / "ballast"
+        try:
+            with ballast.open("wb") as file:
+                _fill(file.fileno())
+            scene.pause(4.0)
+        finally:
+            ballast.unlink()
+            # Without space for its log the server gives up, and its own restart does too.
+            scene.database.start_again()
+
+
+class LongTransaction(SceneFault):
+    name = "long-transaction"
+    row = 20
+    text = "a transaction elsewhere that has looked at the tables and stays open"
+    right = "throughput holds"
+    lane = Lane.DATABASE
+
+    def seconds(self, options: Options) -> float:
+        return 8.0
+
+    def inject(self, scene: Scene, rng: random.Random) -> None:
+        with scene.database.long_transaction():
+            scene.pause(8.0)
+
+
+def _fill(descriptor: int) -> None:
+    """Write until there is no space."""
+    piece = b"\0" * 2**20
+    while piece:
+        try:
+            os.write(descriptor, piece)
+        except OSError:
+            piece = piece[: len(piece) // 2]  # the rest, down to the last byte
+
+
+def _cannot_mount() -> str | None:
+    with tempfile.TemporaryDirectory(prefix="taskq-mount-") as place:
+        try:
+            mount_tmpfs(Path(place), 1)
+        except subprocess.CalledProcessError as error:
+            return f"no file system may be mounted here: {error.stderr.strip()}"
+        except FileNotFoundError:
+            return "there is no mount command"
+        unmount(Path(place))
+    return None
+
+
+def mount_tmpfs(place: Path, mebibytes: int) -> None:
+    command = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=755", "taskq", str(place)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def unmount(place: Path) -> None:
+    subprocess.run(["umount", str(place)], check=True, capture_output=True, text=True)
+
+
+FAULTS = [CutConnections, DatabaseRestart, DatabaseFreeze, DiskFull, LongTransaction]

@@ -1,0 +1,78 @@
+"""Faults of hosts: wrong clocks, enqueuers that die, a crowd of workers."""
+
+from __future__ import annotations
+
+import random
+import signal
+from typing import TYPE_CHECKING
+
+from stress.chaos.faults.base import Lane, Need, PoolFault, SceneFault, needs_postgresql
+from stress.chaos.faults.processes import RESTART
+from stress.chaos.options import DRAIN_TIMEOUT, Options
+
+if TYPE_CHECKING:
+    from stress.chaos.deployment import Deployment
+    from stress.chaos.scene import Scene
+
+#: Workers in each of the pools of a crowd.
+CROWD = 50
+
+
+class WrongClock(PoolFault):
+    name = "wrong-clock"
+    row = 15
+    text = "a host whose wall clock is minutes fast or slow"
+    right = "nothing depends on it"
+    hits_pool = True
+
+    def seconds(self, options: Options) -> float:
+        return 3.0 + 2 * (DRAIN_TIMEOUT + RESTART)
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        target.redeploy(STRESS_CLOCK_OFFSET=str(rng.choice([-1, 1]) * rng.uniform(60, 600)))
+        scene.pause(3.0)
+        target.redeploy()
+
+
+class EnqueuerKill(SceneFault):
+    name = "enqueuer-kill"
+    row = 19
+    text = "SIGKILL to an enqueuer: anywhere, or right before, in or after its commit"
+    right = "what was committed runs, what was not never does"
+    weight = 6
+
+    def seconds(self, options: Options) -> float:
+        return 0.1
+
+    def inject(self, scene: Scene, rng: random.Random) -> None:
+        scene.enqueuers.kill_one(rng)
+
+
+class Many(SceneFault):
+    name = "many"
+    row = 25
+    text = "two more pools of fifty workers each; then one of the two is killed"
+    right = "each task is reclaimed once, and nobody deadlocks"
+    lane = Lane.DATABASE
+    needs = frozenset({Need.CONNECTIONS})
+    alone = True
+
+    def seconds(self, options: Options) -> float:
+        return 25.0 + options.lease
+
+    def applies(self, options: Options) -> str | None:
+        return needs_postgresql(options)
+
+    def inject(self, scene: Scene, rng: random.Random) -> None:
+        with scene.more_pools(2, workers=CROWD) as (first, second):
+            first.wait_up(seconds=40)
+            second.wait_up(seconds=40)
+            scene.send(["slow"] * 100)
+            scene.pause(1.0)
+            first.expect(-signal.SIGKILL)
+            first.hold_down()
+            scene.kill([first.pid], role="pool", cause=self.name, taking=first.children())
+            scene.pause(scene.options.lease + 4.0)
+
+
+FAULTS = [WrongClock, EnqueuerKill, Many]

@@ -1,0 +1,122 @@
+"""Faults of the network between a pool and its database."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from typing import TYPE_CHECKING
+
+from stress import netns
+from stress.chaos.faults.base import Need, PoolFault, needs_postgresql
+from stress.chaos.faults.processes import OVERSLEEP, RESTART
+from stress.chaos.options import DRAIN_TIMEOUT, Options
+
+if TYPE_CHECKING:
+    from stress.chaos.deployment import Deployment
+    from stress.chaos.scene import Scene
+
+#: Seconds that each direction of a slow network takes.
+SLOWNESS = 0.1
+
+
+class HalfOpen(PoolFault):
+    name = "half-open"
+    row = 13
+    text = "a proxy passes nothing on and closes nothing, for longer than the lease"
+    right = "the work is stopped before its lease ends; others take over; it comes back"
+    effect = "cut"
+    hits_pool = True
+
+    def seconds(self, options: Options) -> float:
+        return options.lease + OVERSLEEP
+
+    def applies(self, options: Options) -> str | None:
+        return needs_postgresql(options)
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        target.proxy.hold()
+        try:
+            scene.pause(scene.options.lease + OVERSLEEP)
+        finally:
+            target.proxy.forward()
+
+
+class CutOff(PoolFault):
+    name = "cut-off"
+    row = 13
+    text = (
+        "the cable of a host of its own (a network namespace) is pulled for longer than the lease"
+    )
+    right = "the work is stopped before its lease ends; others take over; it comes back"
+    effect = "cut"
+    hits_pool = True
+    needs = frozenset({Need.NAMESPACE})
+
+    def seconds(self, options: Options) -> float:
+        return options.lease + OVERSLEEP
+
+    def applies(self, options: Options) -> str | None:
+        if reason := needs_postgresql(options):
+            return reason
+        try:
+            netns.Host(63).close()
+        except netns.Unavailable as error:
+            return str(error)
+        return None
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        assert target.host is not None
+        target.host.pull_cable()
+        try:
+            scene.pause(scene.options.lease + OVERSLEEP)
+        finally:
+            target.host.plug_in()
+
+
+class SlowDatabase(PoolFault):
+    name = "slow-database"
+    row = 14
+    text = "each round trip to the database takes 200 ms longer"
+    right = "slower, never wrong: no lease runs out"
+    effect = "slow"
+    hits_pool = True
+
+    def seconds(self, options: Options) -> float:
+        return 5.0
+
+    def applies(self, options: Options) -> str | None:
+        return needs_postgresql(options)
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        target.proxy.forward(delay=SLOWNESS)
+        try:
+            scene.pause(5.0)
+        finally:
+            target.proxy.forward()
+
+
+class PgBouncer(PoolFault):
+    name = "pgbouncer"
+    row = 24
+    text = "a pool goes through PgBouncer in transaction mode for a while, without LISTEN"
+    right = "it works as before"
+    hits_pool = True
+
+    def seconds(self, options: Options) -> float:
+        return 3.0 + 2 * (DRAIN_TIMEOUT + RESTART)
+
+    def applies(self, options: Options) -> str | None:
+        if reason := needs_postgresql(options):
+            return reason
+        found = shutil.which("pgbouncer")
+        return None if found else "there is no pgbouncer command (install Debian's pgbouncer)"
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        with scene.bouncer(target) as url:
+            target.redeploy(DATABASE_URL=url, **scene.taskq_settings(LISTEN=False))
+            scene.wait_at_work(target)
+            scene.pause(3.0)
+            target.redeploy()
+
+
+FAULTS = [HalfOpen, CutOff, SlowDatabase, PgBouncer]

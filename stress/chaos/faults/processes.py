@@ -1,0 +1,211 @@
+"""Faults of processes: killed, frozen, told to stop, dying at birth."""
+
+from __future__ import annotations
+
+import random
+import signal
+from typing import TYPE_CHECKING
+
+from stress.chaos.faults.base import PoolFault
+from stress.chaos.options import DRAIN_TIMEOUT, Options
+
+if TYPE_CHECKING:
+    from stress.chaos.deployment import Deployment
+    from stress.chaos.scene import Scene
+
+#: Seconds that a frozen pool sleeps beyond its lease; others must have taken over by then.
+OVERSLEEP = 1.5
+#: For each seat of a pool, that a crash loop of 4 s may take: at once, after 0.1 s, 0.2 s,
+#: 0.4 s …; a pool that gives up is started again and begins anew.
+MOST_FORKS = 12
+#: Seconds from the end of a pool until it is up again.
+RESTART = 2.0
+
+
+class WorkerKill(PoolFault):
+    name = "worker-kill"
+    row = 1
+    text = "SIGKILL to a worker, one that is at work if there is one"
+    right = "its task starts again within half a second, charged one loss"
+    weight = 12
+
+    def seconds(self, options: Options) -> float:
+        return 0.1
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        workers = target.busy_workers() or target.children("worker")
+        if workers:
+            scene.kill([rng.choice(workers)], role="worker", cause=self.name)
+
+
+class KeeperKill(PoolFault):
+    name = "keeper-kill"
+    row = 7
+    text = "SIGKILL to the keeper, several times"
+    right = "it is forked again and no lease runs out"
+    weight = 3
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        for _ in range(rng.randint(1, 3)):
+            scene.kill(target.children("keeper"), role="keeper", cause=self.name)
+            scene.pause(rng.uniform(0.05, 0.3))
+
+
+class SupervisorKill(PoolFault):
+    name = "supervisor-kill"
+    row = 8
+    text = "SIGKILL to the supervisor"
+    right = "its children end by themselves within a second; their work is reclaimed"
+
+    def seconds(self, options: Options) -> float:
+        return RESTART
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        target.expect(-signal.SIGKILL)
+        children = target.children()
+        target.hold_down()
+        scene.kill([target.pid], role="supervisor", cause=self.name, taking=children)
+        scene.pause(1.0)
+        scene.must_be_gone(children)
+        target.let_up()
+        target.wait_up()
+
+
+class GroupKill(PoolFault):
+    name = "group-kill"
+    row = 9
+    text = "SIGKILL to a whole pool, which stays away for longer than the lease"
+    right = "other pools take its work over within the lease and one heartbeat"
+
+    def seconds(self, options: Options) -> float:
+        return options.lease + options.heartbeat + 1.0 + RESTART
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        target.expect(-signal.SIGKILL)
+        target.hold_down()
+        scene.kill([target.pid], role="pool", cause=self.name, taking=target.children())
+        scene.pause(scene.options.lease + scene.options.heartbeat + 1.0)
+        target.let_up()
+        target.wait_up()
+
+
+class Freeze(PoolFault):
+    """SIGSTOP for longer than the lease, then SIGCONT."""
+
+    row = 10
+
+    def seconds(self, options: Options) -> float:
+        return options.lease + OVERSLEEP
+
+    def victims(self, target: Deployment, rng: random.Random) -> list[int]:
+        raise NotImplementedError
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        with scene.frozen(self.victims(target, rng)):
+            scene.pause(scene.options.lease + OVERSLEEP)
+
+
+class WorkerFreeze(Freeze):
+    name = "worker-freeze"
+    text = "SIGSTOP to a worker for longer than the lease"
+    right = "it is killed as its lease ends; its task is run by another"
+
+    def victims(self, target: Deployment, rng: random.Random) -> list[int]:
+        workers = target.busy_workers() or target.children("worker")
+        return [rng.choice(workers)] if workers else []
+
+
+class KeeperFreeze(Freeze):
+    name = "keeper-freeze"
+    text = "SIGSTOP to the keeper for longer than the lease"
+    right = "it is replaced before a lease ends"
+
+    def victims(self, target: Deployment, rng: random.Random) -> list[int]:
+        return target.children("keeper")
+
+
+class SupervisorFreeze(Freeze):
+    name = "supervisor-freeze"
+    text = "SIGSTOP to the supervisor for longer than the lease, then SIGCONT"
+    right = "its children work on; who dies meanwhile is replaced afterwards"
+
+    def victims(self, target: Deployment, rng: random.Random) -> list[int]:
+        return [target.pid]
+
+
+class PoolFreeze(Freeze):
+    name = "pool-freeze"
+    text = "SIGSTOP to a whole pool for longer than the lease, then SIGCONT: a paused machine"
+    right = "others take over; the woken one stops within a tick, and its late finish is fenced"
+
+    def victims(self, target: Deployment, rng: random.Random) -> list[int]:
+        return [target.pid, *target.children()]
+
+
+class CrashLoop(PoolFault):
+    name = "crash-loop"
+    row = 16
+    text = "every forked process dies at boot for a while, in a running pool or a starting one"
+    right = "the supervisor backs off and heals; a pool that never came up exits with code 1"
+    hits_pool = True
+
+    def seconds(self, options: Options) -> float:
+        return 6.0 + RESTART
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        starting = rng.random() < 0.5
+        with target.broken_at_boot() as forks:
+            if starting:
+                # 0: when it was up already, before it noticed TERM.
+                target.expect(0, 1)
+                target.stop()
+            else:
+                scene.kill(target.children("worker")[:2], role="worker", cause=self.name)
+            scene.pause(4.0)
+            count = forks()
+        most = MOST_FORKS * (scene.options.concurrency + 1)
+        if count > most:
+            raise AssertionError(f"{count} forks in a crash loop of 4 s, where {most} are enough")
+        target.wait_up()
+
+
+class Term(PoolFault):
+    name = "term"
+    row = 23
+    text = "TERM in the middle of work; or twice; or INT twice; or KILL after TERM"
+    right = "it drains, gives back the rest and exits with 0; nothing is left running"
+    weight = 2
+    hits_pool = True
+
+    def seconds(self, options: Options) -> float:
+        return DRAIN_TIMEOUT + RESTART
+
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
+        how = rng.choice(["TERM", "TERM TERM", "INT INT", "TERM KILL"])
+        target.expect(0, -signal.SIGKILL) if how == "TERM KILL" else target.expect(0)
+        pid, children = target.pid, target.children()
+        first, _, second = how.partition(" ")
+        target.signal(getattr(signal, f"SIG{first}"))
+        if second:
+            scene.pause(rng.uniform(0.0, 1.0))
+        if second == "KILL":
+            scene.kill([pid], role="pool", cause=self.name, taking=target.children())
+        elif second and target.pid == pid:
+            target.signal(getattr(signal, f"SIG{second}"))
+        target.wait_replaced(pid)
+        scene.must_be_gone(children)
+        target.wait_up()
+
+
+FAULTS = [
+    WorkerKill,
+    KeeperKill,
+    SupervisorKill,
+    GroupKill,
+    WorkerFreeze,
+    KeeperFreeze,
+    SupervisorFreeze,
+    PoolFreeze,
+    CrashLoop,
+    Term,
+]

@@ -1,0 +1,73 @@
+"""What is left in the tables, as the checker wants it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from stress.checker.state import FinalState, Kind, LeftOver, TaskRow
+from stress.project.lab.kinds import KINDS, End, kind_of
+
+#: Characters of a payload in which its key is looked for.
+_BEGINNING = 4000
+_KEY = re.compile(rf"\b({'|'.join(map(re.escape, KINDS))})\.\d+\.\d+\b")
+
+
+def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: int) -> FinalState:
+    """The tables as they are now, with what the harness found elsewhere.
+
+    Raises ValueError for a row that is not of the load.
+    """
+    from stress.project.lab.models import Effect, Entry
+    from taskq.models import State, Task
+
+    rows = Task.objects.values_list(
+        "payload", "state", "name", "losses", "max_losses", "error"
+    ).iterator()
+    tasks = []
+    for payload, state, name, losses, max_losses, error in rows:
+        key = _key_in(payload)
+        tasks.append(
+            TaskRow(
+                key=key,
+                state=State(state).name,
+                name=name,
+                kind=kind_of(key).name,
+                losses=losses,
+                max_losses=max_losses,
+                error=error,
+            )
+        )
+    return FinalState(
+        tasks=tuple(tasks),
+        entries=frozenset(Entry.objects.values_list("key", flat=True)),
+        effects=dict(Counter(Effect.objects.values_list("key", flat=True))),
+        kinds=_kinds(),
+        left_over=tuple(left_over),
+        deadlocks=deadlocks,
+        fenced=fenced,
+    )
+
+
+def _key_in(payload: str) -> str:
+    # At the beginning, or after a forged pickle at the end.
+    found = _KEY.search(payload[:_BEGINNING]) or _KEY.search(payload[-200:])
+    if found is None:
+        raise ValueError(f"a task that chaos did not send: {payload[:200]!r}")
+    return found[0]
+
+
+def _kinds() -> dict[str, Kind]:
+    return {
+        kind.name: Kind(
+            kind.name,
+            atomic=kind.atomic,
+            poison=kind.cause if kind.end is End.DIES else "",
+            fails=kind.cause if kind.end is End.FAILS else "",
+            once=kind.once,
+            # It raises MemoryError as a rule; but Python may also die of it.
+            deadly=kind.name in ("starved", "leak"),
+        )
+        for kind in KINDS.values()
+    }

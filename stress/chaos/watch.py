@@ -1,0 +1,95 @@
+"""The watcher: sees each process of a pool die, at once, whoever killed it."""
+
+from __future__ import annotations
+
+import os
+import select
+import threading
+from dataclasses import dataclass
+
+from pool import clock
+from stress.chaos import processes
+from stress.history import History
+
+#: Seconds between looks at who died, and looks for who was born.
+LOOK = 0.01
+SEARCH = 0.1
+
+
+@dataclass
+class _Watched:
+    pid: int
+    role: str
+    alive: int  # when it last was
+
+
+class Watcher(threading.Thread):
+    """Records the deaths of supervisors and their children.
+
+    Holds a descriptor of each process, so that no pid is taken for another's.
+    """
+
+    def __init__(self, history: History) -> None:
+        super().__init__(name="watcher", daemon=True)
+        self._history = history
+        self._supervisors: set[int] = set()
+        self._watched: dict[int, _Watched] = {}  # by descriptor
+        self._poll = select.poll()
+        self._over = threading.Event()
+
+    def add(self, supervisor: int) -> None:
+        """Watch a pool from now on, until its supervisor is gone."""
+        self._supervisors.add(supervisor)
+
+    def run(self) -> None:
+        search_due = 0
+        while not self._over.is_set():
+            if clock.now() >= search_due:
+                self._search()
+                search_due = clock.now() + clock.nanoseconds(SEARCH)
+            self._look()
+
+    def close(self) -> None:
+        self._over.set()
+        self.join()
+        for descriptor in self._watched:
+            os.close(descriptor)
+
+    def _search(self) -> None:
+        known = {watched.pid: watched for watched in self._watched.values()}
+        family = processes.children()
+        for supervisor in list(self._supervisors):
+            for pid in (supervisor, *family.get(supervisor, ())):
+                if pid not in known:
+                    self._watch(pid)
+                elif not known[pid].role:
+                    known[pid].role = processes.role(pid)
+
+    def _watch(self, pid: int) -> None:
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._supervisors.discard(pid)
+            return
+        self._watched[descriptor] = _Watched(pid, processes.role(pid), clock.now())
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _look(self) -> None:
+        before = clock.now()
+        dead = self._poll.poll(LOOK * 1000)
+        for descriptor, _ in dead:
+            watched = self._watched.pop(descriptor)
+            self._poll.unregister(descriptor)
+            os.close(descriptor)
+            self._supervisors.discard(watched.pid)
+            # A child that never got as far as a title was on its way to be a worker.
+            self._history.record(
+                "death",
+                victim=watched.pid,
+                role=watched.role or "worker",
+                cause="seen",
+                since=watched.alive,
+            )
+        # Who is not among the dead was alive when we began to look.
+        for watched in self._watched.values():
+            watched.alive = before

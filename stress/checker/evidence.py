@@ -1,0 +1,81 @@
+"""The evidence, read once and laid out for the questions that are asked of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from pool.clock import SECOND
+from stress.checker.blows import Blow, Blows
+from stress.checker.records import Record, Span, in_order
+from stress.checker.runs import Run, runs
+from stress.checker.sent import sent
+from stress.checker.state import FinalState, Kind, Limits, TaskRow
+
+
+class Evidence:
+    """A history and a final state."""
+
+    def __init__(self, records: Iterable[Record], state: FinalState, limits: Limits) -> None:
+        self.records = in_order(records)
+        self.state = state
+        self.limits = limits
+        self.sent = sent(self.records, state)
+        self.runs = runs(self.records)
+        self.blows = Blows(self.records, limits)
+        self.rows: dict[str, TaskRow] = {row.key: row for row in state.tasks}
+        self.by_key: dict[str, list[Run]] = defaultdict(list)
+        self._by_pid: dict[int, list[Run]] = defaultdict(list)
+        for run in self.runs:
+            self.by_key[run.key].append(run)
+            self._by_pid[run.pid].append(run)
+        self._at_work = {run.death for run in self.runs if run.death is not None}
+
+    def of(self, key: str) -> list[Run]:
+        """The runs of a task, in order of their beginning."""
+        return self.by_key.get(key, [])
+
+    def in_process(self, pid: int) -> list[Run]:
+        """The runs of a process, in order of their beginning."""
+        return self._by_pid.get(pid, [])
+
+    def kind(self, key: str) -> Kind:
+        return self.sent.kind(key, self.state)
+
+    def ended(self, key: str) -> bool:
+        return any(run.returned for run in self.of(key))
+
+    def causes(self, run: Run, until: float | None = None) -> list[Blow]:
+        """What may have cost a run its process or its lease, or kept its outcome from
+        being written.
+
+        A process that only was seen to end, and ran nothing then, may have left as it
+        should: that is no cause.
+
+        until: a moment; by default the last one at which its outcome can have been
+            unwritten.
+        """
+        if until is None:
+            until = run.over + self.limits.unwritten * SECOND
+        span = Span(run.began, until)
+        found = [
+            blow
+            for blow in self.blows.on(run, span)
+            if not blow.slows and (blow.injected or blow.death in self._at_work)
+        ]
+        return found or self._unseen_death(run, span)
+
+    def injected(self, run: Run) -> list[Blow]:
+        """As causes, but only what somebody did to it from outside."""
+        return [blow for blow in self.causes(run) if blow.injected]
+
+    def _unseen_death(self, run: Run, span: Span) -> list[Blow]:
+        """A later run in the same process that never ended shows that the process died,
+        even if nobody saw it."""
+        for later in self.in_process(run.pid):
+            if later is run or later.how != "open" or later.moved_on:
+                continue
+            last_sign = Span(later.seen, later.seen)
+            if later.began >= run.began and later.parent == run.parent and last_sign.meets(span):
+                return [Blow("death unseen", last_sign, frozenset([run.pid]), injected=False)]
+        return []

@@ -1,0 +1,108 @@
+"""Overlaps: two runs of one task that went on at the same time.
+
+The rule, from the strongest evidence to the weakest:
+
+1. Both are *proven* to be going on at one moment: a run is proven from its start to
+   ``seen`` (see ``runs``), except while its process was frozen. That is an overlap,
+   and as long as the proof goes, whatever else is known.
+2. The earlier one has no end, its process's death was recorded by nobody, and the
+   later one started before its process did anything else. If something had hit that
+   process before the later start (a blow), or the task is of a kind that kills its
+   worker, it is held to have died of that unseen: no overlap. If nothing had, then
+   there was no reason to start the task again, and that is an overlap too, *presumed*:
+   how long it was is not known.
+3. Otherwise none. A run whose process was killed is over when that was recorded;
+   between the last sign of life and that record nothing is held against it.
+
+One overlap is allowed (docs/guarantees.md, G4): a machine that is frozen as a whole can
+stop nothing. So what was frozen together with its supervisor, was taken over while
+it was frozen, and is still at it for no more than a tick of the supervisor after the
+thaw, is counted apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stress.checker.evidence import Evidence
+from stress.checker.records import Span
+from stress.checker.result import Finding
+from stress.checker.runs import Run
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Two runs of one task at one time. seconds: as far as it is proven; None when it
+    is presumed."""
+
+    first: Run
+    second: Run
+    seconds: float | None
+    allowed: bool = False
+
+    def finding(self) -> Finding:
+        first, second = self.first, self.second
+        if self.seconds is None:
+            what = "was started again although nothing is known to have ended its first run"
+        else:
+            what = f"ran twice at once for {self.seconds:.3f} s"
+        text = f"{first.key} {what}: in process {first.pid} ({first.how})"
+        return Finding(f"{text} and in process {second.pid} ({second.how})", (first.key,))
+
+
+def overlaps(evidence: Evidence) -> list[Overlap]:
+    """All of them, the allowed ones too."""
+    return [
+        overlap
+        for key in sorted(evidence.by_key)
+        for first, second in _pairs(evidence.of(key))
+        if (overlap := _overlap(evidence, first, second)) is not None
+    ]
+
+
+def _pairs(runs: list[Run]) -> Iterator[tuple[Run, Run]]:
+    """Each run with each later one of another process."""
+    for number, second in enumerate(runs):
+        for first in runs[:number]:
+            if first.pid != second.pid:
+                yield first, second
+
+
+def _overlap(evidence: Evidence, first: Run, second: Run) -> Overlap | None:
+    both = [
+        common
+        for one in _proven(evidence, first)
+        for other in _proven(evidence, second)
+        if (common := one.common(other)) is not None
+    ]
+    if both:
+        total = sum(span.seconds for span in both)
+        allowed = all(_woken(evidence, first, span) for span in both)
+        return Overlap(first, second, total, allowed)
+    if (
+        first.how == "open"
+        and first.over > second.began
+        and not evidence.kind(first.key).kills
+        and not evidence.causes(first, until=second.began)
+    ):
+        return Overlap(first, second, None)
+    return None
+
+
+def _proven(evidence: Evidence, run: Run) -> list[Span]:
+    frozen = evidence.blows.frozen(run.pid)
+    return run.until(run.seen).without(freeze.span for freeze in frozen)
+
+
+def _woken(evidence: Evidence, run: Run, span: Span) -> bool:
+    """Whether it is what a process does that was woken together with its supervisor,
+    and for no longer than allowed."""
+    allowed = evidence.limits.tick + evidence.limits.slack
+    return any(
+        run.parent in freeze.victims
+        and run.began < freeze.span.began
+        and freeze.span.ended <= span.began
+        and span.ended <= Span(0, freeze.span.ended).longer(allowed).ended
+        for freeze in evidence.blows.frozen(run.pid)
+    )

@@ -1,0 +1,71 @@
+"""What was sent: which tasks were committed, which were not, and of what kind each is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stress.checker.records import Record, keys_of
+from stress.checker.state import FinalState, Kind
+
+
+@dataclass(frozen=True)
+class Sent:
+    """The enqueuers' side.
+
+    committed: the tasks that must not be lost. ghosts: those that must never run.
+    undetermined: an enqueuer was killed before it could say, and wrote no entries
+        either: these may run or not.
+    unsaid: of those with entries, how many only their entry has decided.
+    vanished: said to be committed, but their entries are not there.
+    """
+
+    committed: frozenset[str]
+    ghosts: frozenset[str]
+    undetermined: frozenset[str]
+    unsaid: int
+    vanished: frozenset[str]
+    kinds: dict[str, str]
+
+    @property
+    def known(self) -> frozenset[str]:
+        return self.committed | self.ghosts | self.undetermined
+
+    def kind(self, key: str, state: FinalState) -> Kind:
+        name = self.kinds.get(key, "")
+        return state.kinds.get(name, Kind(name))
+
+
+def sent(records: Iterable[Record], state: FinalState) -> Sent:
+    """The enqueuers' records and the rows that they committed, put together.
+
+    With entries, an entry alone decides: an enqueuer that lost its connection in the
+    middle of a commit cannot know how that went.
+    """
+    intended: set[str] = set()
+    said: dict[str, set[str]] = {"commit": set(), "rollback": set()}
+    kinds = {row.key: row.kind for row in state.tasks if row.kind}
+    for record in records:
+        if record["kind"] == "intent":
+            for key in keys_of(record):
+                intended.add(key)
+                kinds[key] = str(record.get("task", ""))
+        elif record["kind"] in said:
+            said[record["kind"]].update(keys_of(record))
+    intended |= said["commit"] | said["rollback"]
+    unsaid = intended - said["commit"] - said["rollback"]
+    if state.entries is None:
+        committed, undetermined = said["commit"], unsaid
+        vanished: set[str] = set()
+    else:
+        # A commit that was acknowledged must be there; its task is looked for as well.
+        vanished = said["commit"] - state.entries
+        committed, undetermined = said["commit"] | state.entries, set()
+    return Sent(
+        committed=frozenset(committed),
+        ghosts=frozenset(intended - committed - undetermined),
+        undetermined=frozenset(undetermined),
+        unsaid=len(unsaid),
+        vanished=frozenset(vanished),
+        kinds=kinds,
+    )

@@ -1,0 +1,102 @@
+"""The simulation against the real thing, at the size that one machine can hold."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from stress.model.calibrate import cpu_seconds
+from stress.model.costs import Costs
+from stress.model.fleet import Plan, simulate
+from stress.pools import wait_until
+from stress.tune.bed import Bed
+
+#: What is tried: seconds of a task, and how many of them. Claimed singly, and in batches.
+CASES = {0.02: 3000, 0.0: 20_000}
+HOSTS, WORKERS, HEARTBEAT = 2, 4, 1.0
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Two real pools with a backlog of tasks that take so many seconds.
+
+    done: tasks a second. utilisation: the server's share of the cores, which it shares
+    with the pools here.
+    """
+
+    task: float
+    cores: int
+    done: float
+    utilisation: float
+
+    def predicted(self, costs: Costs) -> Measured:
+        """What the simulation says to the same."""
+        plan = Plan(
+            hosts=HOSTS,
+            workers=WORKERS,
+            cores=self.cores,
+            task=self.task,
+            rate=None,
+            lease=3 * HEARTBEAT,
+            heartbeat=HEARTBEAT,
+            shared=True,
+        )
+        outcome = simulate(plan, costs, 10.0)
+        return Measured(self.task, self.cores, outcome.done, outcome.utilisation)
+
+
+def measure(bed: Bed) -> list[Measured]:
+    """Each case on real pools."""
+    return [_measure(bed, task, count) for task, count in CASES.items()]
+
+
+def recorded(path: Path | None = None) -> list[Measured]:
+    """From a file that :func:`record` made; those that come with stress by default, which
+    were measured together with its costs."""
+    source = path or resources.files("stress.model").joinpath("measured.json")
+    return [Measured(**each) for each in json.loads(source.read_text("utf-8"))]
+
+
+def record(measured: list[Measured], path: Path) -> None:
+    path.write_text(json.dumps([asdict(each) for each in measured], indent=2) + "\n", "utf-8")
+
+
+def _measure(bed: Bed, seconds: float, count: int) -> Measured:
+    from stress.project.lab import tasks
+    from taskq.models import Task
+
+    for number in range(count):
+        if seconds:
+            tasks.slow.delay(f"slow {number}", seconds)
+        else:
+            tasks.fast.delay(f"fast {number}")
+    options = ("-c", WORKERS, "--lease", 3 * HEARTBEAT, "--heartbeat", HEARTBEAT)
+    for _ in range(HOSTS):
+        bed.start_pool(*options, direct=True, history=Path(os.devnull))
+    try:
+        for pool in bed.pools:
+            bed.wait_ready(pool, WORKERS)
+        left, began, cpu = Task.objects.count(), time.monotonic(), _server_cpu(bed)
+        wait_until(lambda: Task.objects.count() < left / 5, seconds=60, what="most tasks done")
+        took, busy = time.monotonic() - began, _server_cpu(bed) - cpu
+        done = left - Task.objects.count()
+    finally:
+        bed.clear()
+    cores = os.cpu_count() or 1
+    return Measured(seconds, cores, done / took, busy / took / cores)
+
+
+def _server_cpu(bed: Bed) -> float:
+    """CPU time of all processes of the server. None of its backends ends meanwhile."""
+    with psycopg.connect(bed.url) as session:
+        row = session.execute("SHOW data_directory").fetchone()
+    assert row is not None
+    server = psutil.Process(int(Path(row[0], "postmaster.pid").read_text().split()[0]))
+    return sum(cpu_seconds(process.pid) for process in [server, *server.children()])

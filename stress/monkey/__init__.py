@@ -1,0 +1,128 @@
+"""The monkey: torments a pool that runs somebody's real project, and tells what came of it.
+
+It kills and freezes the keeper and the workers of one pool, at random from a seed, and
+follows in the tables what they held. It sends signals to that pool's processes only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import signal
+import time
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from rich.console import Console
+from rich.live import Live
+
+from stress.monkey.victims import PoolAtWork, Refused
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        f"{__doc__} Run it where the project's manage.py is, or set DJANGO_SETTINGS_MODULE."
+    )
+    add = parser.add_argument
+    add("--pool", type=int, required=True, metavar="PID", help="pid of the pool's supervisor")
+    add("--kill-every", type=float, default=5.0, metavar="S", help="seconds between faults (5)")
+    add("--seconds", type=float, default=300.0, metavar="S", help="how long (300)")
+    add("--seed", type=int, help="of the choice of faults; default: a new one, which is said")
+    add("--lease", type=float, metavar="S", help="the pool's, if not the TASKQ setting's")
+    add("--heartbeat", type=float, metavar="S", help="the pool's, if not the TASKQ setting's")
+    add("--log", type=Path, help="the pool's log, if its standard error is not that file")
+    add("--yes", action="store_true", help="also when Django's DEBUG is off")
+    add("--json", type=Path, metavar="FILE", help="write the report there as well")
+
+
+def main(options: argparse.Namespace) -> int:
+    """Torment; 0 when nothing was lost and all was mended, 1 if not, 2 when refused."""
+    console = Console()
+    try:
+        return _torment(options, console)
+    except Refused as refusal:
+        Console(stderr=True).print(f"monkey: {refusal}", soft_wrap=True, highlight=False)
+        return 2
+
+
+def _torment(options: argparse.Namespace, console: Console) -> int:
+    from stress.monkey import site
+    from stress.monkey.freezer import Freezer
+
+    if options.kill_every <= 0 or options.seconds <= 0:
+        raise Refused("--kill-every and --seconds must be above 0")
+    pool = PoolAtWork(options.pool)
+    site.set_up(Path.cwd())
+    site.check_allowed(options.yes)
+
+    # These need Django's apps.
+    from stress.monkey.faults import Monkey
+    from stress.monkey.log import EventLog, find
+    from stress.monkey.report import Report, table
+    from stress.monkey.torment import Torment
+    from stress.monkey.witness import Witness
+    from taskq import conf
+
+    lease = options.lease or conf.settings().lease
+    heartbeat = options.heartbeat or (lease / 3 if options.lease else conf.settings().heartbeat)
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGHUP, _leave)
+    with Freezer() as freezer:  # before there is a database connection for its guard to inherit
+        name = site.pool_name(pool.pid, lease)
+        seed = random.randrange(10**6) if options.seed is None else options.seed
+        console.print(f"tormenting {name}, seed {seed}, lease {lease:g} s; Ctrl-C stops and thaws")
+        log_file = options.log or find(pool.pid)
+        log = EventLog(log_file) if log_file else None
+        report = Report(pool=name, seed=seed, lease_s=lease, heartbeat_s=heartbeat)
+        began = time.monotonic()
+        witness = Witness(name)
+        with Live(console=console, refresh_per_second=4) as live:
+
+            def show(stage: str) -> None:
+                report.count(witness.cases)
+                live.update(table(report, stage))
+
+            torment = Torment(
+                pool,
+                Monkey(seed, lease, heartbeat),
+                witness,
+                freezer,
+                kill_every=options.kill_every,
+                patience=lease + 2 * heartbeat + 10,
+                show=show,
+            )
+            try:
+                torment.run(options.seconds)
+                stage = "done"
+            except KeyboardInterrupt:
+                torment.thaw(everybody=True)
+                stage = "interrupted: what had no time to be mended counts against the pool"
+            witness.look()
+            report.seconds = round(time.monotonic() - began, 1)
+            report.pool_alive = pool.alive
+            report.conclude(witness.cases, witness.stranded())
+            report.events = log.counts() if log else None
+            live.update(table(report, stage))
+    _say(console, report.ok, report.pool_alive, log_file)
+    if options.json:
+        options.json.write_text(json.dumps({**asdict(report), "ok": report.ok}, indent=2) + "\n")
+    return 0 if report.ok else 1
+
+
+def _say(console: Console, ok: bool, alive: bool, log_file: Path | None) -> None:
+    if not alive:
+        console.print("The pool has ended: what it held is another pool's to take back.")
+    if log_file is None:
+        console.print("The pool's log is no file that can be read here: no events (see --log).")
+    console.print(
+        "Known from the tables: a row that is gone was finished, expired or removed by a "
+        "person; nothing else deletes one.",
+    )
+    console.print("Nothing was lost." if ok else "Not everything was mended; see the table.")
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt

@@ -1,0 +1,45 @@
+"""The pool's own events, from its log, where that is a file that we can read."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path
+
+#: Words of a log line (taskq.events, pool.supervisor) -> the event that it tells of.
+_PHRASES = {
+    " lost its worker, ": "task.lost",
+    " waiting tasks given back by ": "tasks.returned",
+    " ran out: ": "lease.reclaimed",
+    " is no longer ours: ": "task.fenced",
+    "leases were renewed ": "lease.late",
+    ") died: ": "child.died",
+    ": the database does not answer: ": "database.lost",
+}
+
+
+def find(pid: int) -> Path | None:
+    """The file that a process's standard error goes to, if it is one we can read."""
+    try:
+        target = Path(os.readlink(f"/proc/{pid}/fd/2"))
+    except OSError:  # no /proc, or not ours to see
+        return None
+    return target if target.is_file() and os.access(target, os.R_OK) else None
+
+
+class EventLog:
+    """Counts the events that are logged from now on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._start = path.stat().st_size
+
+    def counts(self) -> dict[str, int]:
+        """Event name -> how often it was logged since this was made."""
+        with self.path.open(encoding="utf-8", errors="replace") as lines:
+            lines.seek(self._start)
+            return dict(
+                Counter(
+                    event for line in lines for words, event in _PHRASES.items() if words in line
+                )
+            )

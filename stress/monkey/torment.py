@@ -1,0 +1,99 @@
+"""The monkey's round: hit somebody, thaw who has been frozen long enough, look, show."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+
+import psutil
+
+from stress.monkey import victims
+from stress.monkey.faults import Blow, Monkey
+from stress.monkey.freezer import Freezer
+from stress.monkey.victims import PoolAtWork
+from stress.monkey.witness import Case, Witness
+
+#: Seconds between looks at the tables while something is open, and when all is settled.
+LOOK = 0.025
+GLANCE = 0.25
+
+
+class Torment:
+    """One run of the monkey against a pool.
+
+    kill_every: seconds between two faults. patience: seconds after the last one in
+    which the pool must have mended everything. show: called now and then, with what
+    goes on in words.
+    """
+
+    def __init__(
+        self,
+        pool: PoolAtWork,
+        monkey: Monkey,
+        witness: Witness,
+        freezer: Freezer,
+        *,
+        kill_every: float,
+        patience: float,
+        show: Callable[[str], None],
+    ) -> None:
+        self.pool = pool
+        self.monkey = monkey
+        self.witness = witness
+        self.freezer = freezer
+        self.kill_every = kill_every
+        self.patience = patience
+        self.show = show
+        self._frozen: list[tuple[float, Case]] = []
+
+    def run(self, seconds: float) -> None:
+        """Torment for so many seconds, thaw everybody, then wait for the pool to mend."""
+        ends = time.monotonic() + seconds
+        due = time.monotonic() + min(1.0, self.kill_every)
+        while (now := time.monotonic()) < ends and self.pool.alive:
+            if now >= due:
+                due = now + self.kill_every
+                self.strike()
+            self.follow(f"{ends - now:.0f} s to go")
+        self.thaw(everybody=True)
+        ends = time.monotonic() + self.patience
+        while not self.settled and time.monotonic() < ends and self.pool.alive:
+            self.follow("waiting for the pool to mend")
+
+    @property
+    def settled(self) -> bool:
+        return all(case.settled for case in self.witness.cases) and not self.witness.stranded()
+
+    def strike(self) -> None:
+        """Freeze a victim, read what it holds, and kill it or leave it frozen for a while."""
+        blow = self.monkey.next(self.pool.victims(), self.freezer.frozen)
+        if blow is None:
+            return
+        process = blow.victim.process
+        with contextlib.suppress(psutil.NoSuchProcess):  # it died by itself meanwhile
+            if not self.freezer.freeze(process):
+                return
+            blow = Blow(blow.kind, self.pool.again(blow.victim), blow.seconds)
+            case = self.witness.open(blow)
+            if blow.kind.kills:
+                victims.kill(blow.victim)
+                self.freezer.thaw(process)
+            else:
+                self._frozen.append((time.monotonic() + blow.seconds, case))
+
+    def follow(self, stage: str) -> None:
+        self.thaw()
+        self.witness.look()
+        self.show(stage)
+        busy = self._frozen or not all(case.settled for case in self.witness.cases)
+        time.sleep(LOOK if busy else min(GLANCE, self.kill_every / 4))
+
+    def thaw(self, *, everybody: bool = False) -> None:
+        """Thaw whose time has come."""
+        now = time.monotonic()
+        for due, case in list(self._frozen):
+            if everybody or now >= due:
+                self.freezer.thaw(case.blow.victim.process)
+                case.thawed = True
+                self._frozen.remove((due, case))

@@ -1,0 +1,105 @@
+"""The kinds of task in the chaos load, and what is right for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class End(Enum):
+    """How a task of a kind should end when no fault but its own gets in the way."""
+
+    DONE = "done"
+    FAILS = "fails"  # it raises: kept as failed, no loss
+    DIES = "dies"  # each run kills its worker: failed after max_losses, with the cause
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of task.
+
+    task: the function's name in ``stress.project.lab.tasks``. args: after the key.
+    cause: a regular expression that the row's ``error`` matches, where it does not end done.
+    atomic: writes one ``Effect``. once: ``on_lost="fail"``, started at most once.
+    """
+
+    name: str
+    task: str
+    args: tuple[Any, ...] = ()
+    end: End = End.DONE
+    cause: str = ""
+    atomic: bool = False
+    once: bool = False
+
+    @property
+    def task_name(self) -> str:
+        """As the row has it."""
+        return f"stress.project.lab.tasks.{self.task}"
+
+    @property
+    def poison(self) -> bool:
+        return self.end is End.DIES
+
+
+_DEATHS = {
+    "exit": "exit code 7",
+    "segfault": "SIGSEGV",
+    "abort": "SIGABRT",
+    "kill": "SIGKILL",
+    "stack": "SIGSEGV",
+}
+_SURVIVED = "close break open handlers mask fork child stdout chdir".split()
+_RAISED = {
+    "exit": "SystemExit",
+    "interrupt": "KeyboardInterrupt",
+    "recurse": "RecursionError",
+    "huge": "Flaw: xxx",
+    "text": "Flaw: nul",
+    "unprintable": "Unprintable",
+}
+
+_ALL = [
+    Kind("fast", "fast"),
+    Kind("slow", "slow", (0.3,)),
+    Kind("slower", "slow", (1.5,)),
+    Kind("once", "once", (0.2,), once=True),
+    Kind("flaky", "flaky", (2,)),
+    Kind("failing", "failing", end=End.FAILS, cause="Flaw: on purpose"),
+    Kind("atomic", "atomic", (0.1,), atomic=True),
+    Kind("gil", "gil", (13,)),
+    Kind("leak", "leak", (24,)),
+    Kind("mate", "mate"),
+    Kind("newcomer", "newcomer"),
+    Kind("hungry", "hungry", (4096,), end=End.DIES, cause="out of memory"),
+    # Where RLIMIT_AS stands in for a memory cgroup, Python says it itself.
+    Kind("starved", "hungry", (4096,), end=End.FAILS, cause="MemoryError"),
+    Kind("warned", "warned", end=End.FAILS, cause="SoftTimeLimitExceeded"),
+    Kind("hang", "hang", (False,), end=End.DIES, cause="time limit passed"),
+    Kind("hang-masked", "hang", (True,), end=End.DIES, cause="time limit passed"),
+    # A row typed by hand that no worker can run.
+    Kind("bad", "fast", end=End.FAILS, cause="."),
+]
+_ALL += [
+    Kind(f"poison-{how}", "poison", (how,), end=End.DIES, cause=cause)
+    for how, cause in _DEATHS.items()
+]
+_ALL += [
+    Kind(f"killer-mate-{how}", "mate", (how,), end=End.DIES, cause=cause)
+    for how, cause in _DEATHS.items()
+]
+_ALL += [Kind(f"misbehave-{how}", "misbehave", (how,)) for how in _SURVIVED]
+_ALL += [
+    Kind(f"misbehave-{how}", "misbehave", (how,), end=End.FAILS, cause=cause)
+    for how, cause in _RAISED.items()
+]
+
+KINDS = {kind.name: kind for kind in _ALL}
+
+
+def kind_of(key: str) -> Kind:
+    """The kind of a task by its key, which begins with it: ``poison-exit.3.17``.
+
+    Raises KeyError for a key that no enqueuer of chaos wrote.
+    """
+    return KINDS[key.partition(".")[0]]

@@ -1,0 +1,233 @@
+"""The tasks of chaos: one for each way in which a task may behave.
+
+Each takes its key first, by which the history, the tables and the checker know it.
+"""
+
+import ctypes
+import os
+import signal
+import sys
+import time
+from typing import Any, NoReturn
+
+import django.db
+from django.db import connection, transaction
+
+from stress.project.lab.models import Effect, Entry
+from stress.project.runs import note, run, started
+from taskq.celery import SoftTimeLimitExceeded, shared_task
+
+
+@shared_task
+def fast(key: str) -> None:
+    with run(key):
+        pass
+
+
+@shared_task
+def slow(key: str, seconds: float) -> None:
+    with run(key):
+        time.sleep(seconds)
+
+
+@shared_task(on_lost="fail")
+def once(key: str, seconds: float) -> None:
+    """Must not be repeated: held for a person when its worker is lost."""
+    with run(key):
+        time.sleep(seconds)
+
+
+class Flaw(Exception):
+    """What a task raises on purpose."""
+
+
+@shared_task(
+    bind=True, autoretry_for=(Flaw,), max_retries=None, retry_backoff=0.1, retry_backoff_max=1
+)
+def flaky(self: Any, key: str, failures: int) -> None:
+    """Raises so many times, and then succeeds."""
+    with run(key):
+        if self.request.retries < failures:
+            raise Flaw(f"failure {self.request.retries + 1} of {failures}")
+
+
+@shared_task
+def failing(key: str) -> None:
+    with run(key):
+        raise Flaw("on purpose")
+
+
+#: The connection that the task itself uses was cut: as good a reason to try again as any.
+_AGAIN: dict[str, Any] = {
+    "autoretry_for": (django.db.Error,),
+    "max_retries": None,
+    "retry_backoff": 0.1,
+    "retry_backoff_max": 1,
+}
+
+
+@shared_task(atomic=True, **_AGAIN)
+def atomic(key: str, seconds: float) -> None:
+    """Its effect and its completion are one transaction: one effect a key."""
+    with run(key):
+        time.sleep(seconds / 2)
+        Effect.objects.create(key=key)
+        time.sleep(seconds / 2)
+
+
+@shared_task
+def gil(key: str, seconds: int) -> None:
+    """A C call that lets no other thread of this process run."""
+    with run(key):
+        ctypes.PyDLL(None).sleep(seconds)
+
+
+@shared_task
+def poison(key: str, how: str) -> None:
+    """Kills its worker in every run."""
+    with run(key):
+        _die(how)
+
+
+@shared_task
+def mate(key: str, how: str = "") -> None:
+    """Quick, so that it is claimed in batches; now and then one that kills is among them."""
+    with run(key):
+        if how:
+            _die(how)
+
+
+def _die(how: str) -> NoReturn:
+    note("death", victim=os.getpid(), role="worker", cause="poison")
+    match how:
+        case "exit":
+            os._exit(7)
+        case "segfault":
+            ctypes.string_at(0)
+        case "abort":
+            os.abort()
+        case "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "stack":
+            _overflow_stack()
+    raise AssertionError(f"still alive after {how!r}")
+
+
+def _overflow_stack() -> None:
+    """Recursion in C, where Python does not count."""
+    sys.setrecursionlimit(10**9)
+    deep: list[Any] = []
+    for _ in range(200_000):
+        deep = [deep]
+    repr(deep)
+    ctypes.string_at(0)  # where the stack was deep enough
+
+
+@shared_task
+def hungry(key: str, mebibytes: int) -> None:
+    """Takes memory until it may not, or has so much."""
+    with run(key):
+        eaten = []
+        for _ in range(mebibytes // 16):
+            eaten.append(os.urandom(1) * (16 * 2**20))
+
+
+_leaked: list[bytes] = []
+
+
+@shared_task
+def leak(key: str, mebibytes: int) -> None:
+    """Leaves memory behind in its worker."""
+    with run(key):
+        _leaked.append(os.urandom(1) * (mebibytes * 2**20))
+
+
+@shared_task(soft_time_limit=0.5)
+def warned(key: str) -> None:
+    """Runs into its soft limit."""
+    with run(key):
+        try:
+            time.sleep(60)
+        except SoftTimeLimitExceeded:
+            note("warned", key=key)
+            raise
+
+
+@shared_task(time_limit=1.0)
+def hang(key: str, masked: bool) -> None:
+    """Runs into its hard limit, deaf to signals if need be."""
+    with run(key):
+        if masked:
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        while True:
+            time.sleep(60)
+
+
+if not os.environ.get("STRESS_OLD_CODE"):  # a deployment that does not know this task yet
+
+    @shared_task
+    def newcomer(key: str) -> None:
+        with run(key):
+            pass
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("not even that")
+
+
+@shared_task(**_AGAIN)
+def misbehave(key: str, how: str) -> None:
+    """One of the ways to misbehave without dying."""
+    pid = os.getpid()
+    started(key)
+    try:
+        _misbehave(how)
+    except BaseException as error:
+        note("raised", key=key, error=type(error).__name__)
+        raise
+    if os.getpid() == pid:
+        note("end", key=key)
+
+
+def _misbehave(how: str) -> None:
+    match how:
+        case "exit":
+            sys.exit(3)
+        case "interrupt":
+            raise KeyboardInterrupt
+        case "recurse":
+            _misbehave(how)
+        case "huge":
+            raise Flaw("x" * 10_000_000)
+        case "text":
+            raise Flaw("nul \0 and surrogate \ud800")
+        case "unprintable":
+            raise Unprintable
+        case "close":
+            connection.close()
+        case "break":
+            connection.ensure_connection()
+            connection.connection.close()
+        case "open":
+            transaction.atomic().__enter__()
+            Entry.objects.create(key=f"open.{os.getpid()}.{time.monotonic_ns()}", kind="open")
+        case "handlers":
+            for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):
+                signal.signal(number, signal.SIG_IGN)
+            signal.alarm(1)
+        case "mask":
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        case "fork":
+            os.fork()  # both return
+        case "child":
+            if os.fork() == 0:
+                time.sleep(3)
+                os._exit(0)
+        case "stdout":
+            for _ in range(5_000):
+                print("x" * 100)
+        case "chdir":
+            os.chdir("/")
+        case _:
+            raise AssertionError(f"no such way to misbehave: {how!r}")

@@ -1,0 +1,266 @@
+"""The bench on which one protection is tried: a real pool or two, a real database,
+real kills, and in the end a verdict."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import psycopg
+
+from pool import clock
+from stress import history
+from stress.chaos import processes
+from stress.chaos.databases import Database
+from stress.chaos.sending import send
+from stress.chaos.tables import read_final_state
+from stress.chaos.watch import Watcher
+from stress.checker import LeftOver, Limits, Verdict, judge
+from stress.history import History
+from stress.pools import Pool, TimedOut, wait_until
+from stress.proxy import Proxy
+
+MANAGE = "stress.project.manage"
+#: Seconds of a lease, where a scenario says nothing else, and between its renewals.
+LEASE, HEARTBEAT = 2.0, 0.5
+#: Seconds that tasks get to be done, once a scenario has done its worst, and then a pool
+#: that is told to stop.
+SETTLE, DRAIN = 8.0, 2.0
+#: What a pool says of an outcome that touched no row.
+FENCED = "is no longer ours"
+
+
+class Bench:
+    """One trial.
+
+    home: for the logs. sabotage: what is taken out of the processes; empty for nothing.
+    """
+
+    def __init__(self, home: Path, *, sabotage: str) -> None:
+        self.home = home
+        self.sabotage = sabotage
+        self.history = History(os.environ["TASKQ_HISTORY"])
+        self.database = Database(os.environ["DATABASE_URL"], None)
+        self.pools: list[Pool] = []
+        self._expected: dict[int, int] = {}  # exit codes, where it is not 0
+        self._tail = history.Tail(self.history.path)
+        self._records: list[dict[str, Any]] = []
+        self._stack = ExitStack()
+        self._watcher = Watcher(self.history)
+        self._watcher.start()
+        self._stack.callback(self._watcher.close)
+
+    # What there is
+
+    def start_pool(
+        self,
+        workers: int = 1,
+        *,
+        lease: float = LEASE,
+        heartbeat: float = HEARTBEAT,
+        proxy: Proxy | None = None,
+    ) -> Pool:
+        """A pool that is up: its workers have their leases."""
+        environment = {**os.environ, "STRESS_SABOTAGE": self.sabotage}
+        if proxy is not None:
+            environment["DATABASE_URL"] = self.database.url_by(proxy.host, proxy.port)
+        options = {
+            "-c": workers,
+            "--lease": lease,
+            "--heartbeat": heartbeat,
+            "--poll": 0.2,
+            "--drain-timeout": DRAIN,
+        }
+        words = [str(word) for option in options.items() for word in option]
+        log = self.home / f"pool{len(self.pools)}.log"
+        pool = Pool(MANAGE, words, log=log, environment=environment)
+        self._stack.callback(_kill, pool)
+        self.pools.append(pool)
+        self._watcher.add(pool.pid)
+        wait_until(lambda: self._leases(pool) == workers + 1, what=f"pool up: {pool.log()}")
+        return pool
+
+    def start_proxy(self) -> Proxy:
+        """A network of our own between a pool and the database."""
+        return self._stack.enter_context(Proxy(self.database.target))
+
+    def send(self, kind: str, *args: object) -> str:
+        """A task of a kind, committed: its key."""
+        return self.send_all([kind], *args)[0]
+
+    def send_all(self, kinds: list[str], *args: object) -> list[str]:
+        """Tasks of these kinds, committed together: their keys."""
+        send(self.history, kinds, *args)
+        return [str(key) for key in self.records("commit")[-1]["keys"]]
+
+    # What happened
+
+    def records(self, kind: str, key: str = "") -> list[dict[str, Any]]:
+        self._records += self._tail.read()
+        return [
+            record
+            for record in self._records
+            if record["kind"] == kind and (not key or record["key"] == key)
+        ]
+
+    def started(self, key: str, times: int = 1) -> int:
+        """Wait until a task was started so many times: who runs it now.
+
+        Raises TimedOut.
+        """
+        wait_until(lambda: len(self.records("start", key)) >= times, what=f"start {times} of {key}")
+        return int(self.records("start", key)[times - 1]["pid"])
+
+    def ended(self, key: str, *, seconds: float = 15.0) -> None:
+        """Wait for the end of a run.
+
+        Raises TimedOut.
+        """
+        wait_until(lambda: self.records("end", key), seconds=seconds, what=f"an end of {key}")
+
+    def ended_or_gone(self, key: str, pid: int) -> None:
+        """Wait until a run has ended in one way or another.
+
+        Raises TimedOut.
+        """
+        wait_until(
+            lambda: (
+                not processes.state(pid)
+                or any(record["pid"] == pid for record in self.records("end", key))
+            ),
+            what=f"the end of {key} in process {pid}",
+        )
+
+    def passed(self, seconds: float, *, since: int) -> None:
+        """Wait until so much time has passed since a record."""
+        until = since + clock.nanoseconds(seconds)
+        wait_until(lambda: clock.now() > until, seconds=seconds + 5)
+
+    # What is done to it
+
+    def kill(self, pid: int) -> None:
+        """SIGKILL to a worker, on the record."""
+        since = clock.now()
+        os.kill(pid, signal.SIGKILL)
+        self.history.record("death", victim=pid, role="worker", cause="kill", since=since)
+
+    def kill_supervisor(self, pool: Pool) -> None:
+        """SIGKILL to a supervisor alone, on the record."""
+        since, children = clock.now(), list(pool.children().values())
+        pool.process.kill()
+        self._expected[pool.pid] = -signal.SIGKILL
+        about = {"victim": pool.pid, "role": "supervisor", "victims": children}
+        self.history.record("death", **about, cause="kill", since=since)
+
+    def freeze(self, pool: Pool) -> list[int]:
+        """SIGSTOP to all of a pool, on the record: its processes, workers first."""
+        victims = [*pool.children("worker").values(), *pool.children("keeper").values(), pool.pid]
+        for pid in victims:
+            os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: all(processes.state(pid) == "T" for pid in victims))
+        self.history.record("freeze", victims=victims)
+        return victims
+
+    @contextmanager
+    def fault(self, name: str, pool: Pool, effect: str = "") -> Iterator[None]:
+        """Something that happens to a pool for a time, on the record."""
+        of = {"name": name, "target": str(pool.pid), "effect": effect, "victims": [pool.pid]}
+        self.history.record("fault", phase="begin", **of)
+        try:
+            yield
+        finally:
+            self.history.record("fault", phase="end", **of)
+
+    @contextmanager
+    def claims_held_up(self) -> Iterator[None]:
+        """Meanwhile a claim that has chosen its tasks does not come to its end: a trigger
+        waits for a lock that we hold, as it would on a slow disk."""
+        with psycopg.connect(self.database.url, autocommit=True) as session:
+            session.execute(_SLOW_CLAIM)
+            session.execute("SELECT pg_advisory_lock(42)")
+            yield
+            session.execute("SELECT pg_advisory_unlock(42)")
+
+    def claim_is_held_up(self) -> bool:
+        """Whether a claim waits for that lock."""
+        return self._waits("advisory")
+
+    def someone_waits_for_a_row(self) -> bool:
+        """Whether a transaction waits for one that has locked a row."""
+        return self._waits("transactionid", "tuple")
+
+    def _waits(self, *kinds: str) -> bool:
+        statement = "SELECT FROM pg_locks WHERE NOT granted AND locktype = ANY (%s)"
+        with psycopg.connect(self.database.url) as session:
+            return session.execute(statement, [list(kinds)]).rowcount > 0
+
+    # The end
+
+    def settle(self, *, seconds: float = SETTLE) -> None:
+        """Give all tasks the time to be done. Whether they are is the checker's to say."""
+        from taskq.models import State, Task
+
+        with suppress(TimedOut):
+            wait_until(
+                lambda: not Task.objects.exclude(state=State.FAILED).exists(), seconds=seconds
+            )
+
+    def verdict(self) -> Verdict:
+        """Stop the pools, and judge."""
+        left_over = []
+        for pool in self.pools:
+            with self.fault("term", pool):
+                code = pool.stop(seconds=DRAIN + 15)
+            expected = [self._expected.get(pool.pid, 0)]
+            self.history.record("pool-exit", victim=pool.pid, code=code, expected=expected)
+            left_over += [LeftOver(pid, processes.title(pid)) for pid in _outliving(pool)]
+        fenced = sum(pool.log().count(FENCED) for pool in self.pools)
+        state = read_final_state(left_over, deadlocks=0, fenced=fenced)
+        return judge(history.read(self.history.path), state, Limits(lease=LEASE))
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _leases(self, pool: Pool) -> int:
+        from taskq.models import Worker
+
+        assert pool.process.poll() is None, pool.log()
+        return Worker.objects.filter(pool__endswith=f":{pool.pid}").count()
+
+
+def _kill(pool: Pool) -> None:
+    """All of it, those that its supervisor has left behind too."""
+    pool.kill_all()
+    for pid in processes.of_session(pool.pid):
+        processes.send(pid, signal.SIGKILL)
+
+
+def _outliving(pool: Pool) -> list[int]:
+    """Who is left of a pool a second after its end."""
+    with suppress(TimedOut):
+        wait_until(lambda: not processes.of_session(pool.pid), seconds=1)
+    return processes.of_session(pool.pid)
+
+
+_SLOW_CLAIM = """
+CREATE OR REPLACE FUNCTION slow_claim() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(42);
+    RETURN NEW;
+END $$;
+CREATE OR REPLACE TRIGGER slow_claim BEFORE UPDATE ON taskq_task FOR EACH ROW
+WHEN (OLD.state = 0 AND NEW.state = 1) EXECUTE FUNCTION slow_claim()
+"""

@@ -1,0 +1,59 @@
+"""What is to be proven: a protection, the scenario in which it matters, and what the
+checker must see when it is taken out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Proof:
+    """name: on the command line, and of its sabotage. removed: in words. scenario: a
+    function of ``scenarios``. violation: that must be found. fast: among the few of
+    ``--fast``."""
+
+    name: str
+    removed: str
+    scenario: str
+    violation: str
+    fast: bool = False
+
+
+PROOFS = {
+    proof.name: proof
+    for proof in [
+        Proof("finish-fence", "no fence on finish", "late_finish", "unfenced_finishes"),
+        Proof("self-fencing", "no self-fencing", "cut_off", "overlaps"),
+        Proof("worker-lock", "reclaim without the worker lock", "death_in_a_claim", "stuck"),
+        Proof("key-share", "claim without the key-share lock", "death_in_a_claim", "stuck"),
+        Proof("loss-count", "loss not counted", "poison", "poison_unquarantined", fast=True),
+        Proof("living-leases", "reclaim of live workers", "two_pools", "overlaps"),
+        Proof("run-then-finish", "finish before run", "killed_worker", "lost", fast=True),
+        Proof(
+            "one-transaction",
+            "enqueue outside the transaction",
+            "broken_transactions",
+            "ghosts",
+            fast=True,
+        ),
+        Proof(
+            "atomic-effects",
+            "effects committed apart from the end",
+            "half_shipped",
+            "atomic_mismatch",
+        ),
+        Proof(
+            "innocent-neighbours",
+            "neighbours charged as well",
+            "killer_in_a_batch",
+            "innocents_charged",
+        ),
+        Proof(
+            "written-at-the-end",
+            "finished runs not written on leaving",
+            "replaced_in_a_batch",
+            "unexplained_duplicates",
+        ),
+        Proof("parent-death", "children that outlive their supervisor", "no_supervisor", "orphans"),
+    ]
+}

@@ -1,0 +1,138 @@
+"""Each protection, and how it is taken out.
+
+This is the one place in stress that reaches inside taskq and pool: what is proven
+here is that the checker sees when they are broken. Each sabotage is applied to the
+processes of a pool (or to an enqueuer) and to nothing on disk. One whose target has
+changed its shape fails loudly, rather than leave the protection in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from pool import kernel
+from pool.scoreboard import Slot
+from taskq import execution, outbox
+from taskq.execution import Outcome
+from taskq.leases import Claimed
+from taskq.registry import Definition
+from taskq.sql import postgresql
+from taskq.worker import Worker
+
+
+class Misfit(Exception):
+    """What was to be taken out is not there."""
+
+
+def _swap(statement: str, given: str, instead: str = "") -> None:
+    """Put something else (nothing) in place of a part of a statement."""
+    text: str = getattr(postgresql, statement)
+    if given not in text:
+        raise Misfit(f"{statement} has no {given!r} any more: adapt stress/prove/sabotage.py")
+    setattr(postgresql, statement, text.replace(given, instead))
+
+
+def no_fence_on_finish() -> None:
+    """A finish removes the row, whoever holds it by now."""
+    _swap("FINISH", "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1")
+
+
+def no_self_fencing() -> None:
+    """Neither the supervisor nor the worker minds when the lease ends."""
+    Slot.lease_overdue = lambda self, now: False  # type: ignore[method-assign]
+    Worker.lease_is_good = (  # type: ignore[method-assign]
+        lambda self: bool(self.slot.held_lease())
+    )
+
+
+def no_worker_lock() -> None:
+    """Who reclaims does not lock the worker's row before it looks for its tasks."""
+    _swap("LOCK_WORKER", " FOR UPDATE")
+    _swap("LOCK_EXPIRED_WORKER", "FOR UPDATE SKIP LOCKED")
+
+
+def no_key_share() -> None:
+    """A claim does not hold its worker's row against removal."""
+    _swap("CLAIM", "FOR KEY SHARE")
+
+
+def no_loss_counted() -> None:
+    """A task that took its worker down is given back as if nothing had been."""
+    _swap(
+        "TAKE_BACK",
+        "losses = task.losses + CASE WHEN held.blamed THEN %(charge)s ELSE 0 END,",
+    )
+
+
+def reclaim_of_the_living() -> None:
+    """Leases are reclaimed whether they ran out or not."""
+    _swap("EXPIRED", "WHERE lease_expires_at <= clock_timestamp()")
+    _swap("LOCK_EXPIRED_WORKER", "AND lease_expires_at <= clock_timestamp()")
+
+
+def finish_before_run() -> None:
+    """The row is removed first, as by queues that acknowledge early."""
+    execute = Worker.execute
+
+    def finish_and_execute(self: Worker, task: Claimed, definition: Definition) -> Outcome:
+        self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
+        return execute(self, task, definition)
+
+    Worker.execute = finish_and_execute  # type: ignore[method-assign]
+
+
+def enqueue_outside_the_transaction() -> None:
+    """The row is written at once, on a connection of its own."""
+    enqueue = outbox.enqueue
+
+    def enqueue_at_once(*args: Any, **options: Any) -> int:
+        with ThreadPoolExecutor(1) as other_thread:
+            return other_thread.submit(enqueue, *args, **options).result()
+
+    outbox.enqueue = enqueue_at_once
+
+
+def effects_apart() -> None:
+    """An atomic task's effects are committed as they are made, and its end after them."""
+    setattr(execution, "transaction", _NoTransaction)  # noqa: B010  it is an import there
+
+
+class _NoTransaction:
+    @staticmethod
+    def atomic(using: str) -> AbstractContextManager[None]:
+        return nullcontext()
+
+
+def neighbours_charged() -> None:
+    """All that a dead worker held is charged, not only what it ran."""
+    _swap("TAKE_BACK", "CASE WHEN held.blamed THEN %(charge)s ELSE 0 END", "%(charge)s")
+
+
+def unwritten_at_the_end() -> None:
+    """A worker that leaves does not write what it has finished."""
+    Worker.leave = lambda self: None  # type: ignore[method-assign]
+
+
+def children_stay() -> None:
+    """Children do not notice that their supervisor is gone."""
+    kernel.die_with_parent = lambda parent: True
+
+
+#: By the name of the proof.
+SABOTAGES: dict[str, Callable[[], None]] = {
+    "finish-fence": no_fence_on_finish,
+    "self-fencing": no_self_fencing,
+    "worker-lock": no_worker_lock,
+    "key-share": no_key_share,
+    "loss-count": no_loss_counted,
+    "living-leases": reclaim_of_the_living,
+    "run-then-finish": finish_before_run,
+    "one-transaction": enqueue_outside_the_transaction,
+    "atomic-effects": effects_apart,
+    "innocent-neighbours": neighbours_charged,
+    "written-at-the-end": unwritten_at_the_end,
+    "parent-death": children_stay,
+}

@@ -1,0 +1,149 @@
+"""The scenarios: each leads a pool to the one place where a protection matters.
+
+None of them knows whether the protection is there. With it the verdict must be
+clean; without it, it must name what the protection is there to prevent.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from stress.pools import Pool, wait_until
+from stress.prove.bench import FENCED, Bench
+from taskq.models import Task, Worker
+
+
+def late_finish(bench: Bench) -> None:
+    """A pool sleeps longer than its lease, in the middle of a run that another takes over.
+    It wakes with its run over, and the one that took over is killed."""
+    frozen = bench.start_pool()
+    key = bench.send("slow", 3.0)
+    first = bench.started(key)
+    victims = bench.freeze(frozen)
+    bench.start_pool()
+    second = bench.started(key, 2)
+    bench.passed(3.1, since=bench.records("start", key)[0]["at"])
+    bench.history.record("thaw", victims=victims)
+    # The worker is a little quicker out of bed than the supervisor that is to stop it.
+    for pid in sorted(victims, key=lambda pid: pid != first):
+        os.kill(pid, signal.SIGCONT)
+        if pid == first:
+            bench.ended(key)
+            wait_until(lambda: FENCED in frozen.log() or not Task.objects.exists())
+    bench.kill(second)
+    bench.settle()
+
+
+def cut_off(bench: Bench) -> None:
+    """A pool loses its network in the middle of a run, for longer than its lease."""
+    network = bench.start_proxy()
+    alone = bench.start_pool(proxy=network)
+    key = bench.send("slow", 4.0)
+    first = bench.started(key)
+    with bench.fault("cut-off", alone, "cut"):
+        network.hold()
+        bench.start_pool()
+        bench.started(key, 2)
+        bench.ended_or_gone(key, first)
+        network.forward()
+    bench.settle()
+
+
+def death_in_a_claim(bench: Bench) -> None:
+    """A worker dies while its claim is on its way, and is retired before that arrives."""
+    pool = bench.start_pool(lease=6.0)
+    with bench.claims_held_up():
+        bench.send("fast")
+        wait_until(bench.claim_is_held_up, what="a claim on its way")
+        (worker,) = pool.children("worker").values()
+        bench.kill(worker)
+        wait_until(
+            lambda: bench.someone_waits_for_a_row() or not Worker.objects.filter(pid=worker),
+            what="the worker is about to be retired, or is",
+        )
+    bench.settle(seconds=4)
+
+
+def poison(bench: Bench) -> None:
+    """A task kills its worker in every run."""
+    bench.start_pool()
+    key = bench.send("poison-exit")
+    wait_until(lambda: Task.objects.failed().exists() or len(bench.records("start", key)) > 4)
+
+
+def two_pools(bench: Bench) -> None:
+    """Another pool comes up while one is at work, and nothing is wrong with either."""
+    bench.start_pool(lease=30.0, heartbeat=10.0)
+    key = bench.send("slow", 5.0)
+    first = bench.started(key)
+    bench.start_pool()
+    bench.ended_or_gone(key, first)
+    bench.settle(seconds=2)
+
+
+def killed_worker(bench: Bench) -> None:
+    """A worker is killed in the middle of a run."""
+    bench.start_pool()
+    key = bench.send("slow", 1.0)
+    bench.kill(bench.started(key))
+    bench.settle()
+
+
+def broken_transactions(bench: Bench) -> None:
+    """An enqueuer changes its mind, another is killed before it commits."""
+    bench.start_pool()
+    enqueuer = [sys.executable, "-m", "stress.prove.enqueuer"]
+    environment = {**os.environ, "STRESS_SABOTAGE": bench.sabotage}
+    ended = subprocess.run(enqueuer, env=environment, timeout=30)
+    assert ended.returncode == -signal.SIGKILL, f"the enqueuer ended with {ended.returncode}"
+    bench.send("fast")
+    bench.settle()
+
+
+def half_shipped(bench: Bench) -> None:
+    """A worker is killed after an atomic task has made its effect, and before its end."""
+    bench.start_pool()
+    key = bench.send("atomic", 1.0)
+    worker = bench.started(key)
+    bench.passed(0.75, since=bench.records("start", key)[0]["at"])
+    bench.kill(worker)
+    bench.settle()
+
+
+def killer_in_a_batch(bench: Bench) -> None:
+    """One of a batch kills its worker, while the others wait behind it."""
+    bench.start_pool()
+    bench.send_all(["mate"] * 50)  # known as quick from then on
+    bench.settle()
+    bench.send_all(["mate"] * 15 + ["killer-mate-exit"] + ["mate"] * 15)
+    bench.settle()
+
+
+def replaced_in_a_batch(bench: Bench) -> None:
+    """Workers are replaced in the middle of batches of quick tasks."""
+    pool = bench.start_pool()
+    bench.send_all(["slow"] * 300, 0.005)
+    for _ in range(4):
+        _replaced(bench, pool)
+    bench.settle()
+
+
+def _replaced(bench: Bench, pool: Pool) -> None:
+    (worker,) = wait_until(lambda: pool.children("worker").values(), what="a worker")
+    runs = len(bench.records("end"))
+    wait_until(lambda: len(bench.records("end")) > runs + 30)
+    pool.signal(signal.SIGHUP)
+    wait_until(lambda: worker not in pool.children("worker").values())
+
+
+def no_supervisor(bench: Bench) -> None:
+    """A supervisor is killed while its worker is at work."""
+    pool = bench.start_pool()
+    key = bench.send("slow", 1.0)
+    bench.started(key)
+    bench.kill_supervisor(pool)
+    bench.start_pool()
+    bench.settle()

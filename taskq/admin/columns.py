@@ -1,0 +1,108 @@
+"""What the pages show of a task, where that is not just a field of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import display
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.db.models.functions import Substr
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from taskq.admin import readable
+from taskq.models import ShownState, Task
+
+#: Django fills in for fields what is empty, for functions only in lists.
+NOTHING = "-"
+
+
+class TaskList(ChangeList):
+    """Fetches of long texts only what the list shows."""
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        tasks: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
+        shortened: QuerySet[Any] = tasks.defer("payload", "error", "traceback").annotate(
+            payload_start=Substr("payload", 1, readable.FETCHED),
+            error_start=Substr("error", 1, readable.FETCHED),
+        )
+        return shortened
+
+
+@display(description=_("state"))
+def state(task: Any) -> SafeString:
+    shown = ShownState(task.shown_state)
+    return format_html('<span class="taskq-{}">{}</span>', shown.value, shown.label)
+
+
+@display(description=_("name"))
+def name_wrapped(task: Task) -> SafeString:
+    parts = ((part,) for part in task.name.split("."))
+    return _line(format_html_join(mark_safe(".<wbr>"), "{}", parts))
+
+
+@display(description=_("arguments"))
+def arguments_shortened(task: Any) -> SafeString:
+    return _line(readable.in_a_line(task.payload_start))
+
+
+@display(description=_("error"))
+def error_shortened(task: Any) -> SafeString:
+    return _line(readable.first_line(task.error_start))
+
+
+@display(description=_("arguments"))
+def arguments(task: Task) -> SafeString:
+    return _text(readable.in_lines(task.payload))
+
+
+@display(description=_("error"))
+def error(task: Task) -> SafeString:
+    return _text(task.error or NOTHING)
+
+
+@display(description=_("traceback"))
+def traceback(task: Task) -> SafeString:
+    return _text(task.traceback or NOTHING)
+
+
+@display(description=_("losses"))
+def losses(task: Task) -> str:
+    return gettext("%(losses)d of %(allowed)d allowed") % {
+        "losses": task.losses,
+        "allowed": task.max_losses,
+    }
+
+
+@display(description=_("UUID"))
+def uuid(task: Task) -> str:
+    return str(task.uuid)
+
+
+#: The fieldsets of a task's page: first what a person comes for.
+PAGE: Any = (
+    (None, {"fields": ["name", arguments, state, error, traceback]}),
+    (_("Runs"), {"fields": ["worker_and_lease", "attempt", "retries", losses, "isolated"]}),
+    (
+        _("Times"),
+        {
+            "fields": [
+                *("created_at", "execute_at", "expires_at"),
+                *("started_at", "failed_at", "unknown_since"),
+            ]
+        },
+    ),
+    (_("Place"), {"fields": ["queue", "priority", "id", uuid]}),
+)
+
+
+def _line(text: str) -> SafeString:
+    return format_html('<span class="taskq-line">{}</span>', text)
+
+
+def _text(text: str) -> SafeString:
+    return format_html('<pre class="taskq-text">{}</pre>', text)

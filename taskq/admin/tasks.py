@@ -1,0 +1,300 @@
+"""Tasks in the admin: to look at, to retry, to delete. Nobody edits them here."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin import helpers
+from django.contrib.admin.models import CHANGE, DELETION, LogEntry
+from django.contrib.admin.options import ShowFacets
+from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
+from django.contrib.admin.views.main import ChangeList
+from django.contrib.contenttypes.models import ContentType
+from django.core.exceptions import PermissionDenied
+from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+
+from taskq.admin import columns, readable, summary
+from taskq.admin.filters import NameFilter, QueueFilter, StateFilter
+from taskq.models import ShownState, State, Task, TaskQuerySet
+
+if TYPE_CHECKING:
+    TaskAdminBase = admin.ModelAdmin[Task]
+else:
+    TaskAdminBase = admin.ModelAdmin
+
+#: Tasks that the confirmation of a deletion names; it counts the others.
+MANY_NAMED = 20
+#: Above all primary keys.
+TOO_LARGE = 2**63
+
+
+class StillHeld(Exception):
+    """A task was to be deleted, and a worker holds it or has finished it."""
+
+
+@admin.register(Task)
+class TaskAdmin(TaskAdminBase):
+    """Who may change tasks may retry them: there is nothing else to change."""
+
+    # Sorting and facets would read the whole table, and so would counting it unfiltered
+    # beside a filter.
+    sortable_by = ("id",)
+    ordering = ("-pk",)
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    list_per_page = 50
+    save_on_top = True
+    list_display = (
+        *("id", columns.name_wrapped, columns.state, columns.arguments_shortened),
+        *(columns.error_shortened, "execute_at", "queue", "priority", "retries", "losses"),
+        "worker",
+    )
+    list_display_links = ("id", columns.name_wrapped)
+    list_filter = (StateFilter, QueueFilter, NameFilter)
+    search_fields = ("name",)
+    search_help_text = _("An id, a UUID, or a part of the name")
+    actions = ("retry_selected", "delete_selected")
+    fieldsets = columns.PAGE
+    readonly_fields = [field for _title, part in columns.PAGE for field in part["fields"]]
+
+    class Media:
+        css = {"all": ("taskq/admin.css",)}
+
+    # What is read
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
+        tasks = cast(TaskQuerySet, super().get_queryset(request)).with_shown_state()
+        left = ExpressionWrapper(
+            F("worker__lease_expires_at") - Now(), output_field=DurationField()
+        )
+        return tasks.select_related("worker").annotate(lease_left=left)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return columns.TaskList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Task], search_term: str
+    ) -> tuple[QuerySet[Task], bool]:
+        """Ids and UUIDs by primary key; all else is looked for in the names."""
+        key = _key(search_term.strip())
+        if key is None:
+            return super().get_search_results(request, queryset, search_term)
+        return (queryset.filter(pk=key) if key < TOO_LARGE else queryset.none()), False
+
+    # Who may do what
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
+        return False
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        return super().has_change_permission(request)
+
+    # What is done
+
+    def get_urls(self) -> list[URLPattern]:
+        def view(route: str, method: Any, name: str) -> URLPattern:
+            guarded: Callable[..., HttpResponse] = self.admin_site.admin_view(method)
+            return path(route, guarded, name=f"taskq_task_{name}")
+
+        return [
+            view("summary/", self.summary_view, "summary"),
+            view("<int:pk>/retry/", self.retry_view, "retry"),
+            *super().get_urls(),
+        ]
+
+    @admin.action(permissions=["retry"], description=_("Retry selected %(verbose_name_plural)s"))
+    def retry_selected(self, request: HttpRequest, queryset: TaskQuerySet) -> None:
+        retried = queryset.retry()
+        self._say_retried(request, retried, queryset.filter(state=State.RUNNING).count())
+        if retried:
+            self._log(request, CHANGE, self._tasks(retried), gettext("Retried"))
+
+    @method_decorator(require_POST)
+    def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The button on a task's page."""
+        if not self.has_retry_permission(request):
+            raise PermissionDenied
+        chosen = cast(TaskQuerySet, self.get_queryset(request).filter(pk=pk))
+        task = get_object_or_404(chosen)
+        retried = chosen.retry()
+        self._say_retried(request, retried, int(task.state == State.RUNNING))
+        if retried:
+            self.log_change(request, task, gettext("Retried"))
+        return self._to_the_page(request, pk)
+
+    @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
+    def delete_selected(
+        self, request: HttpRequest, queryset: TaskQuerySet
+    ) -> TemplateResponse | None:
+        """In place of Django's own, which would delete tasks under their workers."""
+        if "post" not in request.POST:
+            return self._confirm_deletion(request, queryset)
+        deleted = queryset.discard()
+        text = ngettext("%(count)d task was deleted.", "%(count)d tasks were deleted.", deleted)
+        self.message_user(request, text % {"count": deleted}, messages.SUCCESS)
+        self._say_running(request, queryset.filter(state=State.RUNNING).count())
+        if deleted:
+            self._log(request, DELETION, self._tasks(deleted), gettext("Deleted"))
+        return None
+
+    def delete_model(self, request: HttpRequest, obj: Task) -> None:
+        if not Task.objects.filter(pk=obj.pk).discard():
+            raise StillHeld
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
+        cast(TaskQuerySet, queryset).discard()
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except StillHeld:  # Django's transaction, with its log entry, is rolled back
+            text = gettext("The task was not deleted: a worker holds it, or has finished it.")
+            self.message_user(request, text, messages.ERROR)
+            return self._to_the_page(request, int(object_id))
+
+    def _confirm_deletion(self, request: HttpRequest, queryset: TaskQuerySet) -> TemplateResponse:
+        counts = queryset.aggregate(
+            total=Count("pk"), running=Count("pk", filter=Q(state=State.RUNNING))
+        )
+        named = list(queryset[:MANY_NAMED])
+        context = {
+            **self.admin_site.each_context(request),
+            **counts,
+            "title": gettext("Delete multiple objects"),
+            "opts": self.opts,
+            "media": self.media,
+            "tasks": named,
+            "more": counts["total"] - len(named),
+            # The same choice again: ids of this page, or all that the filters let through.
+            "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
+            "select_across": request.POST.get("select_across", "0"),
+            "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
+        }
+        request.current_app = self.admin_site.name
+        template = "admin/taskq/task/delete_selected_confirmation.html"
+        return TemplateResponse(request, template, context)
+
+    def summary_view(self, request: HttpRequest) -> TemplateResponse:
+        """How many tasks of each name are in which state."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        rows = summary.by_name(cast(TaskQuerySet, super().get_queryset(request)))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Tasks by name"),
+            "opts": self.opts,
+            "media": self.media,
+            "states": list(ShownState),
+            "rows": rows,
+            "totals": summary.totals(rows),
+            "total": sum(row.total for row in rows),
+        }
+        request.current_app = self.admin_site.name
+        return TemplateResponse(request, "admin/taskq/task/summary.html", context)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        """The buttons, where they would do something: Django leaves out all others."""
+        waits = obj.shown_state == ShownState.FUTURE and obj.attempt > 0
+        context["show_retry"] = self.has_retry_permission(request) and (
+            waits or obj.state == State.FAILED
+        )
+        context["show_delete"] = obj.state != State.RUNNING
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    # What is said about it
+
+    def _tasks(self, count: int) -> str:
+        return ngettext("%(count)d task", "%(count)d tasks", count) % {"count": count}
+
+    def _say_retried(self, request: HttpRequest, retried: int, running: int) -> None:
+        if retried:
+            text = ngettext(
+                "%(count)d task will run again.", "%(count)d tasks will run again.", retried
+            )
+            self.message_user(request, text % {"count": retried}, messages.SUCCESS)
+        elif not running:
+            text = gettext("Nothing to retry: no such task failed or waits for its next run.")
+            self.message_user(request, text, messages.WARNING)
+        self._say_running(request, running)
+
+    def _say_running(self, request: HttpRequest, running: int) -> None:
+        if running:
+            text = ngettext(
+                "%(count)d task runs and was left alone.",
+                "%(count)d tasks run and were left alone.",
+                running,
+            )
+            self.message_user(request, text % {"count": running}, messages.WARNING)
+
+    def _log(self, request: HttpRequest, flag: int, tasks: str, verb: str) -> None:
+        """One entry for many tasks, which says which were chosen."""
+        if request.POST.get("select_across") == "1":
+            chosen = gettext("all of %(filters)s") % {"filters": request.get_full_path()}
+        else:
+            pks = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
+            chosen = ", ".join(f"#{pk}" for pk in pks)
+        LogEntry.objects.create(
+            user_id=cast(int, request.user.pk),
+            content_type=ContentType.objects.get_for_model(Task),
+            object_repr=tasks,
+            action_flag=flag,
+            change_message=f"{verb}: {chosen}",
+        )
+
+    def _to_the_page(self, request: HttpRequest, pk: int) -> HttpResponseRedirect:
+        url = reverse("admin:taskq_task_change", args=[pk], current_app=self.admin_site.name)
+        filters = self.get_preserved_filters(request)
+        return HttpResponseRedirect(
+            add_preserved_filters({"preserved_filters": filters, "opts": self.opts}, url)
+        )
+
+    # What is shown of it
+
+    @admin.display(description=_("worker"))
+    def worker_and_lease(self, task: Any) -> SafeString | str:
+        if task.worker_id is None:
+            return columns.NOTHING
+        lease = readable.lease(task.lease_left)
+        if task.worker is None:
+            return f"#{task.worker_id}: {lease}"
+        url = reverse(
+            "admin:taskq_worker_change", args=[task.worker_id], current_app=self.admin_site.name
+        )
+        text = gettext("lease: %(lease)s") % {"lease": lease}
+        return format_html('<a href="{}">{}</a>, {}', url, task.worker, text)
+
+
+def _key(term: str) -> int | None:
+    """The primary key that a search asks for: as a number, #number, or UUID."""
+    term = term.removeprefix("#")
+    try:
+        return uuid.UUID(term).int
+    except ValueError:
+        return int(term) if term.isdecimal() and len(term) < 20 else None

@@ -1,0 +1,106 @@
+"""Workers in the admin: who holds a lease, until when, and what under it."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import (
+    Count,
+    DurationField,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from taskq.admin import readable
+from taskq.admin.columns import NOTHING
+from taskq.models import State, Task, Worker
+
+if TYPE_CHECKING:
+    WorkerAdminBase = admin.ModelAdmin[Worker]
+else:
+    WorkerAdminBase = admin.ModelAdmin
+
+#: Tasks that a worker's page lists.
+MANY_HELD = 100
+
+
+@admin.register(Worker)
+class WorkerAdmin(WorkerAdminBase):
+    """Read-only: workers come and go with their pools."""
+
+    list_display = ("name", "pool", "host", "pid", "started_at", "lease", "holds", "held_task")
+    list_display_links = ("name", "pool")
+    sortable_by = ("name", "pool", "host", "started_at")
+    ordering = ("pool", "pk")
+    search_fields = ("pool", "name")
+    show_full_result_count = False
+    fields = (
+        *("name", "pool", "host", "pid", "started_at", "lease_expires_at", "lease", "listens"),
+        *("holds", "held_tasks"),
+    )
+    readonly_fields = fields
+
+    class Media:
+        css = {"all": ("taskq/admin.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
+        # Subqueries, as each is a probe of taskq_task_running; a join would read all tasks.
+        held = Task.objects.filter(worker=OuterRef("pk"), state=State.RUNNING)
+        first = held.order_by("execute_at", "pk")[:1]
+        count = held.order_by().values("worker").annotate(count=Count("pk")).values("count")
+        left = ExpressionWrapper(F("lease_expires_at") - Now(), output_field=DurationField())
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                lease_left=left,
+                held_count=Subquery(count),
+                held_pk=Subquery(first.values("pk")),
+                held_name=Subquery(first.values("name")),
+            )
+        )
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Worker | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Worker | None = None) -> bool:
+        return False
+
+    @admin.display(description=_("lease"))
+    def lease(self, worker: Any) -> SafeString:
+        kind = "active" if worker.lease_left > datetime.timedelta() else "lost"
+        return format_html(
+            '<span class="taskq-{}">{}</span>', kind, readable.lease(worker.lease_left)
+        )
+
+    @admin.display(description=_("holds"))
+    def holds(self, worker: Any) -> int:
+        return worker.held_count or 0
+
+    @admin.display(description=_("first task held"), empty_value="-")
+    def held_task(self, worker: Any) -> SafeString | None:
+        return self._link(worker.held_pk, worker.held_name) if worker.held_pk else None
+
+    @admin.display(description=_("tasks held"))
+    def held_tasks(self, worker: Worker) -> SafeString | str:
+        held = worker.tasks.filter(state=State.RUNNING).order_by("execute_at", "pk")
+        links = [self._link(*row) for row in held.values_list("pk", "name")[:MANY_HELD]]
+        return format_html_join(SafeString("<br>"), "{}", ((link,) for link in links)) or NOTHING
+
+    def _link(self, pk: int, name: str) -> SafeString:
+        url = reverse("admin:taskq_task_change", args=[pk], current_app=self.admin_site.name)
+        return format_html('<a href="{}">{} #{}</a>', url, name, pk)

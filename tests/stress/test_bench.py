@@ -1,0 +1,349 @@
+"""The bench: its arithmetic, its judgement, its command, and one real measurement."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stress import bench
+from stress.bench import figures, plots, report, rounds, server_log, targets
+from stress.bench.arena import Arena
+from stress.bench.catalogue import SCENARIOS
+from stress.bench.contestants import OURS, PEERS, Contestant, PeerEnvironment, Skipped
+from stress.bench.counter import Counter
+from stress.bench.figures import Spread, TooFewSamples
+from stress.bench.queue import Unsupported
+from stress.bench.results import Result
+from stress.bench.scenario import Reading, Scenario
+from stress.bench.stage import Broken
+
+KEYS = {"scenario", "ours", "limit", "peers", "unit", "ratio_to_limit", "target", "met"}
+
+
+def result(**values: Any) -> Result:
+    return Result("drain-noop-c1", "a title", "tasks/s", "a loop", ("p99",), **values)
+
+
+# Arithmetic
+
+
+def test_the_steady_rate_leaves_out_a_slow_start_and_a_slow_end() -> None:
+    start = [(second, second) for second in range(5)]  # 1 a second
+    middle = [(4 + step, 4 + 100 * step) for step in range(1, 11)]  # 100 a second
+    end = [(14 + step, 1004 + step) for step in range(1, 6)]
+    assert figures.steady_rate([*start, *middle, *end]) == pytest.approx(100)
+
+
+def test_the_steady_rate_looks_between_samples_where_batches_make_steps() -> None:
+    # 100 a second, seen only at the third and at the ninth second.
+    assert figures.steady_rate([(0, 1), (3, 300), (9, 900), (10, 1000)]) == pytest.approx(
+        100, rel=0.01
+    )
+
+
+@pytest.mark.parametrize("samples", [[], [(0.0, 0), (1.0, 0)], [(0.0, 50)]])
+def test_no_rate_is_made_of_nothing(samples: list[figures.Sample]) -> None:
+    with pytest.raises(TooFewSamples):
+        figures.steady_rate(samples)
+
+
+def test_a_rate_between_two_moments() -> None:
+    samples = [(0.0, 0), (10.0, 1000), (20.0, 1100)]
+    assert figures.rate_between(samples, 0, 10) == pytest.approx(100)
+    assert figures.rate_between(samples, 10, 20) == pytest.approx(10)
+    assert figures.rate_between(samples, 5, 15) == pytest.approx(55)
+
+
+def test_the_time_line_has_a_rate_for_each_second() -> None:
+    assert figures.time_line([(0.0, 0), (2.0, 20), (3.0, 21)]) == pytest.approx([10, 10, 1])
+
+
+@pytest.mark.parametrize(
+    ("percent", "expected"), [(0, 1), (50, 50), (95, 95), (99, 99), (100, 100)]
+)
+def test_percentiles_are_values_that_occurred(percent: float, expected: int) -> None:
+    assert figures.percentile(list(range(100, 0, -1)), percent) == expected
+
+
+def test_a_spread_is_the_middle_the_lowest_and_the_highest() -> None:
+    assert Spread.of([3, 1, 2, 10]) == Spread(2.5, 1, 10)
+
+
+def test_ratios_are_taken_round_by_round_where_both_were_measured() -> None:
+    assert figures.ratios([10.0, None, 30.0, 8.0], [20.0, 1.0, 10.0, None]) == [0.5, 3.0]
+
+
+def test_a_counter_sums_what_processes_and_threads_add(tmp_path: Path) -> None:
+    path = tmp_path / "counter"
+    counter = Counter(path)
+    counter.add(4)
+    counter.add()
+    program = f"from stress.bench.counter import Counter; Counter({str(path)!r}).add(2)"
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert counter.total() == 7
+    counter.clear()
+    assert counter.total() == 0
+
+
+# Judgement
+
+
+def test_the_ratio_to_the_limit_is_the_middle_of_the_rounds_own_ratios() -> None:
+    found = result(ours=[50.0, 90.0, 10.0], limit=[100.0, 100.0, 10.0])
+    assert found.ratio_to_limit() == Spread(0.9, 0.5, 1.0)
+
+
+@pytest.mark.parametrize(("ours", "met"), [(80.0, True), (79.99, False)])
+def test_a_target_is_met_or_not_and_nothing_is_rounded_up(ours: float, met: bool) -> None:
+    assert targets.judge(result(ours=[ours], limit=[100.0])) == ("≥ 0.8 of the limit", met)
+
+
+def test_a_target_that_names_a_peer_is_not_judged_without_it() -> None:
+    found = Result("drain-noop-c8", "", "", "", ours=[90.0], limit=[100.0])
+    assert targets.judge(found)[1] is None
+
+
+def test_a_part_that_is_missed_is_enough() -> None:
+    peers: dict[str, list[float | None]] = {"Huey": [80.0]}
+    found = Result("drain-noop-c8", "", "", "", ours=[90.0], limit=[100.0], peers=peers)
+    assert targets.judge(found)[1] is False
+
+
+def test_what_we_do_not_have_misses_its_target() -> None:
+    found = Result("enqueue-bulk", "", "", "", ours=[None], limit=[100.0])
+    assert targets.judge(found)[1] is False
+
+
+def test_every_target_belongs_to_a_scenario_and_names_peers_that_exist() -> None:
+    assert set(targets.TARGETS) <= set(SCENARIOS)
+    names = {peer.name for peer in PEERS}
+    assert set(targets.DATABASE_PEERS) <= names
+    for scenario in SCENARIOS.values():
+        assert set(scenario.quick_peers or ()) <= names
+
+
+# Rounds
+
+
+class Steps(Scenario):
+    """A scenario whose values are counted up, in place of measuring."""
+
+    name, title, unit = "steps", "steps", "steps"
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    def ours(self, arena: Arena) -> Reading:
+        self.order.append("ours")
+        return Reading(2.0 * len(self.order), {"seen": len(self.order)})
+
+    def limit(self, arena: Arena) -> Reading:
+        self.order.append("limit")
+        return Reading(4.0)
+
+    def peer(self, arena: Arena, peer: Contestant) -> Reading:
+        self.order.append(peer.name)
+        if peer.name == "Huey":
+            raise Broken("no such module")
+        if peer.name == "Celery":
+            raise Unsupported("it cannot")
+        return Reading(1.0)
+
+
+class NoArena(Arena):
+    def __init__(self, *, quick: bool) -> None:
+        self.quick = quick
+
+
+def run(scenario: Scenario, *, quick: bool, count: int = 3) -> Result:
+    arena = NoArena(quick=quick)
+    return rounds.run(scenario, arena, rounds=count, peers=PEERS, say=lambda line: None)
+
+
+def test_everybody_is_measured_in_each_round_in_an_order_that_turns() -> None:
+    scenario = Steps()
+    found = run(scenario, quick=False)
+    assert len(found.ours) == len(found.limit) == 3
+    assert found.peers["Dramatiq"] == [1.0, 1.0, 1.0]
+    first_round, second_round = scenario.order[:11], scenario.order[11:20]
+    assert first_round[0] == "ours"
+    assert second_round[0] == "limit"
+    assert found.detail["taskq"]["seen"] > 1
+
+
+def test_a_quick_run_measures_each_peer_once() -> None:
+    found = run(Steps(), quick=True)
+    assert None not in found.ours
+    assert all(len([each for each in values if each]) == 1 for values in found.peers.values())
+
+
+def test_a_peer_that_fails_or_cannot_is_left_out_and_that_is_said() -> None:
+    found = run(Steps(), quick=False)
+    reasons = {each.name: each.reason for each in found.skipped}
+    assert reasons == {"Huey": "failed: no such module", "Celery": "it cannot"}
+    assert not {"Huey", "Celery"} & set(found.peers)
+
+
+def test_our_own_failure_misses_the_target_and_the_run_goes_on() -> None:
+    class Failing(Steps):
+        def ours(self, arena: Arena) -> Reading:
+            raise Broken("the pool did not start")
+
+    found = run(Failing(), quick=True)
+    assert found.skipped[0] == Skipped("taskq", "failed: the pool did not start")
+    assert found.ours == [None, None, None]
+    assert found.limit == [4.0, 4.0, 4.0]
+
+
+# Report
+
+
+def entry(**values: Any) -> dict[str, Any]:
+    found = result(ours=[79.96, 60.0, 90.0], limit=[100.0, 100.0, 100.0], **values)
+    return json.loads(json.dumps(found.as_json(*targets.judge(found))))  # type: ignore[no-any-return]
+
+
+def test_the_json_form() -> None:
+    found = entry(peers={"Huey": [40.0, None, None]}, detail={"taskq": {"p99": 7, "done": 9}})
+    assert set(found) >= KEYS
+    assert found["ours"] == 79.96
+    assert found["ours_range"] == [60.0, 90.0]
+    assert found["ratio_to_limit"] == pytest.approx(0.7996)
+    assert found["peers"] == {"Huey": 40.0}
+    assert found["met"] is False
+    assert found["shown"] == {"p99": 7}
+
+
+def test_a_figure_in_the_table_never_looks_better_than_it_is() -> None:
+    assert report.number(0.79996) == "0.799"
+    assert report.number(9.999) == "9.99"
+    assert report.number(99.99) == "99.9"
+    assert report.number(12345.9) == "12,345"
+    assert report.number(None) == "-"
+
+
+def test_the_table_is_put_between_the_marks_of_a_file(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{report.BEGIN}\nold\n{report.END}\nafter\n")
+    report.put_into(page, report.markdown([entry()], {"Python": "3"}))
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    assert "- Python: 3" in text
+    assert "| `drain-noop-c1`: a title | 79.9 tasks/s [60.0..90.0] |" in text
+
+
+def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("nothing")
+    with pytest.raises(report.NoPlace, match="lacks the lines"):
+        report.put_into(page, "table")
+    assert page.read_text() == "nothing"
+
+
+def test_plots_are_drawn_of_what_was_measured(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    one = {"ours": 10.0, "limit": 20.0, "peers": {"Huey": 5.0}, "detail": {}}
+    entries: list[dict[str, Any]] = [
+        {**one, "scenario": "drain-noop-c1"},
+        {**one, "scenario": "drain-noop-c8"},
+        {**one, "scenario": "latency-idle", "detail": {"taskq": {"ms": [1.0, 2.0, 400.0]}}},
+    ]
+    names = {path.name for path in plots.write(entries, tmp_path)}
+    assert names == {"bench-throughput.svg", "bench-latency.svg"}
+    assert "Huey" in (tmp_path / "bench-throughput.svg").read_text()
+
+
+# The server's log
+
+
+def test_statements_are_read_from_the_servers_log() -> None:
+    text = (
+        "100.5 7 stage LOG:  duration: 0.5 ms  statement: BEGIN\n"
+        "100.6 8 other LOG:  duration: 9.0 ms  statement: SELECT 1\n"
+        "100.7 7 stage LOG:  duration: 0.1 ms  bind <unnamed>: \n\tUPDATE taskq_task\n"
+        "100.8 7 stage LOG:  duration: 2.5 ms  execute <unnamed>: \n"
+        "\tUPDATE taskq_task\n\tSET x = 1\n"
+        "100.8 7 stage DETAIL:  Parameters: $1 = '1'\n"
+        "100.9 7 stage LOG:  duration: 1.0 ms  statement: COMMIT\n"
+    )
+    found = server_log.parse(text, "stage")
+    assert [(each.pid, each.milliseconds) for each in found] == [(7, 0.5), (7, 2.5), (7, 1.0)]
+    assert found[1].text == "UPDATE taskq_task\n\tSET x = 1"
+    assert server_log.transactions(found) == [found]
+
+
+# The command
+
+
+def parse(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    bench.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+def test_list_names_each_scenario_and_its_target(capsys: pytest.CaptureFixture[str]) -> None:
+    assert bench.main(parse("--list")) == 0
+    printed = capsys.readouterr().out
+    assert all(f"{name}: " in printed for name in SCENARIOS)
+    assert "≥ 0.8 of the limit" in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--scenario", "speed"], "no scenario is called 'speed'; there are enqueue-single"),
+        (["--peer", "Kafka"], "no peer is called 'kafka'; there are django-taskq"),
+    ],
+)
+def test_wrong_names_are_refused(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert bench.main(parse(*words)) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("given", ["0", "-1", "x"])
+def test_rounds_must_be_a_number(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse("--rounds", given)
+    assert "give one from 1" in capsys.readouterr().err
+
+
+def test_a_peer_that_is_not_installed_or_has_no_server_is_said(tmp_path: Path) -> None:
+    environment = PeerEnvironment(tmp_path)  # none there: this Python, which has no peers
+    environment.__dict__["versions"] = {"celery": "1", "django_taskq": "2"}
+    chosen, skipped = environment.choose(["Celery", "django-taskq", "Huey"], redis=False)
+    assert [peer.name for peer in chosen] == ["django-taskq"]
+    reasons = {each.name: each.reason for each in skipped}
+    assert "redis-server" in reasons["Celery"]
+    assert "make bench" in reasons["Huey"]
+
+
+@pytest.mark.postgresql
+def test_a_real_quick_measurement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A pool and raw loops really drain a table, by the command."""
+    file, page = tmp_path / "bench.json", tmp_path / "page.md"
+    page.write_text(f"{report.BEGIN}\n{report.END}\n")
+    words = ["--scenario", "drain-5ms-c2", "--scenario", "enqueue-single", "--quick"]
+    words += ["--rounds", "1", "--no-peers", "--json", str(file), "--markdown", str(page)]
+    code = bench.main(parse(*words))
+    drain, enqueue = json.loads(file.read_text())
+    assert 100 < drain["ours"] <= drain["limit"] == 400
+    assert 0 < enqueue["ours"] < enqueue["limit"]
+    assert enqueue["ratio_to_limit"] == pytest.approx(enqueue["ours"] / enqueue["limit"])
+    assert code == int(enqueue["met"] is False)
+    printed = capsys.readouterr().out
+    assert f"{enqueue['scenario']}: {enqueue['title']}" in printed
+    assert "synchronous_commit" in page.read_text()
+
+
+def test_our_own_name_is_no_peers() -> None:
+    assert OURS.name not in {peer.name for peer in PEERS}

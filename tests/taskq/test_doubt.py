@@ -1,0 +1,49 @@
+"""A worker that lost its connection in the middle of a claim or a write doubts its lease."""
+
+import os
+
+import pytest
+
+from pool import Child, Role, Scoreboard
+from taskq.conf import Settings
+from taskq.queues import Queues
+from taskq.service import Service
+from taskq.worker import Worker
+
+OLD, NEW = 11, 12
+
+
+@pytest.fixture
+def worker():
+    """In doubt of what it holds under the old lease."""
+    scoreboard = Scoreboard(capacity=2)
+    slot = scoreboard.slots[1]
+    child = Child(
+        Role(name="worker", run=lambda _: None, scalable=True),
+        number=1,
+        slot=slot,
+        scoreboard=scoreboard,
+        supervisor_pid=os.getppid(),
+        title="test",
+        first_try=True,
+    )
+    slot.grant(OLD, slot.generation, 2**62)
+    worker = Worker(child, Service(settings=Settings(), queues=Queues(), alias="default"))
+    worker.hand.lease = OLD
+    worker.hand.drop()
+    return worker
+
+
+def test_the_lease_in_doubt_is_named_until_the_keeper_has_ended_it(worker):
+    worker.disown()
+    assert worker.slot.doubtful_lease == OLD
+    assert worker.hand.in_doubt
+
+
+def test_the_lease_that_replaces_it_is_not_in_doubt(worker):
+    """Else the keeper would end that one too, while a task runs under it."""
+    worker.disown()
+    worker.slot.grant(NEW, worker.slot.generation, 2**62)
+    worker.disown()
+    assert worker.slot.doubtful_lease != NEW
+    assert not worker.hand.in_doubt

@@ -1,0 +1,108 @@
+"""What the README and the quickstart show is run here, as a reader would."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import shlex
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+
+from taskq import registry
+from taskq.models import Task
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Steps that make an environment: the tests have one.
+GIVEN = ("python -m venv", "git clone", "pip install")
+
+
+def section(page: str, title: str) -> str:
+    text = (ROOT / page).read_text()
+    return text.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
+def steps(text: str) -> list[tuple[str, str]]:
+    """The shell lines, as ("", line), and the code blocks, as (file named before it, code)."""
+    found = []
+    pattern = r"^    (?P<line>\S[^\n]*)$|^```python\n(?P<code>.*?)^```$|`(?P<file>[\w/]+\.py)`"
+    file = ""
+    for match in re.finditer(pattern, text, re.MULTILINE | re.DOTALL):
+        if match["file"]:
+            file = match["file"]
+        elif match["code"]:
+            found.append((file, match["code"]))
+        else:
+            found.append(("", match["line"]))
+    return found
+
+
+def test_the_readme_takes_a_new_project_to_its_first_task(tmp_path):
+    directory = tmp_path
+    printed = ""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+    }
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    for file, text in steps(section("README.md", "Use it")):
+        if file:
+            with (directory / file).open("a") as opened:
+                opened.write(text)
+            continue
+        for command in text.split(" && "):
+            if command.startswith(GIVEN) or command.startswith(". "):
+                continue
+            if command.startswith("cd "):
+                directory /= command.removeprefix("cd ")
+                continue
+            answer = subprocess.run(
+                shlex.split(command), cwd=directory, env=environment, capture_output=True, text=True
+            )
+            assert answer.returncode == 0, f"{command}\n{answer.stdout}{answer.stderr}"
+            printed += answer.stdout
+    assert "Hello, world!" in printed
+
+
+@pytest.fixture
+def registered():
+    """The registry as it was before, afterwards."""
+    before = dict(registry._definitions)
+    yield
+    registry._definitions.clear()
+    registry._definitions.update(before)
+
+
+@pytest.mark.django_db
+def test_the_quickstart_runs(registered):
+    page = types.ModuleType("quickstart")
+    sys.modules["quickstart"] = page
+    page.tomorrow = timezone.now() + datetime.timedelta(days=1)
+    blocks = [code for _, code in steps((ROOT / "docs/quickstart.md").read_text()) if "\n" in code]
+    assert len(blocks) >= 2
+    for code in blocks:
+        exec(compile(code, "docs/quickstart.md", "exec"), vars(page))
+    del sys.modules["quickstart"]
+    names = set(Task.objects.values_list("name", flat=True))
+    assert names == {"quickstart.send_receipt"}
+    assert Task.objects.filter(queue="mail", priority=10).exists()
+
+
+def test_every_test_that_the_docs_name_is_there():
+    written = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    for page in (ROOT / "docs").glob("*.md"):
+        for name in re.findall(r"`(test_\w+)`", page.read_text()):
+            assert f"def {name}(" in written, f"{page.name} names {name}"
+
+
+def test_every_file_that_a_page_links_to_is_there():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name} links to {target}"
