@@ -50,4 +50,5 @@ def test_warning_that_comes_late_kills_no_child_without_a_soft_limit(start):
     os.kill(pool.wait_up("keeper"), signal.SIGUSR1)
     pool.tell("finish")
     assert pool.stop() == 0
-    assert len(pool.notes("up")) == 2
+    assert len(pool.notes("finished")) == 1
+    assert len(pool.notes("left")) == 2

@@ -81,6 +81,7 @@ def test_own_cgroup_is_preferred_to_its_root(cgroups):
     "lines", [None, [], ["0::/x"], ["4:memory:/x"], ["3:cpu:/x"], ["0::/" + 300 * "x"]]
 )
 def test_without_a_file_that_counts_nothing_is_ever_out_of_memory(cgroups, lines):
+    cgroups.mounts.mkdir()
     if lines is not None:
         cgroups.own(*lines)
     counter = cgroups.counter()
