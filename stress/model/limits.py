@@ -27,8 +27,8 @@ class Load:
 
     @property
     def fits(self) -> bool:
-        rate = self.plan.rate or 0.0
-        return self.utilisation <= FULL and self.wait_p99 <= LATE and self.done >= 0.9 * rate
+        keeps_up = self.done >= 0.9 * self.statements.get("enqueue", 0.0)
+        return self.utilisation <= FULL and self.wait_p99 <= LATE and keeps_up
 
     @property
     def connections(self) -> int:

@@ -93,6 +93,6 @@ def load_plot(by_hosts: Mapping[int, Sequence[Load]]) -> str:
         axes.set_xlabel(f"tasks of {some.plan.task:g} s, a second")
         axes.set_ylabel(f"share of {some.plan.cores} cores")
         axes.set_title(f"fleets at work, {some.plan.workers} workers a host")
-        axes.legend(fontsize=8)
+        axes.legend(fontsize=8, loc="upper left")
 
     return svg(draw)

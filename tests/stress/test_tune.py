@@ -14,6 +14,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from stress.pools import wait_until
 from stress.tune import formulae
 from stress.tune.grid import Setting, grid
 from stress.tune.plots import all_plots
@@ -24,6 +25,7 @@ from taskq.keeper import Keeper
 from taskq.models import State, Task, Worker
 from taskq.queues import Queues
 from taskq.service import Service
+from tests.project.lab import tasks as lab
 
 PAIRS = [(1.5, 0.5), (6.0, 2.0), (30.0, 10.0), (60.0, 1.0)]
 
@@ -66,6 +68,23 @@ def test_taking_back_from_a_dead_worker_takes_so_many_round_trips(far_away, monk
     trips = (time.monotonic() - began) / 0.04
     ours.close()
     assert formulae.RETIRE <= trips < formulae.RETIRE + 0.9
+
+
+@pytest.mark.postgresql
+def test_an_outage_as_long_as_the_formula_says_stops_no_work(start_pool, far_away, runs):
+    proxy, url = far_away
+    lease, heartbeat = 6.0, 1.0
+    pool = start_pool("-c", 1, "--lease", lease, "--heartbeat", heartbeat, DATABASE_URL=url)
+    lab.nap.delay("a", 8)
+    wait_until(lambda: runs("start", "a"), what="the task at work")
+    proxy.refuse()
+    wait_until(lambda: "does not answer" in pool.log(), what="the outage noticed")
+    ends = time.monotonic() + formulae.outage_outlived(lease, heartbeat)
+    wait_until(lambda: time.monotonic() > ends, what="the outage's end")
+    proxy.forward()
+    wait_until(lambda: runs("end", "a"), what="the task done")
+    assert len(runs("start", "a")) == 1
+    assert "died:" not in pool.log()
 
 
 def test_the_grid_says_what_it_skips_and_how_long_it_takes():

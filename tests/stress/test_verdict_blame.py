@@ -194,6 +194,10 @@ def test_a_task_that_always_fails_is_never_done():
     assert verdict.broken() == ["wrong_outcome"]
 
 
+def test_a_task_that_always_fails_and_is_nowhere_is_lost_and_no_more():
+    assert raised("a", "grumpy").verdict().broken() == ["lost"]
+
+
 def test_a_task_that_must_not_be_repeated_starts_once():
     story = Story().sent("a", kind="single").start("a", 1).kill(2)
     row = failed("a", "killed by SIGKILL", losses=1, max_losses=0)
