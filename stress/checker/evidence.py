@@ -29,6 +29,7 @@ class Evidence:
         for run in self.runs:
             self.by_key[run.key].append(run)
             self._by_pid[run.pid].append(run)
+        self._last = {(run.pid, run.parent): run for run in self.runs}
         self._at_work = {run.death for run in self.runs if run.death is not None}
 
     def of(self, key: str) -> list[Run]:
@@ -70,12 +71,10 @@ class Evidence:
         return [blow for blow in self.causes(run) if blow.injected]
 
     def _unseen_death(self, run: Run, span: Span) -> list[Blow]:
-        """A later run in the same process that never ended shows that the process died,
+        """A last run in the same process that never ended shows that the process died,
         even if nobody saw it."""
-        for later in self.in_process(run.pid):
-            if later is run or later.how != "open" or later.moved_on:
-                continue
-            last_sign = Span(later.seen, later.seen)
-            if later.began >= run.began and later.parent == run.parent and last_sign.meets(span):
-                return [Blow("death unseen", last_sign, frozenset([run.pid]), injected=False)]
+        last = self._last[run.pid, run.parent]
+        last_sign = Span(last.seen, last.seen)
+        if last is not run and last.how == "open" and last_sign.meets(span):
+            return [Blow("death unseen", last_sign, frozenset([run.pid]), injected=False)]
         return []

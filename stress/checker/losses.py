@@ -47,12 +47,12 @@ def unfenced_finishes(evidence: Evidence) -> list[Finding]:
 
 def ghosts(evidence: Evidence) -> list[Finding]:
     """Tasks that ran, or are in the table, although nobody committed them."""
-    found = []
+    found, known = [], evidence.sent.known
     for key in sorted(evidence.by_key.keys() | evidence.rows.keys()):
         where = "ran" if key in evidence.by_key else "is in the table"
         if key in evidence.sent.ghosts:
             found.append(Finding(f"{key} {where}, and was never committed", (key,)))
-        elif key not in evidence.sent.known:
+        elif key not in known:
             found.append(Finding(f"{key} {where}, and nobody sent it", (key,)))
     return found
 

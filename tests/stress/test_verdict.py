@@ -1,6 +1,7 @@
 """The verdict as a whole: ends of processes, what the JSON says."""
 
 import json
+import time
 
 import pytest
 
@@ -55,3 +56,12 @@ def test_many_findings_are_counted_and_the_first_spelled_out():
 
 def test_records_of_other_kinds_are_passed_over():
     assert Story().note("warned", 1, key="a").verdict().ok
+
+
+def test_the_time_it_takes_grows_with_the_history_and_no_faster():
+    story = Story()
+    for number in range(40_000):
+        story.sent(str(number)).run(str(number), number, number + 0.5)
+    began = time.monotonic()
+    assert story.verdict().ok
+    assert time.monotonic() - began < 10  # a fraction of a second; half a minute if it were squared
