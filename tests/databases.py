@@ -41,8 +41,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     other = "postgresql" if sqlite else "sqlite"
 
     def fits(item: pytest.Item) -> bool:
-        without_database = item.path.parent.name == "pool"
-        return item.get_closest_marker(other) is None and not (sqlite and without_database)
+        if item.get_closest_marker(other) is not None:
+            return False
+        needs_it = item.path.parent.name not in ("pool", "stress")
+        return not sqlite or needs_it or item.get_closest_marker("sqlite") is not None
 
     left_out = [item for item in items if not fits(item)]
     items[:] = [item for item in items if fits(item)]
