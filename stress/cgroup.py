@@ -6,8 +6,8 @@ import contextlib
 import errno
 import os
 from pathlib import Path
-from types import TracebackType
 
+from stress.closing import Closing
 from stress.pools import wait_until
 
 MOUNTS = Path("/sys/fs/cgroup")
@@ -17,7 +17,7 @@ class Unavailable(Exception):
     """No memory cgroup can be made here; the text says why."""
 
 
-class MemoryCgroup:
+class MemoryCgroup(Closing):
     """A memory cgroup below our own, removed when it is closed.
 
     limit: bytes that its processes may have together.
@@ -66,17 +66,6 @@ class MemoryCgroup:
                 raise
             return False
         return True
-
-    def __enter__(self) -> MemoryCgroup:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _our_own(mounts: Path) -> tuple[int, Path]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from types import TracebackType
+
+from stress.closing import Closing
 
 
 class Unavailable(Exception):
     """No network namespace can be made here; the text says why."""
 
 
-class Host:
+class Host(Closing):
     """A network namespace joined to ours by a pair of virtual interfaces.
 
     number: 0 to 63, so that several of one process have networks of their own.
@@ -69,17 +70,6 @@ class Host:
             for words in (("link", "del", self._ours), ("netns", "del", self.name)):
                 # It may not have been made.
                 subprocess.run(["ip", *words], check=False, capture_output=True)
-
-    def __enter__(self) -> Host:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _ip(*words: str) -> None:

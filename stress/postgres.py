@@ -8,11 +8,12 @@ import tempfile
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import psutil
 import psycopg
+
+from stress.closing import Closing
 
 with warnings.catch_warnings():
     # Where it keeps its locks without a session of systemd: nothing that concerns us.
@@ -24,7 +25,7 @@ NEWEST = max(POSTGRES_VERSIONS)
 OLDEST = min(POSTGRES_VERSIONS)
 
 
-class EmbeddedPostgres:
+class EmbeddedPostgres(Closing):
     """A server in a temporary directory, on a Unix socket; removed when it is closed.
 
     version: a major version that the wheel has. Commits are durable, as in production.
@@ -110,14 +111,3 @@ class EmbeddedPostgres:
         """Stop the server and remove its files."""
         self._server.cleanup()
         shutil.rmtree(self.home, ignore_errors=True)
-
-    def __enter__(self) -> EmbeddedPostgres:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -14,12 +14,13 @@ import struct
 import subprocess
 import sys
 from collections import deque
-from types import TracebackType
+
+from stress.closing import Closing
 
 _CHUNK = 65536
 
 
-class Proxy:
+class Proxy(Closing):
     """A proxy in front of a server.
 
     target: ``host:port``, or the path of a Unix socket. host: the address to listen on.
@@ -61,17 +62,6 @@ class Proxy:
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 pipe.close()
-
-    def __enter__(self) -> Proxy:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _tell(self, command: str) -> None:
         assert self._process.stdin is not None

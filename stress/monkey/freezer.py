@@ -6,12 +6,13 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterable
-from types import TracebackType
 
 import psutil
 
+from stress.closing import Closing
 
-class Freezer:
+
+class Freezer(Closing):
     """What is frozen in it is thawed when it closes.
 
     A guard, forked when it opens, holds the other end of a pipe: should this process
@@ -63,17 +64,6 @@ class Freezer:
     def _forget(self, pid: int) -> None:
         os.write(self._writer, f"-{pid}\n".encode())
         del self._frozen[pid]
-
-    def __enter__(self) -> Freezer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _stand_guard(reader: int, writer: int) -> None:

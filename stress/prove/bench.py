@@ -8,7 +8,6 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import psycopg
@@ -21,6 +20,7 @@ from stress.chaos.sending import send
 from stress.chaos.tables import read_final_state
 from stress.chaos.watch import Watcher
 from stress.checker import LeftOver, Limits, Verdict, judge
+from stress.closing import Closing
 from stress.history import History
 from stress.pools import Pool, TimedOut, wait_until
 from stress.proxy import Proxy
@@ -35,7 +35,7 @@ SETTLE, DRAIN = 8.0, 2.0
 FENCED = "is no longer ours"
 
 
-class Bench:
+class Bench(Closing):
     """One trial.
 
     home: for the logs. sabotage: what is taken out of the processes; empty for nothing.
@@ -223,15 +223,7 @@ class Bench:
         state = read_final_state(left_over, deadlocks=0, fenced=fenced)
         return judge(history.read(self.history.path), state, Limits(lease=LEASE))
 
-    def __enter__(self) -> Bench:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         self._stack.close()
 
     def _leases(self, pool: Pool) -> int:

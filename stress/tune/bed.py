@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from urllib.parse import parse_qs, urlsplit
 
+from stress.closing import Closing
 from stress.pools import Pool, wait_until
 from stress.postgres import EmbeddedPostgres
 from stress.proxy import Proxy
@@ -20,7 +20,7 @@ MANAGE = "stress.project.manage"
 SETTINGS = "stress.project.settings"
 
 
-class Bed:
+class Bed(Closing):
     """Django is set up on the database when this opens; pools come through the proxy."""
 
     def __init__(self) -> None:
@@ -84,17 +84,6 @@ class Bed:
         self.proxy.close()
         self.server.close()
         self._home.cleanup()
-
-    def __enter__(self) -> Bed:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def lose(pool: Pool) -> None:
