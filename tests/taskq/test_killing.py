@@ -304,7 +304,7 @@ def test_an_atomic_task_whose_lease_was_taken_is_rolled_back(start_pool, runs, d
 def test_two_pools_reclaiming_at_once_take_each_task_back_once(start_pool, runs, drained):
     lost = start_pool("-c", 8, *SHORT)
     for key in range(8):
-        tasks.nap.delay(key, 4)
+        tasks.nap.delay(key, 3)
     wait_until(lambda: len(runs("start")) == 8)
     for _ in range(3):
         start_pool("-c", 2, *SHORT)
