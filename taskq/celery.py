@@ -9,19 +9,29 @@ from __future__ import annotations
 import datetime
 import functools
 import inspect
-import uuid
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Concatenate, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    Literal,
+    NoReturn,
+    ParamSpec,
+    TypeVar,
+    Unpack,
+    overload,
+)
 
 from django.conf import settings as django_settings
-from django.db import connections, router
 
-from taskq import conf, eager, outbox, registry, retries, sql
+from taskq import conf, eager, outbox, registry, retries
 from taskq.context import Request, current
 from taskq.eager import EagerResult
 from taskq.exceptions import MaxRetriesExceededError, Retry, SoftTimeLimitExceeded
-from taskq.models import Task
 from taskq.options import TaskOptions, check_max_retries, task_options
+from taskq.outbox import Terms
+from taskq.result import AsyncResult
+from taskq.signature import Signature
 
 __all__ = [
     "AsyncResult",
@@ -37,6 +47,9 @@ __all__ = [
 P = ParamSpec("P")
 R = TypeVar("R")
 
+#: The arguments of one of many calls: positional ones, or keyword ones.
+Arguments = tuple[Any, ...] | list[Any] | Mapping[str, Any]
+
 #: Options of Celery's decorator and of its apply_async that change nothing here:
 #: there is no broker, no result backend, and a task is acknowledged when it is done.
 _MEANINGLESS_IN_DECORATOR = frozenset(
@@ -48,50 +61,6 @@ _MEANINGLESS_IN_CALL = frozenset(
     "ignore_result add_to_parent serializer compression connection producer publisher "
     "exchange routing_key retry retry_policy shadow delivery_mode mandatory immediate".split()
 )
-
-
-class AsyncResult:
-    """A handle on a task that was sent.
-
-    id: a UUID whose ``.int`` is the row's primary key. Given as UUID or as text.
-    """
-
-    def __init__(self, id: uuid.UUID | str, *, using: str | None = None) -> None:
-        try:
-            self.id = id if isinstance(id, uuid.UUID) else uuid.UUID(hex=id)
-        except (ValueError, AttributeError, TypeError) as error:
-            raise ValueError(
-                f"{id!r} is no task id; give the UUID that delay() returned"
-            ) from error
-        self._using = using
-
-    @property
-    def task_id(self) -> uuid.UUID:
-        return self.id
-
-    def revoke(self) -> bool:
-        """Remove the task if it has not started; leave it alone if it runs.
-
-        Returns whether it was removed.
-        """
-        if self.id.int >= 2**63:  # no primary key is that large: the id is not ours
-            return False
-        connection = connections[self._using or router.db_for_write(Task)]
-        with connection.cursor() as cursor:
-            cursor.execute(sql.REVOKE, {"id": self.id.int})
-            return bool(cursor.rowcount == 1)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, AsyncResult) and other.id == self.id
-
-    def __hash__(self) -> int:
-        return hash(self.id)
-
-    def __str__(self) -> str:
-        return str(self.id)
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} {self.id}>"
 
 
 class SharedTask(Generic[P, R]):
@@ -112,7 +81,7 @@ class SharedTask(Generic[P, R]):
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult | EagerResult:
         """Send the task, with the function's own arguments."""
-        return self.apply_async(args, kwargs)
+        return self._send(args, kwargs)
 
     def apply_async(
         self,
@@ -127,28 +96,58 @@ class SharedTask(Generic[P, R]):
         using: str | None = None,
         **ignored: Any,
     ) -> AsyncResult | EagerResult:
-        """Send the task. See :func:`taskq.outbox.enqueue` for the options.
+        """Send the task. See :class:`taskq.outbox.Terms` for the options.
 
         Options of Celery's that mean nothing here are ignored; others raise TypeError.
         """
-        _refuse(set(ignored) - _MEANINGLESS_IN_CALL, "apply_async option")
+        if ignored:
+            _refuse(set(ignored) - _MEANINGLESS_IN_CALL, "apply_async option")
         if isinstance(args, (str, bytes)) or not isinstance(args or (), Sequence):
             raise TypeError(f"args is {args!r}: give a list or tuple of the positional arguments")
-        if not isinstance(kwargs or {}, Mapping) or not all(
-            isinstance(k, str) for k in kwargs or ()
-        ):
+        if not _are_keywords(kwargs or {}):
             raise TypeError(f"kwargs is {kwargs!r}: give a dict of the keyword arguments")
-        call = (self.name, args or (), kwargs or {}, self.options)
-        place: dict[str, Any] = {
-            "queue": queue,
-            "priority": priority,
-            "countdown": countdown,
-            "eta": eta,
-            "expires": expires,
-        }
-        if getattr(django_settings, "CELERY_TASK_ALWAYS_EAGER", False):
-            return eager.run(self._definition, outbox.row(*call, **place), using=using)
-        return AsyncResult(uuid.UUID(int=outbox.enqueue(*call, **place, using=using)), using=using)
+        return self._send(
+            args or (),
+            kwargs or {},
+            using,
+            countdown=countdown,
+            eta=eta,
+            expires=expires,
+            queue=queue,
+            priority=priority,
+        )
+
+    def delay_many(
+        self, calls: Iterable[Arguments], *, using: str | None = None, **terms: Unpack[Terms]
+    ) -> list[AsyncResult | EagerResult]:
+        """Send the task once for each of the calls, by one statement, all or none.
+
+        calls: for each its arguments, as for ``executemany``: a tuple or list of
+            positional ones, or a dict of keyword ones.
+        terms: for all of them, see :class:`taskq.outbox.Terms`.
+
+        Returns the results in the order of the calls. Raises TypeError or ValueError,
+        with the index of the call that is wrong; then none is sent.
+        """
+        pairs = _pairs(calls)
+        if _eager():
+            rows = outbox.rows(self.name, pairs, self.options, **terms)
+            return [eager.run(self._definition, row, using=using) for row in rows]
+        ids = outbox.enqueue_many(self.name, pairs, self.options, using=using, **terms)
+        return [AsyncResult.of(id, using) for id in ids]
+
+    def _send(
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        using: str | None = None,
+        **terms: Unpack[Terms],
+    ) -> AsyncResult | EagerResult:
+        if _eager():
+            row = outbox.row(self.name, args, kwargs, self.options, **terms)
+            return eager.run(self._definition, row, using=using)
+        id = outbox.enqueue(self.name, args, kwargs, self.options, using=using, **terms)
+        return AsyncResult.of(id, using)
 
     def delay_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult | EagerResult:
         """The same as :meth:`delay`: a task is always part of the transaction."""
@@ -210,60 +209,6 @@ class SharedTask(Generic[P, R]):
         return f"<task {self.name}>"
 
 
-class Signature:
-    """A task, arguments and options, sent with ``delay()`` or ``apply_async()``."""
-
-    def __init__(
-        self,
-        task: SharedTask[Any, Any],
-        args: Sequence[Any],
-        kwargs: Mapping[str, Any],
-        *,
-        immutable: bool = False,
-    ) -> None:
-        self.task = task
-        self.args = tuple(args)
-        self.kwargs = dict(kwargs)
-        self.options: dict[str, Any] = {}
-        self.immutable = immutable
-
-    def set(self, immutable: bool | None = None, **options: Any) -> Signature:
-        """Set options of apply_async, and return this signature."""
-        if immutable is not None:
-            self.immutable = immutable
-        self.options.update(options)
-        return self
-
-    def delay(self, *args: Any, **kwargs: Any) -> AsyncResult | EagerResult:
-        return self.apply_async(args, kwargs)
-
-    def apply_async(
-        self,
-        args: Sequence[Any] | None = None,
-        kwargs: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> AsyncResult | EagerResult:
-        """Send it. As in Celery, arguments given here come before the signature's own,
-        and options given here as None leave the signature's own in force."""
-        merged = self._merge(args or (), kwargs or {})
-        given = {name: value for name, value in options.items() if value is not None}
-        return self.task.apply_async(*merged, **{**self.options, **given})
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        all_args, all_kwargs = self._merge(args, kwargs)
-        return self.task(*all_args, **all_kwargs)
-
-    def _merge(
-        self, args: Sequence[Any], kwargs: Mapping[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        if self.immutable:
-            return self.args, self.kwargs
-        return (*args, *self.args), {**self.kwargs, **kwargs}
-
-    def __repr__(self) -> str:
-        return f"<signature of {self.task.name}>"
-
-
 @overload
 def shared_task(function: Callable[P, R], /) -> SharedTask[P, R]: ...
 @overload
@@ -296,6 +241,28 @@ def shared_task(
         return SharedTask(function, name or f"{function.__module__}.{function.__name__}", checked)
 
     return decorate if function is None else decorate(function)
+
+
+def _eager() -> bool:
+    return getattr(django_settings, "CELERY_TASK_ALWAYS_EAGER", False)
+
+
+def _pairs(calls: Iterable[Arguments]) -> Iterator[outbox.Arguments]:
+    """Positional and keyword arguments of each call."""
+    for index, call in enumerate(calls):
+        if isinstance(call, (tuple, list)):
+            yield call, {}
+        elif _are_keywords(call):
+            yield (), call
+        else:
+            raise TypeError(
+                f"calls[{index}] is {call!r}: give a tuple of the positional arguments, "
+                "such as (42,), or a dict of the keyword arguments"
+            )
+
+
+def _are_keywords(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
 
 
 def _refuse(names: set[str], kind: str) -> None:

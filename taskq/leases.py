@@ -298,6 +298,8 @@ def finish_within(alias: str, worker: int, run: Run, *, direct: bool = True) -> 
     connection = connections[alias]
     vendor = sql.of(connection.vendor)
     ((finish, values),) = _each(vendor.FINISH, worker, [run])
+    # What the task has marked for a rollback would take our finish with it, silently.
+    connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
         return len(vendor.rows_within(connection, finish, values, direct=direct)) == 1
 

@@ -110,14 +110,15 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 
 _PLAIN = json.JSONDecoder()
+_ENCODER = _Encoder(separators=(",", ":"))
 
 
 def _to_json(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     pair = [list(args), dict(kwargs)]
     try:
-        text = json.dumps(pair, cls=_Encoder, separators=(",", ":"))
+        text = _ENCODER.encode(pair)
         if TAG in text and _holds_tag(pair):
-            text = json.dumps(_escape(pair), cls=_Encoder, separators=(",", ":"))
+            text = _ENCODER.encode(_escape(pair))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         path, value = _culprit(args, kwargs)
         raise PayloadError(
@@ -178,7 +179,7 @@ def _culprit(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, Any]:
 
 def _encodable(value: Any) -> bool:
     try:
-        json.dumps(value, cls=_Encoder)
+        _ENCODER.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
         return False
     return True

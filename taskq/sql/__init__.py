@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
 
 from django.db import NotSupportedError
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 
 VENDORS = ("postgresql", "sqlite")
 
@@ -50,6 +53,7 @@ class Statements(Protocol):
     """What a vendor's module holds; postgresql.py explains each."""
 
     ENQUEUE: str
+    ENQUEUE_MANY: str
     WAKE: str | None
     LANES: str
     CLAIM: str
@@ -72,12 +76,14 @@ class Statements(Protocol):
     def connection_options(
         self, options: dict[str, Any], lease: float, name: str
     ) -> dict[str, Any]: ...
-    def adapted(self, value: Any) -> Any: ...
     def rows_within(
         self, wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
     ) -> list[tuple[Any, ...]]: ...
+    def adapted(self, values: Mapping[str, Any]) -> Mapping[str, Any]: ...
+    def cursor(self, connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper: ...
 
 
+@functools.cache
 def of(vendor: str) -> Statements:
     """The statements for a Django connection's vendor.
 

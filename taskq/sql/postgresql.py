@@ -8,11 +8,13 @@ reckoned from when a transaction began.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 
 from taskq.sql import Call
 
@@ -21,24 +23,37 @@ CHANNEL = "taskq"
 #: Executions of a statement after which the server keeps it parsed.
 PREPARE_AFTER = 2
 
+_DUE_AND_EXPIRY = """
+    coalesce(%(eta)s::timestamptz, statement_timestamp() + %(delay)s * interval '1 second'),
+    coalesce(%(expires)s::timestamptz, statement_timestamp() + %(lifetime)s * interval '1 second')
+"""
+
 # Insert, and wake a pool if one sleeps: NOTIFY takes a lock that serializes the
 # commits of the whole server, so a busy pool asks for none. The look at sleepers
 # is a probe of the tiny partial index taskq_worker_listens; it locks nothing.
-ENQUEUE = """
+ENQUEUE = f"""
+INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at)
+VALUES (
+    %(name)s, %(payload)s, %(queue)s, %(priority)s, %(max_losses)s, {_DUE_AND_EXPIRY}
+)
+RETURNING id, CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens)
+                   THEN pg_notify('taskq', '') END
+"""
+
+# The rows are numbered in the order of the list, as the sort comes before the insert, and
+# the sleepers are looked at once.
+ENQUEUE_MANY = f"""
 WITH task AS (
     INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at)
-    VALUES (
-        %(name)s, %(payload)s, %(queue)s, %(priority)s, %(max_losses)s,
-        coalesce(%(eta)s::timestamptz,
-                 statement_timestamp() + %(delay)s * interval '1 second'),
-        coalesce(%(expires)s::timestamptz,
-                 statement_timestamp() + %(lifetime)s * interval '1 second')
-    )
+    SELECT %(name)s, call.payload, %(queue)s, %(priority)s, %(max_losses)s, {_DUE_AND_EXPIRY}
+    FROM json_array_elements_text(%(payloads)s::json) WITH ORDINALITY AS call (payload, place)
+    ORDER BY call.place
     RETURNING id
+), wake AS MATERIALIZED (
+    SELECT CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens)
+                THEN pg_notify('taskq', '') END AS sent
 )
-SELECT id, CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens)
-                THEN pg_notify('taskq', '') END
-FROM task
+SELECT task.id, wake.sent FROM task CROSS JOIN wake
 """
 
 # As an enqueue does, after tasks became due by other means. A probe of
@@ -241,18 +256,40 @@ def rows_within(
     wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
 ) -> list[tuple[Any, ...]]:
     """Run a statement in the transaction that is open on Django's own connection."""
-    raw: psycopg.Connection[Any] = wrapper.connection
-    # Django lets its connections prepare nothing; for this one statement we do.
-    before, raw.prepare_threshold = raw.prepare_threshold, 0 if direct else None
-    try:
-        return psycopg.Cursor(raw).execute(statement, values).fetchall()
-    finally:
-        raw.prepare_threshold = before
+    kind = _Preparing if direct else psycopg.Cursor
+    return kind(wrapper.connection).execute(statement, values).fetchall()
 
 
-def adapted(value: Any) -> Any:
-    """A parameter as psycopg takes it: as it is."""
-    return value
+def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters as psycopg takes them: as they are."""
+    return values
+
+
+def cursor(connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper:
+    """A cursor on a connection of Django's, for statements of ours in the transaction that
+    is open there.
+
+    direct: see :func:`taskq.leases.connect`. Then the server keeps our statements parsed
+        and planned, which takes as long as running them does.
+    """
+    wrapper = connection.cursor()
+    # Inside of Django's wrapper, which guards, counts and logs as ever. What is inside of
+    # somebody else's we do not know.
+    if direct and isinstance(wrapper.cursor, psycopg.Cursor):
+        wrapper.cursor = _Preparing(connection.connection)
+    return wrapper
+
+
+class _Preparing(psycopg.Cursor[Any]):
+    """Prepares its statements on a connection that else prepares none, as Django's do."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        connection = self.connection
+        before, connection.prepare_threshold = connection.prepare_threshold, PREPARE_AFTER
+        try:
+            return super().execute(query, params, **options)
+        finally:
+            connection.prepare_threshold = before
 
 
 class Connection:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import datetime
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
 
 from taskq.sql import Call
 
@@ -32,13 +33,23 @@ def _later_or_null(seconds: str) -> str:
     return f"CASE WHEN {seconds} IS NOT NULL THEN {_later(seconds)} END"
 
 
+_DUE_AND_EXPIRY = f"""
+    coalesce(%(eta)s, {_later("%(delay)s")}),
+    coalesce(%(expires)s, {_later_or_null("%(lifetime)s")})
+"""
+
 ENQUEUE = f"""
 INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at)
 VALUES (
-    %(name)s, %(payload)s, %(queue)s, %(priority)s, %(max_losses)s,
-    coalesce(%(eta)s, {_later("%(delay)s")}),
-    coalesce(%(expires)s, {_later_or_null("%(lifetime)s")})
+    %(name)s, %(payload)s, %(queue)s, %(priority)s, %(max_losses)s, {_DUE_AND_EXPIRY}
 )
+RETURNING id
+"""
+
+ENQUEUE_MANY = f"""
+INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at)
+SELECT %(name)s, value, %(queue)s, %(priority)s, %(max_losses)s, {_DUE_AND_EXPIRY}
+FROM json_each(%(payloads)s) ORDER BY key
 RETURNING id
 """
 
@@ -191,7 +202,7 @@ def rows_within(
 ) -> list[tuple[Any, ...]]:
     """Run a statement in the transaction that is open on Django's own connection."""
     with wrapper.cursor() as cursor:
-        cursor.execute(statement, {key: adapted(value) for key, value in values.items()})
+        cursor.execute(statement, adapted(values))
         return list(cursor.fetchall())
 
 
@@ -251,13 +262,22 @@ class Connection:
         cursor = self._wrapper.create_cursor()
         if not values:
             return cursor.execute(statement.replace("%%", "%"))
-        return cursor.execute(statement, {key: adapted(value) for key, value in values.items()})
+        return cursor.execute(statement, adapted(values))
 
 
-def adapted(value: Any) -> Any:
-    """A parameter as SQLite takes it: lists as JSON, times as Django stores them."""
+def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters as SQLite takes them: lists as JSON, times as Django stores them."""
+    return {name: _adapted(value) for name, value in values.items()}
+
+
+def _adapted(value: Any) -> Any:
     if isinstance(value, list):
         return json.dumps(value)
     if isinstance(value, datetime.datetime):
         return value.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(" ")
     return value
+
+
+def cursor(connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper:
+    """A cursor on a connection of Django's. The driver keeps its statements prepared."""
+    return connection.cursor()

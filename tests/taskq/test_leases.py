@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 from django.db import transaction
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from stress.pools import wait_until
@@ -230,6 +231,17 @@ def test_finish_within_a_transaction_is_fenced_too(worker, new_worker):
         assert not leases.finish_within("default", other.id, task.run)
         assert leases.finish_within("default", worker.id, task.run)
     assert not Task.objects.exists()
+
+
+def test_a_transaction_that_will_be_rolled_back_finishes_nothing(worker):
+    """Else the task would be held as running for ever by a worker that has done with it."""
+    send()
+    task = worker.claim_one()
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(TransactionManagementError):
+            leases.finish_within("default", worker.id, task.run)
+    assert Task.objects.exists()
 
 
 def test_retry_waits_counts_and_remembers_why(worker):
