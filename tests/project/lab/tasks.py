@@ -9,6 +9,7 @@ import time
 
 from django.db import connection, transaction
 
+from stress.project.lab import tasks as stress_lab
 from stress.project.runs import note, run
 from stress.project.shop.models import Order, Shipment
 from taskq.celery import SoftTimeLimitExceeded, shared_task
@@ -54,14 +55,8 @@ def kill_self(key, number):
 
 @shared_task
 def overflow_stack(key):
-    """Recursion in C, which ends in a segmentation fault."""
     with run(key):
-        sys.setrecursionlimit(10**9)
-        deep: list = []
-        for _ in range(10**6):
-            deep = [deep]
-        repr(deep)
-        ctypes.string_at(0)
+        stress_lab.overflow_stack()
 
 
 @shared_task
