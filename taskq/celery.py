@@ -27,7 +27,13 @@ from django.conf import settings as django_settings
 from taskq import conf, eager, outbox, registry, retries
 from taskq.context import Request, current
 from taskq.eager import EagerResult
-from taskq.exceptions import MaxRetriesExceededError, Retry, SoftTimeLimitExceeded
+from taskq.exceptions import (
+    MaxRetriesExceededError,
+    NoResult,
+    Retry,
+    SoftTimeLimitExceeded,
+    TaskFailed,
+)
 from taskq.options import TaskOptions, check_max_retries, task_options
 from taskq.outbox import Terms
 from taskq.result import AsyncResult
@@ -37,10 +43,12 @@ __all__ = [
     "AsyncResult",
     "EagerResult",
     "MaxRetriesExceededError",
+    "NoResult",
     "Retry",
     "SharedTask",
     "Signature",
     "SoftTimeLimitExceeded",
+    "TaskFailed",
     "shared_task",
 ]
 
@@ -51,9 +59,9 @@ R = TypeVar("R")
 Arguments = tuple[Any, ...] | list[Any] | Mapping[str, Any]
 
 #: Options of Celery's decorator and of its apply_async that change nothing here:
-#: there is no broker, no result backend, and a task is acknowledged when it is done.
+#: there is no broker, and a task is acknowledged when it is done.
 _MEANINGLESS_IN_DECORATOR = frozenset(
-    "ignore_result serializer acks_late acks_on_failure_or_timeout reject_on_worker_lost "
+    "serializer acks_late acks_on_failure_or_timeout reject_on_worker_lost "
     "track_started compression store_errors_even_if_ignored throws typing trail "
     "send_events shared lazy".split()
 )
@@ -102,6 +110,11 @@ class SharedTask(Generic[P, R]):
         """
         if ignored:
             _refuse(set(ignored) - _MEANINGLESS_IN_CALL, "apply_async option")
+            if ignored.get("ignore_result") is False and self.options.ignore_result:
+                raise TypeError(
+                    f"ignore_result is False, but {self.name} keeps no results: "
+                    "say @shared_task(ignore_result=False)"
+                )
         if isinstance(args, (str, bytes)) or not isinstance(args or (), Sequence):
             raise TypeError(f"args is {args!r}: give a list or tuple of the positional arguments")
         if not _are_keywords(kwargs or {}):

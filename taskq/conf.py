@@ -36,6 +36,9 @@ class Settings:
     serializer: "json", or "pickle" (signed with SECRET_KEY) for callers that need it.
     unknown_task_ttl: seconds that a task unknown to this deployment waits for one
         that knows it, before it is failed.
+    result_ttl: seconds that results are kept, of tasks that keep them; None is for ever.
+    failed_ttl: seconds that failed tasks are kept; None is until a person retries or
+        deletes them.
     time_limit, soft_time_limit: seconds a run may take, for tasks that set none.
     max_tasks_per_child: runs after which a worker is replaced; None is never.
     max_memory_per_child: KiB of resident memory above which it is replaced.
@@ -52,6 +55,8 @@ class Settings:
     max_payload: int = 256 * 1024
     serializer: str = "json"
     unknown_task_ttl: float = 86400.0
+    result_ttl: float | None = 86400.0
+    failed_ttl: float | None = None
     time_limit: float | None = None
     soft_time_limit: float | None = None
     max_tasks_per_child: int | None = None
@@ -97,6 +102,10 @@ _SECONDS_OR_NONE = (
     lambda value: value is None or _positive(value),
     "give a positive number of seconds, or None for no limit",
 )
+_TTL = (
+    lambda value: value is None or _positive(value),
+    "give a positive number of seconds, or None to keep them",
+)
 _COUNT_OR_NONE = (
     lambda value: value is None or _count(value),
     "give a whole number from 1, or None",
@@ -118,6 +127,8 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "MAX_PAYLOAD": (_count, "give a number of bytes from 1"),
     "SERIALIZER": (lambda value: value in ("json", "pickle"), 'use "json" or "pickle"'),
     "UNKNOWN_TASK_TTL": _SECONDS,
+    "RESULT_TTL": _TTL,
+    "FAILED_TTL": _TTL,
     "TIME_LIMIT": _SECONDS_OR_NONE,
     "SOFT_TIME_LIMIT": _SECONDS_OR_NONE,
     "MAX_TASKS_PER_CHILD": _COUNT_OR_NONE,

@@ -31,3 +31,26 @@ class MaxRetriesExceededError(Exception):
 
 class SoftTimeLimitExceeded(Exception):
     """Raised in a task that ran past its soft time limit, so that it can clean up."""
+
+
+class WorkerLost(Exception):
+    """Among the errors of a result: that run lost its worker. It is raised nowhere."""
+
+
+class UnknownTask(Exception):
+    """Among the errors of a result: no worker knew the task. It is raised nowhere."""
+
+
+class TaskFailed(Exception):
+    """Raised by ``AsyncResult.get()`` for a task that failed.
+
+    The message is the error's class and text; ``traceback`` is its traceback, as text.
+    """
+
+    def __init__(self, error: str, traceback: str = "") -> None:
+        super().__init__(error)
+        self.traceback = traceback
+
+
+class NoResult(LookupError):
+    """There is no such task and no result of one."""

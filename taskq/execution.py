@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import traceback as tracebacks
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,9 +24,13 @@ TRACEBACK_LENGTH = 64_000
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The function returned. ``written``: the row is gone already, with its effects."""
+    """The function returned. ``written``: the row is gone already, with its effects.
+
+    result: what it returned, encoded; None where that is not kept.
+    """
 
     written: bool
+    result: str | None = None
 
 
 DONE = Done(written=False)
@@ -41,12 +45,16 @@ class Retried:
     delay: float
     error: str
     traceback: str
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
+    """``kind``: the path of the exception's class."""
+
     error: str
     traceback: str
+    kind: str
     out_of_memory: bool = False
 
 
@@ -67,14 +75,16 @@ def execute(
     task: Claimed,
     *,
     alias: str,
-    finish: Callable[[], bool],
+    finish: Callable[[str | None], bool],
     guard: Callable[[], Any],
+    first: Sequence[object] = (),
 ) -> Outcome:
     """Run a task and say what came of it. Raises nothing that the task raises.
 
     alias: the database that the row is in. finish: ends an atomic task in the
-    transaction that is open there; whether it was still ours. guard: called as the
-    function returns or raises, before anything else is done.
+    transaction that is open there, and keeps its result, if any; whether it was still
+    ours. guard: called as the function returns or raises, before anything else is done.
+    first: arguments before the task's own.
     """
     request = Request(
         pk=task.id,
@@ -87,17 +97,20 @@ def execute(
     try:
         args, kwargs = payload.decode(task.payload)
     except Exception as error:  # un-pickling may raise anything
-        return Failed(_error(error), "")
+        return Failed(_error(error), "", _kind(error))
+    args = [*first, *args]
+    keeps = not definition.options.ignore_result
     try:
         if not definition.options.atomic:
-            _guarded(definition, request, args, kwargs, pid, guard)
-            return DONE
+            value = _guarded(definition, request, args, kwargs, pid, guard)
+            return Done(written=False, result=payload.encode_result(value)) if keeps else DONE
         # The task's writes and its row's end are one transaction.
         with transaction.atomic(using=alias):
-            _guarded(definition, request, args, kwargs, pid, guard)
-            if not finish():
+            value = _guarded(definition, request, args, kwargs, pid, guard)
+            result = payload.encode_result(value) if keeps else None
+            if not finish(result):
                 raise _NotOurs
-        return DONE_AND_WRITTEN
+        return Done(written=True, result=result) if keeps else DONE_AND_WRITTEN
     except _NotOurs:
         return Fenced()
     except BaseException as error:  # whatever a task raises is the task's, SystemExit too
@@ -111,9 +124,9 @@ def _guarded(
     kwargs: dict[str, Any],
     pid: int,
     guard: Callable[[], Any],
-) -> None:
+) -> Any:
     try:
-        call(definition, request, args, kwargs)
+        return call(definition, request, args, kwargs)
     finally:
         if os.getpid() != pid:
             # The task forked and its child came back here: it must touch nothing.
@@ -124,10 +137,15 @@ def _guarded(
 def _outcome(error: BaseException, definition: Definition, done: int) -> Outcome:
     again = retries.after(error, definition.options, done)
     if again is None:
-        return Failed(_error(error), _traceback(error), isinstance(error, MemoryError))
+        out_of_memory = isinstance(error, MemoryError)
+        return Failed(_error(error), _traceback(error), _kind(error), out_of_memory)
     cause = again.exc or error.__context__
-    text = _error(cause) if cause is not None else ""
-    return Retried(again.eta, again.countdown, text, _traceback(cause) if cause else "")
+    text, traceback = (_error(cause), _traceback(cause)) if cause is not None else ("", "")
+    return Retried(again.eta, again.countdown, text, traceback, _kind(cause or again))
+
+
+def _kind(error: BaseException) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"
 
 
 def _error(error: BaseException) -> str:

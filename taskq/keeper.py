@@ -20,6 +20,9 @@ from taskq.service import Service
 GLANCE = 0.05
 #: A look may cost a twentieth of the time.
 LOOK_COST = 20
+#: Seconds between looks for what is to be pruned, and rows removed by one of them.
+PRUNE_EVERY = 60.0
+PRUNE_BATCH = 1000
 #: Seconds that the end of a pool may wait for the database.
 LAST_WORDS = 5.0
 
@@ -46,6 +49,7 @@ class Keeper:
         self._renew_due = 0
         self._reclaim_due = 0
         self._look_due = 0
+        self._prune_due = clock.now() + self._heartbeat  # not while everything starts
         self._last_work = 0
         self._unburied: list[Death] = []
         self._empty_looks = 0
@@ -62,6 +66,7 @@ class Keeper:
                 self.renew()
                 self.reclaim()
                 self.dispatch()
+                self.prune()
                 self.link.answered()
                 self.child.worked()
                 self.sleep()
@@ -180,9 +185,24 @@ class Keeper:
         if self.service.burst and not any(lane.wait <= 0 for lane in lanes):
             self._end_burst()
 
+    def prune(self) -> None:
+        """Remove results and failed tasks that were kept for long enough, a few at a time."""
+        now = clock.now()
+        if now < self._prune_due:
+            return
+        removed = self.link.leases().prune(
+            result_ttl=self.settings.result_ttl,
+            failed_ttl=self.settings.failed_ttl,
+            limit=PRUNE_BATCH,
+        )
+        took = clock.now() - now
+        more = max(removed) == PRUNE_BATCH
+        pause = LOOK_COST * took if more else clock.nanoseconds(PRUNE_EVERY)
+        self._prune_due = now + pause
+
     def sleep(self) -> None:
         """Until woken: by a death, by a new child, by an enqueuer, or by the clock."""
-        due = min(self._renew_due, self._look_due)
+        due = min(self._renew_due, self._look_due, self._prune_due)
         if self.link.since:
             due = min(due, max(self._reclaim_due, self.link.since + self._heartbeat))
         pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)

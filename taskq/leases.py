@@ -202,6 +202,12 @@ class Leases:
         """Remove tasks that are done; the ids of those that were still ours."""
         return _ids(self._connection.batch(*_each(self._sql.FINISH, worker, runs)))
 
+    def keep(self, worker: int, run: Run, result: str) -> bool:
+        """Remove a task that is done and keep what it returned; whether it was still ours."""
+        values = {"worker": worker, "id": run[0], "attempt": run[1], "value": result}
+        removed, *_ = self._connection.batch(*((each, values) for each in self._sql.KEEP))
+        return len(removed) == 1
+
     def give_back(self, worker: int, runs: Iterable[Run]) -> set[int]:
         """Release tasks that were not started, as if never claimed."""
         return _ids(self._connection.batch(*_each(self._sql.GIVE_BACK, worker, runs)))
@@ -215,14 +221,27 @@ class Leases:
         delay: float,
         error: str,
         traceback: str,
+        kind: str | None = None,
     ) -> bool:
-        """Have it run again, at a time or after seconds; whether it was still ours."""
-        more = {"when": when, "delay": delay, "error": error, "traceback": traceback}
+        """Have it run again, at a time or after seconds; whether it was still ours.
+
+        kind: the path of the error's class, where the task keeps what came of each run.
+        """
+        more = {
+            "when": when,
+            "delay": delay,
+            "error": error,
+            "traceback": traceback,
+            "kind": kind,
+        }
         return self._one(self._sql.RETRY, worker, run, more)
 
-    def fail(self, worker: int, run: Run, *, error: str, traceback: str) -> bool:
-        """Keep it as failed; whether it was still ours."""
-        return self._one(self._sql.FAIL, worker, run, {"error": error, "traceback": traceback})
+    def fail(
+        self, worker: int, run: Run, *, error: str, traceback: str, kind: str | None = None
+    ) -> bool:
+        """Keep it as failed; whether it was still ours. kind: see :meth:`retry`."""
+        more = {"error": error, "traceback": traceback, "kind": kind}
+        return self._one(self._sql.FAIL, worker, run, more)
 
     def defer(self, worker: int, run: Run, delay: float) -> bool:
         """Release a task that is unknown here, to be looked at again after seconds."""
@@ -231,6 +250,20 @@ class Leases:
     def _one(self, statement: str, worker: int, run: Run, more: Mapping[str, object]) -> bool:
         values = {"worker": worker, "id": run[0], "attempt": run[1], **more}
         return self._connection.count(statement, values) == 1
+
+    # What is over
+
+    def prune(
+        self, *, result_ttl: float | None, failed_ttl: float | None, limit: int
+    ) -> tuple[int, int]:
+        """Remove results, and failed tasks, that are older than so many seconds, None for
+        none, and at most ``limit`` of either; how many they were."""
+
+        def some(statement: str, ttl: float | None) -> int:
+            values = {"ttl": ttl, "limit": limit}
+            return 0 if ttl is None else self._connection.count(statement, values)
+
+        return some(self._sql.PRUNE_RESULTS, result_ttl), some(self._sql.PRUNE_FAILED, failed_ttl)
 
     # The connection
 
@@ -289,19 +322,27 @@ def _ids(answers: list[list[tuple[Any, ...]]]) -> set[int]:
     return {id for rows in answers for (id,) in rows}
 
 
-def finish_within(alias: str, worker: int, run: Run, *, direct: bool = True) -> bool:
-    """Finish a run in the transaction that its own code has open on Django's connection;
-    whether it was still ours. If not, that transaction must be rolled back.
+def finish_within(
+    alias: str, worker: int, run: Run, *, result: str | None = None, direct: bool = True
+) -> bool:
+    """Finish a run in the transaction that its own code has open on Django's connection,
+    and keep its result, if any; whether it was still ours. If not, that transaction must
+    be rolled back.
 
     direct: see :func:`connect`.
     """
     connection = connections[alias]
     vendor = sql.of(connection.vendor)
-    ((finish, values),) = _each(vendor.FINISH, worker, [run])
+    id, attempt = run
+    values = {"worker": worker, "id": id, "ids": [id], "attempt": attempt, "value": result}
+    statements = (vendor.FINISH,) if result is None else vendor.KEEP
     # What the task has marked for a rollback would take our finish with it, silently.
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
-        return len(vendor.rows_within(connection, finish, values, direct=direct)) == 1
+        removed, *_ = [
+            vendor.rows_within(connection, each, values, direct=direct) for each in statements
+        ]
+    return len(removed) == 1
 
 
 def connect(alias: str, *, lease: float, name: str = "taskq", direct: bool = True) -> Leases:

@@ -107,7 +107,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         next run after one that did not succeed. Returns how many.
 
         What runs is left alone, and so is what has yet to run for the first time: it
-        may be delayed for a reason. Retries and losses are counted anew, and an expiry
+        may be delayed for a reason. Retries, losses and attempts are counted anew, and an expiry
         that has passed is lifted, or the task would be dropped. The last error stays
         with the task until its next run ends. A pool that sleeps is woken.
         """
@@ -125,6 +125,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
                 unknown_since=None,
                 started_at=None,
                 failed_at=None,
+                history=None,
             )
         # After the commit, where it is ours: who goes to sleep meanwhile sees the tasks.
         wake = sql.of(connections[using].vendor).WAKE
@@ -222,6 +223,10 @@ class Task(models.Model):
     error = models.TextField(_("error"), db_default="", blank=True)
     traceback = models.TextField(_("traceback"), db_default="", blank=True)
     failed_at = models.DateTimeField(_("failed at"), null=True, blank=True)
+    # NULL takes no room in a row, and nearly all have none.
+    history = models.TextField(  # noqa: DJ001
+        _("history"), null=True, blank=True, help_text=_("runs that came to nothing")
+    )
 
     objects = TaskQuerySet.as_manager()
 
@@ -255,3 +260,34 @@ class Task(models.Model):
     def uuid(self) -> uuid.UUID:
         """The id that ``AsyncResult`` shows."""
         return uuid.UUID(int=self.pk)
+
+
+class Result(models.Model):
+    """What a task returned, of a task that keeps it (``ignore_result=False``).
+
+    It is written by the statement that removes the task's row, under the same fence.
+    What failed stays in its own table.
+    """
+
+    id = models.BigIntegerField(_("id of the task"), primary_key=True)
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
+    payload = models.TextField(_("arguments"), help_text=_("encoded"))
+    queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH)
+    priority = models.SmallIntegerField(_("priority"))
+    created_at = models.DateTimeField(_("created at"))
+    started_at = models.DateTimeField(_("claimed at"))
+    finished_at = models.DateTimeField(_("finished at"))
+    worker = models.TextField(_("worker"))
+    history = models.TextField(_("history"), null=True)  # noqa: DJ001  as the task's
+    value = models.TextField(_("value"), help_text=_("encoded"))
+
+    class Meta:
+        verbose_name = _("result")
+        verbose_name_plural = _("results")
+        indexes = [
+            # For pruning.
+            models.Index(name="taskq_result_finished", fields=["finished_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.pk}"

@@ -34,6 +34,7 @@ class TaskOptions:
     time_limit: seconds after which its worker is killed.
     soft_time_limit: seconds after which SoftTimeLimitExceeded is raised in it.
     bind: pass the task itself as the first argument.
+    ignore_result: do not keep what it returns.
     """
 
     queue: str | None = None
@@ -51,6 +52,7 @@ class TaskOptions:
     time_limit: float | None = None
     soft_time_limit: float | None = None
     bind: bool = False
+    ignore_result: bool = True
 
 
 def task_options(given: Mapping[str, Any]) -> TaskOptions:
@@ -73,7 +75,7 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
     _check_limits(options)
     on_lost = options.get("on_lost", "retry")
     _require(on_lost in ("retry", "fail"), "on_lost", on_lost, 'use "retry" or "fail"')
-    for name in ("atomic", "bind", "retry_jitter"):
+    for name in ("atomic", "bind", "ignore_result", "retry_jitter"):
         value = options.get(name, False)
         _require(isinstance(value, bool), name, value, "use True or False")
     return TaskOptions(**options)

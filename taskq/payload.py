@@ -71,6 +71,23 @@ def decode(text: str) -> Arguments:
     raise PayloadError("the stored arguments are not of the form [[…], {…}]")
 
 
+def encode_result(value: Any) -> str:
+    """What a task returned as the text to store: the one argument of a call.
+
+    Raises PayloadError as :func:`encode`.
+    """
+    try:
+        return encode([value], {})
+    except PayloadError as error:
+        raise PayloadError(f"what it returned cannot be kept as args[0]: {error}") from error
+
+
+def decode_result(text: str) -> Any:
+    """What a task returned. Raises PayloadError as :func:`decode`."""
+    (value,), _ = decode(text)
+    return value
+
+
 # JSON
 
 

@@ -9,20 +9,30 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskq.conf import NAME_LENGTH
 from taskq.options import TaskOptions
 
+if TYPE_CHECKING:
+    from taskq.leases import Claimed
+    from taskq.visit import Visit
+
 
 @dataclass(frozen=True)
 class Definition:
-    """A registered task. ``bound`` is passed as first argument when ``options.bind``."""
+    """A registered task.
+
+    bound: the front door's own object; passed as first argument when ``options.bind``.
+    visit: makes what that door does around a run, from the claimed task and the
+        worker's name in results.
+    """
 
     name: str
     function: Callable[..., Any]
     options: TaskOptions
     bound: object = None
+    visit: Callable[[Claimed, str], Visit] | None = None
 
     @property
     def is_async(self) -> bool:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import time
 import uuid
+from typing import Any
 
 from django.db import connections, router
 
-from taskq import sql
-from taskq.models import Task
+from taskq import payload, sql
+from taskq.exceptions import NoResult, TaskFailed
+from taskq.lookup import Known, look_up
+from taskq.models import State, Task
+
+#: Seconds between the first two looks for a result, and between later ones at most.
+FIRST_LOOK, LAST_LOOK = 0.01, 0.5
 
 
 class AsyncResult:
@@ -58,6 +65,74 @@ class AsyncResult:
             cursor.execute(sql.REVOKE, {"id": self._pk})
             return bool(cursor.rowcount == 1)
 
+    # The outcome, for tasks with ignore_result=False
+
+    @property
+    def status(self) -> str:
+        """PENDING, STARTED, RETRY, SUCCESS or FAILURE, as Celery has them.
+
+        PENDING as well when there is no such task: its result is not kept, or no longer.
+        """
+        return _status(self._known())
+
+    state = status
+
+    def ready(self) -> bool:
+        """Whether it is done or has failed."""
+        return self.status in ("SUCCESS", "FAILURE")
+
+    def successful(self) -> bool:
+        return self.status == "SUCCESS"
+
+    def failed(self) -> bool:
+        return self.status == "FAILURE"
+
+    @property
+    def result(self) -> Any:
+        """What it returned, or a TaskFailed; None while there is neither."""
+        return _outcome(self._known())
+
+    @property
+    def traceback(self) -> str | None:
+        """Of the last run that raised."""
+        known = self._known()
+        return (known.traceback or None) if known is not None else None
+
+    def get(self, timeout: float | None = None, propagate: bool = True, **ignored: Any) -> Any:
+        """Wait for what the task returned.
+
+        It waits in vain in the transaction that sent the task, as no worker sees that yet.
+
+        timeout: seconds; None is for ever. propagate: raise what it failed with, rather
+            than return it.
+
+        Raises TimeoutError; TaskFailed when it failed; NoResult when there is neither the
+        task nor a result.
+        """
+        until = None if timeout is None else time.monotonic() + timeout
+        pause = FIRST_LOOK
+        while True:
+            known = self._known()
+            if known is None:
+                raise NoResult(
+                    f"there is neither a task {self} nor a result of it: results are kept by "
+                    "tasks with ignore_result=False, for TASKQ['RESULT_TTL'] seconds, and not "
+                    "of those that were revoked or expired"
+                )
+            if _status(known) in ("SUCCESS", "FAILURE"):
+                outcome = _outcome(known)
+                if propagate and known.state is State.FAILED:
+                    raise outcome
+                return outcome
+            left = pause if until is None else until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"task {self} is not done after {timeout:g} s")
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, LAST_LOOK)
+
+    def _known(self) -> Known | None:
+        return look_up(self._pk, self._using) if self._pk < 2**63 else None
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, AsyncResult) and other._pk == self._pk
 
@@ -69,3 +144,24 @@ class AsyncResult:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
+
+
+def _status(known: Known | None) -> str:
+    if known is None:
+        return "PENDING"
+    match known.state:
+        case State.READY:
+            return "RETRY" if known.retries else "PENDING"
+        case State.RUNNING:
+            return "STARTED"
+        case State.FAILED:
+            return "FAILURE"
+    return "SUCCESS"
+
+
+def _outcome(known: Known | None) -> Any:
+    if known is None or known.state in (State.READY, State.RUNNING):
+        return None
+    if known.value is None:
+        return TaskFailed(known.error, known.traceback)
+    return payload.decode_result(known.value)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pool import Child, Slot, State, clock
 from pool.kernel import resident_kib
 from taskq import events, execution, leases, registry, running
+from taskq.exceptions import UnknownTask
 from taskq.execution import Done, Failed, Fenced, Outcome, Retried
 from taskq.hand import Hand, Reliever
 from taskq.hygiene import Hygiene, release_connections
@@ -21,6 +22,8 @@ from taskq.service import KEEPER, Service
 #: long, it is taken so seldom that it costs no more than a twentieth of the time.
 LOOK_AGAIN = 0.050
 LOOK_COST = 20
+#: The kind of error of a task that no worker knew, among those of its result.
+UNKNOWN = f"{UnknownTask.__module__}.{UnknownTask.__qualname__}"
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
 SLEEP = 60.0
 
@@ -158,11 +161,16 @@ class Worker:
         elif definition is None:
             self.put_off_unknown(task)
         elif self.ready_for(task, definition):
+            visit = definition.visit(task, self.name_in_results()) if definition.visit else None
             self.start(task, definition)
-            outcome = self.execute(task, definition)
+            if visit is not None:
+                visit.started()
+            outcome = self.execute(task, definition, visit.first() if visit else ())
             seconds = (clock.now() - self.slot.since) / clock.SECOND
-            self.conclude(task, definition, outcome, seconds)
+            ours = self.conclude(task, definition, outcome, seconds)
             self.slot.task_id = 0
+            if visit is not None and ours:
+                visit.finished(outcome)
             self.tidy(task)
 
     def ready_for(self, task: Claimed, definition: Definition) -> bool:
@@ -198,23 +206,34 @@ class Worker:
         self.child.title(f"{task.name} #{task.id}")
         events.task_started(task.id, task.name)
 
-    def execute(self, task: Claimed, definition: Definition) -> Outcome:
+    def name_in_results(self) -> str:
+        """As the statements write it that keep a result."""
+        return f"{self.service.pool}/{self.child.name}/{self.hand.lease}"
+
+    def execute(
+        self, task: Claimed, definition: Definition, first: Sequence[object] = ()
+    ) -> Outcome:
         self._interruptible = True
         try:
             return execution.execute(
                 definition,
                 task,
                 alias=self.service.alias,
-                finish=lambda: self.finish_within(task),
+                finish=lambda result: self.finish_within(task, result),
                 guard=self._uninterruptible,
+                first=first,
             )
         finally:
             self._interruptible = False
 
-    def finish_within(self, task: Claimed) -> bool:
+    def finish_within(self, task: Claimed, result: str | None) -> bool:
         """Finish an atomic task in the transaction of its own code; whether it was ours."""
         return self.lease_is_good() and leases.finish_within(
-            self.service.alias, self.hand.lease, task.run, direct=self.service.direct
+            self.service.alias,
+            self.hand.lease,
+            task.run,
+            result=result,
+            direct=self.service.direct,
         )
 
     def interrupt(self) -> None:
@@ -231,24 +250,17 @@ class Worker:
 
     def conclude(
         self, task: Claimed, definition: Definition, outcome: Outcome, seconds: float
-    ) -> None:
-        """Write the outcome; a success is put off, to be written with others and with the
-        next claim, unless that may take a while or the task must never run twice."""
-        once = definition.options.on_lost == "fail"
-        if not once:
+    ) -> bool:
+        """Write the outcome, if it is not; whether it was ours to write."""
+        keeps = not definition.options.ignore_result
+        if definition.options.on_lost != "fail":
             self.pace.note(task.name, seconds)
         match outcome:
-            case Done(written):
+            case Done(written, result):
                 self.slot.done += 1
                 events.task_succeeded(task.id, task.name, seconds)
-                if written:
-                    return
-                # With nothing left to run, the next step is to claim, and this goes with it.
-                if not once and (not self.hand.waiting or self.pace.is_quick(task.name)):
-                    self.hand.put_off(task.run)
-                else:
-                    self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
-            case Retried(when, delay, error, traceback):
+                return written or self.finish(task, definition, result)
+            case Retried(when, delay, error, traceback, kind):
                 ours = self.record(
                     task,
                     lambda db: db.retry(
@@ -258,25 +270,44 @@ class Worker:
                         delay=delay,
                         error=error,
                         traceback=traceback,
+                        kind=kind if keeps else None,
                     ),
                 )
                 if ours:
                     self.slot.retried += 1
                     wait = f"at {when:%Y-%m-%d %H:%M:%S %Z}" if when else f"in {delay:.1f} s"
                     events.task_retried(task.id, task.name, task.retries + 1, wait, error)
-            case Failed(error, traceback, out_of_memory):
+                return ours
+            case Failed(error, traceback, kind, out_of_memory):
                 self.worn_out |= out_of_memory
-                self.fail(task, error, traceback)
+                return self.fail(task, error, traceback, kind if keeps else None)
             case Fenced():
                 events.task_fenced(task.id, task.name)
+        return False
 
-    def fail(self, task: Claimed, error: str, traceback: str) -> None:
-        if self.record(
+    def finish(self, task: Claimed, definition: Definition, result: str | None) -> bool:
+        """Write a success. It is put off, to be written with others and with the next claim,
+        unless that may take a while, the task must never run twice, or its result is kept."""
+        if result is not None:
+            return self.record(task, lambda db: db.keep(self.hand.lease, task.run, result))
+        once = definition.options.on_lost == "fail"
+        # With nothing left to run, the next step is to claim, and this goes with it.
+        if not once and (not self.hand.waiting or self.pace.is_quick(task.name)):
+            self.hand.put_off(task.run)
+            return True
+        return self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
+
+    def fail(self, task: Claimed, error: str, traceback: str, kind: str | None) -> bool:
+        ours = self.record(
             task,
-            lambda db: db.fail(self.hand.lease, task.run, error=error, traceback=traceback),
-        ):
+            lambda db: db.fail(
+                self.hand.lease, task.run, error=error, traceback=traceback, kind=kind
+            ),
+        )
+        if ours:
             self.slot.failed += 1
             events.task_failed(task.id, task.name, error, traceback)
+        return ours
 
     def put_off_unknown(self, task: Claimed) -> None:
         """Another deployment may know this task: leave it to that, for so long."""
@@ -287,7 +318,7 @@ class Worker:
                 f"no worker knew the task {task.name!r} for {limit:g} s "
                 "(TASKQ['UNKNOWN_TASK_TTL']): was it renamed, removed, or its app uninstalled?"
             )
-            self.fail(task, text, "")
+            self.fail(task, text, "", UNKNOWN)
             return
         wait = min(60.0, 1.0 + unknown_for / 2)
         events.task_unknown(task.id, task.name, wait)

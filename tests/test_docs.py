@@ -90,7 +90,7 @@ def test_the_quickstart_runs(registered):
         exec(compile(code, "docs/quickstart.md", "exec"), vars(page))
     del sys.modules["quickstart"]
     names = set(Task.objects.values_list("name", flat=True))
-    assert names == {"quickstart.send_receipt"}
+    assert names == {"quickstart.send_receipt", "quickstart.count_stock"}
     assert Task.objects.filter(queue="mail", priority=10).exists()
 
 

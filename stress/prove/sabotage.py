@@ -8,7 +8,7 @@ changed its shape fails loudly, rather than leave the protection in.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -77,9 +77,11 @@ def finish_before_run() -> None:
     """The row is removed first, as by queues that acknowledge early."""
     execute = Worker.execute
 
-    def finish_and_execute(self: Worker, task: Claimed, definition: Definition) -> Outcome:
+    def finish_and_execute(
+        self: Worker, task: Claimed, definition: Definition, first: Sequence[object] = ()
+    ) -> Outcome:
         self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
-        return execute(self, task, definition)
+        return execute(self, task, definition, first)
 
     Worker.execute = finish_and_execute  # type: ignore[method-assign]
 

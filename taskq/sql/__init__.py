@@ -31,6 +31,19 @@ SELECT queue FROM waiting WHERE queue IS NOT NULL LIMIT %(limit)s
 """
 
 
+#: Characters of a task's history after which it begins anew.
+HISTORY_LENGTH = 256 * 1024
+
+#: In a history, the kind of error of a run whose worker was lost; a literal.
+LOST = "'taskq.exceptions.WorkerLost'"
+
+#: What a result replaces of another with its id.
+REPLACED = ", ".join(
+    f"{column} = excluded.{column}"
+    for column in "name payload queue priority created_at started_at history finished_at "
+    "worker value".split()
+)
+
 #: A statement and its parameters.
 Call = tuple[str, dict[str, Any]]
 
@@ -58,6 +71,7 @@ class Statements(Protocol):
     LANES: str
     CLAIM: str
     FINISH: str
+    KEEP: tuple[str, ...]
     RETRY: str
     FAIL: str
     DEFER: str
@@ -71,6 +85,8 @@ class Statements(Protocol):
     HELD: str
     TAKE_BACK: str
     REMOVE_WORKER: str
+    PRUNE_RESULTS: str
+    PRUNE_FAILED: str
     Connection: type[Connection]
 
     def connection_options(

@@ -16,7 +16,7 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from taskq.sql import Call
+from taskq.sql import HISTORY_LENGTH, LOST, REPLACED, Call
 
 CHANNEL = "taskq"
 
@@ -133,6 +133,19 @@ RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queu
           CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
 """
 
+# Who a worker is, once its row is gone.
+_WHO = "(SELECT pool || '/' || name || '/' || id FROM taskq_worker WHERE id = %(worker)s)"
+
+
+def _history(kind: str, traceback: str) -> str:
+    """A task's history with the run that has ended, a line of JSON each."""
+    return f"""
+        CASE WHEN length(task.history) < {HISTORY_LENGTH} THEN task.history || E'\\n' ELSE '' END
+        || json_build_object('worker', {_WHO}, 'error', {kind}, 'traceback', {traceback},
+                             'started_at', task.started_at)::text
+    """
+
+
 # The fence: id by primary key, then worker and attempt on the locked row. Of many at
 # once all are of one attempt: a join with a list of attempts is five times as slow where
 # the statistics have yet to hear of running tasks. "+ 0" keeps taskq_task_running out of
@@ -143,19 +156,40 @@ _FENCES = f"WHERE id = ANY (%(ids)s) AND {_HELD}"
 
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 
+# By primary key in both tables. An id is new but for a sequence that was set back.
+KEEP = (
+    f"""
+WITH done AS (
+    DELETE FROM taskq_task {_FENCE}
+    RETURNING id, name, payload, queue, priority, created_at, started_at, history
+)
+INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, started_at, history,
+                          finished_at, worker, value)
+SELECT done.*, clock_timestamp(), {_WHO}, %(value)s FROM done
+ON CONFLICT (id) DO UPDATE SET {REPLACED}
+RETURNING id
+""",
+)
+
+# The history is for tasks that keep their result: for others no kind of error is given.
+_HISTORY = f"""
+    history = CASE WHEN %(kind)s::text IS NULL THEN task.history
+                   ELSE {_history("%(kind)s::text", "%(traceback)s::text")} END
+"""
+
 RETRY = f"""
-UPDATE taskq_task
+UPDATE taskq_task AS task
 SET state = 0, worker_id = NULL, started_at = NULL, retries = retries + 1,
     execute_at = coalesce(%(when)s::timestamptz,
                           clock_timestamp() + %(delay)s * interval '1 second'),
-    error = %(error)s, traceback = %(traceback)s
+    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
 {_FENCE}
 """
 
 FAIL = f"""
-UPDATE taskq_task
+UPDATE taskq_task AS task
 SET state = 2, worker_id = NULL, failed_at = clock_timestamp(),
-    error = %(error)s, traceback = %(traceback)s
+    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
 {_FENCE}
 """
 
@@ -210,14 +244,15 @@ HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id =
 
 # A row that is locked belongs to a transaction that finishes it (an atomic task's
 # commit): it is left for the next time rather than waited for.
-TAKE_BACK = """
+_TOLD = "held.blamed AND (held.ends OR %(charge)s > 0)"
+TAKE_BACK = f"""
 UPDATE taskq_task AS task
 SET state = CASE WHEN held.ends THEN 2 ELSE 0 END,
     failed_at = CASE WHEN held.ends THEN clock_timestamp() END,
     losses = task.losses + CASE WHEN held.blamed THEN %(charge)s ELSE 0 END,
     isolated = task.isolated OR held.blamed OR %(suspect)s,
-    error = CASE WHEN held.blamed AND (held.ends OR %(charge)s > 0)
-                 THEN %(cause)s ELSE task.error END,
+    error = CASE WHEN {_TOLD} THEN %(cause)s ELSE task.error END,
+    history = CASE WHEN {_TOLD} THEN {_history(LOST, "%(cause)s::text")} ELSE task.history END,
     traceback = CASE WHEN held.ends THEN '' ELSE task.traceback END,
     worker_id = NULL, started_at = NULL
 FROM (
@@ -234,6 +269,23 @@ REMOVE_WORKER = """
 DELETE FROM taskq_worker AS worker
 WHERE id = %(worker)s
   AND NOT EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = worker.id)
+"""
+
+# Some of those that ended before, oldest first. What another prunes, or retries, is locked
+# and passed over. By taskq_result_finished and taskq_task_failed, then by primary key.
+PRUNE_RESULTS = """
+DELETE FROM taskq_result WHERE id = ANY (ARRAY(
+    SELECT id FROM taskq_result
+    WHERE finished_at < statement_timestamp() - %(ttl)s * interval '1 second'
+    ORDER BY finished_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+))
+"""
+PRUNE_FAILED = """
+DELETE FROM taskq_task WHERE id = ANY (ARRAY(
+    SELECT id FROM taskq_task
+    WHERE state = 2 AND failed_at < statement_timestamp() - %(ttl)s * interval '1 second'
+    ORDER BY failed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+))
 """
 
 

@@ -18,7 +18,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from taskq.sql import Call
+from taskq.sql import HISTORY_LENGTH, LOST, REPLACED, Call
 
 _NOW = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
 
@@ -113,6 +113,17 @@ RETURNING execute_at || printf('%%20d', id), id, attempt, name, payload, queue, 
           (julianday({_NOW}) - julianday(unknown_since)) * 86400.0, NULL
 """
 
+_WHO = "(SELECT pool || '/' || name || '/' || id FROM taskq_worker WHERE id = %(worker)s)"
+
+
+def _history(kind: str, traceback: str) -> str:
+    return f"""
+        CASE WHEN length(history) < {HISTORY_LENGTH} THEN history || char(10) ELSE '' END
+        || json_object('worker', {_WHO}, 'error', {kind}, 'traceback', {traceback},
+                       'started_at', started_at)
+    """
+
+
 _FENCE = "WHERE id = %(id)s AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s"
 
 _FENCES = """
@@ -122,23 +133,42 @@ WHERE id IN (SELECT value FROM json_each(%(ids)s))
 
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 
+# Two statements in one transaction: a DELETE can be no part of an INSERT here.
+KEEP = (
+    f"""
+INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, started_at, history,
+                          finished_at, worker, value)
+SELECT id, name, payload, queue, priority, created_at, started_at, history,
+       {_NOW}, {_WHO}, %(value)s
+FROM taskq_task {_FENCE}
+ON CONFLICT (id) DO UPDATE SET {REPLACED}
+RETURNING id
+""",
+    f"DELETE FROM taskq_task {_FENCE} RETURNING id",
+)
+
 GIVE_BACK = f"""
 UPDATE taskq_task SET state = 0, worker_id = NULL, started_at = NULL
 {_FENCES} RETURNING id
+"""
+
+_HISTORY = f"""
+    history = CASE WHEN %(kind)s IS NULL THEN history
+                   ELSE {_history("%(kind)s", "%(traceback)s")} END
 """
 
 RETRY = f"""
 UPDATE taskq_task
 SET state = 0, worker_id = NULL, started_at = NULL, retries = retries + 1,
     execute_at = coalesce(%(when)s, {_later("%(delay)s")}),
-    error = %(error)s, traceback = %(traceback)s
+    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
 {_FENCE}
 """
 
 FAIL = f"""
 UPDATE taskq_task
 SET state = 2, worker_id = NULL, failed_at = {_NOW},
-    error = %(error)s, traceback = %(traceback)s
+    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
 {_FENCE}
 """
 
@@ -173,13 +203,15 @@ HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id =
 
 _BLAMED = "id = %(blamed)s"
 _ENDS = f"({_BLAMED} AND losses + %(charge)s >= max_losses)"
+_TOLD = f"({_BLAMED} AND ({_ENDS} OR %(charge)s > 0))"
 TAKE_BACK = f"""
 UPDATE taskq_task
 SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     failed_at = CASE WHEN {_ENDS} THEN {_NOW} END,
     losses = losses + CASE WHEN {_BLAMED} THEN %(charge)s ELSE 0 END,
     isolated = isolated OR {_BLAMED} OR %(suspect)s,
-    error = CASE WHEN {_BLAMED} AND ({_ENDS} OR %(charge)s > 0) THEN %(cause)s ELSE error END,
+    error = CASE WHEN {_TOLD} THEN %(cause)s ELSE error END,
+    history = CASE WHEN {_TOLD} THEN {_history(LOST, "%(cause)s")} ELSE history END,
     traceback = CASE WHEN {_ENDS} THEN '' ELSE traceback END,
     worker_id = NULL, started_at = NULL
 WHERE state = 1 AND worker_id = %(worker)s
@@ -189,6 +221,19 @@ RETURNING id, name, losses, {_BLAMED}, state = 2
 REMOVE_WORKER = """
 DELETE FROM taskq_worker WHERE id = %(worker)s
   AND NOT EXISTS (SELECT 1 FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
+"""
+
+PRUNE_RESULTS = f"""
+DELETE FROM taskq_result WHERE id IN (
+    SELECT id FROM taskq_result WHERE finished_at < {_later("-%(ttl)s")}
+    ORDER BY finished_at LIMIT %(limit)s
+)
+"""
+PRUNE_FAILED = f"""
+DELETE FROM taskq_task WHERE id IN (
+    SELECT id FROM taskq_task WHERE state = 2 AND failed_at < {_later("-%(ttl)s")}
+    ORDER BY failed_at LIMIT %(limit)s
+)
 """
 
 

@@ -48,6 +48,7 @@ GOOD = {
     "on_lost": ["retry", "fail"],
     "atomic": [True, False],
     "bind": [True, False],
+    "ignore_result": [True, False],
     "time_limit": [None, 0.001, 60],
     "soft_time_limit": [None, 0.001, 60],
 }
@@ -79,6 +80,7 @@ BAD = {
     "on_lost": (["ignore", None, True, 1, [], "RETRY"], 'use "retry" or "fail"'),
     "atomic": ([None, 1, "yes"], "use True or False"),
     "bind": ([None, 1, "yes"], "use True or False"),
+    "ignore_result": ([None, 1, "yes"], "use True or False"),
     "time_limit": ([0, -1, "5", True, NAN, INF, [5]], "give a number of seconds "),
     "soft_time_limit": ([0, -1, "5", True, NAN, INF, [5]], "give a number of seconds "),
 }

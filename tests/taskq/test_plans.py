@@ -132,16 +132,38 @@ def test_finishing_does_so_too_where_the_statistics_know_of_nothing_that_runs(ra
 @pytest.mark.parametrize(
     ("statement", "more"),
     [
-        ("RETRY", {"when": None, "delay": 1.0, "error": "", "traceback": ""}),
-        ("FAIL", {"error": "", "traceback": ""}),
+        ("RETRY", {"when": None, "delay": 1.0, "error": "", "traceback": "", "kind": None}),
+        ("RETRY", {"when": None, "delay": 1.0, "error": "", "traceback": "", "kind": "E"}),
+        ("FAIL", {"error": "", "traceback": "", "kind": "E"}),
         ("DEFER", {"delay": 1.0}),
+        ("KEEP", {"value": ""}),
     ],
 )
 def test_single_outcomes_find_the_task_by_primary_key(raw, statement, more):
     values = {"worker": 1, "id": 1, "attempt": 1, **more}
-    nodes, _ = explain(raw, getattr(postgresql, statement), values)
-    assert indexes(nodes) == {"taskq_task_pkey"}
+    written = getattr(postgresql, statement)
+    nodes, _ = explain(raw, written if isinstance(written, str) else written[0], values)
+    assert indexes(nodes) - {"taskq_worker_pkey"} == {"taskq_task_pkey"}
     assert not scans_whole_table(nodes, "taskq_task")
+
+
+def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(raw):
+    raw.execute(
+        "UPDATE taskq_task SET state = 2, failed_at = now() - id * interval '1 minute' "
+        "WHERE queue = 'q1'"
+    )
+    raw.execute(
+        "INSERT INTO taskq_result SELECT id, name, payload, queue, priority, created_at, now(), "
+        "now() - id * interval '1 minute', '', NULL, '' FROM taskq_task"
+    )
+    raw.execute("ANALYZE taskq_task, taskq_result")
+    values = {"ttl": 3600.0, "limit": 10}
+    nodes, pages = explain(raw, postgresql.PRUNE_RESULTS, values)
+    assert indexes(nodes) == {"taskq_result_finished", "taskq_result_pkey"}
+    assert pages < 100
+    nodes, pages = explain(raw, postgresql.PRUNE_FAILED, values)
+    assert indexes(nodes) == {"taskq_task_failed", "taskq_task_pkey"}
+    assert pages < 200
 
 
 def test_taking_back_reads_only_what_the_worker_holds(raw):

@@ -139,7 +139,7 @@ class Command(BaseCommand):
         service = Service(
             settings=self._settings(options),
             queues=options["queues"],
-            alias=_alias(options["database"]),
+            alias=database_alias(options["database"]),
             burst=options["burst"],
         )
         serving.set_up_logging(options["loglevel"])
@@ -166,7 +166,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
 
 
-def _alias(given: str | None) -> str:
+def database_alias(given: str | None) -> str:
     alias = given or router.db_for_write(Task)
     if alias not in connections:
         known = ", ".join(connections)

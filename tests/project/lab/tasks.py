@@ -88,6 +88,22 @@ def ship(number, seconds=0.0, fail=False):
             raise ValueError("could not be shipped")
 
 
+@shared_task(ignore_result=False)
+def add(a, b):
+    return a + b
+
+
+@shared_task(ignore_result=False, atomic=True)
+def place(number):
+    """Its order, its result and its completion are one transaction."""
+    return {"number": Order.objects.create(number=number).number}
+
+
+@shared_task(ignore_result=False)
+def give_back_an_object():
+    return object()
+
+
 @shared_task
 async def doze(key, seconds):
     with run(key):

@@ -1,0 +1,114 @@
+"""What is known of a task that was sent: from its row, or from the result that it left."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass
+
+from django.db import router
+
+from taskq.models import Result, State, Task
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A run that came to nothing. kind: the path of its error's class."""
+
+    worker: str
+    kind: str
+    traceback: str
+    started_at: datetime.datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """A task and how it fares.
+
+    state: of its row; None when it is done, and ``value`` is what it returned, encoded.
+    attempts: the runs that came to nothing, oldest first.
+    worker: who runs it, or ran it to its end. started_at: when that run was claimed.
+    finished_at: when it was done, or failed.
+    """
+
+    id: int
+    name: str
+    payload: str
+    queue: str
+    priority: int
+    state: State | None
+    created_at: datetime.datetime
+    started_at: datetime.datetime | None
+    finished_at: datetime.datetime | None
+    worker: str | None
+    attempts: list[Attempt]
+    retries: int = 0
+    error: str = ""
+    traceback: str = ""
+    value: str | None = None
+
+
+def look_up(id: int, using: str | None = None) -> Known | None:
+    """What is known of the task with this primary key; None when there is neither a task
+    nor a result.
+
+    using: the database alias; by default where the router sends writes of ``Task``.
+    """
+    # The row first: it may become a result between the two, but no result becomes a row.
+    alias = using or router.db_for_write(Task)
+    task = Task.objects.using(alias).filter(pk=id).select_related("worker").first()
+    if task is not None:
+        worker = task.worker
+        return Known(
+            id=id,
+            name=task.name,
+            payload=task.payload,
+            queue=task.queue,
+            priority=task.priority,
+            state=State(task.state),
+            created_at=task.created_at,
+            started_at=task.started_at,
+            finished_at=task.failed_at,
+            worker=f"{worker.pool}/{worker.name}/{worker.pk}" if worker else None,
+            attempts=attempts(task.history),
+            retries=task.retries,
+            error=task.error,
+            traceback=task.traceback,
+        )
+    result = Result.objects.using(alias).filter(pk=id).first()
+    if result is None:
+        return None
+    return Known(
+        id=id,
+        name=result.name,
+        payload=result.payload,
+        queue=result.queue,
+        priority=result.priority,
+        state=None,
+        created_at=result.created_at,
+        started_at=result.started_at,
+        finished_at=result.finished_at,
+        worker=result.worker,
+        attempts=attempts(result.history),
+        value=result.value,
+    )
+
+
+def attempts(history: str | None) -> list[Attempt]:
+    """The runs in a history, as the statements wrote them: a line of JSON each."""
+    if not history:
+        return []
+    # Not splitlines(): there are line ends that JSON leaves as they are.
+    runs = map(json.loads, history.split("\n"))
+    return [
+        Attempt(run["worker"], run["error"], run["traceback"], _moment(run["started_at"]))
+        for run in runs
+    ]
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    if text is None:
+        return None
+    moment = datetime.datetime.fromisoformat(text)
+    # SQLite has no time zones: there it is UTC.
+    return moment.replace(tzinfo=datetime.UTC) if moment.tzinfo is None else moment

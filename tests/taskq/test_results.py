@@ -1,0 +1,344 @@
+"""What tasks return, for those that keep it: written with their end, fenced, found again."""
+
+from __future__ import annotations
+
+import datetime
+import time
+import uuid
+from decimal import Decimal
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import transaction
+from django.utils import timezone
+
+from stress.pools import wait_until
+from stress.project.shop.models import Order
+from taskq import leases, lookup, payload
+from taskq.celery import AsyncResult, NoResult, TaskFailed
+from taskq.models import Result, State, Task
+from taskq.sql import HISTORY_LENGTH
+from tests.project.lab import tasks as lab
+
+KIND = "builtins.ValueError"
+
+
+def send(key="a"):
+    return lab.add.delay(1, 2).id.int
+
+
+# Written with the task's end
+
+
+def test_a_result_is_written_with_the_end_of_the_task(worker):
+    pk = send()
+    row = Task.objects.get()
+    task = worker.claim_one()
+    assert worker.db.keep(worker.id, task.run, payload.encode_result(3))
+    assert not Task.objects.exists()
+    result = Result.objects.get()
+    assert (result.pk, result.name, result.payload) == (pk, lab.add.name, "[[1,2],{}]")
+    assert (result.queue, result.priority, result.created_at) == ("default", 0, row.created_at)
+    assert row.created_at <= result.started_at <= result.finished_at
+    assert result.worker == f"host:1/worker 1/{worker.id}"
+    assert payload.decode_result(result.value) == 3
+    assert result.history is None
+
+
+def test_a_worker_whose_lease_was_taken_writes_no_result(worker, new_worker):
+    send()
+    task = worker.claim_one()
+    worker.db.retire(worker.id, ran=task.id, charge=True, cause="killed")
+    assert not worker.db.keep(worker.id, task.run, "[[3],{}]")
+    other = new_worker()
+    again = other.claim_one()
+    for stranger, run in [
+        (worker.id, task.run),
+        (worker.id, again.run),
+        (other.id, task.run),
+    ]:
+        assert not worker.db.keep(stranger, run, "[[3],{}]")
+    assert not Result.objects.exists()
+    assert Task.objects.get().state == State.RUNNING
+    assert worker.db.keep(other.id, again.run, "[[3],{}]")
+    assert Result.objects.get().worker == f"host:1/worker 2/{other.id}"
+
+
+def test_a_result_within_a_transaction_comes_and_goes_with_it(worker, new_worker):
+    send()
+    task, other = worker.claim_one(), new_worker()
+
+    def finish(by):
+        return leases.finish_within("default", by.id, task.run, result="[[3],{}]")
+
+    with transaction.atomic():
+        assert not finish(other)
+        assert finish(worker)
+        transaction.set_rollback(True)
+    assert (Task.objects.count(), Result.objects.count()) == (1, 0)
+    with transaction.atomic():
+        assert finish(worker)
+    assert (Task.objects.count(), Result.objects.count()) == (0, 1)
+
+
+def test_an_id_that_comes_again_replaces_an_old_result(worker):
+    """As after TRUNCATE … RESTART IDENTITY: a finish must not fail for it."""
+    pk = send()
+    old = timezone.now() - datetime.timedelta(days=1)
+    Result.objects.create(
+        id=pk, name="old", payload="", queue="old", priority=5, worker="old", history="old",
+        created_at=old, started_at=old, finished_at=old, value="old",
+    )  # fmt: skip
+    assert worker.db.keep(worker.id, worker.claim_one().run, "[[3],{}]")
+    result = Result.objects.get()
+    for field in Result._meta.concrete_fields:
+        assert getattr(result, field.attname) not in ("old", old, 5), field
+
+
+# The history
+
+
+def test_each_run_that_came_to_nothing_is_in_the_history(worker, new_worker):
+    pk = send()
+    task = worker.claim_one()
+    worker.db.retry(worker.id, task.run, when=None, delay=0.0, error="E", traceback="T1", kind=KIND)
+    task = worker.claim_one()
+    worker.db.retire(worker.id, ran=task.id, charge=True, cause="killed by SIGKILL")
+    other = new_worker()
+    task = other.claim_one()
+    other.db.fail(other.id, task.run, error="E", traceback="T3\u2028 'line' \"end\"", kind=KIND)
+    known = lookup.look_up(pk)
+    assert known is not None
+    assert known.state is State.FAILED
+    first, second = f"host:1/worker 1/{worker.id}", f"host:1/worker 2/{other.id}"
+    assert [(each.worker, each.kind, each.traceback) for each in known.attempts] == [
+        (first, KIND, "T1"),
+        (first, "taskq.exceptions.WorkerLost", "killed by SIGKILL"),
+        (second, KIND, "T3\u2028 'line' \"end\""),
+    ]
+    starts = [each.started_at for each in known.attempts]
+    assert starts == sorted(starts)
+    assert all(abs(timezone.now() - start) < datetime.timedelta(minutes=1) for start in starts)
+
+
+def test_the_history_goes_with_the_result(worker):
+    pk = send()
+    worker.db.retry(
+        worker.id, worker.claim_one().run,
+        when=None, delay=0.0, error="E", traceback="T", kind=KIND,
+    )  # fmt: skip
+    assert worker.db.keep(worker.id, worker.claim_one().run, "[[3],{}]")
+    known = lookup.look_up(pk)
+    assert known is not None
+    assert [each.traceback for each in known.attempts] == ["T"]
+    assert known.worker == f"host:1/worker 1/{worker.id}"
+
+
+def test_a_task_that_keeps_no_result_has_no_history_of_errors(worker):
+    lab.quick.delay("a")
+    for _ in range(2):
+        task = worker.claim_one()
+        worker.db.retry(worker.id, task.run, when=None, delay=0.0, error="E", traceback="T")
+    worker.db.fail(worker.id, worker.claim_one().run, error="E", traceback="T")
+    assert Task.objects.get().history is None
+
+
+@pytest.mark.parametrize("charge", [True, False])
+def test_a_loss_that_is_nobodys_fault_is_no_attempt(worker, charge):
+    send()
+    task = worker.claim_one()
+    worker.db.retire(worker.id, ran=task.id, charge=charge, cause="C")
+    assert (Task.objects.get().history is not None) is charge
+
+
+def test_a_history_that_grows_too_long_begins_anew(worker):
+    pk = send()
+    for number in range(8):
+        text = str(number) * (HISTORY_LENGTH // 4)
+        worker.db.retry(
+            worker.id, worker.claim_one().run,
+            when=None, delay=0.0, error="E", traceback=text, kind=KIND,
+        )  # fmt: skip
+    known = lookup.look_up(pk)
+    assert known is not None
+    assert [each.traceback[0] for each in known.attempts] == ["4", "5", "6", "7"]
+
+
+def test_a_retry_by_a_person_begins_a_new_history(worker):
+    pk = send()
+    worker.db.fail(worker.id, worker.claim_one().run, error="E", traceback="T", kind=KIND)
+    Task.objects.failed().retry()
+    known = lookup.look_up(pk)
+    assert known is not None
+    assert known.attempts == []
+    assert known.error == "E"
+
+
+# AsyncResult
+
+
+def status(result):
+    return result.status, result.state, result.ready(), result.successful(), result.failed()
+
+
+def test_result_of_a_task_through_its_life(worker):
+    result = lab.add.delay(1, 2)
+    assert status(result) == ("PENDING", "PENDING", False, False, False)
+    task = worker.claim_one()
+    assert status(result) == ("STARTED", "STARTED", False, False, False)
+    assert result.result is result.traceback is None
+    worker.db.retry(worker.id, task.run, when=None, delay=0.0, error="E", traceback="T", kind=KIND)
+    assert status(result) == ("RETRY", "RETRY", False, False, False)
+    assert result.traceback == "T"
+    worker.db.keep(worker.id, worker.claim_one().run, payload.encode_result({"sum": 3}))
+    assert status(result) == ("SUCCESS", "SUCCESS", True, True, False)
+    assert result.result == result.get() == result.get(timeout=0) == {"sum": 3}
+    assert AsyncResult(str(result.id)).get() == {"sum": 3}
+    assert not result.revoke()
+
+
+def test_result_of_a_task_that_failed(worker):
+    result = lab.add.delay(1, 2)
+    worker.db.fail(worker.id, worker.claim_one().run, error="ValueError: no", traceback="T")
+    assert status(result) == ("FAILURE", "FAILURE", True, False, True)
+    with pytest.raises(TaskFailed, match=r"^ValueError: no$") as caught:
+        result.get()
+    assert caught.value.traceback == result.traceback == "T"
+    assert repr(result.get(propagate=False)) == repr(result.result) == repr(caught.value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, 0, "", [], {"$taskq": 1}, [1, {"a": None}], datetime.date(2030, 1, 2), Decimal("1.10")],
+    ids=repr,
+)
+def test_a_result_comes_back_as_it_was(worker, value):
+    result = lab.add.delay(1, 2)
+    worker.db.keep(worker.id, worker.claim_one().run, payload.encode_result(value))
+    assert result.get() == value
+
+
+@pytest.mark.django_db
+def test_get_waits_no_longer_than_its_timeout():
+    result = lab.add.delay(1, 2)
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match=r"is not done after 0\.3 s"):
+        result.get(timeout=0.3)
+    assert 0.3 <= time.monotonic() - began < 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("id", [uuid.UUID(int=1), uuid.uuid4()])
+def test_of_an_unknown_task_there_is_no_result(id):
+    result = AsyncResult(id)
+    assert status(result) == ("PENDING", "PENDING", False, False, False)
+    assert result.result is None
+    with pytest.raises(NoResult, match="results are kept by tasks with ignore_result=False"):
+        result.get()
+
+
+@pytest.mark.django_db
+def test_a_call_that_wants_a_result_of_a_task_that_keeps_none_is_refused():
+    with pytest.raises(TypeError, match=r"keeps no results: say @shared_task\(ignore_result"):
+        lab.quick.apply_async(("a",), ignore_result=False)
+    lab.add.apply_async((1, 2), ignore_result=False)
+    lab.quick.apply_async(("a",), ignore_result=True)
+    assert Task.objects.count() == 2
+
+
+# With a pool
+
+
+def test_a_result_from_a_pool(start_pool):
+    sums = lab.add.delay_many((number, 1) for number in range(20))
+    noted = lab.place.delay(7)
+    none = lab.quick.delay("a")
+    broken = lab.add.delay(1, None)
+    strange = lab.give_back_an_object.delay()
+    start_pool("-c", 2)
+    assert [result.get(timeout=20) for result in sums] == list(range(1, 21))
+    assert noted.get(timeout=20) == {"number": 7}
+    assert Order.objects.get().number == 7
+    with pytest.raises(TaskFailed, match="TypeError: unsupported operand") as caught:
+        broken.get(timeout=20)
+    assert "Traceback (most recent call last)" in caught.value.traceback
+    with pytest.raises(TaskFailed, match=r"cannot be kept as args\[0\]: .* of type object"):
+        strange.get(timeout=20)
+    with pytest.raises(NoResult):
+        none.get(timeout=20)
+    assert Result.objects.count() == 21
+
+
+# Pruning
+
+
+def result_of(days):
+    when = timezone.now() - datetime.timedelta(days=days)
+    return Result(
+        id=Result.objects.count() + 1, name="x", payload="[[],{}]", queue="q", priority=0,
+        worker="w", created_at=when, started_at=when, finished_at=when, value="[[1],{}]",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def old_ones(transactional_db):
+    """Results and failed tasks of today, of two days ago, and of ten."""
+    for days in (0, 2, 10):
+        result_of(days).save()
+        when = timezone.now() - datetime.timedelta(days=days)
+        Task.objects.create(name=f"failed {days}", state=State.FAILED, failed_at=when)
+        Task.objects.create(name=f"waits {days}", execute_at=when)
+    return left
+
+
+def left():
+    failed = Task.objects.failed().order_by("id").values_list("name", flat=True)
+    return Result.objects.count(), [int(name.split()[1]) for name in failed]
+
+
+DAY = 86400.0
+
+
+@pytest.mark.parametrize(
+    ("result_ttl", "failed_ttl", "expected"),
+    [
+        (None, None, (3, [0, 2, 10])),
+        (DAY, None, (1, [0, 2, 10])),
+        (5 * DAY, 5 * DAY, (2, [0, 2])),
+        (None, DAY, (3, [0])),
+    ],
+)
+def test_what_is_too_old_is_pruned_and_nothing_else(
+    old_ones, db_leases, result_ttl, failed_ttl, expected
+):
+    db_leases.prune(result_ttl=result_ttl, failed_ttl=failed_ttl, limit=100)
+    assert left() == expected
+    assert Task.objects.filter(state=State.READY).count() == 3
+
+
+def test_pruning_goes_in_small_batches_oldest_first(old_ones, db_leases):
+    assert db_leases.prune(result_ttl=1.0, failed_ttl=1.0, limit=1) == (1, 1)
+    assert left() == (2, [0, 2])
+    assert db_leases.prune(result_ttl=DAY, failed_ttl=DAY, limit=10) == (1, 1)
+    assert db_leases.prune(result_ttl=DAY, failed_ttl=DAY, limit=10) == (0, 0)
+    assert left() == (1, [0])
+
+
+def test_the_keeper_prunes(old_ones, start_pool):
+    start_pool("-c", 1, "-Q", "none", "--lease", "3", "--heartbeat", "0.5")
+    wait_until(lambda: Result.objects.count() == 1, what="old results are pruned")
+    assert left() == (1, [0, 2, 10]), "what failed is kept, unless FAILED_TTL says until when"
+
+
+def test_pruning_by_hand(old_ones, settings, capsys):
+    call_command("taskq_prune")
+    assert left() == (1, [0, 2, 10])
+    assert "2 results" in capsys.readouterr().out
+    call_command("taskq_prune", failed_ttl=3 * DAY)
+    assert left() == (1, [0, 2])
+    settings.TASKQ = {"FAILED_TTL": DAY}
+    call_command("taskq_prune", result_ttl="0.001")
+    assert left() == (0, [0])
+    for wrong in ("-1", "x", "0"):
+        with pytest.raises(CommandError, match=r"--result-ttl|RESULT_TTL"):
+            call_command("taskq_prune", result_ttl=wrong)
