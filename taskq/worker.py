@@ -161,9 +161,10 @@ class Worker:
             self.start(task, definition)
             outcome = self.execute(task, definition)
             seconds = (clock.now() - self.slot.since) / clock.SECOND
+            self.restore()
             self.conclude(task, definition, outcome, seconds)
             self.slot.task_id = 0
-            self.tidy(task)
+            self.count_run()
 
     def ready_for(self, task: Claimed, definition: Definition) -> bool:
         """Before a task that may take long, what is finished must be written."""
@@ -317,11 +318,15 @@ class Worker:
         for id in ids:
             events.task_fenced(id, "a finished task")
 
-    def tidy(self, task: Claimed) -> None:
-        """After a run: this process as it was before, or a new one in its place."""
-        self.runs += 1
+    def restore(self) -> None:
+        """This process as it was before the run. Before the outcome is written: on SQLite a
+        transaction that the task left open holds the lock that this takes."""
         self.child.install_signals()
         self._hygiene.restore()
+
+    def count_run(self) -> None:
+        """One run more; whether it is time for a new process in the place of this one."""
+        self.runs += 1
         settings = self.service.settings
         if settings.max_tasks_per_child and self.runs >= settings.max_tasks_per_child:
             self.worn_out = True
