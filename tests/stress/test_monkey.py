@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psutil
@@ -176,7 +177,16 @@ def test_ctrl_c_thaws_and_reports(start_pool, environment, tmp_path):
     def frozen():
         return [p for p in pool.descendants() if is_frozen(p)]
 
-    wait_until(frozen, what="a freeze")
+    # What is killed is stopped for a moment as well.
+    since = {}
+
+    def freeze():
+        now = time.monotonic()
+        pids = {process.pid for process in frozen()}
+        since.update({pid: since.get(pid, now) for pid in pids})
+        return any(now - since[pid] > 0.5 for pid in pids)
+
+    wait_until(freeze, what="a freeze")
     run.send_signal(signal.SIGINT)
     run.wait(15)
     assert json.loads(report.read_text())["freezes"] > 0
