@@ -2,6 +2,7 @@
 
 import time
 
+import psutil
 import pytest
 from django.db import connection, transaction
 
@@ -54,6 +55,17 @@ def test_many_tasks_wake_as_many_workers(start_pool, runs):
             tasks.nap.delay(key, 2)
     wait_until(lambda: len(runs("start")) == 4, seconds=5)
     assert not runs("end")
+
+
+def test_a_frozen_idle_worker_swallows_no_wake_up(start_pool, runs):
+    pool = start_pool("-c", 2, *DEAF)
+    if connection.vendor == "postgresql":
+        wait_until(asleep)
+    first = psutil.Process(pool.children("worker")["worker 1"])
+    first.suspend()
+    tasks.quick.delay("a")
+    wait_until(lambda: runs("end", "a"), seconds=5)
+    assert runs("end", "a")[0]["pid"] != first.pid
 
 
 @pytest.mark.postgresql
