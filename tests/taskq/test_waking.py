@@ -57,10 +57,11 @@ def test_many_tasks_wake_as_many_workers(start_pool, runs):
     assert not runs("end")
 
 
+@pytest.mark.postgresql  # in SQLite it might be stopped with the file locked
 def test_a_frozen_idle_worker_swallows_no_wake_up(start_pool, runs):
     pool = start_pool("-c", 2, *DEAF)
-    if connection.vendor == "postgresql":
-        wait_until(asleep)
+    wait_until(asleep)
+    wait_until(lambda: len(processes_that_looked()) == 3)
     first = psutil.Process(pool.children("worker")["worker 1"])
     first.suspend()
     tasks.quick.delay("a")
