@@ -24,15 +24,15 @@ class Definition:
     """A registered task.
 
     bound: the front door's own object; passed as first argument when ``options.bind``.
-    visit: makes what that door does around a run, from the claimed task and the
-        worker's name in results.
+    visit: makes what that door does around a run, of the claimed task, the worker's
+        name in results, and the alias of the task's database.
     """
 
     name: str
     function: Callable[..., Any]
     options: TaskOptions
     bound: object = None
-    visit: Callable[[Claimed, str], Visit] | None = None
+    visit: Callable[[Claimed, str, str], Visit] | None = None
 
     @property
     def is_async(self) -> bool:

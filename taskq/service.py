@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pool import Scoreboard, Slot, State
+from pool import Scoreboard, Slot, State, kernel
 from taskq.conf import Settings
 from taskq.link import Link
 from taskq.queues import Queues
@@ -44,11 +44,11 @@ class Service:
         return self.settings.listen is True
 
     def sleepers(self, scoreboard: Scoreboard) -> Iterator[Slot]:
-        """The workers that sleep."""
+        """The workers that sleep; one that is stopped (SIGSTOP) would not wake."""
         return (
             slot
             for slot in scoreboard.slots[KEEPER + 1 :]
-            if slot.alive and slot.state == State.IDLE
+            if slot.alive and slot.state == State.IDLE and kernel.is_running(slot.pid)
         )
 
     def wake_one(self, scoreboard: Scoreboard) -> None:

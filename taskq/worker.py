@@ -16,6 +16,7 @@ from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases
 from taskq.pace import Pace
 from taskq.registry import Definition
 from taskq.service import KEEPER, Service
+from taskq.visit import Visit
 
 #: Seconds after which the lanes are looked at again, so that a more urgent one, or
 #: another queue of the same priority, does not wait for long. When a look itself takes
@@ -161,17 +162,19 @@ class Worker:
         elif definition is None:
             self.put_off_unknown(task)
         elif self.ready_for(task, definition):
-            visit = definition.visit(task, self.name_in_results()) if definition.visit else None
+            visit = self.visit(task, definition)
             self.start(task, definition)
             if visit is not None:
                 visit.started()
             outcome = self.execute(task, definition, visit.first() if visit else ())
             seconds = (clock.now() - self.slot.since) / clock.SECOND
+            self.restore()
             ours = self.conclude(task, definition, outcome, seconds)
             self.slot.task_id = 0
             if visit is not None and ours:
                 visit.finished(outcome)
-            self.tidy(task)
+                self.restore()
+            self.count_run()
 
     def ready_for(self, task: Claimed, definition: Definition) -> bool:
         """Before a task that may take long, what is finished must be written."""
@@ -206,9 +209,13 @@ class Worker:
         self.child.title(f"{task.name} #{task.id}")
         events.task_started(task.id, task.name)
 
-    def name_in_results(self) -> str:
-        """As the statements write it that keep a result."""
-        return f"{self.service.pool}/{self.child.name}/{self.hand.lease}"
+    def visit(self, task: Claimed, definition: Definition) -> Visit | None:
+        """What the task's front door does around its run, if anything."""
+        if definition.visit is None:
+            return None
+        # Named as in the statements that write results.
+        worker = f"{self.service.pool}/{self.child.name}/{self.hand.lease}"
+        return definition.visit(task, worker, self.service.alias)
 
     def execute(
         self, task: Claimed, definition: Definition, first: Sequence[object] = ()
@@ -348,11 +355,15 @@ class Worker:
         for id in ids:
             events.task_fenced(id, "a finished task")
 
-    def tidy(self, task: Claimed) -> None:
-        """After a run: this process as it was before, or a new one in its place."""
-        self.runs += 1
+    def restore(self) -> None:
+        """This process as it was before the run. Before the outcome is written: on SQLite a
+        transaction that the task left open holds the lock that this takes."""
         self.child.install_signals()
         self._hygiene.restore()
+
+    def count_run(self) -> None:
+        """One run more; whether it is time for a new process in the place of this one."""
+        self.runs += 1
         settings = self.service.settings
         if settings.max_tasks_per_child and self.runs >= settings.max_tasks_per_child:
             self.worn_out = True

@@ -53,9 +53,10 @@ def pgbouncer(database: Database, host: str, home: Path) -> Iterator[str]:
 
 
 def _user(database: Database) -> str:
-    """Somebody who may use the database's socket, where it has one."""
+    """Somebody who may use the database's socket, where it has one: in the directory of
+    a server of ours only its owner may."""
     if database.target.startswith("/"):
-        return Path(database.target).owner()
+        return Path(database.target).parent.owner()
     return "nobody"
 
 

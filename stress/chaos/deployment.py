@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,10 +82,10 @@ class Deployment:
         found = processes.children().get(self.pid, [])
         return [pid for pid in found if not role or processes.role(pid) == role]
 
-    def busy_workers(self) -> list[int]:
-        """The workers that run a task, by their titles."""
+    def busy_workers(self) -> dict[int, str]:
+        """The workers that run a task: pid -> title, which names the task."""
         titles = {pid: processes.title(pid) for pid in self.children("worker")}
-        return [pid for pid, title in titles.items() if title.endswith("]") and "#" in title]
+        return {pid: title for pid, title in titles.items() if "#" in title}
 
     # What happens to it
 
@@ -200,7 +201,7 @@ class Deployment:
             self._may_run.wait()
             if self._over:
                 return
-            threading.Event().wait(RESTART_AFTER)
+            time.sleep(RESTART_AFTER)
             if self._over:
                 return
             self._pool = self._start()

@@ -21,10 +21,10 @@ from stress.chaos import processes
 
 #: The everyday load: kind -> how often.
 WEIGHTS = {
-    "fast": 60,
+    "fast": 55,
     "mate": 20,
-    "slow": 5,
-    "slower": 1,
+    "slow": 10,
+    "slower": 2,
     "atomic": 8,
     "flaky": 4,
     "failing": 2,

@@ -115,11 +115,10 @@ def _spans(records: Sequence[Record], zero: int) -> dict[str, list[tuple[float, 
 
 
 def _per_second(records: Sequence[Record], kind: str, zero: int) -> tuple[list[int], list[int]]:
-    counts = Counter(
-        (record["at"] - zero) // SECOND
-        for record in records
-        if record["kind"] == kind
-        for _ in record.get("keys", "1")
-    )
+    counts: Counter[int] = Counter()
+    for record in records:
+        if record["kind"] == kind:
+            # A commit may be of several tasks.
+            counts[(record["at"] - zero) // SECOND] += len(record.get("keys", [kind]))
     seconds = list(range((records[-1]["at"] - zero) // SECOND + 1))
     return seconds, [counts[second] for second in seconds]

@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from stress.checker import FinalState, Limits, judge
+from stress.checker.records import keys_of
 from stress.history import Tail
 
 #: Seconds between two looks at the whole history for what is wrong in it already.
@@ -59,7 +60,7 @@ class Progress:
     def _count(self, record: dict[str, Any]) -> None:
         match record["kind"]:
             case "commit":
-                self._committed += len(record.get("keys", "1"))
+                self._committed += len(keys_of(record))
             case "start":
                 self._running[record["pid"]] = record["key"]
             case "end" | "raised":

@@ -154,10 +154,12 @@ class Trial:
         runs = read_runs(self.records)
         cell = Cell(self.setting, self.latency)
         cell.done = sum(run.how == "end" for run in runs)
+        first = {run.key: run for run in reversed(runs)}
         for run in runs:
             if run.how == "killed":
                 again = [r.began for r in runs if r.key == run.key and r.began > run.over]
-                of_host = run.key.startswith("host")
+                # Its later runs are at the survivor, whose worker may just have been killed.
+                of_host = run.key.startswith("host") and run is first[run.key]
                 into = cell.host_recovery if of_host else cell.worker_recovery
                 into += [(min(again) - run.over) / SECOND] if again else []
         if len(cell.host_recovery) < HOSTS:

@@ -29,14 +29,11 @@ def begin(child: Child) -> None:
     slot, now = child.slot, clock.now()
     slot.grant(7000 + child.number, slot.generation, now + clock.nanoseconds(options.lease))
     slot.state = State.BUSY
-    slot.since = now
-    slot.hard_deadline = now + clock.nanoseconds(options.hard) if options.hard else 0
-    slot.soft_deadline = now + clock.nanoseconds(options.soft) if options.soft else 0
-    slot.attempt = slot.generation
-    slot.label = "sample"
-    slot.task_id = 100 + child.number
+    hard = now + clock.nanoseconds(options.hard) if options.hard else 0
+    soft = now + clock.nanoseconds(options.soft) if options.soft else 0
+    slot.begin(100 + child.number, slot.generation, "sample", now, soft, hard)
     child.worked()
-    note("begun", name=child.name, hard=slot.hard_deadline, soft=slot.soft_deadline)
+    note("begun", name=child.name, hard=hard, soft=soft)
 
 
 def end(child: Child) -> None:
@@ -173,7 +170,7 @@ def is_interrupted_at_exit(child: Child) -> None:
     begin(child)
 
     def ring(number: int, frame: object) -> None:
-        raise TimeoutError("an alarm from the task")
+        raise ZeroDivisionError("an alarm from the task")
 
     class Slow(logging.Handler):
         def flush(self) -> None:

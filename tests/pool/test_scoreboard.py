@@ -107,6 +107,15 @@ def test_grant_shows_no_lease_with_the_deadline_of_another():
     assert set(between) == {(Slot.lease.index, 5), (Slot.lease_deadline.index, 99)}
 
 
+def test_who_sees_that_a_run_has_begun_sees_all_of_it():
+    slot = Slot(0, Recorded(), memoryview(bytearray(120)))
+    slot.words.written.clear()
+    slot.begin(7, 2, "shop.send", 10, 20, 30)
+    assert slot.words.written[-1] == (Slot.task_id.index, 7)
+    assert (slot.attempt, slot.since, slot.soft_deadline, slot.hard_deadline) == (2, 10, 20, 30)
+    assert slot.label == "shop.send"
+
+
 @pytest.mark.parametrize("state", State)
 def test_lease_is_overdue_only_for_who_holds_work(state):
     slot = Scoreboard(1).slots[0]

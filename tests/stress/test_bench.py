@@ -327,6 +327,7 @@ def test_a_peer_that_is_not_installed_or_has_no_server_is_said(tmp_path: Path) -
     assert "make bench" in reasons["Huey"]
 
 
+@pytest.mark.slow
 @pytest.mark.postgresql
 def test_a_real_quick_measurement(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A pool and raw loops really drain a table, by the command."""

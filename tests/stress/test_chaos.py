@@ -48,6 +48,7 @@ def test_a_short_run_that_kills_workers_and_keepers_is_clean(tmp_path: Path) -> 
     assert set(report["recovery_s"]["worker"]) == {"median", "p99", "max", "n"}
 
 
+@pytest.mark.slow
 @pytest.mark.sqlite
 def test_a_short_run_on_sqlite_is_clean(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/chaos.sqlite3"

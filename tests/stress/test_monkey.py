@@ -82,6 +82,7 @@ def test_what_the_monkey_kills_and_freezes_is_mended_and_nothing_is_lost(start_p
     assert not [p for p in pool.descendants() if is_frozen(p)]
 
 
+@pytest.mark.slow
 @pytest.mark.postgresql
 def test_a_task_that_nobody_takes_back_counts_as_lost(start_pool, shop, monkey):
     pool = start_pool("-c", 2, *SHORT)

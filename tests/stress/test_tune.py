@@ -176,6 +176,7 @@ def test_the_report_is_one_file_with_four_plots_and_the_advice(results):
     assert "$" not in parsed.text
 
 
+@pytest.mark.slow
 @pytest.mark.postgresql
 def test_a_trial_measures_lost_hosts_and_killed_workers(tmp_path):
     command = [

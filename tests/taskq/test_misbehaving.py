@@ -143,3 +143,14 @@ def test_memory_error_fails_the_task_and_renews_the_worker(start_pool, runs, dra
     tasks.quick.delay("after")
     wait_until(lambda: runs("end", "after"))
     assert os.path.exists(f"/proc/{pool.pid}")
+
+
+def test_a_transaction_left_open_is_rolled_back_before_the_outcome_is_written(
+    start_pool, runs, drained
+):
+    """On SQLite it holds the one write lock: the worker would wait for itself."""
+    start_pool("-c", 1, "--lease", 3, "--heartbeat", 1)
+    tasks.misbehave.delay("a", "open_transaction")
+    drained(10)
+    assert len(runs("start", "a")) == 1
+    assert not Order.objects.exists()

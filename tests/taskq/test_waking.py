@@ -2,6 +2,7 @@
 
 import time
 
+import psutil
 import pytest
 from django.db import connection, transaction
 
@@ -54,6 +55,18 @@ def test_many_tasks_wake_as_many_workers(start_pool, runs):
             tasks.nap.delay(key, 2)
     wait_until(lambda: len(runs("start")) == 4, seconds=5)
     assert not runs("end")
+
+
+@pytest.mark.postgresql  # in SQLite it might be stopped with the file locked
+def test_a_frozen_idle_worker_swallows_no_wake_up(start_pool, runs):
+    pool = start_pool("-c", 2, *DEAF)
+    wait_until(asleep)
+    wait_until(lambda: len(processes_that_looked()) == 3)
+    first = psutil.Process(pool.children("worker")["worker 1"])
+    first.suspend()
+    tasks.quick.delay("a")
+    wait_until(lambda: runs("end", "a"), seconds=5)
+    assert runs("end", "a")[0]["pid"] != first.pid
 
 
 @pytest.mark.postgresql

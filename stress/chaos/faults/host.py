@@ -67,7 +67,7 @@ class Many(SceneFault):
         with scene.more_pools(2, workers=CROWD) as (first, second):
             first.wait_up(seconds=40)
             second.wait_up(seconds=40)
-            scene.send(["slow"] * 100)
+            scene.send(["slower"] * 100)
             scene.pause(1.0)
             first.expect(-signal.SIGKILL)
             first.hold_down()

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: Seconds that a frozen pool sleeps beyond its lease; others must have taken over by then.
 OVERSLEEP = 1.5
+#: Seconds that a task must have run to be worth a kill.
+LONG_ENOUGH = 0.03
 #: For each seat of a pool, that a crash loop of 4 s may take: at once, after 0.1 s, 0.2 s,
 #: 0.4 s …; a pool that gives up is started again and begins anew.
 MOST_FORKS = 12
@@ -33,7 +35,11 @@ class WorkerKill(PoolFault):
         return 0.1
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
-        workers = target.busy_workers() or target.children("worker")
+        before = target.busy_workers()
+        scene.pause(LONG_ENOUGH)
+        # In the middle of a task: that of a moment ago.
+        busy = [pid for pid, title in target.busy_workers().items() if before.get(pid) == title]
+        workers = busy or target.children("worker")
         if workers:
             scene.kill([rng.choice(workers)], role="worker", cause=self.name)
 
@@ -111,7 +117,7 @@ class WorkerFreeze(Freeze):
     right = "it is killed as its lease ends; its task is run by another"
 
     def victims(self, target: Deployment, rng: random.Random) -> list[int]:
-        workers = target.busy_workers() or target.children("worker")
+        workers = list(target.busy_workers()) or target.children("worker")
         return [rng.choice(workers)] if workers else []
 
 
