@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import functools
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import (
     Any,
     Concatenate,
@@ -54,9 +54,6 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-#: The arguments of one of many calls: positional ones, or keyword ones.
-Arguments = tuple[Any, ...] | list[Any] | Mapping[str, Any]
 
 #: Options of Celery's decorator and of its apply_async that change nothing here:
 #: there is no broker, and a task is acknowledged when it is done.
@@ -117,7 +114,7 @@ class SharedTask(Generic[P, R]):
                 )
         if isinstance(args, (str, bytes)) or not isinstance(args or (), Sequence):
             raise TypeError(f"args is {args!r}: give a list or tuple of the positional arguments")
-        if not _are_keywords(kwargs or {}):
+        if not outbox.are_keywords(kwargs or {}):
             raise TypeError(f"kwargs is {kwargs!r}: give a dict of the keyword arguments")
         return self._send(
             args or (),
@@ -131,7 +128,7 @@ class SharedTask(Generic[P, R]):
         )
 
     def delay_many(
-        self, calls: Iterable[Arguments], *, using: str | None = None, **terms: Unpack[Terms]
+        self, calls: Iterable[outbox.Call], *, using: str | None = None, **terms: Unpack[Terms]
     ) -> list[AsyncResult | EagerResult]:
         """Send the task once for each of the calls, by one statement, all or none.
 
@@ -142,7 +139,7 @@ class SharedTask(Generic[P, R]):
         Returns the results in the order of the calls. Raises TypeError or ValueError,
         with the index of the call that is wrong; then none is sent.
         """
-        pairs = _pairs(calls)
+        pairs = outbox.pairs(calls)
         if _eager():
             rows = outbox.rows(self.name, pairs, self.options, **terms)
             return [eager.run(self._definition, row, using=using) for row in rows]
@@ -258,24 +255,6 @@ def shared_task(
 
 def _eager() -> bool:
     return getattr(django_settings, "CELERY_TASK_ALWAYS_EAGER", False)
-
-
-def _pairs(calls: Iterable[Arguments]) -> Iterator[outbox.Arguments]:
-    """Positional and keyword arguments of each call."""
-    for index, call in enumerate(calls):
-        if isinstance(call, (tuple, list)):
-            yield call, {}
-        elif _are_keywords(call):
-            yield (), call
-        else:
-            raise TypeError(
-                f"calls[{index}] is {call!r}: give a tuple of the positional arguments, "
-                "such as (42,), or a dict of the keyword arguments"
-            )
-
-
-def _are_keywords(value: object) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
 
 
 def _refuse(names: set[str], kind: str) -> None:

@@ -41,6 +41,8 @@ class Terms(TypedDict, total=False):
 
 #: The positional and the keyword arguments of a call.
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+#: One of many calls, as a user says it: the positional arguments, or the keyword arguments.
+Call = tuple[Any, ...] | list[Any] | Mapping[str, Any]
 
 
 def enqueue(
@@ -119,6 +121,27 @@ def rows(
     """:func:`row` for each of many calls."""
     values = {"name": name, **columns(options, **terms)}
     return [{**values, "payload": text} for text in _encoded(calls)]
+
+
+def pairs(calls: Iterable[Call]) -> Iterator[Arguments]:
+    """The positional and keyword arguments of each call.
+
+    Raises TypeError, with the index of the call, for what is neither.
+    """
+    for index, call in enumerate(calls):
+        if isinstance(call, (tuple, list)):
+            yield call, {}
+        elif are_keywords(call):
+            yield (), call
+        else:
+            raise TypeError(
+                f"calls[{index}] is {call!r}: give a tuple of the positional arguments, "
+                "such as (42,), or a dict of the keyword arguments"
+            )
+
+
+def are_keywords(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
 
 
 def columns(

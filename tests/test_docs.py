@@ -11,6 +11,7 @@ import sys
 import types
 from pathlib import Path
 
+import django
 import pytest
 from django.utils import timezone
 
@@ -80,7 +81,10 @@ def registered():
 
 
 @pytest.mark.django_db
-def test_the_quickstart_runs(registered):
+def test_the_quickstart_runs(registered, monkeypatch):
+    if django.VERSION < (6, 0):
+        backport = pytest.importorskip("django_tasks", reason="the backport is not installed")
+        monkeypatch.setitem(sys.modules, "django.tasks", backport)
     page = types.ModuleType("quickstart")
     sys.modules["quickstart"] = page
     page.tomorrow = timezone.now() + datetime.timedelta(days=1)
@@ -90,7 +94,11 @@ def test_the_quickstart_runs(registered):
         exec(compile(code, "docs/quickstart.md", "exec"), vars(page))
     del sys.modules["quickstart"]
     names = set(Task.objects.values_list("name", flat=True))
-    assert names == {"quickstart.send_receipt", "quickstart.count_stock"}
+    assert names == {
+        "quickstart.send_receipt",
+        "quickstart.count_stock",
+        "quickstart.resize",
+    }
     assert Task.objects.filter(queue="mail", priority=10).exists()
 
 

@@ -1,13 +1,21 @@
 """The Django project of the tests: that of stress, with a lab of tasks that misbehave."""
 
+import importlib.util
 import json
 import os
 import sys
+
+import django
 
 from stress.project.settings import *  # noqa: F403
 from stress.project.settings import INSTALLED_APPS as STRESS_APPS
 
 INSTALLED_APPS = [*STRESS_APPS, "tests.project.lab"]
+if django.VERSION >= (6, 0):
+    INSTALLED_APPS += ["tests.project.native"]
+elif importlib.util.find_spec("django_tasks"):
+    INSTALLED_APPS += ["django_tasks", "tests.project.native"]
+TASKS = {"default": {"BACKEND": "taskq.backend.TaskqBackend", "QUEUES": ["default", "mail"]}}
 
 TASKQ = {}
 if os.environ.get("TASKQ_TEST_BREAK_WORKERS"):

@@ -1,0 +1,210 @@
+"""The front door for users of Django's own tasks.
+
+    TASKS = {"default": {"BACKEND": "taskq.backend.TaskqBackend"}}
+
+What it sends are rows like any other's, run by the same workers.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, cast
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error
+from django.db import connections
+from django.utils import timezone
+
+from taskq import outbox, registry
+from taskq.django import OPTIONS, AnyResult, AnyTask, TaskqTask
+from taskq.framework import (
+    BaseTaskBackend,
+    InvalidTask,
+    Task,
+    TaskResult,
+    TaskResultDoesNotExist,
+    TaskResultStatus,
+    normalize_json,
+    task_enqueued,
+)
+from taskq.lookup import look_up
+from taskq.options import task_options
+from taskq.queues import check_queue
+from taskq.registry import Definition
+from taskq.sql import VENDORS
+from taskq.task_result import Run, task_result
+
+
+class TaskqBackend(BaseTaskBackend):
+    """Keeps tasks and their results in the database, for ``manage.py taskq_pool``.
+
+    ``OPTIONS`` may name a ``database``, by its alias; by default the tasks are where
+    the router sends writes of ``taskq.Task``.
+    """
+
+    task_class = TaskqTask
+    supports_defer = True
+    supports_async_task = True
+    supports_get_result = True
+    supports_priority = True
+
+    def __init__(self, alias: str, params: dict[str, Any]) -> None:
+        super().__init__(alias, params)
+        self.database: str | None = self.options.get("database")
+
+    def validate_task(self, task: AnyTask) -> None:
+        """Raise InvalidTask unless this can be sent and run; from then on workers know it.
+
+        Every task comes by here when it is made: so those in any ``tasks.py`` are
+        registered in each process.
+        """
+        super().validate_task(task)
+        known = registry.find(task.module_path)
+        if known is not None and known.function is task.func and _alike(known.bound, task):
+            return
+        if task.func.__name__ == "<lambda>":
+            raise InvalidTask("Task function must have a name of its own: a lambda has none.")
+        # A TypeError or ValueError for an option of ours is left as it is.
+        options = task_options({"ignore_result": False, **_options(task)})
+        try:
+            check_queue(task.queue_name)
+            registry.register(
+                Definition(
+                    task.module_path,
+                    task.func,
+                    options,
+                    bound=task,
+                    visit=functools.partial(Run, task),
+                )
+            )
+        except (TypeError, ValueError) as error:
+            raise InvalidTask(str(error)) from error
+
+    def enqueue(  # type: ignore[override]  # the stubs' are of one task's own types
+        self, task: AnyTask, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> AnyResult:
+        """Write the task, in the caller's transaction.
+
+        Raises TypeError or ValueError for arguments that JSON cannot carry, or too many.
+        """
+        self.validate_task(task)
+        args, kwargs = _plain(args, kwargs)
+        name, options = task.module_path, _definition(task).options
+        id = outbox.enqueue(name, args, kwargs, options, using=self.database, **_terms(task))
+        return self._sent(task, id, args, kwargs, timezone.now())
+
+    def enqueue_many(self, task: AnyTask, calls: Iterable[outbox.Call]) -> list[AnyResult]:
+        """Write a task for each of the calls, by one statement, all or none; see
+        :meth:`TaskqTask.enqueue_many`."""
+        self.validate_task(task)
+        pairs = [_plain(args, kwargs) for args, kwargs in outbox.pairs(calls)]
+        name, options = task.module_path, _definition(task).options
+        ids = outbox.enqueue_many(name, pairs, options, using=self.database, **_terms(task))
+        now = timezone.now()
+        return [
+            self._sent(task, id, args, kwargs, now)
+            for id, (args, kwargs) in zip(ids, pairs, strict=True)
+        ]
+
+    def get_result(self, result_id: str) -> AnyResult:
+        """What came of a task so far.
+
+        Raises TaskResultDoesNotExist for an id that is not known, or no longer, or is
+        of a task that was not sent by way of Django's tasks.
+        """
+        try:
+            id = uuid.UUID(hex=result_id).int
+        except (ValueError, AttributeError, TypeError) as error:
+            raise TaskResultDoesNotExist(result_id) from error
+        known = look_up(id, self.database) if id < 2**63 else None
+        definition = registry.find(known.name) if known is not None else None
+        if known is None or definition is None or not isinstance(definition.bound, Task):
+            raise TaskResultDoesNotExist(result_id)
+        return task_result(known, definition.bound)
+
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        where = f"TASKS[{self.alias!r}]"
+        messages = [*super().check(**kwargs)]
+        if not apps.is_installed("taskq"):
+            hint = "Add 'taskq' to INSTALLED_APPS, and migrate."
+            messages.append(Error(f"{where}: taskq is not installed.", hint=hint, id="taskq.E006"))
+        for name in sorted(self.options.keys() - {"database"}):
+            messages.append(
+                Error(f"{where}['OPTIONS'] has {name!r}.", hint=_KNOWN_OPTIONS, id="taskq.E007")
+            )
+        if self.database is not None:
+            messages += _check_database(f"{where}['OPTIONS']['database']", self.database)
+        for queue in sorted(self.queues, key=str):
+            try:
+                check_queue(queue)
+            except (TypeError, ValueError) as error:
+                messages.append(Error(f"{where}['QUEUES']: {error}.", id="taskq.E009"))
+        return messages
+
+    def _sent(
+        self, task: AnyTask, id: int, args: list[Any], kwargs: dict[str, Any], at: datetime.datetime
+    ) -> AnyResult:
+        result: AnyResult = TaskResult(
+            task=task,
+            id=str(uuid.UUID(int=id)),
+            status=TaskResultStatus.READY,
+            enqueued_at=at,
+            started_at=None,
+            last_attempted_at=None,
+            finished_at=None,
+            args=args,
+            kwargs=kwargs,
+            backend=self.alias,
+            errors=[],
+            worker_ids=[],
+        )
+        task_enqueued.send(type(self), task_result=result)
+        return result
+
+
+_KNOWN_OPTIONS = (
+    "Known is 'database'. What concerns the workers is in the setting TASKQ, and what "
+    "concerns one task in its decorator."
+)
+
+
+def _check_database(where: str, alias: str) -> list[CheckMessage]:
+    if alias not in connections:
+        text, hint = "no such database", f"Name one of {', '.join(connections)}."
+    elif (vendor := connections[alias].vendor) not in VENDORS:
+        text, hint = f"taskq does not support {vendor}", f"Name one of {', '.join(VENDORS)}."
+    else:
+        return []
+    return [Error(f"{where} is {alias!r}: {text}.", hint=hint, id="taskq.E008")]
+
+
+def _definition(task: AnyTask) -> Definition:
+    definition = registry.find(task.module_path)
+    assert definition is not None  # validate_task saw to it
+    return definition
+
+
+def _plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments as JSON has them; raises TypeError or ValueError as Django words it."""
+    return cast(list[Any], normalize_json(args)), cast(dict[str, Any], normalize_json(kwargs))
+
+
+def _terms(task: AnyTask) -> outbox.Terms:
+    return {"queue": task.queue_name, "priority": int(task.priority), "eta": task.run_after}
+
+
+def _options(task: object) -> dict[str, Any]:
+    return {name: getattr(task, name) for name in OPTIONS} if isinstance(task, TaskqTask) else {}
+
+
+def _alike(one: object, other: AnyTask) -> bool:
+    """Whether two tasks are the same for a worker: queue, priority and time may differ."""
+    return (
+        isinstance(one, Task)
+        and one.backend == other.backend
+        and one.takes_context == other.takes_context
+        and _options(one) == _options(other)
+    )

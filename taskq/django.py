@@ -1,0 +1,155 @@
+"""Django's tasks with options of ours: the decorator, and what it makes.
+
+``from taskq.django import task`` in place of Django's own, where tasks need retries,
+time limits and the like. Django's own does for all others, and from Django 6.1 on for
+these too. The backend is in :mod:`taskq.backend`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
+
+from taskq import outbox
+from taskq.framework import (
+    DEFAULT_TASK_BACKEND_ALIAS,
+    DEFAULT_TASK_PRIORITY,
+    DEFAULT_TASK_QUEUE_NAME,
+    Task,
+    TaskContext,
+    TaskResult,
+    task_backends,
+)
+from taskq.options import TaskOptions, task_options
+
+if TYPE_CHECKING:
+    from taskq.backend import TaskqBackend
+
+    # Generic classes for the type checker, and not in Django itself.
+    AnyTask: TypeAlias = Task[..., Any]
+    AnyResult: TypeAlias = TaskResult[..., Any]
+else:
+    AnyTask, AnyResult = Task, TaskResult
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskqTask(AnyTask):
+    """A task of Django's with options of ours; :class:`taskq.options.TaskOptions` says
+    what they mean."""
+
+    max_retries: int | None = TaskOptions.max_retries
+    default_retry_delay: float = TaskOptions.default_retry_delay
+    autoretry_for: tuple[type[BaseException], ...] = TaskOptions.autoretry_for
+    dont_autoretry_for: tuple[type[BaseException], ...] = TaskOptions.dont_autoretry_for
+    retry_backoff: float | bool = TaskOptions.retry_backoff
+    retry_backoff_max: float = TaskOptions.retry_backoff_max
+    retry_jitter: bool = TaskOptions.retry_jitter
+    on_lost: Literal["retry", "fail"] = TaskOptions.on_lost
+    atomic: bool = TaskOptions.atomic
+    time_limit: float | None = TaskOptions.time_limit
+    soft_time_limit: float | None = TaskOptions.soft_time_limit
+
+    def enqueue_many(self, calls: Iterable[outbox.Call]) -> list[AnyResult]:
+        """Send the task once for each of the calls, by one statement, all or none.
+
+        calls: for each its arguments, as for ``executemany``: a tuple or list of
+            positional ones, or a dict of keyword ones.
+
+        Returns the results in the order of the calls. Raises TypeError or ValueError
+        when one is wrong; then none is sent.
+        """
+        return cast("TaskqBackend", self.get_backend()).enqueue_many(self, calls)
+
+
+#: The names of the options that we add.
+OPTIONS = frozenset(each.name for each in fields(TaskqTask)) - {each.name for each in fields(Task)}
+
+
+@overload
+def task(
+    function: Callable[Concatenate[TaskContext[..., Any], P], R],
+    *,
+    takes_context: Literal[True],
+    priority: int = ...,
+    queue_name: str = ...,
+    backend: str = ...,
+    **options: Any,
+) -> Task[P, R]: ...
+@overload
+def task(
+    function: Callable[P, R],
+    *,
+    takes_context: Literal[False] = ...,
+    priority: int = ...,
+    queue_name: str = ...,
+    backend: str = ...,
+    **options: Any,
+) -> Task[P, R]: ...
+@overload
+def task(
+    *,
+    takes_context: Literal[True],
+    priority: int = ...,
+    queue_name: str = ...,
+    backend: str = ...,
+    **options: Any,
+) -> Callable[[Callable[Concatenate[TaskContext[..., Any], P], R]], Task[P, R]]: ...
+@overload
+def task(
+    *,
+    takes_context: Literal[False] = ...,
+    priority: int = ...,
+    queue_name: str = ...,
+    backend: str = ...,
+    **options: Any,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(
+    function: Callable[..., Any] | None = None,
+    *,
+    priority: int = DEFAULT_TASK_PRIORITY,
+    queue_name: str = DEFAULT_TASK_QUEUE_NAME,
+    backend: str = DEFAULT_TASK_BACKEND_ALIAS,
+    takes_context: bool = False,
+    **options: Any,
+) -> Any:
+    """Django's decorator, with the options of :class:`TaskqTask`.
+
+    From Django 6.1 on its own takes them too. This one also does where the backend is
+    another, as in tests, and leaves them out then.
+
+    Raises InvalidTask, and TypeError or ValueError for a wrong option.
+    """
+    if unknown := options.keys() - OPTIONS:
+        known = ", ".join(sorted(OPTIONS))
+        raise TypeError(f"unknown task option {', '.join(sorted(unknown))}; known are {known}")
+    task_options(options)
+    kind = task_backends[backend].task_class
+    if not issubclass(kind, TaskqTask):
+        options = {}
+
+    def decorate(function: Callable[..., Any]) -> AnyTask:
+        return kind(
+            func=function,
+            priority=priority,
+            queue_name=queue_name,
+            backend=backend,
+            takes_context=takes_context,
+            run_after=None,
+            **options,
+        )
+
+    return decorate if function is None else decorate(function)
