@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+from django.dispatch import Signal
 from django.utils import timezone
 
 from taskq import payload
@@ -107,7 +108,7 @@ class Run:
         except Exception:  # arguments that cannot be read: the run fails by them as well
             log.exception("%s #%d has no TaskResult", self._claimed.name, self._claimed.id)
         else:
-            task_started.send_robust(self._sender, task_result=self._result)
+            self._tell(task_started)
 
     def finished(self, outcome: Outcome) -> None:
         if self._result is None:
@@ -124,7 +125,12 @@ class Run:
             case _:
                 return  # it will be run again
         _set(self._result, finished_at=timezone.now())
-        task_finished.send_robust(self._sender, task_result=self._result)
+        self._tell(task_finished)
+
+    def _tell(self, signal: Signal) -> None:
+        for receiver, answer in signal.send_robust(self._sender, task_result=self._result):
+            if isinstance(answer, Exception):
+                log.error("%r failed, which hears of tasks", receiver, exc_info=answer)
 
     def _running(self) -> TaskResult[..., Any]:
         claimed = self._claimed
