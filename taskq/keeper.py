@@ -148,12 +148,16 @@ class Keeper:
         """Take back the tasks of workers anywhere whose lease ran out.
 
         Not until we have had the database for an interval: after an outage each
-        pool is to see to its own first, which knows what ran and what did not.
+        pool is to see to its own first, which knows what ran and what did not. Nor from
+        a child of ours that lives: the supervisor ends it, and then it is buried.
         """
         now = clock.now()
         if now < self._reclaim_due or not 0 < self.link.since <= now - self._heartbeat:
             return
+        living = {slot.held_lease() for slot in self.scoreboard.living()}
         for worker in self.link.leases().expired():
+            if worker in living:
+                continue
             retired = self._retire(
                 worker, ran=None, charge=True, cause="lease ran out unrenewed", expired_only=True
             )

@@ -3,9 +3,11 @@
 import os
 import signal
 import statistics
+from datetime import timedelta
 
 import psutil
 import pytest
+from django.utils import timezone
 
 from pool import clock
 from pool.supervisor import TICK
@@ -222,6 +224,24 @@ def test_a_frozen_worker_is_killed_and_its_task_taken_over(start_pool, runs):
     assert not psutil.pid_exists(start["pid"])
     assert "lease ran out unrenewed" in pool.log()
     wait_until(lambda: not Task.objects.exists())
+
+
+def test_a_keeper_gives_nobody_the_task_of_a_worker_of_its_own_that_lives(start_pool, runs):
+    """The lease is lost while the supervisor, who would stop the worker, is frozen."""
+    pool = start_pool("-c", 2, *SHORT)
+    tasks.nap.delay("a", 20)
+    (first,) = wait_until(lambda: runs("start", "a"))
+    kill(pool.pid, signal.SIGSTOP)
+    lease = Task.objects.get().worker_id
+    Worker.objects.filter(pk=lease).update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    renewals = Worker.objects.filter(name="keeper").values_list("lease_expires_at", flat=True)
+    for _ in range(3):
+        last = renewals.get()
+        wait_until(lambda last=last: renewals.get() > last, what="the keeper has gone round")
+    assert runs("start", "a") == [first]
+    kill(pool.pid, signal.SIGCONT)
+    wait_until(lambda: len(runs("start", "a")) == 2)
+    assert not psutil.pid_exists(first["pid"])
 
 
 def test_a_woken_pool_stops_within_a_tick_and_its_late_finish_touches_no_row(start_pool, runs):
