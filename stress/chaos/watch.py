@@ -61,7 +61,9 @@ class Watcher(threading.Thread):
         for supervisor in list(self._supervisors):
             for pid in (supervisor, *family.get(supervisor, ())):
                 if pid not in known:
-                    self._watch(pid)
+                    # One that is dead, and that its parent has yet to reap, was seen already.
+                    if processes.state(pid) != "Z":
+                        self._watch(pid)
                 elif not known[pid].role:
                     known[pid].role = processes.role(pid)
 
