@@ -61,8 +61,9 @@ def poison_unquarantined(evidence: Evidence) -> list[Finding]:
             continue
         row = evidence.rows.get(key)
         runs = evidence.of(key)
-        # Runs that we broke off ourselves may be free of charge, and name our own deed.
-        broken_off = sum(bool(evidence.injected(run)) for run in runs)
+        # Runs that we broke off ourselves may be free of charge, and name our own deed;
+        # those that nobody saw die are free as well, where others waited behind them.
+        broken_off = sum(bool(evidence.injected(run)) or _unseen(evidence, run) for run in runs)
         if row is None or row.state != "FAILED":
             where = "is not in the table" if row is None else f"is {row.state}"
             found.append(Finding(f"{key} is poison ({kind.name}), and {where}", (key,)))
@@ -74,6 +75,12 @@ def poison_unquarantined(evidence: Evidence) -> list[Finding]:
             text = f"{key} is poison ({kind.name}), and ran {len(runs)} times of {allowed} allowed"
             found.append(Finding(text, (key,)))
     return found
+
+
+def _unseen(evidence: Evidence, run: Run) -> bool:
+    """Whether its supervisor was frozen as it died, so that only its lease could tell."""
+    died = Span(run.over, run.over)
+    return run.died and any(freeze.span.meets(died) for freeze in evidence.blows.frozen(run.parent))
 
 
 def wrong_outcome(evidence: Evidence) -> list[Finding]:

@@ -144,6 +144,14 @@ def test_a_run_of_poison_that_was_broken_off_by_another_hand_does_not_count():
     assert story.verdict(failed("p", "killed by SIGSEGV")).ok
 
 
+def test_a_run_of_poison_that_its_frozen_supervisor_did_not_see_die_does_not_count():
+    story = poisoned(4).freeze(0.5, SUPERVISOR)
+    assert story.verdict(failed("p", "killed by SIGSEGV")).ok
+    story = poisoned(4).freeze(0.2, SUPERVISOR).thaw(0.8, SUPERVISOR)
+    verdict = story.verdict(failed("p", "killed by SIGSEGV"))
+    assert verdict.broken() == ["poison_unquarantined"]
+
+
 def test_poison_that_still_waits_or_is_gone_is_not_quarantined():
     (finding,) = poisoned(2).verdict().violations["poison_unquarantined"]
     assert finding.text == "p is poison (boom), and is not in the table"
