@@ -165,9 +165,6 @@ class Deployment:
             for pid in processes.of_session(session):
                 processes.send(pid, signal.SIGKILL)
 
-    def log(self) -> str:
-        return self.log_file.read_text(errors="replace")
-
     # Details
 
     def _start(self) -> Pool:

@@ -164,7 +164,7 @@ class _Run:
         from stress.chaos.tables import read_final_state
 
         self.progress.follow()
-        logs = "".join(deployment.log() for deployment in self.scene.deployments)
+        logs = "".join(file.read_text(errors="replace") for file in self.scene.log_files)
         events = {name: logs.count(text) for name, text in EVENTS.items()}
         state = read_final_state(
             self.scene.left_over,

@@ -49,6 +49,7 @@ class Scene:
         self.memory_is_limited = False
         self.oom = "memory is not limited"
         self.deployments: list[Deployment] = []
+        self.log_files: list[Path] = []
         self._aborted = threading.Event()
         self._needs = needs
         self._stack = ExitStack()
@@ -164,10 +165,14 @@ class Scene:
     def more_pools(self, count: int, *, workers: int) -> Iterator[list[Deployment]]:
         """Pools beside those of the run, for a time."""
         options = replace(self.options, concurrency=workers)
-        more = [self._deploy(f"pool {chr(65 + each)}", options) for each in range(count)]
-        yield more
-        for each in more:
-            self.retire(each)
+        more: list[Deployment] = []
+        try:
+            for each in range(count):
+                more.append(self._deploy(f"pool {chr(65 + each)}", options))
+            yield more
+        finally:
+            for deployment in more:
+                self.retire(deployment)
 
     def taskq_settings(self, **changed: object) -> dict[str, str]:
         """The TASKQ setting of a pool, as a variable of its environment."""
@@ -222,7 +227,7 @@ class Scene:
             place = host.gateway if host else "127.0.0.1"
             proxy = self._stack.enter_context(Proxy(self.database.target, host=place))
             environment["DATABASE_URL"] = self.database.url_by(place, proxy.port)
-        return Deployment(
+        deployment = Deployment(
             name,
             options,
             self.home,
@@ -233,6 +238,8 @@ class Scene:
             host=host,
             prefix=prefix,
         )
+        self.log_files.append(deployment.log_file)
+        return deployment
 
     def _limit_memory(self, name: str, environment: dict[str, str]) -> list[str]:
         if Need.CGROUP not in self._needs:
