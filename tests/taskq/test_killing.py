@@ -286,14 +286,20 @@ def test_an_atomic_tasks_effects_happen_exactly_once(start_pool, runs, drained):
     for number in numbers:
         Order.objects.create(number=number)
         tasks.ship.delay(number, 0.05)
-    for _ in range(10):
-        started = {record["pid"] for record in runs("start")}
-        ended = {record["pid"] for record in runs("end")}
-        for pid in list(started - ended)[:1]:
-            if psutil.pid_exists(pid):
-                kill(pid)
-        count = len(runs("start"))
-        wait_until(lambda count=count: len(runs("start")) > count or not Task.objects.exists())
+    killed: set[int] = set()  # each only once: what loses three workers fails, as it should
+
+    def victim():
+        ended = {(record["key"], record["pid"]) for record in runs("end")}
+        for record in runs("start"):
+            if record["key"] not in killed and (record["key"], record["pid"]) not in ended:
+                return record
+        return None
+
+    while len(killed) < 10:
+        record = wait_until(victim, what="one to kill")
+        killed.add(record["key"])
+        if psutil.pid_exists(record["pid"]):
+            kill(record["pid"])
     drained()
     assert sorted(Shipment.objects.values_list("order__number", flat=True)) == list(numbers)
 
