@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pool.clock import SECOND
 from stress.checker.blows import Blow
 from stress.checker.evidence import Evidence
 from stress.checker.records import NEVER, Span
@@ -19,6 +20,11 @@ LOSS = re.compile(
     r"exit code -?\d+$|killed by \w+|out of memory \(|time limit passed|lease ran out"
     r"|no longer responsive|stopped while at work"
 )
+
+#: The causes that are one signal, told apart by a counter of the kernel's.
+SIGKILLS = {"SIGKILL", "out of memory"}
+#: Seconds between two deaths, or a death and its writing, that count as close.
+CLOSE = 1.0
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,9 @@ def poison_unquarantined(evidence: Evidence) -> list[Finding]:
         if row is None or row.state != "FAILED":
             where = "is not in the table" if row is None else f"is {row.state}"
             found.append(Finding(f"{key} is poison ({kind.name}), and {where}", (key,)))
-        elif not re.search(kind.poison, row.error) and not broken_off:
+        elif not re.search(kind.poison, row.error) and not (
+            broken_off or any(_mistaken(evidence, run, row.error) for run in runs)
+        ):
             text = f"{key} was failed with {row.error!r}, where {kind.poison!r} is the cause"
             found.append(Finding(text, (key,)))
         allowed = (row.max_losses if row is not None else 3) + broken_off
@@ -78,9 +86,24 @@ def poison_unquarantined(evidence: Evidence) -> list[Finding]:
 
 
 def _unseen(evidence: Evidence, run: Run) -> bool:
-    """Whether its supervisor was frozen as it died, so that only its lease could tell."""
-    died = Span(run.over, run.over)
+    """Whether its pool was frozen as it died, or before it could write what it had seen,
+    so that only its lease could tell."""
+    died = Span(run.over, run.over).longer(CLOSE)
     return run.died and any(freeze.span.meets(died) for freeze in evidence.blows.frozen(run.parent))
+
+
+def _mistaken(evidence: Evidence, run: Run, error: str) -> bool:
+    """Whether the run and another of its pool died close together, one killed by the kernel
+    for want of memory and the other by SIGKILL, and the error is the other's.
+
+    The kernel counts those that it kills, and does not name them.
+    """
+    causes = {evidence.kind(run.key).poison}
+    around = Span(run.over - CLOSE * SECOND, run.over).longer(CLOSE)
+    for other in evidence.runs:
+        if other.parent == run.parent and other.died and around.meets(Span(other.over, other.over)):
+            causes.add(evidence.kind(other.key).poison)
+    return causes >= SIGKILLS and any(cause in error for cause in SIGKILLS)
 
 
 def wrong_outcome(evidence: Evidence) -> list[Finding]:

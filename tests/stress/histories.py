@@ -20,6 +20,8 @@ KINDS = {
         Kind("plain"),
         Kind("ship", atomic=True),
         Kind("boom", poison="SIGSEGV"),
+        Kind("shot", poison="SIGKILL"),
+        Kind("hungry", poison="out of memory"),
         Kind("rude", deadly=True),
         Kind("grumpy", fails="ValueError"),
         Kind("single", once=True),

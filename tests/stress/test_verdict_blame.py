@@ -152,6 +152,31 @@ def test_a_run_of_poison_that_its_frozen_supervisor_did_not_see_die_does_not_cou
     assert verdict.broken() == ["poison_unquarantined"]
 
 
+def test_poison_of_a_pool_that_was_frozen_before_it_wrote_of_it_may_have_no_cause():
+    story = poisoned(3).freeze(3.5, *POOL).thaw(9, *POOL)
+    assert story.verdict(failed("p", "lease ran out unrenewed")).ok
+    story = poisoned(3).freeze(4.5, *POOL).thaw(9, *POOL)
+    assert story.verdict(failed("p", "lease ran out unrenewed")).broken() == [
+        "poison_unquarantined"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "neighbour", "error"),
+    [("hungry", "shot", "killed by SIGKILL"), ("shot", "hungry", "out of memory (killed by the")],
+)
+def test_out_of_memory_may_be_said_of_another_that_was_killed_in_the_same_moment(
+    kind, neighbour, error
+):
+    """The kernel counts whom it kills, and does not name them."""
+    for at, found in [(3.3, False), (5.3, True)]:
+        story = poisoned(3, kind).sent("n", kind=neighbour).start("n", at, OTHER, losses=0)
+        story.note("death", at + 0.1, OTHER, victim=OTHER)
+        rows = [failed("p", error), failed("n", error, losses=1)]
+        wrong = [each.text for each in story.verdict(*rows).violations["poison_unquarantined"]]
+        assert any(text.startswith("p was failed") for text in wrong) is found
+
+
 def test_poison_that_still_waits_or_is_gone_is_not_quarantined():
     (finding,) = poisoned(2).verdict().violations["poison_unquarantined"]
     assert finding.text == "p is poison (boom), and is not in the table"
