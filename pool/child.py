@@ -58,6 +58,7 @@ class Child:
         self._title = title
         self._first_try = first_try
         self._termed = False
+        self._shown: str | None = None
         self._handlers: list[tuple[int, Any]] = [
             *((int(getattr(signal, name)), signal.SIG_IGN) for name in _SUPERVISORS),
             (int(signal.SIGCHLD), signal.SIG_DFL),
@@ -76,7 +77,10 @@ class Child:
         return f"{self.role.name} {self.number}" if self.role.scalable else self.role.name
 
     def title(self, detail: str = "") -> None:
-        """Show what this process does to ps and top."""
+        """Show what this process does to ps and top. What is shown already costs nothing."""
+        if detail == self._shown:
+            return
+        self._shown = detail
         setproctitle(f"{self._title}: {self.name}" + (f" [{detail}]" if detail else ""))
 
     def beat(self) -> None:

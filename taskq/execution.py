@@ -65,6 +65,19 @@ class Fenced:
 
 Outcome = Done | Retried | Failed | Fenced
 
+#: How many forks lie between this process and the first to import this: a task that forks
+#: comes back in its child as well, with one more. os.getpid() would tell too, by a system
+#: call a run.
+_generation = 0
+
+
+def _forked() -> None:
+    global _generation
+    _generation += 1
+
+
+os.register_at_fork(after_in_child=_forked)
+
 
 class _NotOurs(Exception):
     """Rolls back an atomic task whose lease is gone."""
@@ -93,7 +106,6 @@ def execute(
         retries=task.retries,
         losses=task.losses,
     )
-    pid = os.getpid()
     try:
         args, kwargs = payload.decode(task.payload)
     except Exception as error:  # un-pickling may raise anything
@@ -102,11 +114,11 @@ def execute(
     keeps = not definition.options.ignore_result
     try:
         if not definition.options.atomic:
-            value = _guarded(definition, request, args, kwargs, pid, guard)
+            value = _guarded(definition, request, args, kwargs, guard)
             return Done(written=False, result=payload.encode_result(value)) if keeps else DONE
         # The task's writes and its row's end are one transaction.
         with transaction.atomic(using=alias):
-            value = _guarded(definition, request, args, kwargs, pid, guard)
+            value = _guarded(definition, request, args, kwargs, guard)
             result = payload.encode_result(value) if keeps else None
             if not finish(result):
                 raise _NotOurs
@@ -122,13 +134,13 @@ def _guarded(
     request: Request,
     args: list[Any],
     kwargs: dict[str, Any],
-    pid: int,
     guard: Callable[[], Any],
 ) -> Any:
+    generation = _generation
     try:
         return call(definition, request, args, kwargs)
     finally:
-        if os.getpid() != pid:
+        if _generation != generation:
             # The task forked and its child came back here: it must touch nothing.
             os._exit(0)
         guard()

@@ -38,6 +38,18 @@ def test_titles_say_who_is_who_and_what_runs(start_pool, runs):
     assert "idle" in doing.values()
 
 
+def test_titles_say_what_runs_without_its_id_where_runs_are_quick(start_pool, runs, drained):
+    pool = start_pool("-c", 1)
+    for key in range(3):
+        tasks.nap.delay(key, 0)
+    drained()
+    tasks.nap.delay("a", 2)
+    wait_until(lambda: runs("start", "a"))
+    (doing,) = pool.titles("worker").values()
+    assert doing[1] == "tests.project.lab.tasks.nap"
+    wait_until(lambda: pool.titles("worker")["worker 1"][1] == "idle")
+
+
 def test_usr1_logs_the_scoreboard(start_pool, runs):
     pool = start_pool("-c", 1)
     pk = tasks.nap.delay("a", 60).id.int
