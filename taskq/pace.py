@@ -10,8 +10,10 @@ MOST = 500
 class Pace:
     """Recent run times by task name, in one worker.
 
-    A name is quick once a run of it was, and no longer once one was not: one slow
-    run shows at once, and is forgotten over about ten quick ones.
+    A name is quick while its runs take no longer than ``QUICK`` on average, the last five
+    of them counting for two thirds. One slow run among many, of a commit that waited for
+    the disk, ends no batches: if others wait behind it for long, they are given back
+    (:class:`taskq.hand.Reliever`).
     """
 
     def __init__(self) -> None:
@@ -22,7 +24,7 @@ class Pace:
         """A run of this name took so long."""
         known = self._seconds.get(name)
         if known is not None:
-            seconds = max(seconds, 0.8 * known + 0.2 * seconds)
+            seconds = 0.8 * known + 0.2 * seconds
         self._seconds[name] = seconds
         if known is None or (known <= QUICK) != (seconds <= QUICK):
             self._quick = [name for name, each in self._seconds.items() if each <= QUICK]
