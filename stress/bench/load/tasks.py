@@ -1,7 +1,9 @@
 """The bench's tasks, as users of taskq write them."""
 
+from django.db import connection
+
 from stress.bench import work
-from stress.project.shop.models import Order
+from stress.bench.raw import EFFECT
 from taskq.celery import shared_task
 
 noop = shared_task(work.noop)
@@ -13,5 +15,6 @@ nap_and_mark = shared_task(work.nap_and_mark)
 @shared_task(atomic=True)
 def order(number: int) -> None:
     """One row, in one transaction with its own completion."""
-    Order.objects.create(number=number)
+    with connection.cursor() as cursor:
+        cursor.execute(EFFECT, (number, "now"))
     work.noop()
