@@ -14,7 +14,10 @@ nap_and_mark = shared_task(work.nap_and_mark)
 
 @shared_task(atomic=True)
 def order(number: int) -> None:
-    """One row, in one transaction with its own completion."""
+    """One row, in one transaction with its own completion.
+
+    By a cursor: what the ORM takes is not the queue's.
+    """
     with connection.cursor() as cursor:
         cursor.execute(EFFECT, (number, "now"))
     work.noop()
