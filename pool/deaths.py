@@ -16,10 +16,11 @@ class Cause(IntEnum):
     LEASE_LOST = 4  # the supervisor: its lease ran out unrenewed
     UNRESPONSIVE = 5  # the supervisor: it no longer went round its loop
     STOPPED = 6  # the supervisor: told to stop, still at work when time was up
+    ENDED = 7  # the supervisor: its run was asked to end, and did not in the time it had
 
 
 #: Causes for which the work in hand bears no blame.
-BLAMELESS = frozenset({Cause.LEASE_LOST, Cause.UNRESPONSIVE, Cause.STOPPED})
+BLAMELESS = frozenset({Cause.LEASE_LOST, Cause.UNRESPONSIVE, Cause.STOPPED, Cause.ENDED})
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ class Death:
                 return "no longer responsive"
             case Cause.STOPPED:
                 return "stopped while at work"
+            case Cause.ENDED:
+                return "killed, as its run was asked to end and did not"
 
 
 def cause_of(status: int) -> tuple[Cause, int]:

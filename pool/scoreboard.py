@@ -73,10 +73,18 @@ class Slot:
     done = _Word(12)  # counts, over all generations
     retried = _Word(13)
     failed = _Word(14)
+    progress_task = _Word(25)  # the run that the progress below is of
+    progress_attempt = _Word(26)
+    progress_done = _Word(27)  # so much of the total, in units of its own
+    progress_total = _Word(28)  # 0 when it is not known
     # Written by whoever renews leases.
     lease = _Word(16)
     lease_deadline = _Word(17)  # work under the lease must have stopped by then
     lease_generation = _Word(18)  # which child the lease was given to
+    ending_task = _Word(21)  # the run that was asked to end, and its deadlines
+    ending_attempt = _Word(22)
+    ending_soft = _Word(23)
+    ending_hard = _Word(24)
 
     def __init__(self, index: int, words: memoryview, label: memoryview) -> None:
         self.index = index
@@ -108,6 +116,38 @@ class Slot:
     @property
     def alive(self) -> bool:
         return self.pid != 0
+
+    def end_run(self, task: int, attempt: int, *, soft: int, hard: int) -> None:
+        """Ask a run to end: it gets these deadlines beside its own, and no other run does.
+        The id goes out last: who sees it sees the rest."""
+        self.ending_task = 0
+        self.ending_attempt, self.ending_soft, self.ending_hard = attempt, soft, hard
+        self.ending_task = task
+
+    @property
+    def ending(self) -> bool:
+        """Whether the run in progress was asked to end."""
+        task = self.task_id
+        return task != 0 and task == self.ending_task and self.attempt == self.ending_attempt
+
+    def soft_passed(self, now: int) -> int:
+        """The last soft deadline that the run in progress is past, 0 for none."""
+        own, other = self.soft_deadline, self.ending_soft if self.ending else 0
+        return max(own if own <= now else 0, other if other <= now else 0)
+
+    def set_progress(self, done: int, total: int) -> None:
+        """How far the run in progress is. Whose it is goes out last and comes back first."""
+        self.progress_task = 0
+        self.progress_attempt = self.attempt
+        self.progress_done, self.progress_total = done, total
+        self.progress_task = self.task_id
+
+    def progress(self) -> tuple[int, int] | None:
+        """How far the run in progress is, done and total; None when it has not said."""
+        task = self.task_id
+        found = self.progress_done, self.progress_total
+        same = task == self.progress_task == self.task_id
+        return found if task and same and self.attempt == self.progress_attempt else None
 
     def held_lease(self) -> int:
         """The lease of the child that lives here now, 0 while it has none."""
@@ -215,6 +255,8 @@ def _line(slot: Slot, now: int) -> str:
     text = f"slot {slot.index} pid {slot.pid} {state}"
     if slot.task_id:
         text += f" runs {slot.label} #{slot.task_id} for {(now - slot.since) / clock.SECOND:.1f} s"
+        if progress := slot.progress():
+            text += f", {progress[0]} of {progress[1] or '?'} done"
     if slot.held_lease():
         left = (slot.lease_deadline - now) / clock.SECOND
         text += f" lease {slot.lease} ends in {left:.1f} s"

@@ -31,7 +31,7 @@ class Seat:
     asked_to_stop: bool = False
     verdict: Cause | None = None  # why we killed the child
     condemned: tuple[int, int] = (0, 0)  # the run that it was killed for
-    warned: tuple[int, int] = (0, 0)  # the run that was sent its soft limit
+    warned: tuple[int, int, int] = (0, 0, 0)  # the run, and which of its soft deadlines
     backoff: Backoff = field(default_factory=Backoff)
     refusals: Backoff = field(default_factory=lambda: Backoff(first=1.0))  # of fork
 
@@ -71,20 +71,20 @@ class Seat:
         """What tells one run of the child from another."""
         return self.slot.task_id, self.slot.since
 
-    def warn(self, run: tuple[int, int]) -> None:
-        """Tell the child that this run is past the soft deadline: once a run."""
-        if self.warned != run:
-            self.warned = run
+    def warn(self, run: tuple[int, int], deadline: int) -> None:
+        """Tell the child that this run is past a soft deadline: once for each."""
+        if self.warned != (*run, deadline):
+            self.warned = (*run, deadline)
             self._send(signal.SIGUSR1)
 
     def condemn(self, verdict: Cause) -> None:
         self.verdict = verdict
         self._send(signal.SIGKILL)
 
-    def condemn_for(self, run: tuple[int, int]) -> None:
-        """Kill the child because this run is past the hard deadline."""
+    def condemn_for(self, run: tuple[int, int], verdict: Cause) -> None:
+        """Kill the child because this run is past a hard deadline."""
         self.condemned = run
-        self.condemn(Cause.TIME_LIMIT)
+        self.condemn(verdict)
 
     def out_of_patience(self, now: int) -> bool:
         patience = self.role.patience
@@ -97,7 +97,8 @@ class Seat:
         slot = self.slot
         cause, code = cause_of(status)
         if cause is Cause.SIGNAL and code == signal.SIGKILL:
-            if self.verdict is Cause.TIME_LIMIT and self.run != self.condemned:
+            of_a_run = self.verdict in (Cause.TIME_LIMIT, Cause.ENDED)
+            if of_a_run and self.run != self.condemned:
                 # That run ended just before the kill: the one in its place is innocent.
                 cause = Cause.STOPPED
             elif self.verdict is not None:

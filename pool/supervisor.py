@@ -133,13 +133,15 @@ class Supervisor:
             # Read before the deadlines: should they be the next run's, they are not due.
             slot, run = seat.slot, seat.run
             if slot.task_id and 0 < slot.hard_deadline <= now:
-                seat.condemn_for(run)
+                seat.condemn_for(run, Cause.TIME_LIMIT)
+            elif slot.ending and slot.ending_hard <= now:
+                seat.condemn_for(run, Cause.ENDED)
             elif slot.lease_overdue(now):
                 seat.condemn(Cause.LEASE_LOST)
             elif seat.out_of_patience(now):
                 seat.condemn(Cause.UNRESPONSIVE)
-            elif slot.task_id and 0 < slot.soft_deadline <= now:
-                seat.warn(run)
+            elif slot.task_id and (deadline := slot.soft_passed(now)):
+                seat.warn(run, deadline)
 
     def advance(self) -> None:
         """Move on to the next replacement of HUP, or the next phase of stopping."""

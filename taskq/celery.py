@@ -32,7 +32,9 @@ from taskq.exceptions import (
     NoResult,
     Retry,
     SoftTimeLimitExceeded,
+    TaskCancelled,
     TaskFailed,
+    TaskRevokedError,
 )
 from taskq.options import TaskOptions, check_max_retries, task_options
 from taskq.outbox import Terms
@@ -48,7 +50,10 @@ __all__ = [
     "SharedTask",
     "Signature",
     "SoftTimeLimitExceeded",
+    "TaskCancelled",
     "TaskFailed",
+    "TaskRevokedError",
+    "current_task",
     "shared_task",
 ]
 
@@ -185,6 +190,14 @@ class SharedTask(Generic[P, R]):
         queue = self.options.queue or conf.DEFAULT_QUEUE
         return Request(pk=None, name=self.name, queue=queue, called_directly=True)
 
+    def is_stopping(self) -> bool:
+        """Whether this run should come to an end soon; see :class:`taskq.context.Request`."""
+        return self.request.is_stopping()
+
+    def set_progress(self, done: int, total: int | None = None) -> None:
+        """Say how far this run is; see :class:`taskq.context.Request`."""
+        self.request.set_progress(done, total)
+
     def retry(
         self,
         *,
@@ -217,6 +230,40 @@ class SharedTask(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
+
+
+class _CurrentTask:
+    """Stands for the task that runs, as Celery's ``current_task`` does.
+
+    It is false, and has no attributes, where none of ours runs.
+    """
+
+    def _get(self) -> SharedTask[..., Any] | None:
+        request = current.get()
+        definition = registry.find(request.name) if request is not None else None
+        bound = definition.bound if definition is not None else None
+        return bound if isinstance(bound, SharedTask) else None
+
+    def __getattr__(self, name: str) -> Any:
+        task = self._get()
+        if task is None:
+            raise AttributeError(f"current_task has no {name}: no task of taskq.celery runs here")
+        return getattr(task, name)
+
+    def __bool__(self) -> bool:
+        return self._get() is not None
+
+    def __eq__(self, other: object) -> bool:
+        return self._get() is other
+
+    def __hash__(self) -> int:
+        return hash(self._get())
+
+    def __repr__(self) -> str:
+        return repr(self._get())
+
+
+current_task = _CurrentTask()
 
 
 @overload

@@ -40,6 +40,8 @@ class Settings:
     failed_ttl: seconds that failed tasks are kept; None is until a person retries or
         deletes them.
     time_limit, soft_time_limit: seconds a run may take, for tasks that set none.
+    cancel_grace: seconds between TaskCancelled in a task that is cancelled and the end of
+        its worker. 10: enough to clean up, and below the usual time to stop a pool.
     max_tasks_per_child: runs after which a worker is replaced; None is never.
     max_memory_per_child: KiB of resident memory above which it is replaced.
     listen: hear of new tasks by LISTEN/NOTIFY. False polls only (a connection pooler
@@ -59,6 +61,7 @@ class Settings:
     failed_ttl: float | None = None
     time_limit: float | None = None
     soft_time_limit: float | None = None
+    cancel_grace: float = 10.0
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
     listen: bool | str = True
@@ -98,6 +101,10 @@ def _count(value: object) -> bool:
 
 
 _SECONDS = (_positive, "give a positive number of seconds")
+_SECONDS_FROM_0 = (
+    lambda value: _number(value) and value >= 0,
+    "give a number of seconds from 0",
+)
 _SECONDS_OR_NONE = (
     lambda value: value is None or _positive(value),
     "give a positive number of seconds, or None for no limit",
@@ -118,10 +125,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "HEARTBEAT": _SECONDS,
     "POLL": _SECONDS,
-    "DRAIN_TIMEOUT": (
-        lambda value: _number(value) and value >= 0,
-        "give a number of seconds from 0",
-    ),
+    "DRAIN_TIMEOUT": _SECONDS_FROM_0,
     "CONCURRENCY": _COUNT_OR_NONE,
     "MAX_LOSSES": (lambda value: _count(value) and value <= 1000, "give a whole number from 1"),
     "MAX_PAYLOAD": (_count, "give a number of bytes from 1"),
@@ -131,6 +135,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "FAILED_TTL": _TTL,
     "TIME_LIMIT": _SECONDS_OR_NONE,
     "SOFT_TIME_LIMIT": _SECONDS_OR_NONE,
+    "CANCEL_GRACE": _SECONDS_FROM_0,
     "MAX_TASKS_PER_CHILD": _COUNT_OR_NONE,
     "MAX_MEMORY_PER_CHILD": _COUNT_OR_NONE,
     "LISTEN": (

@@ -1,10 +1,20 @@
-"""What a running task can know of its own run."""
+"""What a running task can know of its own run, and say about it."""
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from taskq.progress import Progress
+
+if TYPE_CHECKING:
+    from taskq.host import Host
+
+#: The worker that this process is; None in any other process.
+host: Host | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -15,6 +25,7 @@ class Request:
         of any.
     retries: how often the task was retried before. losses: how often it lost its worker.
     called_directly: the function was just called; there is no run.
+    sent_headers: see ``headers``.
     """
 
     pk: int | None
@@ -24,11 +35,66 @@ class Request:
     losses: int = 0
     is_eager: bool = False
     called_directly: bool = False
+    sent_headers: dict[str, Any] | None = None
 
     @property
     def id(self) -> uuid.UUID | None:
         """The id that ``AsyncResult`` shows."""
         return None if self.pk is None else uuid.UUID(int=self.pk)
 
+    @property
+    def headers(self) -> dict[str, Any]:
+        """What was sent along, by ``apply_async(headers=…)`` or who hears ``task_enqueuing``."""
+        return self.sent_headers or {}
+
+    @property
+    def eta(self) -> datetime.datetime | None:
+        """When the run was due; None outside of a worker. It is looked up when asked for."""
+        return host.eta() if host is not None and host.runs(self.pk) else None
+
+    @property
+    def attempt(self) -> int:
+        """How often the task was claimed, this time included; 0 outside of a worker."""
+        return host.attempt if host is not None and host.runs(self.pk) else 0
+
+    def is_stopping(self) -> bool:
+        """Whether this run should come to an end soon: its pool is told to stop, its worker
+        is to be replaced, or it was cancelled. A long task asks now and then, notes how far
+        it came, and ends with ``retry(countdown=0)``. False outside of a worker."""
+        return host is not None and host.runs(self.pk) and host.is_stopping()
+
+    def set_progress(self, done: int, total: int | None = None) -> None:
+        """Say how far the run is: the admin and ``AsyncResult.progress`` show it.
+
+        done, total: whole numbers of anything; a total of None is not known.
+
+        Call it as often as you like: it writes two numbers to memory that the processes of
+        a pool share. The database has them within a second, whatever transaction is open.
+        Outside of a worker it does nothing. Raises TypeError or ValueError.
+        """
+        progress = Progress.checked(done, total)
+        if host is not None and host.runs(self.pk):
+            host.set_progress(progress)
+
 
 current: ContextVar[Request | None] = ContextVar("taskq_request", default=None)
+
+
+def current_request() -> Request | None:
+    """The run in progress; None outside of one."""
+    return current.get()
+
+
+def is_stopping() -> bool:
+    """:meth:`Request.is_stopping` of the run in progress; False outside of one."""
+    request = current.get()
+    return request is not None and request.is_stopping()
+
+
+def set_progress(done: int, total: int | None = None) -> None:
+    """:meth:`Request.set_progress` of the run in progress; outside of one it does nothing."""
+    request = current.get()
+    if request is None:
+        Progress.checked(done, total)
+    else:
+        request.set_progress(done, total)

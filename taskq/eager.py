@@ -65,6 +65,13 @@ class EagerResult:
         """It has run already: nothing to revoke."""
         return False
 
+    cancel = revoke
+    progress = None
+
+    @property
+    def info(self) -> Any:
+        return self.result
+
 
 def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) -> EagerResult:
     """Run a task now, with its retries at once one after the other.

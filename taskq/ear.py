@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pool import clock
 from taskq.link import Link
+from taskq.sql import WORK
 
 #: Wake-ups within BURST_WINDOW seconds that make us ask for no more.
 MANY_WAKES = 5
@@ -35,13 +36,14 @@ class Ear:
         """What turns readable when a wake-up comes; None where it must be asked."""
         return self._link.leases().fileno()
 
-    def heard(self, now: int) -> bool:
-        """Whether a wake-up came since the last call."""
-        if not self._link.leases().woken():
-            return False
+    def heard(self, now: int) -> frozenset[str]:
+        """What the wake-ups since the last call may say; see :meth:`Leases.woken`."""
+        said = self._link.leases().woken()
+        if WORK not in said:
+            return said
         self._wakes = [at for at in self._wakes if now - at < clock.nanoseconds(BURST_WINDOW)]
         self._wakes.append(now)
-        return True
+        return said
 
     def should_open(self, now: int, last_work: int) -> bool:
         """Whether to ask for wake-ups: when it is calm, not while they come in crowds."""

@@ -51,6 +51,11 @@ def task_lost(task: int, name: str, worker: str, cause: str, losses: int, failed
     _say(logging.WARNING, "task.lost", text, task=task, name=name, worker=worker, cause=cause)
 
 
+def task_cancelled(task: int, name: str, cause: str) -> None:
+    text = f"{name} #{task} was cancelled; its run ended: {cause}"
+    _say(logging.WARNING, "task.cancelled", text, task=task, name=name, cause=cause)
+
+
 def task_fenced(task: int, name: str) -> None:
     text = f"{name} #{task} is no longer ours: its outcome here was not recorded"
     _say(logging.WARNING, "task.fenced", text, task=task, name=name)

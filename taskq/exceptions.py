@@ -33,6 +33,16 @@ class SoftTimeLimitExceeded(Exception):
     """Raised in a task that ran past its soft time limit, so that it can clean up."""
 
 
+class TaskCancelled(KeyboardInterrupt):
+    """Raised in a running task that is cancelled, so that it can clean up.
+
+    It is no Exception, so the ``except Exception`` of a loop that carries on whatever
+    happens does not swallow it; ``finally`` and ``with`` see it. Who catches it raises it
+    again. As a KeyboardInterrupt it means to libraries what Ctrl-C does: psycopg has the
+    server cancel the statement that runs.
+    """
+
+
 class WorkerLost(Exception):
     """Among the errors of a result: that run lost its worker. It is raised nowhere."""
 
@@ -50,6 +60,10 @@ class TaskFailed(Exception):
     def __init__(self, error: str, traceback: str = "") -> None:
         super().__init__(error)
         self.traceback = traceback
+
+
+class TaskRevokedError(TaskFailed):
+    """Raised by ``AsyncResult.get()`` for a task that was cancelled while it ran."""
 
 
 class NoResult(LookupError):

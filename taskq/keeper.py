@@ -11,10 +11,13 @@ from pool import Child, Slot, State, clock, kernel
 from pool.deaths import BLAMELESS, Death
 from pool.supervisor import TICK
 from taskq import events
+from taskq.cancelling import Canceller
 from taskq.ear import BUSY_LOOK, Ear
 from taskq.leases import DATABASE_ERRORS, Retired
 from taskq.link import Link
+from taskq.reporting import Reporter
 from taskq.service import Service
+from taskq.sql import CANCEL, WORK
 
 #: Seconds between looks where nothing can wake us (SQLite: costs no query).
 GLANCE = 0.05
@@ -41,6 +44,9 @@ class Keeper:
         self.ear = Ear(self.link) if listen is True else None
         if isinstance(listen, str):
             self.ear = Ear(Link(child.name, listen, self.settings.lease, direct=True))
+        grace, heartbeat = self.settings.cancel_grace, self.settings.heartbeat
+        self.canceller = Canceller(self.scoreboard, grace=grace, every=heartbeat)
+        self.reporter = Reporter(self.scoreboard)
         self._lease = clock.nanoseconds(self.settings.lease)
         self._heartbeat = clock.nanoseconds(self.settings.heartbeat)
         # Work must have stopped before others may start it: a tick of the supervisor,
@@ -66,6 +72,8 @@ class Keeper:
                 self.renew()
                 self.reclaim()
                 self.dispatch()
+                self.canceller.look(self.link.leases())
+                self.reporter.look(self.link.leases())
                 self.prune()
                 self.link.answered()
                 self.child.worked()
@@ -207,6 +215,7 @@ class Keeper:
     def sleep(self) -> None:
         """Until woken: by a death, by a new child, by an enqueuer, or by the clock."""
         due = min(self._renew_due, self._look_due, self._prune_due)
+        due = min(due, self.canceller.due, self.reporter.due)
         if self.link.since:
             due = min(due, max(self._reclaim_due, self.link.since + self._heartbeat))
         pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
@@ -222,11 +231,13 @@ class Keeper:
 
     def hear(self, ear: Ear) -> bool:
         """Pass a wake-up on at once, before any other duty; whether there was one."""
-        if not ear.heard(clock.now()):
-            return False
-        self.service.wake_one(self.scoreboard)
-        self._look_due = 0
-        return True
+        said = ear.heard(clock.now())
+        if CANCEL in said:
+            self.canceller.due = 0
+        if WORK in said:
+            self.service.wake_one(self.scoreboard)
+            self._look_due = 0
+        return bool(said)
 
     def close(self) -> int:
         """The workers are gone: bury the last, end our own lease."""
@@ -269,13 +280,15 @@ class Keeper:
         if retired is None:
             return None
         for task in retired.tasks:
-            if task.blamed:
+            if task.cancelled:
+                events.task_cancelled(task.id, task.name, cause)
+            elif task.blamed:
                 events.task_lost(
                     task.id, task.name, retired.worker, cause, task.losses, task.failed
                 )
-            if task.failed:
+            if task.failed and not task.cancelled:
                 self.child.slot.failed += 1
-        if waiting := sum(not task.blamed for task in retired.tasks):
+        if waiting := sum(not task.blamed and not task.cancelled for task in retired.tasks):
             events.tasks_returned(waiting, retired.worker, cause)
         if any(not task.failed for task in retired.tasks):
             self.service.wake_one(self.scoreboard)

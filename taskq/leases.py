@@ -19,6 +19,7 @@ import psycopg
 from django.db import connections
 
 from taskq import sql
+from taskq.progress import Progress
 from taskq.queues import Queues
 
 #: What a database that is not there, or not well, raises below Django's wrappers and in them.
@@ -72,6 +73,7 @@ class TakenBack:
     losses: int
     blamed: bool  # it was what the worker ran
     failed: bool  # it is not to be run again
+    cancelled: bool = False  # that is why
 
 
 @dataclass(frozen=True)
@@ -157,8 +159,8 @@ class Leases:
             complete = self._connection.count(self._sql.REMOVE_WORKER, one) == 1
         ((pool, name),) = found
         tasks = [
-            TakenBack(id, name, losses, bool(blamed), bool(failed))
-            for id, name, losses, blamed, failed in rows
+            TakenBack(id, name, losses, bool(blamed), bool(failed), bool(cancelled))
+            for id, name, losses, blamed, failed, cancelled in rows
         ]
         return Retired(f"{name} of {pool}", tasks, complete)
 
@@ -251,6 +253,21 @@ class Leases:
         values = {"worker": worker, "id": run[0], "attempt": run[1], **more}
         return self._connection.count(statement, values) == 1
 
+    # Runs in progress
+
+    def cancelled(self, workers: Sequence[int]) -> list[tuple[int, Run]]:
+        """The runs under these leases whose tasks were cancelled: worker, run."""
+        rows = self._connection.rows(self._sql.CANCELLED_RUNS, {"workers": list(workers)})
+        return [(worker, (id, attempt)) for worker, id, attempt in rows]
+
+    def set_progress(self, found: Iterable[tuple[int, Run, Progress]]) -> None:
+        """Write how far runs are, as far as they are still those of these workers."""
+        calls: list[sql.Call] = []
+        for worker, (id, attempt), progress in found:
+            values = {"worker": worker, "id": id, "attempt": attempt}
+            calls.append((self._sql.PROGRESS, {**values, "progress": progress.stored(attempt)}))
+        self._connection.batch(*calls)
+
     # What is over
 
     def prune(
@@ -275,8 +292,8 @@ class Leases:
         """What turns readable when an enqueuer sends a wake-up; None to be polled."""
         return self._connection.fileno()
 
-    def woken(self) -> bool:
-        """Whether a wake-up came since the last call."""
+    def woken(self) -> frozenset[str]:
+        """What the wake-ups since the last call may say: taskq.sql.WORK, CANCEL."""
         return self._connection.woken()
 
     def close(self) -> None:

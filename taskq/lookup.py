@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db import router
 
 from taskq.models import Result, State, Task
+from taskq.progress import Progress
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class Known:
     attempts: the runs that came to nothing, oldest first.
     worker: who runs it, or ran it to its end. started_at: when that run was claimed.
     finished_at: when it was done, or failed.
+    cancelled: somebody asked for it to end while it ran. progress: what the last run said.
     """
 
     id: int
@@ -46,6 +48,8 @@ class Known:
     error: str = ""
     traceback: str = ""
     value: str | None = None
+    cancelled: bool = False
+    progress: Progress | None = None
 
 
 def look_up(id: int, using: str | None = None) -> Known | None:
@@ -74,6 +78,8 @@ def look_up(id: int, using: str | None = None) -> Known | None:
             retries=task.retries,
             error=task.error,
             traceback=task.traceback,
+            cancelled=task.cancelled_at is not None,
+            progress=Progress.read(task.progress, task.attempt),
         )
     result = Result.objects.using(alias).filter(pk=id).first()
     if result is None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
+from typing import NamedTuple
 
 from django.db import connections, models, router, transaction
 from django.db.models import Case, F, Q, Value, When
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils.translation import gettext_lazy as _
 
 from taskq import sql
@@ -29,6 +30,7 @@ class ShownState(models.TextChoices):
     ACTIVE = "active", _("active")
     LOST = "lost", _("lost")
     FAILED = "failed", _("failed")
+    CANCELLED = "cancelled", _("cancelled")
 
 
 #: What makes a task pending, future and so on, by the database's clock.
@@ -38,7 +40,8 @@ SHOWN_WHEN: dict[ShownState, Q] = {
     ShownState.ACTIVE: Q(state=State.RUNNING, worker__lease_expires_at__gt=Now()),
     ShownState.LOST: Q(state=State.RUNNING)
     & (Q(worker__lease_expires_at__isnull=True) | Q(worker__lease_expires_at__lte=Now())),
-    ShownState.FAILED: Q(state=State.FAILED),
+    ShownState.FAILED: Q(state=State.FAILED, cancelled_at__isnull=True),
+    ShownState.CANCELLED: Q(state=State.FAILED, cancelled_at__isnull=False),
 }
 
 
@@ -73,6 +76,13 @@ class Worker(models.Model):
         return f"{self.name} of {self.pool}"
 
 
+class Cancelled(NamedTuple):
+    """How many tasks were removed before they ran, and how many runs were asked to end."""
+
+    removed: int
+    asked: int
+
+
 class TaskQuerySet(models.QuerySet["Task"]):
     """The states a person asks for, and what a person may do to the tasks in them."""
 
@@ -96,6 +106,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def failed(self) -> TaskQuerySet:
         """Given up, kept for a person to look at."""
         return self.filter(SHOWN_WHEN[ShownState.FAILED])
+
+    def cancelled(self) -> TaskQuerySet:
+        """Cancelled while a worker held them, kept for a person to look at."""
+        return self.filter(SHOWN_WHEN[ShownState.CANCELLED])
 
     def with_shown_state(self) -> TaskQuerySet:
         """Each task with its ``shown_state``, a value of :class:`ShownState`."""
@@ -126,6 +140,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
                 started_at=None,
                 failed_at=None,
                 history=None,
+                cancelled_at=None,
+                progress=None,
             )
         # After the commit, where it is ours: who goes to sleep meanwhile sees the tasks.
         wake = sql.of(connections[using].vendor).WAKE
@@ -144,10 +160,29 @@ class TaskQuerySet(models.QuerySet["Task"]):
             # None for no tasks at all.
             return self._locked(~Q(state=State.RUNNING), using)._raw_delete(using) or 0
 
-    # As with Django's own delete(): templates may call neither, and Task.objects has
-    # neither, lest somebody retries or discards all there is.
-    retry.alters_data = discard.alters_data = True  # type: ignore[attr-defined]
-    retry.queryset_only = discard.queryset_only = True  # type: ignore[attr-defined]
+    def cancel(self) -> Cancelled:
+        """Remove those that wait, and have those that run end; see :mod:`taskq.cancelling`.
+
+        As everything else, part of the transaction that is open.
+        """
+        using = self._writer()
+        with transaction.atomic(using=using):
+            if connections[using].features.has_select_for_update:
+                # All of them first: a claim in between would hide a task from both below.
+                self._locked(~Q(state=State.FAILED), using).count()
+            removed = self._locked(Q(state=State.READY), using)._raw_delete(using) or 0
+            running = self._locked(Q(state=State.RUNNING), using)
+            asked = running.update(cancelled_at=Coalesce("cancelled_at", Now()))
+            tell = sql.of(connections[using].vendor).TELL_CANCELLED
+            if asked and tell:
+                with connections[using].cursor() as cursor:
+                    cursor.execute(tell)
+        return Cancelled(removed, asked)
+
+    # As with Django's own delete(): templates may call none, and Task.objects has none,
+    # lest somebody retries, cancels or discards all there is.
+    retry.alters_data = discard.alters_data = cancel.alters_data = True  # type: ignore[attr-defined]
+    retry.queryset_only = discard.queryset_only = cancel.queryset_only = True  # type: ignore[attr-defined]
 
     def _writer(self) -> str:
         return self._db or router.db_for_write(self.model)  # type: ignore[attr-defined]
@@ -227,6 +262,10 @@ class Task(models.Model):
     history = models.TextField(  # noqa: DJ001
         _("history"), null=True, blank=True, help_text=_("runs that came to nothing")
     )
+    cancelled_at = models.DateTimeField(
+        _("cancelled at"), null=True, blank=True, help_text=_("asked to end, while it ran")
+    )
+    progress = models.TextField(_("progress"), null=True, blank=True)  # noqa: DJ001
 
     objects = TaskQuerySet.as_manager()
 
@@ -250,6 +289,12 @@ class Task(models.Model):
             ),
             models.Index(
                 name="taskq_task_failed", fields=["failed_at"], condition=Q(state=State.FAILED)
+            ),
+            # Nearly always empty: what pools look for, to end it.
+            models.Index(
+                name="taskq_task_cancelled",
+                fields=["worker"],
+                condition=Q(state=State.RUNNING, cancelled_at__isnull=False),
             ),
         ]
 

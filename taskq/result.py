@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 import uuid
 from typing import Any
@@ -9,12 +10,14 @@ from typing import Any
 from django.db import connections, router
 
 from taskq import payload, sql
-from taskq.exceptions import NoResult, TaskFailed
+from taskq.exceptions import NoResult, TaskFailed, TaskRevokedError
 from taskq.lookup import Known, look_up
-from taskq.models import State, Task
+from taskq.models import State, Task, TaskQuerySet
+from taskq.progress import Progress
 
 #: Seconds between the first two looks for a result, and between later ones at most.
 FIRST_LOOK, LAST_LOOK = 0.01, 0.5
+_OVER = ("SUCCESS", "FAILURE", "REVOKED")
 
 
 class AsyncResult:
@@ -65,21 +68,54 @@ class AsyncResult:
             cursor.execute(sql.REVOKE, {"id": self._pk})
             return bool(cursor.rowcount == 1)
 
+    def cancel(self) -> bool:
+        """Remove the task if it has not started; have it end if it runs. Either way it is
+        not run again, unless a person says so.
+
+        In a running one TaskCancelled is raised, and after CANCEL_GRACE seconds its worker
+        is killed. As everything else this is part of the transaction that is open: a task
+        is asked to end when that commits.
+
+        Returns False when it is too late: it is done, has failed, or is not known.
+        """
+        if self._pk >= 2**63:
+            return False
+        tasks = TaskQuerySet(Task, using=self._using or router.db_for_write(Task))
+        return any(tasks.filter(pk=self._pk).cancel())
+
+    # How far it is
+
+    @property
+    def progress(self) -> Progress | None:
+        """What the last run said by ``set_progress()``, while there is a task; up to a
+        second old. None when it has not said."""
+        known = self._known()
+        return known.progress if known is not None else None
+
+    @property
+    def info(self) -> Any:
+        """As in Celery: the result, and before there is one ``{"done": …, "total": …}``."""
+        known = self._known()
+        if known is None or known.state not in (State.READY, State.RUNNING):
+            return _outcome(known)
+        return known.progress and dataclasses.asdict(known.progress)
+
     # The outcome, for tasks with ignore_result=False
 
     @property
     def status(self) -> str:
-        """PENDING, STARTED, RETRY, SUCCESS or FAILURE, as Celery has them.
+        """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED, as Celery has them.
 
-        PENDING as well when there is no such task: its result is not kept, or no longer.
+        REVOKED: cancelled while it ran. PENDING as well when there is no such task: it was
+        removed before it ran, or its result is not kept, or no longer.
         """
         return _status(self._known())
 
     state = status
 
     def ready(self) -> bool:
-        """Whether it is done or has failed."""
-        return self.status in ("SUCCESS", "FAILURE")
+        """Whether it is done, has failed or was cancelled while it ran."""
+        return self.status in _OVER
 
     def successful(self) -> bool:
         return self.status == "SUCCESS"
@@ -106,8 +142,8 @@ class AsyncResult:
         timeout: seconds; None is for ever. propagate: raise what it failed with, rather
             than return it.
 
-        Raises TimeoutError; TaskFailed when it failed; NoResult when there is neither the
-        task nor a result.
+        Raises TimeoutError; TaskFailed when it failed, and its TaskRevokedError when it was
+        cancelled while it ran; NoResult when there is neither the task nor a result.
         """
         until = None if timeout is None else time.monotonic() + timeout
         pause = FIRST_LOOK
@@ -117,9 +153,9 @@ class AsyncResult:
                 raise NoResult(
                     f"there is neither a task {self} nor a result of it: results are kept by "
                     "tasks with ignore_result=False, for TASKQ['RESULT_TTL'] seconds, and not "
-                    "of those that were revoked or expired"
+                    "of those that were cancelled before they ran, or expired"
                 )
-            if _status(known) in ("SUCCESS", "FAILURE"):
+            if _status(known) in _OVER:
                 outcome = _outcome(known)
                 if propagate and known.state is State.FAILED:
                     raise outcome
@@ -155,7 +191,7 @@ def _status(known: Known | None) -> str:
         case State.RUNNING:
             return "STARTED"
         case State.FAILED:
-            return "FAILURE"
+            return "REVOKED" if known.cancelled else "FAILURE"
     return "SUCCESS"
 
 
@@ -163,5 +199,6 @@ def _outcome(known: Known | None) -> Any:
     if known is None or known.state in (State.READY, State.RUNNING):
         return None
     if known.value is None:
-        return TaskFailed(known.error, known.traceback)
+        kind = TaskRevokedError if known.cancelled else TaskFailed
+        return kind(known.error, known.traceback)
     return payload.decode_result(known.value)

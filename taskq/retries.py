@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from taskq.context import Request
-from taskq.exceptions import MaxRetriesExceededError, Retry
+from taskq.exceptions import MaxRetriesExceededError, Retry, TaskCancelled
 from taskq.options import TaskOptions
 
 
@@ -54,7 +54,8 @@ def after(error: BaseException, options: TaskOptions, retries: int) -> Retry | N
         error, options.dont_autoretry_for
     ):
         return None
-    if isinstance(error, MaxRetriesExceededError):  # the task gave up by itself
+    # The task gave up by itself, or is to.
+    if isinstance(error, (MaxRetriesExceededError, TaskCancelled)):
         return None
     limit = options.retry_kwargs.get("max_retries")
     limit = options.max_retries if limit is None else limit

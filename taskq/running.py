@@ -10,10 +10,7 @@ from asgiref.sync import sync_to_async
 
 from taskq import hygiene
 from taskq.context import Request, current
-from taskq.exceptions import SoftTimeLimitExceeded
 from taskq.registry import Definition
-
-_TOO_LONG = "the task ran past its soft time limit"
 
 
 def call(definition: Definition, request: Request, args: list[Any], kwargs: dict[str, Any]) -> Any:
@@ -28,14 +25,14 @@ def call(definition: Definition, request: Request, args: list[Any], kwargs: dict
         current.reset(token)
 
 
-def interrupt() -> None:
-    """Raise SoftTimeLimitExceeded in the run in progress (called by a signal handler).
+def interrupt(error: BaseException) -> None:
+    """Raise this in the run in progress (called by a signal handler).
 
     A coroutine can only be cancelled: it sees CancelledError at its next await.
     """
     if _AsyncRun.running is None:
-        raise SoftTimeLimitExceeded(_TOO_LONG)
-    _AsyncRun.running.cancel()
+        raise error
+    _AsyncRun.running.cancel(error)
 
 
 class _AsyncRun:
@@ -49,21 +46,21 @@ class _AsyncRun:
         self._call = (function, args, kwargs)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._too_long = False
+        self._error: BaseException | None = None
 
     def run(self) -> Any:
         _AsyncRun.running = self
         try:
             return asyncio.run(self._main())
         except asyncio.CancelledError:
-            if self._too_long:
-                raise SoftTimeLimitExceeded(_TOO_LONG) from None
+            if self._error is not None:
+                raise self._error from None
             raise
         finally:
             _AsyncRun.running = None
 
-    def cancel(self) -> None:
-        self._too_long = True
+    def cancel(self, error: BaseException) -> None:
+        self._error = error
         if self._loop is not None and self._task is not None:
             self._loop.call_soon_threadsafe(self._task.cancel)
 

@@ -7,13 +7,15 @@ from collections.abc import Callable, Sequence
 
 from pool import Child, Slot, State, clock
 from pool.kernel import resident_kib
-from taskq import events, execution, leases, registry, running
-from taskq.exceptions import UnknownTask
+from taskq import context, events, execution, leases, registry, running
+from taskq.exceptions import SoftTimeLimitExceeded, TaskCancelled, UnknownTask
 from taskq.execution import Done, Failed, Fenced, Outcome, Retried
 from taskq.hand import Hand, Reliever
+from taskq.host import Host
 from taskq.hygiene import Hygiene, release_connections
 from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases
 from taskq.pace import Pace
+from taskq.progress import Progress
 from taskq.registry import Definition
 from taskq.service import KEEPER, Service
 from taskq.visit import Visit
@@ -44,12 +46,14 @@ class Worker:
         self._lanes: list[Lane] = []
         self._stale = 0
         self._interruptible = False
+        self._warned = 0  # when the run began that was told of its soft limit
         self._hygiene = Hygiene()
         self._reliever = Reliever(self.hand, lambda: self.link.current, lambda: child.stopping)
 
     def run(self) -> int:
         """Work until told to stop or worn out; the exit code."""
         self.child.on_soft_limit = self.interrupt
+        context.host = Host(self.child, self.service.alias)
         self._reliever.start()
         self.child.booted()
         self.child.title("idle")
@@ -246,11 +250,16 @@ class Worker:
         )
 
     def interrupt(self) -> None:
-        """The soft limit passed: raise in the task, if it is still at it."""
-        deadline = self.slot.soft_deadline
-        if self._interruptible and 0 < deadline <= clock.now():
+        """A soft deadline passed: raise in the task, once for each, if it is still at it."""
+        slot = self.slot
+        if not self._interruptible:
+            return
+        if slot.ending:
             self._interruptible = False
-            running.interrupt()
+            running.interrupt(TaskCancelled("the task was cancelled"))
+        elif 0 < slot.soft_deadline <= clock.now() and self._warned != slot.since:
+            self._warned = slot.since
+            running.interrupt(SoftTimeLimitExceeded("the task ran past its soft time limit"))
 
     def _uninterruptible(self) -> None:
         self._interruptible = False
@@ -269,6 +278,8 @@ class Worker:
                 self.slot.done += 1
                 events.task_succeeded(task.id, task.name, seconds)
                 return written or self.finish(task, definition, result)
+            case Retried() | Failed() if self.slot.ending:
+                return self.cancelled(task, outcome, keeps)
             case Retried(when, delay, error, traceback, kind):
                 ours = self.record(
                     task,
@@ -307,15 +318,29 @@ class Worker:
         return self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
 
     def fail(self, task: Claimed, error: str, traceback: str, kind: str | None) -> bool:
-        ours = self.record(
-            task,
-            lambda db: db.fail(
-                self.hand.lease, task.run, error=error, traceback=traceback, kind=kind
-            ),
-        )
+        ours = self.keep_failed(task, error, traceback, kind)
         if ours:
             self.slot.failed += 1
             events.task_failed(task.id, task.name, error, traceback)
+        return ours
+
+    def keep_failed(self, task: Claimed, error: str, traceback: str, kind: str | None) -> bool:
+        """Write that it failed, and how far it came, if it ever said."""
+
+        def write(db: Leases) -> bool:
+            if (progress := self.slot.progress()) is not None:
+                db.set_progress([(self.hand.lease, task.run, Progress(*progress))])
+            return db.fail(self.hand.lease, task.run, error=error, traceback=traceback, kind=kind)
+
+        return self.record(task, write)
+
+    def cancelled(self, task: Claimed, outcome: Retried | Failed, keeps: bool) -> bool:
+        """It was asked to end, and has: it is kept, and not run again, whatever it raised."""
+        error, traceback = outcome.error or "cancelled", outcome.traceback
+        kind = outcome.kind if keeps else None
+        ours = self.keep_failed(task, error, traceback, kind)
+        if ours:
+            events.task_cancelled(task.id, task.name, error)
         return ours
 
     def put_off_unknown(self, task: Claimed) -> None:

@@ -37,12 +37,18 @@ HISTORY_LENGTH = 256 * 1024
 #: In a history, the kind of error of a run whose worker was lost; a literal.
 LOST = "'taskq.exceptions.WorkerLost'"
 
+#: The same of a run that ended because its task was cancelled.
+CANCELLED = "'taskq.exceptions.TaskCancelled'"
+
 #: What a result replaces of another with its id.
 REPLACED = ", ".join(
     f"{column} = excluded.{column}"
     for column in "name payload queue priority created_at started_at history finished_at "
     "worker value".split()
 )
+
+#: What a wake-up may say: there is work, or a running task was cancelled.
+WORK, CANCEL = "", "cancel"
 
 #: A statement and its parameters.
 Call = tuple[str, dict[str, Any]]
@@ -58,7 +64,7 @@ class Connection(Protocol):
     def transaction(self) -> AbstractContextManager[object]: ...
     def listen(self) -> None: ...
     def fileno(self) -> int | None: ...
-    def woken(self) -> bool: ...
+    def woken(self) -> frozenset[str]: ...
     def close(self) -> None: ...
 
 
@@ -68,6 +74,9 @@ class Statements(Protocol):
     ENQUEUE: str
     ENQUEUE_MANY: str
     WAKE: str | None
+    TELL_CANCELLED: str | None
+    CANCELLED_RUNS: str
+    PROGRESS: str
     LANES: str
     CLAIM: str
     FINISH: str

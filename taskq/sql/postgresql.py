@@ -16,7 +16,7 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from taskq.sql import HISTORY_LENGTH, LOST, REPLACED, Call
+from taskq.sql import CANCEL, CANCELLED, HISTORY_LENGTH, LOST, REPLACED, Call
 
 CHANNEL = "taskq"
 
@@ -59,6 +59,10 @@ SELECT task.id, wake.sent FROM task CROSS JOIN wake
 # As an enqueue does, after tasks became due by other means. A probe of
 # taskq_worker_listens; locks nothing.
 WAKE = "SELECT pg_notify('taskq', '') WHERE EXISTS (SELECT FROM taskq_worker WHERE listens)"
+
+# After a running task was asked to end. Whether anyone asked for wake-ups or not: it is rare,
+# and who listens hears it.
+TELL_CANCELLED = f"SELECT pg_notify('taskq', '{CANCEL}')"
 
 # A loose index scan of taskq_task_ready: one probe for each queue, for each of its
 # priorities, and for the head of each of these lanes, whatever waits behind it.
@@ -177,9 +181,16 @@ _HISTORY = f"""
                    ELSE {_history("%(kind)s::text", "%(traceback)s::text")} END
 """
 
+# What goes back to wait, unless it was cancelled meanwhile.
+_BACK = """
+    state = CASE WHEN cancelled_at IS NULL THEN 0 ELSE 2 END,
+    failed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
+    worker_id = NULL, started_at = NULL
+"""
+
 RETRY = f"""
 UPDATE taskq_task AS task
-SET state = 0, worker_id = NULL, started_at = NULL, retries = retries + 1,
+SET {_BACK}, retries = retries + 1,
     execute_at = coalesce(%(when)s::timestamptz,
                           clock_timestamp() + %(delay)s * interval '1 second'),
     error = %(error)s, traceback = %(traceback)s, {_HISTORY}
@@ -195,15 +206,24 @@ SET state = 2, worker_id = NULL, failed_at = clock_timestamp(),
 
 DEFER = f"""
 UPDATE taskq_task
-SET state = 0, worker_id = NULL, started_at = NULL,
+SET {_BACK},
     unknown_since = coalesce(unknown_since, clock_timestamp()),
     execute_at = clock_timestamp() + %(delay)s * interval '1 second'
 {_FENCE}
 """
 
 GIVE_BACK = f"""
-UPDATE taskq_task SET state = 0, worker_id = NULL, started_at = NULL
-{_FENCES} RETURNING id
+UPDATE taskq_task SET {_BACK} {_FENCES} RETURNING id
+"""
+
+# By primary key, under the fence. No indexed column changes, so it touches no index (HOT).
+PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"
+
+# The runs of some workers that were asked to end, from taskq_task_cancelled, which has
+# nothing else in it. Locks nothing.
+CANCELLED_RUNS = """
+SELECT worker_id, id, attempt FROM taskq_task
+WHERE state = 1 AND cancelled_at IS NOT NULL AND worker_id = ANY (%(workers)s)
 """
 
 REGISTER = """
@@ -245,24 +265,27 @@ HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id =
 # A row that is locked belongs to a transaction that finishes it (an atomic task's
 # commit): it is left for the next time rather than waited for.
 _TOLD = "held.blamed AND (held.ends OR %(charge)s > 0)"
+_KIND = f"CASE WHEN held.cancelled THEN {CANCELLED} ELSE {LOST} END"
 TAKE_BACK = f"""
 UPDATE taskq_task AS task
 SET state = CASE WHEN held.ends THEN 2 ELSE 0 END,
     failed_at = CASE WHEN held.ends THEN clock_timestamp() END,
-    losses = task.losses + CASE WHEN held.blamed THEN %(charge)s ELSE 0 END,
+    losses = task.losses + CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 END,
     isolated = task.isolated OR held.blamed OR %(suspect)s,
-    error = CASE WHEN {_TOLD} THEN %(cause)s ELSE task.error END,
-    history = CASE WHEN {_TOLD} THEN {_history(LOST, "%(cause)s::text")} ELSE task.history END,
+    error = CASE WHEN held.cancelled THEN 'cancelled; its worker: ' || %(cause)s::text
+                 WHEN {_TOLD} THEN %(cause)s::text ELSE task.error END,
+    history = CASE WHEN {_TOLD} THEN {_history(_KIND, "%(cause)s::text")} ELSE task.history END,
     traceback = CASE WHEN held.ends THEN '' ELSE task.traceback END,
     worker_id = NULL, started_at = NULL
 FROM (
-    SELECT id, id = %(blamed)s AS blamed,
-           id = %(blamed)s AND losses + %(charge)s >= max_losses AS ends
+    SELECT id, id = %(blamed)s AS blamed, cancelled_at IS NOT NULL AS cancelled,
+           cancelled_at IS NOT NULL OR
+               id = %(blamed)s AND losses + %(charge)s >= max_losses AS ends
     FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s
     ORDER BY id FOR UPDATE SKIP LOCKED
 ) AS held
 WHERE task.id = held.id
-RETURNING task.id, task.name, task.losses, held.blamed, held.ends
+RETURNING task.id, task.name, task.losses, held.blamed, held.ends, held.cancelled
 """
 
 REMOVE_WORKER = """
@@ -382,8 +405,8 @@ class Connection:
     def fileno(self) -> int | None:
         return self._raw.fileno()
 
-    def woken(self) -> bool:
-        return any(True for _ in self._raw.notifies(timeout=0))
+    def woken(self) -> frozenset[str]:
+        return frozenset(notify.payload for notify in self._raw.notifies(timeout=0))
 
     def close(self) -> None:
         self._wrapper.close()

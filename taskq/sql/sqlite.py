@@ -18,7 +18,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
 
-from taskq.sql import HISTORY_LENGTH, LOST, REPLACED, Call
+from taskq.sql import CANCEL, CANCELLED, HISTORY_LENGTH, LOST, REPLACED, WORK, Call
 
 _NOW = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
 
@@ -55,6 +55,7 @@ RETURNING id
 
 # A pool sees every commit in the file.
 WAKE = None
+TELL_CANCELLED = None
 
 # By taskq_task_ready, as in PostgreSQL.
 LANES = f"""
@@ -147,9 +148,20 @@ RETURNING id
     f"DELETE FROM taskq_task {_FENCE} RETURNING id",
 )
 
-GIVE_BACK = f"""
-UPDATE taskq_task SET state = 0, worker_id = NULL, started_at = NULL
-{_FENCES} RETURNING id
+_BACK = f"""
+    state = CASE WHEN cancelled_at IS NULL THEN 0 ELSE 2 END,
+    failed_at = CASE WHEN cancelled_at IS NOT NULL THEN {_NOW} END,
+    worker_id = NULL, started_at = NULL
+"""
+
+GIVE_BACK = f"UPDATE taskq_task SET {_BACK} {_FENCES} RETURNING id"
+
+PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"
+
+CANCELLED_RUNS = """
+SELECT worker_id, id, attempt FROM taskq_task
+WHERE state = 1 AND cancelled_at IS NOT NULL
+  AND worker_id IN (SELECT value FROM json_each(%(workers)s))
 """
 
 _HISTORY = f"""
@@ -159,7 +171,7 @@ _HISTORY = f"""
 
 RETRY = f"""
 UPDATE taskq_task
-SET state = 0, worker_id = NULL, started_at = NULL, retries = retries + 1,
+SET {_BACK}, retries = retries + 1,
     execute_at = coalesce(%(when)s, {_later("%(delay)s")}),
     error = %(error)s, traceback = %(traceback)s, {_HISTORY}
 {_FENCE}
@@ -174,7 +186,7 @@ SET state = 2, worker_id = NULL, failed_at = {_NOW},
 
 DEFER = f"""
 UPDATE taskq_task
-SET state = 0, worker_id = NULL, started_at = NULL,
+SET {_BACK},
     unknown_since = coalesce(unknown_since, {_NOW}), execute_at = {_later("%(delay)s")}
 {_FENCE}
 """
@@ -202,20 +214,23 @@ LOCK_EXPIRED_WORKER = f"{LOCK_WORKER} AND lease_expires_at <= {_NOW}"
 HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
 
 _BLAMED = "id = %(blamed)s"
-_ENDS = f"({_BLAMED} AND losses + %(charge)s >= max_losses)"
+_CANCELLED = "cancelled_at IS NOT NULL"
+_ENDS = f"({_CANCELLED} OR {_BLAMED} AND losses + %(charge)s >= max_losses)"
+_KIND = f"CASE WHEN {_CANCELLED} THEN {CANCELLED} ELSE {LOST} END"
 _TOLD = f"({_BLAMED} AND ({_ENDS} OR %(charge)s > 0))"
 TAKE_BACK = f"""
 UPDATE taskq_task
 SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     failed_at = CASE WHEN {_ENDS} THEN {_NOW} END,
-    losses = losses + CASE WHEN {_BLAMED} THEN %(charge)s ELSE 0 END,
+    losses = losses + CASE WHEN {_BLAMED} AND NOT {_CANCELLED} THEN %(charge)s ELSE 0 END,
     isolated = isolated OR {_BLAMED} OR %(suspect)s,
-    error = CASE WHEN {_TOLD} THEN %(cause)s ELSE error END,
-    history = CASE WHEN {_TOLD} THEN {_history(LOST, "%(cause)s")} ELSE history END,
+    error = CASE WHEN {_CANCELLED} THEN 'cancelled; its worker: ' || %(cause)s
+                 WHEN {_TOLD} THEN %(cause)s ELSE error END,
+    history = CASE WHEN {_TOLD} THEN {_history(_KIND, "%(cause)s")} ELSE history END,
     traceback = CASE WHEN {_ENDS} THEN '' ELSE traceback END,
     worker_id = NULL, started_at = NULL
 WHERE state = 1 AND worker_id = %(worker)s
-RETURNING id, name, losses, {_BLAMED}, state = 2
+RETURNING id, name, losses, {_BLAMED}, state = 2, {_CANCELLED}
 """
 
 REMOVE_WORKER = """
@@ -249,6 +264,9 @@ def rows_within(
     with wrapper.cursor() as cursor:
         cursor.execute(statement, adapted(values))
         return list(cursor.fetchall())
+
+
+_ANYTHING = frozenset({WORK, CANCEL})
 
 
 class Connection:
@@ -290,11 +308,12 @@ class Connection:
     def fileno(self) -> int | None:
         return None
 
-    def woken(self) -> bool:
-        """Whether anyone else committed since the last call; costs no lock and no I/O."""
+    def woken(self) -> frozenset[str]:
+        """What it may have been for, if anyone else committed since the last call; costs no
+        lock and no I/O."""
         with self._lock:
             before, self._version = self._version, self._data_version()
-            return before != self._version
+            return _ANYTHING if before != self._version else frozenset()
 
     def close(self) -> None:
         self._wrapper.close()
