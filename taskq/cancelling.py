@@ -27,6 +27,12 @@ class Canceller:
         self._grace = clock.nanoseconds(grace)
         self._every = clock.nanoseconds(every)
         self.due = 0
+        self._looked = 0
+
+    def told(self) -> None:
+        """Somebody may have cancelled something: look soon. On SQLite that may be said of
+        every commit, so not more often than the supervisor acts on it."""
+        self.due = min(self.due, self._looked + clock.nanoseconds(TICK))
 
     def look(self, leases: Leases) -> None:
         """End what was cancelled; again soon while there is any."""
@@ -41,4 +47,5 @@ class Canceller:
             # another look.
             if (slot.task_id, slot.attempt) == run and not slot.ending:
                 slot.end_run(*run, soft=now, hard=now + self._grace)
+        self._looked = now
         self.due = now + (clock.nanoseconds(TICK) if found else self._every)

@@ -103,6 +103,7 @@ class SharedTask(Generic[P, R]):
         expires: float | datetime.timedelta | datetime.datetime | None = None,
         queue: str | None = None,
         priority: int | None = None,
+        headers: Mapping[str, Any] | None = None,
         using: str | None = None,
         **ignored: Any,
     ) -> AsyncResult | EagerResult:
@@ -130,6 +131,7 @@ class SharedTask(Generic[P, R]):
             expires=expires,
             queue=queue,
             priority=priority,
+            headers=headers,
         )
 
     def delay_many(
@@ -306,5 +308,5 @@ def _eager() -> bool:
 
 def _refuse(names: set[str], kind: str) -> None:
     if names:
-        known = "args, kwargs, countdown, eta, expires, queue, priority, using"
+        known = "args, kwargs, countdown, eta, expires, queue, priority, headers, using"
         raise TypeError(f"unknown {kind} {', '.join(sorted(names))}; known are {known}")

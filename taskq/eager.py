@@ -86,7 +86,7 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
         request = Request(
             pk=None, name=definition.name, queue=row["queue"], retries=done, is_eager=True
         )
-        args, kwargs = payload.decode(row["payload"])
+        args, kwargs, request.sent_headers = payload.decode_call(row["payload"])
         try:
             with _transaction(definition, using):
                 return EagerResult(call(definition, request, args, kwargs), None)

@@ -1,13 +1,19 @@
 """What happens to tasks and workers, said once, in one place.
 
 Each event is one log line of the logger ``taskq``, whose record also carries
-``record.event`` and ``record.fields``, a dict, for structured logs.
+``record.event`` and ``record.fields``, a dict, for structured logs. Some are signals too,
+see :mod:`taskq.signals`.
+
+request: of the run in this process; None where it was that of another.
 """
 
 from __future__ import annotations
 
 import logging
 from typing import Any
+
+from taskq import signals
+from taskq.context import Request
 
 log = logging.getLogger("taskq")
 
@@ -17,18 +23,41 @@ def task_started(task: int, name: str) -> None:
         _say(logging.DEBUG, "task.started", f"{name} #{task} started", task=task, name=name)
 
 
-def task_succeeded(task: int, name: str, seconds: float) -> None:
+def task_succeeded(task: int, name: str, seconds: float, request: Request | None) -> None:
+    if signals.task_succeeded.receivers:
+        signals.tell_of_run(signals.task_succeeded, request, seconds=seconds)
     if log.isEnabledFor(logging.DEBUG):
         text = f"{name} #{task} succeeded in {seconds:.3f} s"
         _say(logging.DEBUG, "task.succeeded", text, task=task, name=name, seconds=seconds)
 
 
-def task_retried(task: int, name: str, retries: int, wait: str, error: str) -> None:
+def task_retried(
+    task: int,
+    name: str,
+    retries: int,
+    wait: str,
+    error: str,
+    request: Request | None,
+    exception: BaseException | None,
+) -> None:
+    if signals.task_retried.receivers:
+        signals.tell_of_run(signals.task_retried, request, error=error, exception=exception)
     text = f"{name} #{task} will be retried {wait} (retry {retries}): {error}"
     _say(logging.INFO, "task.retried", text, task=task, name=name, retries=retries)
 
 
-def task_failed(task: int, name: str, error: str, traceback: str) -> None:
+def task_failed(
+    task: int,
+    name: str,
+    error: str,
+    traceback: str,
+    request: Request | None,
+    exception: BaseException | None,
+) -> None:
+    if signals.task_failed.receivers:
+        signals.tell_of_run(
+            signals.task_failed, request, error=error, traceback=traceback, exception=exception
+        )
     text = f"{name} #{task} failed: {error}"
     if traceback:
         text += f"\n{traceback}"
@@ -46,12 +75,19 @@ def task_unknown(task: int, name: str, wait: float) -> None:
 
 
 def task_lost(task: int, name: str, worker: str, cause: str, losses: int, failed: bool) -> None:
+    if signals.task_lost.receivers:
+        signals.tell_aside(signals.task_lost, task, name, cause=cause, losses=losses, failed=failed)
     then = "failed" if failed else "will be run again"
     text = f"{name} #{task} lost its worker, {worker}: {cause}; loss {losses}, {then}"
     _say(logging.WARNING, "task.lost", text, task=task, name=name, worker=worker, cause=cause)
 
 
-def task_cancelled(task: int, name: str, cause: str) -> None:
+def task_cancelled(task: int, name: str, cause: str, request: Request | None = None) -> None:
+    if signals.task_cancelled.receivers:
+        if request is None:
+            signals.tell_aside(signals.task_cancelled, task, name, request=None, error=cause)
+        else:
+            signals.tell_of_run(signals.task_cancelled, request, error=cause)
     text = f"{name} #{task} was cancelled; its run ended: {cause}"
     _say(logging.WARNING, "task.cancelled", text, task=task, name=name, cause=cause)
 
@@ -59,6 +95,18 @@ def task_cancelled(task: int, name: str, cause: str) -> None:
 def task_fenced(task: int, name: str) -> None:
     text = f"{name} #{task} is no longer ours: its outcome here was not recorded"
     _say(logging.WARNING, "task.fenced", text, task=task, name=name)
+
+
+def worker_started(worker: str, pool: str) -> None:
+    if signals.worker_started.receivers:
+        signals.tell(signals.worker_started, None, worker=worker, pool=pool)
+    _say(logging.DEBUG, "worker.started", f"{worker} started", worker=worker)
+
+
+def worker_stopped(worker: str, pool: str) -> None:
+    if signals.worker_stopped.receivers:
+        signals.tell(signals.worker_stopped, None, worker=worker, pool=pool)
+    _say(logging.DEBUG, "worker.stopped", f"{worker} stopped", worker=worker)
 
 
 def tasks_returned(count: int, worker: str, cause: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import transaction
 
-from taskq import payload, retries
+from taskq import payload, retries, signals
 from taskq.context import Request
 from taskq.leases import Claimed
 from taskq.registry import Definition
@@ -46,16 +46,19 @@ class Retried:
     error: str
     traceback: str
     kind: str
+    exception: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """``kind``: the path of the exception's class."""
+    """``kind``: the path of the exception's class. ``exception``: itself, which keeps
+    the locals of the run alive, and so only where somebody hears of it."""
 
     error: str
     traceback: str
     kind: str
     out_of_memory: bool = False
+    exception: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +86,21 @@ class _NotOurs(Exception):
     """Rolls back an atomic task whose lease is gone."""
 
 
+def request_of(task: Claimed) -> Request:
+    """What a run of a claimed task may know of itself."""
+    return Request(
+        pk=task.id,
+        name=task.name,
+        queue=task.queue,
+        retries=task.retries,
+        losses=task.losses,
+    )
+
+
 def execute(
     definition: Definition,
     task: Claimed,
+    request: Request,
     *,
     alias: str,
     finish: Callable[[str | None], bool],
@@ -94,25 +109,21 @@ def execute(
 ) -> Outcome:
     """Run a task and say what came of it. Raises nothing that the task raises.
 
-    alias: the database that the row is in. finish: ends an atomic task in the
-    transaction that is open there, and keeps its result, if any; whether it was still
-    ours. guard: called as the function returns or raises, before anything else is done.
-    first: arguments before the task's own.
+    request: of this run; it is told of the headers. alias: the database that the row is
+    in. finish: ends an atomic task in the transaction that is open there, and keeps its
+    result, if any; whether it was still ours. guard: called as the function returns or
+    raises, before anything else is done. first: arguments before the task's own.
     """
-    request = Request(
-        pk=task.id,
-        name=task.name,
-        queue=task.queue,
-        retries=task.retries,
-        losses=task.losses,
-    )
     try:
-        args, kwargs = payload.decode(task.payload)
+        args, kwargs, request.sent_headers = payload.decode_call(task.payload)
     except Exception as error:  # un-pickling may raise anything
         return Failed(_error(error), "", _kind(error))
     args = [*first, *args]
     keeps = not definition.options.ignore_result
     try:
+        if signals.task_started.receivers:
+            # In no transaction of the task's: what they do must not break that.
+            signals.tell_of_run(signals.task_started, request)
         if not definition.options.atomic:
             value = _guarded(definition, request, args, kwargs, guard)
             return Done(written=False, result=payload.encode_result(value)) if keeps else DONE
@@ -150,10 +161,12 @@ def _outcome(error: BaseException, definition: Definition, done: int) -> Outcome
     again = retries.after(error, definition.options, done)
     if again is None:
         out_of_memory = isinstance(error, MemoryError)
-        return Failed(_error(error), _traceback(error), _kind(error), out_of_memory)
+        heard = error if signals.task_failed.receivers else None
+        return Failed(_error(error), _traceback(error), _kind(error), out_of_memory, heard)
     cause = again.exc or error.__context__
     text, traceback = (_error(cause), _traceback(cause)) if cause is not None else ("", "")
-    return Retried(again.eta, again.countdown, text, traceback, _kind(cause or again))
+    heard = cause if signals.task_retried.receivers else None
+    return Retried(again.eta, again.countdown, text, traceback, _kind(cause or again), heard)
 
 
 def _kind(error: BaseException) -> str:

@@ -10,7 +10,7 @@ import time
 from pool import Child, Slot, State, clock, kernel
 from pool.deaths import BLAMELESS, Death
 from pool.supervisor import TICK
-from taskq import events
+from taskq import events, signals
 from taskq.cancelling import Canceller
 from taskq.ear import BUSY_LOOK, Ear
 from taskq.leases import DATABASE_ERRORS, Retired
@@ -233,7 +233,7 @@ class Keeper:
         """Pass a wake-up on at once, before any other duty; whether there was one."""
         said = ear.heard(clock.now())
         if CANCEL in said:
-            self.canceller.due = 0
+            self.canceller.told()
         if WORK in said:
             self.service.wake_one(self.scoreboard)
             self._look_due = 0
@@ -246,6 +246,7 @@ class Keeper:
             self.child.beat()
             try:
                 self.bury()
+                signals.wait_until_told(LAST_WORDS / 2)
                 if own := self.child.slot.held_lease():
                     self._retire(own, ran=0, charge=False, cause="the pool stopped")
                 self.link.close()

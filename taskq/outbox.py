@@ -12,7 +12,7 @@ from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from taskq import conf, payload, sql
+from taskq import conf, payload, signals, sql
 from taskq.conf import MAX_SECONDS
 from taskq.models import Task
 from taskq.options import TaskOptions, check_priority, check_seconds
@@ -30,6 +30,8 @@ class Terms(TypedDict, total=False):
     countdown: seconds from now, by the database's clock; below 0 is now. eta: a moment;
         a naive one is in Django's current time zone. Given both, the countdown counts.
     expires: seconds from now or a moment; not started by then, it is dropped.
+    headers: what goes along beside the arguments, to ``request.headers`` of each run; a
+        dict with keys of str. It counts into MAX_PAYLOAD.
     """
 
     queue: str | None
@@ -37,6 +39,7 @@ class Terms(TypedDict, total=False):
     countdown: float | datetime.timedelta | None
     eta: datetime.datetime | None
     expires: float | datetime.timedelta | datetime.datetime | None
+    headers: Mapping[str, Any] | None
 
 
 #: The positional and the keyword arguments of a call.
@@ -68,7 +71,10 @@ def enqueue(
     connection, vendor = _database(using)
     with vendor.cursor(connection, direct=_direct(connection)) as cursor:
         cursor.execute(vendor.ENQUEUE, vendor.adapted(values))
-        return int(cursor.fetchone()[0])
+        id = int(cursor.fetchone()[0])
+    if signals.task_enqueued.receivers:
+        signals.enqueued(connection, name, [id], str(values["queue"]))
+    return id
 
 
 def enqueue_many(
@@ -85,8 +91,9 @@ def enqueue_many(
     (one for each ``STATEMENT`` characters of arguments).
     """
     values = {"name": name, **columns(options, **terms)}
+    headers = _headers(name, terms)
     connection, vendor = _database(using)
-    statements = list(_statements(calls))
+    statements = list(_statements(calls, headers))
     ids: list[int] = []
     with ExitStack() as stack:
         if len(statements) > 1:
@@ -98,6 +105,8 @@ def enqueue_many(
             cursor.execute(vendor.ENQUEUE_MANY, vendor.adapted(values))
             # The database numbers them in their order, but returns them in any.
             ids += sorted([id for id, *_ in cursor.fetchall()])
+    if signals.task_enqueued.receivers:
+        signals.enqueued(connection, name, ids, str(values["queue"]))
     return ids
 
 
@@ -111,7 +120,7 @@ def row(
     """The values of a task's row, checked as :func:`enqueue` says; nothing is written."""
     values = columns(options, **terms)
     values["name"] = name
-    values["payload"] = payload.encode(args, kwargs)
+    values["payload"] = payload.encode(args, kwargs, _headers(name, terms))
     return values
 
 
@@ -120,7 +129,8 @@ def rows(
 ) -> list[dict[str, Any]]:
     """:func:`row` for each of many calls."""
     values = {"name": name, **columns(options, **terms)}
-    return [{**values, "payload": text} for text in _encoded(calls)]
+    headers = _headers(name, terms)
+    return [{**values, "payload": text} for text in _encoded(calls, headers)]
 
 
 def pairs(calls: Iterable[Call]) -> Iterator[Arguments]:
@@ -152,8 +162,12 @@ def columns(
     countdown: float | datetime.timedelta | None = None,
     eta: datetime.datetime | None = None,
     expires: float | datetime.timedelta | datetime.datetime | None = None,
+    headers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a task's options and its terms make of a row: all but the call."""
+    """What a task's options and its terms make of a row: all but the call, in which its
+    headers are."""
+    if headers is not None and not are_keywords(headers):
+        raise TypeError(f"headers is {headers!r}: give a dict with keys of str, or None")
     if queue is not None:
         check_queue(queue)
     if priority is not None:
@@ -177,11 +191,26 @@ def columns(
     }
 
 
-def _statements(calls: Iterable[Arguments]) -> Iterator[list[str]]:
+def _headers(name: str, terms: Terms) -> Mapping[str, Any] | None:
+    """Those that were given, with what the receivers of task_enqueuing add to them."""
+    headers = terms.get("headers")
+    if signals.task_enqueuing.receivers:
+        headers = signals.enqueuing(name, headers)
+        if not are_keywords(headers):
+            raise TypeError(
+                f"headers is {headers!r}, as receivers of task_enqueuing left it: let them add "
+                "keys of str"
+            )
+    return headers
+
+
+def _statements(
+    calls: Iterable[Arguments], headers: Mapping[str, Any] | None
+) -> Iterator[list[str]]:
     """The encoded arguments of calls, as many together as one statement should carry."""
     together: list[str] = []
     size = 0
-    for text in _encoded(calls):
+    for text in _encoded(calls, headers):
         size += len(text)
         if size > STATEMENT and together:
             yield together
@@ -191,10 +220,10 @@ def _statements(calls: Iterable[Arguments]) -> Iterator[list[str]]:
         yield together
 
 
-def _encoded(calls: Iterable[Arguments]) -> Iterator[str]:
+def _encoded(calls: Iterable[Arguments], headers: Mapping[str, Any] | None) -> Iterator[str]:
     for index, (args, kwargs) in enumerate(calls):
         try:
-            yield payload.encode(args, kwargs)
+            yield payload.encode(args, kwargs, headers)
         except payload.PayloadError as error:
             raise payload.PayloadError(f"calls[{index}]: {error}") from error
 

@@ -28,30 +28,43 @@ PICKLED = "pickle:"
 _SALT = "taskq.payload"
 
 Arguments = tuple[list[Any], dict[str, Any]]
+Headers = dict[str, Any]
 
 
 class PayloadError(ValueError):
     """Arguments that cannot be stored, or a stored text that cannot be read."""
 
 
-def encode(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    """Arguments as the text to store.
+def encode(
+    args: Sequence[Any], kwargs: Mapping[str, Any], headers: Mapping[str, Any] | None = None
+) -> str:
+    """Arguments, and headers if there are any, as the text to store.
 
     Raises PayloadError, naming the path of the argument that cannot be encoded, or
     the size when it is above ``MAX_PAYLOAD``.
     """
     settings = conf.settings()
-    text = _pickle(args, kwargs) if settings.serializer == "pickle" else _to_json(args, kwargs)
+    # Headers are with the arguments, and not in a column of their own, so that who sends
+    # none pays nothing for them.
+    call = [list(args), dict(kwargs), dict(headers)] if headers else [list(args), dict(kwargs)]
+    text = _pickle(call) if settings.serializer == "pickle" else _to_json(call)
     if len(text) > settings.max_payload:  # the text is ASCII: characters are bytes
+        what = "arguments and headers" if headers else "arguments"
         raise PayloadError(
-            f"the arguments take {len(text)} bytes, more than TASKQ['MAX_PAYLOAD'] "
+            f"the {what} take {len(text)} bytes, more than TASKQ['MAX_PAYLOAD'] "
             f"({settings.max_payload}); store the data in a model and pass its id"
         )
     return text
 
 
 def decode(text: str) -> Arguments:
-    """The arguments in a stored text.
+    """The arguments in a stored text. Raises PayloadError as :func:`decode_call`."""
+    args, kwargs, _ = decode_call(text)
+    return args, kwargs
+
+
+def decode_call(text: str) -> tuple[list[Any], dict[str, Any], Headers | None]:
+    """The arguments and the headers in a stored text, None for no headers.
 
     Raises PayloadError for text that is not ours: broken JSON, a wrong shape, a
     pickle with a bad signature or on a site that does not accept pickles.
@@ -67,8 +80,12 @@ def decode(text: str) -> Arguments:
     if isinstance(loaded, list) and len(loaded) == 2:
         args, kwargs = loaded
         if isinstance(args, list) and isinstance(kwargs, dict):
-            return args, kwargs
-    raise PayloadError("the stored arguments are not of the form [[…], {…}]")
+            return args, kwargs, None
+    elif isinstance(loaded, list) and len(loaded) == 3:
+        args, kwargs, headers = loaded
+        if isinstance(args, list) and isinstance(kwargs, dict) and isinstance(headers, dict):
+            return args, kwargs, headers
+    raise PayloadError("the stored arguments are not of the form [[…], {…}] or [[…], {…}, {…}]")
 
 
 def encode_result(value: Any) -> str:
@@ -130,14 +147,13 @@ _PLAIN = json.JSONDecoder()
 _ENCODER = _Encoder(separators=(",", ":"))
 
 
-def _to_json(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
-    pair = [list(args), dict(kwargs)]
+def _to_json(call: list[Any]) -> str:
     try:
-        text = _ENCODER.encode(pair)
-        if TAG in text and _holds_tag(pair):
-            text = _ENCODER.encode(_escape(pair))
+        text = _ENCODER.encode(call)
+        if TAG in text and _holds_tag(call):
+            text = _ENCODER.encode(_escape(call))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        path, value = _culprit(args, kwargs)
+        path, value = _culprit(*call)
         raise PayloadError(
             f"{path} is of type {type(value).__name__}, which JSON cannot carry "
             f"({error}); pass an id or plain data instead"
@@ -172,10 +188,13 @@ def _escape(value: Any) -> Any:
     return [_escape(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
-def _culprit(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, Any]:
+def _culprit(
+    args: Sequence[Any], kwargs: Mapping[str, Any], headers: Mapping[str, Any] | None = None
+) -> tuple[str, Any]:
     """The path of the innermost value that makes encoding fail."""
     places = [(f"args[{index}]", value) for index, value in enumerate(args)]
     places += [(f"kwargs[{key!r}]", value) for key, value in kwargs.items()]
+    places += [(f"headers[{key!r}]", value) for key, value in (headers or {}).items()]
     path, value = next((place for place in places if not _encodable(place[1])), ("args", args))
     seen: set[int] = set()
     while id(value) not in seen and len(seen) < 100:  # what contains itself has no innermost part
@@ -209,9 +228,9 @@ def _signer() -> signing.Signer:
     return signing.Signer(salt=_SALT)
 
 
-def _pickle(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+def _pickle(call: list[Any]) -> str:
     try:
-        body = pickle.dumps([list(args), dict(kwargs)])
+        body = pickle.dumps(call)
     except Exception as error:  # pickling runs code of the value's own, which may raise anything
         raise PayloadError(f"the arguments cannot be pickled: {error}") from error
     return PICKLED + _signer().sign(base64.b64encode(body).decode("ascii"))

@@ -12,11 +12,11 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from taskq import payload
+from taskq.django_context import TaskqContext
 from taskq.execution import Done, Failed, Outcome
 from taskq.framework import (
     InvalidTask,
     Task,
-    TaskContext,
     TaskError,
     TaskResult,
     TaskResultStatus,
@@ -26,6 +26,7 @@ from taskq.framework import (
 from taskq.leases import DATABASE_ERRORS, Claimed
 from taskq.lookup import Attempt, Known, look_up
 from taskq.models import State
+from taskq.signals import tell
 
 log = logging.getLogger("taskq")
 
@@ -99,7 +100,7 @@ class Run:
 
     def first(self) -> Sequence[object]:
         if self._task.takes_context and self._result is not None:
-            return (TaskContext(task_result=self._result),)
+            return (TaskqContext(task_result=self._result),)
         return ()
 
     def started(self) -> None:
@@ -128,9 +129,7 @@ class Run:
         self._tell(task_finished)
 
     def _tell(self, signal: Signal) -> None:
-        for receiver, answer in signal.send_robust(self._sender, task_result=self._result):
-            if isinstance(answer, Exception):
-                log.error("%r failed, which hears of tasks", receiver, exc_info=answer)
+        tell(signal, self._sender, task_result=self._result)
 
     def _running(self) -> TaskResult[..., Any]:
         claimed = self._claimed

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 
 from pool import Child, Slot, State, clock
 from pool.kernel import resident_kib
-from taskq import context, events, execution, leases, registry, running
+from taskq import context, events, execution, leases, registry, running, signals
+from taskq.context import Request
 from taskq.exceptions import SoftTimeLimitExceeded, TaskCancelled, UnknownTask
 from taskq.execution import Done, Failed, Fenced, Outcome, Retried
 from taskq.hand import Hand, Reliever
@@ -40,6 +42,8 @@ class Worker:
         self.slot: Slot = child.slot
         self.hand = Hand()
         self.pace = Pace()
+        #: Of the run in progress, or the last one.
+        self.request: Request | None = None
         self.runs = 0
         self.worn_out = False
         self.link = service.link(child.name)
@@ -57,11 +61,17 @@ class Worker:
         self._reliever.start()
         self.child.booted()
         self.child.title("idle")
+        events.worker_started(self.child.name, self.service.pool)
         while not self.child.stopping and not self.worn_out:
             task = self.hand.take() or self.fetch()
             if task is not None:
-                self.perform(task)
+                if signals.task_started.receivers:
+                    # What a receiver sets is gone with the run.
+                    copy_context().run(self.perform, task)
+                else:
+                    self.perform(task)
         self.leave()
+        events.worker_stopped(self.child.name, self.service.pool)
         return 0
 
     # Claiming
@@ -226,11 +236,13 @@ class Worker:
     def execute(
         self, task: Claimed, definition: Definition, first: Sequence[object] = ()
     ) -> Outcome:
+        self.request = execution.request_of(task)
         self._interruptible = True
         try:
             return execution.execute(
                 definition,
                 task,
+                self.request,
                 alias=self.service.alias,
                 finish=lambda result: self.finish_within(task, result),
                 guard=self._uninterruptible,
@@ -276,11 +288,13 @@ class Worker:
         match outcome:
             case Done(written, result):
                 self.slot.done += 1
-                events.task_succeeded(task.id, task.name, seconds)
-                return written or self.finish(task, definition, result)
+                ours = written or self.finish(task, definition, result)
+                if ours:
+                    events.task_succeeded(task.id, task.name, seconds, self.request)
+                return ours
             case Retried() | Failed() if self.slot.ending:
                 return self.cancelled(task, outcome, keeps)
-            case Retried(when, delay, error, traceback, kind):
+            case Retried(when, delay, error, traceback, kind, exception):
                 ours = self.record(
                     task,
                     lambda db: db.retry(
@@ -296,11 +310,14 @@ class Worker:
                 if ours:
                     self.slot.retried += 1
                     wait = f"at {when:%Y-%m-%d %H:%M:%S %Z}" if when else f"in {delay:.1f} s"
-                    events.task_retried(task.id, task.name, task.retries + 1, wait, error)
+                    retry = task.retries + 1
+                    events.task_retried(
+                        task.id, task.name, retry, wait, error, self.request, exception
+                    )
                 return ours
-            case Failed(error, traceback, kind, out_of_memory):
+            case Failed(error, traceback, kind, out_of_memory, exception):
                 self.worn_out |= out_of_memory
-                return self.fail(task, error, traceback, kind if keeps else None)
+                return self.fail(task, error, traceback, kind if keeps else None, exception)
             case Fenced():
                 events.task_fenced(task.id, task.name)
         return False
@@ -317,11 +334,18 @@ class Worker:
             return True
         return self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
 
-    def fail(self, task: Claimed, error: str, traceback: str, kind: str | None) -> bool:
+    def fail(
+        self,
+        task: Claimed,
+        error: str,
+        traceback: str,
+        kind: str | None,
+        exception: BaseException | None = None,
+    ) -> bool:
         ours = self.keep_failed(task, error, traceback, kind)
         if ours:
             self.slot.failed += 1
-            events.task_failed(task.id, task.name, error, traceback)
+            events.task_failed(task.id, task.name, error, traceback, self.request, exception)
         return ours
 
     def keep_failed(self, task: Claimed, error: str, traceback: str, kind: str | None) -> bool:
@@ -340,7 +364,7 @@ class Worker:
         kind = outcome.kind if keeps else None
         ours = self.keep_failed(task, error, traceback, kind)
         if ours:
-            events.task_cancelled(task.id, task.name, error)
+            events.task_cancelled(task.id, task.name, error, self.request)
         return ours
 
     def put_off_unknown(self, task: Claimed) -> None:
@@ -352,6 +376,7 @@ class Worker:
                 f"no worker knew the task {task.name!r} for {limit:g} s "
                 "(TASKQ['UNKNOWN_TASK_TTL']): was it renamed, removed, or its app uninstalled?"
             )
+            self.request = execution.request_of(task)
             self.fail(task, text, "", UNKNOWN)
             return
         wait = min(60.0, 1.0 + unknown_for / 2)

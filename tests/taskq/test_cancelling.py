@@ -1,0 +1,289 @@
+"""Cancelling: what waits is removed, what runs is ended, and neither is run again."""
+
+import os
+import signal
+import threading
+
+import pytest
+from django.db import connection, connections, transaction
+
+from pool import clock
+from pool.supervisor import TICK
+from stress.pools import wait_until
+from stress.project.shop.models import Order
+from taskq.celery import AsyncResult, TaskRevokedError
+from taskq.models import State, Task
+from tests.project.lab import tasks
+
+#: Seconds for signals and statements on a busy machine.
+SLACK = 1.0
+
+
+def cancelled(result):
+    """Once it is kept as cancelled: its row."""
+    return wait_until(lambda: Task.objects.cancelled().filter(pk=result.id.int).first())
+
+
+# The verb
+
+
+@pytest.mark.django_db
+def test_what_waits_is_removed():
+    result = tasks.quick.apply_async(("a",), countdown=60)
+    other = tasks.quick.delay("b")
+    assert result.cancel() is True
+    assert [task.pk for task in Task.objects.all()] == [other.id.int]
+    assert result.cancel() is False
+
+
+@pytest.mark.django_db
+def test_what_is_over_or_not_known_is_too_late():
+    failed = Task.objects.create(name="x", state=State.FAILED)
+    assert AsyncResult.of(failed.pk).cancel() is False
+    assert AsyncResult.of(2**62).cancel() is False
+    assert AsyncResult("f" * 32).cancel() is False
+    assert Task.objects.failed().get() == failed
+
+
+def test_many_are_cancelled_together(worker):
+    running = tasks.quick.delay("a")
+    worker.claim_one()
+    for key in range(3):
+        tasks.quick.delay(key)
+    assert Task.objects.filter(name=tasks.quick.name).cancel() == (3, 1)
+    first = Task.objects.get()
+    assert (first.pk, first.state) == (running.id.int, State.RUNNING)
+    # Again: it has been asked, at the time that it was asked first.
+    assert Task.objects.all().cancel() == (0, 1)
+    assert Task.objects.get().cancelled_at == first.cancelled_at
+
+
+def test_a_cancel_that_is_rolled_back_cancels_nothing(worker):
+    waits = tasks.quick.apply_async(("b",), countdown=60)
+    runs = tasks.quick.delay("a")
+    task = worker.claim_one()
+    with transaction.atomic():
+        assert waits.cancel()
+        assert runs.cancel()
+        transaction.set_rollback(True)
+    assert waits.status == "PENDING"
+    worker.db.give_back(worker.id, [task.run])
+    assert Task.objects.count() == 2
+    assert not Task.objects.failed().exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("then", ["claim", "give back"])
+def test_a_task_that_moves_on_meanwhile_is_not_missed(worker, then):
+    """The cancel waits for whoever has the row locked, and sees what became of it."""
+    pk = tasks.quick.delay("a").id.int
+    if then == "give back":
+        worker.claim_one()
+    done = []
+
+    def cancel():
+        done.append(AsyncResult.of(pk).cancel())
+        connections.close_all()
+
+    thread = threading.Thread(target=cancel)
+    with transaction.atomic():
+        state = State.RUNNING if then == "claim" else State.READY
+        Task.objects.filter(pk=pk).update(state=state, attempt=1)
+        thread.start()
+        wait_until(_somebody_waits)
+    thread.join()
+    assert done == [True]
+    if then == "claim":
+        assert Task.objects.get().cancelled_at is not None
+    else:
+        assert not Task.objects.exists()
+
+
+def _somebody_waits():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return cursor.fetchone()[0]
+
+
+# What comes of a run that was asked to end, statement by statement
+
+
+@pytest.mark.parametrize("end", ["retry", "defer", "give back", "fail", "lost", "host lost"])
+def test_whatever_ends_the_run_it_is_kept_and_not_run_again(worker, end):
+    result = tasks.quick.delay("a")
+    task = worker.claim_one()
+    assert result.cancel()
+    db = worker.db
+    match end:
+        case "retry":
+            db.retry(worker.id, task.run, when=None, delay=0, error="E", traceback="T")
+        case "defer":
+            db.defer(worker.id, task.run, 0)
+        case "give back":
+            assert db.give_back(worker.id, [task.run]) == {task.id}
+        case "fail":
+            db.fail(worker.id, task.run, error="E", traceback="T")
+        case "lost" | "host lost":
+            ran = task.id if end == "lost" else None
+            retired = db.retire(worker.id, ran=ran, charge=True, cause="killed by SIGKILL")
+            assert [(each.failed, each.cancelled) for each in retired.tasks] == [(True, True)]
+    row = Task.objects.cancelled().get()
+    assert (row.state, row.losses, row.worker_id) == (State.FAILED, 0, None)
+    assert row.failed_at is not None
+    if "lost" in end:
+        assert row.error == "cancelled; its worker: killed by SIGKILL"
+    assert result.status == "REVOKED"
+    assert result.ready()
+    assert not Task.objects.failed().exists()
+
+
+def test_its_neighbours_are_given_back(worker):
+    results = [tasks.quick.delay(key) for key in range(3)]
+    claimed = worker.claim(3, (tasks.quick.name,))
+    assert len(claimed) == 3
+    results[1].cancel()
+    worker.db.retire(worker.id, ran=results[1].id.int, charge=True, cause="killed")
+    rows = Task.objects.order_by("pk").values_list("state", "losses", "isolated")
+    assert [rows[0], rows[2]] == [(State.READY, 0, False)] * 2
+    assert rows[1][:2] == (State.FAILED, 0)
+
+
+def test_one_that_was_finished_first_is_done(worker):
+    result = tasks.quick.delay("a")
+    task = worker.claim_one()
+    result.cancel()
+    assert worker.db.finish(worker.id, [task.run]) == {task.id}
+    assert not Task.objects.exists()
+
+
+def test_a_person_may_have_it_run_again(worker):
+    result = tasks.quick.delay("a")
+    task = worker.claim_one()
+    result.cancel()
+    worker.db.give_back(worker.id, [task.run])
+    assert Task.objects.cancelled().retry() == 1
+    assert Task.objects.pending().get().cancelled_at is None
+
+
+# In a pool
+
+
+def test_a_running_task_is_told_at_once_and_ends(start_pool, runs):
+    pool = start_pool("-c", 1, "--heartbeat", 10)
+    result = tasks.carry_on.delay("a", 60)
+    wait_until(lambda: runs("start", "a"))
+    asked = clock.now()
+    assert result.cancel()
+    row = cancelled(result)
+    (ended,) = runs("raised", "a")
+    assert ended["error"] == "TaskCancelled"
+    assert (ended["at"] - asked) / clock.SECOND < TICK + SLACK
+    assert row.error == "taskq.exceptions.TaskCancelled: the task was cancelled"
+    assert "carry_on" in row.traceback
+    assert (row.losses, row.retries) == (0, 0)
+    assert not runs("carried on")
+    # The worker lives, and its next task is left in peace.
+    tasks.quick.delay("next")
+    (after,) = wait_until(lambda: runs("end", "next"))
+    assert after["pid"] == ended["pid"]
+    assert "was cancelled" in pool.log()
+    assert pool.stop() == 0
+    assert not Task.objects.exclude(pk=row.pk).exists()
+
+
+def test_a_coroutine_is_cancelled(start_pool, runs):
+    start_pool("-c", 1)
+    result = tasks.doze.delay("a", 60)
+    wait_until(lambda: runs("start", "a"))
+    result.cancel()
+    assert cancelled(result).error.endswith("TaskCancelled: the task was cancelled")
+    assert runs("raised", "a")[0]["error"] == "CancelledError"
+
+
+def test_one_that_does_not_end_is_killed_with_its_worker_after_the_grace(start_pool, runs):
+    pool = start_pool("-c", 1, TASKQ_CANCEL_GRACE="0.5")
+    result = tasks.refuse.delay("a", "on")
+    (start,) = wait_until(lambda: runs("start", "a"))
+    result.cancel()
+    row = cancelled(result)
+    assert row.error == "cancelled; its worker: killed, as its run was asked to end and did not"
+    assert (row.losses, row.attempt) == (0, 1)
+    (refused,) = runs("refused", "a")
+    wait_until(lambda: pool.children("worker").get("worker 1") not in (None, start["pid"]))
+    with pytest.raises(TaskRevokedError, match="asked to end"):
+        result.get()
+    assert (row.failed_at.timestamp() - row.cancelled_at.timestamp()) > 0.5
+    tasks.quick.delay("next")
+    wait_until(lambda: runs("end", "next"))
+    assert len(runs("start", "a")) == 1
+    assert refused["pid"] == start["pid"]
+
+
+@pytest.mark.parametrize(("how", "status"), [("retry", "REVOKED"), ("return", "SUCCESS")])
+def test_one_that_answers_in_its_own_way(start_pool, runs, how, status):
+    start_pool("-c", 1)
+    result = tasks.refuse.delay("a", how)
+    wait_until(lambda: runs("start", "a"))
+    result.cancel()
+    wait_until(lambda: result.status == status)
+    assert len(runs("start", "a")) == 1
+
+
+def test_a_soft_limit_comes_first_and_a_cancel_after_it_still_does(start_pool, runs):
+    start_pool("-c", 1)
+    result = tasks.warned_then_cancelled.delay("a")
+    wait_until(lambda: runs("warned", "a"))
+    result.cancel()
+    assert "TaskCancelled" in cancelled(result).error
+
+
+@pytest.mark.postgresql
+def test_the_statement_that_runs_on_the_server_is_cancelled_too(start_pool, runs):
+    Order.objects.create(number=1)
+    start_pool("-c", 1)
+    result = tasks.ask_server.delay("a", 30)
+    wait_until(lambda: runs("start", "a"))
+    wait_until(_sleeps)
+    result.cancel()
+    cancelled(result)
+    wait_until(lambda: not _sleeps(), seconds=2)
+    with transaction.atomic():
+        Order.objects.select_for_update(nowait=True).get()
+
+
+def _sleeps():
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid()"
+        )
+        return cursor.fetchone()[0]
+
+
+@pytest.mark.parametrize("victim", ["worker", "pool"])
+def test_a_cancel_outlives_who_should_have_acted_on_it(start_pool, runs, victim):
+    short = ("--lease", "1.5", "--heartbeat", "0.5", "--poll", "0.2")
+    pool = start_pool("-c", 1, *short)
+    result = tasks.nap.delay("a", 60)
+    (start,) = wait_until(lambda: runs("start", "a"))
+    # The keeper hears nothing of it.
+    os.kill(pool.children("keeper")["keeper"], signal.SIGSTOP)
+    result.cancel()
+    if victim == "worker":
+        os.kill(start["pid"], signal.SIGKILL)
+        os.kill(pool.children("keeper")["keeper"], signal.SIGCONT)
+    else:
+        pool.kill_all()
+        start_pool("-c", 1, *short)
+    assert cancelled(result).losses == 0
+    tasks.quick.delay("next")
+    wait_until(lambda: runs("end", "next"))
+    assert len(runs("start", "a")) == 1
+
+
+def test_a_pool_that_does_not_listen_sees_it_at_its_heartbeat(start_pool, runs):
+    start_pool("-c", 1, "--lease", 3, "--heartbeat", 0.5, TASKQ_LISTEN="false")
+    result = tasks.nap.delay("a", 60)
+    wait_until(lambda: runs("start", "a"))
+    result.cancel()
+    cancelled(result)
