@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from taskq.admin import readable
 from taskq.models import ShownState, Task
+from taskq.progress import Progress
 
 #: Django fills in for fields what is empty, for functions only in lists.
 NOTHING = "-"
@@ -36,7 +37,14 @@ class TaskList(ChangeList):
 @display(description=_("state"))
 def state(task: Any) -> SafeString:
     shown = ShownState(task.shown_state)
-    return format_html('<span class="taskq-{}">{}</span>', shown.value, shown.label)
+    more = []
+    if shown is ShownState.ACTIVE:
+        if task.cancelled_at is not None:
+            more.append(gettext("asked to end"))
+        if (found := Progress.read(task.progress, task.attempt)) is not None:
+            more.append(str(found))
+    text = format_html('<span class="taskq-{}">{}</span>', shown.value, shown.label)
+    return format_html("{}, {}", text, ", ".join(more)) if more else text
 
 
 @display(description=_("name"))
@@ -78,6 +86,17 @@ def losses(task: Task) -> str:
     }
 
 
+@display(description=_("headers"))
+def headers(task: Task) -> SafeString:
+    return _text(readable.headers(task.payload) or NOTHING)
+
+
+@display(description=_("progress"))
+def progress(task: Task) -> str:
+    found = Progress.read(task.progress, task.attempt)
+    return NOTHING if found is None else str(found)
+
+
 @display(description=_("UUID"))
 def uuid(task: Task) -> str:
     return str(task.uuid)
@@ -86,17 +105,20 @@ def uuid(task: Task) -> str:
 #: The fieldsets of a task's page: first what a person comes for.
 PAGE: Any = (
     (None, {"fields": ["name", arguments, state, error, traceback]}),
-    (_("Runs"), {"fields": ["worker_and_lease", "attempt", "retries", losses, "isolated"]}),
+    (
+        _("Runs"),
+        {"fields": ["worker_and_lease", progress, "attempt", "retries", losses, "isolated"]},
+    ),
     (
         _("Times"),
         {
             "fields": [
                 *("created_at", "execute_at", "expires_at"),
-                *("started_at", "failed_at", "unknown_since"),
+                *("started_at", "failed_at", "cancelled_at", "unknown_since"),
             ]
         },
     ),
-    (_("Place"), {"fields": ["queue", "priority", "id", uuid]}),
+    (_("Place"), {"fields": ["queue", "priority", "id", uuid, headers]}),
 )
 
 

@@ -33,6 +33,17 @@ def in_lines(stored: str) -> str:
     return Truncator(_safely(stored) if call is None else ",\n".join(call)).chars(PAGE)
 
 
+def headers(stored: str) -> str:
+    """The headers, one a line; nothing for those in a pickle."""
+    if stored.startswith(PICKLED) or len(stored) > PAGE:
+        return ""
+    try:
+        _args, _kwargs, found = payload.decode_call(stored)
+    except (PayloadError, RecursionError):
+        return ""
+    return "\n".join(f"{name}: {_wrapped(value)}" for name, value in (found or {}).items())
+
+
 def first_line(error: str) -> str:
     return Truncator(error.strip().partition("\n")[0]).chars(SHOWN)
 

@@ -28,6 +28,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from taskq.admin import columns, readable, summary
+from taskq.admin.cancelling import CancelMixin
 from taskq.admin.filters import NameFilter, QueueFilter, StateFilter
 from taskq.models import ShownState, State, Task, TaskQuerySet
 
@@ -47,8 +48,8 @@ class StillHeld(Exception):
 
 
 @admin.register(Task)
-class TaskAdmin(TaskAdminBase):
-    """Who may change tasks may retry them: there is nothing else to change."""
+class TaskAdmin(CancelMixin, TaskAdminBase):
+    """Who may change tasks may retry and cancel them: there is nothing else to change."""
 
     # Sorting and facets would read the whole table, and so would counting it unfiltered
     # beside a filter.
@@ -67,7 +68,7 @@ class TaskAdmin(TaskAdminBase):
     list_filter = (StateFilter, QueueFilter, NameFilter)
     search_fields = ("name",)
     search_help_text = _("An id, a UUID, or a part of the name")
-    actions = ("retry_selected", "delete_selected")
+    actions = ("retry_selected", "cancel_selected", "delete_selected")
     fieldsets = columns.PAGE
     readonly_fields = [field for _title, part in columns.PAGE for field in part["fields"]]
 

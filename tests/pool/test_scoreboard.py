@@ -205,3 +205,36 @@ def test_scoreboard_for_a_person(monkeypatch):
         "slot 1 pid 42 busy runs shop.send #7 for 3.0 s lease 5 ends in 10.0 s "
         "done 0 retried 0 failed 0",
     ]
+
+
+def running(task, attempt, *, soft=0):
+    slot = Scoreboard(1).slots[0]
+    slot.begin(task, attempt, "x", since=1, soft=soft, hard=0)
+    return slot
+
+
+def test_only_the_run_that_was_asked_to_end_has_its_deadlines():
+    slot = running(7, 2, soft=50)
+    slot.end_run(7, 2, soft=30, hard=90)
+    assert slot.ending
+    assert [slot.soft_passed(now) for now in (29, 30, 49, 50)] == [0, 30, 30, 50]
+    slot.begin(7, 3, "x", since=1, soft=0, hard=0)
+    assert not slot.ending
+    assert slot.soft_passed(60) == 0
+    slot.begin(8, 2, "x", since=1, soft=0, hard=0)
+    assert not slot.ending
+    slot.task_id = 0
+    slot.end_run(0, 2, soft=30, hard=90)
+    assert not slot.ending
+
+
+def test_progress_is_that_of_the_run_in_progress():
+    slot = running(7, 2)
+    assert slot.progress() is None
+    slot.set_progress(3, 9)
+    assert slot.progress() == (3, 9)
+    slot.begin(7, 3, "x", since=1, soft=0, hard=0)
+    assert slot.progress() is None
+    slot.task_id = 0
+    slot.set_progress(3, 9)
+    assert slot.progress() is None

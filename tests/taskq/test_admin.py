@@ -77,6 +77,9 @@ def each_state(good_worker, dead_worker):
         "active": make(name="is.active", state=State.RUNNING, worker=good_worker, attempt=1),
         "lost": make(name="is.lost", state=State.RUNNING, worker=dead_worker, attempt=1),
         "failed": make(name="is.failed", state=State.FAILED, attempt=1, failed_at=Now()),
+        "cancelled": make(
+            name="is.cancelled", state=State.FAILED, attempt=1, failed_at=Now(), cancelled_at=Now()
+        ),
     }
 
 
@@ -594,3 +597,76 @@ def test_delete_button_is_not_there_and_does_nothing_while_a_task_runs(root):
 def test_every_url_has_a_name_in_the_admin_site(root):
     assert reverse("admin:taskq_task_summary") == SUMMARY
     assert reverse("admin:taskq_task_retry", args=[5]) == f"{LIST}5/retry/"
+
+
+# Cancelling
+
+
+def test_cancel_button_removes_what_waits(root, each_state):
+    task = each_state["pending"]
+    assert f'formaction="{page(task, "cancel")}"' in text(root.get(page(task)))
+    response = root.post(page(task, "cancel"), follow=True)
+    assert response.redirect_chain == [(LIST, 302)]
+    assert said(response) == ["1 waiting task was removed."]
+    assert not Task.objects.filter(pk=task.pk).exists()
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.get_change_message()) == (str(task.pk), "Cancelled")
+
+
+def test_cancel_button_asks_what_runs_to_end(root, each_state):
+    task = each_state["active"]
+    response = root.post(page(task, "cancel"), follow=True)
+    assert response.redirect_chain == [(page(task), 302)]
+    assert said(response) == ["1 task runs and was asked to end."]
+    task.refresh_from_db()
+    assert (task.state, task.cancelled_at is not None) == (State.RUNNING, True)
+    assert "/cancel/" not in text(response)
+    assert '<span class="taskq-active">active</span>, asked to end' in text(root.get(LIST))
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_what_is_over_cannot_be_cancelled(root, each_state, state):
+    task = each_state[state]
+    assert "/cancel/" not in text(root.get(page(task)))
+    response = root.post(page(task, "cancel"), follow=True)
+    assert said(response) == ["Nothing to cancel: no such task waits or runs."]
+    assert not LogEntry.objects.exists()
+
+
+def test_selected_tasks_are_cancelled(root, each_state):
+    response = act(root, "cancel_selected", *each_state.values())
+    assert said(response) == [
+        "2 waiting tasks were removed.",
+        "2 tasks run and were asked to end.",
+    ]
+    assert LogEntry.objects.get().object_repr == "4 tasks"
+    assert set(Task.objects.values_list("name", flat=True)) == {
+        *("is.active", "is.lost", "is.failed", "is.cancelled")
+    }
+
+
+def test_to_cancel_needs_the_change_permission_and_a_post(each_state):
+    client = user_with("view_task", "delete_task")
+    task = each_state["pending"]
+    assert "cancel_selected" not in text(client.get(LIST))
+    assert "/cancel/" not in text(client.get(page(task)))
+    assert client.post(page(task, "cancel")).status_code == 403
+    client = Client()
+    client.force_login(User.objects.create_superuser("root"))
+    assert client.get(page(task, "cancel")).status_code == 405
+    assert Task.objects.filter(pk=task.pk).exists()
+
+
+def test_progress_and_headers_are_shown(root, good_worker):
+    task = running(
+        progress='{"attempt": 1, "done": 5, "total": 20}', payload='[[1],{},{"trace":"<7>"}]'
+    )
+    task.worker = good_worker
+    task.save()
+    assert "active</span>, 5 of 20 (25 %)" in text(root.get(LIST))
+    shown = text(root.get(page(task)))
+    assert "5 of 20 (25 %)" in shown
+    assert "trace: &#x27;&lt;7&gt;&#x27;" in shown
+    # What an earlier run said is no news of this one.
+    Task.objects.update(attempt=2)
+    assert "5 of 20" not in text(root.get(page(task)))

@@ -24,7 +24,7 @@ from stress.pools import wait_until
 from stress.project.shop.models import Order
 from taskq import payload, registry
 from taskq.backend import TaskqBackend
-from taskq.celery import AsyncResult, shared_task
+from taskq.celery import AsyncResult, TaskCancelled, shared_task
 from taskq.django import TaskqTask
 from taskq.django import task as task_with_options
 from taskq.framework import (
@@ -37,6 +37,7 @@ from taskq.framework import (
 from taskq.framework import Task as DjangoTask
 from taskq.models import Result, Task
 from taskq.payload import PayloadError
+from taskq.progress import Progress
 from tests.project.lab import tasks as lab
 from tests.project.native import tasks as native
 
@@ -532,3 +533,18 @@ def test_on_lost_fail_is_held_and_says_why(start_pool, runs):
     finished(result)
     assert (result.status, result.attempts) == (TaskResultStatus.FAILED, 1)
     assert result.errors[0].traceback == "killed by SIGKILL"
+
+
+def test_a_context_says_how_far_it_is_and_is_told_to_stop(start_pool, runs):
+    start_pool("-c", 1)
+    sent = native.count.enqueue("a")
+    result = AsyncResult(sent.id)
+    (start,) = wait_until(lambda: runs("start", "a"))
+    assert (start["headers"], start["stopping"]) == ({}, False)
+    wait_until(lambda: result.progress == Progress(3, 4))
+    assert result.cancel()
+    wait_until(lambda: result.status == "REVOKED")
+    assert runs("stopping", "a")
+    sent.refresh()
+    assert sent.status == TaskResultStatus.FAILED
+    assert [each.exception_class for each in sent.errors] == [TaskCancelled]

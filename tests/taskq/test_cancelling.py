@@ -287,3 +287,30 @@ def test_a_pool_that_does_not_listen_sees_it_at_its_heartbeat(start_pool, runs):
     wait_until(lambda: runs("start", "a"))
     result.cancel()
     cancelled(result)
+
+
+# The command
+
+
+def test_the_command_says_what_became_of_each(worker, capsys):
+    runs, waits = tasks.quick.delay("a"), tasks.quick.apply_async(("b",), countdown=60)
+    worker.claim_one()
+    call_command("taskq_cancel", str(runs.id), f"#{waits.id.int}")
+    said = capsys.readouterr().out
+    assert said == f"{runs.id}: asked to end\n#{waits.id.int}: removed\n"
+    with pytest.raises(SystemExit) as leaving:
+        call_command("taskq_cancel", str(waits.id.int), "f" * 32, str(runs.id))
+    assert leaving.value.code == 1
+    assert capsys.readouterr().out.splitlines() == [
+        f"{waits.id.int}: too late, or no such task",
+        f"{'f' * 32}: too late, or no such task",
+        f"{runs.id}: asked to end",
+    ]
+
+
+@pytest.mark.django_db
+def test_the_command_refuses_what_is_no_id_before_it_cancels_any():
+    result = tasks.quick.delay("a")
+    with pytest.raises(CommandError, match="'seven' is no task id: give its number, or the UUID"):
+        call_command("taskq_cancel", str(result.id), "seven")
+    assert Task.objects.exists()

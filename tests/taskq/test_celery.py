@@ -589,7 +589,7 @@ def test_options_of_celery_that_mean_nothing_here_are_ignored_by_apply_async(opt
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "option", ["task_id", "link", "link_error", "time_limit", "headers", "count_down", "chord"]
+    "option", ["task_id", "link", "link_error", "time_limit", "header", "count_down", "chord"]
 )
 def test_unknown_options_of_apply_async_are_refused_by_name(option):
     with pytest.raises(TypeError, match=f"unknown apply_async option {option}; known are args, "):

@@ -248,3 +248,19 @@ def test_the_admin_probes_for_what_each_worker_holds(raw):
     assert "taskq_task_running" in plan
     assert '"Relation Name": "taskq_task"' in plan
     assert '"Seq Scan", "Parent Relationship": "SubPlan"' not in plan
+
+
+def test_cancelled_runs_are_found_in_an_index_of_their_own(raw):
+    raw.execute("UPDATE taskq_task SET cancelled_at = now() WHERE state = 1 AND id % 1000 = 0")
+    raw.execute("VACUUM ANALYZE taskq_task") if raw.autocommit else None
+    nodes, pages = explain(raw, postgresql.CANCELLED_RUNS, {"workers": list(range(1, 51))})
+    assert indexes(nodes) == {"taskq_task_cancelled"}
+    assert nodes[0]["Actual Rows"] == MANY // 1000
+    assert pages < 100
+
+
+def test_progress_is_written_by_primary_key(raw):
+    values = {"worker": 1, "id": 1, "attempt": 1, "progress": "{}"}
+    nodes, pages = explain(raw, postgresql.PROGRESS, values)
+    assert indexes(nodes) == {"taskq_task_pkey"}
+    assert pages < 20

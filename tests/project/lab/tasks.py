@@ -13,6 +13,7 @@ from stress.project.lab import tasks as stress_lab
 from stress.project.runs import note, run
 from stress.project.shop.models import Order, Shipment
 from taskq.celery import SoftTimeLimitExceeded, TaskCancelled, current_task, shared_task
+from tests.project.lab import receivers
 
 
 @shared_task
@@ -315,3 +316,21 @@ def five():
 @shared_task(atomic=True)
 def atom():
     pass
+
+
+@shared_task(bind=True)
+def headers_of(self):
+    return self.request.headers
+
+
+@shared_task
+def trace(key):
+    note("traced", key=key, trace=receivers.trace.get())
+
+
+@shared_task
+async def trace_async(key):
+    note("traced", key=key, trace=receivers.trace.get())
+
+
+receivers.connect()

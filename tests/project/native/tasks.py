@@ -108,3 +108,14 @@ def note_finished(sender, task_result, **kwargs):
     _note("finished", task_result)
     if task_result.task.name == "add":
         raise RuntimeError("a receiver that fails")
+
+
+@task(takes_context=True)
+def count(context, key):
+    """What its context has besides Django's own."""
+    context.set_progress(3, 4)
+    note("start", key=key, headers=context.request.headers, stopping=context.is_stopping())
+    while not context.is_stopping():
+        time.sleep(0.02)
+    note("stopping", key=key)
+    time.sleep(30)
