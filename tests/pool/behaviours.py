@@ -255,6 +255,22 @@ def buries(child: Child) -> None:
     note("left", name=child.name)
 
 
+def ends_runs(child: Child) -> None:
+    """As buries(), and asks each run of a first child to end, once told to: softly now,
+    and hard half a second later. Of the others it names a run that is not theirs."""
+    up(child)
+    child.worked()
+    while not told("end runs"):
+        child.wait(0.02)
+    now = clock.now()
+    for slot in options.scoreboard.living():
+        if slot.task_id:
+            attempt = slot.attempt if slot.number == 1 else slot.attempt + 1
+            slot.end_run(slot.task_id, attempt, soft=now, hard=now + clock.nanoseconds(0.5))
+    note("asked", at_clock=now)
+    buries(child)
+
+
 def bury() -> None:
     for number, death in options.scoreboard.unread_deaths():
         note("death", number=number, **asdict(death), text=str(death), clean=death.clean)

@@ -96,3 +96,19 @@ def test_run_that_begins_just_before_the_kill_for_another_is_not_charged(start):
     assert len(pool.notes("begun", pid=death["pid"])) == 2
     assert death["task_id"] == 101
     assert death["text"] == "stopped while at work"
+
+
+def test_a_run_that_is_asked_to_end_is_warned_and_then_killed_and_no_other_is(start):
+    pool = start("keeper=ends_runs", "worker=has_soft_limit*2")
+    begun = {note["name"]: note for note in pool.wait_note("begun", count=2)}
+    pool.tell("end runs")
+    (asked,) = pool.wait_note("asked")
+    (warned,) = pool.wait_note("soft limit")
+    (death,) = pool.wait_note("death")
+    assert warned["pid"] == death["pid"] == begun["worker 1"]["pid"]
+    assert 0 <= seconds_after(asked["at_clock"], warned) < TICK + SLACK
+    assert 0.5 <= seconds_after(asked["at_clock"], death) < 0.5 + TICK + SLACK
+    assert death["text"] == "killed, as its run was asked to end and did not"
+    assert (death["task_id"], death["attempt"]) == (101, 1)
+    assert pool.children()["worker 2"] == begun["worker 2"]["pid"]
+    assert len(pool.notes("soft limit")) == 1

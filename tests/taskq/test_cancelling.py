@@ -5,6 +5,7 @@ import signal
 import threading
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 
 from pool import clock

@@ -9,6 +9,9 @@ import pytest
 from pool import clock
 from stress.pools import wait_until
 from taskq.ear import CALM, CALM_MOST, MANY_WAKES, Ear
+from taskq.models import Task
+from taskq.sql import CANCEL, WORK
+from tests.project.lab import tasks as lab
 
 SECOND = clock.SECOND
 
@@ -20,7 +23,7 @@ class Quiet:
         self.rings = False
 
     def woken(self):
-        return self.rings
+        return frozenset([WORK] if self.rings else [])
 
     def listen(self):
         pass
@@ -98,3 +101,19 @@ def test_a_wake_up_that_comes_with_the_answer_to_a_statement_is_heard(db_leases,
     assert not arrived()
     assert ear.heard(clock.now())
     assert not ear.heard(clock.now())
+
+
+@pytest.mark.postgresql
+def test_it_hears_of_a_cancel_and_takes_that_for_no_wake_up(connect, worker):
+    ear = Ear(SimpleNamespace(leases=lambda: worker.db))
+    ear.switch(100 * SECOND, 0)
+    other = connect()
+    lab.quick.delay("a")
+    worker.claim_one()
+    for _ in range(MANY_WAKES):
+        Task.objects.all().cancel()
+        assert wait_until(lambda: ear.heard(100 * SECOND)) == {CANCEL}
+    assert ear.should_open(100 * SECOND, 0)
+    other.set_listens(worker.id, True)
+    lab.quick.delay("b")
+    assert wait_until(lambda: ear.heard(100 * SECOND)) == {WORK}
