@@ -7,6 +7,7 @@ every enqueuer send one, but looks for itself, often.
 from __future__ import annotations
 
 from pool import clock
+from taskq.leases import Leases
 from taskq.link import Link
 from taskq.sql import WORK
 
@@ -29,6 +30,7 @@ class Ear:
         self.open = False
         self._link = link
         self._wakes: list[int] = []
+        self._heard_on: Leases | None = None
         self._switched = 0
         self._calm = CALM
 
@@ -38,7 +40,12 @@ class Ear:
 
     def heard(self, now: int) -> frozenset[str]:
         """What the wake-ups since the last call may say; see :meth:`Leases.woken`."""
-        said = self._link.leases().woken()
+        leases = self._link.leases()
+        if leases is not self._heard_on:
+            # Open or not: a cancel is told to all who listen.
+            leases.listen()
+            self._heard_on = leases
+        said = leases.woken()
         if WORK not in said:
             return said
         self._wakes = [at for at in self._wakes if now - at < clock.nanoseconds(BURST_WINDOW)]

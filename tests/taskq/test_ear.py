@@ -106,7 +106,8 @@ def test_a_wake_up_that_comes_with_the_answer_to_a_statement_is_heard(db_leases,
 @pytest.mark.postgresql
 def test_it_hears_of_a_cancel_and_takes_that_for_no_wake_up(connect, worker):
     ear = Ear(SimpleNamespace(leases=lambda: worker.db))
-    ear.switch(100 * SECOND, 0)
+    # It need not be open for that: a pool that never sleeps hears of it as well.
+    assert not ear.heard(100 * SECOND)
     other = connect()
     lab.quick.delay("a")
     worker.claim_one()
@@ -114,6 +115,7 @@ def test_it_hears_of_a_cancel_and_takes_that_for_no_wake_up(connect, worker):
         Task.objects.all().cancel()
         assert wait_until(lambda: ear.heard(100 * SECOND)) == {CANCEL}
     assert ear.should_open(100 * SECOND, 0)
+    ear.switch(100 * SECOND, 0)
     other.set_listens(worker.id, True)
     lab.quick.delay("b")
     assert wait_until(lambda: ear.heard(100 * SECOND)) == {WORK}
