@@ -29,6 +29,9 @@ WEIGHTS = {
     "flaky": 4,
     "failing": 2,
     "once": 3,
+    "cancelled": 1,
+    "cancelled-stubborn": 1,
+    "cancelled-mate": 3,
 }
 #: Of the transactions this part is rolled back.
 GIVEN_UP = 0.15
@@ -86,11 +89,14 @@ class Enqueuer:
         signal.signal(signal.SIGUSR1, self._handle_usr1)
 
     def run(self) -> None:
+        from stress.chaos.cancelling import Regrets
         from stress.chaos.sending import send
 
+        regrets = Regrets(self._history, self._random)
         kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
         while not self._stopping:
             time.sleep(self._random.expovariate(1 / self._pause))
+            regrets.act()
             if self._backlog():
                 continue
             count = self._random.randint(1, MOST_PER_TRANSACTION - 1)
@@ -100,6 +106,7 @@ class Enqueuer:
                 give_up=self._random.random() < GIVEN_UP,
                 before_commit=self._before_commit,
                 after_commit=self._after_commit,
+                sent=regrets.sent,
             )
 
     def _backlog(self) -> bool:

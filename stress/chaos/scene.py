@@ -27,6 +27,8 @@ from stress.proxy import Proxy
 
 #: Seconds that a task waits for a pool that knows it; longer than any fault lasts.
 UNKNOWN_TASK_TTL = 20.0
+#: Seconds that a task that is cancelled gets to end.
+CANCEL_GRACE = 0.5
 #: MiB of memory that a pool may have in its cgroup, or a process by RLIMIT_AS.
 POOL_MEMORY = 1024
 PROCESS_MEMORY = 768
@@ -176,7 +178,11 @@ class Scene:
 
     def taskq_settings(self, **changed: object) -> dict[str, str]:
         """The TASKQ setting of a pool, as a variable of its environment."""
-        settings = {"UNKNOWN_TASK_TTL": UNKNOWN_TASK_TTL, **changed}
+        settings = {
+            "UNKNOWN_TASK_TTL": UNKNOWN_TASK_TTL,
+            "CANCEL_GRACE": CANCEL_GRACE,
+            **changed,
+        }
         return {"STRESS_TASKQ": json.dumps(settings)}
 
     # The end

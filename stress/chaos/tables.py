@@ -23,10 +23,10 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
     from taskq.models import State, Task
 
     rows = Task.objects.values_list(
-        "payload", "state", "name", "losses", "max_losses", "error"
+        "payload", "state", "name", "losses", "max_losses", "error", "cancelled_at"
     ).iterator()
     tasks = []
-    for payload, state, name, losses, max_losses, error in rows:
+    for payload, state, name, losses, max_losses, error, cancelled_at in rows:
         key = _key_in(payload)
         tasks.append(
             TaskRow(
@@ -37,6 +37,7 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
                 losses=losses,
                 max_losses=max_losses,
                 error=error,
+                cancelled=cancelled_at is not None,
             )
         )
     return FinalState(
@@ -66,8 +67,9 @@ def _kinds() -> dict[str, Kind]:
             poison=kind.cause if kind.end is End.DIES else "",
             fails=kind.cause if kind.end is End.FAILS else "",
             once=kind.once,
-            # It raises MemoryError as a rule; but Python may also die of it.
-            deadly=kind.name in ("starved", "leak"),
+            # It raises MemoryError as a rule, but Python may also die of it; and a stubborn
+            # one that is cancelled is killed.
+            deadly=kind.name in ("starved", "leak", "cancelled-stubborn"),
         )
         for kind in KINDS.values()
     }

@@ -8,9 +8,14 @@ A record is a dict with ``kind``, ``at`` (nanoseconds of ``pool.clock``) and ``p
 intent {key, task}      about to be sent, in a transaction that is open; task is its kind.
 commit {key | keys}     the transaction committed.
 rollback {key | keys}   it was rolled back.
-start {key, parent?, losses?}
+cancelling {key}        somebody is about to cancel it.
+cancel {key, outcome, attempt?}
+                        that was committed. outcome: removed, before it ran; asked, a run of
+                        it to end, which was that attempt, none when it was over by then; or
+                        late.
+start {key, parent?, losses?, attempt?}
                         a run began in this process; its parent is the supervisor; losses
-                        as the task's request has them.
+                        and attempt as the task's request has them.
 tick {key}              the run is still going on. Long runs may note some.
 end {key}               the function is about to return.
 raised {key, error}     it is about to raise.

@@ -117,6 +117,8 @@ def wrong_outcome(evidence: Evidence) -> list[Finding]:
             found.append(Finding(text, (key,)))
         if kind.poison or any(evidence.injected(run) for run in runs):
             continue
+        if row is not None and row.cancelled:
+            continue
         failed = row is not None and row.state == "FAILED" and not LOSS.match(row.error)
         error = row.error if row is not None else ""
         if kind.fails and row is None and evidence.ended(key):

@@ -35,6 +35,7 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
         "innocents_charged": blame.innocents_charged(evidence),
         "poison_unquarantined": blame.poison_unquarantined(evidence),
         "wrong_outcome": blame.wrong_outcome(evidence),
+        "uncancelled": evidence.cancels.broken(evidence.runs, evidence.state.tasks),
         "stuck": losses.stuck(evidence),
         "orphans": _orphans(state),
         "bad_exits": _bad_exits(evidence),

@@ -13,7 +13,7 @@ def lost(evidence: Evidence) -> list[Finding]:
     """Committed tasks that neither ended nor are in the table; commits that are gone."""
     found = []
     for key in sorted(evidence.sent.committed):
-        if key in evidence.rows:
+        if key in evidence.rows or evidence.cancels.may_have_removed(key):
             continue
         if not evidence.ended(key):
             again = f" ({len(evidence.of(key))} runs, none to the end)" if evidence.of(key) else ""
@@ -36,6 +36,8 @@ def unfenced_finishes(evidence: Evidence) -> list[Finding]:
     found = []
     for key in sorted(evidence.sent.committed - evidence.rows.keys()):
         every = evidence.of(key)
+        if evidence.cancels.may_have_removed(key):
+            continue
         if evidence.ended(key) and not any(
             run.returned and all(later.began > run.over for later in every[number + 1 :])
             for number, run in enumerate(every)

@@ -18,6 +18,7 @@ VIOLATIONS = (
     "innocents_charged",
     "poison_unquarantined",
     "wrong_outcome",
+    "uncancelled",
     "stuck",
     "orphans",
     "bad_exits",

@@ -48,7 +48,7 @@ class Death:
 class Run:
     """One run of a task. how: end, raised, killed or open.
 
-    losses: as the run was told, None when it did not say.
+    losses, attempt: as the run was told, None when it did not say.
     moved_on: it is open, but its process went on to another run.
     """
 
@@ -57,6 +57,7 @@ class Run:
     parent: int
     began: int
     losses: int | None = None
+    attempt: int | None = None
     seen: int = 0
     over: float = NEVER
     how: str = "open"
@@ -131,8 +132,8 @@ class _Reader:
             before.over = at
             # Another pool's process with the same number is another process.
             before.moved_on = before.parent == parent
-        losses = record.get("losses")
-        run = Run(str(record["key"]), pid, parent, at, losses=losses, seen=at)
+        losses, attempt = record.get("losses"), record.get("attempt")
+        run = Run(str(record["key"]), pid, parent, at, losses=losses, attempt=attempt, seen=at)
         self._last[pid] = run
         self._children[parent].add(pid)
         self.found.append(run)

@@ -37,7 +37,8 @@ class Kind:
 
 @dataclass(frozen=True)
 class TaskRow:
-    """A row that is still in the task table. state: READY, RUNNING or FAILED."""
+    """A row that is still in the task table. state: READY, RUNNING or FAILED. cancelled:
+    it was asked to end while it ran."""
 
     key: str
     state: str
@@ -46,6 +47,7 @@ class TaskRow:
     losses: int = 0
     max_losses: int = 3
     error: str = ""
+    cancelled: bool = False
 
 
 @dataclass(frozen=True)

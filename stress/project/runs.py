@@ -21,10 +21,11 @@ def note(kind: str, **fields: Any) -> None:
 
 
 def started(key: Any) -> None:
-    """Note the start of a run, whose child runs it, and how often its task lost a worker."""
+    """Note the start of a run, whose child runs it, how often its task lost a worker, and how
+    often it was claimed."""
     request = current.get()
-    losses = {} if request is None else {"losses": request.losses}
-    note("start", key=key, parent=os.getppid(), **losses)
+    told = {} if request is None else {"losses": request.losses, "attempt": request.attempt}
+    note("start", key=key, parent=os.getppid(), **told)
 
 
 @contextmanager

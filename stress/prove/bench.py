@@ -15,6 +15,7 @@ import psycopg
 from pool import clock
 from stress import history
 from stress.chaos import processes
+from stress.chaos.cancelling import cancel
 from stress.chaos.databases import Database
 from stress.chaos.sending import send
 from stress.chaos.tables import read_final_state
@@ -24,6 +25,7 @@ from stress.closing import Closing
 from stress.history import History
 from stress.pools import Pool, TimedOut, wait_until
 from stress.proxy import Proxy
+from taskq.celery import AsyncResult
 
 MANAGE = "stress.project.manage"
 #: Seconds of a lease, where a scenario says nothing else, and between its renewals.
@@ -50,6 +52,7 @@ class Bench(Closing):
         self._expected: dict[int, int] = {}  # exit codes, where it is not 0
         self._tail = history.Tail(self.history.path)
         self._records: list[dict[str, Any]] = []
+        self._handles: dict[str, AsyncResult] = {}  # of tasks, by key
         self._stack = ExitStack()
         self._watcher = Watcher(self.history)
         self._watcher.start()
@@ -95,7 +98,7 @@ class Bench(Closing):
 
     def send_all(self, kinds: list[str], *args: object) -> list[str]:
         """Tasks of these kinds, committed together: their keys."""
-        send(self.history, kinds, *args)
+        send(self.history, kinds, *args, sent=self._handles.__setitem__)
         return [str(key) for key in self.records("commit")[-1]["keys"]]
 
     # What happened
@@ -148,6 +151,22 @@ class Bench(Closing):
         since = clock.now()
         os.kill(pid, signal.SIGKILL)
         self.history.record("death", victim=pid, role="worker", cause="kill", since=since)
+
+    def cancel(self, key: str) -> None:
+        """Cancel a task, on the record."""
+        cancel(self.history, key, self._handles[key])
+
+    @contextmanager
+    def frozen(self, pid: int) -> Iterator[None]:
+        """Meanwhile a process is stopped, on the record."""
+        os.kill(pid, signal.SIGSTOP)
+        wait_until(lambda: processes.state(pid) == "T")
+        self.history.record("freeze", victims=[pid])
+        try:
+            yield
+        finally:
+            self.history.record("thaw", victims=[pid])
+            os.kill(pid, signal.SIGCONT)
 
     def kill_supervisor(self, pool: Pool) -> None:
         """SIGKILL to a supervisor alone, on the record."""

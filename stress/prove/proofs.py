@@ -55,5 +55,11 @@ PROOFS = {
             "unexplained_duplicates",
         ),
         Proof("parent-death", "children that outlive their supervisor", "no_supervisor", "orphans"),
+        Proof(
+            "cancel-mark",
+            "a cancel forgotten with its worker",
+            "cancelled_and_killed",
+            "uncancelled",
+        ),
     ]
 }

@@ -35,6 +35,10 @@ def _swap(statement: str, given: str, instead: str = "") -> None:
     setattr(postgresql, statement, text.replace(given, instead))
 
 
+#: What TAKE_BACK charges a task with.
+_CHARGED = "CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 END"
+
+
 def no_fence_on_finish() -> None:
     """A finish removes the row, whoever holds it by now."""
     _swap("FINISH", "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1")
@@ -63,7 +67,7 @@ def no_loss_counted() -> None:
     """A task that took its worker down is given back as if nothing had been."""
     _swap(
         "TAKE_BACK",
-        "losses = task.losses + CASE WHEN held.blamed THEN %(charge)s ELSE 0 END,",
+        f"losses = task.losses + {_CHARGED},",
     )
 
 
@@ -110,7 +114,12 @@ class _NoTransaction:
 
 def neighbours_charged() -> None:
     """All that a dead worker held is charged, not only what it ran."""
-    _swap("TAKE_BACK", "CASE WHEN held.blamed THEN %(charge)s ELSE 0 END", "%(charge)s")
+    _swap("TAKE_BACK", _CHARGED, "%(charge)s")
+
+
+def no_mark_of_a_cancel() -> None:
+    """A cancelled task whose worker dies is taken back like any other."""
+    _swap("TAKE_BACK", "cancelled_at IS NOT NULL OR")
 
 
 def unwritten_at_the_end() -> None:
@@ -137,4 +146,5 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "innocent-neighbours": neighbours_charged,
     "written-at-the-end": unwritten_at_the_end,
     "parent-death": children_stay,
+    "cancel-mark": no_mark_of_a_cancel,
 }

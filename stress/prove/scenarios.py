@@ -147,3 +147,15 @@ def no_supervisor(bench: Bench) -> None:
     bench.kill_supervisor(pool)
     bench.start_pool()
     bench.settle()
+
+
+def cancelled_and_killed(bench: Bench) -> None:
+    """A task is cancelled, and its worker killed before anybody could tell it so."""
+    pool = bench.start_pool()
+    key = bench.send("cancelled")
+    worker = bench.started(key)
+    (keeper,) = pool.children("keeper").values()
+    with bench.frozen(keeper):
+        bench.cancel(key)
+        bench.kill(worker)
+    bench.settle()

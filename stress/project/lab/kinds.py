@@ -22,6 +22,7 @@ class Kind:
     task: the function's name in ``stress.project.lab.tasks``. args: after the key.
     cause: a regular expression that the row's ``error`` matches, where it does not end done.
     atomic: writes one ``Effect``. once: ``on_lost="fail"``, started at most once.
+    cancelled: somebody will cancel it, early or late.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Kind:
     cause: str = ""
     atomic: bool = False
     once: bool = False
+    cancelled: bool = False
 
     @property
     def task_name(self) -> str:
@@ -71,6 +73,9 @@ _ALL = [
     Kind("leak", "leak", (24,)),
     Kind("mate", "mate"),
     Kind("newcomer", "newcomer"),
+    Kind("cancelled", "long", (2.0, False), cancelled=True),
+    Kind("cancelled-stubborn", "long", (3.0, True), cancelled=True),
+    Kind("cancelled-mate", "mate", cancelled=True),
     Kind("hungry", "hungry", (4096,), end=End.DIES, cause="out of memory"),
     # Where RLIMIT_AS stands in for a memory cgroup, Python says it itself.
     Kind("starved", "hungry", (4096,), end=End.FAILS, cause="MemoryError"),

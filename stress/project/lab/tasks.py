@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from stress.project.lab.models import Effect, Entry
 from stress.project.runs import note, run, started
-from taskq.celery import SoftTimeLimitExceeded, shared_task
+from taskq.celery import SoftTimeLimitExceeded, TaskCancelled, shared_task
 
 
 @shared_task
@@ -153,6 +153,20 @@ def warned(key: str) -> None:
         except SoftTimeLimitExceeded:
             note("warned", key=key)
             raise
+
+
+@shared_task
+def long(key: str, seconds: float, stubborn: bool) -> None:
+    """Takes so long that somebody may think better of it. A stubborn one does not listen."""
+    until = time.monotonic() + seconds
+    with run(key):
+        while (left := until - time.monotonic()) > 0:
+            try:
+                time.sleep(left)
+            except TaskCancelled:
+                note("cancelled", key=key)
+                if not stubborn:
+                    raise
 
 
 @shared_task(time_limit=1.0)

@@ -1,0 +1,64 @@
+"""What was cancelled stays so: it never starts again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stress.checker.records import Record
+from stress.checker.result import Finding
+from stress.checker.runs import Run
+from stress.checker.state import TaskRow
+
+
+class Cancels:
+    """The cancels of a history.
+
+    One that was begun, and of which nobody lived to say what came, may have removed its
+    task, or asked it to end, or neither.
+    """
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._begun: set[str] = set()
+        self._over: dict[str, Record] = {}
+        for record in records:
+            if record["kind"] == "cancelling":
+                self._begun.add(str(record["key"]))
+            elif record["kind"] == "cancel":
+                self._over[str(record["key"])] = record
+
+    def may_have_removed(self, key: str) -> bool:
+        """Whether a task may be gone because of it, without a run."""
+        if key in self._over:
+            return bool(self._over[key]["outcome"] == "removed")
+        return key in self._begun
+
+    def broken(self, runs: Iterable[Run], rows: Iterable[TaskRow]) -> list[Finding]:
+        """Tasks that were started after they had been cancelled, and tasks that are
+        cancelled though nobody asked for it."""
+        found = []
+        for run in runs:
+            record = self._over.get(run.key)
+            if record is None or not _forbids(record, run):
+                continue
+            what = "removed" if record["outcome"] == "removed" else "asked to end"
+            text = f"{run.key} was cancelled ({what}), and started after that in process {run.pid}"
+            found.append(Finding(text, (run.key,)))
+        for row in rows:
+            if row.cancelled and row.key not in self._begun | self._over.keys():
+                text = f"{row.key} is cancelled, and nobody asked for it"
+                found.append(Finding(text, (row.key,)))
+        return found
+
+
+def _forbids(cancel: Record, run: Run) -> bool:
+    """Whether this run must not be, as its task had been cancelled.
+
+    One that was asked to end is of a certain attempt, which may have been claimed and be
+    about to begin. Any later one would be a new claim.
+    """
+    if cancel["outcome"] == "late":
+        return False
+    last = cancel.get("attempt")
+    if last is not None and run.attempt is not None:
+        return bool(run.attempt > last)
+    return last is None and run.began > cancel["at"]
