@@ -61,7 +61,7 @@ class EagerResult:
             raise self._error
         return self.result
 
-    def revoke(self) -> bool:
+    def revoke(self, *, terminate: bool = False) -> bool:
         """It has run already: nothing to revoke."""
         return False
 

@@ -56,11 +56,15 @@ class AsyncResult:
     def task_id(self) -> uuid.UUID:
         return self.id
 
-    def revoke(self) -> bool:
+    def revoke(self, *, terminate: bool = False) -> bool:
         """Remove the task if it has not started; leave it alone if it runs.
 
-        Returns whether it was removed.
+        terminate: end it if it runs, as :meth:`cancel` does.
+
+        Returns whether it was removed, or will end.
         """
+        if terminate:
+            return self.cancel()
         if self._pk >= 2**63:  # no primary key is that large: the id is not ours
             return False
         connection = connections[self._using or router.db_for_write(Task)]

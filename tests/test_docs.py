@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import datetime
 import os
 import re
@@ -13,9 +14,11 @@ from pathlib import Path
 
 import django
 import pytest
+from django.dispatch import Signal
 from django.utils import timezone
 
-from taskq import registry
+from taskq import events, execution, registry, signals
+from taskq.leases import Claimed
 from taskq.models import Task
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -100,6 +103,44 @@ def test_the_quickstart_runs(registered, monkeypatch):
         "quickstart.resize",
     }
     assert Task.objects.filter(queue="mail", priority=10).exists()
+
+
+@pytest.fixture
+def no_receivers():
+    """Those that the test connects are gone afterwards."""
+    every = [each for each in vars(signals).values() if isinstance(each, Signal)]
+    before = [list(each.receivers) for each in every]
+    yield
+    for each, receivers in zip(every, before, strict=True):
+        each.receivers[:] = receivers
+        each.sender_receivers_cache.clear()
+
+
+@pytest.mark.django_db
+def test_the_page_on_runs_runs_and_carries_a_trace(registered, no_receivers, monkeypatch):
+    page = types.ModuleType("runs_page")
+    monkeypatch.setitem(sys.modules, "runs_page", page)
+    blocks = [code for _, code in steps((ROOT / "docs/runs.md").read_text()) if "\n" in code]
+    assert len(blocks) >= 6
+    for code in blocks:
+        exec(compile(code, "docs/runs.md", "exec"), vars(page))
+    Task.objects.all().delete()
+    contextvars.copy_context().run(page.view, 7)
+    (trace,) = re.findall(r"00-\w{32}-\w{16}-01", Task.objects.get().payload)
+
+    def run_as_a_worker_does():
+        row = Task.objects.get()
+        claimed = Claimed(row.pk, 1, row.name, row.payload, row.queue, 0, 0, False, None)
+        request, definition = execution.request_of(claimed), registry.find(row.name)
+        assert definition is not None
+        execution.execute(
+            definition, claimed, request, alias="default", finish=bool, guard=lambda: None
+        )
+        events.task_succeeded(row.pk, row.name, 0.1, request)
+
+    contextvars.copy_context().run(run_as_a_worker_does)
+    assert page.spans == [("runs_page.charge", trace)]
+    assert page.trace.get() is None
 
 
 def test_every_test_that_the_docs_name_is_there():

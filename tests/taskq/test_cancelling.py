@@ -106,6 +106,15 @@ def _somebody_waits():
         return cursor.fetchone()[0]
 
 
+def test_revoke_ends_what_runs_only_when_told_to_terminate_it(worker):
+    result = tasks.quick.delay("a")
+    worker.claim_one()
+    assert not result.revoke()
+    assert Task.objects.get().cancelled_at is None
+    assert result.revoke(terminate=True)
+    assert Task.objects.get().cancelled_at is not None
+
+
 # What comes of a run that was asked to end, statement by statement
 
 
