@@ -159,8 +159,8 @@ class Leases:
             complete = self._connection.count(self._sql.REMOVE_WORKER, one) == 1
         ((pool, name),) = found
         tasks = [
-            TakenBack(id, name, losses, bool(blamed), bool(failed), bool(cancelled))
-            for id, name, losses, blamed, failed, cancelled in rows
+            TakenBack(id, name, losses, bool(blamed), bool(failed), cancelled_at is not None)
+            for id, name, losses, blamed, failed, cancelled_at in rows
         ]
         return Retired(f"{name} of {pool}", tasks, complete)
 

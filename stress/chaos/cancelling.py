@@ -11,7 +11,7 @@ from django.db import connection
 from stress.history import History
 from stress.project.lab.kinds import kind_of
 from taskq.celery import AsyncResult
-from taskq.models import Task
+from taskq.models import State, Task
 
 #: Seconds after which somebody thinks better of a task, at most.
 LATEST = 2.5
@@ -35,24 +35,46 @@ def cancel(history: History, key: str, result: AsyncResult) -> None:
 
 
 class Regrets:
-    """The tasks that an enqueuer is going to cancel, each at a time of its own."""
+    """The tasks that an enqueuer is going to cancel: some after a time of their own, however
+    they fare, the others once they run."""
 
     def __init__(self, history: History, rng: random.Random) -> None:
         self._history = history
         self._random = rng
-        self._due: list[tuple[float, str, AsyncResult]] = []
+        self._timed: dict[str, float] = {}  # when, by key
+        self._results: dict[str, AsyncResult] = {}
 
     def sent(self, key: str, result: AsyncResult) -> None:
         """Remember a task, if it is of a kind that is cancelled."""
-        if kind_of(key).cancelled:
-            # Half of them at once: what is quick is soon over.
-            delay = self._random.choice([0, self._random.uniform(0, LATEST)])
-            self._due.append((time.monotonic() + delay, key, result))
+        if not kind_of(key).cancelled:
+            return
+        self._results[key] = result
+        # What is quick is soon over: some of them at once.
+        delay = self._random.choice([None, 0, self._random.uniform(0, LATEST)])
+        if delay is not None:
+            self._timed[key] = time.monotonic() + delay
 
     def act(self) -> None:
         """Cancel what is due."""
         now = time.monotonic()
-        due = [each for each in self._due if each[0] <= now]
-        self._due = [each for each in self._due if each[0] > now]
-        for _, key, result in due:
-            cancel(self._history, key, result)
+        running = self._running()
+        for key, result in list(self._results.items()):
+            if self._timed.get(key, now) <= now and (key in self._timed or key in running):
+                del self._results[key]
+                self._timed.pop(key, None)
+                cancel(self._history, key, result)
+
+    def _running(self) -> set[str]:
+        """Those of them that are held by a worker now, as far as the database says. Those
+        that are gone are forgotten."""
+        keys = {self._results[key].id.int: key for key in self._results.keys() - self._timed.keys()}
+        if not keys:
+            return set()
+        try:
+            states = dict(Task.objects.filter(pk__in=keys).values_list("pk", "state"))
+        except django.db.Error:
+            connection.close()
+            return set()
+        for pk in keys.keys() - states.keys():
+            del self._results[keys[pk]]
+        return {keys[pk] for pk, state in states.items() if state == State.RUNNING}

@@ -285,7 +285,7 @@ FROM (
     ORDER BY id FOR UPDATE SKIP LOCKED
 ) AS held
 WHERE task.id = held.id
-RETURNING task.id, task.name, task.losses, held.blamed, held.ends, held.cancelled
+RETURNING task.id, task.name, task.losses, held.blamed, held.ends, task.cancelled_at
 """
 
 REMOVE_WORKER = """

@@ -218,6 +218,7 @@ _CANCELLED = "cancelled_at IS NOT NULL"
 _ENDS = f"({_CANCELLED} OR {_BLAMED} AND losses + %(charge)s >= max_losses)"
 _KIND = f"CASE WHEN {_CANCELLED} THEN {CANCELLED} ELSE {LOST} END"
 _TOLD = f"({_BLAMED} AND ({_ENDS} OR %(charge)s > 0))"
+# Not {_CANCELLED} in RETURNING: SQLite 3.40 says 1 there for a NULL.
 TAKE_BACK = f"""
 UPDATE taskq_task
 SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
@@ -230,7 +231,7 @@ SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     traceback = CASE WHEN {_ENDS} THEN '' ELSE traceback END,
     worker_id = NULL, started_at = NULL
 WHERE state = 1 AND worker_id = %(worker)s
-RETURNING id, name, losses, {_BLAMED}, state = 2, {_CANCELLED}
+RETURNING id, name, losses, {_BLAMED}, state = 2, cancelled_at
 """
 
 REMOVE_WORKER = """

@@ -152,7 +152,11 @@ def test_its_neighbours_are_given_back(worker):
     claimed = worker.claim(3, (tasks.quick.name,))
     assert len(claimed) == 3
     results[1].cancel()
-    worker.db.retire(worker.id, ran=results[1].id.int, charge=True, cause="killed")
+    retired = worker.db.retire(worker.id, ran=results[1].id.int, charge=True, cause="killed")
+    told = {each.id: (each.failed, each.cancelled) for each in retired.tasks}
+    assert [told[result.id.int] for result in results] == [
+        (False, False), (True, True), (False, False),
+    ]  # fmt: skip
     rows = Task.objects.order_by("pk").values_list("state", "losses", "isolated")
     assert [rows[0], rows[2]] == [(State.READY, 0, False)] * 2
     assert rows[1][:2] == (State.FAILED, 0)
