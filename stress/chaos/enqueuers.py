@@ -29,7 +29,7 @@ WEIGHTS = {
     "flaky": 4,
     "failing": 2,
     "once": 3,
-    "cancelled": 1,
+    "cancelled": 3,
     "cancelled-stubborn": 1,
     "cancelled-mate": 3,
 }
