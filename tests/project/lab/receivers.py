@@ -27,8 +27,8 @@ def _notes(name):
         told = {key: fields[key] for key in fields if isinstance(fields[key], (int, float, str))}
         if request is not None:
             told.update(headers=request.headers, retries=request.retries)
-            if name == "task_started":
-                trace.set(request.headers.get("trace"))
+            if name == "task_started" and "trace" in request.headers:
+                trace.set(request.headers["trace"])
             told["trace"] = trace.get()
         if "exception" in fields:
             told["exception"] = repr(fields["exception"])
