@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from taskq.context import Request
-from taskq.exceptions import MaxRetriesExceededError, Retry, TaskCancelled
+from taskq.exceptions import MaxRetriesExceededError, Retry
 from taskq.options import TaskOptions
 
 
@@ -54,8 +54,7 @@ def after(error: BaseException, options: TaskOptions, retries: int) -> Retry | N
         error, options.dont_autoretry_for
     ):
         return None
-    # The task gave up by itself, or is to.
-    if isinstance(error, (MaxRetriesExceededError, TaskCancelled)):
+    if isinstance(error, MaxRetriesExceededError):  # the task gave up by itself
         return None
     limit = options.retry_kwargs.get("max_retries")
     limit = options.max_retries if limit is None else limit
