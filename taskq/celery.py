@@ -26,6 +26,7 @@ from django.conf import settings as django_settings
 
 from taskq import conf, eager, outbox, registry, retries
 from taskq.context import Request, current
+from taskq.current import current_task
 from taskq.eager import EagerResult
 from taskq.exceptions import (
     MaxRetriesExceededError,
@@ -232,40 +233,6 @@ class SharedTask(Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
-
-
-class _CurrentTask:
-    """Stands for the task that runs, as Celery's ``current_task`` does.
-
-    It is false, and has no attributes, where none of ours runs.
-    """
-
-    def _get(self) -> SharedTask[..., Any] | None:
-        request = current.get()
-        definition = registry.find(request.name) if request is not None else None
-        bound = definition.bound if definition is not None else None
-        return bound if isinstance(bound, SharedTask) else None
-
-    def __getattr__(self, name: str) -> Any:
-        task = self._get()
-        if task is None:
-            raise AttributeError(f"current_task has no {name}: no task of taskq.celery runs here")
-        return getattr(task, name)
-
-    def __bool__(self) -> bool:
-        return self._get() is not None
-
-    def __eq__(self, other: object) -> bool:
-        return self._get() is other
-
-    def __hash__(self) -> int:
-        return hash(self._get())
-
-    def __repr__(self) -> str:
-        return repr(self._get())
-
-
-current_task = _CurrentTask()
 
 
 @overload

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 host: Host | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True)
 class Request:
     """The run in progress, named as in Celery's ``task.request`` where that has it.
 

@@ -88,13 +88,8 @@ class _NotOurs(Exception):
 
 def request_of(task: Claimed) -> Request:
     """What a run of a claimed task may know of itself."""
-    return Request(
-        pk=task.id,
-        name=task.name,
-        queue=task.queue,
-        retries=task.retries,
-        losses=task.losses,
-    )
+    # In their order: keywords would take a third longer.
+    return Request(task.id, task.name, task.queue, task.retries, task.losses)
 
 
 def execute(
@@ -116,11 +111,11 @@ def execute(
     """
     try:
         args, kwargs, request.sent_headers = payload.decode_call(task.payload)
-    except Exception as error:  # un-pickling may raise anything
+    except BaseException as error:  # un-pickling may raise anything, and be cancelled
         return Failed(_error(error), "", _kind(error))
-    args = [*first, *args]
     keeps = not definition.options.ignore_result
     try:
+        args = [*first, *args]
         if signals.task_started.receivers:
             # In no transaction of the task's: what they do must not break that.
             signals.tell_of_run(signals.task_started, request)

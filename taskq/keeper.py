@@ -246,7 +246,7 @@ class Keeper:
             self.child.beat()
             try:
                 self.bury()
-                signals.wait_until_told(LAST_WORDS / 2)
+                signals.wait_until_told(1.0)
                 if own := self.child.slot.held_lease():
                     self._retire(own, ran=0, charge=False, cause="the pool stopped")
                 self.link.close()

@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 import uuid
-from typing import NamedTuple
 
-from django.db import connections, models, router, transaction
-from django.db.models import Case, F, Q, Value, When
-from django.db.models.functions import Coalesce, Now
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from taskq import sql
 from taskq.conf import DEFAULT_QUEUE, NAME_LENGTH, QUEUE_LENGTH
+from taskq.states import SHOWN_WHEN, ShownState, State
+from taskq.task_queryset import Cancelled, TaskQuerySet
 
-
-class State(models.IntegerChoices):
-    """READY -> RUNNING -> gone | READY again (retry, loss) | FAILED."""
-
-    READY = 0, _("ready")
-    RUNNING = 1, _("running")
-    FAILED = 2, _("failed")
-
-
-class ShownState(models.TextChoices):
-    """The states a person asks for. They overlap nowhere and leave nothing out."""
-
-    PENDING = "pending", _("pending")
-    FUTURE = "future", _("future")
-    ACTIVE = "active", _("active")
-    LOST = "lost", _("lost")
-    FAILED = "failed", _("failed")
-    CANCELLED = "cancelled", _("cancelled")
-
-
-#: What makes a task pending, future and so on, by the database's clock.
-SHOWN_WHEN: dict[ShownState, Q] = {
-    ShownState.PENDING: Q(state=State.READY, execute_at__lte=Now()),
-    ShownState.FUTURE: Q(state=State.READY, execute_at__gt=Now()),
-    ShownState.ACTIVE: Q(state=State.RUNNING, worker__lease_expires_at__gt=Now()),
-    ShownState.LOST: Q(state=State.RUNNING)
-    & (Q(worker__lease_expires_at__isnull=True) | Q(worker__lease_expires_at__lte=Now())),
-    ShownState.FAILED: Q(state=State.FAILED, cancelled_at__isnull=True),
-    ShownState.CANCELLED: Q(state=State.FAILED, cancelled_at__isnull=False),
-}
+__all__ = [
+    "SHOWN_WHEN",
+    "Cancelled",
+    "Result",
+    "ShownState",
+    "State",
+    "Task",
+    "TaskQuerySet",
+    "Worker",
+]
 
 
 class Worker(models.Model):
@@ -74,130 +54,6 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.pool}"
-
-
-class Cancelled(NamedTuple):
-    """How many tasks were removed before they ran, and how many runs were asked to end."""
-
-    removed: int
-    asked: int
-
-
-class TaskQuerySet(models.QuerySet["Task"]):
-    """The states a person asks for, and what a person may do to the tasks in them."""
-
-    def pending(self) -> TaskQuerySet:
-        """Due now, waiting for a worker."""
-        return self.filter(SHOWN_WHEN[ShownState.PENDING])
-
-    def future(self) -> TaskQuerySet:
-        """Not due yet: delayed, or waiting for a retry."""
-        return self.filter(SHOWN_WHEN[ShownState.FUTURE])
-
-    def active(self) -> TaskQuerySet:
-        """Held by a worker whose lease is good."""
-        return self.filter(SHOWN_WHEN[ShownState.ACTIVE])
-
-    def lost(self) -> TaskQuerySet:
-        """Held by nobody who could finish it: its worker's lease has run out, and no
-        pool has been there to take it back."""
-        return self.filter(SHOWN_WHEN[ShownState.LOST])
-
-    def failed(self) -> TaskQuerySet:
-        """Given up, kept for a person to look at."""
-        return self.filter(SHOWN_WHEN[ShownState.FAILED])
-
-    def cancelled(self) -> TaskQuerySet:
-        """Cancelled while a worker held them, kept for a person to look at."""
-        return self.filter(SHOWN_WHEN[ShownState.CANCELLED])
-
-    def with_shown_state(self) -> TaskQuerySet:
-        """Each task with its ``shown_state``, a value of :class:`ShownState`."""
-        cases = [When(when, then=Value(state.value)) for state, when in SHOWN_WHEN.items()]
-        return self.annotate(shown_state=Case(*cases, output_field=models.CharField()))
-
-    def retry(self) -> int:
-        """Have tasks run again, now: those that failed, and those that wait for their
-        next run after one that did not succeed. Returns how many.
-
-        What runs is left alone, and so is what has yet to run for the first time: it
-        may be delayed for a reason. Retries, losses and attempts are counted anew, and an expiry
-        that has passed is lifted, or the task would be dropped. The last error stays
-        with the task until its next run ends. A pool that sleeps is woken.
-        """
-        using = self._writer()
-        again = Q(state=State.FAILED) | Q(state=State.READY, attempt__gt=0, execute_at__gt=Now())
-        with transaction.atomic(using=using):
-            count = self._locked(again, using).update(
-                state=State.READY,
-                execute_at=Now(),
-                expires_at=Case(When(expires_at__gt=Now(), then=F("expires_at"))),
-                # Not attempt: the fence needs one that was never there before. Nor
-                # isolated: it may still hurt those who are claimed with it.
-                retries=0,
-                losses=0,
-                unknown_since=None,
-                started_at=None,
-                failed_at=None,
-                history=None,
-                cancelled_at=None,
-                progress=None,
-            )
-        # After the commit, where it is ours: who goes to sleep meanwhile sees the tasks.
-        wake = sql.of(connections[using].vendor).WAKE
-        if count and wake:
-            with connections[using].cursor() as cursor:
-                cursor.execute(wake)
-        return count
-
-    def discard(self) -> int:
-        """Delete the tasks that no worker holds; what runs is left alone. Returns how many.
-
-        Unlike ``delete()`` it never reads the tasks first, and sends no signals.
-        """
-        using = self._writer()
-        with transaction.atomic(using=using):
-            # None for no tasks at all.
-            return self._locked(~Q(state=State.RUNNING), using)._raw_delete(using) or 0
-
-    def cancel(self) -> Cancelled:
-        """Remove those that wait, and have those that run end; see :mod:`taskq.cancelling`.
-
-        As everything else, part of the transaction that is open.
-        """
-        using = self._writer()
-        with transaction.atomic(using=using):
-            if connections[using].features.has_select_for_update:
-                # All of them first: a claim in between would hide a task from both below.
-                self._locked(~Q(state=State.FAILED), using).count()
-            removed = self._locked(Q(state=State.READY), using)._raw_delete(using) or 0
-            running = self._locked(Q(state=State.RUNNING), using)
-            asked = running.update(cancelled_at=Coalesce("cancelled_at", Now()))
-            tell = sql.of(connections[using].vendor).TELL_CANCELLED
-            if asked and tell:
-                with connections[using].cursor() as cursor:
-                    cursor.execute(tell)
-        return Cancelled(removed, asked)
-
-    # As with Django's own delete(): templates may call none, and Task.objects has none,
-    # lest somebody retries, cancels or discards all there is.
-    retry.alters_data = discard.alters_data = cancel.alters_data = True  # type: ignore[attr-defined]
-    retry.queryset_only = discard.queryset_only = cancel.queryset_only = True  # type: ignore[attr-defined]
-
-    def _writer(self) -> str:
-        return self._db or router.db_for_write(self.model)  # type: ignore[attr-defined]
-
-    def _locked(self, condition: Q, using: str) -> TaskQuerySet:
-        """These tasks, as far as they meet the condition once they are locked.
-
-        A claim or a finish may come between the look at a row and its lock; PostgreSQL
-        then looks at the condition again, but only where it is about the locked row
-        itself, which is why it stands outside of our own subquery. They are locked in
-        order of id, so that two who do this at once never wait for each other.
-        """
-        rows = TaskQuerySet(self.model, using=using)
-        locked = rows.filter(condition, pk__in=self.using(using).values("pk"))
-        return rows.filter(pk__in=locked.order_by("pk").select_for_update().values("pk"))
 
 
 class Task(models.Model):

@@ -44,10 +44,8 @@ def encode(
     the size when it is above ``MAX_PAYLOAD``.
     """
     settings = conf.settings()
-    # Headers are with the arguments, and not in a column of their own, so that who sends
-    # none pays nothing for them.
-    call = [list(args), dict(kwargs), dict(headers)] if headers else [list(args), dict(kwargs)]
-    text = _pickle(call) if settings.serializer == "pickle" else _to_json(call)
+    write = _pickle if settings.serializer == "pickle" else _to_json
+    text = write(args, kwargs, headers)
     if len(text) > settings.max_payload:  # the text is ASCII: characters are bytes
         what = "arguments and headers" if headers else "arguments"
         raise PayloadError(
@@ -147,13 +145,24 @@ _PLAIN = json.JSONDecoder()
 _ENCODER = _Encoder(separators=(",", ":"))
 
 
-def _to_json(call: list[Any]) -> str:
+def _call(
+    args: Sequence[Any], kwargs: Mapping[str, Any], headers: Mapping[str, Any] | None
+) -> list[Any]:
+    # Headers are with the arguments, and not in a column of their own, so that who sends
+    # none pays nothing for them.
+    return [list(args), dict(kwargs), dict(headers)] if headers else [list(args), dict(kwargs)]
+
+
+def _to_json(
+    args: Sequence[Any], kwargs: Mapping[str, Any], headers: Mapping[str, Any] | None = None
+) -> str:
+    call = _call(args, kwargs, headers)
     try:
         text = _ENCODER.encode(call)
         if TAG in text and _holds_tag(call):
             text = _ENCODER.encode(_escape(call))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        path, value = _culprit(*call)
+        path, value = _culprit(args, kwargs, headers)
         raise PayloadError(
             f"{path} is of type {type(value).__name__}, which JSON cannot carry "
             f"({error}); pass an id or plain data instead"
@@ -228,9 +237,11 @@ def _signer() -> signing.Signer:
     return signing.Signer(salt=_SALT)
 
 
-def _pickle(call: list[Any]) -> str:
+def _pickle(
+    args: Sequence[Any], kwargs: Mapping[str, Any], headers: Mapping[str, Any] | None
+) -> str:
     try:
-        body = pickle.dumps(call)
+        body = pickle.dumps(_call(args, kwargs, headers))
     except Exception as error:  # pickling runs code of the value's own, which may raise anything
         raise PayloadError(f"the arguments cannot be pickled: {error}") from error
     return PICKLED + _signer().sign(base64.b64encode(body).decode("ascii"))

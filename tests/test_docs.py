@@ -130,7 +130,9 @@ def test_the_page_on_runs_runs_and_carries_a_trace(registered, no_receivers, mon
 
     def run_as_a_worker_does():
         row = Task.objects.get()
-        claimed = Claimed(row.pk, 1, row.name, row.payload, row.queue, 0, 0, False, None)
+        known = {"id": row.pk, "name": row.name, "payload": row.payload, "queue": row.queue}
+        nothing = dict.fromkeys(Claimed._fields, 0)
+        claimed = Claimed(**{**nothing, **known})
         request, definition = execution.request_of(claimed), registry.find(row.name)
         assert definition is not None
         execution.execute(
