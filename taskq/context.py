@@ -49,7 +49,8 @@ class Request:
 
     @property
     def eta(self) -> datetime.datetime | None:
-        """When the run was due; None outside of a worker. It is looked up when asked for."""
+        """When the run was due; None outside of a worker. It is looked up when asked for, by
+        a query: not in a coroutine."""
         return host.eta() if host is not None and host.runs(self.pk) else None
 
     @property

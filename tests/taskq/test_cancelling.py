@@ -233,6 +233,15 @@ def test_one_that_does_not_end_is_killed_with_its_worker_after_the_grace(start_p
     assert refused["pid"] == start["pid"]
 
 
+def test_without_a_grace_the_worker_is_killed_at_once(start_pool, runs):
+    start_pool("-c", 1, TASKQ_CANCEL_GRACE="0")
+    result = tasks.refuse.delay("a", "on")
+    wait_until(lambda: runs("start", "a"))
+    result.cancel()
+    assert "asked to end and did not" in cancelled(result).error
+    assert not runs("refused", "a")
+
+
 @pytest.mark.parametrize(("how", "status"), [("retry", "REVOKED"), ("return", "SUCCESS")])
 def test_one_that_answers_in_its_own_way(start_pool, runs, how, status):
     start_pool("-c", 1)
