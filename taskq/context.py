@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ class Request:
         of any.
     retries: how often the task was retried before. losses: how often it lost its worker.
     called_directly: the function was just called; there is no run.
+    scheduled_at: the tick that a periodic task was sent for, in UTC; else None.
     """
 
     pk: int | None
@@ -24,6 +26,7 @@ class Request:
     losses: int = 0
     is_eager: bool = False
     called_directly: bool = False
+    scheduled_at: datetime.datetime | None = None
 
     @property
     def id(self) -> uuid.UUID | None:

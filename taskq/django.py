@@ -7,6 +7,7 @@ these too. The backend is in :mod:`taskq.backend`.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import (
@@ -32,6 +33,7 @@ from taskq.framework import (
     task_backends,
 )
 from taskq.options import TaskOptions, task_options
+from taskq.schedules.moves import CatchUp
 
 if TYPE_CHECKING:
     from taskq.backend import TaskqBackend
@@ -62,6 +64,8 @@ class TaskqTask(AnyTask):
     atomic: bool = TaskOptions.atomic
     time_limit: float | None = TaskOptions.time_limit
     soft_time_limit: float | None = TaskOptions.soft_time_limit
+    schedule: str | datetime.timedelta | None = TaskOptions.schedule
+    catch_up: CatchUp = TaskOptions.catch_up
 
     def enqueue_many(self, calls: Iterable[outbox.Call]) -> list[AnyResult]:
         """Send the task once for each of the calls, by one statement, all or none.

@@ -105,6 +105,7 @@ def execute(
         queue=task.queue,
         retries=task.retries,
         losses=task.losses,
+        scheduled_at=_moment(task.scheduled_at) if task.scheduled_at else None,
     )
     try:
         args, kwargs = payload.decode(task.payload)
@@ -144,6 +145,11 @@ def _guarded(
             # The task forked and its child came back here: it must touch nothing.
             os._exit(0)
         guard()
+
+
+def _moment(stored: datetime.datetime | str) -> datetime.datetime:
+    moment = datetime.datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return moment.replace(tzinfo=datetime.UTC) if moment.tzinfo is None else moment
 
 
 def _outcome(error: BaseException, definition: Definition, done: int) -> Outcome:

@@ -14,6 +14,7 @@ from taskq import events
 from taskq.ear import BUSY_LOOK, Ear
 from taskq.leases import DATABASE_ERRORS, Retired
 from taskq.link import Link
+from taskq.schedules.ticker import Ticker
 from taskq.service import Service
 
 #: Seconds between looks where nothing can wake us (SQLite: costs no query).
@@ -41,6 +42,7 @@ class Keeper:
         self.ear = Ear(self.link) if listen is True else None
         if isinstance(listen, str):
             self.ear = Ear(Link(child.name, listen, self.settings.lease, direct=True))
+        self.ticker = Ticker(service.plan, self.link, service.alias, self.settings.heartbeat)
         self._lease = clock.nanoseconds(self.settings.lease)
         self._heartbeat = clock.nanoseconds(self.settings.heartbeat)
         # Work must have stopped before others may start it: a tick of the supervisor,
@@ -65,6 +67,7 @@ class Keeper:
                 self.register()
                 self.renew()
                 self.reclaim()
+                self.tick()
                 self.dispatch()
                 self.prune()
                 self.link.answered()
@@ -166,6 +169,11 @@ class Keeper:
             self.keep_alive()
         self._reclaim_due = now + self._heartbeat
 
+    def tick(self) -> None:
+        """Send the periodic tasks that are due."""
+        if self.ticker.tick():
+            self._look_due = 0
+
     def dispatch(self) -> None:
         """Wake a worker when there is work; a worker that finds more wakes the next."""
         now = clock.now()
@@ -206,7 +214,7 @@ class Keeper:
 
     def sleep(self) -> None:
         """Until woken: by a death, by a new child, by an enqueuer, or by the clock."""
-        due = min(self._renew_due, self._look_due, self._prune_due)
+        due = min(self._renew_due, self._look_due, self._prune_due, self.ticker.due)
         if self.link.since:
             due = min(due, max(self._reclaim_due, self.link.since + self._heartbeat))
         pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)

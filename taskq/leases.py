@@ -57,6 +57,7 @@ class Claimed(NamedTuple):
     losses: int
     expired: bool
     unknown_for: float | None  # seconds since a worker first did not know it
+    scheduled_at: datetime.datetime | str | None  # the tick it is for; SQLite has it as text
 
     @property
     def run(self) -> Run:
@@ -93,6 +94,11 @@ class Leases:
     def __init__(self, connection: sql.Connection, statements: sql.Statements) -> None:
         self._connection = connection
         self._sql = statements
+
+    @property
+    def connection(self) -> sql.Connection:
+        """For statements that are not about leases."""
+        return self._connection
 
     # A worker's lease
 

@@ -11,6 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from taskq import sql
 from taskq.conf import DEFAULT_QUEUE, NAME_LENGTH, QUEUE_LENGTH
+from taskq.schedules.models import Schedule
+
+__all__ = ["Result", "Schedule", "ShownState", "State", "Task", "TaskQuerySet", "Worker"]
 
 
 class State(models.IntegerChoices):
@@ -224,6 +227,12 @@ class Task(models.Model):
     traceback = models.TextField(_("traceback"), db_default="", blank=True)
     failed_at = models.DateTimeField(_("failed at"), null=True, blank=True)
     # NULL takes no room in a row, and nearly all have none.
+    scheduled_at = models.DateTimeField(
+        _("scheduled at"),
+        null=True,
+        blank=True,
+        help_text=_("the tick of a schedule that it is for"),
+    )
     history = models.TextField(  # noqa: DJ001
         _("history"), null=True, blank=True, help_text=_("runs that came to nothing")
     )

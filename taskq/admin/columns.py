@@ -91,7 +91,7 @@ PAGE: Any = (
         _("Times"),
         {
             "fields": [
-                *("created_at", "execute_at", "expires_at"),
+                *("created_at", "scheduled_at", "execute_at", "expires_at"),
                 *("started_at", "failed_at", "unknown_since"),
             ]
         },

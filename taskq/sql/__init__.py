@@ -99,6 +99,17 @@ class Statements(Protocol):
     def cursor(self, connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper: ...
 
 
+class ScheduleStatements(Protocol):
+    """What a vendor's module for the schedules holds; postgresql_schedules.py explains each."""
+
+    READ: str
+    SAVE: str
+    NOW: str
+    FORGET: str
+    LOOK: str
+    TICK: tuple[str, ...]
+
+
 @functools.cache
 def of(vendor: str) -> Statements:
     """The statements for a Django connection's vendor.
@@ -108,3 +119,9 @@ def of(vendor: str) -> Statements:
     if vendor not in VENDORS:
         raise NotSupportedError(f"taskq keeps its tasks in PostgreSQL or SQLite, not in {vendor}")
     return cast(Statements, importlib.import_module(f"taskq.sql.{vendor}"))
+
+
+@functools.cache
+def schedules_of(vendor: str) -> ScheduleStatements:
+    """The statements about schedules for a vendor that :func:`of` knows."""
+    return cast(ScheduleStatements, importlib.import_module(f"taskq.sql.{vendor}_schedules"))

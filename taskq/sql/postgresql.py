@@ -130,6 +130,7 @@ RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queu
           task.retries, task.losses,
           coalesce(task.expires_at <= statement_timestamp(), false),
           extract(epoch FROM statement_timestamp() - task.unknown_since)::float8,
+          task.scheduled_at,
           CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
 """
 

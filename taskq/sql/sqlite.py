@@ -110,7 +110,8 @@ WHERE id IN (
 ) AND EXISTS (SELECT 1 FROM taskq_worker WHERE id = %(worker)s AND lease_expires_at > {_NOW})
 RETURNING execute_at || printf('%%20d', id), id, attempt, name, payload, queue, retries, losses,
           coalesce(expires_at <= {_NOW}, 0),
-          (julianday({_NOW}) - julianday(unknown_since)) * 86400.0, NULL
+          (julianday({_NOW}) - julianday(unknown_since)) * 86400.0,
+          scheduled_at, NULL
 """
 
 _WHO = "(SELECT pool || '/' || name || '/' || id FROM taskq_worker WHERE id = %(worker)s)"

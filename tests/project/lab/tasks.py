@@ -21,6 +21,13 @@ def quick(key):
     note("end", key=key)
 
 
+@shared_task(bind=True)
+def tick(self, key="tick"):
+    """A periodic one: notes which tick it is for, and which task it is."""
+    note("start", key=key, tick=self.request.scheduled_at.isoformat(), task=self.request.pk)
+    note("end", key=key)
+
+
 @shared_task
 def nap(key, seconds):
     with run(key):
