@@ -129,9 +129,10 @@ def parse(schedule: object, zone: str = "UTC") -> Timing:
     try:
         comes = next(CronSim(text, EPOCH + 50 * 365 * 86400 * SECOND), None)
     except CronSimError as error:
-        raise ValueError(f"schedule is {schedule!r} ({error}): {_MEND}") from error
+        wrong = str(error).lower()
+        raise ValueError(f"schedule is {schedule!r}: {_MEND}; it has: {wrong}") from error
     if comes is None:
-        raise ValueError(f"schedule is {schedule!r}, which never comes: {_MEND}")
+        raise ValueError(f"schedule is {schedule!r}: {_MEND}; this never comes")
     return Cron(text, zone)
 
 

@@ -57,7 +57,7 @@ WITH move AS MATERIALIZED (
     )
 ), held AS MATERIALIZED (
     SELECT stand.id FROM taskq_schedule AS stand JOIN move ON move.id = stand.id
-    WHERE stand.next_at = move.expected AND stand.schedule = move.schedule
+    WHERE stand.next_at IS NOT DISTINCT FROM move.expected AND stand.schedule = move.schedule
       AND stand.time_zone = move.time_zone AND NOT stand.paused
     ORDER BY stand.id FOR UPDATE OF stand SKIP LOCKED
 ), moved AS (

@@ -130,10 +130,10 @@ def test_latest_and_after_fit_together(schedule, zone, moment):
 @pytest.mark.parametrize(
     ("schedule", "kind", "said"),
     [
-        ("* * * *", ValueError, "schedule is '* * * *' (Wrong number of fields): give a cron"),
-        ("61 * * * *", ValueError, "schedule is '61 * * * *' (Bad minute): give a cron"),
-        ("0 0 30 2 *", ValueError, "schedule is '0 0 30 2 *' (Bad day-of-month): give a cron"),
-        ("@daily", ValueError, "schedule is '@daily' (Wrong number of fields)"),
+        ("* * * *", ValueError, "schedule is '* * * *': give a cron"),
+        ("61 * * * *", ValueError, "of whole seconds; it has: bad minute"),
+        ("0 0 30 2 *", ValueError, "; it has: bad day-of-month"),
+        ("@daily", ValueError, "; it has: wrong number of fields"),
         ("", ValueError, "schedule is ''"),
         ("*" * 300, ValueError, "schedule has 300 characters"),
         ("every 0 s", ValueError, "schedule is 'every 0 s'"),

@@ -124,6 +124,14 @@ def test_a_tick_that_is_due_is_not_lost_when_the_schedule_changes(write):
     assert row.next_at == due
 
 
+def test_a_pool_that_starts_late_sends_what_was_due_before(write, table):
+    write(a={})
+    due = back("a", HOUR)
+    assert write(a={"args": ["x"]})["a"].next_at == due
+    assert tick(table()) == 1
+    assert Task.objects.get().payload == '[["x"],{}]'
+
+
 def test_another_site_time_zone_moves_the_ticks(write, settings):
     before = write(a={"schedule": "0 0 * * *"})["a"]
     settings.TIME_ZONE = "Asia/Kolkata"
