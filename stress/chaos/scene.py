@@ -23,10 +23,19 @@ from stress.chaos.watch import Watcher
 from stress.checker.state import LeftOver
 from stress.history import History
 from stress.pools import TimedOut, wait_until
+from stress.project.lab.kinds import KINDS
 from stress.proxy import Proxy
 
 #: Seconds that a task waits for a pool that knows it; longer than any fault lasts.
 UNKNOWN_TASK_TTL = 20.0
+#: What the pools send by themselves: a tick a second, each of them whatever happens.
+SCHEDULE = {
+    "tick": {
+        "task": KINDS["tick"].task_name,
+        "schedule": "* * * * * *",
+        "catch_up": "all",
+    }
+}
 #: MiB of memory that a pool may have in its cgroup, or a process by RLIMIT_AS.
 POOL_MEMORY = 1024
 PROCESS_MEMORY = 768
@@ -176,7 +185,7 @@ class Scene:
 
     def taskq_settings(self, **changed: object) -> dict[str, str]:
         """The TASKQ setting of a pool, as a variable of its environment."""
-        settings = {"UNKNOWN_TASK_TTL": UNKNOWN_TASK_TTL, **changed}
+        settings = {"UNKNOWN_TASK_TTL": UNKNOWN_TASK_TTL, "SCHEDULE": SCHEDULE, **changed}
         return {"STRESS_TASKQ": json.dumps(settings)}
 
     # The end

@@ -8,9 +8,10 @@ A record is a dict with ``kind``, ``at`` (nanoseconds of ``pool.clock``) and ``p
 intent {key, task}      about to be sent, in a transaction that is open; task is its kind.
 commit {key | keys}     the transaction committed.
 rollback {key | keys}   it was rolled back.
-start {key, parent?, losses?}
+start {key, parent?, losses?, task?, scheduled_at?}
                         a run began in this process; its parent is the supervisor; losses
-                        as the task's request has them.
+                        as the task's request has them. Of a task that a schedule sent: its
+                        kind, and its tick in seconds since 1970.
 tick {key}              the run is still going on. Long runs may note some.
 end {key}               the function is about to return.
 raised {key, error}     it is about to raise.
@@ -36,7 +37,7 @@ kill {victim}           short for a worker's death.
 
 from stress.checker.judge import judge
 from stress.checker.result import VIOLATIONS, Finding, Recovery, Verdict
-from stress.checker.state import FinalState, Kind, LeftOver, Limits, TaskRow
+from stress.checker.state import FinalState, Kind, LeftOver, Limits, TaskRow, Ticks
 
 __all__ = [
     "VIOLATIONS",
@@ -47,6 +48,7 @@ __all__ = [
     "Limits",
     "Recovery",
     "TaskRow",
+    "Ticks",
     "Verdict",
     "judge",
 ]

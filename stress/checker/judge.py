@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from stress.checker import blame, losses
+from stress.checker import blame, losses, ticks
 from stress.checker.evidence import Evidence
 from stress.checker.overlaps import overlaps
 from stress.checker.records import Record
@@ -36,6 +36,8 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
         "poison_unquarantined": blame.poison_unquarantined(evidence),
         "wrong_outcome": blame.wrong_outcome(evidence),
         "stuck": losses.stuck(evidence),
+        "lost_ticks": ticks.lost_ticks(evidence),
+        "double_ticks": ticks.double_ticks(evidence),
         "orphans": _orphans(state),
         "bad_exits": _bad_exits(evidence),
         "deadlocks": _deadlocks(state),

@@ -19,6 +19,8 @@ VIOLATIONS = (
     "poison_unquarantined",
     "wrong_outcome",
     "stuck",
+    "lost_ticks",
+    "double_ticks",
     "orphans",
     "bad_exits",
     "deadlocks",

@@ -63,7 +63,10 @@ class Table:
     def look(self, names: Sequence[str], limit: int) -> list[Stand]:
         """The schedules of these names that are not paused, soonest first."""
         rows = self._connection.rows(self._sql.LOOK, {"names": list(names), "limit": limit})
-        return [Stand(*row[:5], next_at=_moment(row[5]), now=_moment(row[6])) for row in rows]
+        return [
+            Stand(id, name, schedule, time_zone, catch_up, _moment(next_at), _moment(now))
+            for id, name, schedule, time_zone, catch_up, next_at, now in rows
+        ]
 
     def tick(self, moves: Iterable[tuple[Stand, Move]]) -> set[int]:
         """Move schedules on and send their tasks, each wholly or not at all.
