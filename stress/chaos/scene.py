@@ -19,23 +19,15 @@ from stress.chaos.deployment import Deployment
 from stress.chaos.enqueuers import Enqueuers
 from stress.chaos.faults.base import Need
 from stress.chaos.options import Options
+from stress.chaos.schedule import SCHEDULE
 from stress.chaos.watch import Watcher
 from stress.checker.state import LeftOver
 from stress.history import History
 from stress.pools import TimedOut, wait_until
-from stress.project.lab.kinds import KINDS
 from stress.proxy import Proxy
 
 #: Seconds that a task waits for a pool that knows it; longer than any fault lasts.
 UNKNOWN_TASK_TTL = 20.0
-#: What the pools send by themselves: a tick a second, each of them whatever happens.
-SCHEDULE = {
-    "tick": {
-        "task": KINDS["tick"].task_name,
-        "schedule": "* * * * * *",
-        "catch_up": "all",
-    }
-}
 #: MiB of memory that a pool may have in its cgroup, or a process by RLIMIT_AS.
 POOL_MEMORY = 1024
 PROCESS_MEMORY = 768

@@ -7,11 +7,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from stress.chaos.schedule import EVERY
 from stress.checker.state import FinalState, Kind, LeftOver, TaskRow, Ticks
 from stress.project.lab.kinds import KINDS, End, kind_of, tick_key
 
-#: Seconds between two ticks.
-_EVERY = 1
 #: Characters of a payload in which its key is looked for.
 _BEGINNING = 4000
 _KEY = re.compile(rf"\b({'|'.join(map(re.escape, KINDS))})\.\d+\.\d+\b")
@@ -50,7 +49,7 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
         effects=dict(Counter(Effect.objects.values_list("key", flat=True))),
         kinds=_kinds(),
         schedules={
-            schedule.name: Ticks(_EVERY, _seconds(schedule.last_at))
+            schedule.name: Ticks(EVERY, _seconds(schedule.last_at))
             for schedule in Schedule.objects.all()
         },
         left_over=tuple(left_over),

@@ -3,6 +3,7 @@ real kills, and in the end a verdict."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from pool import clock
 from stress import history
 from stress.chaos import processes
 from stress.chaos.databases import Database
+from stress.chaos.schedule import SCHEDULE
 from stress.chaos.sending import send
 from stress.chaos.tables import read_final_state
 from stress.chaos.watch import Watcher
@@ -64,11 +66,14 @@ class Bench(Closing):
         lease: float = LEASE,
         heartbeat: float = HEARTBEAT,
         proxy: Proxy | None = None,
+        scheduled: bool = False,
     ) -> Pool:
-        """A pool that is up: its workers have their leases."""
+        """A pool that is up: its workers have their leases. scheduled: it sends ticks."""
         environment = {**os.environ, "STRESS_SABOTAGE": self.sabotage}
         if proxy is not None:
             environment["DATABASE_URL"] = self.database.url_by(proxy.host, proxy.port)
+        if scheduled:
+            environment["STRESS_TASKQ"] = json.dumps({"SCHEDULE": SCHEDULE})
         options = {
             "-c": workers,
             "--lease": lease,
@@ -115,6 +120,10 @@ class Bench(Closing):
         """
         wait_until(lambda: len(self.records("start", key)) >= times, what=f"start {times} of {key}")
         return int(self.records("start", key)[times - 1]["pid"])
+
+    def ticks(self) -> set[int]:
+        """The ticks whose tasks were started."""
+        return {record["scheduled_at"] for record in self.records("start")}
 
     def ended(self, key: str, *, seconds: float = 15.0) -> None:
         """Wait for the end of a run.
