@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from django.contrib import admin, messages
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from taskq.admin import readable
+from taskq.admin.columns import NOTHING
 from taskq.schedules import entries
 from taskq.schedules.models import Schedule, ScheduleQuerySet
 
@@ -52,30 +51,26 @@ class ScheduleAdmin(ScheduleAdminBase):
         return super().has_change_permission(request)
 
     @admin.action(permissions=["pause"], description=_("Pause selected %(verbose_name_plural)s"))
-    def pause_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
-        self._act(request, queryset, ScheduleQuerySet.pause, gettext("Paused"))
+    def pause_selected(self, request: HttpRequest, queryset: ScheduleQuerySet) -> None:
+        chosen = list(queryset.filter(paused=False))
+        queryset.pause()
+        self._say(request, chosen, gettext("Paused"))
 
     @admin.action(permissions=["pause"], description=_("Resume selected %(verbose_name_plural)s"))
-    def resume_selected(self, request: HttpRequest, queryset: QuerySet[Schedule]) -> None:
-        self._act(request, queryset, ScheduleQuerySet.resume, gettext("Resumed"))
-
-    def _act(
-        self,
-        request: HttpRequest,
-        queryset: QuerySet[Schedule],
-        act: Callable[[ScheduleQuerySet], int],
-        verb: str,
-    ) -> None:
-        chosen = list(queryset)
+    def resume_selected(self, request: HttpRequest, queryset: ScheduleQuerySet) -> None:
+        chosen = list(queryset.filter(paused=True))
         try:
-            count = act(cast(ScheduleQuerySet, queryset))
-        except ValueError as error:  # of another version of the code
+            queryset.resume()
+        except ValueError as error:  # written by another version of the code
             self.message_user(request, str(error), messages.ERROR)
-            return
+        else:
+            self._say(request, chosen, gettext("Resumed"))
+
+    def _say(self, request: HttpRequest, chosen: list[Schedule], verb: str) -> None:
         for schedule in chosen:
             self.log_change(request, schedule, verb)
-        text = ngettext("%(verb)s: %(count)d schedule.", "%(verb)s: %(count)d schedules.", count)
-        self.message_user(request, text % {"verb": verb, "count": count}, messages.SUCCESS)
+        names = ", ".join(schedule.name for schedule in chosen) or NOTHING
+        self.message_user(request, f"{verb}: {names}", messages.SUCCESS)
 
     @admin.display(description=_("schedule"), ordering="schedule")
     def ticks(self, schedule: Schedule) -> str:

@@ -82,8 +82,10 @@ def entries(database: str) -> list[Entry]:
 
 
 def names() -> set[str]:
-    """Of all schedules, whatever their database."""
-    return {entry.name for entry in _read()[0]}
+    """Of all schedules that the code and the settings speak of, whatever their database."""
+    own = {each.name for each in registry.definitions() if each.options.schedule is not None}
+    given = conf.settings().schedule
+    return (own | given.keys()) - {name for name, entry in given.items() if entry is None}
 
 
 def problems() -> list[Problem]:
