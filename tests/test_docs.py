@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from taskq import registry
 from taskq.models import Task
+from taskq.schedules import entries
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Steps that make an environment: the tests have one.
@@ -100,6 +101,21 @@ def test_the_quickstart_runs(registered, monkeypatch):
         "quickstart.resize",
     }
     assert Task.objects.filter(queue="mail", priority=10).exists()
+
+
+def test_the_schedules_that_the_docs_show_are_right(registered, settings):
+    page = types.ModuleType("shop.tasks")
+    sys.modules["shop.tasks"] = page
+    for _, code in steps((ROOT / "docs/schedules.md").read_text()):
+        if "\n" in code:
+            exec(compile(code, "docs/schedules.md", "exec"), vars(page))
+    del sys.modules["shop.tasks"]
+    page.shared_task(name="shop.tasks.clean_up")(lambda days: None)
+    page.shared_task(name="shop.tasks.count_stock")(lambda warehouse: None)
+    settings.TASKQ = page.TASKQ
+    assert entries.problems() == []
+    names = {"shop.tasks.report", "shop.tasks.poll", "weekly", "hourly, north"}
+    assert entries.names() == names
 
 
 def test_every_test_that_the_docs_name_is_there():

@@ -406,6 +406,7 @@ def test_pools_tick_on_while_their_keepers_and_supervisors_are_killed(start_pool
     given = {"second": {"task": TICK, "schedule": "* * * * * *", "catch_up": "all"}}
     pools = [start_pool("-c", 1, TASKQ_SCHEDULE=json.dumps(given)) for _ in range(2)]
     wait_until(lambda: len(runs("start")) >= 2)
+    assert min(record["late"] for record in runs("start")) < 0.2  # woken when it is due
     os.kill(pools[0].children("keeper")["keeper"], signal.SIGKILL)
     before = len(runs("start"))
     wait_until(lambda: len(runs("start")) >= before + 2)

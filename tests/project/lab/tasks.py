@@ -24,7 +24,9 @@ def quick(key):
 @shared_task(bind=True)
 def tick(self, key="tick"):
     """A periodic one: notes which tick it is for, and which task it is."""
-    note("start", key=key, tick=self.request.scheduled_at.isoformat(), task=self.request.pk)
+    tick = self.request.scheduled_at
+    late = time.time() - tick.timestamp()
+    note("start", key=key, tick=tick.isoformat(), late=late, task=self.request.pk)
     note("end", key=key)
 
 
