@@ -228,10 +228,7 @@ class Task(models.Model):
     failed_at = models.DateTimeField(_("failed at"), null=True, blank=True)
     # NULL takes no room in a row, and nearly all have none.
     scheduled_at = models.DateTimeField(
-        _("scheduled at"),
-        null=True,
-        blank=True,
-        help_text=_("the tick of a schedule that it is for"),
+        _("scheduled at"), null=True, blank=True, help_text=_("the tick of a schedule it is for")
     )
     history = models.TextField(  # noqa: DJ001
         _("history"), null=True, blank=True, help_text=_("runs that came to nothing")

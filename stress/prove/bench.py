@@ -30,6 +30,8 @@ from stress.proxy import Proxy
 MANAGE = "stress.project.manage"
 #: Seconds of a lease, where a scenario says nothing else, and between its renewals.
 LEASE, HEARTBEAT = 2.0, 0.5
+#: Seconds between looks for work where nothing wakes a pool.
+POLL = 0.2
 #: Seconds that tasks get to be done, once a scenario has done its worst, and then a pool
 #: that is told to stop.
 SETTLE, DRAIN = 8.0, 2.0
@@ -65,6 +67,7 @@ class Bench(Closing):
         *,
         lease: float = LEASE,
         heartbeat: float = HEARTBEAT,
+        poll: float = POLL,
         proxy: Proxy | None = None,
         scheduled: bool = False,
     ) -> Pool:
@@ -78,7 +81,7 @@ class Bench(Closing):
             "-c": workers,
             "--lease": lease,
             "--heartbeat": heartbeat,
-            "--poll": 0.2,
+            "--poll": poll,
             "--drain-timeout": DRAIN,
         }
         words = [str(word) for option in options.items() for word in option]

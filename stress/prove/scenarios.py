@@ -154,11 +154,12 @@ def two_tickers(bench: Bench) -> None:
     comes to send what it has seen to be due, the other has sent it."""
     networks = [bench.start_proxy() for _ in range(2)]
     for network in networks:
-        bench.start_pool(proxy=network, lease=6.0, heartbeat=2.0, scheduled=True)
+        # Looks for work would keep a keeper from being there when a tick is due.
+        bench.start_pool(proxy=network, lease=15.0, heartbeat=5.0, poll=5.0, scheduled=True)
     for network, delay in zip(networks, (0.15, 0.2), strict=True):
         network.forward(delay=delay)
     seen = len(bench.ticks())
-    wait_until(lambda: len(bench.ticks()) > seen + 5, what="some ticks")
+    wait_until(lambda: len(bench.ticks()) > seen + 3, what="some ticks")
     for network in networks:
         network.forward()
     Schedule.objects.all().pause()

@@ -14,7 +14,7 @@ class Migration(migrations.Migration):
             name="scheduled_at",
             field=models.DateTimeField(
                 blank=True,
-                help_text="the tick of a schedule that it is for",
+                help_text="the tick of a schedule it is for",
                 null=True,
                 verbose_name="scheduled at",
             ),
