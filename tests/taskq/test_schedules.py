@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import json
 import os
@@ -130,6 +131,44 @@ def test_a_pool_that_starts_late_sends_what_was_due_before(write, table):
     assert write(a={"args": ["x"]})["a"].next_at == due
     assert tick(table()) == 1
     assert Task.objects.get().payload == '[["x"],{}]'
+
+
+class Between:
+    """A connection on which something happens right after the first read."""
+
+    def __init__(self, connection, happen):
+        self._connection, self._happen = connection, happen
+
+    def rows(self, statement, values):
+        found = self._connection.rows(statement, values)
+        if self._happen is not None:
+            happen, self._happen = self._happen, None
+            happen()
+        return found
+
+    def count(self, statement, values):
+        return self._connection.count(statement, values)
+
+
+def test_a_tick_while_a_pool_writes_its_schedules_is_not_undone(write, table, connect):
+    write(a={"args": ["old"]})
+    due = back("a", HOUR)
+    statements = sql.schedules_of(connection.vendor)
+    meddled = Table(Between(connect().connection, lambda: tick(table())), statements)
+    new = [dataclasses.replace(entry, args=["new"]) for entry in entries("default")]
+    meddled.synchronise(new)
+    row = Schedule.objects.get()
+    assert (row.payload, row.last_at, row.next_at) == ('[["new"],{}]', due, due + HOUR)
+    assert tick(table()) == 0
+    assert sent() == [due]
+
+
+def test_two_pools_that_start_at_once_write_a_new_schedule_once(settings, table, connect):
+    settings.TASKQ = {"SCHEDULE": {"a": HOURLY}}
+    new = entries("default")
+    other = Between(connect().connection, lambda: table().synchronise(new))
+    Table(other, sql.schedules_of(connection.vendor)).synchronise(new)
+    assert Schedule.objects.count() == 1
 
 
 def test_another_site_time_zone_moves_the_ticks(write, settings):
@@ -406,7 +445,7 @@ def test_pools_tick_on_while_their_keepers_and_supervisors_are_killed(start_pool
     given = {"second": {"task": TICK, "schedule": "* * * * * *", "catch_up": "all"}}
     pools = [start_pool("-c", 1, TASKQ_SCHEDULE=json.dumps(given)) for _ in range(2)]
     wait_until(lambda: len(runs("start")) >= 2)
-    assert min(record["late"] for record in runs("start")) < 0.2  # woken when it is due
+    assert min(record["late"] for record in runs("start")) < 0.5  # woken when it is due
     os.kill(pools[0].children("keeper")["keeper"], signal.SIGKILL)
     before = len(runs("start"))
     wait_until(lambda: len(runs("start")) >= before + 2)
