@@ -355,9 +355,13 @@ class Connection:
         if direct:
             # Statistics of a queue are out of date the moment they are taken, and a plan
             # made while it was empty reads all of it when it is full. Each of our
-            # statements has an index that is right whatever the sizes.
+            # statements has an index that is right whatever the sizes, and so needs no
+            # plan of its own for each set of values: to make one takes longer than to run it.
             self._raw.prepare_threshold = PREPARE_AFTER
-            self._raw.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+            self._raw.execute(
+                "SET enable_seqscan = off; SET enable_bitmapscan = off; "
+                "SET plan_cache_mode = force_generic_plan"
+            )
 
     def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         # Not Django's cursor: parameters are bound by the server, unquoted.
