@@ -9,8 +9,9 @@ from __future__ import annotations
 from pool import clock
 from taskq.link import Link
 
-#: Wake-ups within BURST_WINDOW seconds that make us ask for no more.
-MANY_WAKES = 5
+#: Wake-ups within BURST_WINDOW seconds that make us ask for no more: well below what the
+#: commits of a server stand, above what a few workers run of tasks that take long.
+MANY_WAKES = 40
 BURST_WINDOW = 0.1
 #: Seconds without work before we ask again. Where crowds come for nothing (tasks of
 #: queues that others serve), twice as many each time, up to CALM_MOST.
@@ -37,10 +38,11 @@ class Ear:
 
     def heard(self, now: int) -> bool:
         """Whether a wake-up came since the last call."""
-        if not self._link.leases().woken():
+        wakes = self._link.leases().woken()
+        if not wakes:
             return False
         self._wakes = [at for at in self._wakes if now - at < clock.nanoseconds(BURST_WINDOW)]
-        self._wakes.append(now)
+        self._wakes += [now] * min(wakes, MANY_WAKES)
         return True
 
     def should_open(self, now: int, last_work: int) -> bool:

@@ -12,7 +12,7 @@ from pool.deaths import BLAMELESS, Death
 from pool.supervisor import TICK
 from taskq import events
 from taskq.ear import BUSY_LOOK, Ear
-from taskq.leases import DATABASE_ERRORS, Retired
+from taskq.leases import DATABASE_ERRORS, Lane, Retired
 from taskq.link import Link
 from taskq.schedules.ticker import Ticker
 from taskq.service import Service
@@ -190,7 +190,8 @@ class Keeper:
         if any(lane.wait <= 0 for lane in lanes):
             self._last_work = now
             self._empty_looks = 0
-            self.service.wake_one(self.scoreboard)
+            if self._neglected(lanes):
+                self.service.wake_one(self.scoreboard)
         pause = min([self._pause(now), *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
         self._look_due = now + clock.nanoseconds(max(pause, LOOK_COST * took))
         self._listen(now)
@@ -295,6 +296,13 @@ class Keeper:
         if self.ear is None or self.ear.open:
             return self.settings.poll
         return self.ear.pause(now, self._last_work)
+
+    def _neglected(self, lanes: list[Lane]) -> bool:
+        """Whether due tasks need another worker: not at once while one is between two claims."""
+        if self.ear is None or self.ear.open:
+            return True
+        claims = any(s.state == State.BUSY and not s.task_id for s in self.scoreboard.living())
+        return not claims or min(lane.wait for lane in lanes) < -BUSY_LOOK
 
     def _listen(self, now: int) -> None:
         """Ask enqueuers for wake-ups, or for none, as the load is."""

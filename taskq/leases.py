@@ -281,8 +281,8 @@ class Leases:
         """What turns readable when an enqueuer sends a wake-up; None to be polled."""
         return self._connection.fileno()
 
-    def woken(self) -> bool:
-        """Whether a wake-up came since the last call."""
+    def woken(self) -> int:
+        """How many wake-ups came since the last call."""
         return self._connection.woken()
 
     def close(self) -> None:

@@ -387,8 +387,8 @@ class Connection:
     def fileno(self) -> int | None:
         return self._raw.fileno()
 
-    def woken(self) -> bool:
-        return any(True for _ in self._raw.notifies(timeout=0))
+    def woken(self) -> int:
+        return sum(1 for _ in self._raw.notifies(timeout=0))
 
     def close(self) -> None:
         self._wrapper.close()

@@ -291,7 +291,7 @@ class Connection:
     def fileno(self) -> int | None:
         return None
 
-    def woken(self) -> bool:
+    def woken(self) -> int:
         """Whether anyone else committed since the last call; costs no lock and no I/O."""
         with self._lock:
             before, self._version = self._version, self._data_version()
