@@ -102,6 +102,28 @@ def test_the_quickstart_runs(registered, monkeypatch):
     assert Task.objects.filter(queue="mail", priority=10).exists()
 
 
+class Printer:
+    def __init__(self):
+        self.printed = []
+        self.is_broken = False
+
+    def print(self, line):
+        if self.is_broken:
+            raise ConnectionError(line)
+        self.printed.append(line)
+
+
+@pytest.mark.django_db
+def test_the_testing_page_runs(registered):
+    page = types.ModuleType("testing_page")
+    page.printer = Printer()
+    blocks = [code for _, code in steps((ROOT / "docs/testing.md").read_text()) if "\n" in code]
+    assert len(blocks) >= 4
+    for code in blocks:
+        exec(compile(code, "docs/testing.md", "exec"), vars(page))
+    assert page.printer.printed[-1] == "receipt of 43"
+
+
 def test_every_test_that_the_docs_name_is_there():
     written = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
     for page in (ROOT / "docs").glob("*.md"):
