@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+# It needs no database: once is enough.
+pytestmark = pytest.mark.postgresql
+
 ROOT = Path(__file__).resolve().parents[2]
 
 CELERY = """
