@@ -5,7 +5,6 @@ All of it is read from the database: it is the same from each host.
 
 from __future__ import annotations
 
-import datetime
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +19,6 @@ from django.db.models import (
     F,
     Min,
     OuterRef,
-    Q,
     QuerySet,
     Subquery,
 )
@@ -35,14 +33,11 @@ WORKERS = "worker"
 
 @dataclass
 class QueueLine:
-    """The tasks of a queue by state. oldest: seconds that one has been due, at most."""
+    """A queue: how many tasks are in each state, and for how many seconds one has been due,
+    at most."""
 
     queue: str
-    pending: int = 0
-    future: int = 0
-    active: int = 0
-    lost: int = 0
-    failed: int = 0
+    counts: dict[ShownState, int] = field(default_factory=lambda: dict.fromkeys(ShownState, 0))
     oldest: float = 0.0
 
 
@@ -99,7 +94,7 @@ class Overview:
         return len({worker.pool for worker in self.workers if worker.lease > 0})
 
     def total(self, state: ShownState) -> int:
-        return sum(getattr(queue, state.value) for queue in self.queues)
+        return sum(queue.counts[state] for queue in self.queues)
 
     @property
     def oldest(self) -> float:
@@ -122,33 +117,32 @@ def flow(alias: str) -> Flow:
 
 
 def by_queue(tasks: TaskQuerySet) -> list[QuerySet[Any, Any]]:
-    """A query for each state of the table: each can read the index of that state alone."""
-    waiting = tasks.filter(state=State.READY).values("queue").order_by("queue")
-    due = SHOWN_WHEN[ShownState.PENDING]
-    running = tasks.filter(state=State.RUNNING).values("queue").order_by("queue")
-    failed = tasks.filter(state=State.FAILED).values("queue").order_by("queue")
-    oldest = _seconds(Now() - Min("execute_at", filter=Q(execute_at__lte=Now())))
-    return [
-        waiting.annotate(total=Count("pk"), pending=Count("pk", filter=due), oldest=oldest),
-        running.annotate(
-            active=Count("pk", filter=SHOWN_WHEN[ShownState.ACTIVE]),
-            lost=Count("pk", filter=SHOWN_WHEN[ShownState.LOST]),
-        ),
-        failed.annotate(failed=Count("pk")),
-    ]
+    """A query for each state of the table, which can read the index of that state alone."""
+    return [_in_state(tasks, state) for state in State]
+
+
+def _in_state(tasks: TaskQuerySet, state: State) -> QuerySet[Any, Any]:
+    """By queue: the number in each of the states that are shown of this one, by its name."""
+    counts: dict[str, Any] = {
+        shown.value: Count("pk", filter=when)
+        for shown, when in SHOWN_WHEN.items()
+        if ("state", state) in when.children
+    }
+    if state is State.READY:
+        due = Min("execute_at", filter=SHOWN_WHEN[ShownState.PENDING])
+        counts["oldest"] = _seconds(Now() - due)
+    return tasks.filter(state=state).values("queue").order_by("queue").annotate(**counts)
 
 
 def _queues(alias: str) -> list[QueueLine]:
     lines: dict[str, QueueLine] = {}
     for query in by_queue(Task.objects.using(alias)):
         for row in query:
-            line = lines.setdefault(row["queue"], QueueLine(row.pop("queue")))
-            if (total := row.pop("total", None)) is not None:
-                line.future = total - row["pending"]
-            for name, value in row.items():
-                if isinstance(value, datetime.timedelta):
-                    value = value.total_seconds()
-                setattr(line, name, value or 0)
+            queue, oldest = row.pop("queue"), row.pop("oldest", None)
+            line = lines.setdefault(queue, QueueLine(queue))
+            line.counts.update({ShownState(name): count for name, count in row.items()})
+            if oldest is not None:
+                line.oldest = oldest.total_seconds()
     return [lines[name] for name in sorted(lines)]
 
 

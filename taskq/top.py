@@ -44,12 +44,12 @@ def _queues(seen: Overview) -> Table:
         table.add_column(state.value, justify="right")
     table.add_column("oldest due", justify="right")
     for queue in seen.queues:
-        counts = ((state.value, getattr(queue, state.value)) for state in ShownState)
         cells = [
-            Text(str(count), style=_STYLES.get(name, "") if count else "dim")
-            for name, count in counts
+            Text(str(count), style=_STYLES.get(state.value, "") if count else "dim")
+            for state, count in queue.counts.items()
         ]
-        table.add_row(queue.queue, *cells, span(queue.oldest) if queue.pending else "-")
+        oldest = span(queue.oldest) if queue.counts[ShownState.PENDING] else "-"
+        table.add_row(queue.queue, *cells, oldest)
     return table
 
 

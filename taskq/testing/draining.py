@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,12 +11,10 @@ from typing import Literal
 
 from django.db import router
 
-from taskq import conf
 from taskq.execution import Done, Retried
 from taskq.leases import DATABASE_ERRORS
 from taskq.models import Task
 from taskq.queues import Queues
-from taskq.service import Service
 from taskq.testing.clock import advance, seconds_of
 from taskq.testing.worker import Concluded, InProcessWorker
 
@@ -130,7 +127,7 @@ def _worker(alias: str, queues: Queues) -> Iterator[InProcessWorker]:
     global _busy
     if _busy:
         raise RuntimeError("run_all() was called by a task that run_all() runs")
-    worker = InProcessWorker(Service(conf.settings(), queues, alias, supervisor=os.getpid()))
+    worker = InProcessWorker(alias, queues)
     worker.start_lease()
     _busy = True
     try:

@@ -13,11 +13,13 @@ from typing import Any
 from asgiref.sync import async_to_sync
 
 from pool import Child, Role, Scoreboard, clock
+from taskq import conf
 from taskq.exceptions import Retry, TaskFailed, UnknownTask
 from taskq.execution import Failed, Outcome
 from taskq.leases import Claimed, Lane, Leases
 from taskq.link import Link
 from taskq.pace import Pace
+from taskq.queues import Queues
 from taskq.registry import Definition
 from taskq.service import Service
 from taskq.testing.transactions import commits, mended
@@ -44,8 +46,9 @@ class Concluded:
 class InProcessWorker(Worker):
     """Claims, runs and finishes one task after the other, by :meth:`step`."""
 
-    def __init__(self, service: Service) -> None:
-        super().__init__(_Here(), _Within(**vars(service)))
+    def __init__(self, alias: str, queues: Queues) -> None:
+        service = _Within(conf.settings(), queues, alias, supervisor=os.getpid())
+        super().__init__(_Here(), service)
         self.pace = _OneByOne()
         self._last: Concluded | None = None
         self._error: BaseException | None = None

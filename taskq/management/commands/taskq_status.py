@@ -69,13 +69,12 @@ class Command(BaseCommand):
             sys.exit(UNWELL)
 
     def _table(self, seen: Overview) -> None:
-        states = [state.value for state in ShownState]
-        rows = [["queue", *states, "oldest due"]]
+        rows = [["queue", *(state.value for state in ShownState), "oldest due"]]
         rows += [
             [
                 queue.queue,
-                *(str(getattr(queue, state)) for state in states),
-                f"{queue.oldest:.1f} s" if queue.pending else "-",
+                *(str(count) for count in queue.counts.values()),
+                f"{queue.oldest:.1f} s" if queue.counts[ShownState.PENDING] else "-",
             ]
             for queue in seen.queues
         ]
@@ -108,7 +107,14 @@ def problems(seen: Overview, limits: dict[str, Any]) -> list[str]:
 
 def as_dict(seen: Overview, found: list[str]) -> dict[str, Any]:
     return {
-        "queues": [asdict(queue) for queue in seen.queues],
+        "queues": [
+            {
+                "queue": queue.queue,
+                **{state.value: count for state, count in queue.counts.items()},
+                "oldest": queue.oldest,
+            }
+            for queue in seen.queues
+        ],
         "total": {state.value: seen.total(state) for state in ShownState},
         "oldest": seen.oldest,
         "pools": seen.pools,
