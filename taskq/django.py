@@ -41,15 +41,23 @@ if TYPE_CHECKING:
     # Generic classes for the type checker, and not in Django itself.
     AnyTask: TypeAlias = Task[..., Any]
     AnyResult: TypeAlias = TaskResult[..., Any]
+    TypedTask = Task
 else:
     AnyTask, AnyResult = Task, TaskResult
+
+    class TypedTask:
+        """``TypedTask[P, R]`` is Django's class."""
+
+        def __class_getitem__(cls, types: object) -> type[Task]:
+            return Task
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskqTask(AnyTask):
+class TaskqTask(TypedTask[P, R]):
     """A task of Django's with options of ours; :class:`taskq.options.TaskOptions` says
     what they mean."""
 
@@ -67,7 +75,7 @@ class TaskqTask(AnyTask):
     schedule: str | datetime.timedelta | None = TaskOptions.schedule
     catch_up: CatchUp = TaskOptions.catch_up
 
-    def enqueue_many(self, calls: Iterable[outbox.Call]) -> list[AnyResult]:
+    def enqueue_many(self, calls: Iterable[outbox.Call]) -> list[TaskResult[P, R]]:
         """Send the task once for each of the calls, by one statement, all or none.
 
         calls: for each its arguments, as for ``executemany``: a tuple or list of
@@ -76,7 +84,19 @@ class TaskqTask(AnyTask):
         Returns the results in the order of the calls. Raises TypeError or ValueError
         when one is wrong; then none is sent.
         """
-        return cast("TaskqBackend", self.get_backend()).enqueue_many(self, calls)
+        backend = cast("TaskqBackend", self.get_backend())
+        return cast("list[TaskResult[P, R]]", backend.enqueue_many(self, calls))
+
+    if TYPE_CHECKING:
+
+        def using(
+            self,
+            *,
+            priority: int | None = None,
+            queue_name: str | None = None,
+            run_after: datetime.datetime | None = None,
+            backend: str | None = None,
+        ) -> TaskqTask[P, R]: ...
 
 
 #: The names of the options that we add.
@@ -92,7 +112,7 @@ def task(
     queue_name: str = ...,
     backend: str = ...,
     **options: Any,
-) -> Task[P, R]: ...
+) -> TaskqTask[P, R]: ...
 @overload
 def task(
     function: Callable[P, R],
@@ -102,7 +122,7 @@ def task(
     queue_name: str = ...,
     backend: str = ...,
     **options: Any,
-) -> Task[P, R]: ...
+) -> TaskqTask[P, R]: ...
 @overload
 def task(
     *,
@@ -111,7 +131,7 @@ def task(
     queue_name: str = ...,
     backend: str = ...,
     **options: Any,
-) -> Callable[[Callable[Concatenate[TaskContext[..., Any], P], R]], Task[P, R]]: ...
+) -> Callable[[Callable[Concatenate[TaskContext[..., Any], P], R]], TaskqTask[P, R]]: ...
 @overload
 def task(
     *,
@@ -120,7 +140,7 @@ def task(
     queue_name: str = ...,
     backend: str = ...,
     **options: Any,
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+) -> Callable[[Callable[P, R]], TaskqTask[P, R]]: ...
 def task(
     function: Callable[..., Any] | None = None,
     *,

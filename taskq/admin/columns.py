@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from taskq.admin import readable
-from taskq.models import ShownState, Task
+from taskq.models import Result, ShownState, Task
 
 #: Django fills in for fields what is empty, for functions only in lists.
 NOTHING = "-"
@@ -40,7 +40,7 @@ def state(task: Any) -> SafeString:
 
 
 @display(description=_("name"))
-def name_wrapped(task: Task) -> SafeString:
+def name_wrapped(task: Task | Result) -> SafeString:
     parts = ((part,) for part in task.name.split("."))
     return _line(format_html_join(mark_safe(".<wbr>"), "{}", parts))
 
@@ -56,7 +56,7 @@ def error_shortened(task: Any) -> SafeString:
 
 
 @display(description=_("arguments"))
-def arguments(task: Task) -> SafeString:
+def arguments(task: Task | Result) -> SafeString:
     return _text(readable.in_lines(task.payload))
 
 
