@@ -48,6 +48,14 @@ def taskq_assert_enqueued(db: None) -> Callable[..., list[Enqueued]]:
 
 
 @pytest.fixture
+def taskq_send_ticks(db: None) -> Callable[..., int]:
+    """:func:`taskq.testing.send_ticks`, with a database."""
+    from taskq.testing import send_ticks
+
+    return send_ticks
+
+
+@pytest.fixture
 def taskq_eager(settings: Any) -> None:
     """Tasks of ``shared_task`` run in the caller at once, and raise what they raise."""
     settings.CELERY_TASK_ALWAYS_EAGER = True

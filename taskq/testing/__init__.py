@@ -12,6 +12,7 @@ docs/testing.md shows how. With pytest the fixtures of ``taskq.pytest_plugin`` a
 from taskq.testing.clock import advance
 from taskq.testing.draining import Ran, Report, TooManyRuns, run_all
 from taskq.testing.sent import Enqueued, assert_enqueued, captured_tasks
+from taskq.testing.ticks import send_ticks
 
 __all__ = [
     "Enqueued",
@@ -22,4 +23,5 @@ __all__ = [
     "assert_enqueued",
     "captured_tasks",
     "run_all",
+    "send_ticks",
 ]

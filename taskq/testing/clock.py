@@ -11,6 +11,7 @@ from django.db.models import F
 
 from taskq.models import Task, Worker
 from taskq.options import check_seconds
+from taskq.schedules.models import Schedule
 
 
 def advance(time: float | datetime.timedelta, *, using: str | None = None) -> None:
@@ -18,7 +19,8 @@ def advance(time: float | datetime.timedelta, *, using: str | None = None) -> No
 
     Each time in its tables is put back by so much: due times, expiries, and since when
     results and failed tasks are kept. The leases of workers are left as they are, whose
-    processes live in real time; and so is Python's clock. A task sent afterwards is due
+    processes live in real time, and so are schedules, whose ticks are moments (see
+    :func:`taskq.testing.send_ticks`), and Python's clock. A task sent afterwards is due
     reckoned from the real time, as ever.
 
     time: a timedelta, or seconds; not below 0.
@@ -35,7 +37,7 @@ def advance(time: float | datetime.timedelta, *, using: str | None = None) -> No
                 for field in model._meta.concrete_fields
                 if isinstance(field, models.DateTimeField)
             ]
-            if times and model is not Worker:
+            if times and model not in (Worker, Schedule):
                 rows = model._default_manager.using(alias)
                 rows.update(**{name: F(name) - back for name in times})
 

@@ -17,7 +17,7 @@ from taskq.celery import AsyncResult, TaskFailed, shared_task
 from taskq.context import current
 from taskq.exceptions import UnknownTask
 from taskq.models import Result, State, Task, Worker
-from taskq.testing import TooManyRuns, advance, assert_enqueued, captured_tasks, run_all
+from taskq.testing import TooManyRuns, advance, assert_enqueued, captured_tasks, run_all, send_ticks
 
 HOUR = datetime.timedelta(hours=1)
 
@@ -462,3 +462,55 @@ def test_tasks_of_djangos_own_run_too():
     assert result.status == "SUCCESSFUL"
     assert result.return_value[:2] == ["RUNNING", ["a"]]
     assert result.worker_ids == result.return_value[3]
+
+
+# Periodic tasks
+
+
+@shared_task(name="tests.testing.note_tick", bind=True)
+def note_tick(self, word):
+    _said.append((word, self.request.scheduled_at))
+
+
+BERLIN_SUMMER = datetime.timezone(2 * HOUR)
+
+
+@pytest.fixture
+def schedule(settings):
+    settings.TIME_ZONE = "Europe/Berlin"
+    common = {"task": "tests.testing.note_tick"}
+    settings.TASKQ = {
+        **settings.TASKQ,
+        "SCHEDULE": {
+            "nightly": {**common, "schedule": "0 3 * * *", "args": ["night"], "queue": "slow"},
+            "hourly": {**common, "schedule": HOUR, "args": ["hour"]},
+        },
+    }
+
+
+@pytest.mark.django_db
+def test_the_ticks_of_a_span_are_sent_in_order_and_know_their_times(schedule, said):
+    since = datetime.datetime(2030, 6, 3, 1, tzinfo=BERLIN_SUMMER)
+    assert send_ticks(since, since + 2 * HOUR) == 3
+    assert Task.objects.filter(queue="slow").count() == 1
+    assert len(run_all().succeeded) == 3
+    assert sorted(said) == [
+        ("hour", since + HOUR),
+        ("hour", since + 2 * HOUR),
+        ("night", since + 2 * HOUR),
+    ]
+
+
+@pytest.mark.django_db
+def test_a_span_that_goes_on_where_the_last_ended_sends_each_tick_once(schedule):
+    since = datetime.datetime(2030, 6, 3, 1)
+    assert sum(send_ticks(since + n * HOUR, since + (n + 1) * HOUR) for n in range(24)) == 25
+
+
+@pytest.mark.django_db
+def test_a_span_that_ends_before_it_begins_is_refused(schedule):
+    now = timezone.now()
+    with pytest.raises(ValueError, match=r"until is .* before since, .*: swap them"):
+        send_ticks(now, now - HOUR)
+    with pytest.raises(TypeError, match="since is 5: give a datetime"):
+        send_ticks(5, now)
