@@ -11,6 +11,7 @@ import datetime
 import functools
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from django.apps import apps
@@ -71,6 +72,8 @@ class TaskqBackend(BaseTaskBackend):
         options = task_options({"ignore_result": False, **_options(task)})
         try:
             check_queue(task.queue_name)
+            # For schedules; whoever sends it says both again.
+            options = replace(options, queue=task.queue_name, priority=int(task.priority))
             registry.register(
                 Definition(
                     task.module_path,
@@ -78,6 +81,7 @@ class TaskqBackend(BaseTaskBackend):
                     options,
                     bound=task,
                     visit=functools.partial(Run, task),
+                    database=self.database,
                 )
             )
         except (TypeError, ValueError) as error:

@@ -64,7 +64,8 @@ R = TypeVar("R")
 #: Options of Celery's decorator and of its apply_async that change nothing here:
 #: there is no broker, and a task is acknowledged when it is done.
 _MEANINGLESS_IN_DECORATOR = frozenset(
-    "serializer acks_late acks_on_failure_or_timeout reject_on_worker_lost "
+    "serializer acks_late acks_on_failure_or_timeout acks_on_failure acks_on_timeout "
+    "reject_on_worker_lost "
     "track_started compression store_errors_even_if_ignored throws typing trail "
     "send_events shared lazy".split()
 )

@@ -31,6 +31,15 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 
 @register(Tags.compatibility)
+def check_schedules(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    from taskq.schedules import entries
+
+    if conf.problems(getattr(django_settings, "TASKQ", {})):
+        return []  # E001 has more to say
+    return [Error(f"{problem}.", id="taskq.E020") for problem in entries.problems()]
+
+
+@register(Tags.compatibility)
 def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     from taskq.models import Task
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from django.conf import settings as django_settings
@@ -46,6 +46,7 @@ class Settings:
     max_memory_per_child: KiB of resident memory above which it is replaced.
     listen: hear of new tasks by LISTEN/NOTIFY. False polls only (a connection pooler
         in transaction mode); a string names the database alias of a direct connection.
+    schedule: periodic tasks, by name; ``taskq.schedules.entries`` says what an entry is.
     """
 
     lease: float = 30.0
@@ -65,6 +66,7 @@ class Settings:
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
     listen: bool | str = True
+    schedule: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Problem:
         return f"{key} is {self.value!r}: {self.mend}"
 
 
-KEYS = {field.name.upper(): field for field in fields(Settings)}
+KEYS = {each.name.upper(): each for each in fields(Settings)}
 
 
 def _number(value: object) -> bool:
@@ -142,6 +144,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, (bool, str)),
         "use True, False, or the alias in DATABASES of a direct connection",
     ),
+    "SCHEDULE": (lambda value: isinstance(value, Mapping), "give a dict of entries by name"),
 }
 
 

@@ -26,6 +26,7 @@ class Request:
     retries: how often the task was retried before. losses: how often it lost its worker.
     called_directly: the function was just called; there is no run.
     sent_headers: see ``headers``.
+    scheduled_at: the tick that a periodic task was sent for, in UTC; else None.
     """
 
     pk: int | None
@@ -36,6 +37,7 @@ class Request:
     is_eager: bool = False
     called_directly: bool = False
     sent_headers: dict[str, Any] | None = None
+    scheduled_at: datetime.datetime | None = None
 
     @property
     def id(self) -> uuid.UUID | None:

@@ -7,6 +7,7 @@ these too. The backend is in :mod:`taskq.backend`.
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import (
@@ -32,6 +33,7 @@ from taskq.framework import (
     task_backends,
 )
 from taskq.options import TaskOptions, task_options
+from taskq.schedules.moves import CatchUp
 
 if TYPE_CHECKING:
     from taskq.backend import TaskqBackend
@@ -39,15 +41,23 @@ if TYPE_CHECKING:
     # Generic classes for the type checker, and not in Django itself.
     AnyTask: TypeAlias = Task[..., Any]
     AnyResult: TypeAlias = TaskResult[..., Any]
+    TypedTask = Task
 else:
     AnyTask, AnyResult = Task, TaskResult
+
+    class TypedTask:
+        """``TypedTask[P, R]`` is Django's class."""
+
+        def __class_getitem__(cls, types: object) -> type[Task]:
+            return Task
+
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TaskqTask(AnyTask):
+class TaskqTask(TypedTask[P, R]):
     """A task of Django's with options of ours; :class:`taskq.options.TaskOptions` says
     what they mean."""
 
@@ -62,8 +72,10 @@ class TaskqTask(AnyTask):
     atomic: bool = TaskOptions.atomic
     time_limit: float | None = TaskOptions.time_limit
     soft_time_limit: float | None = TaskOptions.soft_time_limit
+    schedule: str | datetime.timedelta | None = TaskOptions.schedule
+    catch_up: CatchUp = TaskOptions.catch_up
 
-    def enqueue_many(self, calls: Iterable[outbox.Call]) -> list[AnyResult]:
+    def enqueue_many(self, calls: Iterable[outbox.Call]) -> list[TaskResult[P, R]]:
         """Send the task once for each of the calls, by one statement, all or none.
 
         calls: for each its arguments, as for ``executemany``: a tuple or list of
@@ -72,7 +84,19 @@ class TaskqTask(AnyTask):
         Returns the results in the order of the calls. Raises TypeError or ValueError
         when one is wrong; then none is sent.
         """
-        return cast("TaskqBackend", self.get_backend()).enqueue_many(self, calls)
+        backend = cast("TaskqBackend", self.get_backend())
+        return cast("list[TaskResult[P, R]]", backend.enqueue_many(self, calls))
+
+    if TYPE_CHECKING:
+
+        def using(
+            self,
+            *,
+            priority: int | None = None,
+            queue_name: str | None = None,
+            run_after: datetime.datetime | None = None,
+            backend: str | None = None,
+        ) -> TaskqTask[P, R]: ...
 
 
 #: The names of the options that we add.
@@ -88,7 +112,7 @@ def task(
     queue_name: str = ...,
     backend: str = ...,
     **options: Any,
-) -> Task[P, R]: ...
+) -> TaskqTask[P, R]: ...
 @overload
 def task(
     function: Callable[P, R],
@@ -98,7 +122,7 @@ def task(
     queue_name: str = ...,
     backend: str = ...,
     **options: Any,
-) -> Task[P, R]: ...
+) -> TaskqTask[P, R]: ...
 @overload
 def task(
     *,
@@ -107,7 +131,7 @@ def task(
     queue_name: str = ...,
     backend: str = ...,
     **options: Any,
-) -> Callable[[Callable[Concatenate[TaskContext[..., Any], P], R]], Task[P, R]]: ...
+) -> Callable[[Callable[Concatenate[TaskContext[..., Any], P], R]], TaskqTask[P, R]]: ...
 @overload
 def task(
     *,
@@ -116,7 +140,7 @@ def task(
     queue_name: str = ...,
     backend: str = ...,
     **options: Any,
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+) -> Callable[[Callable[P, R]], TaskqTask[P, R]]: ...
 def task(
     function: Callable[..., Any] | None = None,
     *,

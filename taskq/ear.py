@@ -6,13 +6,16 @@ every enqueuer send one, but looks for itself, often.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from pool import clock
 from taskq.leases import Leases
 from taskq.link import Link
 from taskq.sql import WORK
 
-#: Wake-ups within BURST_WINDOW seconds that make us ask for no more.
-MANY_WAKES = 5
+#: Wake-ups within BURST_WINDOW seconds that make us ask for no more: well below what the
+#: commits of a server stand, above what a few workers run of tasks that take long.
+MANY_WAKES = 40
 BURST_WINDOW = 0.1
 #: Seconds without work before we ask again. Where crowds come for nothing (tasks of
 #: queues that others serve), twice as many each time, up to CALM_MOST.
@@ -38,7 +41,7 @@ class Ear:
         """What turns readable when a wake-up comes; None where it must be asked."""
         return self._link.leases().fileno()
 
-    def heard(self, now: int) -> frozenset[str]:
+    def heard(self, now: int) -> Counter[str]:
         """What the wake-ups since the last call may say; see :meth:`Leases.woken`."""
         leases = self._link.leases()
         if leases is not self._heard_on:
@@ -46,10 +49,9 @@ class Ear:
             leases.listen()
             self._heard_on = leases
         said = leases.woken()
-        if WORK not in said:
-            return said
-        self._wakes = [at for at in self._wakes if now - at < clock.nanoseconds(BURST_WINDOW)]
-        self._wakes.append(now)
+        if said[WORK]:
+            self._wakes = [at for at in self._wakes if now - at < clock.nanoseconds(BURST_WINDOW)]
+            self._wakes += [now] * min(said[WORK], MANY_WAKES)
         return said
 
     def should_open(self, now: int, last_work: int) -> bool:

@@ -9,6 +9,7 @@ request: of the run in this process; None where it was that of another.
 
 from __future__ import annotations
 
+import datetime
 import logging
 from typing import Any
 
@@ -133,6 +134,17 @@ def database_back(process: str, seconds: float) -> None:
 def renewal_late(seconds: float, left: float) -> None:
     text = f"leases were renewed {seconds:.1f} s late, {left:.1f} s before they end"
     _say(logging.WARNING, "lease.late", text, seconds=seconds, left=left)
+
+
+def ticks_missed(schedule: str, since: datetime.datetime, catch_up: str) -> None:
+    then = "one task is sent for all of them" if catch_up == "once" else "they are skipped"
+    text = f"schedule {schedule}: ticks since {since:%Y-%m-%d %H:%M:%S %Z} were missed; {then}"
+    _say(logging.WARNING, "schedule.missed", text, schedule=schedule, catch_up=catch_up)
+
+
+def schedule_unreadable(schedule: str, text: str, error: Exception) -> None:
+    said = f"schedule {schedule}: {text!r} cannot be read here and is left to other pools: {error}"
+    _say(logging.ERROR, "schedule.unreadable", said, schedule=schedule)
 
 
 def _say(level: int, event: str, text: str, **fields: Any) -> None:

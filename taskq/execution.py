@@ -89,7 +89,10 @@ class _NotOurs(Exception):
 def request_of(task: Claimed) -> Request:
     """What a run of a claimed task may know of itself."""
     # In their order: keywords would take a third longer.
-    return Request(task.id, task.name, task.queue, task.retries, task.losses)
+    request = Request(task.id, task.name, task.queue, task.retries, task.losses)
+    if task.scheduled_at:
+        request.scheduled_at = _moment(task.scheduled_at)
+    return request
 
 
 def execute(
@@ -150,6 +153,11 @@ def _guarded(
             # The task forked and its child came back here: it must touch nothing.
             os._exit(0)
         guard()
+
+
+def _moment(stored: datetime.datetime | str) -> datetime.datetime:
+    moment = datetime.datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return moment.replace(tzinfo=datetime.UTC) if moment.tzinfo is None else moment
 
 
 def _outcome(error: BaseException, definition: Definition, done: int) -> Outcome:

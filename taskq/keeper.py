@@ -13,9 +13,10 @@ from pool.supervisor import TICK
 from taskq import events, signals
 from taskq.cancelling import Canceller
 from taskq.ear import BUSY_LOOK, Ear
-from taskq.leases import DATABASE_ERRORS, Retired
+from taskq.leases import DATABASE_ERRORS, Lane, Retired
 from taskq.link import Link
 from taskq.reporting import Reporter
+from taskq.schedules.ticker import Ticker
 from taskq.service import Service
 from taskq.sql import CANCEL, WORK
 
@@ -47,6 +48,7 @@ class Keeper:
         grace, heartbeat = self.settings.cancel_grace, self.settings.heartbeat
         self.canceller = Canceller(self.scoreboard, grace=grace, every=heartbeat)
         self.reporter = Reporter(self.scoreboard)
+        self.ticker = Ticker(service.plan, self.link, service.alias, self.settings.heartbeat)
         self._lease = clock.nanoseconds(self.settings.lease)
         self._heartbeat = clock.nanoseconds(self.settings.heartbeat)
         # Work must have stopped before others may start it: a tick of the supervisor,
@@ -71,6 +73,7 @@ class Keeper:
                 self.register()
                 self.renew()
                 self.reclaim()
+                self.tick()
                 self.dispatch()
                 self.canceller.look(self.link.leases())
                 self.reporter.look(self.link.leases())
@@ -174,6 +177,11 @@ class Keeper:
             self.keep_alive()
         self._reclaim_due = now + self._heartbeat
 
+    def tick(self) -> None:
+        """Send the periodic tasks that are due."""
+        if self.ticker.tick():
+            self._look_due = 0
+
     def dispatch(self) -> None:
         """Wake a worker when there is work; a worker that finds more wakes the next."""
         now = clock.now()
@@ -190,7 +198,8 @@ class Keeper:
         if any(lane.wait <= 0 for lane in lanes):
             self._last_work = now
             self._empty_looks = 0
-            self.service.wake_one(self.scoreboard)
+            if self._neglected(lanes):
+                self.service.wake_one(self.scoreboard)
         pause = min([self._pause(now), *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
         self._look_due = now + clock.nanoseconds(max(pause, LOOK_COST * took))
         self._listen(now)
@@ -214,7 +223,7 @@ class Keeper:
 
     def sleep(self) -> None:
         """Until woken: by a death, by a new child, by an enqueuer, or by the clock."""
-        due = min(self._renew_due, self._look_due, self._prune_due)
+        due = min(self._renew_due, self._look_due, self._prune_due, self.ticker.due)
         due = min(due, self.canceller.due, self.reporter.due)
         if self.link.since:
             due = min(due, max(self._reclaim_due, self.link.since + self._heartbeat))
@@ -232,11 +241,12 @@ class Keeper:
     def hear(self, ear: Ear) -> bool:
         """Pass a wake-up on at once, before any other duty; whether there was one."""
         said = ear.heard(clock.now())
-        if CANCEL in said:
+        if said[CANCEL]:
             self.canceller.told()
-        if WORK in said:
+        if said[WORK]:
             self.service.wake_one(self.scoreboard)
-            self._look_due = 0
+            # Who was woken looks for itself; we see later whether it did.
+            self._look_due = min(self._look_due, clock.now() + clock.nanoseconds(0.005))
         return bool(said)
 
     def close(self) -> int:
@@ -300,6 +310,13 @@ class Keeper:
         if self.ear is None or self.ear.open:
             return self.settings.poll
         return self.ear.pause(now, self._last_work)
+
+    def _neglected(self, lanes: list[Lane]) -> bool:
+        """Whether due tasks need another worker: not at once while one is between two claims."""
+        if self.ear is None or self.ear.open:
+            return True
+        claims = any(s.state == State.BUSY and not s.task_id for s in self.scoreboard.living())
+        return not claims or min(lane.wait for lane in lanes) < -BUSY_LOOK
 
     def _listen(self, now: int) -> None:
         """Ask enqueuers for wake-ups, or for none, as the load is."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import datetime
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -58,6 +59,7 @@ class Claimed(NamedTuple):
     losses: int
     expired: bool
     unknown_for: float | None  # seconds since a worker first did not know it
+    scheduled_at: datetime.datetime | str | None  # the tick it is for; SQLite has it as text
 
     @property
     def run(self) -> Run:
@@ -95,6 +97,11 @@ class Leases:
     def __init__(self, connection: sql.Connection, statements: sql.Statements) -> None:
         self._connection = connection
         self._sql = statements
+
+    @property
+    def connection(self) -> sql.Connection:
+        """For statements that are not about leases."""
+        return self._connection
 
     # A worker's lease
 
@@ -292,8 +299,9 @@ class Leases:
         """What turns readable when an enqueuer sends a wake-up; None to be polled."""
         return self._connection.fileno()
 
-    def woken(self) -> frozenset[str]:
-        """What the wake-ups since the last call may say: taskq.sql.WORK, CANCEL."""
+    def woken(self) -> Counter[str]:
+        """How many wake-ups came since the last call, by what they may say: taskq.sql.WORK,
+        CANCEL."""
         return self._connection.woken()
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from taskq.conf import DEFAULT_QUEUE, NAME_LENGTH, QUEUE_LENGTH
+from taskq.schedules.models import Schedule
 from taskq.states import SHOWN_WHEN, ShownState, State
 from taskq.task_queryset import Cancelled, TaskQuerySet
 
@@ -17,6 +18,7 @@ __all__ = [
     "SHOWN_WHEN",
     "Cancelled",
     "Result",
+    "Schedule",
     "ShownState",
     "State",
     "Task",
@@ -115,6 +117,9 @@ class Task(models.Model):
     traceback = models.TextField(_("traceback"), db_default="", blank=True)
     failed_at = models.DateTimeField(_("failed at"), null=True, blank=True)
     # NULL takes no room in a row, and nearly all have none.
+    scheduled_at = models.DateTimeField(
+        _("scheduled at"), null=True, blank=True, help_text=_("the tick of a schedule it is for")
+    )
     history = models.TextField(  # noqa: DJ001
         _("history"), null=True, blank=True, help_text=_("runs that came to nothing")
     )

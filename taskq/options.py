@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from taskq.conf import MAX_SECONDS
 from taskq.queues import check_queue
+from taskq.schedules.moves import CATCH_UP, CatchUp
+from taskq.schedules.timing import parse
 
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
 
@@ -35,6 +38,11 @@ class TaskOptions:
     soft_time_limit: seconds after which SoftTimeLimitExceeded is raised in it.
     bind: pass the task itself as the first argument.
     ignore_result: do not keep what it returns.
+    schedule: send it periodically: a cron expression, in the site's time zone, or a
+        timedelta.
+    catch_up: what becomes of ticks of the schedule that were missed, as no pool ran for
+        longer than a minute: "once" sends one task for all of them, "skip" none, "all"
+        one for each.
     """
 
     queue: str | None = None
@@ -53,6 +61,8 @@ class TaskOptions:
     soft_time_limit: float | None = None
     bind: bool = False
     ignore_result: bool = True
+    schedule: str | datetime.timedelta | None = None
+    catch_up: CatchUp = "once"
 
 
 def task_options(given: Mapping[str, Any]) -> TaskOptions:
@@ -75,6 +85,10 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
     _check_limits(options)
     on_lost = options.get("on_lost", "retry")
     _require(on_lost in ("retry", "fail"), "on_lost", on_lost, 'use "retry" or "fail"')
+    if options.get("schedule") is not None:
+        parse(options["schedule"])
+    catch_up = options.get("catch_up", "once")
+    _require(catch_up in CATCH_UP, "catch_up", catch_up, f"use one of {', '.join(CATCH_UP)}")
     for name in ("atomic", "bind", "ignore_result", "retry_jitter"):
         value = options.get(name, False)
         _require(isinstance(value, bool), name, value, "use True or False")

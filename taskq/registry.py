@@ -26,6 +26,7 @@ class Definition:
     bound: the front door's own object; passed as first argument when ``options.bind``.
     visit: makes what that door does around a run, of the claimed task, the worker's
         name in results, and the alias of the task's database.
+    database: the alias of the database that it is sent to; None is the router's.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Definition:
     options: TaskOptions
     bound: object = None
     visit: Callable[[Claimed, str, str], Visit] | None = None
+    database: str | None = None
 
     @property
     def is_async(self) -> bool:

@@ -11,6 +11,8 @@ from pool import Scoreboard, Slot, State, kernel
 from taskq.conf import Settings
 from taskq.link import Link
 from taskq.queues import Queues
+from taskq.schedules.entries import entries
+from taskq.schedules.ticker import Plan
 
 #: The keeper's slot on the scoreboard: it is the first role.
 KEEPER = 0
@@ -29,6 +31,10 @@ class Service:
     burst: bool = False
     host: str = field(default_factory=socket.gethostname)
     supervisor: int = field(default_factory=os.getpid)
+    plan: Plan = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plan", Plan(entries(self.alias)))
 
     @property
     def pool(self) -> str:

@@ -106,6 +106,8 @@ def _announce(service: Service, concurrency: int) -> None:
     log.info("  workers   %d", concurrency)
     log.info("  lease     %g s, heartbeat %g s", settings.lease, settings.heartbeat)
     log.info("  tasks     %d: %s", len(known), ", ".join(known) or "none found in any tasks.py")
+    if schedules := [entry.name for entry in service.plan.entries]:
+        log.info("  schedules %d: %s", len(schedules), ", ".join(schedules))
     if django_settings.DEBUG:
         log.info("  DEBUG is on: fine for development, but Django keeps every query in memory")
 

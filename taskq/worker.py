@@ -27,6 +27,9 @@ from taskq.visit import Visit
 #: long, it is taken so seldom that it costs no more than a twentieth of the time.
 LOOK_AGAIN = 0.050
 LOOK_COST = 20
+#: Seconds from a claim that took all there was to the next look: tasks that come in one by
+#: one are claimed together, or each would cost a commit of its own.
+REST = 0.005
 #: The kind of error of a task that no worker knew, among those of its result.
 UNKNOWN = f"{UnknownTask.__module__}.{UnknownTask.__qualname__}"
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
@@ -49,15 +52,16 @@ class Worker:
         self.link = service.link(child.name)
         self._lanes: list[Lane] = []
         self._stale = 0
+        self._rest_until = 0
         self._interruptible = False
         self._warned = 0  # when the run began that was told of its soft limit
         self._hygiene = Hygiene()
+        context.host = Host(child, service.alias)
         self._reliever = Reliever(self.hand, lambda: self.link.current, lambda: child.stopping)
 
     def run(self) -> int:
         """Work until told to stop or worn out; the exit code."""
         self.child.on_soft_limit = self.interrupt
-        context.host = Host(self.child, self.service.alias)
         self._reliever.start()
         self.child.booted()
         self.child.title("idle")
@@ -101,6 +105,8 @@ class Worker:
 
     def look(self) -> list[Lane]:
         """The lanes with due tasks, most urgent first; what is finished is written."""
+        if (rest := self._rest_until - clock.now()) > 0:
+            self.child.wait(rest / clock.SECOND)
         # Idle first, then the look: a wake-up that comes in between finds us idle.
         self.idle()
         began = clock.now()
@@ -139,6 +145,8 @@ class Worker:
                     self.service.wake_one(self.child.scoreboard)  # there may be more
                 else:
                     self._stale = 0
+                    if len(lanes) == 1:
+                        self._rest_until = clock.now() + clock.nanoseconds(REST)
                 return True
         return False
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 from taskq import events, execution, registry, signals
 from taskq.leases import Claimed
 from taskq.models import Task
+from taskq.schedules import entries
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Steps that make an environment: the tests have one.
@@ -145,15 +146,64 @@ def test_the_page_on_runs_runs_and_carries_a_trace(registered, no_receivers, mon
     assert page.trace.get() is None
 
 
+def test_the_schedules_that_the_docs_show_are_right(registered, settings):
+    page = types.ModuleType("shop.tasks")
+    sys.modules["shop.tasks"] = page
+    for _, code in steps((ROOT / "docs/schedules.md").read_text()):
+        if "\n" in code:
+            exec(compile(code, "docs/schedules.md", "exec"), vars(page))
+    del sys.modules["shop.tasks"]
+    page.shared_task(name="shop.tasks.clean_up")(lambda days: None)
+    page.shared_task(name="shop.tasks.count_stock")(lambda warehouse: None)
+    settings.TASKQ = page.TASKQ
+    assert entries.problems() == []
+    names = {"shop.tasks.report", "shop.tasks.poll", "weekly", "hourly, north"}
+    assert entries.names() == names
+
+
+class Printer:
+    def __init__(self):
+        self.printed = []
+        self.is_broken = False
+
+    def print(self, line):
+        if self.is_broken:
+            raise ConnectionError(line)
+        self.printed.append(line)
+
+
+@pytest.mark.django_db
+def test_the_testing_page_runs(registered):
+    page = types.ModuleType("testing_page")
+    page.printer = Printer()
+    blocks = [code for _, code in steps((ROOT / "docs/testing.md").read_text()) if "\n" in code]
+    assert len(blocks) >= 4
+    for code in blocks:
+        exec(compile(code, "docs/testing.md", "exec"), vars(page))
+    assert page.printer.printed[-3:] == ["receipt of 43", "report", "report"]
+
+
 def test_every_test_that_the_docs_name_is_there():
     written = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
-    for page in (ROOT / "docs").glob("*.md"):
+    for page in (ROOT / "docs").rglob("*.md"):
         for name in re.findall(r"`(test_\w+)`", page.read_text()):
             assert f"def {name}(" in written, f"{page.name} names {name}"
 
 
 def test_every_file_that_a_page_links_to_is_there():
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_row_of_a_table_has_the_cells_of_its_head():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        cells = 0
+        for number, line in enumerate(page.read_text().splitlines(), 1):
+            if not line.startswith("|"):
+                cells = 0
+                continue
+            found = len(re.findall(r"(?<!\\)\|", line)) - 1
+            cells = cells or found
+            assert found == cells, f"{page.name}:{number}"

@@ -145,6 +145,9 @@ class _Run:
 
     def _drain(self, live: Live) -> None:
         """Until nothing waits or runs; what is left then is for the checker to see."""
+        from taskq.models import Schedule
+
+        Schedule.objects.all().pause()
         with suppress(TimedOut):
             wait_until(lambda: self._none_left(live), seconds=DRAIN)
 

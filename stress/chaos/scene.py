@@ -19,6 +19,7 @@ from stress.chaos.deployment import Deployment
 from stress.chaos.enqueuers import Enqueuers
 from stress.chaos.faults.base import Need
 from stress.chaos.options import Options
+from stress.chaos.schedule import SCHEDULE
 from stress.chaos.watch import Watcher
 from stress.checker.state import LeftOver
 from stress.history import History
@@ -181,6 +182,7 @@ class Scene:
         settings = {
             "UNKNOWN_TASK_TTL": UNKNOWN_TASK_TTL,
             "CANCEL_GRACE": CANCEL_GRACE,
+            "SCHEDULE": SCHEDULE,
             **changed,
         }
         return {"STRESS_TASKQ": json.dumps(settings)}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections import Counter
 from collections.abc import Sequence
 
-from stress.checker.state import FinalState, Kind, LeftOver, TaskRow
-from stress.project.lab.kinds import KINDS, End, kind_of
+from stress.chaos.schedule import EVERY
+from stress.checker.state import FinalState, Kind, LeftOver, TaskRow, Ticks
+from stress.project.lab.kinds import KINDS, End, kind_of, tick_key
 
 #: Characters of a payload in which its key is looked for.
 _BEGINNING = 4000
@@ -20,14 +22,16 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
     Raises ValueError for a row that is not of the load.
     """
     from stress.project.lab.models import Effect, Entry
-    from taskq.models import State, Task
+    from taskq.models import Schedule, State, Task
 
     rows = Task.objects.values_list(
-        "payload", "state", "name", "losses", "max_losses", "error", "cancelled_at"
+        *("pk", "payload", "state", "name", "losses", "max_losses", "error"),
+        *("scheduled_at", "cancelled_at"),
     ).iterator()
     tasks = []
-    for payload, state, name, losses, max_losses, error, cancelled_at in rows:
-        key = _key_in(payload)
+    for pk, payload, state, name, losses, max_losses, error, scheduled_at, cancelled_at in rows:
+        tick = _seconds(scheduled_at)
+        key = _key_in(payload) if tick is None else tick_key(tick, pk)
         tasks.append(
             TaskRow(
                 key=key,
@@ -37,6 +41,7 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
                 losses=losses,
                 max_losses=max_losses,
                 error=error,
+                scheduled_at=tick,
                 cancelled=cancelled_at is not None,
             )
         )
@@ -45,10 +50,19 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
         entries=frozenset(Entry.objects.values_list("key", flat=True)),
         effects=dict(Counter(Effect.objects.values_list("key", flat=True))),
         kinds=_kinds(),
+        schedules={
+            schedule.name: Ticks(EVERY, _seconds(schedule.last_at))
+            for schedule in Schedule.objects.all()
+        },
         left_over=tuple(left_over),
         deadlocks=deadlocks,
         fenced=fenced,
     )
+
+
+def _seconds(moment: datetime.datetime | None) -> int | None:
+    """Since 1970."""
+    return None if moment is None else int(moment.timestamp())
 
 
 def _key_in(payload: str) -> str:

@@ -13,9 +13,10 @@ cancel {key, outcome, attempt?}
                         that was committed. outcome: removed, before it ran; asked, a run of
                         it to end, which was that attempt, none when it was over by then; or
                         late.
-start {key, parent?, losses?, attempt?}
+start {key, parent?, losses?, attempt?, task?, scheduled_at?}
                         a run began in this process; its parent is the supervisor; losses
-                        and attempt as the task's request has them.
+                        and attempt as the task's request has them. Of a task that a schedule
+                        sent: its kind, and its tick in seconds since 1970.
 tick {key}              the run is still going on. Long runs may note some.
 end {key}               the function is about to return.
 raised {key, error}     it is about to raise.
@@ -41,7 +42,7 @@ kill {victim}           short for a worker's death.
 
 from stress.checker.judge import judge
 from stress.checker.result import VIOLATIONS, Finding, Recovery, Verdict
-from stress.checker.state import FinalState, Kind, LeftOver, Limits, TaskRow
+from stress.checker.state import FinalState, Kind, LeftOver, Limits, TaskRow, Ticks
 
 __all__ = [
     "VIOLATIONS",
@@ -52,6 +53,7 @@ __all__ = [
     "Limits",
     "Recovery",
     "TaskRow",
+    "Ticks",
     "Verdict",
     "judge",
 ]

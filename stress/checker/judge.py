@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from stress.checker import blame, losses
+from stress.checker import blame, losses, ticks
 from stress.checker.evidence import Evidence
 from stress.checker.overlaps import overlaps
 from stress.checker.records import Record
@@ -37,6 +37,8 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
         "wrong_outcome": blame.wrong_outcome(evidence),
         "uncancelled": evidence.cancels.broken(evidence.runs, evidence.state.tasks),
         "stuck": losses.stuck(evidence),
+        "lost_ticks": ticks.lost_ticks(evidence),
+        "double_ticks": ticks.double_ticks(evidence),
         "orphans": _orphans(state),
         "bad_exits": _bad_exits(evidence),
         "deadlocks": _deadlocks(state),

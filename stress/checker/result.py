@@ -20,6 +20,8 @@ VIOLATIONS = (
     "wrong_outcome",
     "uncancelled",
     "stuck",
+    "lost_ticks",
+    "double_ticks",
     "orphans",
     "bad_exits",
     "deadlocks",

@@ -49,6 +49,7 @@ class Run:
     """One run of a task. how: end, raised, killed or open.
 
     losses, attempt: as the run was told, None when it did not say.
+    scheduled_at: the tick that a schedule sent its task for.
     moved_on: it is open, but its process went on to another run.
     """
 
@@ -58,6 +59,7 @@ class Run:
     began: int
     losses: int | None = None
     attempt: int | None = None
+    scheduled_at: int | None = None
     seen: int = 0
     over: float = NEVER
     how: str = "open"
@@ -134,6 +136,7 @@ class _Reader:
             before.moved_on = before.parent == parent
         losses, attempt = record.get("losses"), record.get("attempt")
         run = Run(str(record["key"]), pid, parent, at, losses=losses, attempt=attempt, seen=at)
+        run.scheduled_at = record.get("scheduled_at")
         self._last[pid] = run
         self._children[parent].add(pid)
         self.found.append(run)

@@ -45,22 +45,27 @@ def sent(records: Iterable[Record], state: FinalState) -> Sent:
     intended: set[str] = set()
     said: dict[str, set[str]] = {"commit": set(), "rollback": set()}
     kinds = {row.key: row.kind for row in state.tasks if row.kind}
+    # What a schedule sent is there because its transaction committed: nobody else says so.
+    ticked = {row.key for row in state.tasks if row.scheduled_at is not None}
     for record in records:
         if record["kind"] == "intent":
             for key in keys_of(record):
                 intended.add(key)
                 kinds[key] = str(record.get("task", ""))
+        elif record["kind"] == "start" and "scheduled_at" in record:
+            ticked.update(keys_of(record))
+            kinds.update(dict.fromkeys(keys_of(record), str(record["task"])))
         elif record["kind"] in said:
             said[record["kind"]].update(keys_of(record))
     intended |= said["commit"] | said["rollback"]
     unsaid = intended - said["commit"] - said["rollback"]
     if state.entries is None:
-        committed, undetermined = said["commit"], unsaid
+        committed, undetermined = said["commit"] | ticked, unsaid
         vanished: set[str] = set()
     else:
         # A commit that was acknowledged must be there; its task is looked for as well.
         vanished = said["commit"] - state.entries
-        committed, undetermined = said["commit"] | state.entries, set()
+        committed, undetermined = said["commit"] | state.entries | ticked, set()
     return Sent(
         committed=frozenset(committed),
         ghosts=frozenset(intended - committed - undetermined),

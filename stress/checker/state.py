@@ -37,8 +37,11 @@ class Kind:
 
 @dataclass(frozen=True)
 class TaskRow:
-    """A row that is still in the task table. state: READY, RUNNING or FAILED. cancelled:
-    it was asked to end while it ran."""
+    """A row that is still in the task table. state: READY, RUNNING or FAILED.
+
+    cancelled: it was asked to end while it ran.
+    scheduled_at: the tick that a schedule sent it for, in seconds since 1970.
+    """
 
     key: str
     state: str
@@ -48,6 +51,16 @@ class TaskRow:
     max_losses: int = 3
     error: str = ""
     cancelled: bool = False
+    scheduled_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Ticks:
+    """What a schedule should have sent: a task each so many seconds, all of them from the
+    first that was seen to the last that its row says was sent (since 1970; None: none)."""
+
+    every: int
+    last: int | None
 
 
 @dataclass(frozen=True)
@@ -68,6 +81,7 @@ class FinalState:
         load wrote no such rows: then the commit records are the truth.
     effects: for each key of an atomic kind, how many effects its runs left behind.
     kinds: by name; an ``intent`` record or a task row says which kind a key is of.
+    schedules: what each schedule should have sent, by the kind of its tasks.
     left_over: processes below a pool that outlived it by more than a second.
     deadlocks: that the database counted or logged.
     fenced: finishes that touched no row, as the pools' logs count them.
@@ -77,6 +91,7 @@ class FinalState:
     entries: frozenset[str] | None = None
     effects: Mapping[str, int] = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
+    schedules: Mapping[str, Ticks] = field(default_factory=dict)
     left_over: tuple[LeftOver, ...] = ()
     deadlocks: int = 0
     fenced: int = 0

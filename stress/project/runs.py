@@ -20,18 +20,18 @@ def note(kind: str, **fields: Any) -> None:
     _history().record(kind, **fields)
 
 
-def started(key: Any) -> None:
+def started(key: Any, **fields: Any) -> None:
     """Note the start of a run, whose child runs it, how often its task lost a worker, and how
     often it was claimed."""
     request = current.get()
     told = {} if request is None else {"losses": request.losses, "attempt": request.attempt}
-    note("start", key=key, parent=os.getppid(), **told)
+    note("start", key=key, parent=os.getppid(), **told, **fields)
 
 
 @contextmanager
-def run(key: Any) -> Iterator[None]:
-    """Note the start of a run, and its end if it gets that far."""
-    started(key)
+def run(key: Any, **fields: Any) -> Iterator[None]:
+    """Note the start of a run, with these fields, and its end if it gets that far."""
+    started(key, **fields)
     try:
         yield
     except BaseException as error:

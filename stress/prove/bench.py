@@ -3,6 +3,7 @@ real kills, and in the end a verdict."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from stress import history
 from stress.chaos import processes
 from stress.chaos.cancelling import cancel
 from stress.chaos.databases import Database
+from stress.chaos.schedule import SCHEDULE
 from stress.chaos.sending import send
 from stress.chaos.tables import read_final_state
 from stress.chaos.watch import Watcher
@@ -30,6 +32,8 @@ from taskq.celery import AsyncResult
 MANAGE = "stress.project.manage"
 #: Seconds of a lease, where a scenario says nothing else, and between its renewals.
 LEASE, HEARTBEAT = 2.0, 0.5
+#: Seconds between looks for work where nothing wakes a pool.
+POLL = 0.2
 #: Seconds that tasks get to be done, once a scenario has done its worst, and then a pool
 #: that is told to stop.
 SETTLE, DRAIN = 8.0, 2.0
@@ -66,17 +70,21 @@ class Bench(Closing):
         *,
         lease: float = LEASE,
         heartbeat: float = HEARTBEAT,
+        poll: float = POLL,
         proxy: Proxy | None = None,
+        scheduled: bool = False,
     ) -> Pool:
-        """A pool that is up: its workers have their leases."""
+        """A pool that is up: its workers have their leases. scheduled: it sends ticks."""
         environment = {**os.environ, "STRESS_SABOTAGE": self.sabotage}
         if proxy is not None:
             environment["DATABASE_URL"] = self.database.url_by(proxy.host, proxy.port)
+        if scheduled:
+            environment["STRESS_TASKQ"] = json.dumps({"SCHEDULE": SCHEDULE})
         options = {
             "-c": workers,
             "--lease": lease,
             "--heartbeat": heartbeat,
-            "--poll": 0.2,
+            "--poll": poll,
             "--drain-timeout": DRAIN,
         }
         words = [str(word) for option in options.items() for word in option]
@@ -118,6 +126,10 @@ class Bench(Closing):
         """
         wait_until(lambda: len(self.records("start", key)) >= times, what=f"start {times} of {key}")
         return int(self.records("start", key)[times - 1]["pid"])
+
+    def ticks(self) -> set[int]:
+        """The ticks whose tasks were started."""
+        return {record["scheduled_at"] for record in self.records("start")}
 
     def ended(self, key: str, *, seconds: float = 15.0) -> None:
         """Wait for the end of a run.

@@ -54,6 +54,7 @@ PROOFS = {
             "replaced_in_a_batch",
             "unexplained_duplicates",
         ),
+        Proof("one-tick", "ticks sent from wherever", "two_tickers", "double_ticks"),
         Proof("parent-death", "children that outlive their supervisor", "no_supervisor", "orphans"),
         Proof(
             "cancel-mark",

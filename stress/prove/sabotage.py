@@ -19,7 +19,7 @@ from taskq import execution, outbox
 from taskq.execution import Outcome
 from taskq.leases import Claimed
 from taskq.registry import Definition
-from taskq.sql import postgresql
+from taskq.sql import postgresql, postgresql_schedules
 from taskq.worker import Worker
 
 
@@ -30,9 +30,13 @@ class Misfit(Exception):
 def _swap(statement: str, given: str, instead: str = "") -> None:
     """Put something else (nothing) in place of a part of a statement."""
     text: str = getattr(postgresql, statement)
+    setattr(postgresql, statement, _swapped(statement, text, given, instead))
+
+
+def _swapped(statement: str, text: str, given: str, instead: str = "") -> str:
     if given not in text:
         raise Misfit(f"{statement} has no {given!r} any more: adapt stress/prove/sabotage.py")
-    setattr(postgresql, statement, text.replace(given, instead))
+    return text.replace(given, instead)
 
 
 #: What TAKE_BACK charges a task with.
@@ -127,6 +131,13 @@ def unwritten_at_the_end() -> None:
     Worker.leave = lambda self: None  # type: ignore[method-assign]
 
 
+def ticks_from_anywhere() -> None:
+    """A schedule is moved on, and its tick sent, from wherever it is by now."""
+    (text,) = postgresql_schedules.TICK
+    only_from = "stand.next_at IS NOT DISTINCT FROM move.expected AND"
+    postgresql_schedules.TICK = (_swapped("TICK", text, only_from),)
+
+
 def children_stay() -> None:
     """Children do not notice that their supervisor is gone."""
     kernel.die_with_parent = lambda parent: True
@@ -145,6 +156,7 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "atomic-effects": effects_apart,
     "innocent-neighbours": neighbours_charged,
     "written-at-the-end": unwritten_at_the_end,
+    "one-tick": ticks_from_anywhere,
     "parent-death": children_stay,
     "cancel-mark": no_mark_of_a_cancel,
 }

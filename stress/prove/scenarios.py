@@ -13,7 +13,7 @@ import sys
 
 from stress.pools import Pool, wait_until
 from stress.prove.bench import FENCED, Bench
-from taskq.models import Task, Worker
+from taskq.models import Schedule, Task, Worker
 
 
 def late_finish(bench: Bench) -> None:
@@ -158,4 +158,21 @@ def cancelled_and_killed(bench: Bench) -> None:
     with bench.frozen(keeper):
         bench.cancel(key)
         bench.kill(worker)
+    bench.settle()
+
+
+def two_tickers(bench: Bench) -> None:
+    """Two pools send the ticks of one schedule, each over a slow network. When one of them
+    comes to send what it has seen to be due, the other has sent it."""
+    networks = [bench.start_proxy() for _ in range(2)]
+    for network in networks:
+        # Looks for work would keep a keeper from being there when a tick is due.
+        bench.start_pool(proxy=network, lease=15.0, heartbeat=5.0, poll=5.0, scheduled=True)
+    for network, delay in zip(networks, (0.15, 0.2), strict=True):
+        network.forward(delay=delay)
+    seen = len(bench.ticks())
+    wait_until(lambda: len(bench.ticks()) > seen + 3, what="some ticks")
+    for network in networks:
+        network.forward()
+    Schedule.objects.all().pause()
     bench.settle()

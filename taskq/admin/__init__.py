@@ -1,6 +1,9 @@
-"""The Django admin: tasks to look at, to retry and to delete; workers to look at."""
+"""The Django admin: tasks to look at, to retry and to delete; results and workers to look at;
+schedules to pause."""
 
+from taskq.admin.results import ResultAdmin
+from taskq.admin.schedules import ScheduleAdmin
 from taskq.admin.tasks import TaskAdmin
 from taskq.admin.workers import WorkerAdmin
 
-__all__ = ["TaskAdmin", "WorkerAdmin"]
+__all__ = ["ResultAdmin", "ScheduleAdmin", "TaskAdmin", "WorkerAdmin"]

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from taskq.admin import readable
-from taskq.models import ShownState, Task
+from taskq.models import Result, ShownState, Task
 from taskq.progress import Progress
 
 #: Django fills in for fields what is empty, for functions only in lists.
@@ -48,7 +48,7 @@ def state(task: Any) -> SafeString:
 
 
 @display(description=_("name"))
-def name_wrapped(task: Task) -> SafeString:
+def name_wrapped(task: Task | Result) -> SafeString:
     parts = ((part,) for part in task.name.split("."))
     return _line(format_html_join(mark_safe(".<wbr>"), "{}", parts))
 
@@ -64,7 +64,7 @@ def error_shortened(task: Any) -> SafeString:
 
 
 @display(description=_("arguments"))
-def arguments(task: Task) -> SafeString:
+def arguments(task: Task | Result) -> SafeString:
     return _text(readable.in_lines(task.payload))
 
 
@@ -113,7 +113,7 @@ PAGE: Any = (
         _("Times"),
         {
             "fields": [
-                *("created_at", "execute_at", "expires_at"),
+                *("created_at", "scheduled_at", "execute_at", "expires_at"),
                 *("started_at", "failed_at", "cancelled_at", "unknown_since"),
             ]
         },

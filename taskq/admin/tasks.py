@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
@@ -27,7 +26,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from taskq.admin import columns, readable, summary
+from taskq.admin import columns, readable, search, summary
 from taskq.admin.cancelling import CancelMixin
 from taskq.admin.filters import NameFilter, QueueFilter, StateFilter
 from taskq.models import ShownState, State, Task, TaskQuerySet
@@ -39,8 +38,6 @@ else:
 
 #: Tasks that the confirmation of a deletion names; it counts the others.
 MANY_NAMED = 20
-#: Above all primary keys.
-TOO_LARGE = 2**63
 
 
 class StillHeld(Exception):
@@ -67,7 +64,7 @@ class TaskAdmin(CancelMixin, TaskAdminBase):
     list_display_links = ("id", columns.name_wrapped)
     list_filter = (StateFilter, QueueFilter, NameFilter)
     search_fields = ("name",)
-    search_help_text = _("An id, a UUID, or a part of the name")
+    search_help_text = search.HELP
     actions = ("retry_selected", "cancel_selected", "delete_selected")
     fieldsets = columns.PAGE
     readonly_fields = [field for _title, part in columns.PAGE for field in part["fields"]]
@@ -91,10 +88,10 @@ class TaskAdmin(CancelMixin, TaskAdminBase):
         self, request: HttpRequest, queryset: QuerySet[Task], search_term: str
     ) -> tuple[QuerySet[Task], bool]:
         """Ids and UUIDs by primary key; all else is looked for in the names."""
-        key = _key(search_term.strip())
-        if key is None:
+        found = search.by_key(queryset, search_term)
+        if found is None:
             return super().get_search_results(request, queryset, search_term)
-        return (queryset.filter(pk=key) if key < TOO_LARGE else queryset.none()), False
+        return found, False
 
     # Who may do what
 
@@ -290,12 +287,3 @@ class TaskAdmin(CancelMixin, TaskAdminBase):
         )
         text = gettext("lease: %(lease)s") % {"lease": lease}
         return format_html('<a href="{}">{}</a>, {}', url, task.worker, text)
-
-
-def _key(term: str) -> int | None:
-    """The primary key that a search asks for: as a number, #number, or UUID."""
-    term = term.removeprefix("#")
-    try:
-        return uuid.UUID(term).int
-    except ValueError:
-        return int(term) if term.isdecimal() and len(term) < 20 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol, cast
@@ -64,7 +65,7 @@ class Connection(Protocol):
     def transaction(self) -> AbstractContextManager[object]: ...
     def listen(self) -> None: ...
     def fileno(self) -> int | None: ...
-    def woken(self) -> frozenset[str]: ...
+    def woken(self) -> Counter[str]: ...
     def close(self) -> None: ...
 
 
@@ -108,6 +109,17 @@ class Statements(Protocol):
     def cursor(self, connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper: ...
 
 
+class ScheduleStatements(Protocol):
+    """What a vendor's module for the schedules holds; postgresql_schedules.py explains each."""
+
+    READ: str
+    SAVE: str
+    NOW: str
+    FORGET: str
+    LOOK: str
+    TICK: tuple[str, ...]
+
+
 @functools.cache
 def of(vendor: str) -> Statements:
     """The statements for a Django connection's vendor.
@@ -117,3 +129,9 @@ def of(vendor: str) -> Statements:
     if vendor not in VENDORS:
         raise NotSupportedError(f"taskq keeps its tasks in PostgreSQL or SQLite, not in {vendor}")
     return cast(Statements, importlib.import_module(f"taskq.sql.{vendor}"))
+
+
+@functools.cache
+def schedules_of(vendor: str) -> ScheduleStatements:
+    """The statements about schedules for a vendor that :func:`of` knows."""
+    return cast(ScheduleStatements, importlib.import_module(f"taskq.sql.{vendor}_schedules"))

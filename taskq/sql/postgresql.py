@@ -8,6 +8,7 @@ reckoned from when a transaction began.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Self
@@ -134,6 +135,7 @@ RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queu
           task.retries, task.losses,
           coalesce(task.expires_at <= statement_timestamp(), false),
           extract(epoch FROM statement_timestamp() - task.unknown_since)::float8,
+          task.scheduled_at,
           CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
 """
 
@@ -377,9 +379,13 @@ class Connection:
         if direct:
             # Statistics of a queue are out of date the moment they are taken, and a plan
             # made while it was empty reads all of it when it is full. Each of our
-            # statements has an index that is right whatever the sizes.
+            # statements has an index that is right whatever the sizes, and so needs no
+            # plan of its own for each set of values: to make one takes longer than to run it.
             self._raw.prepare_threshold = PREPARE_AFTER
-            self._raw.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+            self._raw.execute(
+                "SET enable_seqscan = off; SET enable_bitmapscan = off; "
+                "SET plan_cache_mode = force_generic_plan"
+            )
 
     def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         # Not Django's cursor: parameters are bound by the server, unquoted.
@@ -405,8 +411,8 @@ class Connection:
     def fileno(self) -> int | None:
         return self._raw.fileno()
 
-    def woken(self) -> frozenset[str]:
-        return frozenset(notify.payload for notify in self._raw.notifies(timeout=0))
+    def woken(self) -> Counter[str]:
+        return Counter(notify.payload for notify in self._raw.notifies(timeout=0))
 
     def close(self) -> None:
         self._wrapper.close()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime
 import json
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -111,7 +112,8 @@ WHERE id IN (
 ) AND EXISTS (SELECT 1 FROM taskq_worker WHERE id = %(worker)s AND lease_expires_at > {_NOW})
 RETURNING execute_at || printf('%%20d', id), id, attempt, name, payload, queue, retries, losses,
           coalesce(expires_at <= {_NOW}, 0),
-          (julianday({_NOW}) - julianday(unknown_since)) * 86400.0, NULL
+          (julianday({_NOW}) - julianday(unknown_since)) * 86400.0,
+          scheduled_at, NULL
 """
 
 _WHO = "(SELECT pool || '/' || name || '/' || id FROM taskq_worker WHERE id = %(worker)s)"
@@ -267,7 +269,7 @@ def rows_within(
         return list(cursor.fetchall())
 
 
-_ANYTHING = frozenset({WORK, CANCEL})
+_ANYTHING = (WORK, CANCEL)
 
 
 class Connection:
@@ -309,12 +311,12 @@ class Connection:
     def fileno(self) -> int | None:
         return None
 
-    def woken(self) -> frozenset[str]:
+    def woken(self) -> Counter[str]:
         """What it may have been for, if anyone else committed since the last call; costs no
         lock and no I/O."""
         with self._lock:
             before, self._version = self._version, self._data_version()
-            return _ANYTHING if before != self._version else frozenset()
+            return Counter(_ANYTHING if before != self._version else ())
 
     def close(self) -> None:
         self._wrapper.close()

@@ -88,7 +88,9 @@ def failed(name="boom", **fields):
 
 
 def running(**fields):
-    return Task.objects.create(name="runs", state=State.RUNNING, worker_id=77, attempt=1, **fields)
+    return Task.objects.create(
+        name="runs", state=State.RUNNING, worker_id=1_000_077, attempt=1, **fields
+    )
 
 
 def text(response):
@@ -258,7 +260,7 @@ def test_page_shows_the_worker_and_its_lease(root, each_state, good_worker):
     assert re.search(r"lease: (0:59:\d\d|1:00:00) left", active)
     assert re.search(r"lease: expired (1:00:\d\d) ago", text(lost))
     # A worker that is no more: nothing refers to its row.
-    assert "#77: gone" in text(root.get(page(running())))
+    assert "#1000077: gone" in text(root.get(page(running())))
     assert "runs" in text(root.get(LIST))
 
 

@@ -34,6 +34,7 @@ def test_defaults():
             max_tasks_per_child=None,
             max_memory_per_child=None,
             listen=True,
+            schedule={},
         )
         == conf.Settings()
     )
@@ -59,6 +60,7 @@ GOOD = {
     "MAX_TASKS_PER_CHILD": COUNTS,
     "MAX_MEMORY_PER_CHILD": COUNTS,
     "LISTEN": [True, False, "direct"],
+    "SCHEDULE": [{}, {"nightly": {}}],
 }
 NO_SECONDS = [0, -1, -0.5, NAN, INF, -INF, 10**11, 10**400, "5", True, [5], {}]
 NO_COUNTS = [0, -1, 1.0, 2.5, "8", True, [8]]
@@ -81,6 +83,7 @@ BAD = {
     "MAX_TASKS_PER_CHILD": (NO_COUNTS, "give a whole number from 1, or None"),
     "MAX_MEMORY_PER_CHILD": (NO_COUNTS, "give a whole number from 1, or None"),
     "LISTEN": ([None, 1, 0.5, ["direct"]], "use True, False, or the alias in DATABASES"),
+    "SCHEDULE": ([None, 1, [], "nightly"], "give a dict of entries by name"),
 }
 
 

@@ -1,6 +1,7 @@
 """When a pool asks for wake-ups, and that it hears each."""
 
 import select
+from collections import Counter
 from types import SimpleNamespace
 
 import psycopg
@@ -23,7 +24,7 @@ class Quiet:
         self.rings = False
 
     def woken(self):
-        return frozenset([WORK] if self.rings else [])
+        return Counter([WORK] if self.rings else [])
 
     def listen(self):
         pass
@@ -113,9 +114,9 @@ def test_it_hears_of_a_cancel_and_takes_that_for_no_wake_up(connect, worker):
     worker.claim_one()
     for _ in range(MANY_WAKES):
         Task.objects.all().cancel()
-        assert wait_until(lambda: ear.heard(100 * SECOND)) == {CANCEL}
+        assert set(wait_until(lambda: ear.heard(100 * SECOND))) == {CANCEL}
     assert ear.should_open(100 * SECOND, 0)
     ear.switch(100 * SECOND, 0)
     other.set_listens(worker.id, True)
     lab.quick.delay("b")
-    assert wait_until(lambda: ear.heard(100 * SECOND)) == {WORK}
+    assert set(wait_until(lambda: ear.heard(100 * SECOND))) == {WORK}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -51,6 +52,8 @@ GOOD = {
     "ignore_result": [True, False],
     "time_limit": [None, 0.001, 60],
     "soft_time_limit": [None, 0.001, 60],
+    "schedule": [None, "*/5 * * * *", "every 90 s", timedelta(seconds=90)],
+    "catch_up": ["once", "skip", "all"],
 }
 
 
@@ -83,6 +86,8 @@ BAD = {
     "ignore_result": ([None, 1, "yes"], "use True or False"),
     "time_limit": ([0, -1, "5", True, NAN, INF, [5]], "give a number of seconds "),
     "soft_time_limit": ([0, -1, "5", True, NAN, INF, [5]], "give a number of seconds "),
+    "schedule": (["soon", 60, True, timedelta(0), {}], "give a cron expression"),
+    "catch_up": ([None, True, 1, "never", []], "use one of once, skip, all"),
 }
 
 

@@ -7,7 +7,9 @@ import pytest
 from django.db import connection, transaction
 
 from stress.pools import wait_until
+from taskq.ear import MANY_WAKES
 from taskq.models import Worker
+from taskq.worker import REST
 from tests.project.lab import tasks
 
 #: Far longer than any of these tests: only a wake-up can be in time.
@@ -17,6 +19,13 @@ DEAF = ("--poll", "30")
 def asleep():
     """The pool sleeps and wants to be woken."""
     return Worker.objects.filter(listens=True).exists()
+
+
+def ring(times):
+    """Wake-ups and no work, as the tasks of queues that others serve send them."""
+    with connection.cursor() as cursor:
+        for _ in range(times):
+            cursor.execute("NOTIFY taskq")
 
 
 @pytest.mark.postgresql
@@ -80,6 +89,7 @@ def test_a_busy_pool_asks_for_no_wake_ups(start_pool, runs, drained):
         for _ in range(20):
             tasks.quick.delay(sent)
             sent += 1
+        ring(MANY_WAKES)
         return not asleep()
 
     wait_until(send_many, what="listens is off")
@@ -89,13 +99,37 @@ def test_a_busy_pool_asks_for_no_wake_ups(start_pool, runs, drained):
 
 
 @pytest.mark.postgresql
+def test_tasks_that_come_in_one_by_one_are_claimed_together(start_pool, drained):
+    pool = start_pool("-c", 1, *DEAF)
+    wait_until(asleep)
+    began = time.monotonic()
+    for _ in range(200):
+        tasks.noop.delay()
+        time.sleep(0.002)  # so long that one is done before the next comes
+    took = time.monotonic() - began
+    drained()
+    assert pool.stop() == 0  # and its connections tell what they have counted
+
+    def claims():
+        """Each claim looks up its worker by primary key, and little else does."""
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'taskq_worker_pkey'"
+            )
+            return cursor.fetchone()[0]
+
+    assert 0 < wait_until(claims) < 10 + took / REST
+
+
+@pytest.mark.postgresql
 def test_a_pool_that_stops_listening_while_workers_sleep_misses_nothing(start_pool, drained):
     start_pool("-c", 4, *DEAF)
     wait_until(asleep)
 
     def send_one():
-        """One in 10 ms: often enough to be a crowd, too rare to keep four workers busy."""
+        """Too rare to keep four workers busy; the crowd comes for others."""
         tasks.quick.delay(0)
+        ring(MANY_WAKES)
         return not asleep()
 
     wait_until(send_one, what="listens is off")

@@ -72,6 +72,7 @@ _ALL = [
     Kind("gil", "gil", (13,)),
     Kind("leak", "leak", (24,)),
     Kind("mate", "mate"),
+    Kind("tick", "clockwork"),
     Kind("newcomer", "newcomer"),
     Kind("cancelled", "long", (2.0, False), cancelled=True),
     Kind("cancelled-stubborn", "long", (3.0, True), cancelled=True),
@@ -108,3 +109,9 @@ def kind_of(key: str) -> Kind:
     Raises KeyError for a key that no enqueuer of chaos wrote.
     """
     return KINDS[key.partition(".")[0]]
+
+
+def tick_key(tick: int, pk: int) -> str:
+    """The key of a task that a schedule sent: of the tick, in seconds since 1970, and of
+    its row, so that two tasks for one tick have two."""
+    return f"tick.{tick}.{pk}"

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 import django.db
 from django.db import connection, transaction
 
+from stress.project.lab.kinds import tick_key
 from stress.project.lab.models import Effect, Entry
 from stress.project.runs import note, run, started
 from taskq.celery import SoftTimeLimitExceeded, TaskCancelled, shared_task
@@ -22,6 +23,14 @@ from taskq.celery import SoftTimeLimitExceeded, TaskCancelled, shared_task
 @shared_task
 def fast(key: str) -> None:
     with run(key):
+        pass
+
+
+@shared_task(bind=True)
+def clockwork(self: Any) -> None:
+    """Sent by a schedule: it finds out what it is by itself."""
+    tick = int(self.request.scheduled_at.timestamp())
+    with run(tick_key(tick, self.request.pk), task="tick", scheduled_at=tick):
         pass
 
 

@@ -22,6 +22,15 @@ def quick(key):
     note("end", key=key)
 
 
+@shared_task(bind=True)
+def tick(self, key="tick"):
+    """A periodic one: notes which tick it is for, and which task it is."""
+    tick = self.request.scheduled_at
+    late = time.time() - tick.timestamp()
+    note("start", key=key, tick=tick.isoformat(), late=late, task=self.request.pk)
+    note("end", key=key)
+
+
 @shared_task
 def nap(key, seconds):
     with run(key):

@@ -1,0 +1,124 @@
+"""Results in the admin: what was returned by tasks that keep it. They can only be looked at."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.contrib.admin.options import ShowFacets
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.db.models.functions import Substr
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.formats import localize
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from taskq.admin import columns, readable, search
+from taskq.admin.filters import NameFilter, QueueFilter
+from taskq.lookup import attempts
+from taskq.models import Result
+
+if TYPE_CHECKING:
+    ResultAdminBase = admin.ModelAdmin[Result]
+else:
+    ResultAdminBase = admin.ModelAdmin
+
+
+#: The fieldsets of a result's page.
+_PAGE: Any = (
+    (None, {"fields": ["name", columns.arguments, "value_in_lines"]}),
+    (_("Runs"), {"fields": ["worker", "earlier_runs"]}),
+    (_("Times"), {"fields": ["created_at", "started_at", "finished_at", "took"]}),
+    (_("Place"), {"fields": ["queue", "priority", "id", "uuid"]}),
+)
+
+
+class ResultList(ChangeList):
+    """Fetches of long texts only what the list shows."""
+
+    def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
+        results: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
+        shortened: QuerySet[Any] = results.defer("payload", "value", "history").annotate(
+            payload_start=Substr("payload", 1, readable.FETCHED),
+            value_start=Substr("value", 1, readable.FETCHED),
+        )
+        return shortened
+
+
+@admin.register(Result)
+class ResultAdmin(ResultAdminBase):
+    """Newest first. Pools remove them, by the setting RESULT_TTL."""
+
+    # As with tasks: each of these would read the whole table.
+    sortable_by = ("id",)
+    ordering = ("-pk",)
+    show_full_result_count = False
+    show_facets = ShowFacets.NEVER
+    list_per_page = 50
+    list_display = (
+        *("id", columns.name_wrapped, columns.arguments_shortened, "value_shortened"),
+        *("finished_at", "took", "queue", "priority", "worker"),
+    )
+    list_display_links = ("id", columns.name_wrapped)
+    list_filter = (QueueFilter, NameFilter)
+    search_fields = ("name",)
+    search_help_text = search.HELP
+    fieldsets = _PAGE
+
+    class Media:
+        css = {"all": ("taskq/admin.css",)}
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return ResultList
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Result], search_term: str
+    ) -> tuple[QuerySet[Result], bool]:
+        found = search.by_key(queryset, search_term)
+        if found is None:
+            return super().get_search_results(request, queryset, search_term)
+        return found, False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Result | None = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Result | None = None) -> bool:
+        return False
+
+    @admin.display(description=_("value"))
+    def value_shortened(self, result: Any) -> SafeString:
+        text = readable.in_a_line(result.value_start)
+        return format_html('<span class="taskq-line">{}</span>', text)
+
+    @admin.display(description=_("value"))
+    def value_in_lines(self, result: Result) -> SafeString:
+        return format_html('<pre class="taskq-text">{}</pre>', readable.in_lines(result.value))
+
+    @admin.display(description=_("took"))
+    def took(self, result: Result) -> str:
+        """From the claim to the end of the last run."""
+        seconds = (result.finished_at - result.started_at).total_seconds()
+        return _("%(seconds)s s") % {"seconds": localize(round(seconds, 3))}
+
+    @admin.display(description=_("runs that came to nothing"))
+    def earlier_runs(self, result: Result) -> SafeString | str:
+        runs = (
+            (
+                "" if run.started_at is None else localize(timezone.localtime(run.started_at)),
+                *(run.worker, run.kind, run.traceback),
+            )
+            for run in attempts(result.history)
+        )
+        shown = format_html_join("", '{} {}<pre class="taskq-text">{}\n{}</pre>', runs)
+        return shown or columns.NOTHING
+
+    @admin.display(description=_("UUID"))
+    def uuid(self, result: Result) -> str:
+        return str(uuid.UUID(int=result.pk))

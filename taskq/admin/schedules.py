@@ -1,0 +1,92 @@
+"""Schedules in the admin: when each comes next, and pausing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import admin, messages
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from taskq.admin import readable
+from taskq.admin.columns import NOTHING
+from taskq.schedules import entries
+from taskq.schedules.models import Schedule, ScheduleQuerySet
+
+if TYPE_CHECKING:
+    ScheduleAdminBase = admin.ModelAdmin[Schedule]
+else:
+    ScheduleAdminBase = admin.ModelAdmin
+
+
+@admin.register(Schedule)
+class ScheduleAdmin(ScheduleAdminBase):
+    """The code says what there is; a person may pause it, and delete what is left over."""
+
+    list_display = ("name", "task", "ticks", "next_at", "last_at", "state")
+    sortable_by = ("name", "task", "next_at", "last_at")
+    ordering = ("name",)
+    search_fields = ("name", "task")
+    list_filter = ("paused",)
+    actions = ("pause_selected", "resume_selected")
+    fields = (
+        *("name", "task", "arguments", "ticks", "catch_up", "next_at", "last_at", "state"),
+        *("queue", "priority"),
+    )
+    readonly_fields = fields
+
+    class Media:
+        css = {"all": ("taskq/admin.css",)}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
+        return False
+
+    def has_pause_permission(self, request: HttpRequest) -> bool:
+        return super().has_change_permission(request)
+
+    @admin.action(permissions=["pause"], description=_("Pause selected %(verbose_name_plural)s"))
+    def pause_selected(self, request: HttpRequest, queryset: ScheduleQuerySet) -> None:
+        chosen = list(queryset.filter(paused=False))
+        queryset.pause()
+        self._say(request, chosen, gettext("Paused"))
+
+    @admin.action(permissions=["pause"], description=_("Resume selected %(verbose_name_plural)s"))
+    def resume_selected(self, request: HttpRequest, queryset: ScheduleQuerySet) -> None:
+        chosen = list(queryset.filter(paused=True))
+        try:
+            queryset.resume()
+        except ValueError as error:  # written by another version of the code
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self._say(request, chosen, gettext("Resumed"))
+
+    def _say(self, request: HttpRequest, chosen: list[Schedule], verb: str) -> None:
+        for schedule in chosen:
+            self.log_change(request, schedule, verb)
+        names = ", ".join(schedule.name for schedule in chosen) or NOTHING
+        self.message_user(request, f"{verb}: {names}", messages.SUCCESS)
+
+    @admin.display(description=_("schedule"), ordering="schedule")
+    def ticks(self, schedule: Schedule) -> str:
+        # Intervals are counted from a moment: they have no time zone.
+        zone = "" if schedule.schedule.startswith("every ") else f" ({schedule.time_zone})"
+        return f"{schedule.schedule}{zone}"
+
+    @admin.display(description=_("state"))
+    def state(self, schedule: Schedule) -> SafeString:
+        if schedule.paused:
+            return format_html('<span class="taskq-failed">{}</span>', gettext("paused"))
+        if schedule.name not in entries.names():
+            text = gettext("not in the code here")
+            return format_html('<span class="taskq-lost">{}</span>', text)
+        return format_html('<span class="taskq-active">{}</span>', gettext("active"))
+
+    @admin.display(description=_("arguments"))
+    def arguments(self, schedule: Schedule) -> SafeString:
+        return format_html('<pre class="taskq-text">{}</pre>', readable.in_lines(schedule.payload))

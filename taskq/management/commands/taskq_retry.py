@@ -1,0 +1,61 @@
+"""``manage.py taskq_retry``: have failed tasks run again, by hand."""
+
+from __future__ import annotations
+
+import sys
+import uuid
+from argparse import ArgumentTypeError
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from taskq.management.commands.taskq_pool import database_alias
+from taskq.models import Task
+
+#: The exit code where nothing was retried.
+NOTHING = 3
+
+
+class Command(BaseCommand):
+    help = (
+        "Have tasks run again, now: those named by their ids, if they failed or wait for a retry, "
+        "or all that failed. Their retries and losses are counted anew. Tasks that run are left "
+        f"alone. The exit code is 0; {NOTHING} when there was nothing to retry; 1 when an option "
+        "was wrong."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add("ids", nargs="*", metavar="ID", type=task_id, help="an id, or its UUID (default: none)")
+        add("--failed", action="store_true", help="all failed tasks (default: only those named)")
+        add("--name", help="of these only those of this name, as in the admin (default: any)")
+        add("--queue", help="of these only those on this queue (default: any)")
+        add(
+            "--database",
+            metavar="ALIAS",
+            help="alias in DATABASES of the database with the tasks (default: the router's)",
+        )
+
+    def handle(self, **options: Any) -> None:
+        if bool(options["ids"]) == options["failed"]:
+            raise CommandError("say which tasks: give their ids, or else --failed for all")
+        tasks = Task.objects.using(database_alias(options["database"]))
+        tasks = tasks.failed() if options["failed"] else tasks.filter(pk__in=options["ids"])
+        for key in ("name", "queue"):
+            if options[key] is not None:
+                tasks = tasks.filter(**{key: options[key]})
+        retried = tasks.retry()
+        if not retried:
+            self.stderr.write("nothing to retry: no such task failed or waits for a retry")
+            sys.exit(NOTHING)
+        self.stdout.write(f"{retried} task{'s' * (retried != 1)} will run again")
+
+
+def task_id(text: str) -> int:
+    """A primary key, from itself or from the UUID that ``AsyncResult`` shows."""
+    number = text.removeprefix("#")
+    try:
+        key = int(number) if number.isdecimal() and len(number) < 20 else uuid.UUID(number).int
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is neither an id, such as 42, nor a UUID") from error
+    return min(key, 2**63 - 1)  # above all that there are

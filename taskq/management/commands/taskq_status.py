@@ -1,0 +1,125 @@
+"""``manage.py taskq_status``: how the queue fares, for people and for scripts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from taskq.management.commands.taskq_pool import database_alias
+from taskq.models import ShownState
+from taskq.overview import Overview, overview
+
+#: The exit code of a queue that is not well, as that of ``systemctl status``.
+UNWELL = 3
+
+
+class Command(BaseCommand):
+    help = (
+        "Show how many tasks each queue has in which state, and who works. The exit code is 0; "
+        f"{UNWELL} when no worker is alive, when tasks are lost (held by a worker whose lease ran "
+        "out, and no pool has taken them back), or when a limit that was given is passed; "
+        "1 when an option was wrong."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add("--json", action="store_true", help="print JSON; times are in seconds")
+        add(
+            "--max-wait",
+            metavar="SECONDS",
+            type=float,
+            help="a task that has been due for longer is not well (default: no limit)",
+        )
+        add(
+            "--max-pending",
+            metavar="N",
+            type=int,
+            help="more tasks that are due are not well (default: no limit)",
+        )
+        add(
+            "--max-failed",
+            metavar="N",
+            type=int,
+            help="more failed tasks are not well (default: no limit)",
+        )
+        add(
+            "--database",
+            metavar="ALIAS",
+            help="alias in DATABASES of the database with the tasks (default: the router's)",
+        )
+
+    def handle(self, **options: Any) -> None:
+        for name in ("max_wait", "max_pending", "max_failed"):
+            if options[name] is not None and options[name] < 0:
+                option = "--" + name.replace("_", "-")
+                raise CommandError(f"{option} is {options[name]:g}: give a number from 0")
+        seen = overview(database_alias(options["database"]))
+        found = problems(seen, options)
+        if options["json"]:
+            self.stdout.write(json.dumps(as_dict(seen, found), indent=2))
+        else:
+            self._table(seen)
+            for problem in found:
+                self.stdout.write(self.style.ERROR(f"! {problem}"))
+        if found:
+            sys.exit(UNWELL)
+
+    def _table(self, seen: Overview) -> None:
+        rows = [["queue", *(state.value for state in ShownState), "oldest due"]]
+        rows += [
+            [
+                queue.queue,
+                *(str(count) for count in queue.counts.values()),
+                f"{queue.oldest:.1f} s" if queue.counts[ShownState.PENDING] else "-",
+            ]
+            for queue in seen.queues
+        ]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        for row in rows:
+            first, *others = zip(row, widths, strict=True)
+            cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
+            self.stdout.write("  ".join(cells).rstrip())
+        if not seen.queues:
+            self.stdout.write("no tasks")
+        self.stdout.write(f"{seen.alive} workers alive in {seen.pools} pools, {seen.busy} busy")
+
+
+def problems(seen: Overview, limits: dict[str, Any]) -> list[str]:
+    """What is not well, in words."""
+    pending, failed = seen.total(ShownState.PENDING), seen.total(ShownState.FAILED)
+    lost = seen.total(ShownState.LOST)
+    wait, most, worst = limits["max_wait"], limits["max_pending"], limits["max_failed"]
+    found = [] if seen.alive else ["no worker is alive: start manage.py taskq_pool"]
+    if lost:
+        found.append(f"{lost} tasks are lost: the first pool that runs takes them back")
+    if wait is not None and seen.oldest > wait:
+        found.append(f"a task has been due for {seen.oldest:.1f} s (--max-wait {wait:g})")
+    if most is not None and pending > most:
+        found.append(f"{pending} tasks are due (--max-pending {most})")
+    if worst is not None and failed > worst:
+        found.append(f"{failed} tasks have failed (--max-failed {worst})")
+    return found
+
+
+def as_dict(seen: Overview, found: list[str]) -> dict[str, Any]:
+    return {
+        "queues": [
+            {
+                "queue": queue.queue,
+                **{state.value: count for state, count in queue.counts.items()},
+                "oldest": queue.oldest,
+            }
+            for queue in seen.queues
+        ],
+        "total": {state.value: seen.total(state) for state in ShownState},
+        "oldest": seen.oldest,
+        "pools": seen.pools,
+        "alive": seen.alive,
+        "busy": seen.busy,
+        "workers": [asdict(worker) for worker in seen.workers],
+        "problems": found,
+    }

@@ -1,0 +1,183 @@
+"""The queue at a glance: how much waits where, who works, and on what.
+
+All of it is read from the database: it is the same from each host.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import connections
+from django.db.models import (
+    Count,
+    DateTimeField,
+    DurationField,
+    Expression,
+    ExpressionWrapper,
+    F,
+    Min,
+    OuterRef,
+    QuerySet,
+    Subquery,
+)
+from django.db.models.functions import Now
+
+from taskq.models import SHOWN_WHEN, ShownState, State, Task, TaskQuerySet, Worker
+from taskq.sql.flows import FLOWS
+
+#: What the processes are called that run tasks, in the table of workers.
+WORKERS = "worker"
+
+
+@dataclass
+class QueueLine:
+    """A queue: how many tasks are in each state, and for how many seconds one has been due,
+    at most."""
+
+    queue: str
+    counts: dict[ShownState, int] = field(default_factory=lambda: dict.fromkeys(ShownState, 0))
+    oldest: float = 0.0
+
+
+@dataclass(frozen=True)
+class WorkerLine:
+    """A process that runs tasks.
+
+    lease: seconds that it has left; below 0 it has run out.
+    holds: tasks. id, name, seconds: the first of them, and since when it was claimed.
+    """
+
+    worker: str
+    pool: str
+    pid: int
+    lease: float
+    holds: int
+    id: int | None
+    name: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Tasks that came and went so far, at a moment of the monotonic clock."""
+
+    came: int
+    went: int
+    at: float = field(default_factory=time.monotonic)
+
+    def since(self, earlier: Flow) -> tuple[float, float]:
+        """A second, those that came and those that went."""
+        seconds = max(self.at - earlier.at, 1e-3)
+        return (self.came - earlier.came) / seconds, (self.went - earlier.went) / seconds
+
+
+@dataclass(frozen=True)
+class Overview:
+    """queues: by name. workers: who has been at a task for longest first, then the idle."""
+
+    queues: list[QueueLine]
+    workers: list[WorkerLine]
+
+    @property
+    def alive(self) -> int:
+        """Workers whose lease is good."""
+        return sum(worker.lease > 0 for worker in self.workers)
+
+    @property
+    def busy(self) -> int:
+        return sum(worker.holds > 0 for worker in self.workers if worker.lease > 0)
+
+    @property
+    def pools(self) -> int:
+        return len({worker.pool for worker in self.workers if worker.lease > 0})
+
+    def total(self, state: ShownState) -> int:
+        return sum(queue.counts[state] for queue in self.queues)
+
+    @property
+    def oldest(self) -> float:
+        """Seconds that a task has been due, at most."""
+        return max((queue.oldest for queue in self.queues), default=0.0)
+
+
+def overview(alias: str) -> Overview:
+    """Look. It reads what waits and what failed, each from its own index, so that it takes
+    a while where there are millions."""
+    return Overview(_queues(alias), _workers(alias))
+
+
+def flow(alias: str) -> Flow:
+    connection = connections[alias]
+    with connection.cursor() as cursor:
+        cursor.execute(FLOWS[connection.vendor])
+        came, went = cursor.fetchone()
+    return Flow(came, went)
+
+
+def by_queue(tasks: TaskQuerySet) -> list[QuerySet[Any, Any]]:
+    """A query for each state of the table, which can read the index of that state alone."""
+    return [_in_state(tasks, state) for state in State]
+
+
+def _in_state(tasks: TaskQuerySet, state: State) -> QuerySet[Any, Any]:
+    """By queue: the number in each of the states that are shown of this one, by its name."""
+    counts: dict[str, Any] = {
+        shown.value: Count("pk", filter=when)
+        for shown, when in SHOWN_WHEN.items()
+        if ("state", state) in when.children
+    }
+    if state is State.READY:
+        due = Min("execute_at", filter=SHOWN_WHEN[ShownState.PENDING])
+        counts["oldest"] = _seconds(Now() - due)
+    return tasks.filter(state=state).values("queue").order_by("queue").annotate(**counts)
+
+
+def _queues(alias: str) -> list[QueueLine]:
+    lines: dict[str, QueueLine] = {}
+    for query in by_queue(Task.objects.using(alias)):
+        for row in query:
+            queue, oldest = row.pop("queue"), row.pop("oldest", None)
+            line = lines.setdefault(queue, QueueLine(queue))
+            line.counts.update({ShownState(name): count for name, count in row.items()})
+            if oldest is not None:
+                line.oldest = oldest.total_seconds()
+    return [lines[name] for name in sorted(lines)]
+
+
+def _workers(alias: str) -> list[WorkerLine]:
+    # Subqueries, as each is a probe of taskq_task_running; a join would read all tasks.
+    held = Task.objects.filter(worker=OuterRef("pk"), state=State.RUNNING)
+    first = held.order_by("started_at", "execute_at", "pk")[:1]
+    count = held.order_by().values("worker").annotate(count=Count("pk")).values("count")
+    since = Subquery(first.values("started_at"), output_field=DateTimeField())
+    rows = (
+        Worker.objects.using(alias)
+        .filter(name__startswith=WORKERS)
+        .annotate(
+            left=_seconds(F("lease_expires_at") - Now()),
+            holds=Subquery(count),
+            task_id=Subquery(first.values("pk")),
+            task_name=Subquery(first.values("name")),
+            since=_seconds(Now() - since),
+        )
+    )
+    lines = [
+        WorkerLine(
+            worker=row.name,
+            pool=row.pool,
+            pid=row.pid,
+            lease=row.left.total_seconds(),
+            holds=row.holds or 0,
+            id=row.task_id,
+            name=row.task_name,
+            seconds=row.since.total_seconds() if row.since is not None else 0.0,
+        )
+        for row in rows
+    ]
+    return sorted(lines, key=lambda line: (-line.seconds, line.pool, line.worker))
+
+
+def _seconds(expression: Any) -> Expression:
+    return ExpressionWrapper(expression, output_field=DurationField())

@@ -1,0 +1,187 @@
+"""The schedules of this deployment: from ``schedule=`` on tasks, and from the setting
+``TASKQ["SCHEDULE"]``."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from zoneinfo import ZoneInfoNotFoundError
+
+from django.db import router
+from django.utils import timezone
+
+from taskq import conf, outbox, payload, registry
+from taskq.models import Task
+from taskq.options import check_priority
+from taskq.queues import check_queue
+from taskq.registry import Definition
+from taskq.schedules.moves import CATCH_UP
+from taskq.schedules.timing import Timing, parse
+
+KEYS = ("task", "schedule", "args", "kwargs", "queue", "priority", "catch_up")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One schedule, checked.
+
+    database: the alias of the one in which its tasks are.
+    """
+
+    name: str
+    definition: Definition
+    timing: Timing
+    catch_up: str
+    args: Sequence[Any] = ()
+    kwargs: Mapping[str, Any] | None = None
+    queue: str | None = None
+    priority: int | None = None
+
+    @property
+    def database(self) -> str:
+        return self.definition.database or router.db_for_write(Task)
+
+    def columns(self) -> dict[str, Any]:
+        """What the row of this schedule says, but for where it stands."""
+        options = self.definition.options
+        call = outbox.columns(options, queue=self.queue, priority=self.priority)
+        return {
+            "name": self.name,
+            "task": self.definition.name,
+            "schedule": self.timing.text,
+            "time_zone": timezone.get_default_timezone_name(),
+            "catch_up": self.catch_up,
+            "payload": payload.encode(self.args, self.kwargs or {}),
+            "queue": call["queue"],
+            "priority": call["priority"],
+            "max_losses": call["max_losses"],
+        }
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a schedule, and what would be right."""
+
+    where: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.text}"
+
+
+def entries(database: str) -> list[Entry]:
+    """The schedules whose tasks are in this database, in order of name; a wrong one is
+    left out, as the system checks speak of it."""
+    found, _ = _read()
+    return sorted(
+        (entry for entry in found if entry.database == database), key=lambda entry: entry.name
+    )
+
+
+def names() -> set[str]:
+    """Of all schedules that the code and the settings speak of, whatever their database."""
+    own = {each.name for each in registry.definitions() if each.options.schedule is not None}
+    given = conf.settings().schedule
+    return (own | given.keys()) - {name for name, entry in given.items() if entry is None}
+
+
+def problems() -> list[Problem]:
+    """What is wrong with the schedules; empty when nothing is."""
+    return _read()[1]
+
+
+def _read() -> tuple[list[Entry], list[Problem]]:
+    given = conf.settings().schedule
+    found: list[Entry] = []
+    wrong: list[Problem] = []
+    for definition in registry.definitions():
+        if definition.options.schedule is not None and definition.name not in given:
+            _try(f"@{definition.name}", partial(_of_task, definition), found, wrong)
+    for name, entry in given.items():
+        if entry is not None:
+            where = f"TASKQ['SCHEDULE'][{name!r}]"
+            _try(where, partial(_of_setting, name, entry), found, wrong)
+    return found, wrong
+
+
+def _try(where: str, make: Callable[[], Entry], found: list[Entry], wrong: list[Problem]) -> None:
+    try:
+        entry = make()
+        entry.columns()  # the arguments can be stored
+        found.append(entry)
+    except (TypeError, ValueError, ZoneInfoNotFoundError) as error:
+        wrong.append(Problem(where, str(error)))
+
+
+def _of_task(definition: Definition) -> Entry:
+    options = definition.options
+    try:
+        _check_call(definition, (), {})
+    except TypeError as error:
+        raise TypeError(
+            f"schedule is {options.schedule!r}, but {error}: give the arguments by an entry of "
+            "TASKQ['SCHEDULE']"
+        ) from error
+    timing = parse(options.schedule, timezone.get_default_timezone_name())
+    return Entry(definition.name, definition, timing, options.catch_up)
+
+
+def _of_setting(name: object, given: object) -> Entry:
+    if not isinstance(name, str) or not 1 <= len(name) <= conf.NAME_LENGTH or "\0" in name:
+        raise ValueError(f"the name must be a str of 1 to {conf.NAME_LENGTH} characters")
+    if not isinstance(given, Mapping):
+        raise TypeError(f"it is {given!r}: give a dict with 'task' and 'schedule', or None")
+    for key in given:
+        if key not in KEYS:
+            raise ValueError(f"{key!r} is no such key; known are {', '.join(KEYS)}")
+    for key in ("task", "schedule"):
+        if key not in given:
+            raise ValueError(f"{key!r} is missing")
+    definition = registry.find(given["task"]) if isinstance(given["task"], str) else None
+    if definition is None:
+        known = ", ".join(registry.names()) or "none: they are looked for in each app's tasks.py"
+        raise ValueError(f"task is {given['task']!r}: no such task; known are {known}")
+    args, kwargs = given.get("args", ()), given.get("kwargs", {})
+    if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
+        raise TypeError(f"args is {args!r}: give a list of the positional arguments")
+    if not outbox.are_keywords(kwargs):
+        raise TypeError(f"kwargs is {kwargs!r}: give a dict of the keyword arguments")
+    try:
+        _check_call(definition, args, kwargs)
+    except TypeError as error:
+        raise TypeError(f"args and kwargs do not fit the task: {error}") from error
+    if given.get("queue") is not None:
+        check_queue(given["queue"])
+    if given.get("priority") is not None:
+        check_priority(given["priority"])
+    catch_up = given.get("catch_up", definition.options.catch_up)
+    if catch_up not in CATCH_UP:
+        raise ValueError(f"catch_up is {catch_up!r}: use one of {', '.join(CATCH_UP)}")
+    return Entry(
+        name,
+        definition,
+        parse(given["schedule"], timezone.get_default_timezone_name()),
+        catch_up,
+        args,
+        kwargs,
+        given.get("queue"),
+        given.get("priority"),
+    )
+
+
+def _check_call(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+    """Raise TypeError, as a call would, unless the function takes these arguments."""
+    try:
+        signature = inspect.signature(definition.function)
+    except ValueError:  # it has none to look at
+        return
+    signature.bind(*_first(definition), *args, **kwargs)
+
+
+def _first(definition: Definition) -> Iterator[None]:
+    """In place of what the worker passes before the task's own arguments."""
+    if definition.options.bind or getattr(definition.bound, "takes_context", False):
+        yield None

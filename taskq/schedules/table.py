@@ -1,0 +1,126 @@
+"""The table of schedules, as a keeper sees it over the queue's own connection."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from taskq.schedules.entries import Entry
+from taskq.schedules.moves import CatchUp, Move
+from taskq.schedules.timing import UTC, Timing
+from taskq.sql import Connection, ScheduleStatements
+
+#: Seconds for which a schedule that nobody sends any more is kept after it was due.
+KEEP = 7 * 86400
+_INSTANT = datetime.timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where a schedule stands. ``schedule`` and ``time_zone`` are the row's, which may be
+    those of another deployment than ours; ``now`` is the database's clock."""
+
+    id: int
+    name: str
+    schedule: str
+    time_zone: str
+    catch_up: CatchUp
+    next_at: datetime.datetime
+    now: datetime.datetime
+
+    @property
+    def wait(self) -> float:
+        """Seconds until its next tick; 0 or less when it is due."""
+        return (self.next_at - self.now).total_seconds()
+
+
+class Table:
+    """Raises django.db's or the driver's errors when the database is not there."""
+
+    def __init__(self, connection: Connection, statements: ScheduleStatements) -> None:
+        self._connection = connection
+        self._sql = statements
+
+    def synchronise(self, entries: Iterable[Entry]) -> None:
+        """Write what the code and the settings say. What a row says beside that stays:
+        a pause, and where it stands, unless its ticks are others now.
+
+        A row of which nobody has taken care for a week is removed.
+        """
+        wanted = {entry.name: entry for entry in entries}
+        names = sorted(wanted)
+        while wanted:
+            rows = self._connection.rows(self._sql.READ, {"names": names})
+            stored = {str(row[0]): row for row in rows}
+            for name, entry in list(wanted.items()):
+                if self._save(entry, stored.get(name)):
+                    del wanted[name]
+        self._connection.count(self._sql.FORGET, {"names": names, "seconds": KEEP})
+
+    def look(self, names: Sequence[str], limit: int) -> list[Stand]:
+        """The schedules of these names that are not paused, soonest first."""
+        rows = self._connection.rows(self._sql.LOOK, {"names": list(names), "limit": limit})
+        return [
+            Stand(id, name, schedule, time_zone, catch_up, _moment(next_at), _moment(now))
+            for id, name, schedule, time_zone, catch_up, next_at, now in rows
+        ]
+
+    def tick(self, moves: Iterable[tuple[Stand, Move]]) -> set[int]:
+        """Move schedules on and send their tasks, each wholly or not at all.
+
+        Returns the ids of those that were still where they had been read.
+        """
+        values = {"moves": json.dumps([_values(*each) for each in moves])}
+        *_, moved = self._connection.batch(*((each, values) for each in self._sql.TICK))
+        return {id for id, *_ in moved}
+
+    def _save(self, entry: Entry, row: tuple[Any, ...] | None) -> bool:
+        """Whether it is as it should be; else it has moved since it was read."""
+        columns, expected = entry.columns(), None
+        if row is not None:
+            *known, next_at, _ = row
+            if known == list(columns.values()):
+                return True
+            expected = None if next_at is None else _moment(next_at)
+        next_at = self._first(entry.timing, columns, row, expected)
+        values = {**columns, "next_at": next_at, "expected": expected}
+        return len(self._connection.rows(self._sql.SAVE, values)) == 1
+
+    def _first(
+        self,
+        timing: Timing,
+        columns: dict[str, Any],
+        row: tuple[Any, ...] | None,
+        expected: datetime.datetime | None,
+    ) -> datetime.datetime | None:
+        """The next tick of what is to be written."""
+        if row is None:
+            ((now,),) = self._connection.rows(self._sql.NOW, {})
+            return next(timing.after(_moment(now)), None)
+        if row[2:4] == (columns["schedule"], columns["time_zone"]):
+            return expected
+        # Of a tick that is due and not yet sent, that of the new schedule takes the place.
+        since = _moment(row[-1])
+        if expected is not None:
+            since = min(since, expected - _INSTANT)
+        return next(timing.after(since), None)
+
+
+def _values(stand: Stand, move: Move) -> dict[str, Any]:
+    return {
+        "id": stand.id,
+        "expected": stand.next_at.isoformat(),
+        "schedule": stand.schedule,
+        "time_zone": stand.time_zone,
+        "next": move.next_at and move.next_at.isoformat(),
+        "ticks": [tick.isoformat() for tick in move.ticks],
+    }
+
+
+def _moment(stored: datetime.datetime | str) -> datetime.datetime:
+    """In UTC. SQLite has moments as text, without their offset."""
+    moment = datetime.datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

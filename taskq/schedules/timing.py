@@ -1,0 +1,142 @@
+"""When the ticks of a schedule are. Pure functions of moments: nothing here knows what
+time it is."""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+from taskq.conf import MAX_SECONDS
+
+UTC = datetime.UTC
+SECOND = datetime.timedelta(seconds=1)
+EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
+#: Characters of a schedule as text.
+TEXT_LENGTH = 255
+
+_EVERY = re.compile(r"every (\d+) s")
+_MEND = (
+    'give a cron expression such as "*/5 * * * *" (minute, hour, day of the month, month, '
+    "day of the week) or a timedelta of whole seconds"
+)
+
+
+class Timing(Protocol):
+    """A schedule that has been understood. Ticks are whole seconds, in UTC."""
+
+    @property
+    def text(self) -> str:
+        """As :func:`parse` takes it, and the table has it."""
+
+    def after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
+        """The ticks later than this, in order."""
+
+    def latest(self, moment: datetime.datetime) -> datetime.datetime | None:
+        """The last tick that is not later than this, if there ever was one."""
+
+
+@dataclass(frozen=True)
+class Every:
+    """Every so many seconds, counted from 1970-01-01 00:00 UTC: so all pools agree on
+    the ticks, whenever they started, and none moves when the schedule is edited."""
+
+    seconds: int
+
+    @property
+    def text(self) -> str:
+        return f"every {self.seconds} s"
+
+    def after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
+        tick = self.latest(moment)
+        while True:
+            tick += self.seconds * SECOND
+            yield tick
+
+    def latest(self, moment: datetime.datetime) -> datetime.datetime:
+        return EPOCH + (moment - EPOCH) // (self.seconds * SECOND) * (self.seconds * SECOND)
+
+
+@dataclass(frozen=True)
+class Cron:
+    """A cron expression in a time zone, as Debian's cron understands both.
+
+    A fixed time of day that clocks skip comes right after the gap, and one that they
+    show twice comes the first time only; ``*`` in the minutes or hours goes by real
+    time, so that such ticks are as far apart as ever.
+    """
+
+    expression: str
+    zone: str
+
+    @property
+    def text(self) -> str:
+        return self.expression
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.zone)
+
+    def after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
+        # What clocks skip can be the same moment twice, and what they show twice can come
+        # before a moment in its second hour.
+        for local in CronSim(self.expression, moment.astimezone(self._zone)):
+            tick = local.astimezone(UTC)
+            if tick > moment:
+                moment = tick
+                yield tick
+
+    def latest(self, moment: datetime.datetime) -> datetime.datetime | None:
+        local = moment.astimezone(self._zone)
+        # With a part of a second the search begins at the moment itself, not before it.
+        local = local.replace(microsecond=local.microsecond or 1)
+        found = next(CronSim(self.expression, local, reverse=True), None)
+        if found is None:
+            return None
+        # Backwards in local time: in an hour that comes twice it may have passed one by.
+        latest = found.astimezone(UTC)
+        for tick in self.after(latest):
+            if tick > moment:
+                break
+            latest = tick
+        return latest
+
+
+def parse(schedule: object, zone: str = "UTC") -> Timing:
+    """Understand a schedule: a timedelta, a cron expression, or a timing's ``text``.
+
+    zone: that of a cron expression, by name.
+
+    Raises TypeError, or ValueError (for an unknown zone ZoneInfoNotFoundError, which is a
+    KeyError), naming the value and the mend.
+    """
+    if isinstance(schedule, datetime.timedelta):
+        return _every(schedule, schedule.total_seconds())
+    if not isinstance(schedule, str):
+        raise TypeError(f"schedule is {schedule!r}: {_MEND}")
+    text = " ".join(schedule.split())
+    if (every := _EVERY.fullmatch(text)) is not None:
+        return _every(schedule, float(every[1]))
+    if len(text) > TEXT_LENGTH:
+        raise ValueError(f"schedule has {len(text)} characters: {_MEND}")
+    ZoneInfo(zone)
+    try:
+        comes = next(CronSim(text, EPOCH + 50 * 365 * 86400 * SECOND), None)
+    except CronSimError as error:
+        wrong = str(error).lower()
+        raise ValueError(f"schedule is {schedule!r}: {_MEND}; it has: {wrong}") from error
+    if comes is None:
+        raise ValueError(f"schedule is {schedule!r}: {_MEND}; this never comes")
+    return Cron(text, zone)
+
+
+def _every(given: object, seconds: float) -> Every:
+    if not (1 <= seconds <= MAX_SECONDS and seconds == int(seconds)):
+        raise ValueError(f"schedule is {given!r}: {_MEND}, at least one")
+    return Every(int(seconds))

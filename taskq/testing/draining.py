@@ -1,0 +1,176 @@
+"""``run_all()``: what a pool would do with the tasks that wait, here and now."""
+
+from __future__ import annotations
+
+import datetime
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Literal
+
+from django.db import router
+
+from taskq.execution import Done, Retried
+from taskq.leases import DATABASE_ERRORS
+from taskq.models import Task
+from taskq.queues import Queues
+from taskq.testing.clock import advance, seconds_of
+from taskq.testing.worker import Concluded, InProcessWorker
+
+#: Seconds added to the time until a task is due, so that it is, whatever was rounded.
+_TRIFLE = 0.002
+
+
+class TooManyRuns(AssertionError):
+    """There was no end of tasks to run."""
+
+
+@dataclass(frozen=True)
+class Ran:
+    """One run of a task. error: what it raised, if that was its end or led to a retry."""
+
+    id: int
+    name: str
+    outcome: Literal["succeeded", "retried", "failed", "expired"]
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """What :func:`run_all` did, run by run. ``len()`` is the number of runs."""
+
+    runs: list[Ran] = field(default_factory=list)
+
+    @property
+    def succeeded(self) -> list[Ran]:
+        return self._those("succeeded")
+
+    @property
+    def retried(self) -> list[Ran]:
+        return self._those("retried")
+
+    @property
+    def failed(self) -> list[Ran]:
+        return self._those("failed")
+
+    @property
+    def expired(self) -> list[Ran]:
+        return self._those("expired")
+
+    def _those(self, outcome: str) -> list[Ran]:
+        return [run for run in self.runs if run.outcome == outcome]
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    def __iter__(self) -> Iterator[Ran]:
+        return iter(self.runs)
+
+
+def run_all(
+    *,
+    queues: str | None = None,
+    forward: float | datetime.timedelta | None = 0,
+    propagate: bool = True,
+    max_runs: int = 1000,
+    using: str | None = None,
+) -> Report:
+    """Run the tasks that are due, and those that they send, until none is; in this process
+    and in the transaction that is open.
+
+    Each is claimed, run and finished by the code of a pool's worker: in its order, with
+    retries, results, expiry and signals. It has no time limits, and no process of its own.
+
+    queues: as ``-Q``: comma-separated, a star for a prefix; None is all.
+    forward: let so much time pass (seconds, or a timedelta), and run each task in its
+        turn as it falls due, retries too; see :func:`taskq.testing.advance`. None is for
+        as long as any task waits. 0: a retry or an ETA is a matter of a later call.
+    propagate: raise what a task raised that failed for good, at once; its row says failed
+        as ever. That is the default as else a test would pass whose task did not. False
+        has it among ``report.failed``.
+    max_runs: more runs than that raise TooManyRuns, as where a task sends or retries itself
+        for ever.
+    using: the database alias; by default where the router sends writes of ``Task``.
+
+    Raises, besides, UnknownTask for a name that is not registered; ValueError or TypeError
+    for a wrong argument.
+    """
+    left = None if forward is None else seconds_of("forward", forward)
+    chosen = Queues.parse(queues)
+    report = Report()
+    alias = using or router.db_for_write(Task)
+    with _worker(alias, chosen) as worker:
+        while True:
+            while lanes := worker.look():
+                if len(report) >= max_runs:
+                    raise TooManyRuns(_endless(report))
+                if (concluded := worker.step(lanes)) is None:
+                    return report  # a pool is at work here too, and was quicker
+                report.runs.append(_ran(concluded))
+                _raise_if_failed(report.runs[-1], propagate)
+            wait = _next_due(worker, chosen)
+            if wait is None or (left is not None and wait > left):
+                break
+            advance(wait, using=alias)
+            left = None if left is None else left - wait
+    if left:
+        advance(left, using=alias)
+    return report
+
+
+_busy = False
+
+
+@contextmanager
+def _worker(alias: str, queues: Queues) -> Iterator[InProcessWorker]:
+    global _busy
+    if _busy:
+        raise RuntimeError("run_all() was called by a task that run_all() runs")
+    worker = InProcessWorker(alias, queues)
+    worker.start_lease()
+    _busy = True
+    try:
+        yield worker
+    except BaseException:
+        with suppress(*DATABASE_ERRORS):  # a broken transaction takes no further word
+            worker.end_lease()
+        raise
+    else:
+        worker.end_lease()
+    finally:
+        _busy = False
+
+
+def _next_due(worker: InProcessWorker, queues: Queues) -> float | None:
+    waits = [lane.wait for lane in worker.leases.lanes(queues)]
+    return max(0.0, min(waits)) + _TRIFLE if waits else None
+
+
+def _ran(concluded: Concluded) -> Ran:
+    match concluded.outcome:
+        case None:
+            outcome: Literal["succeeded", "retried", "failed", "expired"] = "expired"
+        case Done():
+            outcome = "succeeded"
+        case Retried():
+            outcome = "retried"
+        case _:
+            outcome = "failed"
+    return Ran(concluded.task.id, concluded.task.name, outcome, concluded.error)
+
+
+def _raise_if_failed(ran: Ran, propagate: bool) -> None:
+    if ran.outcome == "failed" and ran.error is not None and propagate:
+        ran.error.add_note(f"in the task {ran.name} #{ran.id}, run by run_all()")
+        raise ran.error
+
+
+def _endless(report: Report) -> str:
+    (name, count), *_ = Counter(ran.name for ran in report).most_common()
+    last = report.runs[-1]
+    return (
+        f"after {len(report)} runs there is still something due; {count} of them were of {name}. "
+        "Does a task send itself, or retry for ever (max_retries=None)? The outcome of the last "
+        f"run, of {last.name} #{last.id}: {last.outcome}. If that is right, give a larger max_runs"
+    )

@@ -1,0 +1,125 @@
+"""Which tasks were sent: by their rows, so that one that was rolled back was not."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import router
+from django.db.models import Max
+
+from taskq import payload
+from taskq.models import State, Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enqueued:
+    """A task that waits. args, kwargs: as its function will get them.
+
+    due: when it may start. expires: when it is dropped, if ever.
+    """
+
+    id: int
+    name: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+    queue: str
+    priority: int
+    due: datetime.datetime
+    expires: datetime.datetime | None
+
+    def __str__(self) -> str:
+        words = [*map(repr, self.args), *(f"{key}={each!r}" for key, each in self.kwargs.items())]
+        return f"{self.name}({', '.join(words)}) on {self.queue!r}"
+
+
+@contextmanager
+def captured_tasks(*, using: str | None = None, execute: bool = False) -> Iterator[list[Enqueued]]:
+    """The tasks that the block sends, in a list that is filled at its end.
+
+    As Django's ``captureOnCommitCallbacks``, whose arguments these are. What was rolled
+    back, or has run within the block, is not among them.
+
+    using: the database alias; by default where the router sends writes of ``Task``.
+    execute: run at the end all that is due, as :func:`taskq.testing.run_all` does.
+    """
+    from taskq.testing.draining import run_all
+
+    found: list[Enqueued] = []
+    before = _tasks(using).aggregate(last=Max("pk"))["last"] or 0
+    yield found
+    found += map(_enqueued, _tasks(using).filter(pk__gt=before, state=State.READY).order_by("pk"))
+    if execute:
+        run_all(using=using)
+
+
+def assert_enqueued(
+    task: object,
+    *,
+    args: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
+    queue: str | None = None,
+    times: int | None = None,
+    using: str | None = None,
+) -> list[Enqueued]:
+    """Assert that a task waits, or that it does so many times; those that do, oldest first.
+
+    task: what was decorated, of either decorator; or its name.
+    args, kwargs, queue: count only those that are like this; None for any. Given only one
+        of args and kwargs, the other may be anything.
+    times: exactly so many; 0 for none. None is one or more.
+    using: the database alias; by default where the router sends writes of ``Task``.
+
+    Raises AssertionError, which says what waits instead; TypeError for no task.
+    """
+    name = _name(task)
+    all_of_them = [_enqueued(each) for each in _tasks(using).filter(state=State.READY)]
+    wanted_args, wanted_kwargs = payload.decode(payload.encode(args or (), kwargs or {}))
+    found = [
+        each
+        for each in all_of_them
+        if each.name == name
+        and (args is None or each.args == wanted_args)
+        and (kwargs is None or each.kwargs == wanted_kwargs)
+        and (queue is None or each.queue == queue)
+    ]
+    good = bool(found) if times is None else len(found) == times
+    if not good:
+        number = "at least once" if times is None else f"{times} times"
+        given = {"args": args, "kwargs": kwargs, "queue": queue}
+        like = "".join(f", {key}={each!r}" for key, each in given.items() if each is not None)
+        waits = "".join(f"\n  {each}" for each in all_of_them) or " nothing"
+        raise AssertionError(
+            f"{name}{like} should wait {number}, and does {len(found)} times. What waits:{waits}"
+        )
+    return found
+
+
+def _tasks(using: str | None) -> Any:
+    return Task.objects.using(using or router.db_for_write(Task)).order_by("pk")
+
+
+def _enqueued(task: Task) -> Enqueued:
+    args, kwargs = payload.decode(task.payload)
+    return Enqueued(
+        id=task.pk,
+        name=task.name,
+        args=args,
+        kwargs=kwargs,
+        queue=task.queue,
+        priority=task.priority,
+        due=task.execute_at,
+        expires=task.expires_at,
+    )
+
+
+def _name(task: object) -> str:
+    # Of Django's tasks ``name`` is that of the function alone.
+    name = task if isinstance(task, str) else getattr(task, "module_path", None)
+    name = name or getattr(task, "name", None)
+    if not isinstance(name, str):
+        raise TypeError(f"task is {task!r}: give a task, such as send_receipt, or its name")
+    return name

@@ -1,0 +1,48 @@
+"""Periodic tasks in a test: the ticks of a span of time, sent at once."""
+
+from __future__ import annotations
+
+import datetime
+from itertools import takewhile
+
+from django.db import router
+
+from taskq import outbox
+from taskq.models import Task
+from taskq.schedules.entries import entries
+
+
+def send_ticks(
+    since: datetime.datetime, until: datetime.datetime, *, using: str | None = None
+) -> int:
+    """Send what the site's schedules send after ``since`` and up to ``until``, in order of
+    time; how many tasks. They are due at once, and each has its tick as ``scheduled_at``.
+
+    The schedules are those of ``schedule=`` and of ``TASKQ["SCHEDULE"]``, whatever is paused
+    in the table, which is neither read nor written.
+
+    since, until: moments; naive ones are in Django's current time zone.
+    using: the database alias; by default where the router sends writes of ``Task``.
+
+    Raises TypeError for what is no datetime, ValueError where ``until`` comes before.
+    """
+    since, until = outbox.moment("since", since), outbox.moment("until", until)
+    if until < since:
+        raise ValueError(f"until is {until}, before since, {since}: swap them")
+    alias = using or router.db_for_write(Task)
+    ticks = [
+        (tick, entry.columns())
+        for entry in entries(alias)
+        for tick in takewhile(lambda tick: tick <= until, entry.timing.after(since))
+    ]
+    ticks.sort(key=lambda each: each[0])
+    for tick, columns in ticks:
+        Task.objects.using(alias).create(
+            name=columns["task"],
+            payload=columns["payload"],
+            queue=columns["queue"],
+            priority=columns["priority"],
+            max_losses=columns["max_losses"],
+            scheduled_at=tick,
+        )
+    return len(ticks)

@@ -1,0 +1,76 @@
+"""The queue's statements on Django's own connection, in the transaction that is open there:
+that of the test."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import AbstractContextManager
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from taskq import sql
+from taskq.leases import Leases
+from taskq.link import Link
+
+
+class Within:
+    """A :class:`taskq.sql.Connection` that is not the queue's own."""
+
+    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool = False) -> None:
+        self._wrapper = wrapper
+        self._vendor = sql.of(wrapper.vendor)
+
+    def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        # Django's cursor, with its guards: a TestCase may allow no queries here.
+        with self._vendor.cursor(self._wrapper, direct=False) as cursor:
+            cursor.execute(statement, self._vendor.adapted(values))
+            return list(cursor.fetchall())
+
+    def count(self, statement: str, values: dict[str, Any]) -> int:
+        with self._vendor.cursor(self._wrapper, direct=False) as cursor:
+            cursor.execute(statement, self._vendor.adapted(values))
+            return int(cursor.rowcount)
+
+    def batch(self, *calls: sql.Call) -> list[list[tuple[Any, ...]]]:
+        with self.transaction():
+            return [self.rows(*call) for call in calls]
+
+    def transaction(self) -> AbstractContextManager[object]:
+        return transaction.atomic(using=self._wrapper.alias)
+
+    def listen(self) -> None:
+        """Nobody waits to hear anything."""
+
+    def fileno(self) -> int | None:
+        return None
+
+    def woken(self) -> Counter[str]:
+        return Counter()
+
+    def close(self) -> None:
+        """It is not ours to close."""
+
+
+class LinkWithin(Link):
+    """A worker's link to the queue by :class:`Within`."""
+
+    def __init__(self, alias: str) -> None:
+        super().__init__("run_all", alias, lease=1.0, direct=False)
+        connection = connections[alias]
+        self._within = Leases(Within(connection), sql.of(connection.vendor))
+
+    @property
+    def current(self) -> Leases:
+        return self._within
+
+    def leases(self) -> Leases:
+        return self._within
+
+    def lost(self, error: Exception) -> float:
+        """No reason to wait and try again: it is the test that has broken it."""
+        raise error
+
+    def close(self) -> None:
+        """It is not ours to close."""

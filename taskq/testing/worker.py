@@ -1,0 +1,161 @@
+"""A worker in the test's own process: the pool's, but that there is no pool."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+from asgiref.sync import async_to_sync
+
+from pool import Child, Role, Scoreboard, clock
+from taskq import conf
+from taskq.exceptions import Retry, TaskFailed, UnknownTask
+from taskq.execution import Failed, Outcome
+from taskq.leases import Claimed, Lane, Leases
+from taskq.link import Link
+from taskq.pace import Pace
+from taskq.queues import Queues
+from taskq.registry import Definition
+from taskq.service import Service
+from taskq.testing.transactions import commits, mended
+from taskq.testing.within import LinkWithin
+from taskq.worker import Worker
+
+#: Seconds of its lease, which nobody renews: no test takes a day.
+LEASE = 86_400.0
+
+#: What a task may raise without that being meant for the test: all else is, as are Ctrl-C
+#: and what pytest raises to fail or skip.
+_TASKS_OWN = (Exception, SystemExit, asyncio.CancelledError)
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What came of one run. outcome: None of a task that had expired."""
+
+    task: Claimed
+    outcome: Outcome | None
+    error: BaseException | None
+
+
+class InProcessWorker(Worker):
+    """Claims, runs and finishes one task after the other, by :meth:`step`."""
+
+    def __init__(self, alias: str, queues: Queues) -> None:
+        service = _Within(conf.settings(), queues, alias, supervisor=os.getpid())
+        super().__init__(_Here(), service)
+        self.pace = _OneByOne()
+        self._last: Concluded | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def leases(self) -> Leases:
+        return self.link.leases()
+
+    def start_lease(self) -> None:
+        name, pid, pool, host = self.child.name, os.getpid(), self.service.pool, self.service.host
+        id = self.leases.register(pool, host, [(name, pid)], LEASE)[pid]
+        self.slot.grant(id, self.slot.generation, clock.now() + clock.nanoseconds(LEASE))
+
+    def end_lease(self) -> None:
+        """Give back what is held."""
+        self.leases.retire(self.slot.held_lease(), ran=0, charge=False, cause="run_all() ended")
+
+    def step(self, lanes: list[Lane]) -> Concluded | None:
+        """Run the next task of what a look has found; None when others have it."""
+        if not self.claim_from(lanes):
+            return None
+        task = self.hand.take()
+        assert task is not None
+        self._last = self._error = None
+        self.perform(task)
+        self.write_finished()
+        if self._error is not None and not isinstance(self._error, _TASKS_OWN):
+            raise self._error
+        return self._last or Concluded(task, None, None)
+
+    # Where it differs from one in a pool
+
+    def execute(
+        self, task: Claimed, definition: Definition, first: Sequence[object] = ()
+    ) -> Outcome:
+        function = definition.function
+        if definition.is_async:
+            # In a loop that lets the ORM use the test's connection.
+            function = async_to_sync(function)
+        watched = replace(definition, function=self._watched(function, definition))
+        # An atomic task commits with its end, any other all the time.
+        with commits() if definition.options.atomic else nullcontext():
+            return super().execute(task, watched, first)
+
+    def _watched(self, function: Callable[..., Any], definition: Definition) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            try:
+                with nullcontext() if definition.options.atomic else commits(), mended():
+                    return function(*args, **kwargs)
+            except BaseException as error:
+                self._error = error
+                raise
+
+        return call
+
+    def conclude(
+        self, task: Claimed, definition: Definition, outcome: Outcome, seconds: float
+    ) -> bool:
+        error = self._error
+        if isinstance(error, Retry):
+            error = error.exc or error.__context__
+        if isinstance(outcome, Failed) and error is None:  # nothing that the function raised
+            error = TaskFailed(outcome.error, outcome.traceback)
+        self._last = Concluded(task, outcome, error)
+        return super().conclude(task, definition, outcome, seconds)
+
+    def put_off_unknown(self, task: Claimed) -> None:
+        raise UnknownTask(
+            f"task #{task.id} is called {task.name!r}, and no task of that name is known here: "
+            "is it in the tasks.py of an installed app, or was the module imported?"
+        )
+
+    def restore(self) -> None:
+        """Nothing: the process and its transaction are the test's."""
+
+
+class _Here(Child):
+    """The test's process in the place of a pool's child."""
+
+    def __init__(self) -> None:
+        board = _scoreboard()
+        role = Role(name="run_all", run=lambda child: 0)
+        super().__init__(role, 1, board.slots[0], board, os.getpid(), "", first_try=True)
+
+    def title(self, detail: str = "") -> None:
+        pass
+
+    def install_signals(self) -> None:
+        pass
+
+
+class _Within(Service):
+    def link(self, owner: str) -> Link:
+        return LinkWithin(self.alias)
+
+
+class _OneByOne(Pace):
+    """Each task is claimed alone and written at once: a test sees one step at a time."""
+
+    def limit(self) -> int:
+        return 1
+
+    def is_quick(self, name: str) -> bool:
+        return False
+
+
+@functools.cache
+def _scoreboard() -> Scoreboard:
+    """One for all, as its pipes stay open."""
+    return Scoreboard(1)

@@ -1,0 +1,81 @@
+"""What ``taskq_top`` shows, drawn by rich."""
+
+from __future__ import annotations
+
+import datetime
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from taskq.models import ShownState
+from taskq.overview import Overview, WorkerLine
+
+_STYLES = {"lost": "bold red", "failed": "red"}
+
+
+def screen(
+    seen: Overview, *, rates: tuple[float, float] | None, rows: int | None, database: str
+) -> RenderableType:
+    """The whole of it.
+
+    rates: tasks a second that came and that went, once there are two looks to compare.
+    rows: of workers at most; None for all.
+    """
+    return Group(_head(seen, rates, database), _queues(seen), _workers(seen.workers, rows))
+
+
+def _head(seen: Overview, rates: tuple[float, float] | None, database: str) -> Text:
+    head = Text(f"taskq {datetime.datetime.now():%H:%M:%S} on {database}   ")
+    head.append(f"{seen.alive} workers in {seen.pools} pools, {seen.busy} busy", style="bold")
+    if rates is not None:
+        came, went = rates
+        head.append(f"   {came:.1f} in/s  {went:.1f} out/s")
+    if lost := seen.total(ShownState.LOST):
+        head.append(f"   {lost} lost", style=_STYLES["lost"])
+    if not seen.alive:
+        head.append("   no worker is alive", style="bold red")
+    return head
+
+
+def _queues(seen: Overview) -> Table:
+    table = Table("queue", box=None, expand=True, header_style="bold")
+    for state in ShownState:
+        table.add_column(state.value, justify="right")
+    table.add_column("oldest due", justify="right")
+    for queue in seen.queues:
+        cells = [
+            Text(str(count), style=_STYLES.get(state.value, "") if count else "dim")
+            for state, count in queue.counts.items()
+        ]
+        oldest = span(queue.oldest) if queue.counts[ShownState.PENDING] else "-"
+        table.add_row(queue.queue, *cells, oldest)
+    return table
+
+
+def _workers(workers: list[WorkerLine], rows: int | None) -> Table:
+    table = Table("worker", "pool", "pid", "lease", box=None, expand=True, header_style="bold")
+    table.add_column("holds", justify="right")
+    table.add_column("for", justify="right")
+    table.add_column("runs", ratio=1, no_wrap=True)
+    shown = workers if rows is None else workers[:rows]
+    for line in shown:
+        lease = span(line.lease) if line.lease > 0 else Text("expired", style=_STYLES["lost"])
+        runs = f"{line.name} #{line.id}" if line.id else Text("idle", style="dim")
+        since = span(line.seconds) if line.id else "-"
+        table.add_row(
+            line.worker, line.pool, str(line.pid), lease, str(line.holds or "-"), since, runs
+        )
+    if len(shown) < len(workers):
+        table.add_row(Text(f"… {len(workers) - len(shown)} more", style="dim"))
+    return table
+
+
+def span(seconds: float) -> str:
+    """A time as people read it: 0.4 s, 12 s, 3:05, 2:03:05."""
+    if seconds < 10:
+        return f"{max(seconds, 0.0):.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    text = str(datetime.timedelta(seconds=round(seconds)))
+    return text.removeprefix("0:").lstrip("0") if seconds < 3600 else text

@@ -1,0 +1,79 @@
+"""``python -m tests.taskq.ticking SEED DEATHS``: keepers' tickers, killed at random.
+
+Three processes tick what is due, as the keepers of three pools do, each over a connection
+of its own; until nothing is due one of them is killed every few milliseconds, wherever it
+is, and another takes its place. Prints how many were killed, at least DEATHS.
+"""
+
+import functools
+import os
+import random
+import signal
+import sys
+import time
+
+import django
+
+django.setup()
+
+from django.db import connections  # noqa: E402
+
+from taskq.conf import settings  # noqa: E402
+from taskq.leases import DATABASE_ERRORS  # noqa: E402
+from taskq.models import Schedule  # noqa: E402
+from taskq.queues import Queues  # noqa: E402
+from taskq.schedules import moves, ticker  # noqa: E402
+from taskq.service import Service  # noqa: E402
+
+#: Ticks by one statement: few, so that there is much to interrupt.
+STEP = 20
+
+
+def keep(service: Service) -> None:
+    """Tick until killed."""
+    link = service.link("keeper")
+    ours = ticker.Ticker(service.plan, link, service.alias, 1.0)
+    while True:
+        try:
+            ours.due = 0
+            ours.tick()
+        except DATABASE_ERRORS as error:
+            time.sleep(min(0.05, link.lost(error)))
+
+
+def fork(service: Service) -> int:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            keep(service)
+        finally:
+            os._exit(1)
+    return pid
+
+
+def main(seed: int, deaths: int) -> None:
+    rng = random.Random(seed)
+    ticker.move = functools.partial(moves.move, most=STEP)
+    service = Service(settings=settings(), queues=Queues(), alias="default")
+    now = time.time()
+    connections.close_all()
+    living = [fork(service) for _ in range(3)]
+    killed, done = 0, False
+    while not done or killed < deaths:
+        time.sleep(rng.uniform(0.005, 0.05))
+        victim = living.pop(rng.randrange(len(living)))
+        os.kill(victim, signal.SIGKILL)
+        os.waitpid(victim, 0)
+        killed += 1
+        if killed % 10 == 0:
+            done = all(row.next_at.timestamp() > now for row in Schedule.objects.all())
+            connections.close_all()  # it must not cross a fork
+        living.append(fork(service))
+    for pid in living:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    print(killed)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), int(sys.argv[2]))
