@@ -7,6 +7,7 @@ import functools
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,7 +74,8 @@ class InProcessWorker(Worker):
         task = self.hand.take()
         assert task is not None
         self._last = self._error = None
-        self.perform(task)
+        # As in a pool, what a receiver of task_started sets is gone with the run.
+        copy_context().run(self.perform, task)
         self.write_finished()
         if self._error is not None and not isinstance(self._error, _TASKS_OWN):
             raise self._error

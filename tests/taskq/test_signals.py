@@ -13,7 +13,8 @@ from stress.project.shop.models import Order
 from taskq import signals
 from taskq.models import Task
 from taskq.payload import PayloadError
-from tests.project.lab import tasks
+from taskq.testing import run_all
+from tests.project.lab import receivers, tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -207,3 +208,23 @@ def test_receivers_that_fail_in_a_worker_harm_nothing(start_pool, runs):
     assert set(Task.objects.values_list("name", flat=True)) == {tasks.exit_hard.name}
     for name in ("task_started", "task_succeeded", "task_lost", "worker_stopped"):
         assert f"no good: {name}" in pool.log()
+
+
+def test_within_a_test_run_all_sends_the_same(listen):
+    heard = []
+
+    def hear(signal, request, **fields):
+        heard.append((signal, request.headers, receivers.trace.get()))
+        receivers.trace.set("of this run")
+
+    for each in (signals.task_started, signals.task_succeeded, signals.task_failed):
+        listen(each, hear)
+    tasks.trace.apply_async(("a",), headers={"n": 1})
+    tasks.fail.delay("b")
+    run_all(propagate=False)
+    assert heard == [
+        (signals.task_started, {"n": 1}, None),
+        (signals.task_succeeded, {"n": 1}, "of this run"),
+        (signals.task_started, {}, None),
+        (signals.task_failed, {}, "of this run"),
+    ]
