@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,10 @@ from stress import history
 from stress.pools import Pool, wait_until
 from stress.proxy import Proxy
 from taskq.models import Task, Worker
+
+# Of what a shell runs in the background it has Ctrl-C ignored, and so would be all that the
+# tests start. What has a handler is at its default there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class PoolUnderTest(Pool):
