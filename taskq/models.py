@@ -4,45 +4,28 @@ from __future__ import annotations
 
 import uuid
 
-from django.db import connections, models, router, transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db import models
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from taskq import sql
-from taskq.conf import DEFAULT_QUEUE, NAME_LENGTH, QUEUE_LENGTH
+from taskq.conf import DEFAULT_QUEUE, KEY_LENGTH, NAME_LENGTH, QUEUE_LENGTH
 from taskq.schedules.models import Schedule
+from taskq.states import SHOWN_WHEN, ShownState, State
+from taskq.task_queryset import TaskQuerySet
 
-__all__ = ["Result", "Schedule", "ShownState", "State", "Task", "TaskQuerySet", "Worker"]
-
-
-class State(models.IntegerChoices):
-    """READY -> RUNNING -> gone | READY again (retry, loss) | FAILED."""
-
-    READY = 0, _("ready")
-    RUNNING = 1, _("running")
-    FAILED = 2, _("failed")
-
-
-class ShownState(models.TextChoices):
-    """The states a person asks for. They overlap nowhere and leave nothing out."""
-
-    PENDING = "pending", _("pending")
-    FUTURE = "future", _("future")
-    ACTIVE = "active", _("active")
-    LOST = "lost", _("lost")
-    FAILED = "failed", _("failed")
-
-
-#: What makes a task pending, future and so on, by the database's clock.
-SHOWN_WHEN: dict[ShownState, Q] = {
-    ShownState.PENDING: Q(state=State.READY, execute_at__lte=Now()),
-    ShownState.FUTURE: Q(state=State.READY, execute_at__gt=Now()),
-    ShownState.ACTIVE: Q(state=State.RUNNING, worker__lease_expires_at__gt=Now()),
-    ShownState.LOST: Q(state=State.RUNNING)
-    & (Q(worker__lease_expires_at__isnull=True) | Q(worker__lease_expires_at__lte=Now())),
-    ShownState.FAILED: Q(state=State.FAILED),
-}
+__all__ = [
+    "SHOWN_WHEN",
+    "IdempotencyKey",
+    "PausedQueue",
+    "Result",
+    "Schedule",
+    "ShownState",
+    "State",
+    "Task",
+    "TaskQuerySet",
+    "Worker",
+]
 
 
 class Worker(models.Model):
@@ -74,98 +57,6 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.pool}"
-
-
-class TaskQuerySet(models.QuerySet["Task"]):
-    """The states a person asks for, and what a person may do to the tasks in them."""
-
-    def pending(self) -> TaskQuerySet:
-        """Due now, waiting for a worker."""
-        return self.filter(SHOWN_WHEN[ShownState.PENDING])
-
-    def future(self) -> TaskQuerySet:
-        """Not due yet: delayed, or waiting for a retry."""
-        return self.filter(SHOWN_WHEN[ShownState.FUTURE])
-
-    def active(self) -> TaskQuerySet:
-        """Held by a worker whose lease is good."""
-        return self.filter(SHOWN_WHEN[ShownState.ACTIVE])
-
-    def lost(self) -> TaskQuerySet:
-        """Held by nobody who could finish it: its worker's lease has run out, and no
-        pool has been there to take it back."""
-        return self.filter(SHOWN_WHEN[ShownState.LOST])
-
-    def failed(self) -> TaskQuerySet:
-        """Given up, kept for a person to look at."""
-        return self.filter(SHOWN_WHEN[ShownState.FAILED])
-
-    def with_shown_state(self) -> TaskQuerySet:
-        """Each task with its ``shown_state``, a value of :class:`ShownState`."""
-        cases = [When(when, then=Value(state.value)) for state, when in SHOWN_WHEN.items()]
-        return self.annotate(shown_state=Case(*cases, output_field=models.CharField()))
-
-    def retry(self) -> int:
-        """Have tasks run again, now: those that failed, and those that wait for their
-        next run after one that did not succeed. Returns how many.
-
-        What runs is left alone, and so is what has yet to run for the first time: it
-        may be delayed for a reason. Retries, losses and attempts are counted anew, and an expiry
-        that has passed is lifted, or the task would be dropped. The last error stays
-        with the task until its next run ends. A pool that sleeps is woken.
-        """
-        using = self._writer()
-        again = Q(state=State.FAILED) | Q(state=State.READY, attempt__gt=0, execute_at__gt=Now())
-        with transaction.atomic(using=using):
-            count = self._locked(again, using).update(
-                state=State.READY,
-                execute_at=Now(),
-                expires_at=Case(When(expires_at__gt=Now(), then=F("expires_at"))),
-                # Not attempt: the fence needs one that was never there before. Nor
-                # isolated: it may still hurt those who are claimed with it.
-                retries=0,
-                losses=0,
-                unknown_since=None,
-                started_at=None,
-                failed_at=None,
-                history=None,
-            )
-        # After the commit, where it is ours: who goes to sleep meanwhile sees the tasks.
-        wake = sql.of(connections[using].vendor).WAKE
-        if count and wake:
-            with connections[using].cursor() as cursor:
-                cursor.execute(wake)
-        return count
-
-    def discard(self) -> int:
-        """Delete the tasks that no worker holds; what runs is left alone. Returns how many.
-
-        Unlike ``delete()`` it never reads the tasks first, and sends no signals.
-        """
-        using = self._writer()
-        with transaction.atomic(using=using):
-            # None for no tasks at all.
-            return self._locked(~Q(state=State.RUNNING), using)._raw_delete(using) or 0
-
-    # As with Django's own delete(): templates may call neither, and Task.objects has
-    # neither, lest somebody retries or discards all there is.
-    retry.alters_data = discard.alters_data = True  # type: ignore[attr-defined]
-    retry.queryset_only = discard.queryset_only = True  # type: ignore[attr-defined]
-
-    def _writer(self) -> str:
-        return self._db or router.db_for_write(self.model)  # type: ignore[attr-defined]
-
-    def _locked(self, condition: Q, using: str) -> TaskQuerySet:
-        """These tasks, as far as they meet the condition once they are locked.
-
-        A claim or a finish may come between the look at a row and its lock; PostgreSQL
-        then looks at the condition again, but only where it is about the locked row
-        itself, which is why it stands outside of our own subquery. They are locked in
-        order of id, so that two who do this at once never wait for each other.
-        """
-        rows = TaskQuerySet(self.model, using=using)
-        locked = rows.filter(condition, pk__in=self.using(using).values("pk"))
-        return rows.filter(pk__in=locked.order_by("pk").select_for_update().values("pk"))
 
 
 class Task(models.Model):
@@ -233,6 +124,17 @@ class Task(models.Model):
     history = models.TextField(  # noqa: DJ001
         _("history"), null=True, blank=True, help_text=_("runs that came to nothing")
     )
+    # NULL for all that are not unique, and the claim clears it where the key is released
+    # on start.
+    unique_key = models.CharField(  # noqa: DJ001
+        _("unique key"), max_length=KEY_LENGTH, null=True, blank=True
+    )
+    unique_until = models.CharField(  # noqa: DJ001
+        _("unique until"), max_length=6, null=True, blank=True, help_text=_("start or finish")
+    )
+    unique_place = models.SmallIntegerField(
+        _("place"), null=True, blank=True, help_text=_("1: the first with this key is overdue")
+    )
 
     objects = TaskQuerySet.as_manager()
 
@@ -257,6 +159,16 @@ class Task(models.Model):
             models.Index(
                 name="taskq_task_failed", fields=["failed_at"], condition=Q(state=State.FAILED)
             ),
+        ]
+        constraints = [
+            # One task a key that waits, or runs and keeps its key; a second where the first is
+            # overdue (taskq.unique). Of few rows, and of none where nothing is unique. What
+            # failed holds no key, but remembers it.
+            models.UniqueConstraint(
+                name="taskq_task_unique",
+                fields=["name", "unique_key", "unique_place"],
+                condition=Q(state__lt=State.FAILED, unique_key__isnull=False),
+            )
         ]
 
     def __str__(self) -> str:
@@ -297,3 +209,43 @@ class Result(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} #{self.pk}"
+
+
+class IdempotencyKey(models.Model):
+    """The first task that was sent with an idempotency key: those with the same key get its
+    id for as long as this is kept, whatever has become of it."""
+
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
+    key = models.CharField(_("key"), max_length=KEY_LENGTH)
+    # NULL only inside of the transaction that writes it.
+    task_id = models.BigIntegerField(_("id of the task"), null=True)
+    created_at = models.DateTimeField(_("created at"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
+        constraints = [
+            models.UniqueConstraint(name="taskq_idempotency_key", fields=["name", "key"])
+        ]
+        indexes = [
+            # For pruning.
+            models.Index(name="taskq_idempotency_created", fields=["created_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.name}"
+
+
+class PausedQueue(models.Model):
+    """A queue of which nothing is claimed. The row is the pause: see ``taskq.pausing``."""
+
+    queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH, primary_key=True)
+    paused_at = models.DateTimeField(_("paused at"), db_default=Now())
+    paused_by = models.CharField(_("paused by"), max_length=255, db_default="", blank=True)
+
+    class Meta:
+        verbose_name = _("paused queue")
+        verbose_name_plural = _("paused queues")
+
+    def __str__(self) -> str:
+        return self.queue

@@ -96,7 +96,7 @@ PAGE: Any = (
             ]
         },
     ),
-    (_("Place"), {"fields": ["queue", "priority", "id", uuid]}),
+    (_("Place"), {"fields": ["queue", "priority", "id", uuid, "unique_key", "unique_until"]}),
 )
 
 

@@ -1,0 +1,37 @@
+"""The states of a task: those of its row, and those that a person asks for."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+
+class State(models.IntegerChoices):
+    """READY -> RUNNING -> gone | READY again (retry, loss) | FAILED."""
+
+    READY = 0, _("ready")
+    RUNNING = 1, _("running")
+    FAILED = 2, _("failed")
+
+
+class ShownState(models.TextChoices):
+    """The states a person asks for. They overlap nowhere and leave nothing out."""
+
+    PENDING = "pending", _("pending")
+    FUTURE = "future", _("future")
+    ACTIVE = "active", _("active")
+    LOST = "lost", _("lost")
+    FAILED = "failed", _("failed")
+
+
+#: What makes a task pending, future and so on, by the database's clock.
+SHOWN_WHEN: dict[ShownState, Q] = {
+    ShownState.PENDING: Q(state=State.READY, execute_at__lte=Now()),
+    ShownState.FUTURE: Q(state=State.READY, execute_at__gt=Now()),
+    ShownState.ACTIVE: Q(state=State.RUNNING, worker__lease_expires_at__gt=Now()),
+    ShownState.LOST: Q(state=State.RUNNING)
+    & (Q(worker__lease_expires_at__isnull=True) | Q(worker__lease_expires_at__lte=Now())),
+    ShownState.FAILED: Q(state=State.FAILED),
+}
