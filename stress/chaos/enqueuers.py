@@ -29,6 +29,8 @@ WEIGHTS = {
     "flaky": 4,
     "failing": 2,
     "once": 3,
+    "joined": 6,
+    "solo": 3,
 }
 #: Of the transactions this part is rolled back.
 GIVEN_UP = 0.15

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 
 class End(Enum):
@@ -22,6 +22,8 @@ class Kind:
     task: the function's name in ``stress.project.lab.tasks``. args: after the key.
     cause: a regular expression that the row's ``error`` matches, where it does not end done.
     atomic: writes one ``Effect``. once: ``on_lost="fail"``, started at most once.
+    unique: calls of a group join each other until a task's start, or its finish; the group
+        is the argument after the key.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Kind:
     cause: str = ""
     atomic: bool = False
     once: bool = False
+    unique: Literal["", "start", "finish"] = ""
 
     @property
     def task_name(self) -> str:
@@ -71,6 +74,8 @@ _ALL = [
     Kind("leak", "leak", (24,)),
     Kind("mate", "mate"),
     Kind("tick", "clockwork"),
+    Kind("joined", "joined", unique="start"),
+    Kind("solo", "solo", unique="finish"),
     Kind("newcomer", "newcomer"),
     Kind("hungry", "hungry", (4096,), end=End.DIES, cause="out of memory"),
     # Where RLIMIT_AS stands in for a memory cgroup, Python says it itself.
