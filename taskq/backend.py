@@ -20,6 +20,7 @@ from django.db import connections
 from django.utils import timezone
 
 from taskq import outbox, registry
+from taskq.calls import Call, pairs_of
 from taskq.django import OPTIONS, AnyResult, AnyTask, TaskqTask
 from taskq.framework import (
     BaseTaskBackend,
@@ -97,14 +98,24 @@ class TaskqBackend(BaseTaskBackend):
         self.validate_task(task)
         args, kwargs = _plain(args, kwargs)
         name, options = task.module_path, _definition(task).options
-        id = outbox.enqueue(name, args, kwargs, options, using=self.database, **_terms(task))
+        id = outbox.enqueue(
+            name,
+            args,
+            kwargs,
+            options,
+            using=self.database,
+            idempotency_key=getattr(task, "idempotency_key", None),
+            **_terms(task),
+        )
         return self._sent(task, id, args, kwargs, timezone.now())
 
-    def enqueue_many(self, task: AnyTask, calls: Iterable[outbox.Call]) -> list[AnyResult]:
+    def enqueue_many(self, task: AnyTask, calls: Iterable[Call]) -> list[AnyResult]:
         """Write a task for each of the calls, by one statement, all or none; see
         :meth:`TaskqTask.enqueue_many`."""
         self.validate_task(task)
-        pairs = [_plain(args, kwargs) for args, kwargs in outbox.pairs(calls)]
+        if getattr(task, "idempotency_key", None) is not None:
+            raise ValueError("idempotency_key is for one call: send this one with enqueue()")
+        pairs = [_plain(args, kwargs) for args, kwargs in pairs_of(calls)]
         name, options = task.module_path, _definition(task).options
         ids = outbox.enqueue_many(name, pairs, options, using=self.database, **_terms(task))
         now = timezone.now()

@@ -25,6 +25,7 @@ from typing import (
 from django.conf import settings as django_settings
 
 from taskq import conf, eager, outbox, registry, retries
+from taskq.calls import Call, are_keywords, pairs_of
 from taskq.context import Request, current
 from taskq.current import current_task
 from taskq.eager import EagerResult
@@ -107,9 +108,12 @@ class SharedTask(Generic[P, R]):
         priority: int | None = None,
         headers: Mapping[str, Any] | None = None,
         using: str | None = None,
+        unique_key: str | None = None,
+        idempotency_key: str | None = None,
         **ignored: Any,
     ) -> AsyncResult | EagerResult:
-        """Send the task. See :class:`taskq.outbox.Terms` for the options.
+        """Send the task. See :class:`taskq.outbox.Terms` and :func:`taskq.outbox.enqueue`
+        for the options.
 
         Options of Celery's that mean nothing here are ignored; others raise TypeError.
         """
@@ -122,12 +126,14 @@ class SharedTask(Generic[P, R]):
                 )
         if isinstance(args, (str, bytes)) or not isinstance(args or (), Sequence):
             raise TypeError(f"args is {args!r}: give a list or tuple of the positional arguments")
-        if not outbox.are_keywords(kwargs or {}):
+        if not are_keywords(kwargs or {}):
             raise TypeError(f"kwargs is {kwargs!r}: give a dict of the keyword arguments")
         return self._send(
             args or (),
             kwargs or {},
             using,
+            unique_key,
+            idempotency_key,
             countdown=countdown,
             eta=eta,
             expires=expires,
@@ -137,7 +143,7 @@ class SharedTask(Generic[P, R]):
         )
 
     def delay_many(
-        self, calls: Iterable[outbox.Call], *, using: str | None = None, **terms: Unpack[Terms]
+        self, calls: Iterable[Call], *, using: str | None = None, **terms: Unpack[Terms]
     ) -> list[AsyncResult | EagerResult]:
         """Send the task once for each of the calls, by one statement, all or none.
 
@@ -148,7 +154,7 @@ class SharedTask(Generic[P, R]):
         Returns the results in the order of the calls. Raises TypeError or ValueError,
         with the index of the call that is wrong; then none is sent.
         """
-        pairs = outbox.pairs(calls)
+        pairs = pairs_of(calls)
         if _eager():
             rows = outbox.rows(self.name, pairs, self.options, **terms)
             return [eager.run(self._definition, row, using=using) for row in rows]
@@ -160,12 +166,24 @@ class SharedTask(Generic[P, R]):
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         using: str | None = None,
+        unique_key: str | None = None,
+        idempotency_key: str | None = None,
         **terms: Unpack[Terms],
     ) -> AsyncResult | EagerResult:
         if _eager():
             row = outbox.row(self.name, args, kwargs, self.options, **terms)
+            outbox.check_keys(self.name, args, kwargs, self.options, unique_key, idempotency_key)
             return eager.run(self._definition, row, using=using)
-        id = outbox.enqueue(self.name, args, kwargs, self.options, using=using, **terms)
+        id = outbox.enqueue(
+            self.name,
+            args,
+            kwargs,
+            self.options,
+            using=using,
+            unique_key=unique_key,
+            idempotency_key=idempotency_key,
+            **terms,
+        )
         return AsyncResult.of(id, using)
 
     def delay_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult | EagerResult:
@@ -276,5 +294,8 @@ def _eager() -> bool:
 
 def _refuse(names: set[str], kind: str) -> None:
     if names:
-        known = "args, kwargs, countdown, eta, expires, queue, priority, headers, using"
+        known = (
+            "args, kwargs, countdown, eta, expires, queue, priority, headers, using, unique_key, "
+            "idempotency_key"
+        )
         raise TypeError(f"unknown {kind} {', '.join(sorted(names))}; known are {known}")

@@ -15,6 +15,8 @@ from django.core.signals import setting_changed
 DEFAULT_QUEUE = "default"
 QUEUE_LENGTH = 64
 NAME_LENGTH = 255
+#: Of unique and of idempotency keys.
+KEY_LENGTH = 255
 #: Three centuries. Much later than that there are no datetimes.
 MAX_SECONDS = 10**10
 
@@ -39,6 +41,8 @@ class Settings:
     result_ttl: seconds that results are kept, of tasks that keep them; None is for ever.
     failed_ttl: seconds that failed tasks are kept; None is until a person retries or
         deletes them.
+    idempotency_ttl: seconds that an idempotency key stands for its first task; None is for
+        ever. A day: who sends something again because no answer came does so by then.
     time_limit, soft_time_limit: seconds a run may take, for tasks that set none.
     cancel_grace: seconds between TaskCancelled in a task that is cancelled and the end of
         its worker. 10: enough to clean up, and below the usual time to stop a pool.
@@ -60,6 +64,7 @@ class Settings:
     unknown_task_ttl: float = 86400.0
     result_ttl: float | None = 86400.0
     failed_ttl: float | None = None
+    idempotency_ttl: float | None = 86400.0
     time_limit: float | None = None
     soft_time_limit: float | None = None
     cancel_grace: float = 10.0
@@ -135,6 +140,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "UNKNOWN_TASK_TTL": _SECONDS,
     "RESULT_TTL": _TTL,
     "FAILED_TTL": _TTL,
+    "IDEMPOTENCY_TTL": _TTL,
     "TIME_LIMIT": _SECONDS_OR_NONE,
     "SOFT_TIME_LIMIT": _SECONDS_OR_NONE,
     "CANCEL_GRACE": _SECONDS_FROM_0,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -22,7 +22,7 @@ from typing import (
     overload,
 )
 
-from taskq import outbox
+from taskq.calls import Call
 from taskq.framework import (
     DEFAULT_TASK_BACKEND_ALIAS,
     DEFAULT_TASK_PRIORITY,
@@ -74,8 +74,11 @@ class TaskqTask(TypedTask[P, R]):
     soft_time_limit: float | None = TaskOptions.soft_time_limit
     schedule: str | datetime.timedelta | None = TaskOptions.schedule
     catch_up: CatchUp = TaskOptions.catch_up
+    unique: str | Callable[..., str | None] | None = TaskOptions.unique
+    unique_until: Literal["start", "finish"] = TaskOptions.unique_until
+    idempotency_key: str | None = None
 
-    def enqueue_many(self, calls: Iterable[outbox.Call]) -> list[TaskResult[P, R]]:
+    def enqueue_many(self, calls: Iterable[Call]) -> list[TaskResult[P, R]]:
         """Send the task once for each of the calls, by one statement, all or none.
 
         calls: for each its arguments, as for ``executemany``: a tuple or list of
@@ -96,11 +99,25 @@ class TaskqTask(TypedTask[P, R]):
             queue_name: str | None = None,
             run_after: datetime.datetime | None = None,
             backend: str | None = None,
+            idempotency_key: str | None = None,
         ) -> TaskqTask[P, R]: ...
+
+    else:
+
+        def using(self, *, idempotency_key: str | None = None, **changes: Any) -> AnyTask:
+            """This task with other terms, as Django has them, or with an idempotency key: for
+            the call that is sent with it, see :func:`taskq.outbox.enqueue`."""
+            changed = Task.using(self, **changes)
+            if idempotency_key is None or not isinstance(changed, TaskqTask):
+                return changed
+            return replace(changed, idempotency_key=idempotency_key)
 
 
 #: The names of the options that we add.
-OPTIONS = frozenset(each.name for each in fields(TaskqTask)) - {each.name for each in fields(Task)}
+OPTIONS = frozenset(each.name for each in fields(TaskqTask)) - {
+    *(each.name for each in fields(Task)),
+    "idempotency_key",
+}
 
 
 @overload

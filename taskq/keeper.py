@@ -61,6 +61,7 @@ class Keeper:
         self._last_work = 0
         self._unburied: list[Death] = []
         self._empty_looks = 0
+        self._due: list[int] = []
 
     def run(self) -> int:
         """Keep until told to stop; the exit code."""
@@ -195,25 +196,29 @@ class Keeper:
             return
         lanes = self.link.leases().lanes(self.service.queues)
         took = (clock.now() - now) / clock.SECOND
-        if any(lane.wait <= 0 for lane in lanes):
-            self._last_work = now
+        due = [lane.id for lane in lanes if lane.wait <= 0]
+        if due:
+            if due != self._due:  # else nobody claims them: who joined a unique one holds it
+                self._last_work = now
+            self._due = due
             self._empty_looks = 0
             if self._neglected(lanes):
                 self.service.wake_one(self.scoreboard)
         pause = min([self._pause(now), *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
         self._look_due = now + clock.nanoseconds(max(pause, LOOK_COST * took))
         self._listen(now)
-        if self.service.burst and not any(lane.wait <= 0 for lane in lanes):
+        if self.service.burst and not due:
             self._end_burst()
 
     def prune(self) -> None:
-        """Remove results and failed tasks that were kept for long enough, a few at a time."""
+        """Remove what was kept for long enough, a few rows at a time."""
         now = clock.now()
         if now < self._prune_due:
             return
         removed = self.link.leases().prune(
             result_ttl=self.settings.result_ttl,
             failed_ttl=self.settings.failed_ttl,
+            idempotency_ttl=self.settings.idempotency_ttl,
             limit=PRUNE_BATCH,
         )
         took = clock.now() - now

@@ -278,16 +278,25 @@ class Leases:
     # What is over
 
     def prune(
-        self, *, result_ttl: float | None, failed_ttl: float | None, limit: int
-    ) -> tuple[int, int]:
-        """Remove results, and failed tasks, that are older than so many seconds, None for
-        none, and at most ``limit`` of either; how many they were."""
+        self,
+        *,
+        result_ttl: float | None,
+        failed_ttl: float | None,
+        idempotency_ttl: float | None,
+        limit: int,
+    ) -> tuple[int, int, int]:
+        """Remove results, failed tasks and idempotency keys that are older than so many
+        seconds, None for none, and at most ``limit`` of each; how many they were."""
 
         def some(statement: str, ttl: float | None) -> int:
             values = {"ttl": ttl, "limit": limit}
             return 0 if ttl is None else self._connection.count(statement, values)
 
-        return some(self._sql.PRUNE_RESULTS, result_ttl), some(self._sql.PRUNE_FAILED, failed_ttl)
+        return (
+            some(self._sql.PRUNE_RESULTS, result_ttl),
+            some(self._sql.PRUNE_FAILED, failed_ttl),
+            some(self._sql.PRUNE_KEYS, idempotency_ttl),
+        )
 
     # The connection
 

@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from taskq.conf import DEFAULT_QUEUE, NAME_LENGTH, QUEUE_LENGTH
+from taskq.conf import DEFAULT_QUEUE, KEY_LENGTH, NAME_LENGTH, QUEUE_LENGTH
 from taskq.schedules.models import Schedule
 from taskq.states import SHOWN_WHEN, ShownState, State
 from taskq.task_queryset import Cancelled, TaskQuerySet
@@ -17,6 +17,8 @@ from taskq.task_queryset import Cancelled, TaskQuerySet
 __all__ = [
     "SHOWN_WHEN",
     "Cancelled",
+    "IdempotencyKey",
+    "PausedQueue",
     "Result",
     "Schedule",
     "ShownState",
@@ -127,6 +129,17 @@ class Task(models.Model):
         _("cancelled at"), null=True, blank=True, help_text=_("asked to end, while it ran")
     )
     progress = models.TextField(_("progress"), null=True, blank=True)  # noqa: DJ001
+    # NULL for all that are not unique, and the claim clears it where the key is released
+    # on start.
+    unique_key = models.CharField(  # noqa: DJ001
+        _("unique key"), max_length=KEY_LENGTH, null=True, blank=True
+    )
+    unique_until = models.CharField(  # noqa: DJ001
+        _("unique until"), max_length=6, null=True, blank=True, help_text=_("start or finish")
+    )
+    unique_place = models.SmallIntegerField(
+        _("place"), null=True, blank=True, help_text=_("1: the first with this key is overdue")
+    )
 
     objects = TaskQuerySet.as_manager()
 
@@ -157,6 +170,16 @@ class Task(models.Model):
                 fields=["worker"],
                 condition=Q(state=State.RUNNING, cancelled_at__isnull=False),
             ),
+        ]
+        constraints = [
+            # One task a key that waits, or runs and keeps its key; a second where the first is
+            # overdue (taskq.unique). Of few rows, and of none where nothing is unique. What
+            # failed holds no key, but remembers it.
+            models.UniqueConstraint(
+                name="taskq_task_unique",
+                fields=["name", "unique_key", "unique_place"],
+                condition=Q(state__lt=State.FAILED, unique_key__isnull=False),
+            )
         ]
 
     def __str__(self) -> str:
@@ -197,3 +220,43 @@ class Result(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} #{self.pk}"
+
+
+class IdempotencyKey(models.Model):
+    """The first task that was sent with an idempotency key: those with the same key get its
+    id for as long as this is kept, whatever has become of it."""
+
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
+    key = models.CharField(_("key"), max_length=KEY_LENGTH)
+    # NULL only inside of the transaction that writes it.
+    task_id = models.BigIntegerField(_("id of the task"), null=True)
+    created_at = models.DateTimeField(_("created at"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
+        constraints = [
+            models.UniqueConstraint(name="taskq_idempotency_key", fields=["name", "key"])
+        ]
+        indexes = [
+            # For pruning.
+            models.Index(name="taskq_idempotency_created", fields=["created_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.name}"
+
+
+class PausedQueue(models.Model):
+    """A queue of which nothing is claimed. The row is the pause: see ``taskq.pausing``."""
+
+    queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH, primary_key=True)
+    paused_at = models.DateTimeField(_("paused at"), db_default=Now())
+    paused_by = models.CharField(_("paused by"), max_length=255, db_default="", blank=True)
+
+    class Meta:
+        verbose_name = _("paused queue")
+        verbose_name_plural = _("paused queues")
+
+    def __str__(self) -> str:
+        return self.queue

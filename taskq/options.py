@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+import string
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
@@ -43,6 +44,13 @@ class TaskOptions:
     catch_up: what becomes of ticks of the schedule that were missed, as no pool ran for
         longer than a minute: "once" sends one task for all of them, "skip" none, "all"
         one for each.
+    unique: of the calls with the same key one task waits: the others join it. "args": what
+        the arguments are is the key. "customer-{customer_id}": a format of the arguments by
+        name. Or a function of the arguments that returns the key, or None for a call that
+        joins nothing.
+    unique_until: "start": the key is free again when the task starts, so that a call whose
+        changes it may not see makes another. "finish": when it is done or has failed, so
+        that no two run at once, and a call may join one that runs.
     """
 
     queue: str | None = None
@@ -63,6 +71,8 @@ class TaskOptions:
     ignore_result: bool = True
     schedule: str | datetime.timedelta | None = None
     catch_up: CatchUp = "once"
+    unique: str | Callable[..., str | None] | None = None
+    unique_until: Literal["start", "finish"] = "start"
 
 
 def task_options(given: Mapping[str, Any]) -> TaskOptions:
@@ -83,6 +93,7 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
     check_priority(options.get("priority", 0))
     _check_retries(options)
     _check_limits(options)
+    _check_unique(options)
     on_lost = options.get("on_lost", "retry")
     _require(on_lost in ("retry", "fail"), "on_lost", on_lost, 'use "retry" or "fail"')
     if options.get("schedule") is not None:
@@ -148,6 +159,22 @@ def _check_limits(options: dict[str, Any]) -> None:
     hard, soft = options.get("time_limit"), options.get("soft_time_limit")
     if hard is not None and soft is not None:
         _require(soft < hard, "soft_time_limit", soft, f"it must be below time_limit ({hard:g})")
+
+
+def _check_unique(options: dict[str, Any]) -> None:
+    unique, until = options.get("unique"), options.get("unique_until", "start")
+    good = unique is None or unique == "args" or callable(unique) or _has_fields(unique)
+    mend = 'use "args", a format of the arguments such as "customer-{customer_id}", or a function'
+    _require(good, "unique", unique, mend)
+    _require(until in ("start", "finish"), "unique_until", until, 'use "start" or "finish"')
+
+
+def _has_fields(text: object) -> bool:
+    """Whether this is a format string that names a part of what it is given."""
+    try:
+        return isinstance(text, str) and any(name for _, name, *_ in string.Formatter().parse(text))
+    except ValueError:
+        return False
 
 
 def _exceptions(name: str, value: object) -> tuple[type[BaseException], ...]:

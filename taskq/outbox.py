@@ -5,14 +5,17 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
+from functools import partial
+from itertools import islice
 from typing import Any, TypedDict, Unpack
 
 from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
-from taskq import conf, payload, signals, sql
+from taskq import conf, idempotency, payload, signals, sql, unique
+from taskq.calls import Arguments, are_keywords, encoded
 from taskq.conf import MAX_SECONDS
 from taskq.models import Task
 from taskq.options import TaskOptions, check_priority, check_seconds
@@ -42,12 +45,6 @@ class Terms(TypedDict, total=False):
     headers: Mapping[str, Any] | None
 
 
-#: The positional and the keyword arguments of a call.
-Arguments = tuple[Sequence[Any], Mapping[str, Any]]
-#: One of many calls, as a user says it: the positional arguments, or the keyword arguments.
-Call = tuple[Any, ...] | list[Any] | Mapping[str, Any]
-
-
 def enqueue(
     name: str,
     args: Sequence[Any],
@@ -55,6 +52,8 @@ def enqueue(
     options: TaskOptions,
     *,
     using: str | None = None,
+    unique_key: str | None = None,
+    idempotency_key: str | None = None,
     **terms: Unpack[Terms],
 ) -> int:
     """Write a task and return its primary key.
@@ -63,17 +62,56 @@ def enqueue(
     it rolls back; without one it is committed at once.
 
     using: the database alias; by default where the router sends writes of ``Task``.
-    terms: see :class:`Terms`.
+    unique_key: joins the task of this name that holds the key, if there is one, and else
+        holds it; in place of what the option ``unique`` makes of the arguments.
+    idempotency_key: returns the task of this name that was first sent with the key, for
+        ``IDEMPOTENCY_TTL``, whatever has become of it.
+    terms: see :class:`Terms`. A task that is joined keeps its own.
 
     Raises TypeError or ValueError (PayloadError among them), naming the argument.
     """
     values = row(name, args, kwargs, options, **terms)
     connection, vendor = _database(using)
+    unique_key = check_keys(name, args, kwargs, options, unique_key, idempotency_key)
+    if idempotency_key is not None:
+        send = partial(_write, connection, vendor, values, unique_key, options)
+        return idempotency.once(connection, name, idempotency_key, send)
+    return _write(connection, vendor, values, unique_key, options)
+
+
+def check_keys(
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: TaskOptions,
+    unique_key: str | None,
+    idempotency_key: str | None,
+) -> str | None:
+    """The unique key that a call has, if any; raises as :func:`enqueue` for a wrong one."""
+    if idempotency_key is not None:
+        unique.check_key("idempotency_key", idempotency_key)
+    if unique_key is None and options.unique is None:
+        return None
+    return unique.key_of(name, args, kwargs, unique_key)
+
+
+def _write(
+    connection: BaseDatabaseWrapper,
+    vendor: sql.Statements,
+    values: Mapping[str, Any],
+    key: str | None,
+    options: TaskOptions,
+) -> int:
+    if key is not None:
+        until, direct = options.unique_until, _direct(connection)
+        calls = {key: values["payload"]}
+        ids, new = unique.enqueue(connection, values, calls, until=until, direct=direct)
+        _tell(connection, values, new)
+        return ids[key]
     with vendor.cursor(connection, direct=_direct(connection)) as cursor:
         cursor.execute(vendor.ENQUEUE, vendor.adapted(values))
         id = int(cursor.fetchone()[0])
-    if signals.task_enqueued.receivers:
-        signals.enqueued(connection, name, [id], str(values["queue"]))
+    _tell(connection, values, [id])
     return id
 
 
@@ -93,21 +131,69 @@ def enqueue_many(
     values = {"name": name, **columns(options, **terms)}
     headers = _headers(name, terms)
     connection, vendor = _database(using)
-    statements = list(_statements(calls, headers))
+    if options.unique is not None:
+        return _enqueue_many_unique(connection, vendor, values, list(calls), options, headers)
+    return _write_many(connection, vendor, values, encoded(calls, headers))
+
+
+def _write_many(
+    connection: BaseDatabaseWrapper,
+    vendor: sql.Statements,
+    values: Mapping[str, Any],
+    texts: Iterable[str],
+) -> list[int]:
+    statements = list(_statements(texts))
     ids: list[int] = []
-    with ExitStack() as stack:
-        if len(statements) > 1:
-            stack.enter_context(transaction.atomic(connection.alias))
+    with transaction.atomic(connection.alias) if len(statements) > 1 else nullcontext():
         for payloads in statements:
-            cursor = stack.enter_context(vendor.cursor(connection, direct=_direct(connection)))
-            # As text, which costs the client far less than an array's quotes.
-            values["payloads"] = json.dumps(payloads)
-            cursor.execute(vendor.ENQUEUE_MANY, vendor.adapted(values))
-            # The database numbers them in their order, but returns them in any.
-            ids += sorted([id for id, *_ in cursor.fetchall()])
-    if signals.task_enqueued.receivers:
-        signals.enqueued(connection, name, ids, str(values["queue"]))
+            with vendor.cursor(connection, direct=_direct(connection)) as cursor:
+                # As text, which costs the client far less than an array's quotes.
+                more = {**values, "payloads": json.dumps(payloads)}
+                cursor.execute(vendor.ENQUEUE_MANY, vendor.adapted(more))
+                # The database numbers them in their order, but returns them in any.
+                ids += sorted([id for id, *_ in cursor.fetchall()])
+    _tell(connection, values, ids)
     return ids
+
+
+def _enqueue_many_unique(
+    connection: BaseDatabaseWrapper,
+    vendor: sql.Statements,
+    values: Mapping[str, Any],
+    calls: Sequence[Arguments],
+    options: TaskOptions,
+    headers: Mapping[str, Any] | None,
+) -> list[int]:
+    """As :func:`enqueue_many`; calls with the same key have the same primary key."""
+    texts = list(encoded(calls, headers))
+    keys = _keys(values["name"], calls)
+    keyed: dict[str, str] = {}
+    for key, text in zip(keys, texts, strict=True):
+        if key is not None:
+            keyed.setdefault(key, text)
+    keyed = dict(sorted(keyed.items()))  # the order in which all take keys
+    until, direct = options.unique_until, _direct(connection)
+    rest, ids, new = iter(keyed.items()), {}, []
+    with transaction.atomic(connection.alias):
+        for some in _statements(keyed.values()):
+            part = dict(islice(rest, len(some)))
+            held, written = unique.enqueue(connection, values, part, until=until, direct=direct)
+            ids.update(held)
+            new += written
+        _tell(connection, values, new)
+        plain = [text for key, text in zip(keys, texts, strict=True) if key is None]
+        others = iter(_write_many(connection, vendor, values, plain))
+    return [ids[key] if key is not None else next(others) for key in keys]
+
+
+def _keys(name: str, calls: Sequence[Arguments]) -> list[str | None]:
+    keys = []
+    for index, (args, kwargs) in enumerate(calls):
+        try:
+            keys.append(unique.key_of(name, args, kwargs))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"calls[{index}]: {error}") from error
+    return keys
 
 
 def row(
@@ -130,28 +216,11 @@ def rows(
     """:func:`row` for each of many calls."""
     values = {"name": name, **columns(options, **terms)}
     headers = _headers(name, terms)
-    return [{**values, "payload": text} for text in _encoded(calls, headers)]
-
-
-def pairs(calls: Iterable[Call]) -> Iterator[Arguments]:
-    """The positional and keyword arguments of each call.
-
-    Raises TypeError, with the index of the call, for what is neither.
-    """
-    for index, call in enumerate(calls):
-        if isinstance(call, (tuple, list)):
-            yield call, {}
-        elif are_keywords(call):
-            yield (), call
-        else:
-            raise TypeError(
-                f"calls[{index}] is {call!r}: give a tuple of the positional arguments, "
-                "such as (42,), or a dict of the keyword arguments"
-            )
-
-
-def are_keywords(value: object) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+    pairs = list(calls)
+    found = [{**values, "payload": text} for text in encoded(pairs, headers)]
+    if options.unique is not None:
+        _keys(name, pairs)
+    return found
 
 
 def columns(
@@ -204,13 +273,17 @@ def _headers(name: str, terms: Terms) -> Mapping[str, Any] | None:
     return headers
 
 
-def _statements(
-    calls: Iterable[Arguments], headers: Mapping[str, Any] | None
-) -> Iterator[list[str]]:
+def _tell(connection: BaseDatabaseWrapper, values: Mapping[str, Any], ids: Sequence[int]) -> None:
+    """Who listens of what was written."""
+    if ids and signals.task_enqueued.receivers:
+        signals.enqueued(connection, str(values["name"]), list(ids), str(values["queue"]))
+
+
+def _statements(texts: Iterable[str]) -> Iterator[list[str]]:
     """The encoded arguments of calls, as many together as one statement should carry."""
     together: list[str] = []
     size = 0
-    for text in _encoded(calls, headers):
+    for text in texts:
         size += len(text)
         if size > STATEMENT and together:
             yield together
@@ -218,14 +291,6 @@ def _statements(
         together.append(text)
     if together:
         yield together
-
-
-def _encoded(calls: Iterable[Arguments], headers: Mapping[str, Any] | None) -> Iterator[str]:
-    for index, (args, kwargs) in enumerate(calls):
-        try:
-            yield payload.encode(args, kwargs, headers)
-        except payload.PayloadError as error:
-            raise payload.PayloadError(f"calls[{index}]: {error}") from error
 
 
 def _database(using: str | None) -> tuple[BaseDatabaseWrapper, sql.Statements]:

@@ -55,6 +55,15 @@ def encode(
     return text
 
 
+def canonical(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
+    """Arguments as a text that is the same for the same arguments, in every process.
+
+    Raises PayloadError, naming the path of the argument that JSON cannot carry; where
+    pickles are allowed, too: they differ from time to time.
+    """
+    return json.dumps(json.loads(_to_json(args, kwargs)), sort_keys=True)
+
+
 def decode(text: str) -> Arguments:
     """The arguments in a stored text. Raises PayloadError as :func:`decode_call`."""
     args, kwargs, _ = decode_call(text)

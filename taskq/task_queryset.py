@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from django.db import connections, models, router, transaction
-from django.db.models import Case, F, Q, Value, When
+from django.db import IntegrityError, connections, models, router, transaction
+from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce, Now
 
 from taskq import sql
@@ -63,11 +64,23 @@ class TaskQuerySet(models.QuerySet["Task"]):
         may be delayed for a reason. Retries, losses and attempts are counted anew, and an expiry
         that has passed is lifted, or the task would be dropped. The last error stays
         with the task until its next run ends. A pool that sleeps is woken.
+
+        Nor is a failed task retried while another holds its unique key, or together with
+        one that failed after it.
         """
         using = self._writer()
+        count = self._retry(using)
+        # After the commit, where it is ours: who goes to sleep meanwhile sees the tasks.
+        wake = sql.of(connections[using].vendor).WAKE
+        if count and wake:
+            with connections[using].cursor() as cursor:
+                cursor.execute(wake)
+        return count
+
+    def _retry(self, using: str, tries: int = 10) -> int:
         again = Q(state=State.FAILED) | Q(state=State.READY, attempt__gt=0, execute_at__gt=Now())
-        with transaction.atomic(using=using):
-            count = self._locked(again, using).update(
+        with suppress(IntegrityError) if tries > 1 else nullcontext(), transaction.atomic(using):
+            return self._locked(again & ~self._has_rival(using), using).update(
                 state=State.READY,
                 execute_at=Now(),
                 expires_at=Case(When(expires_at__gt=Now(), then=F("expires_at"))),
@@ -82,12 +95,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
                 cancelled_at=None,
                 progress=None,
             )
-        # After the commit, where it is ours: who goes to sleep meanwhile sees the tasks.
-        wake = sql.of(connections[using].vendor).WAKE
-        if count and wake:
-            with connections[using].cursor() as cursor:
-                cursor.execute(wake)
-        return count
+        # Somebody took one of the keys after we looked: look again.
+        return self._retry(using, tries - 1)
 
     def discard(self) -> int:
         """Delete the tasks that no worker holds; what runs is left alone. Returns how many.
@@ -122,6 +131,17 @@ class TaskQuerySet(models.QuerySet["Task"]):
     # lest somebody retries, cancels or discards all there is.
     retry.alters_data = discard.alters_data = cancel.alters_data = True  # type: ignore[attr-defined]
     retry.queryset_only = discard.queryset_only = cancel.queryset_only = True  # type: ignore[attr-defined]
+
+    def _has_rival(self, using: str) -> Q:
+        """A failed task whose unique key another holds, or will once it is retried."""
+        same = TaskQuerySet(self.model, using=using).filter(
+            name=OuterRef("name"), unique_key=OuterRef("unique_key")
+        )
+        later = same.filter(
+            state=State.FAILED, pk__gt=OuterRef("pk"), pk__in=self.using(using).values("pk")
+        )
+        rival = Exists(same.filter(state__lt=State.FAILED)) | Exists(later)
+        return Q(state=State.FAILED, unique_key__isnull=False) & rival
 
     def _writer(self) -> str:
         return self._db or router.db_for_write(self.model)  # type: ignore[attr-defined]

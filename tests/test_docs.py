@@ -183,6 +183,27 @@ def test_the_testing_page_runs(registered):
     assert page.printer.printed[-3:] == ["receipt of 43", "report", "report"]
 
 
+@pytest.mark.django_db
+def test_the_page_of_unique_tasks_runs(registered):
+    for number, (_, code) in enumerate(steps((ROOT / "docs/unique.md").read_text())):
+        page = types.ModuleType(f"page{number}")
+        sys.modules[page.__name__] = page
+        exec(compile(code, "docs/unique.md", "exec"), vars(page))
+        del sys.modules[page.__name__]
+    names = sorted(Task.objects.values_list("name", flat=True))
+    assert names == ["page0.refresh_totals"] * 2 + ["page1.charge"]
+
+
+@pytest.mark.django_db
+def test_the_reference_pauses_and_resumes():
+    (code,) = [
+        code
+        for _, code in steps((ROOT / "docs/reference.md").read_text())
+        if "import pausing" in code
+    ]
+    exec(compile(code, "docs/reference.md", "exec"), {})
+
+
 def test_every_test_that_the_docs_name_is_there():
     written = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
     for page in (ROOT / "docs").rglob("*.md"):

@@ -32,6 +32,8 @@ WEIGHTS = {
     "cancelled": 3,
     "cancelled-stubborn": 1,
     "cancelled-mate": 3,
+    "joined": 6,
+    "solo": 3,
 }
 #: Of the transactions this part is rolled back.
 GIVEN_UP = 0.15

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterable
 
 import django.db
@@ -20,6 +21,16 @@ from stress.project.lab.models import Entry
 from taskq.celery import AsyncResult
 
 _numbers = itertools.count()
+
+#: Groups of calls of a unique kind.
+GROUPS = 3
+#: Seconds that a transaction stays open after such a call: time to be run too early.
+LINGER = 0.02
+
+
+def _group(key: str) -> str:
+    kind, _, number = key.split(".")
+    return f"{kind}-{int(number) % GROUPS}"
 
 
 class _ChangedMind(Exception):
@@ -50,20 +61,28 @@ def send(
     it may have committed or not.
     """
     kinds = [KINDS[name] for name in names]
-    keys = [new_key(kind) for kind in kinds]
+    calls = [(new_key(kind), kind) for kind in kinds]
+    keys = [key for key, _ in calls]
+    groups = {key: _group(key) for key, kind in calls if kind.unique}
     results: dict[str, AsyncResult] = {}
-    for key, kind in zip(keys, kinds, strict=True):
-        history.record("intent", key=key, task=kind.name)
+    # All take keys in one order, and so wait for each other but never in a circle.
+    calls.sort(key=lambda call: groups.get(call[0], ""))
+    for key, kind in calls:
+        group = {"group": groups[key]} if key in groups else {}
+        history.record("intent", key=key, task=kind.name, **group)
     try:
         with transaction.atomic():
-            Entry.objects.bulk_create(
-                Entry(key=key, kind=kind.name) for key, kind in zip(keys, kinds, strict=True)
-            )
-            for key, kind in zip(keys, kinds, strict=True):
-                results[key] = getattr(tasks, kind.task).delay(key, *(args or kind.args))
+            Entry.objects.bulk_create(Entry(key=key, kind=kind.name) for key, kind in calls)
+            for key, kind in calls:
+                own = (groups[key],) if key in groups else args or kind.args
+                results[key] = getattr(tasks, kind.task).delay(key, *own)
+            if groups:
+                time.sleep(LINGER)
             if give_up:
                 raise _ChangedMind
             before_commit()
+            if groups:
+                history.record("committing", keys=list(groups))
     except _ChangedMind:
         history.record("rollback", keys=keys)
         return False

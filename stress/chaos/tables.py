@@ -81,6 +81,7 @@ def _kinds() -> dict[str, Kind]:
             poison=kind.cause if kind.end is End.DIES else "",
             fails=kind.cause if kind.end is End.FAILS else "",
             once=kind.once,
+            unique=kind.unique,
             # It raises MemoryError as a rule, but Python may also die of it; and a stubborn
             # one that is cancelled is killed.
             deadly=kind.name in ("starved", "leak", "cancelled-stubborn"),

@@ -5,7 +5,10 @@ Everything here is a pure function of records, ``FinalState`` and ``Limits``.
 A record is a dict with ``kind``, ``at`` (nanoseconds of ``pool.clock``) and ``pid``
 (who wrote it), and by its kind:
 
-intent {key, task}      about to be sent, in a transaction that is open; task is its kind.
+intent {key, task, group?}
+                        about to be sent, in a transaction that is open; task is its kind.
+                        A call of a unique kind is one of a group: it may join another's task.
+committing {key | keys} the transaction with these calls of unique kinds is about to commit.
 commit {key | keys}     the transaction committed.
 rollback {key | keys}   it was rolled back.
 cancelling {key}        somebody is about to cancel it.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from stress.checker import blame, losses, ticks
+from stress.checker import blame, losses, ticks, unique
 from stress.checker.evidence import Evidence
 from stress.checker.overlaps import overlaps
 from stress.checker.records import Record
@@ -23,12 +23,13 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
     Raises KeyError for a record without a field that its kind must have.
     """
     evidence = Evidence(records, state, limits or Limits())
-    at_once = overlaps(evidence)
+    at_once = overlaps(evidence) + unique.overlaps(evidence)
     explained, unexplained = losses.duplicates(evidence)
     found: dict[str, Sequence[Finding]] = {
         "lost": losses.lost(evidence),
         "ghosts": losses.ghosts(evidence),
         "overlaps": [each.finding() for each in at_once if not each.allowed],
+        "missed_calls": unique.missed_calls(evidence),
         "unexplained_duplicates": unexplained,
         "unfenced_finishes": losses.unfenced_finishes(evidence),
         "atomic_mismatch": losses.atomic_mismatch(evidence),

@@ -33,8 +33,8 @@ from stress.checker.runs import Run
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two runs of one task at one time. seconds: as far as it is proven; None when it
-    is presumed."""
+    """Two runs of one task, or of two tasks that exclude each other, at one time. seconds:
+    as far as it is proven; None when it is presumed."""
 
     first: Run
     second: Run
@@ -43,6 +43,9 @@ class Overlap:
 
     def finding(self) -> Finding:
         first, second = self.first, self.second
+        if first.key != second.key:
+            text = f"{first.key} and {second.key} of one group ran at once for {self.seconds:.3f} s"
+            return Finding(text, (first.key, second.key))
         if self.seconds is None:
             what = "was started again although nothing is known to have ended its first run"
         else:
@@ -70,16 +73,8 @@ def _pairs(runs: list[Run]) -> Iterator[tuple[Run, Run]]:
 
 
 def _overlap(evidence: Evidence, first: Run, second: Run) -> Overlap | None:
-    both = [
-        common
-        for one in _proven(evidence, first)
-        for other in _proven(evidence, second)
-        if (common := one.common(other)) is not None
-    ]
-    if both:
-        total = sum(span.seconds for span in both)
-        allowed = all(_woken(evidence, first, span) for span in both)
-        return Overlap(first, second, total, allowed)
+    if proven := proven_overlap(evidence, first, second):
+        return proven
     if (
         first.how == "open"
         and first.over > second.began
@@ -88,6 +83,21 @@ def _overlap(evidence: Evidence, first: Run, second: Run) -> Overlap | None:
     ):
         return Overlap(first, second, None)
     return None
+
+
+def proven_overlap(evidence: Evidence, first: Run, second: Run) -> Overlap | None:
+    """Rule 1, for two runs of whatever tasks that must not go on at once."""
+    both = [
+        common
+        for one in _proven(evidence, first)
+        for other in _proven(evidence, second)
+        if (common := one.common(other)) is not None
+    ]
+    if not both:
+        return None
+    total = sum(span.seconds for span in both)
+    allowed = all(_woken(evidence, first, span) for span in both)
+    return Overlap(first, second, total, allowed)
 
 
 def _proven(evidence: Evidence, run: Run) -> list[Span]:

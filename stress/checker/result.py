@@ -12,6 +12,7 @@ VIOLATIONS = (
     "lost",
     "ghosts",
     "overlaps",
+    "missed_calls",
     "unexplained_duplicates",
     "unfenced_finishes",
     "atomic_mismatch",

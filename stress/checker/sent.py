@@ -18,6 +18,8 @@ class Sent:
         either: these may run or not.
     unsaid: of those with entries, how many only their entry has decided.
     vanished: said to be committed, but their entries are not there.
+    groups: of the calls of unique kinds. called, committing: when they were about to be made,
+        and to be committed.
     """
 
     committed: frozenset[str]
@@ -26,6 +28,9 @@ class Sent:
     unsaid: int
     vanished: frozenset[str]
     kinds: dict[str, str]
+    groups: dict[str, str]
+    called: dict[str, int]
+    committing: dict[str, int]
 
     @property
     def known(self) -> frozenset[str]:
@@ -44,6 +49,9 @@ def sent(records: Iterable[Record], state: FinalState) -> Sent:
     """
     intended: set[str] = set()
     said: dict[str, set[str]] = {"commit": set(), "rollback": set()}
+    groups: dict[str, str] = {}
+    called: dict[str, int] = {}
+    committing: dict[str, int] = {}
     kinds = {row.key: row.kind for row in state.tasks if row.kind}
     # What a schedule sent is there because its transaction committed: nobody else says so.
     ticked = {row.key for row in state.tasks if row.scheduled_at is not None}
@@ -52,9 +60,13 @@ def sent(records: Iterable[Record], state: FinalState) -> Sent:
             for key in keys_of(record):
                 intended.add(key)
                 kinds[key] = str(record.get("task", ""))
+                if "group" in record:
+                    groups[key], called[key] = str(record["group"]), int(record["at"])
         elif record["kind"] == "start" and "scheduled_at" in record:
             ticked.update(keys_of(record))
             kinds.update(dict.fromkeys(keys_of(record), str(record["task"])))
+        elif record["kind"] == "committing":
+            committing.update(dict.fromkeys(keys_of(record), int(record["at"])))
         elif record["kind"] in said:
             said[record["kind"]].update(keys_of(record))
     intended |= said["commit"] | said["rollback"]
@@ -73,4 +85,7 @@ def sent(records: Iterable[Record], state: FinalState) -> Sent:
         unsaid=len(unsaid),
         vanished=frozenset(vanished),
         kinds=kinds,
+        groups=groups,
+        called=called,
+        committing=committing,
     )

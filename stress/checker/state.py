@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Kind:
     fails: it always raises. A regular expression that the recorded error must match.
     once: sent with ``on_lost="fail"``: it must not be started twice.
     deadly: a run of it may end its worker (poison always does).
+    unique: its calls are in groups, and join a task of their group that waits ("start"), or
+        that waits or runs ("finish").
     """
 
     name: str
@@ -29,6 +32,7 @@ class Kind:
     fails: str = ""
     once: bool = False
     deadly: bool = False
+    unique: Literal["", "start", "finish"] = ""
 
     @property
     def kills(self) -> bool:

@@ -55,6 +55,8 @@ PROOFS = {
             "unexplained_duplicates",
         ),
         Proof("one-tick", "ticks sent from wherever", "two_tickers", "double_ticks"),
+        Proof("join-lock", "unique calls that lock nothing", "joined_call", "missed_calls"),
+        Proof("unique-run", "unique keys released on start, all", "calls_of_a_group", "overlaps"),
         Proof("parent-death", "children that outlive their supervisor", "no_supervisor", "orphans"),
         Proof(
             "cancel-mark",

@@ -19,7 +19,7 @@ from taskq import execution, outbox
 from taskq.execution import Outcome
 from taskq.leases import Claimed
 from taskq.registry import Definition
-from taskq.sql import postgresql, postgresql_schedules
+from taskq.sql import postgresql, postgresql_keys, postgresql_schedules
 from taskq.worker import Worker
 
 
@@ -138,6 +138,18 @@ def ticks_from_anywhere() -> None:
     postgresql_schedules.TICK = (_swapped("TICK", text, only_from),)
 
 
+def no_join_lock() -> None:
+    """A call joins a unique task that waits, and does not keep it from starting."""
+    if "FOR KEY SHARE" not in postgresql_keys.JOIN:
+        raise Misfit("JOIN locks nothing any more: adapt stress/prove/sabotage.py")
+    postgresql_keys.JOIN = postgresql_keys.JOIN.replace("FOR KEY SHARE", "")
+
+
+def key_released_on_start() -> None:
+    """A unique key is free when its task starts, also where it is to be kept until the end."""
+    _swap("CLAIM", "CASE WHEN task.unique_until = 'finish' THEN task.unique_key END", "NULL")
+
+
 def children_stay() -> None:
     """Children do not notice that their supervisor is gone."""
     kernel.die_with_parent = lambda parent: True
@@ -157,6 +169,8 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "innocent-neighbours": neighbours_charged,
     "written-at-the-end": unwritten_at_the_end,
     "one-tick": ticks_from_anywhere,
+    "join-lock": no_join_lock,
+    "unique-run": key_released_on_start,
     "parent-death": children_stay,
     "cancel-mark": no_mark_of_a_cancel,
 }

@@ -103,6 +103,28 @@ def broken_transactions(bench: Bench) -> None:
     bench.settle()
 
 
+def joined_call(bench: Bench) -> None:
+    """A call joins a task that waits, in a transaction that is open when a pool comes up."""
+    bench.send("joined")
+    enqueuer = [sys.executable, "-m", "stress.prove.enqueuer", "join"]
+    environment = {**os.environ, "STRESS_SABOTAGE": bench.sabotage}
+    with subprocess.Popen(enqueuer, env=environment, stdin=subprocess.PIPE) as caller:
+        wait_until(lambda: bench.records("joining"), what="the call is made")
+        bench.start_pool()
+        bench.passed(3.0, since=bench.records("joining")[0]["at"])
+        caller.communicate(timeout=30)
+    bench.settle()
+
+
+def calls_of_a_group(bench: Bench) -> None:
+    """Calls that must not run at once come while others of their group run."""
+    bench.start_pool(4)
+    for _ in range(20):
+        bench.send_all(["solo"] * 3)
+        bench.passed(0.05, since=bench.records("commit")[-1]["at"])
+    bench.settle()
+
+
 def half_shipped(bench: Bench) -> None:
     """A worker is killed after an atomic task has made its effect, and before its end."""
     bench.start_pool()

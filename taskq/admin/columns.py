@@ -118,7 +118,10 @@ PAGE: Any = (
             ]
         },
     ),
-    (_("Place"), {"fields": ["queue", "priority", "id", uuid, headers]}),
+    (
+        _("Place"),
+        {"fields": ["queue", "priority", "id", uuid, "unique_key", "unique_until", headers]},
+    ),
 )
 
 

@@ -120,7 +120,8 @@ class TaskAdmin(CancelMixin, TaskAdminBase):
     @admin.action(permissions=["retry"], description=_("Retry selected %(verbose_name_plural)s"))
     def retry_selected(self, request: HttpRequest, queryset: TaskQuerySet) -> None:
         retried = queryset.retry()
-        self._say_retried(request, retried, queryset.filter(state=State.RUNNING).count())
+        running = queryset.filter(state=State.RUNNING).count()
+        self._say_retried(request, retried, running, queryset)
         if retried:
             self._log(request, CHANGE, self._tasks(retried), gettext("Retried"))
 
@@ -132,7 +133,7 @@ class TaskAdmin(CancelMixin, TaskAdminBase):
         chosen = cast(TaskQuerySet, self.get_queryset(request).filter(pk=pk))
         task = get_object_or_404(chosen)
         retried = chosen.retry()
-        self._say_retried(request, retried, int(task.state == State.RUNNING))
+        self._say_retried(request, retried, int(task.state == State.RUNNING), chosen)
         if retried:
             self.log_change(request, task, gettext("Retried"))
         return self._to_the_page(request, pk)
@@ -231,16 +232,26 @@ class TaskAdmin(CancelMixin, TaskAdminBase):
     def _tasks(self, count: int) -> str:
         return ngettext("%(count)d task", "%(count)d tasks", count) % {"count": count}
 
-    def _say_retried(self, request: HttpRequest, retried: int, running: int) -> None:
+    def _say_retried(
+        self, request: HttpRequest, retried: int, running: int, chosen: TaskQuerySet
+    ) -> None:
+        rivalled = chosen.filter(state=State.FAILED, unique_key__isnull=False).count()
         if retried:
             text = ngettext(
                 "%(count)d task will run again.", "%(count)d tasks will run again.", retried
             )
             self.message_user(request, text % {"count": retried}, messages.SUCCESS)
-        elif not running:
+        elif not running and not rivalled:
             text = gettext("Nothing to retry: no such task failed or waits for its next run.")
             self.message_user(request, text, messages.WARNING)
         self._say_running(request, running)
+        if rivalled:
+            text = ngettext(
+                "%(count)d task was left alone: another waits or runs with its unique key.",
+                "%(count)d tasks were left alone: others wait or run with their unique keys.",
+                rivalled,
+            )
+            self.message_user(request, text % {"count": rivalled}, messages.WARNING)
 
     def _say_running(self, request: HttpRequest, running: int) -> None:
         if running:

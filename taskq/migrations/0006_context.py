@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("taskq", "0004_schedule"),
+        ("taskq", "0005_unique"),
     ]
 
     operations = [

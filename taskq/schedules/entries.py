@@ -14,6 +14,7 @@ from django.db import router
 from django.utils import timezone
 
 from taskq import conf, outbox, payload, registry
+from taskq.calls import are_keywords
 from taskq.models import Task
 from taskq.options import check_priority
 from taskq.queues import check_queue
@@ -147,7 +148,7 @@ def _of_setting(name: object, given: object) -> Entry:
     args, kwargs = given.get("args", ()), given.get("kwargs", {})
     if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):
         raise TypeError(f"args is {args!r}: give a list of the positional arguments")
-    if not outbox.are_keywords(kwargs):
+    if not are_keywords(kwargs):
         raise TypeError(f"kwargs is {kwargs!r}: give a dict of the keyword arguments")
     try:
         _check_call(definition, args, kwargs)

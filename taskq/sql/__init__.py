@@ -97,6 +97,7 @@ class Statements(Protocol):
     REMOVE_WORKER: str
     PRUNE_RESULTS: str
     PRUNE_FAILED: str
+    PRUNE_KEYS: str
     Connection: type[Connection]
 
     def connection_options(

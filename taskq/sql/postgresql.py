@@ -66,7 +66,8 @@ WAKE = "SELECT pg_notify('taskq', '') WHERE EXISTS (SELECT FROM taskq_worker WHE
 TELL_CANCELLED = f"SELECT pg_notify('taskq', '{CANCEL}')"
 
 # A loose index scan of taskq_task_ready: one probe for each queue, for each of its
-# priorities, and for the head of each of these lanes, whatever waits behind it.
+# priorities, and for the head of each of these lanes, whatever waits behind it. Of a queue
+# that is paused it is no more than that: a probe of the primary key of taskq_pausedqueue.
 # Reads only; the heads may be gone when the claim comes.
 LANES = """
 WITH RECURSIVE waiting AS (
@@ -80,6 +81,7 @@ WITH RECURSIVE waiting AS (
     ) AS priority
     FROM (SELECT queue FROM waiting WHERE queue IS NOT NULL
           UNION ALL SELECT unnest(%(queues)s::text[])) AS served
+    WHERE NOT EXISTS (SELECT FROM taskq_pausedqueue AS paused WHERE paused.queue = served.queue)
     UNION ALL
     SELECT lane.queue, (
         SELECT max(priority) FROM taskq_task
@@ -107,6 +109,8 @@ ORDER BY lane.priority DESC, head.execute_at, head.id
 # what others have locked is passed over without waiting. They are read from where the
 # last claim ended: while anyone's transaction is open, the entries of what was claimed
 # before stay in the index, and reading them again each time would take ever longer.
+# A unique key that is released on start is released here: whatever becomes of this claim,
+# the task goes back without it, and can meet no other that has taken it meanwhile.
 CLAIM = """
 WITH alive AS MATERIALIZED (
     SELECT id FROM taskq_worker
@@ -128,7 +132,8 @@ WITH alive AS MATERIALIZED (
 )
 UPDATE taskq_task AS task
 SET state = 1, worker_id = %(worker)s, attempt = task.attempt + 1,
-    started_at = statement_timestamp()
+    started_at = statement_timestamp(),
+    unique_key = CASE WHEN task.unique_until = 'finish' THEN task.unique_key END
 FROM taken
 WHERE task.id = taken.id AND (taken.place = 1 OR taken.quick)
 RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queue,
@@ -297,7 +302,8 @@ WHERE id = %(worker)s
 """
 
 # Some of those that ended before, oldest first. What another prunes, or retries, is locked
-# and passed over. By taskq_result_finished and taskq_task_failed, then by primary key.
+# and passed over. By taskq_result_finished, taskq_task_failed and taskq_idempotency_created,
+# then by primary key.
 PRUNE_RESULTS = """
 DELETE FROM taskq_result WHERE id = ANY (ARRAY(
     SELECT id FROM taskq_result
@@ -310,6 +316,13 @@ DELETE FROM taskq_task WHERE id = ANY (ARRAY(
     SELECT id FROM taskq_task
     WHERE state = 2 AND failed_at < statement_timestamp() - %(ttl)s * interval '1 second'
     ORDER BY failed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+))
+"""
+PRUNE_KEYS = """
+DELETE FROM taskq_idempotencykey WHERE id = ANY (ARRAY(
+    SELECT id FROM taskq_idempotencykey
+    WHERE created_at < statement_timestamp() - %(ttl)s * interval '1 second'
+    ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ))
 """
 

@@ -73,6 +73,7 @@ WITH RECURSIVE waiting AS (
         SELECT max(priority) FROM taskq_task WHERE state = 0 AND queue = served.queue
     ) AS priority
     FROM served
+    WHERE NOT EXISTS (SELECT 1 FROM taskq_pausedqueue AS paused WHERE paused.queue = served.queue)
     UNION ALL
     SELECT lane.queue, (
         SELECT max(priority) FROM taskq_task
@@ -95,7 +96,8 @@ ORDER BY head.priority DESC, task.execute_at, task.id
 
 CLAIM = f"""
 UPDATE taskq_task
-SET state = 1, worker_id = %(worker)s, attempt = attempt + 1, started_at = {_NOW}
+SET state = 1, worker_id = %(worker)s, attempt = attempt + 1, started_at = {_NOW},
+    unique_key = CASE WHEN unique_until = 'finish' THEN unique_key END
 WHERE id IN (
     SELECT id FROM (
         SELECT id, row_number() OVER sequence AS place, min(quick) OVER sequence AS quick
@@ -251,6 +253,12 @@ PRUNE_FAILED = f"""
 DELETE FROM taskq_task WHERE id IN (
     SELECT id FROM taskq_task WHERE state = 2 AND failed_at < {_later("-%(ttl)s")}
     ORDER BY failed_at LIMIT %(limit)s
+)
+"""
+PRUNE_KEYS = f"""
+DELETE FROM taskq_idempotencykey WHERE id IN (
+    SELECT id FROM taskq_idempotencykey WHERE created_at < {_later("-%(ttl)s")}
+    ORDER BY created_at LIMIT %(limit)s
 )
 """
 

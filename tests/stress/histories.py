@@ -25,6 +25,8 @@ KINDS = {
         Kind("rude", deadly=True),
         Kind("grumpy", fails="ValueError"),
         Kind("single", once=True),
+        Kind("joined", unique="start"),
+        Kind("solo", unique="finish"),
     ]
 }
 
@@ -44,6 +46,11 @@ class Story:
         for key in keys:
             self.note("intent", at, key=key, task=kind).note("commit", at + 0.001, key=key)
         return self
+
+    def call(self, key: str, at: float, commit: float, group: str = "g", **kind: str) -> Story:
+        """A call of a unique kind, and its commit."""
+        self.note("intent", at, key=key, task=kind.get("kind", "joined"), group=group)
+        return self.note("committing", commit, keys=[key]).note("commit", commit + 0.01, key=key)
 
     def intended(self, *keys: str, at: float = 0.0, kind: str = "plain") -> Story:
         """Intended, and no word of what came of it."""

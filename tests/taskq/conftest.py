@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.db import connection, connections, transaction
 
+from stress.pools import wait_until
 from taskq import leases
+from taskq.celery import AsyncResult
 from taskq.leases import Claimed, Leases
 from taskq.queues import Queues
 
@@ -59,3 +63,68 @@ def new_worker(db_leases: Leases) -> Callable[..., HandWorker]:
         return HandWorker(db_leases, pid=pid, lease=lease)
 
     return make
+
+
+class Caller(threading.Thread):
+    """Another process, as far as the database knows: a transaction that ends when told."""
+
+    def __init__(self, call: Callable[[], AsyncResult], rollback: bool = False) -> None:
+        super().__init__(daemon=True)
+        self.call, self.rollback = call, rollback
+        self.called, self.may_end = threading.Event(), threading.Event()
+        self.id: int | None = None
+        self.error: Exception | None = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            with transaction.atomic():
+                self.id = self.call().id.int
+                self.called.set()
+                assert self.may_end.wait(15), "nobody told it to end"
+                transaction.set_rollback(self.rollback)
+        except Exception as error:
+            self.error = error
+        finally:
+            connections.close_all()
+
+    def end(self) -> int | None:
+        """Let the transaction end; the id that the call had."""
+        self.may_end.set()
+        self.join(10)
+        assert not self.is_alive()
+        assert self.error is None, self.error
+        return self.id
+
+
+@pytest.fixture
+def call(transactional_db: None) -> Iterator[Callable[..., Caller]]:
+    """Calls in transactions of their own: they have been made when this returns, or wait for
+    another's, or for whatever ``waits`` says."""
+    callers: list[Caller] = []
+
+    def make(
+        function: Callable[[], AsyncResult],
+        *,
+        rollback: bool = False,
+        waits: bool | Callable[[], object] = False,
+    ) -> Caller:
+        callers.append(Caller(function, rollback))
+        if waits:
+            condition = waits_for_a_lock if waits is True else waits
+            wait_until(condition, what="the call waits for another transaction")
+        else:
+            assert callers[-1].called.wait(10), callers[-1].error
+        return callers[-1]
+
+    yield make
+    for each in callers:
+        each.may_end.set()
+        each.join(10)
+
+
+def waits_for_a_lock() -> int:
+    """How many sessions do. For the eyes of a transaction it never changes: ask outside."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        return int(cursor.fetchone()[0])

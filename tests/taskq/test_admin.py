@@ -528,6 +528,20 @@ def test_retry_action_on_all_that_a_filter_lets_through(root):
     assert "state=failed&name=mine" in LogEntry.objects.get().change_message
 
 
+def test_retry_says_how_many_have_a_rival_for_their_unique_key(root):
+    key = {"unique_key": "k", "unique_until": "finish", "unique_place": 0}
+    first, second, other = failed(**key), failed(**key), failed()
+    response = act(root, "retry_selected", first, second, other)
+    assert said(response) == [
+        "2 tasks will run again.",
+        "1 task was left alone: another waits or runs with its unique key.",
+    ]
+    assert Task.objects.failed().get() == first
+    response = root.post(page(first, "retry"), follow=True)
+    assert said(response) == ["1 task was left alone: another waits or runs with its unique key."]
+    assert Task.objects.failed().get() == first
+
+
 # Deleting
 
 

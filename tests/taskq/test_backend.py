@@ -369,7 +369,9 @@ def test_using_leaves_what_workers_know_of_the_task_alone():
         ({"atomic": "yes"}, ValueError),
         ({"bind": True}, TypeError),
         ({"name": "x"}, TypeError),
-        ({"unique": "args"}, TypeError),
+        ({"unique": "all"}, ValueError),
+        ({"unique_until": "end"}, ValueError),
+        ({"once": True}, TypeError),
     ],
     ids=str,
 )

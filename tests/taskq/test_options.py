@@ -54,6 +54,8 @@ GOOD = {
     "soft_time_limit": [None, 0.001, 60],
     "schedule": [None, "*/5 * * * *", "every 90 s", timedelta(seconds=90)],
     "catch_up": ["once", "skip", "all"],
+    "unique": [None, "args", "{order}", "order-{order.pk}", str],
+    "unique_until": ["start", "finish"],
 }
 
 
@@ -88,6 +90,8 @@ BAD = {
     "soft_time_limit": ([0, -1, "5", True, NAN, INF, [5]], "give a number of seconds "),
     "schedule": (["soon", 60, True, timedelta(0), {}], "give a cron expression"),
     "catch_up": ([None, True, 1, "never", []], "use one of once, skip, all"),
+    "unique": (["", "arguments", "{}", "{", True, 5, ["args"], {}], 'use "args", a format'),
+    "unique_until": (["", "end", None, 5, True], 'use "start" or "finish"'),
 }
 
 

@@ -311,16 +311,19 @@ DAY = 86400.0
 def test_what_is_too_old_is_pruned_and_nothing_else(
     old_ones, db_leases, result_ttl, failed_ttl, expected
 ):
-    db_leases.prune(result_ttl=result_ttl, failed_ttl=failed_ttl, limit=100)
+    ttls = {"result_ttl": result_ttl, "failed_ttl": failed_ttl, "idempotency_ttl": None}
+    db_leases.prune(**ttls, limit=100)
     assert left() == expected
     assert Task.objects.filter(state=State.READY).count() == 3
 
 
 def test_pruning_goes_in_small_batches_oldest_first(old_ones, db_leases):
-    assert db_leases.prune(result_ttl=1.0, failed_ttl=1.0, limit=1) == (1, 1)
+    soon = {"result_ttl": 1.0, "failed_ttl": 1.0, "idempotency_ttl": 1.0}
+    late = dict.fromkeys(soon, DAY)
+    assert db_leases.prune(**soon, limit=1) == (1, 1, 0)
     assert left() == (2, [0, 2])
-    assert db_leases.prune(result_ttl=DAY, failed_ttl=DAY, limit=10) == (1, 1)
-    assert db_leases.prune(result_ttl=DAY, failed_ttl=DAY, limit=10) == (0, 0)
+    assert db_leases.prune(**late, limit=10) == (1, 1, 0)
+    assert db_leases.prune(**late, limit=10) == (0, 0, 0)
     assert left() == (1, [0])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 
 class End(Enum):
@@ -23,6 +23,8 @@ class Kind:
     cause: a regular expression that the row's ``error`` matches, where it does not end done.
     atomic: writes one ``Effect``. once: ``on_lost="fail"``, started at most once.
     cancelled: somebody will cancel it, early or late.
+    unique: calls of a group join each other until a task's start, or its finish; the group
+        is the argument after the key.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Kind:
     atomic: bool = False
     once: bool = False
     cancelled: bool = False
+    unique: Literal["", "start", "finish"] = ""
 
     @property
     def task_name(self) -> str:
@@ -73,6 +76,8 @@ _ALL = [
     Kind("leak", "leak", (24,)),
     Kind("mate", "mate"),
     Kind("tick", "clockwork"),
+    Kind("joined", "joined", unique="start"),
+    Kind("solo", "solo", unique="finish"),
     Kind("newcomer", "newcomer"),
     Kind("cancelled", "long", (2.0, False), cancelled=True),
     Kind("cancelled-stubborn", "long", (3.0, True), cancelled=True),

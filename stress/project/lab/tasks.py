@@ -47,6 +47,20 @@ def once(key: str, seconds: float) -> None:
         time.sleep(seconds)
 
 
+@shared_task(unique="{group}")
+def joined(key: str, group: str) -> None:
+    """One of a group waits: others join it until it starts."""
+    with run(key):
+        pass
+
+
+@shared_task(unique="{group}", unique_until="finish")
+def solo(key: str, group: str) -> None:
+    """No two of a group run at once."""
+    with run(key):
+        time.sleep(0.15)
+
+
 class Flaw(Exception):
     """What a task raises on purpose."""
 

@@ -16,8 +16,8 @@ BATCH = 1000
 
 class Command(BaseCommand):
     help = (
-        "Remove results and failed tasks that were kept for long enough. Pools do so by "
-        "themselves, by the TASKQ settings RESULT_TTL and FAILED_TTL."
+        "Remove results, failed tasks and idempotency keys that were kept for long enough. Pools "
+        "do so by themselves, by the TASKQ settings RESULT_TTL, FAILED_TTL and IDEMPOTENCY_TTL."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,6 +25,7 @@ class Command(BaseCommand):
         for name, what, default in [
             ("--result-ttl", "results", settings.result_ttl),
             ("--failed-ttl", "failed tasks", settings.failed_ttl),
+            ("--idempotency-ttl", "idempotency keys", settings.idempotency_ttl),
         ]:
             kept = "kept for ever" if default is None else f"{default:g}"
             parser.add_argument(
@@ -41,23 +42,29 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         settings = _settings(options)
         db = leases.connect(database_alias(options["database"]), lease=settings.lease)
-        results = failed = 0
+        removed = [0, 0, 0]
         try:
             while True:
                 some = db.prune(
-                    result_ttl=settings.result_ttl, failed_ttl=settings.failed_ttl, limit=BATCH
+                    result_ttl=settings.result_ttl,
+                    failed_ttl=settings.failed_ttl,
+                    idempotency_ttl=settings.idempotency_ttl,
+                    limit=BATCH,
                 )
-                results, failed = results + some[0], failed + some[1]
+                removed = [before + more for before, more in zip(removed, some, strict=True)]
                 if max(some) < BATCH:
                     break
         finally:
             db.close()
-        self.stdout.write(f"{results} results and {failed} failed tasks removed")
+        results, failed, keys = removed
+        self.stdout.write(
+            f"{results} results, {failed} failed tasks and {keys} idempotency keys removed"
+        )
 
 
 def _settings(options: dict[str, Any]) -> conf.Settings:
     values = {}
-    for name in ("result_ttl", "failed_ttl"):
+    for name in ("result_ttl", "failed_ttl", "idempotency_ttl"):
         if (given := options[name]) is not None:
             try:
                 values[name.upper()] = float(given)

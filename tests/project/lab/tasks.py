@@ -342,4 +342,18 @@ async def trace_async(key):
     note("traced", key=key, trace=receivers.trace.get())
 
 
+@shared_task(unique="args")
+def count_orders(key):
+    """Joined while it waits: it sees the orders of all who joined."""
+    note("start", key=key)
+    note("seen", key=key, count=Order.objects.count())
+
+
+@shared_task(unique="args", unique_until="finish")
+def solo(key, seconds=0.0):
+    """No two of a key at once."""
+    with run(key):
+        time.sleep(seconds)
+
+
 receivers.connect()

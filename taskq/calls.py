@@ -1,0 +1,46 @@
+"""Many calls of a task: as a user says them, and as text to store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from taskq import payload
+
+#: The positional and the keyword arguments of a call.
+Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+#: One of many calls, as a user says it: the positional arguments, or the keyword arguments.
+Call = tuple[Any, ...] | list[Any] | Mapping[str, Any]
+
+
+def pairs_of(calls: Iterable[Call]) -> Iterator[Arguments]:
+    """The positional and keyword arguments of each call.
+
+    Raises TypeError, with the index of the call, for what is neither.
+    """
+    for index, call in enumerate(calls):
+        if isinstance(call, (tuple, list)):
+            yield call, {}
+        elif are_keywords(call):
+            yield (), call
+        else:
+            raise TypeError(
+                f"calls[{index}] is {call!r}: give a tuple of the positional arguments, "
+                "such as (42,), or a dict of the keyword arguments"
+            )
+
+
+def are_keywords(value: object) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+
+
+def encoded(calls: Iterable[Arguments], headers: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """The text of each call's arguments, with the headers that all have.
+
+    Raises PayloadError with the index of the call.
+    """
+    for index, (args, kwargs) in enumerate(calls):
+        try:
+            yield payload.encode(args, kwargs, headers)
+        except payload.PayloadError as error:
+            raise payload.PayloadError(f"calls[{index}]: {error}") from error

@@ -1,0 +1,34 @@
+"""Idempotency keys: what is sent twice with the same key is one task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from taskq import conf
+from taskq.conf import MAX_SECONDS
+from taskq.sql import keys
+
+
+def once(connection: BaseDatabaseWrapper, name: str, key: str, send: Callable[[], int]) -> int:
+    """The id of the task that was first sent with the key, or else of the one that ``send``
+    writes, in the same transaction.
+
+    Waits for a transaction that has used the key and has yet to end.
+    """
+    statements = keys.of(connection.vendor)
+    ttl = conf.settings().idempotency_ttl or MAX_SECONDS
+    values: dict[str, str | float] = {"name": name, "key": key, "ttl": float(ttl)}
+    with transaction.atomic(connection.alias, savepoint=False), connection.cursor() as cursor:
+        while True:
+            cursor.execute(statements.REMEMBER, values)
+            if new := cursor.fetchone():
+                id = send()
+                cursor.execute(keys.SET_TASK, {"task": id, "id": new[0]})
+                return id
+            cursor.execute(keys.KNOWN, values)
+            # None when it was pruned in between.
+            if (known := cursor.fetchone()) is not None:
+                return int(known[0])

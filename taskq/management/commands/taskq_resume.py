@@ -1,0 +1,32 @@
+"""``manage.py taskq_resume``: have tasks of paused queues run again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from taskq import pausing
+from taskq.management.commands.taskq_pause import add_database, checked
+from taskq.management.commands.taskq_pool import database_alias
+
+
+class Command(BaseCommand):
+    help = (
+        "Resume queues that taskq_pause has paused: pools go on with their tasks at once. The "
+        "exit code is 0, also where a queue was not paused, and 1 when an argument was wrong."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("queues", metavar="QUEUE", nargs="*", help="a queue, by its whole name")
+        parser.add_argument("--all", action="store_true", help="all queues that are paused")
+        add_database(parser)
+
+    def handle(self, **options: Any) -> None:
+        alias = database_alias(options["database"])
+        queues = checked(options["queues"])
+        if bool(queues) == options["all"]:
+            raise CommandError("name the queues to resume, or give --all")
+        for queue in queues or [each.queue for each in pausing.paused(using=alias)]:
+            resumed = pausing.resume(queue, using=alias)
+            self.stdout.write(f"{queue} resumed" if resumed else f"{queue} was not paused")

@@ -1,0 +1,59 @@
+"""Unique and idempotency keys in PostgreSQL, on the caller's own connection.
+
+In READ COMMITTED. In stricter isolation a key that another transaction took after ours
+began is a serialization failure, as with any unique index.
+"""
+
+from taskq.sql.postgresql import _DUE_AND_EXPIRY
+
+_WAKE = """
+    CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens) THEN pg_notify('taskq', '') END
+"""
+
+# As ENQUEUE_MANY, but for the keys that are taken. Where a transaction that has yet to end
+# inserted, claims or ends the task with a key, this waits for it, by taskq_task_unique; for
+# one that only locks the task it does not. In order of the keys, as all that lock several,
+# so that two such statements never wait for each other.
+INSERT = f"""
+WITH task AS (
+    INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at,
+                            unique_key, unique_until, unique_place)
+    SELECT %(name)s, call ->> 0, %(queue)s, %(priority)s, %(max_losses)s, {_DUE_AND_EXPIRY},
+           call ->> 1, %(unique_until)s, %(place)s
+    FROM json_array_elements(%(calls)s::json) AS call
+    ORDER BY call ->> 1
+    ON CONFLICT (name, unique_key, unique_place) WHERE state < 2 AND unique_key IS NOT NULL
+    DO NOTHING
+    RETURNING id, unique_key
+), wake AS MATERIALIZED (
+    SELECT {_WAKE} AS sent
+)
+SELECT task.id, task.unique_key, wake.sent FROM task CROSS JOIN wake
+"""
+
+_HOLDS = "name = %(name)s AND unique_key = ANY (%(keys)s::text[])"
+
+# The waiting tasks that hold the keys, by taskq_task_unique. They are locked until the
+# caller's transaction ends, for a claim passes over what is locked: they start after that,
+# and so see what the caller commits. Any number of callers can share this lock. A pool that
+# sleeps is told when the caller is done, as by one who inserts. "+ 0" keeps taskq_task_ready
+# out of it, which under old statistics looks as good, and has an entry for all that waits.
+JOIN = f"""
+SELECT id, unique_key, {_WAKE} FROM taskq_task
+WHERE {_HOLDS} AND unique_place = ANY (%(places)s::int[]) AND state < 2 AND state + 0 = 0
+  AND execute_at > statement_timestamp() - %(overdue)s * interval '1 second'
+ORDER BY unique_key, unique_place FOR KEY SHARE
+"""
+
+# Those that wait or run, without a lock: the worker of one that runs is to finish it.
+LOOK = f"SELECT id, unique_key FROM taskq_task WHERE {_HOLDS} AND state < 2"
+
+# The row of an idempotency key, new or as good as new; none while one that counts is there.
+# Waits for a transaction that has written it and has yet to end. By taskq_idempotency_key.
+REMEMBER = """
+INSERT INTO taskq_idempotencykey AS known (name, key)
+VALUES (%(name)s, %(key)s)
+ON CONFLICT (name, key) DO UPDATE SET created_at = statement_timestamp(), task_id = NULL
+WHERE known.created_at <= statement_timestamp() - %(ttl)s * interval '1 second'
+RETURNING id
+"""

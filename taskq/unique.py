@@ -1,0 +1,133 @@
+"""Unique tasks: their keys, and joining the task that holds one.
+
+A key has two places, each for one task (the index ``taskq_task_unique``). The second is
+only for calls that find the first one overdue. A call that joins a waiting task locks it
+until its transaction ends, so that it starts after that; calls that follow each other
+without a gap would keep it from starting for ever. So they join none that has been due for
+``PATIENCE``: with the calls at the other place it has its gap.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from taskq import payload, registry, sql
+from taskq.conf import KEY_LENGTH, MAX_SECONDS
+from taskq.registry import Definition
+from taskq.sql import keys
+
+#: Seconds that a task is due after which calls prefer another to joining it.
+PATIENCE = 10.0
+
+#: Where to insert, which places to join, and how long overdue a task may be for that. The
+#: last is for a first task that runs and keeps its key, as the option was another one then.
+_EVER = float(MAX_SECONDS)
+_STEPS = ((0, [0, 1], PATIENCE), (1, [0], _EVER), (1, [1], _EVER))
+
+
+def enqueue(
+    connection: BaseDatabaseWrapper,
+    values: Mapping[str, Any],
+    calls: Mapping[str, str],
+    *,
+    until: str,
+    direct: bool,
+) -> tuple[dict[str, int], list[int]]:
+    """Write a task for each of the keys (key -> encoded arguments), or join the one that
+    holds it: key -> id, and the ids of those that were written.
+
+    values: the columns that all have, as of ``outbox.columns``. until: "start" or "finish".
+    direct: see :func:`taskq.leases.connect`.
+    """
+    vendor, statements = sql.of(connection.vendor), keys.of(connection.vendor)
+    join = statements.JOIN if until == "start" else statements.LOOK
+    steps = _STEPS if until == "start" else _STEPS[:1]
+    ids: dict[str, int] = {}
+    new: list[int] = []
+
+    def run(cursor: Any, statement: str, **more: Any) -> list[int]:
+        more["keys"] = [key for key in calls if key not in ids]
+        more["calls"] = json.dumps([(calls[key], key) for key in more["keys"]])
+        cursor.execute(statement, vendor.adapted({**values, "unique_until": until, **more}))
+        found = cursor.fetchall()
+        for id, key, *_ in found:
+            ids.setdefault(key, id)
+        return [id for id, *_ in found]
+
+    # A task may end between our two looks at its key: then there is room for another.
+    while len(ids) < len(calls):
+        for place, places, overdue in steps:
+            if len(ids) < len(calls):
+                with vendor.cursor(connection, direct=direct) as cursor:
+                    new += run(cursor, statements.INSERT, place=place)
+            if len(ids) < len(calls):
+                # Not prepared: a plan made while the table was empty would be kept.
+                with connection.cursor() as cursor:
+                    run(cursor, join, places=places, overdue=overdue)
+    return ids, new
+
+
+def key_of(
+    name: str, args: Sequence[Any], kwargs: Mapping[str, Any], given: str | None = None
+) -> str | None:
+    """The key of a call, given with it or made by its task's option ``unique``; None for a
+    call that has none.
+
+    Raises TypeError or ValueError for arguments that the function does not take, or that
+    give no key, and for a text that can be none.
+    """
+    if given is not None:
+        check_key("unique_key", given)
+        return given
+    definition = registry.find(name)
+    if definition is None:
+        raise ValueError(f"name is {name!r}: no such task is registered, so it has no unique key")
+    unique = definition.options.unique
+    if callable(unique):
+        key = unique(*args, **kwargs)
+        if key is None:
+            return None
+    else:
+        bound = _bound(definition, args, kwargs)
+        if unique == "args":
+            text = payload.canonical(bound.args, bound.kwargs)
+            return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        try:
+            key = str(unique).format(**bound.arguments)
+        except (LookupError, AttributeError, ValueError, TypeError) as error:
+            raise ValueError(
+                f"unique is {unique!r}, which makes no key of the arguments of {name}: "
+                f"{type(error).__name__}: {error}"
+            ) from error
+    check_key(f"the unique key of {name}", key)
+    return key
+
+
+def check_key(name: str, key: object) -> None:
+    """Raise TypeError or ValueError unless this can be a key."""
+    if not isinstance(key, str):
+        raise TypeError(f"{name} is {key!r}: give a str")
+    if not key or len(key) > KEY_LENGTH or "\0" in key:
+        raise ValueError(f"{name} is {key!r}: give 1 to {KEY_LENGTH} characters")
+
+
+def _bound(
+    definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> inspect.BoundArguments:
+    """The arguments by name, so that it does not matter how a call passes them."""
+    signature = inspect.signature(definition.function)
+    parameters = list(signature.parameters.values())
+    if definition.options.bind or getattr(definition.bound, "takes_context", False):
+        parameters = parameters[1:]
+    try:
+        bound = signature.replace(parameters=parameters).bind(*args, **kwargs)
+    except TypeError as error:
+        raise TypeError(f"{definition.name}: {error}") from error
+    bound.apply_defaults()
+    return bound
