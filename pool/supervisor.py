@@ -98,6 +98,7 @@ class Supervisor:
             self.advance()
             self.fill()
             if self.phase is not Phase.RUNNING and not self._seats:
+                self._go_deaf()
                 log.info("pool stopped", extra={"event": "pool.stopped"})
                 return self.exit_code
             self.report()
@@ -280,6 +281,12 @@ class Supervisor:
         for name in SIGNALS:
             signal.signal(getattr(signal, f"SIG{name}"), self._note_signal)
         setproctitle(f"{self.title}: supervisor")
+
+    def _go_deaf(self) -> None:
+        """It is over, and said to be clean. Python puts handlers back to their defaults as
+        it ends: a signal that comes then would be what this process died of."""
+        for name in SIGNALS:
+            signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_IGN)
 
     def _note_signal(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name.removeprefix("SIG")

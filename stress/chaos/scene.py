@@ -26,8 +26,9 @@ from stress.history import History
 from stress.pools import TimedOut, wait_until
 from stress.proxy import Proxy
 
-#: Seconds that a task waits for a pool that knows it; longer than any fault lasts.
-UNKNOWN_TASK_TTL = 20.0
+#: Seconds that a task waits for a pool that knows it; longer than faults that follow each
+#: other can keep those away.
+UNKNOWN_TASK_TTL = 600.0
 #: Seconds that a task that is cancelled gets to end.
 CANCEL_GRACE = 0.5
 #: MiB of memory that a pool may have in its cgroup, or a process by RLIMIT_AS.

@@ -158,6 +158,18 @@ def test_ctrl_c_of_the_terminal_reaches_the_children_too_and_stops_none_of_them(
     assert pool.log().count("stopping") == 1
 
 
+def test_a_signal_on_the_last_yards_does_not_change_the_exit_code(start):
+    """Python puts signals back to their defaults before its process is gone."""
+    for _ in range(5):
+        pool = start("keeper=buries", "worker=works")
+        pool.signal(signal.SIGTERM)
+        pool.tell("finish")
+        pool.wait_log("pool stopped")
+        while pool.process.poll() is None:
+            pool.signal(signal.SIGTERM)
+        assert pool.process.returncode == 0
+
+
 @pytest.mark.parametrize("before", [None, signal.SIGTERM])
 def test_quit_stops_now(start, before):
     pool = start("keeper=buries", "worker=is_deaf")
