@@ -96,7 +96,7 @@ class Scene:
             self.pause(0.3)
             return False
 
-        wait_until(sent, seconds=30, what="a commit")
+        wait_until(sent, seconds=60, what="a commit")
 
     def type_bad_rows(self) -> None:
         from stress.chaos.bad_rows import type_bad_rows

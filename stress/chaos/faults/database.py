@@ -6,8 +6,11 @@ import os
 import random
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import psutil
 
 from stress.chaos.faults.base import (
     Lane,
@@ -84,13 +87,15 @@ class DatabaseFreeze(SceneFault):
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
         frozen = scene.database.server.processes()
-        for process in frozen:
-            process.suspend()
         try:
+            for process in frozen:
+                with suppress(psutil.NoSuchProcess):  # a session that ended meanwhile
+                    process.suspend()
             scene.pause(scene.options.lease + OVERSLEEP)
         finally:
             for process in frozen:
-                process.resume()
+                with suppress(psutil.NoSuchProcess):
+                    process.resume()
 
 
 class DiskFull(SceneFault):
