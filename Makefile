@@ -38,9 +38,13 @@ lint: $(READY) ## ruff and mypy --strict
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy taskq pool stress
 
+# Side by side: they wait far more than they work.
 test: lint ## lint, types, then all tests on PostgreSQL and on SQLite (what CI runs)
-	$(PY) -m pytest
-	TASKQ_TEST_DB=sqlite $(PY) -m pytest
+	@echo "All tests on PostgreSQL; those on SQLite meanwhile, shown afterwards."
+	@TASKQ_TEST_DB=sqlite $(PY) -m pytest > .test-sqlite.log 2>&1 & sqlite=$$!; \
+	$(PY) -m pytest; failed=$$?; \
+	wait $$sqlite || failed=1; \
+	cat .test-sqlite.log; exit $$failed
 
 test-all: prove ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1, both PostgreSQLs; and prove
 	$(PY) -m tests.matrix
@@ -54,4 +58,4 @@ $(BENCH)/.ready: pyproject.toml
 	@touch $@
 
 clean: ## remove what was made here
-	rm -rf $(VENV) $(BENCH) bench-results .matrix build *.egg-info .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json
+	rm -rf .test-sqlite.log $(VENV) $(BENCH) bench-results .matrix build *.egg-info .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json

@@ -31,12 +31,14 @@ PAYLOADS = {
     "deep nesting": '["{key}"' + "[" * 50_000 + "]" * 50_000 + "]",
     "far too long": '[["{key}"], {{"y": "' + "x" * 30_000_000 + '"}}]',
 }
+#: Nobody has known them for so long that they are failed, and not put off.
+_LONG_UNKNOWN: dict[str, str | int] = {"unknown_since": "2001-01-01T00:00:00Z"}
 #: What may be wrong beside the arguments: these run all the same, or wait and are failed.
 COLUMNS: dict[str, tuple[str, dict[str, str | int]]] = {
     "unknown queue": ("fast", {"queue": "a queue that nobody heard of"}),
     "far too urgent": ("fast", {"priority": 32767}),
-    "unknown task": ("bad", {"name": "stress.project.lab.tasks.no_such_task"}),
-    "a name to import": ("bad", {"name": "os.abort"}),
+    "unknown task": ("bad", {"name": "stress.project.lab.tasks.no_such_task", **_LONG_UNKNOWN}),
+    "a name to import": ("bad", {"name": "os.abort", **_LONG_UNKNOWN}),
 }
 
 

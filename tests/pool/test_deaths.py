@@ -42,7 +42,7 @@ def test_only_an_exit_with_code_0_is_clean():
 
 
 def test_work_is_not_blamed_for_what_the_supervisor_had_to_do():
-    assert {Cause.LEASE_LOST, Cause.UNRESPONSIVE, Cause.STOPPED} == BLAMELESS
+    assert {Cause.LEASE_LOST, Cause.UNRESPONSIVE, Cause.STOPPED, Cause.ENDED} == BLAMELESS
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ def test_verdict_is_not_passed_on_to_the_next_child(seat, oom):
 def test_run_that_follows_the_one_past_its_limit_is_not_blamed(seat, now, oom):
     run(seat, 5)
     condemned = seat.run
-    seat.condemn_for(condemned)
+    seat.condemn_for(condemned, Cause.TIME_LIMIT)
     assert seat.death(KILLED, oom).cause is Cause.TIME_LIMIT
     now[0] += 1
     run(seat, 5)  # the same task again, or another one
@@ -100,14 +100,15 @@ def test_run_that_follows_the_one_past_its_limit_is_not_blamed(seat, now, oom):
     assert seat.death(KILLED, oom).cause is Cause.STOPPED
 
 
-def test_each_run_is_warned_once(seat, now, sent):
+def test_each_run_is_warned_once_of_a_deadline(seat, now, sent):
     run(seat, 5)
-    seat.warn(seat.run)
-    seat.warn(seat.run)
+    seat.warn(seat.run, 7)
+    seat.warn(seat.run, 7)
+    seat.warn(seat.run, 8)  # another of its deadlines
     now[0] += 1
     run(seat, 5)
-    seat.warn(seat.run)
-    assert sent == [(PID, signal.SIGUSR1)] * 2
+    seat.warn(seat.run, 8)
+    assert sent == [(PID, signal.SIGUSR1)] * 3
 
 
 def test_patience_counts_from_the_last_beat_or_the_fork(seat, now):

@@ -134,12 +134,11 @@ def test_a_signature_carries_it():
 @pytest.mark.django_db
 @pytest.mark.skipif(not apps.is_installed("tests.project.native"), reason="no Django tasks")
 def test_tasks_of_djangos_have_it_by_using():
-    from taskq.django import task
+    from tests.project.native.tasks import place
 
-    add = task(lab.quick.run)
-    one = add.using(idempotency_key="order-42", priority=5)
+    one = place.using(idempotency_key="order-42", priority=5)
     assert one.priority == 5
-    assert one.enqueue("a").id == one.enqueue("a").id == one.using(priority=7).enqueue("a").id
+    assert one.enqueue(1).id == one.enqueue(1).id == one.using(priority=7).enqueue(1).id
     assert Task.objects.count() == 1
     with pytest.raises(ValueError, match="idempotency_key is for one call"):
         one.enqueue_many([("a",)])
