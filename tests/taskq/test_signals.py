@@ -63,6 +63,15 @@ def test_who_listens_hears_of_each_task_that_is_sent(listen):
     assert {(each["name"], each["sender"]) for each in heard} == {(tasks.quick.name, tasks.quick)}
 
 
+def test_of_a_call_that_joins_a_unique_task_nobody_hears(listen):
+    heard = []
+    listen(signals.task_enqueued, lambda **fields: heard.append(fields["id"]))
+    first = tasks.solo.delay("a")
+    assert tasks.solo.delay("a").id == first.id
+    many = tasks.solo.delay_many([("a",), ("b",), ("b",)])
+    assert heard == [first.id, many[1].id]
+
+
 def test_a_receiver_that_fails_harms_nothing(listen, caplog):
     def fail(**fields):
         raise ValueError("no good")
