@@ -74,7 +74,10 @@ def poison_unquarantined(evidence: Evidence) -> list[Finding]:
             where = "is not in the table" if row is None else f"is {row.state}"
             found.append(Finding(f"{key} is poison ({kind.name}), and {where}", (key,)))
         elif not re.search(kind.poison, row.error) and not (
-            broken_off or any(_mistaken(evidence, run, row.error) for run in runs)
+            broken_off
+            # A loss between the claim and the start has the cause of what hit the process then.
+            or row.losses > len(runs)
+            or any(_mistaken(evidence, run, row.error) for run in runs)
         ):
             text = f"{key} was failed with {row.error!r}, where {kind.poison!r} is the cause"
             found.append(Finding(text, (key,)))

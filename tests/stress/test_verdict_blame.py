@@ -129,6 +129,11 @@ def test_poison_with_another_cause_is_not():
     )
 
 
+def test_poison_whose_last_loss_came_before_its_start_may_have_the_cause_of_that():
+    story = poisoned(2).freeze(2.9, *POOL).thaw(9, *POOL)
+    assert story.verdict(failed("p", "lease ran out unrenewed")).ok
+
+
 def test_poison_that_was_killed_by_another_hand_may_name_that():
     story = poisoned(2).start("p", 3, OTHER, losses=2).kill(3.5, OTHER)
     assert story.verdict(failed("p", "killed by SIGKILL")).ok
