@@ -130,7 +130,7 @@ def test_poison_with_another_cause_is_not():
 
 
 def test_poison_whose_last_loss_came_before_its_start_may_have_the_cause_of_that():
-    story = poisoned(2).freeze(2.9, *POOL).thaw(9, *POOL)
+    story = poisoned(2).freeze(3.5, *POOL).thaw(9, *POOL)
     assert story.verdict(failed("p", "lease ran out unrenewed")).ok
 
 
