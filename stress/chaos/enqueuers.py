@@ -34,6 +34,8 @@ WEIGHTS = {
     "cancelled-mate": 3,
     "joined": 6,
     "solo": 3,
+    "kept": 4,
+    "kept-atomic": 3,
 }
 #: Of the transactions this part is rolled back.
 GIVEN_UP = 0.15

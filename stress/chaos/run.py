@@ -86,6 +86,7 @@ def _set_up(database: Database, home: Path) -> None:
     import django
 
     django.setup()
+    from stress.chaos.tables import results_of_the_load
     from stress.project.lab.models import Effect, Entry
     from taskq.models import Task
 
@@ -95,6 +96,7 @@ def _set_up(database: Database, home: Path) -> None:
         )
     Entry.objects.all().delete()
     Effect.objects.all().delete()
+    results_of_the_load().delete()
 
 
 class _Run:

@@ -6,10 +6,17 @@ import datetime
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from django.db.models import QuerySet
 
 from stress.chaos.schedule import EVERY
-from stress.checker.state import FinalState, Kind, LeftOver, TaskRow, Ticks
+from stress.checker.state import FinalState, Kind, LeftOver, ResultRow, TaskRow, Ticks
 from stress.project.lab.kinds import KINDS, End, kind_of, tick_key
+from taskq import payload
+
+if TYPE_CHECKING:
+    from taskq.models import Result
 
 #: Characters of a payload in which its key is looked for.
 _BEGINNING = 4000
@@ -19,7 +26,7 @@ _KEY = re.compile(rf"\b({'|'.join(map(re.escape, KINDS))})\.\d+\.\d+\b")
 def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: int) -> FinalState:
     """The tables as they are now, with what the harness found elsewhere.
 
-    Raises ValueError for a row that is not of the load.
+    Raises ValueError for a task that is not of the load.
     """
     from stress.project.lab.models import Effect, Entry
     from taskq.models import Schedule, State, Task
@@ -29,9 +36,9 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
         *("scheduled_at", "cancelled_at"),
     ).iterator()
     tasks = []
-    for pk, payload, state, name, losses, max_losses, error, scheduled_at, cancelled_at in rows:
+    for pk, arguments, state, name, losses, max_losses, error, scheduled_at, cancelled_at in rows:
         tick = _seconds(scheduled_at)
-        key = _key_in(payload) if tick is None else tick_key(tick, pk)
+        key = _key_in(arguments) if tick is None else tick_key(tick, pk)
         tasks.append(
             TaskRow(
                 key=key,
@@ -54,10 +61,21 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
             schedule.name: Ticks(EVERY, _seconds(schedule.last_at))
             for schedule in Schedule.objects.all()
         },
+        results=tuple(
+            ResultRow(_key_in(arguments), payload.decode_result(value))
+            for arguments, value in results_of_the_load().values_list("payload", "value")
+        ),
         left_over=tuple(left_over),
         deadlocks=deadlocks,
         fenced=fenced,
     )
+
+
+def results_of_the_load() -> QuerySet[Result]:
+    """Those of our tasks: nobody minds if there are others."""
+    from taskq.models import Result
+
+    return Result.objects.filter(name__in={kind.task_name for kind in KINDS.values()})
 
 
 def _seconds(moment: datetime.datetime | None) -> int | None:
@@ -65,11 +83,11 @@ def _seconds(moment: datetime.datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp())
 
 
-def _key_in(payload: str) -> str:
+def _key_in(arguments: str) -> str:
     # At the beginning, or after a forged pickle at the end.
-    found = _KEY.search(payload[:_BEGINNING]) or _KEY.search(payload[-200:])
+    found = _KEY.search(arguments[:_BEGINNING]) or _KEY.search(arguments[-200:])
     if found is None:
-        raise ValueError(f"a task that chaos did not send: {payload[:200]!r}")
+        raise ValueError(f"a task that chaos did not send: {arguments[:200]!r}")
     return found[0]
 
 
@@ -82,6 +100,7 @@ def _kinds() -> dict[str, Kind]:
             fails=kind.cause if kind.end is End.FAILS else "",
             once=kind.once,
             unique=kind.unique,
+            keeps=kind.keeps,
             # It raises MemoryError as a rule, but Python may also die of it; and a stubborn
             # one that is cancelled is killed.
             deadly=kind.name in ("starved", "leak", "cancelled-stubborn"),

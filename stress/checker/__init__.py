@@ -45,7 +45,7 @@ kill {victim}           short for a worker's death.
 
 from stress.checker.judge import judge
 from stress.checker.result import VIOLATIONS, Finding, Recovery, Verdict
-from stress.checker.state import FinalState, Kind, LeftOver, Limits, TaskRow, Ticks
+from stress.checker.state import FinalState, Kind, LeftOver, Limits, ResultRow, TaskRow, Ticks
 
 __all__ = [
     "VIOLATIONS",
@@ -55,6 +55,7 @@ __all__ = [
     "LeftOver",
     "Limits",
     "Recovery",
+    "ResultRow",
     "TaskRow",
     "Ticks",
     "Verdict",

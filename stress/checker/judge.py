@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from stress.checker import blame, losses, ticks, unique
+from stress.checker import blame, losses, results, ticks, unique
 from stress.checker.evidence import Evidence
 from stress.checker.overlaps import overlaps
 from stress.checker.records import Record
@@ -36,6 +36,7 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
         "innocents_charged": blame.innocents_charged(evidence),
         "poison_unquarantined": blame.poison_unquarantined(evidence),
         "wrong_outcome": blame.wrong_outcome(evidence),
+        "wrong_results": results.wrong_results(evidence),
         "uncancelled": evidence.cancels.broken(evidence.runs, evidence.state.tasks),
         "stuck": losses.stuck(evidence),
         "lost_ticks": ticks.lost_ticks(evidence),

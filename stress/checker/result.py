@@ -19,6 +19,7 @@ VIOLATIONS = (
     "innocents_charged",
     "poison_unquarantined",
     "wrong_outcome",
+    "wrong_results",
     "uncancelled",
     "stuck",
     "lost_ticks",

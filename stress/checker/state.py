@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Kind:
     deadly: a run of it may end its worker (poison always does).
     unique: its calls are in groups, and join a task of their group that waits ("start"), or
         that waits or runs ("finish").
+    keeps: it returns its key and attempt, and that is kept as its result.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Kind:
     once: bool = False
     deadly: bool = False
     unique: Literal["", "start", "finish"] = ""
+    keeps: bool = False
 
     @property
     def kills(self) -> bool:
@@ -56,6 +58,14 @@ class TaskRow:
     error: str = ""
     cancelled: bool = False
     scheduled_at: int | None = None
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A result, of a task that is gone from the task table: what was returned, decoded."""
+
+    key: str
+    value: Any
 
 
 @dataclass(frozen=True)
@@ -86,6 +96,7 @@ class FinalState:
     effects: for each key of an atomic kind, how many effects its runs left behind.
     kinds: by name; an ``intent`` record or a task row says which kind a key is of.
     schedules: what each schedule should have sent, by the kind of its tasks.
+    results: every row of the table of results that came from the load.
     left_over: processes below a pool that outlived it by more than a second.
     deadlocks: that the database counted or logged.
     fenced: finishes that touched no row, as the pools' logs count them.
@@ -96,6 +107,7 @@ class FinalState:
     effects: Mapping[str, int] = field(default_factory=dict)
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     schedules: Mapping[str, Ticks] = field(default_factory=dict)
+    results: tuple[ResultRow, ...] = ()
     left_over: tuple[LeftOver, ...] = ()
     deadlocks: int = 0
     fenced: int = 0

@@ -23,6 +23,8 @@ PROOFS = {
     proof.name: proof
     for proof in [
         Proof("finish-fence", "no fence on finish", "late_finish", "unfenced_finishes"),
+        Proof("result-fence", "no fence on results", "late_result", "wrong_results"),
+        Proof("result-row", "done without a result", "kept_results", "wrong_results"),
         Proof("self-fencing", "no self-fencing", "cut_off", "overlaps"),
         Proof("worker-lock", "reclaim without the worker lock", "death_in_a_claim", "stuck"),
         Proof("key-share", "claim without the key-share lock", "death_in_a_claim", "stuck"),

@@ -48,6 +48,25 @@ def no_fence_on_finish() -> None:
     _swap("FINISH", "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1")
 
 
+def no_fence_on_results() -> None:
+    """Who is done writes its result, whoever holds the task by now."""
+    (text,) = postgresql.KEEP
+    held = "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1"
+    text = _swapped("KEEP", text, held)
+    # Whose row is gone has no name, and a result without one is refused: by luck.
+    who = postgresql._WHO
+    postgresql.KEEP = (_swapped("KEEP", text, who, f"coalesce({who}, 'gone')"),)
+
+
+def no_result_row() -> None:
+    """A task that keeps its result is removed like any other."""
+    (text,) = postgresql.KEEP
+    removal, insert, _ = text.partition("INSERT INTO taskq_result")
+    if not insert:
+        raise Misfit("KEEP inserts nothing any more: adapt stress/prove/sabotage.py")
+    postgresql.KEEP = (f"{removal} SELECT id FROM done",)
+
+
 def no_self_fencing() -> None:
     """Neither the supervisor nor the worker minds when the lease ends."""
     Slot.lease_overdue = lambda self, now: False  # type: ignore[method-assign]
@@ -158,6 +177,8 @@ def children_stay() -> None:
 #: By the name of the proof.
 SABOTAGES: dict[str, Callable[[], None]] = {
     "finish-fence": no_fence_on_finish,
+    "result-fence": no_fence_on_results,
+    "result-row": no_result_row,
     "self-fencing": no_self_fencing,
     "worker-lock": no_worker_lock,
     "key-share": no_key_share,

@@ -19,8 +19,17 @@ from taskq.models import Schedule, Task, Worker
 def late_finish(bench: Bench) -> None:
     """A pool sleeps longer than its lease, in the middle of a run that another takes over.
     It wakes with its run over, and the one that took over is killed."""
+    _late_finish(bench, "slow", 3.0)
+
+
+def late_result(bench: Bench) -> None:
+    """The same, of a task that keeps its result."""
+    _late_finish(bench, "kept", 3.0, 0)
+
+
+def _late_finish(bench: Bench, kind: str, *args: object) -> None:
     frozen = bench.start_pool()
-    key = bench.send("slow", 3.0)
+    key = bench.send(kind, *args)
     first = bench.started(key)
     victims = bench.freeze(frozen)
     bench.start_pool()
@@ -34,6 +43,13 @@ def late_finish(bench: Bench) -> None:
             bench.ended(key)
             wait_until(lambda: FENCED in frozen.log() or not Task.objects.exists())
     bench.kill(second)
+    bench.settle()
+
+
+def kept_results(bench: Bench) -> None:
+    """Nothing is done to tasks that keep their results."""
+    bench.start_pool()
+    bench.send_all(["kept", "kept-atomic"])
     bench.settle()
 
 

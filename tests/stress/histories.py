@@ -25,6 +25,7 @@ KINDS = {
         Kind("rude", deadly=True),
         Kind("grumpy", fails="ValueError"),
         Kind("single", once=True),
+        Kind("kept", keeps=True),
         Kind("joined", unique="start"),
         Kind("solo", unique="finish"),
     ]

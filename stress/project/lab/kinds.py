@@ -25,6 +25,7 @@ class Kind:
     cancelled: somebody will cancel it, early or late.
     unique: calls of a group join each other until a task's start, or its finish; the group
         is the argument after the key.
+    keeps: its result is kept: its key, and the attempt that returned.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Kind:
     once: bool = False
     cancelled: bool = False
     unique: Literal["", "start", "finish"] = ""
+    keeps: bool = False
 
     @property
     def task_name(self) -> str:
@@ -72,6 +74,8 @@ _ALL = [
     Kind("flaky", "flaky", (2,)),
     Kind("failing", "failing", end=End.FAILS, cause="Flaw: on purpose"),
     Kind("atomic", "atomic", (0.1,), atomic=True),
+    Kind("kept", "kept", (0.05, 1), keeps=True),
+    Kind("kept-atomic", "kept_atomic", (0.1,), atomic=True, keeps=True),
     Kind("gil", "gil", (13,)),
     Kind("leak", "leak", (24,)),
     Kind("mate", "mate"),

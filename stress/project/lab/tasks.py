@@ -99,6 +99,29 @@ def atomic(key: str, seconds: float) -> None:
         time.sleep(seconds / 2)
 
 
+@shared_task(bind=True, ignore_result=False, **_AGAIN)
+def kept(self: Any, key: str, seconds: float, failures: int) -> dict[str, Any]:
+    """Raises so many times; what it returns in the end is kept."""
+    with run(key):
+        time.sleep(seconds)
+        if self.request.retries < failures:
+            raise django.db.Error(f"failure {self.request.retries + 1} of {failures}")
+        return _returned(self, key)
+
+
+@shared_task(bind=True, atomic=True, ignore_result=False, **_AGAIN)
+def kept_atomic(self: Any, key: str, seconds: float) -> dict[str, Any]:
+    """Its effect, its completion and its result are one transaction."""
+    with run(key):
+        time.sleep(seconds)
+        Effect.objects.create(key=key)
+        return _returned(self, key)
+
+
+def _returned(task: Any, key: str) -> dict[str, Any]:
+    return {"key": key, "attempt": task.request.attempt}
+
+
 @shared_task
 def gil(key: str, seconds: int) -> None:
     """A C call that lets no other thread of this process run."""
