@@ -10,7 +10,7 @@ from taskq.management.commands.taskq_pool import Command as PoolCommand
 class Command(PoolCommand):
     help = (
         "Run tasks one at a time: taskq_pool with one worker, for development and small sites. "
-        "It has the same options, signals and guarantees."
+        "It has the same options but -c, and the same signals, exit codes and guarantees."
     )
     default_concurrency = 1
 

@@ -17,14 +17,15 @@ BATCH = 1000
 class Command(BaseCommand):
     help = (
         "Remove results, failed tasks and idempotency keys that were kept for long enough. Pools "
-        "do so by themselves, by the TASKQ settings RESULT_TTL, FAILED_TTL and IDEMPOTENCY_TTL."
+        "do so by themselves, by the TASKQ settings RESULT_TTL, FAILED_TTL and IDEMPOTENCY_TTL. The "
+        "exit code is 0; 1 when an option was wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         settings = conf.settings()
         for name, what, default in [
             ("--result-ttl", "results", settings.result_ttl),
-            ("--failed-ttl", "failed tasks", settings.failed_ttl),
+            ("--failed-ttl", "failed and cancelled tasks", settings.failed_ttl),
             ("--idempotency-ttl", "idempotency keys", settings.idempotency_ttl),
         ]:
             kept = "kept for ever" if default is None else f"{default:g}"

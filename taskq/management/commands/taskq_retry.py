@@ -26,7 +26,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
-        add("ids", nargs="*", metavar="ID", type=task_id, help="an id, or its UUID (default: none)")
+        add(
+            "ids",
+            nargs="*",
+            metavar="ID",
+            type=task_id,
+            help="number of a task, as the admin and the log have it, or UUID of its AsyncResult "
+            "(default: none)",
+        )
         add("--failed", action="store_true", help="all failed tasks (default: only those named)")
         add("--name", help="of these only those of this name, as in the admin (default: any)")
         add("--queue", help="of these only those on this queue (default: any)")
