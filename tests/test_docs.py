@@ -10,6 +10,7 @@ import shlex
 import subprocess
 import sys
 import types
+from dataclasses import fields
 from pathlib import Path
 
 import django
@@ -17,9 +18,10 @@ import pytest
 from django.dispatch import Signal
 from django.utils import timezone
 
-from taskq import events, execution, registry, signals
+from taskq import conf, events, execution, registry, signals
 from taskq.leases import Claimed
 from taskq.models import Task
+from taskq.options import TaskOptions
 from taskq.schedules import entries
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -216,6 +218,45 @@ def test_every_file_that_a_page_links_to_is_there():
         for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_heading_that_a_page_links_to_is_there():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for file, anchor in re.findall(r"\]\(([^)#]*)#([^)]+)\)", page.read_text()):
+            if "://" in file:
+                continue
+            text = (page.parent / file if file else page).read_text()
+            headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+            anchors = {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
+            assert anchor in anchors, f"{page.name} links to {file}#{anchor}"
+
+
+def test_the_reference_has_every_setting_command_and_check():
+    reference = (ROOT / "docs/reference.md").read_text()
+    commands = [path.stem for path in (ROOT / "taskq/management/commands").glob("taskq*.py")]
+    for name in [*conf.KEYS, *commands]:
+        assert f"`{name}`" in reference or f"`manage.py {name}`" in reference, name
+    code = "".join((ROOT / "taskq" / name).read_text() for name in ("checks.py", "backend.py"))
+    said = section("docs/reference.md", "System checks")
+    given = set(re.findall(r"taskq\.[EW]\d+", code))
+    assert {"taskq.E007", "taskq.E008"} <= given  # said as a part of a range
+    for id in given - {"taskq.E007", "taskq.E008"}:
+        assert f"`{id}`" in said, id
+
+
+def test_the_quickstart_has_every_option_of_a_task():
+    options = {each.name for each in fields(TaskOptions)}
+    table = section("docs/quickstart.md", "Writing tasks")
+    assert not [name for name in options if f"`{name}`" not in table]
+
+
+def test_the_quickstart_has_every_option_of_ours_on_djangos_decorator():
+    if django.VERSION < (6, 0):
+        pytest.importorskip("django_tasks", reason="the backport is not installed")
+    from taskq.django import OPTIONS
+
+    said = section("docs/quickstart.md", "Django's own tasks")
+    assert not [name for name in OPTIONS if f"`{name}`" not in said]
 
 
 def test_every_row_of_a_table_has_the_cells_of_its_head():
