@@ -17,8 +17,8 @@ BATCH = 1000
 class Command(BaseCommand):
     help = (
         "Remove results, failed tasks and idempotency keys that were kept for long enough. Pools "
-        "do so by themselves, by the TASKQ settings RESULT_TTL, FAILED_TTL and IDEMPOTENCY_TTL. The "
-        "exit code is 0; 1 when an option was wrong."
+        "do so by themselves, by the TASKQ settings RESULT_TTL, FAILED_TTL and IDEMPOTENCY_TTL. "
+        "The exit code is 0; 1 when an option was wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
