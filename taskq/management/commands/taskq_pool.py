@@ -36,8 +36,8 @@ class Command(BaseCommand):
         "Run tasks in a pool of worker processes. TERM or Ctrl-C drains (a second Ctrl-C stops "
         "now), QUIT stops now, HUP replaces the workers one by one, TTIN and TTOU add and remove "
         "a worker, USR1 logs what each process does. Defaults come from the TASKQ setting. The "
-        "exit code is 0 after a stop; 1 when a burst saw a task fail, no worker ever came up, or an "
-        "option was wrong."
+        "exit code is 0 after a stop; 1 when a burst saw a task fail, no worker ever came up, or "
+        "an option was wrong."
     )
     #: None: the TASKQ setting, or one a core.
     default_concurrency: int | None = None
