@@ -88,7 +88,7 @@ def finish_before_run() -> None:
     def finish_and_execute(
         self: Worker, task: Claimed, definition: Definition, first: Sequence[object] = ()
     ) -> Outcome:
-        self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
+        self.recorder.remove(task)
         return execute(self, task, definition, first)
 
     Worker.execute = finish_and_execute  # type: ignore[method-assign]
