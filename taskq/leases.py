@@ -1,6 +1,6 @@
 """The life of a lease: what a worker and a keeper may do to the tables.
 
-The statements are in ``taskq.sql``, a module a vendor; what they mean together
+The statements are in ``taskq.sql``; what they mean together
 is here. Every write that ends a run names the worker and the attempt, and
 touches no row once either has changed: that is the fence.
 """
@@ -94,9 +94,10 @@ class Leases:
     Raises django.db's or the driver's errors when the database is not there.
     """
 
-    def __init__(self, connection: sql.Connection, statements: sql.Statements) -> None:
+    def __init__(self, connection: sql.Connection, vendor: str) -> None:
         self._connection = connection
-        self._sql = statements
+        self._sql = sql.of(vendor)
+        self._workers = sql.workers_of(vendor)
 
     @property
     def connection(self) -> sql.Connection:
@@ -116,21 +117,21 @@ class Leases:
             "pids": [pid for _, pid in processes],
             "lease": lease,
         }
-        rows = self._connection.rows(self._sql.REGISTER, values)
+        rows = self._connection.rows(self._workers.REGISTER, values)
         return {pid: worker for pid, worker in rows}
 
     def renew(self, workers: Sequence[int], lease: float) -> set[int]:
         """Extend leases that have not run out; the ids of those that were."""
         values = {"workers": list(workers), "lease": lease}
-        return {worker for (worker,) in self._connection.rows(self._sql.RENEW, values)}
+        return {worker for (worker,) in self._connection.rows(self._workers.RENEW, values)}
 
     def set_listens(self, worker: int, listens: bool) -> None:
         """Say whether enqueuers should send wake-ups, for this process to hear."""
-        self._connection.count(self._sql.LISTENS, {"worker": worker, "listens": listens})
+        self._connection.count(self._workers.LISTENS, {"worker": worker, "listens": listens})
 
     def expired(self) -> list[int]:
         """Workers whose lease has run out."""
-        return [worker for (worker,) in self._connection.rows(self._sql.EXPIRED, {})]
+        return [worker for (worker,) in self._connection.rows(self._workers.EXPIRED, {})]
 
     def retire(
         self, worker: int, *, ran: int | None, charge: bool, cause: str, expired_only: bool = False
@@ -147,11 +148,11 @@ class Leases:
         """
         one = {"worker": worker}
         with self._connection.transaction():
-            lock = self._sql.LOCK_EXPIRED_WORKER if expired_only else self._sql.LOCK_WORKER
+            lock = self._workers.LOCK_EXPIRED_WORKER if expired_only else self._workers.LOCK_WORKER
             found = self._connection.rows(lock, one)
             if not found:
                 return None
-            ((held, last),) = self._connection.rows(self._sql.HELD, one)
+            ((held, last),) = self._connection.rows(self._workers.HELD, one)
             # Where nobody saw what it ran: a task held alone was at work. Of several
             # any may have been: none is charged, each is claimed alone from now on.
             blamed = ran if ran is not None else last if held == 1 else 0
@@ -162,8 +163,8 @@ class Leases:
                 "charge": int(charge),
                 "cause": cause,
             }
-            rows = self._connection.rows(self._sql.TAKE_BACK, values) if held else []
-            complete = self._connection.count(self._sql.REMOVE_WORKER, one) == 1
+            rows = self._connection.rows(self._workers.TAKE_BACK, values) if held else []
+            complete = self._connection.count(self._workers.REMOVE_WORKER, one) == 1
         ((pool, name),) = found
         tasks = [
             TakenBack(id, name, losses, bool(blamed), bool(failed), cancelled_at is not None)
@@ -366,15 +367,15 @@ def finish_within(
     direct: see :func:`connect`.
     """
     connection = connections[alias]
-    vendor = sql.of(connection.vendor)
+    statements, driver = sql.of(connection.vendor), sql.driver_of(connection.vendor)
     id, attempt = run
     values = {"worker": worker, "id": id, "ids": [id], "attempt": attempt, "value": result}
-    statements = (vendor.FINISH,) if result is None else vendor.KEEP
+    wanted = (statements.FINISH,) if result is None else statements.KEEP
     # What the task has marked for a rollback would take our finish with it, silently.
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
         removed, *_ = [
-            vendor.rows_within(connection, each, values, direct=direct) for each in statements
+            driver.rows_within(connection, each, values, direct=direct) for each in wanted
         ]
     return len(removed) == 1
 
@@ -388,9 +389,9 @@ def connect(alias: str, *, lease: float, name: str = "taskq", direct: bool = Tru
         transactions, so that nothing may be left behind in its session.
     """
     shared = connections[alias]
-    vendor = sql.of(shared.vendor)
+    driver = sql.driver_of(shared.vendor)
     settings = copy.deepcopy(shared.settings_dict)
-    settings["OPTIONS"] = vendor.connection_options(settings.get("OPTIONS", {}), lease, name)
+    settings["OPTIONS"] = driver.connection_options(settings.get("OPTIONS", {}), lease, name)
     wrapper = type(shared)(settings, alias)
     wrapper.connect()
-    return Leases(vendor.Connection(wrapper, direct=direct), vendor)
+    return Leases(driver.Connection(wrapper, direct=direct), shared.vendor)

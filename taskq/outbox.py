@@ -71,12 +71,12 @@ def enqueue(
     Raises TypeError or ValueError (PayloadError among them), naming the argument.
     """
     values = row(name, args, kwargs, options, **terms)
-    connection, vendor = _database(using)
+    connection, statements = _database(using)
     unique_key = check_keys(name, args, kwargs, options, unique_key, idempotency_key)
     if idempotency_key is not None:
-        send = partial(_write, connection, vendor, values, unique_key, options)
+        send = partial(_write, connection, statements, values, unique_key, options)
         return idempotency.once(connection, name, idempotency_key, send)
-    return _write(connection, vendor, values, unique_key, options)
+    return _write(connection, statements, values, unique_key, options)
 
 
 def check_keys(
@@ -97,7 +97,7 @@ def check_keys(
 
 def _write(
     connection: BaseDatabaseWrapper,
-    vendor: sql.Statements,
+    statements: sql.EnqueueStatements,
     values: Mapping[str, Any],
     key: str | None,
     options: TaskOptions,
@@ -108,8 +108,9 @@ def _write(
         ids, new = unique.enqueue(connection, values, calls, until=until, direct=direct)
         _tell(connection, values, new)
         return ids[key]
-    with vendor.cursor(connection, direct=_direct(connection)) as cursor:
-        cursor.execute(vendor.ENQUEUE, vendor.adapted(values))
+    driver = sql.driver_of(connection.vendor)
+    with driver.cursor(connection, direct=_direct(connection)) as cursor:
+        cursor.execute(statements.ENQUEUE, driver.adapted(values))
         id = int(cursor.fetchone()[0])
     _tell(connection, values, [id])
     return id
@@ -130,26 +131,26 @@ def enqueue_many(
     """
     values = {"name": name, **columns(options, **terms)}
     headers = _headers(name, terms)
-    connection, vendor = _database(using)
+    connection, statements = _database(using)
     if options.unique is not None:
-        return _enqueue_many_unique(connection, vendor, values, list(calls), options, headers)
-    return _write_many(connection, vendor, values, encoded(calls, headers))
+        return _enqueue_many_unique(connection, statements, values, list(calls), options, headers)
+    return _write_many(connection, statements, values, encoded(calls, headers))
 
 
 def _write_many(
     connection: BaseDatabaseWrapper,
-    vendor: sql.Statements,
+    statements: sql.EnqueueStatements,
     values: Mapping[str, Any],
     texts: Iterable[str],
 ) -> list[int]:
-    statements = list(_statements(texts))
+    driver, parts = sql.driver_of(connection.vendor), list(_parts(texts))
     ids: list[int] = []
-    with transaction.atomic(connection.alias) if len(statements) > 1 else nullcontext():
-        for payloads in statements:
-            with vendor.cursor(connection, direct=_direct(connection)) as cursor:
+    with transaction.atomic(connection.alias) if len(parts) > 1 else nullcontext():
+        for payloads in parts:
+            with driver.cursor(connection, direct=_direct(connection)) as cursor:
                 # As text, which costs the client far less than an array's quotes.
                 more = {**values, "payloads": json.dumps(payloads)}
-                cursor.execute(vendor.ENQUEUE_MANY, vendor.adapted(more))
+                cursor.execute(statements.ENQUEUE_MANY, driver.adapted(more))
                 # The database numbers them in their order, but returns them in any.
                 ids += sorted([id for id, *_ in cursor.fetchall()])
     _tell(connection, values, ids)
@@ -158,7 +159,7 @@ def _write_many(
 
 def _enqueue_many_unique(
     connection: BaseDatabaseWrapper,
-    vendor: sql.Statements,
+    statements: sql.EnqueueStatements,
     values: Mapping[str, Any],
     calls: Sequence[Arguments],
     options: TaskOptions,
@@ -175,14 +176,14 @@ def _enqueue_many_unique(
     until, direct = options.unique_until, _direct(connection)
     rest, ids, new = iter(keyed.items()), {}, []
     with transaction.atomic(connection.alias):
-        for some in _statements(keyed.values()):
+        for some in _parts(keyed.values()):
             part = dict(islice(rest, len(some)))
             held, written = unique.enqueue(connection, values, part, until=until, direct=direct)
             ids.update(held)
             new += written
         _tell(connection, values, new)
         plain = [text for key, text in zip(keys, texts, strict=True) if key is None]
-        others = iter(_write_many(connection, vendor, values, plain))
+        others = iter(_write_many(connection, statements, values, plain))
     return [ids[key] if key is not None else next(others) for key in keys]
 
 
@@ -279,7 +280,7 @@ def _tell(connection: BaseDatabaseWrapper, values: Mapping[str, Any], ids: Seque
         signals.enqueued(connection, str(values["name"]), list(ids), str(values["queue"]))
 
 
-def _statements(texts: Iterable[str]) -> Iterator[list[str]]:
+def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
     """The encoded arguments of calls, as many together as one statement should carry."""
     together: list[str] = []
     size = 0
@@ -293,9 +294,9 @@ def _statements(texts: Iterable[str]) -> Iterator[list[str]]:
         yield together
 
 
-def _database(using: str | None) -> tuple[BaseDatabaseWrapper, sql.Statements]:
+def _database(using: str | None) -> tuple[BaseDatabaseWrapper, sql.EnqueueStatements]:
     connection = connections[using or router.db_for_write(Task)]
-    return connection, sql.of(connection.vendor)
+    return connection, sql.enqueue_of(connection.vendor)
 
 
 def _direct(connection: BaseDatabaseWrapper) -> bool:

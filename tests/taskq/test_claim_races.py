@@ -9,7 +9,7 @@ from django.db import connection
 from stress.pools import wait_until
 from taskq.models import State, Task, Worker
 from taskq.queues import Queues
-from taskq.sql import postgresql
+from taskq.sql import postgresql, postgresql_workers
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.postgresql
@@ -78,14 +78,14 @@ def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(worker,
     """Reclaim first: the claim must wait for it, and find its worker gone."""
     tasks.quick.delay("a")
     cursor = psycopg.Cursor(session)
-    assert cursor.execute(postgresql.LOCK_WORKER, {"worker": worker.id}).fetchall()
+    assert cursor.execute(postgresql_workers.LOCK_WORKER, {"worker": worker.id}).fetchall()
     db = connect()
     (lane,) = db.lanes(Queues())
     thread, outcome = in_background(lambda: db.claim(worker.id, lane, 1, []))
     wait_until(lambda: list(waits_for_a_lock()), what="the claim waits for the reclaim")
     assert thread.is_alive()
-    assert cursor.execute(postgresql.HELD, {"worker": worker.id}).fetchone()[0] == 0
-    cursor.execute(postgresql.REMOVE_WORKER, {"worker": worker.id})
+    assert cursor.execute(postgresql_workers.HELD, {"worker": worker.id}).fetchone()[0] == 0
+    cursor.execute(postgresql_workers.REMOVE_WORKER, {"worker": worker.id})
     session.commit()
     assert outcome() == []
     assert Task.objects.get().state == State.READY, "no task left running under no worker"
@@ -113,9 +113,9 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
     tasks.quick.delay("a")
     task = worker.claim_one()
     cursor = psycopg.Cursor(session)
-    cursor.execute(postgresql.LOCK_WORKER, {"worker": worker.id})
+    cursor.execute(postgresql_workers.LOCK_WORKER, {"worker": worker.id})
     values = {"worker": worker.id, "blamed": task.id, "suspect": False, "charge": 1, "cause": "x"}
-    cursor.execute(postgresql.TAKE_BACK, values)
+    cursor.execute(postgresql_workers.TAKE_BACK, values)
     db = connect()
     _, outcome = in_background(lambda: db.finish(worker.id, [task.run]))
     wait_until(lambda: list(waits_for_a_lock()), what="the finish waits for the reclaim")
@@ -133,6 +133,8 @@ def test_renewing_does_not_wait_for_a_claim_in_flight(worker, session):
 def test_reclaimers_do_not_wait_for_each_other(new_worker, session, connect):
     late = new_worker(lease=0.0)
     values = {"worker": late.id}
-    assert psycopg.Cursor(session).execute(postgresql.LOCK_EXPIRED_WORKER, values).fetchall()
+    assert (
+        psycopg.Cursor(session).execute(postgresql_workers.LOCK_EXPIRED_WORKER, values).fetchall()
+    )
     found = connect().retire(late.id, ran=None, charge=True, cause="", expired_only=True)
     assert found is None
