@@ -12,13 +12,15 @@ from pool.deaths import BLAMELESS, Death
 from pool.supervisor import TICK
 from taskq import events, signals
 from taskq.cancelling import Canceller
+from taskq.claims import Lane
 from taskq.ear import BUSY_LOOK, Ear
-from taskq.leases import DATABASE_ERRORS, Lane, Retired
+from taskq.leases import DATABASE_ERRORS
 from taskq.link import Link
 from taskq.reporting import Reporter
 from taskq.schedules.ticker import Ticker
 from taskq.service import Service
 from taskq.sql import CANCEL, WORK
+from taskq.worker_leases import Retired
 
 #: Seconds between looks where nothing can wake us (SQLite: costs no query).
 GLANCE = 0.05
@@ -119,7 +121,7 @@ class Keeper:
         generations = {pid: slot.generation for pid, slot in newcomers.items()}
         processes = [(self._name(slot), pid) for pid, slot in newcomers.items()]
         asked = clock.now()
-        given = self.link.leases().register(
+        given = self.link.leases().workers.register(
             self.service.pool, self.service.host, processes, self.settings.lease
         )
         for pid, worker in given.items():
@@ -134,7 +136,7 @@ class Keeper:
         slots = [slot for slot in self.scoreboard.living() if slot.held_lease() and _runs(slot)]
         held = {slot.held_lease(): slot for slot in slots}
         asked = clock.now()
-        kept = self.link.leases().renew(list(held), self.settings.lease)
+        kept = self.link.leases().workers.renew(list(held), self.settings.lease)
         for lease, slot in held.items():
             if slot.held_lease() != lease:
                 continue  # it died meanwhile
@@ -167,7 +169,7 @@ class Keeper:
         if now < self._reclaim_due or not 0 < self.link.since <= now - self._heartbeat:
             return
         living = {slot.held_lease() for slot in self.scoreboard.living()}
-        for worker in self.link.leases().expired():
+        for worker in self.link.leases().workers.expired():
             if worker in living:
                 continue
             retired = self._retire(
@@ -290,7 +292,7 @@ class Keeper:
     def _retire(
         self, lease: int, *, ran: int | None, charge: bool, cause: str, expired_only: bool = False
     ) -> Retired | None:
-        retired = self.link.leases().retire(
+        retired = self.link.leases().workers.retire(
             lease, ran=ran, charge=charge, cause=cause, expired_only=expired_only
         )
         if retired is None:
@@ -330,7 +332,7 @@ class Keeper:
             return
         if self.ear.should_open(now, self._last_work) != self.ear.open:
             self.ear.switch(now, self._last_work)
-            self.link.leases().set_listens(own, self.ear.open)
+            self.link.leases().workers.set_listens(own, self.ear.open)
             # Look again at once: what came before the flag was seen sent no wake-up; and
             # once nobody sends any, the next look is no longer a poll away.
             self._look_due = 0

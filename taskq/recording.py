@@ -7,12 +7,13 @@ from collections.abc import Callable
 
 from pool import Slot
 from taskq import events, execution
+from taskq.claims import Claimed
 from taskq.conf import Settings
 from taskq.context import Request
 from taskq.exceptions import UnknownTask
 from taskq.execution import Done, Failed, Fenced, Outcome, Retried
 from taskq.hand import Hand
-from taskq.leases import DATABASE_ERRORS, Claimed, Leases
+from taskq.leases import DATABASE_ERRORS, Leases
 from taskq.link import Link
 from taskq.pace import Pace
 from taskq.progress import Progress

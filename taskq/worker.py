@@ -9,13 +9,14 @@ from contextvars import copy_context
 from pool import Child, Slot, State, clock
 from pool.kernel import resident_kib
 from taskq import context, events, execution, leases, registry, signals
+from taskq.claims import Claimed, Lane
 from taskq.context import Request
 from taskq.execution import Outcome
 from taskq.hand import Hand, Reliever
 from taskq.host import Host
 from taskq.hygiene import Hygiene, release_connections
 from taskq.interrupting import Interrupter
-from taskq.leases import DATABASE_ERRORS, Claimed, Lane
+from taskq.leases import DATABASE_ERRORS
 from taskq.pace import Pace
 from taskq.recording import Recorder
 from taskq.registry import Definition

@@ -18,7 +18,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from taskq import events, execution, registry, signals
-from taskq.leases import Claimed
+from taskq.claims import Claimed
 from taskq.models import Task
 from taskq.schedules import entries
 

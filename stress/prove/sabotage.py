@@ -17,8 +17,8 @@ from typing import Any
 from pool import kernel
 from pool.scoreboard import Slot
 from taskq import execution, outbox
+from taskq.claims import Claimed
 from taskq.execution import Outcome
-from taskq.leases import Claimed
 from taskq.registry import Definition
 from taskq.sql import postgresql, postgresql_keys, postgresql_schedules, postgresql_workers
 from taskq.worker import Worker

@@ -15,9 +15,10 @@ from asgiref.sync import async_to_sync
 
 from pool import Child, Role, Scoreboard, clock
 from taskq import conf
+from taskq.claims import Claimed, Lane
 from taskq.exceptions import Retry, TaskFailed, UnknownTask
 from taskq.execution import Failed, Outcome
-from taskq.leases import Claimed, Lane, Leases
+from taskq.leases import Leases
 from taskq.link import Link
 from taskq.pace import Pace
 from taskq.queues import Queues
@@ -62,12 +63,14 @@ class InProcessWorker(Worker):
 
     def start_lease(self) -> None:
         name, pid, pool, host = self.child.name, os.getpid(), self.service.pool, self.service.host
-        id = self.leases.register(pool, host, [(name, pid)], LEASE)[pid]
+        id = self.leases.workers.register(pool, host, [(name, pid)], LEASE)[pid]
         self.slot.grant(id, self.slot.generation, clock.now() + clock.nanoseconds(LEASE))
 
     def end_lease(self) -> None:
         """Give back what is held."""
-        self.leases.retire(self.slot.held_lease(), ran=0, charge=False, cause="run_all() ended")
+        self.leases.workers.retire(
+            self.slot.held_lease(), ran=0, charge=False, cause="run_all() ended"
+        )
 
     def step(self, lanes: list[Lane]) -> Concluded | None:
         """Run the next task of what a look has found; None when others have it."""

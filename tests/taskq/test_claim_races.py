@@ -64,7 +64,7 @@ def test_a_claim_in_flight_holds_off_the_reclaim_which_then_sees_it(worker, sess
     tasks.quick.delay("a")
     assert len(claim_in(session, worker)) == 1
     thread, outcome = in_background(
-        lambda: worker.db.retire(worker.id, ran=0, charge=False, cause="dead")
+        lambda: worker.db.workers.retire(worker.id, ran=0, charge=False, cause="dead")
     )
     wait_until(lambda: list(waits_for_a_lock()), what="the reclaim waits for the claim")
     assert thread.is_alive()
@@ -99,11 +99,11 @@ def test_a_task_locked_by_its_finishing_transaction_is_not_waited_for(worker, se
     run = claimed[0].run
     values = {"ids": [run[0]], "attempt": run[1], "worker": worker.id}
     psycopg.Cursor(session).execute(postgresql.FINISH, values)
-    retired = worker.db.retire(worker.id, ran=run[0], charge=True, cause="dead")
+    retired = worker.db.workers.retire(worker.id, ran=run[0], charge=True, cause="dead")
     assert not retired.complete
     assert {task.id for task in retired.tasks} == {task.id for task in claimed[1:]}
     session.commit()
-    again = worker.db.retire(worker.id, ran=run[0], charge=True, cause="dead")
+    again = worker.db.workers.retire(worker.id, ran=run[0], charge=True, cause="dead")
     assert again.complete
     assert again.tasks == []
     assert Task.objects.count() == 2
@@ -127,7 +127,7 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
 def test_renewing_does_not_wait_for_a_claim_in_flight(worker, session):
     tasks.quick.delay("a")
     claim_in(session, worker)
-    assert worker.db.renew([worker.id], 60.0) == {worker.id}
+    assert worker.db.workers.renew([worker.id], 60.0) == {worker.id}
 
 
 def test_reclaimers_do_not_wait_for_each_other(new_worker, session, connect):
@@ -136,5 +136,5 @@ def test_reclaimers_do_not_wait_for_each_other(new_worker, session, connect):
     assert (
         psycopg.Cursor(session).execute(postgresql_workers.LOCK_EXPIRED_WORKER, values).fetchall()
     )
-    found = connect().retire(late.id, ran=None, charge=True, cause="", expired_only=True)
+    found = connect().workers.retire(late.id, ran=None, charge=True, cause="", expired_only=True)
     assert found is None
