@@ -42,7 +42,7 @@ def enqueue(
     """Write a task for each of the keys (key -> encoded arguments), or join the one that
     holds it: key -> id, and the ids of those that were written.
 
-    values: the columns that all have, as of ``outbox.columns``. until: "start" or "finish".
+    values: the columns that all have, as of ``taskq.terms.columns``. until: "start" or "finish".
     direct: see :func:`taskq.leases.connect`.
     """
     driver, statements = sql.driver_of(connection.vendor), keys.of(connection.vendor)
