@@ -5,26 +5,22 @@ One process, one thread, no database. It waits in one place, for signals
 signals, kill what is past its deadlines, fill empty seats.
 """
 
-import contextlib
-import logging
 import os
-import select
-import signal
-from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from enum import Enum
-from types import FrameType
-from typing import NoReturn
 
 from setproctitle import setproctitle
 
-from pool import clock, kernel
-from pool.child import EXIT_CRASHED, Child, flush_output
-from pool.deaths import Cause, Death
+from pool import clock, kernel, obituary
+from pool.deaths import Cause
+from pool.forking import Forker
 from pool.log import log
+from pool.replacing import Replacement
 from pool.roles import Role
 from pool.scoreboard import Scoreboard, State
+from pool.seating import Seating
 from pool.seats import Seat
+from pool.signals import Signals
 from pool.systemd import Systemd
 
 #: Seconds between two rounds when nothing happens: how late a deadline may be noticed.
@@ -33,11 +29,6 @@ TICK = 0.25
 CLOSING_TIME = 10.0
 #: Deaths before the end of start-up, with no child ever up, after which the pool gives up.
 BOOT_TRIES = 6
-
-SIGNALS = ("CHLD", "TERM", "INT", "QUIT", "HUP", "TTIN", "TTOU", "USR1")
-#: How many of a signal may wait to be acted on, where that is not one: a flood must cost
-#: neither memory nor the time for anything else.
-COUNTED = {"TTIN": 100, "TTOU": 100}
 
 
 class Phase(Enum):
@@ -68,9 +59,10 @@ class Supervisor:
         self.title = title
         self.phase = Phase.RUNNING
         self.exit_code = 0
-        self._seats: list[Seat] = []
-        self._signals: deque[str] = deque()
-        self._to_replace: deque[tuple[Seat, int]] = deque()
+        self._seats = Seating(scoreboard)
+        self._signals = Signals()
+        self._forker = Forker(scoreboard, title)
+        self._replacement = Replacement()
         self._phase_ends = 0
         self._ever_booted = False
         self._boot_failures = 0
@@ -86,11 +78,13 @@ class Supervisor:
             )
         for role in roles:
             for _ in range(role.count):
-                self._add_seat(role)
+                self._seats.add(role)
 
     def run(self) -> int:
         """Supervise until stopped; the exit code."""
-        self._open()
+        self._forker.open()
+        self._signals.open()
+        setproctitle(f"{self.title}: supervisor")
         while True:
             self.reap()
             self.act_on_signals()
@@ -98,7 +92,7 @@ class Supervisor:
             self.advance()
             self.fill()
             if self.phase is not Phase.RUNNING and not self._seats:
-                self._go_deaf()
+                self._signals.close()
                 log.info("pool stopped", extra={"event": "pool.stopped"})
                 return self.exit_code
             self.report()
@@ -115,20 +109,19 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            for seat in self._occupied():
+            for seat in self._seats.occupied():
                 if seat.pid == pid:
                     self._bury(seat, status)
                     break
 
     def act_on_signals(self) -> None:
-        for _ in range(len(self._signals)):  # those that come meanwhile: the next round
-            name = self._signals.popleft()
+        for name in self._signals.take():
             getattr(self, f"handle_{name.lower()}")()
 
     def murder(self) -> None:
         """Kill children past a deadline; warn those past a soft one."""
         now = clock.now()
-        for seat in self._occupied():
+        for seat in self._seats.occupied():
             if seat.verdict is not None:
                 continue
             # Read before the deadlines: should they be the next run's, they are not due.
@@ -147,17 +140,18 @@ class Supervisor:
     def advance(self) -> None:
         """Move on to the next replacement of HUP, or the next phase of stopping."""
         if self.phase is Phase.RUNNING:
-            self._advance_replacement()
+            self._replacement.advance()
             return
-        if self.phase is Phase.DRAINING and not any(not s.role.support for s in self._occupied()):
+        at_work = any(not seat.role.support for seat in self._seats.occupied())
+        if self.phase is Phase.DRAINING and not at_work:
             self.phase = Phase.CLOSING
             self._phase_ends = clock.now() + clock.nanoseconds(CLOSING_TIME)
-            for seat in self._occupied():
+            for seat in self._seats.occupied():
                 seat.ask_to_stop()
             for seat in self._seats:
                 seat.due = 0  # an empty one gets a last chance, and no time to wait for it
         if clock.now() >= self._phase_ends:
-            for seat in self._occupied():
+            for seat in self._seats.occupied():
                 if seat.verdict is None and (self.phase is Phase.CLOSING or not seat.role.support):
                     seat.condemn(Cause.STOPPED)
 
@@ -170,7 +164,7 @@ class Supervisor:
             if seat.leaving or not self._wanted(seat.role):
                 self._seats.remove(seat)
             elif now >= seat.due:
-                self._fork(seat)
+                self._forker.fork(seat)
                 if self.phase is Phase.CLOSING and seat.pid:
                     seat.ask_to_stop()
 
@@ -178,7 +172,9 @@ class Supervisor:
         """Tell systemd that we are up, and still alive."""
         if not self._ever_booted:
             self._ever_booted = any(
-                seat.slot.state >= State.IDLE for seat in self._occupied() if seat.role.scalable
+                seat.slot.state >= State.IDLE
+                for seat in self._seats.occupied()
+                if seat.role.scalable
             )
         if self._ever_booted and not self._ready_said:
             self._ready_said = True
@@ -194,10 +190,7 @@ class Supervisor:
         now = clock.now()
         due = [seat.due - now for seat in self._seats if not seat.pid]
         timeout = min([TICK, *(max(0, wait) / clock.SECOND for wait in due)])
-        with contextlib.suppress(BlockingIOError):
-            if self._wakeup.poll(timeout * 1000):
-                while os.read(self._wakeup_reader, 512):
-                    pass
+        self._signals.wait(timeout)
 
     # Signals, a method each
 
@@ -211,7 +204,7 @@ class Supervisor:
             self._systemd.notify("STOPPING=1")
             self.phase = Phase.DRAINING
             self._phase_ends = clock.now() + clock.nanoseconds(self.drain_timeout)
-            for seat in self._occupied():
+            for seat in self._seats.occupied():
                 if not seat.role.support:
                     seat.ask_to_stop()
 
@@ -233,124 +226,43 @@ class Supervisor:
         """Replace the workers one by one, each as soon as it is between tasks."""
         if self.phase is not Phase.RUNNING:
             return
-        workers = [seat for seat in self._seats if seat.role.scalable]
-        self._to_replace = deque((seat, seat.slot.generation) for seat in workers)
-        log.info("replacing %d workers one by one", len(self._to_replace))
+        count = self._replacement.begin(self._seats.workers())
+        log.info("replacing %d workers one by one", count)
 
     def handle_ttin(self) -> None:
         """One worker more."""
-        role = next((seat.role for seat in self._seats if seat.role.scalable), None)
+        role = next((seat.role for seat in self._seats.workers()), None)
         if role is None or self.phase is not Phase.RUNNING:
             return
-        if self._add_seat(role):
-            log.info("one worker more: %d", self._strength())
+        if self._seats.add(role):
+            log.info("one worker more: %d", self._seats.strength())
         else:
-            log.warning("no room for another worker: %d is the most here", self._strength())
+            log.warning("no room for another worker: %d is the most here", self._seats.strength())
 
     def handle_ttou(self) -> None:
         """One worker less, but never the last."""
         if self.phase is not Phase.RUNNING:
             return
-        if self._strength() <= 1:
+        if self._seats.strength() <= 1:
             log.warning("not removing the last worker; TERM stops the pool")
             return
-        seat = [seat for seat in self._seats if seat.role.scalable and not seat.leaving][-1]
+        seat = [seat for seat in self._seats.workers() if not seat.leaving][-1]
         seat.leaving = True
         if seat.pid:
             seat.ask_to_stop()
-        log.info("one worker less: %d", self._strength())
+        log.info("one worker less: %d", self._seats.strength())
 
     def handle_usr1(self) -> None:
         """Log the scoreboard."""
         for line in self.scoreboard.lines():
             log.info(line)
 
-    # Seats and children
-
-    def _open(self) -> None:
-        flush_output()  # or each child would say it again
-        self._wakeup_reader, wakeup_writer = os.pipe()
-        self._wakeup = select.poll()
-        self._wakeup.register(self._wakeup_reader, select.POLLIN)
-        os.set_blocking(self._wakeup_reader, False)
-        os.set_blocking(wakeup_writer, False)
-        signal.set_wakeup_fd(wakeup_writer, warn_on_full_buffer=False)
-        # The children hold the reading end; only we hold the writing end, so
-        # that it closes with us, however we die.
-        self._lifeline_reader, self._lifeline_writer = os.pipe()
-        for name in SIGNALS:
-            signal.signal(getattr(signal, f"SIG{name}"), self._note_signal)
-        setproctitle(f"{self.title}: supervisor")
-
-    def _go_deaf(self) -> None:
-        """It is over, and said to be clean. Python puts handlers back to their defaults as
-        it ends: a signal that comes then would be what this process died of."""
-        for name in SIGNALS:
-            signal.signal(getattr(signal, f"SIG{name}"), signal.SIG_IGN)
-
-    def _note_signal(self, number: int, frame: FrameType | None) -> None:
-        name = signal.Signals(number).name.removeprefix("SIG")
-        if self._signals.count(name) < COUNTED.get(name, 1):
-            self._signals.append(name)
-
-    def _occupied(self) -> Iterator[Seat]:
-        return (seat for seat in self._seats if seat.pid)
-
-    def _strength(self) -> int:
-        return sum(seat.role.scalable and not seat.leaving for seat in self._seats)
+    # Children
 
     def _wanted(self, role: Role) -> bool:
         if self.phase is Phase.CLOSING and clock.now() >= self._phase_ends:
             return False
         return self.phase is Phase.RUNNING or role.support
-
-    def _add_seat(self, role: Role) -> bool:
-        taken = {seat.slot.index for seat in self._seats}
-        free = [slot for slot in self.scoreboard.slots if slot.index not in taken]
-        if not free:
-            return False
-        numbers = {seat.number for seat in self._seats if seat.role is role}
-        number = next(n for n in range(1, len(numbers) + 2) if n not in numbers)
-        self._seats.append(Seat(role, number, free[0]))
-        return True
-
-    def _fork(self, seat: Seat) -> None:
-        seat.prepare()
-        # Blocked, so that none of ours is handled in the child before its own
-        # handlers stand.
-        handled = {getattr(signal, f"SIG{name}") for name in SIGNALS}
-        signal.pthread_sigmask(signal.SIG_BLOCK, handled)
-        # Taken before the fork: afterwards the child may already have another parent.
-        supervisor_pid = os.getpid()
-        try:
-            pid = os.fork()
-            if pid == 0:
-                self._live(seat, supervisor_pid, handled)
-            seat.occupy(pid)
-            log.debug("%s started, pid %d", seat.name, pid, extra={"event": "child.started"})
-        except OSError as error:  # no memory, or too many processes: heals by itself
-            wait = seat.refuse()
-            log.error("cannot fork %s: %s; next try in %.1f s", seat.name, error, wait)
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
-
-    def _live(self, seat: Seat, supervisor_pid: int, unblock: set[signal.Signals]) -> NoReturn:
-        """In the child: from here on to its end."""
-        try:
-            os.close(self._lifeline_writer)
-            seat.slot.pid = os.getpid()
-            child = Child(
-                seat.role,
-                seat.number,
-                seat.slot,
-                self.scoreboard,
-                supervisor_pid,
-                self.title,
-                first_try=seat.backoff.failures == 0,
-            )
-            child.live(self._lifeline_reader, unblock)
-        finally:  # whatever went wrong, this must not become a second supervisor
-            os._exit(EXIT_CRASHED)
 
     def _bury(self, seat: Seat, status: int) -> None:
         """Record a death, make it known, and decide when the seat is filled again."""
@@ -359,14 +271,15 @@ class Supervisor:
         failed = booting and not seat.asked_to_stop
         wait = seat.vacate()
         self.scoreboard.record(death)
-        self._wake_support()
+        self._seats.wake_support()
         if seat.role.scalable:
             self._ever_booted |= not booting
             self._boot_failures += failed
         if self.phase is Phase.CLOSING:
             # Unless somebody killed it, it has done what it could.
             seat.leaving = death.cause not in (Cause.SIGNAL, Cause.OUT_OF_MEMORY)
-        self._say(seat, death, failed, wait)
+        replaced = self._wanted(seat.role) and not seat.leaving
+        obituary.tell(seat, death, failed=failed, replaced=replaced, wait=wait)
         if death.cause is Cause.EXIT and death.code == seat.role.stops_pool:
             self.exit_code = death.code
             self.handle_term()
@@ -377,37 +290,3 @@ class Supervisor:
 
     def _gives_up(self) -> bool:
         return not self._ever_booted and self._boot_failures >= BOOT_TRIES
-
-    def _say(self, seat: Seat, death: Death, failed: bool, wait: float) -> None:
-        extra = {"event": "child.died", "pid": death.pid, "cause": str(death)}
-        doing = f" while running {seat.slot.label} #{death.task_id}" if death.task_id else ""
-        if death.clean and not failed:
-            log.debug("%s (pid %d) left", seat.name, death.pid, extra=extra)
-        elif not self._wanted(seat.role) or seat.leaving:
-            log.warning("%s (pid %d) died: %s%s", seat.name, death.pid, death, doing, extra=extra)
-        elif failed and seat.backoff.failures > 1:
-            # Why it dies was said the first time.
-            level = logging.WARNING if wait >= 1 else logging.DEBUG
-            log.log(
-                level, "%s keeps dying at start; next try in %.1f s", seat.name, wait, extra=extra
-            )
-        else:
-            then = f"again in {wait:.1f} s" if wait else "restarting"
-            text = "%s (pid %d) died: %s%s; %s"
-            log.warning(text, seat.name, death.pid, death, doing, then, extra=extra)
-
-    def _advance_replacement(self) -> None:
-        while self._to_replace:
-            seat, generation = self._to_replace[0]
-            slot = seat.slot
-            if seat.leaving or (slot.generation > generation and slot.state >= State.IDLE):
-                self._to_replace.popleft()
-                continue
-            if slot.generation == generation and seat.pid and not seat.asked_to_stop:
-                seat.ask_to_stop()
-            return
-
-    def _wake_support(self) -> None:
-        for seat in self._occupied():
-            if seat.role.support:
-                seat.slot.wake()

@@ -38,6 +38,7 @@ from taskq.queues import check_queue
 from taskq.registry import Definition
 from taskq.sql import VENDORS
 from taskq.task_result import Run, task_result
+from taskq.terms import Terms
 
 
 class TaskqBackend(BaseTaskBackend):
@@ -207,7 +208,7 @@ def _plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], d
     return cast(list[Any], normalize_json(args)), cast(dict[str, Any], normalize_json(kwargs))
 
 
-def _terms(task: AnyTask) -> outbox.Terms:
+def _terms(task: AnyTask) -> Terms:
     return {"queue": task.queue_name, "priority": int(task.priority), "eta": task.run_after}
 
 

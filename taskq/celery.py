@@ -39,9 +39,9 @@ from taskq.exceptions import (
     TaskRevokedError,
 )
 from taskq.options import TaskOptions, check_max_retries, task_options
-from taskq.outbox import Terms
 from taskq.result import AsyncResult
 from taskq.signature import Signature
+from taskq.terms import Terms, moment, seconds
 
 __all__ = [
     "AsyncResult",
@@ -112,7 +112,7 @@ class SharedTask(Generic[P, R]):
         idempotency_key: str | None = None,
         **ignored: Any,
     ) -> AsyncResult | EagerResult:
-        """Send the task. See :class:`taskq.outbox.Terms` and :func:`taskq.outbox.enqueue`
+        """Send the task. See :class:`taskq.terms.Terms` and :func:`taskq.outbox.enqueue`
         for the options.
 
         Options of Celery's that mean nothing here are ignored; others raise TypeError.
@@ -149,7 +149,7 @@ class SharedTask(Generic[P, R]):
 
         calls: for each its arguments, as for ``executemany``: a tuple or list of
             positional ones, or a dict of keyword ones.
-        terms: for all of them, see :class:`taskq.outbox.Terms`.
+        terms: for all of them, see :class:`taskq.terms.Terms`.
 
         Returns the results in the order of the calls. Raises TypeError or ValueError,
         with the index of the call that is wrong; then none is sent.
@@ -237,9 +237,9 @@ class SharedTask(Generic[P, R]):
         default after ``default_retry_delay``. max_retries: instead of the task's own,
         which None leaves in force.
         """
-        delay = outbox.seconds("countdown", countdown)
+        delay = seconds("countdown", countdown)
         if eta is not None:
-            eta = outbox.moment("eta", eta)
+            eta = moment("eta", eta)
         check_max_retries("max_retries", max_retries, "the task's own")
         retries.retry(
             self.options,

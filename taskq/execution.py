@@ -12,8 +12,8 @@ from typing import Any
 from django.db import transaction
 
 from taskq import payload, retries, signals
+from taskq.claims import Claimed
 from taskq.context import Request
-from taskq.leases import Claimed
 from taskq.registry import Definition
 from taskq.running import call
 

@@ -16,7 +16,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from pool import clock
-from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases, Run
+from taskq.claims import Claimed, Lane, Run
+from taskq.leases import DATABASE_ERRORS, Leases
 from taskq.queues import Queues
 
 #: Seconds that a run may take while others wait behind it.

@@ -1,5 +1,5 @@
-"""The keeper: the pool's heart. It renews leases, buries the dead, reclaims what
-others lost, and wakes workers when there is work. One connection, few statements."""
+"""The keeper: the pool's heart. It renews leases, has the dead buried and what others lost
+reclaimed, and wakes workers when there is work. One connection, few statements."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import signal
 import time
 
 from pool import Child, Slot, State, clock, kernel
-from pool.deaths import BLAMELESS, Death
 from pool.supervisor import TICK
 from taskq import events, signals
 from taskq.cancelling import Canceller
+from taskq.claims import Lane
 from taskq.ear import BUSY_LOOK, Ear
-from taskq.leases import DATABASE_ERRORS, Lane, Retired
+from taskq.leases import DATABASE_ERRORS
 from taskq.link import Link
 from taskq.reporting import Reporter
+from taskq.retiring import Retirer
 from taskq.schedules.ticker import Ticker
 from taskq.service import Service
 from taskq.sql import CANCEL, WORK
@@ -48,6 +49,7 @@ class Keeper:
         grace, heartbeat = self.settings.cancel_grace, self.settings.heartbeat
         self.canceller = Canceller(self.scoreboard, grace=grace, every=heartbeat)
         self.reporter = Reporter(self.scoreboard)
+        self.retirer = Retirer(child, service, self.link, between=self.keep_alive)
         self.ticker = Ticker(service.plan, self.link, service.alias, self.settings.heartbeat)
         self._lease = clock.nanoseconds(self.settings.lease)
         self._heartbeat = clock.nanoseconds(self.settings.heartbeat)
@@ -55,11 +57,9 @@ class Keeper:
         # which enforces the deadline, and something for the kill itself.
         self._margin = clock.nanoseconds(max(2 * TICK, self.settings.lease * 0.05))
         self._renew_due = 0
-        self._reclaim_due = 0
         self._look_due = 0
         self._prune_due = clock.now() + self._heartbeat  # not while everything starts
         self._last_work = 0
-        self._unburied: list[Death] = []
         self._empty_looks = 0
         self._due: list[int] = []
 
@@ -70,10 +70,10 @@ class Keeper:
         while not self.child.stopping:
             self.child.beat()
             try:
-                self.bury()
+                self.retirer.bury()
                 self.register()
                 self.renew()
-                self.reclaim()
+                self.retirer.reclaim()
                 self.tick()
                 self.dispatch()
                 self.canceller.look(self.link.leases())
@@ -90,18 +90,6 @@ class Keeper:
 
     # The duties, one a method
 
-    def bury(self) -> None:
-        """Take back what dead children held: at once, with the cause of their death."""
-        for death in list(self._unburied):
-            if self._bury(death):
-                self._unburied.remove(death)
-            self.keep_alive()
-        for number, death in self.scoreboard.unread_deaths():
-            if not self._bury(death):
-                self._unburied.append(death)
-            self.scoreboard.acknowledge(number)
-            self.keep_alive()
-
     def register(self) -> None:
         """Give a lease to each child that is up and has none, or lost track of its own."""
         newcomers: dict[int, Slot] = {}
@@ -111,7 +99,7 @@ class Keeper:
             if slot.state < State.IDLE or (lease and not doubtful) or not _runs(slot):
                 continue
             if doubtful:
-                self._retire(lease, ran=0, charge=False, cause="the connection was lost")
+                self.retirer.retire(lease, ran=0, charge=False, cause="the connection was lost")
                 slot.lease_generation = 0
             newcomers[slot.pid] = slot
         if not newcomers:
@@ -119,7 +107,7 @@ class Keeper:
         generations = {pid: slot.generation for pid, slot in newcomers.items()}
         processes = [(self._name(slot), pid) for pid, slot in newcomers.items()]
         asked = clock.now()
-        given = self.link.leases().register(
+        given = self.link.leases().workers.register(
             self.service.pool, self.service.host, processes, self.settings.lease
         )
         for pid, worker in given.items():
@@ -134,7 +122,7 @@ class Keeper:
         slots = [slot for slot in self.scoreboard.living() if slot.held_lease() and _runs(slot)]
         held = {slot.held_lease(): slot for slot in slots}
         asked = clock.now()
-        kept = self.link.leases().renew(list(held), self.settings.lease)
+        kept = self.link.leases().workers.renew(list(held), self.settings.lease)
         for lease, slot in held.items():
             if slot.held_lease() != lease:
                 continue  # it died meanwhile
@@ -155,28 +143,6 @@ class Keeper:
         """Between two of many dead: they can wait, but the leases of the living cannot."""
         self.child.beat()
         self.renew()
-
-    def reclaim(self) -> None:
-        """Take back the tasks of workers anywhere whose lease ran out.
-
-        Not until we have had the database for an interval: after an outage each
-        pool is to see to its own first, which knows what ran and what did not. Nor from
-        a child of ours that lives: the supervisor ends it, and then it is buried.
-        """
-        now = clock.now()
-        if now < self._reclaim_due or not 0 < self.link.since <= now - self._heartbeat:
-            return
-        living = {slot.held_lease() for slot in self.scoreboard.living()}
-        for worker in self.link.leases().expired():
-            if worker in living:
-                continue
-            retired = self._retire(
-                worker, ran=None, charge=True, cause="lease ran out unrenewed", expired_only=True
-            )
-            if retired:
-                events.lease_reclaimed(retired.worker, len(retired.tasks))
-            self.keep_alive()
-        self._reclaim_due = now + self._heartbeat
 
     def tick(self) -> None:
         """Send the periodic tasks that are due."""
@@ -230,8 +196,8 @@ class Keeper:
         """Until woken: by a death, by a new child, by an enqueuer, or by the clock."""
         due = min(self._renew_due, self._look_due, self._prune_due, self.ticker.due)
         due = min(due, self.canceller.due, self.reporter.due)
-        if self.link.since:
-            due = min(due, max(self._reclaim_due, self.link.since + self._heartbeat))
+        if reclaim_due := self.retirer.due:
+            due = min(due, reclaim_due)
         pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
         if self.ear is None:
             self.child.wait(pause)
@@ -260,10 +226,10 @@ class Keeper:
         while True:
             self.child.beat()
             try:
-                self.bury()
+                self.retirer.bury()
                 signals.wait_until_told(1.0)
                 if own := self.child.slot.held_lease():
-                    self._retire(own, ran=0, charge=False, cause="the pool stopped")
+                    self.retirer.retire(own, ran=0, charge=False, cause="the pool stopped")
                 self.link.close()
                 return 0
             except DATABASE_ERRORS as error:
@@ -276,39 +242,6 @@ class Keeper:
 
     def _name(self, slot: Slot) -> str:
         return "keeper" if slot is self.child.slot else f"worker {slot.number}"
-
-    def _bury(self, death: Death) -> bool:
-        """Whether nothing is left that the dead child held."""
-        retired = death.lease and self._retire(
-            death.lease,
-            ran=death.task_id,
-            charge=not death.clean and death.cause not in BLAMELESS,
-            cause=str(death),
-        )
-        return not retired or retired.complete
-
-    def _retire(
-        self, lease: int, *, ran: int | None, charge: bool, cause: str, expired_only: bool = False
-    ) -> Retired | None:
-        retired = self.link.leases().retire(
-            lease, ran=ran, charge=charge, cause=cause, expired_only=expired_only
-        )
-        if retired is None:
-            return None
-        for task in retired.tasks:
-            if task.cancelled:
-                events.task_cancelled(task.id, task.name, cause)
-            elif task.blamed:
-                events.task_lost(
-                    task.id, task.name, retired.worker, cause, task.losses, task.failed
-                )
-            if task.failed and not task.cancelled:
-                self.child.slot.failed += 1
-        if waiting := sum(not task.blamed and not task.cancelled for task in retired.tasks):
-            events.tasks_returned(waiting, retired.worker, cause)
-        if any(not task.failed for task in retired.tasks):
-            self.service.wake_one(self.scoreboard)
-        return retired
 
     def _pause(self, now: int) -> float:
         """Seconds until the next look, if nothing wakes us and nothing falls due."""
@@ -330,7 +263,7 @@ class Keeper:
             return
         if self.ear.should_open(now, self._last_work) != self.ear.open:
             self.ear.switch(now, self._last_work)
-            self.link.leases().set_listens(own, self.ear.open)
+            self.link.leases().workers.set_listens(own, self.ear.open)
             # Look again at once: what came before the flag was seen sent no wake-up; and
             # once nobody sends any, the next look is no longer a poll away.
             self._look_due = 0

@@ -1,8 +1,8 @@
-"""The life of a lease: what a worker and a keeper may do to the tables.
+"""The life of a task's lease: what a worker and a keeper may do to the tables.
 
-The statements are in ``taskq.sql``, a module a vendor; what they mean together
-is here. Every write that ends a run names the worker and the attempt, and
-touches no row once either has changed: that is the fence.
+The statements are in ``taskq.sql``; what they mean together is here. Every write
+that ends a run names the worker and the attempt, and touches no row once either
+has changed: that is the fence.
 """
 
 from __future__ import annotations
@@ -12,80 +12,20 @@ import datetime
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import django.db
 import psycopg
 from django.db import connections
 
 from taskq import sql
+from taskq.claims import Claimed, Lane, Run
 from taskq.progress import Progress
 from taskq.queues import Queues
+from taskq.worker_leases import WorkerLeases
 
 #: What a database that is not there, or not well, raises below Django's wrappers and in them.
 DATABASE_ERRORS = (django.db.Error, psycopg.Error, sqlite3.Error)
-
-#: A run of a task: its id, and the attempt that the claim made of it.
-Run = tuple[int, int]
-
-
-@dataclass(slots=True)
-class Lane:
-    """The waiting tasks of one queue and priority.
-
-    wait: seconds until the first of them is due; 0 or less when it is.
-    due, id: the place where a claim starts to read: the first task, then wherever the
-        last claim ended. What comes before it is done, but its index entries stay for
-        as long as any transaction is open that might see them.
-    """
-
-    queue: str
-    priority: int
-    wait: float
-    due: str
-    id: int
-
-
-class Claimed(NamedTuple):
-    """A task that a worker holds."""
-
-    id: int
-    attempt: int
-    name: str
-    payload: str
-    queue: str
-    retries: int
-    losses: int
-    expired: bool
-    unknown_for: float | None  # seconds since a worker first did not know it
-    scheduled_at: datetime.datetime | str | None  # the tick it is for; SQLite has it as text
-
-    @property
-    def run(self) -> Run:
-        return self.id, self.attempt
-
-
-@dataclass(frozen=True, slots=True)
-class TakenBack:
-    """A task whose worker is gone, and what became of it."""
-
-    id: int
-    name: str
-    losses: int
-    blamed: bool  # it was what the worker ran
-    failed: bool  # it is not to be run again
-    cancelled: bool = False  # that is why
-
-
-@dataclass(frozen=True)
-class Retired:
-    """The end of a worker's lease. ``complete`` is False while one of its tasks is
-    locked by a transaction that has yet to end: retire it again later."""
-
-    worker: str
-    tasks: list[TakenBack]
-    complete: bool
 
 
 class Leases:
@@ -94,82 +34,16 @@ class Leases:
     Raises django.db's or the driver's errors when the database is not there.
     """
 
-    def __init__(self, connection: sql.Connection, statements: sql.Statements) -> None:
+    def __init__(self, connection: sql.Connection, vendor: str) -> None:
         self._connection = connection
-        self._sql = statements
+        self._sql = sql.of(vendor)
+        #: Those of the workers themselves, under which they hold tasks.
+        self.workers = WorkerLeases(connection, vendor)
 
     @property
     def connection(self) -> sql.Connection:
         """For statements that are not about leases."""
         return self._connection
-
-    # A worker's lease
-
-    def register(
-        self, pool: str, host: str, processes: Sequence[tuple[str, int]], lease: float
-    ) -> dict[int, int]:
-        """Give leases of so many seconds to processes (name, pid): pid -> worker id."""
-        values = {
-            "pool": pool,
-            "host": host,
-            "names": [name for name, _ in processes],
-            "pids": [pid for _, pid in processes],
-            "lease": lease,
-        }
-        rows = self._connection.rows(self._sql.REGISTER, values)
-        return {pid: worker for pid, worker in rows}
-
-    def renew(self, workers: Sequence[int], lease: float) -> set[int]:
-        """Extend leases that have not run out; the ids of those that were."""
-        values = {"workers": list(workers), "lease": lease}
-        return {worker for (worker,) in self._connection.rows(self._sql.RENEW, values)}
-
-    def set_listens(self, worker: int, listens: bool) -> None:
-        """Say whether enqueuers should send wake-ups, for this process to hear."""
-        self._connection.count(self._sql.LISTENS, {"worker": worker, "listens": listens})
-
-    def expired(self) -> list[int]:
-        """Workers whose lease has run out."""
-        return [worker for (worker,) in self._connection.rows(self._sql.EXPIRED, {})]
-
-    def retire(
-        self, worker: int, *, ran: int | None, charge: bool, cause: str, expired_only: bool = False
-    ) -> Retired | None:
-        """End a worker's lease and take back all that it holds.
-
-        ran: the task that it ran, 0 for none, None when nobody knows.
-        charge: count a loss against that task.
-        cause: what happened to the worker, kept with that task.
-        expired_only: leave a worker alone that was renewed meanwhile, or that another
-            reclaimer is at.
-
-        Returns None when there is no such worker (any more).
-        """
-        one = {"worker": worker}
-        with self._connection.transaction():
-            lock = self._sql.LOCK_EXPIRED_WORKER if expired_only else self._sql.LOCK_WORKER
-            found = self._connection.rows(lock, one)
-            if not found:
-                return None
-            ((held, last),) = self._connection.rows(self._sql.HELD, one)
-            # Where nobody saw what it ran: a task held alone was at work. Of several
-            # any may have been: none is charged, each is claimed alone from now on.
-            blamed = ran if ran is not None else last if held == 1 else 0
-            values = {
-                **one,
-                "blamed": blamed or 0,
-                "suspect": ran is None and held > 1,
-                "charge": int(charge),
-                "cause": cause,
-            }
-            rows = self._connection.rows(self._sql.TAKE_BACK, values) if held else []
-            complete = self._connection.count(self._sql.REMOVE_WORKER, one) == 1
-        ((pool, name),) = found
-        tasks = [
-            TakenBack(id, name, losses, bool(blamed), bool(failed), cancelled_at is not None)
-            for id, name, losses, blamed, failed, cancelled_at in rows
-        ]
-        return Retired(f"{name} of {pool}", tasks, complete)
 
     # A task's lease
 
@@ -366,15 +240,15 @@ def finish_within(
     direct: see :func:`connect`.
     """
     connection = connections[alias]
-    vendor = sql.of(connection.vendor)
+    statements, driver = sql.of(connection.vendor), sql.driver_of(connection.vendor)
     id, attempt = run
     values = {"worker": worker, "id": id, "ids": [id], "attempt": attempt, "value": result}
-    statements = (vendor.FINISH,) if result is None else vendor.KEEP
+    wanted = (statements.FINISH,) if result is None else statements.KEEP
     # What the task has marked for a rollback would take our finish with it, silently.
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
         removed, *_ = [
-            vendor.rows_within(connection, each, values, direct=direct) for each in statements
+            driver.rows_within(connection, each, values, direct=direct) for each in wanted
         ]
     return len(removed) == 1
 
@@ -388,9 +262,9 @@ def connect(alias: str, *, lease: float, name: str = "taskq", direct: bool = Tru
         transactions, so that nothing may be left behind in its session.
     """
     shared = connections[alias]
-    vendor = sql.of(shared.vendor)
+    driver = sql.driver_of(shared.vendor)
     settings = copy.deepcopy(shared.settings_dict)
-    settings["OPTIONS"] = vendor.connection_options(settings.get("OPTIONS", {}), lease, name)
+    settings["OPTIONS"] = driver.connection_options(settings.get("OPTIONS", {}), lease, name)
     wrapper = type(shared)(settings, alias)
     wrapper.connect()
-    return Leases(vendor.Connection(wrapper, direct=direct), vendor)
+    return Leases(driver.Connection(wrapper, direct=direct), shared.vendor)

@@ -2,47 +2,25 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from functools import partial
 from itertools import islice
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 
 from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.utils import timezone
 
 from taskq import conf, idempotency, payload, signals, sql, unique
 from taskq.calls import Arguments, are_keywords, encoded
-from taskq.conf import MAX_SECONDS
 from taskq.models import Task
-from taskq.options import TaskOptions, check_priority, check_seconds
-from taskq.queues import check_queue
+from taskq.options import TaskOptions
+from taskq.terms import Terms, columns
 
 #: Characters of encoded arguments that one statement carries: far below what PostgreSQL
 #: (1 GiB) and SQLite (1 GB) take, and a few times that in memory while it is sent.
 STATEMENT = 32 * 1024 * 1024
-
-
-class Terms(TypedDict, total=False):
-    """Where and when a task is to run; all of it may be left out, or None.
-
-    queue, priority: instead of the task's own.
-    countdown: seconds from now, by the database's clock; below 0 is now. eta: a moment;
-        a naive one is in Django's current time zone. Given both, the countdown counts.
-    expires: seconds from now or a moment; not started by then, it is dropped.
-    headers: what goes along beside the arguments, to ``request.headers`` of each run; a
-        dict with keys of str. It counts into MAX_PAYLOAD.
-    """
-
-    queue: str | None
-    priority: int | None
-    countdown: float | datetime.timedelta | None
-    eta: datetime.datetime | None
-    expires: float | datetime.timedelta | datetime.datetime | None
-    headers: Mapping[str, Any] | None
 
 
 def enqueue(
@@ -66,17 +44,17 @@ def enqueue(
         holds it; in place of what the option ``unique`` makes of the arguments.
     idempotency_key: returns the task of this name that was first sent with the key, for
         ``IDEMPOTENCY_TTL``, whatever has become of it.
-    terms: see :class:`Terms`. A task that is joined keeps its own.
+    terms: see :class:`taskq.terms.Terms`. A task that is joined keeps its own.
 
     Raises TypeError or ValueError (PayloadError among them), naming the argument.
     """
     values = row(name, args, kwargs, options, **terms)
-    connection, vendor = _database(using)
+    connection, statements = _database(using)
     unique_key = check_keys(name, args, kwargs, options, unique_key, idempotency_key)
     if idempotency_key is not None:
-        send = partial(_write, connection, vendor, values, unique_key, options)
+        send = partial(_write, connection, statements, values, unique_key, options)
         return idempotency.once(connection, name, idempotency_key, send)
-    return _write(connection, vendor, values, unique_key, options)
+    return _write(connection, statements, values, unique_key, options)
 
 
 def check_keys(
@@ -97,7 +75,7 @@ def check_keys(
 
 def _write(
     connection: BaseDatabaseWrapper,
-    vendor: sql.Statements,
+    statements: sql.EnqueueStatements,
     values: Mapping[str, Any],
     key: str | None,
     options: TaskOptions,
@@ -108,8 +86,9 @@ def _write(
         ids, new = unique.enqueue(connection, values, calls, until=until, direct=direct)
         _tell(connection, values, new)
         return ids[key]
-    with vendor.cursor(connection, direct=_direct(connection)) as cursor:
-        cursor.execute(vendor.ENQUEUE, vendor.adapted(values))
+    driver = sql.driver_of(connection.vendor)
+    with driver.cursor(connection, direct=_direct(connection)) as cursor:
+        cursor.execute(statements.ENQUEUE, driver.adapted(values))
         id = int(cursor.fetchone()[0])
     _tell(connection, values, [id])
     return id
@@ -130,26 +109,26 @@ def enqueue_many(
     """
     values = {"name": name, **columns(options, **terms)}
     headers = _headers(name, terms)
-    connection, vendor = _database(using)
+    connection, statements = _database(using)
     if options.unique is not None:
-        return _enqueue_many_unique(connection, vendor, values, list(calls), options, headers)
-    return _write_many(connection, vendor, values, encoded(calls, headers))
+        return _enqueue_many_unique(connection, statements, values, list(calls), options, headers)
+    return _write_many(connection, statements, values, encoded(calls, headers))
 
 
 def _write_many(
     connection: BaseDatabaseWrapper,
-    vendor: sql.Statements,
+    statements: sql.EnqueueStatements,
     values: Mapping[str, Any],
     texts: Iterable[str],
 ) -> list[int]:
-    statements = list(_statements(texts))
+    driver, parts = sql.driver_of(connection.vendor), list(_parts(texts))
     ids: list[int] = []
-    with transaction.atomic(connection.alias) if len(statements) > 1 else nullcontext():
-        for payloads in statements:
-            with vendor.cursor(connection, direct=_direct(connection)) as cursor:
+    with transaction.atomic(connection.alias) if len(parts) > 1 else nullcontext():
+        for payloads in parts:
+            with driver.cursor(connection, direct=_direct(connection)) as cursor:
                 # As text, which costs the client far less than an array's quotes.
                 more = {**values, "payloads": json.dumps(payloads)}
-                cursor.execute(vendor.ENQUEUE_MANY, vendor.adapted(more))
+                cursor.execute(statements.ENQUEUE_MANY, driver.adapted(more))
                 # The database numbers them in their order, but returns them in any.
                 ids += sorted([id for id, *_ in cursor.fetchall()])
     _tell(connection, values, ids)
@@ -158,7 +137,7 @@ def _write_many(
 
 def _enqueue_many_unique(
     connection: BaseDatabaseWrapper,
-    vendor: sql.Statements,
+    statements: sql.EnqueueStatements,
     values: Mapping[str, Any],
     calls: Sequence[Arguments],
     options: TaskOptions,
@@ -175,14 +154,14 @@ def _enqueue_many_unique(
     until, direct = options.unique_until, _direct(connection)
     rest, ids, new = iter(keyed.items()), {}, []
     with transaction.atomic(connection.alias):
-        for some in _statements(keyed.values()):
+        for some in _parts(keyed.values()):
             part = dict(islice(rest, len(some)))
             held, written = unique.enqueue(connection, values, part, until=until, direct=direct)
             ids.update(held)
             new += written
         _tell(connection, values, new)
         plain = [text for key, text in zip(keys, texts, strict=True) if key is None]
-        others = iter(_write_many(connection, vendor, values, plain))
+        others = iter(_write_many(connection, statements, values, plain))
     return [ids[key] if key is not None else next(others) for key in keys]
 
 
@@ -223,43 +202,6 @@ def rows(
     return found
 
 
-def columns(
-    options: TaskOptions,
-    *,
-    queue: str | None = None,
-    priority: int | None = None,
-    countdown: float | datetime.timedelta | None = None,
-    eta: datetime.datetime | None = None,
-    expires: float | datetime.timedelta | datetime.datetime | None = None,
-    headers: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """What a task's options and its terms make of a row: all but the call, in which its
-    headers are."""
-    if headers is not None and not are_keywords(headers):
-        raise TypeError(f"headers is {headers!r}: give a dict with keys of str, or None")
-    if queue is not None:
-        check_queue(queue)
-    if priority is not None:
-        check_priority(priority)
-    if eta is not None:
-        eta = moment("eta", eta)
-    delay = seconds("countdown", countdown)
-    lifetime, last_moment = None, None
-    if isinstance(expires, datetime.datetime):
-        last_moment = moment("expires", expires)
-    else:
-        lifetime = seconds("expires", expires, also="a datetime, a timedelta or ")
-    return {
-        "queue": queue or options.queue or conf.DEFAULT_QUEUE,
-        "priority": options.priority if priority is None else priority,
-        "max_losses": 0 if options.on_lost == "fail" else conf.settings().max_losses,
-        "eta": None if delay else eta,
-        "delay": max(0.0, delay or 0.0),
-        "expires": last_moment,
-        "lifetime": lifetime,
-    }
-
-
 def _headers(name: str, terms: Terms) -> Mapping[str, Any] | None:
     """Those that were given, with what the receivers of task_enqueuing add to them."""
     headers = terms.get("headers")
@@ -279,7 +221,7 @@ def _tell(connection: BaseDatabaseWrapper, values: Mapping[str, Any], ids: Seque
         signals.enqueued(connection, str(values["name"]), list(ids), str(values["queue"]))
 
 
-def _statements(texts: Iterable[str]) -> Iterator[list[str]]:
+def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
     """The encoded arguments of calls, as many together as one statement should carry."""
     together: list[str] = []
     size = 0
@@ -293,9 +235,9 @@ def _statements(texts: Iterable[str]) -> Iterator[list[str]]:
         yield together
 
 
-def _database(using: str | None) -> tuple[BaseDatabaseWrapper, sql.Statements]:
+def _database(using: str | None) -> tuple[BaseDatabaseWrapper, sql.EnqueueStatements]:
     connection = connections[using or router.db_for_write(Task)]
-    return connection, sql.of(connection.vendor)
+    return connection, sql.enqueue_of(connection.vendor)
 
 
 def _direct(connection: BaseDatabaseWrapper) -> bool:
@@ -303,25 +245,3 @@ def _direct(connection: BaseDatabaseWrapper) -> bool:
     others between two transactions."""
     pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
     return conf.settings().listen is True and not pooled
-
-
-def moment(name: str, value: datetime.datetime) -> datetime.datetime:
-    """A time in UTC. A naive one is in Django's current time zone."""
-    if not isinstance(value, datetime.datetime):
-        raise TypeError(f"{name} is {value!r}: give a datetime")
-    try:
-        aware = timezone.make_aware(value) if timezone.is_naive(value) else value
-        return aware.astimezone(datetime.UTC)
-    except OverflowError as error:
-        raise ValueError(f"{name} is {value!r}: in UTC no datetime can hold it") from error
-
-
-def seconds(
-    name: str, value: float | datetime.timedelta | None, *, also: str = "a timedelta or "
-) -> float | None:
-    """A number of seconds. One below 0 is fine: a moment may have passed as well."""
-    if isinstance(value, datetime.timedelta):
-        value = value.total_seconds()
-    if value is not None:
-        check_seconds(name, value, least=-MAX_SECONDS, also=also)
-    return value

@@ -50,7 +50,7 @@ def paused(*, using: str | None = None) -> list[PausedQueue]:
 
 def wake(alias: str) -> None:
     """Wake a pool that sleeps, once what is open on the database has committed."""
-    statement = sql.of(connections[alias].vendor).WAKE
+    statement = sql.enqueue_of(connections[alias].vendor).WAKE
     if statement:
         with connections[alias].cursor() as cursor:
             cursor.execute(statement)

@@ -15,7 +15,7 @@ from taskq.conf import NAME_LENGTH
 from taskq.options import TaskOptions
 
 if TYPE_CHECKING:
-    from taskq.leases import Claimed
+    from taskq.claims import Claimed
     from taskq.visit import Visit
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pool import Scoreboard, clock
-from taskq.leases import Leases, Run
+from taskq.claims import Run
+from taskq.leases import Leases
 from taskq.progress import Progress
 
 #: Seconds between two writes of one pool.

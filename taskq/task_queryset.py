@@ -71,7 +71,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         using = self._writer()
         count = self._retry(using)
         # After the commit, where it is ours: who goes to sleep meanwhile sees the tasks.
-        wake = sql.of(connections[using].vendor).WAKE
+        wake = sql.enqueue_of(connections[using].vendor).WAKE
         if count and wake:
             with connections[using].cursor() as cursor:
                 cursor.execute(wake)
@@ -121,7 +121,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
             removed = self._locked(Q(state=State.READY), using)._raw_delete(using) or 0
             running = self._locked(Q(state=State.RUNNING), using)
             asked = running.update(cancelled_at=Coalesce("cancelled_at", Now()))
-            tell = sql.of(connections[using].vendor).TELL_CANCELLED
+            tell = sql.enqueue_of(connections[using].vendor).TELL_CANCELLED
             if asked and tell:
                 with connections[using].cursor() as cursor:
                     cursor.execute(tell)

@@ -12,6 +12,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from taskq import payload
+from taskq.claims import Claimed
 from taskq.django_context import TaskqContext
 from taskq.execution import Done, Failed, Outcome
 from taskq.framework import (
@@ -23,7 +24,7 @@ from taskq.framework import (
     task_finished,
     task_started,
 )
-from taskq.leases import DATABASE_ERRORS, Claimed
+from taskq.leases import DATABASE_ERRORS
 from taskq.lookup import Attempt, Known, look_up
 from taskq.models import State
 from taskq.signals import tell

@@ -42,10 +42,10 @@ def enqueue(
     """Write a task for each of the keys (key -> encoded arguments), or join the one that
     holds it: key -> id, and the ids of those that were written.
 
-    values: the columns that all have, as of ``outbox.columns``. until: "start" or "finish".
+    values: the columns that all have, as of ``taskq.terms.columns``. until: "start" or "finish".
     direct: see :func:`taskq.leases.connect`.
     """
-    vendor, statements = sql.of(connection.vendor), keys.of(connection.vendor)
+    driver, statements = sql.driver_of(connection.vendor), keys.of(connection.vendor)
     join = statements.JOIN if until == "start" else statements.LOOK
     steps = _STEPS if until == "start" else _STEPS[:1]
     ids: dict[str, int] = {}
@@ -54,7 +54,7 @@ def enqueue(
     def run(cursor: Any, statement: str, **more: Any) -> list[int]:
         more["keys"] = [key for key in calls if key not in ids]
         more["calls"] = json.dumps([(calls[key], key) for key in more["keys"]])
-        cursor.execute(statement, vendor.adapted({**values, "unique_until": until, **more}))
+        cursor.execute(statement, driver.adapted({**values, "unique_until": until, **more}))
         found = cursor.fetchall()
         for id, key, *_ in found:
             ids.setdefault(key, id)
@@ -64,7 +64,7 @@ def enqueue(
     while len(ids) < len(calls):
         for place, places, overdue in steps:
             if len(ids) < len(calls):
-                with vendor.cursor(connection, direct=direct) as cursor:
+                with driver.cursor(connection, direct=direct) as cursor:
                     new += run(cursor, statements.INSERT, place=place)
             if len(ids) < len(calls):
                 # Not prepared: a plan made while the table was empty would be kept.

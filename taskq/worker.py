@@ -1,23 +1,24 @@
-"""The worker: claim -> run -> finish, in a process of its own."""
+"""The worker: claim -> run -> record, in a process of its own."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextvars import copy_context
 
 from pool import Child, Slot, State, clock
 from pool.kernel import resident_kib
-from taskq import context, events, execution, leases, registry, running, signals
+from taskq import context, events, execution, leases, registry, signals
+from taskq.claims import Claimed, Lane
 from taskq.context import Request
-from taskq.exceptions import SoftTimeLimitExceeded, TaskCancelled, UnknownTask
-from taskq.execution import Done, Failed, Fenced, Outcome, Retried
+from taskq.execution import Outcome
 from taskq.hand import Hand, Reliever
 from taskq.host import Host
 from taskq.hygiene import Hygiene, release_connections
-from taskq.leases import DATABASE_ERRORS, Claimed, Lane, Leases
+from taskq.interrupting import Interrupter
+from taskq.leases import DATABASE_ERRORS
 from taskq.pace import Pace
-from taskq.progress import Progress
+from taskq.recording import Recorder
 from taskq.registry import Definition
 from taskq.service import KEEPER, Service
 from taskq.visit import Visit
@@ -30,8 +31,6 @@ LOOK_COST = 20
 #: Seconds from a claim that took all there was to the next look: tasks that come in one by
 #: one are claimed together, or each would cost a commit of its own.
 REST = 0.005
-#: The kind of error of a task that no worker knew, among those of its result.
-UNKNOWN = f"{UnknownTask.__module__}.{UnknownTask.__qualname__}"
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
 SLEEP = 60.0
 
@@ -50,18 +49,18 @@ class Worker:
         self.runs = 0
         self.worn_out = False
         self.link = service.link(child.name)
+        self.interrupter = Interrupter(self.slot)
+        self.recorder = Recorder(self.slot, self.hand, self.pace, self.link, service.settings)
         self._lanes: list[Lane] = []
         self._stale = 0
         self._rest_until = 0
-        self._interruptible = False
-        self._warned = 0  # when the run began that was told of its soft limit
         self._hygiene = Hygiene()
         context.host = Host(child, service.alias)
         self._reliever = Reliever(self.hand, lambda: self.link.current, lambda: child.stopping)
 
     def run(self) -> int:
         """Work until told to stop or worn out; the exit code."""
-        self.child.on_soft_limit = self.interrupt
+        self.child.on_soft_limit = self.interrupter.interrupt
         self._reliever.start()
         self.child.booted()
         self.child.title("idle")
@@ -84,13 +83,13 @@ class Worker:
         """Claim the next tasks, or sleep until there may be some."""
         try:
             if self.hand.in_doubt:
-                self.write_finished()
+                self.recorder.write_finished()
                 self.disown()
             elif self.lease_is_good() and (
                 self.claim_from(self.known_lanes()) or self.claim_from(self.look())
             ):
                 return self.hand.take()
-            self.write_finished()
+            self.recorder.write_finished()
             self.idle()
             release_connections()
             # With work in sight that others were quicker to claim, or without a good
@@ -112,7 +111,7 @@ class Worker:
         began = clock.now()
         lanes, fenced = self.hand.look(self.link.leases(), self.service.queues)
         now = clock.now()
-        self.say_fenced(fenced)
+        self.recorder.say_fenced(fenced)
         self._lanes = [lane for lane in lanes if lane.wait <= 0]
         self._stale = now + max(clock.nanoseconds(LOOK_AGAIN), LOOK_COST * (now - began))
         self.link.answered()
@@ -131,13 +130,13 @@ class Worker:
             if not self.lease_is_good():
                 return False
             if self.hand.lease != lease:
-                self.write_finished()  # what was done under the old one
+                self.recorder.write_finished()  # what was done under the old one
                 self.hand.lease = lease
             limit = self.pace.limit()
             claimed, fenced = self.hand.refill(
                 self.link.leases(), lane, limit, self.pace.quick_names()
             )
-            self.say_fenced(fenced)
+            self.recorder.say_fenced(fenced)
             if claimed:
                 if claimed > 1:
                     self._reliever.arm()
@@ -179,10 +178,9 @@ class Worker:
         """Run a task and record what came of it."""
         definition = registry.find(task.name)
         if task.expired:
-            events.task_expired(task.id, task.name)
-            self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
+            self.recorder.expired(task)
         elif definition is None:
-            self.put_off_unknown(task)
+            self.recorder.put_off_unknown(task)
         elif self.ready_for(task, definition):
             visit = self.visit(task, definition)
             self.start(task, definition)
@@ -191,7 +189,7 @@ class Worker:
             outcome = self.execute(task, definition, visit.first() if visit else ())
             seconds = (clock.now() - self.slot.since) / clock.SECOND
             self.restore()
-            ours = self.conclude(task, definition, outcome, seconds)
+            ours = self.recorder.conclude(task, definition, outcome, seconds, self.request)
             self.slot.task_id = 0
             if visit is not None and ours:
                 visit.finished(outcome)
@@ -202,7 +200,7 @@ class Worker:
         """Before a task that may take long, what is finished must be written."""
         if not self.pace.is_quick(task.name):
             try:
-                self.write_finished()
+                self.recorder.write_finished()
             except DATABASE_ERRORS as error:
                 self.hand.drop()
                 time.sleep(self.link.lost(error))
@@ -245,7 +243,7 @@ class Worker:
         self, task: Claimed, definition: Definition, first: Sequence[object] = ()
     ) -> Outcome:
         self.request = execution.request_of(task)
-        self._interruptible = True
+        self.interrupter.armed = True
         try:
             return execution.execute(
                 definition,
@@ -253,11 +251,11 @@ class Worker:
                 self.request,
                 alias=self.service.alias,
                 finish=lambda result: self.finish_within(task, result),
-                guard=self._uninterruptible,
+                guard=self.interrupter.disarm,
                 first=first,
             )
         finally:
-            self._interruptible = False
+            self.interrupter.armed = False
 
     def finish_within(self, task: Claimed, result: str | None) -> bool:
         """Finish an atomic task in the transaction of its own code; whether it was ours."""
@@ -269,151 +267,7 @@ class Worker:
             direct=self.service.direct,
         )
 
-    def interrupt(self) -> None:
-        """A soft deadline passed: raise in the task, once for each, if it is still at it."""
-        slot = self.slot
-        if not self._interruptible:
-            return
-        if slot.ending:
-            self._interruptible = False
-            running.interrupt(TaskCancelled("the task was cancelled"))
-        elif 0 < slot.soft_deadline <= clock.now() and self._warned != slot.since:
-            self._warned = slot.since
-            running.interrupt(SoftTimeLimitExceeded("the task ran past its soft time limit"))
-
-    def _uninterruptible(self) -> None:
-        self._interruptible = False
-
-    # Finishing
-
-    def conclude(
-        self, task: Claimed, definition: Definition, outcome: Outcome, seconds: float
-    ) -> bool:
-        """Write the outcome, if it is not; whether it was ours to write."""
-        keeps = not definition.options.ignore_result
-        if definition.options.on_lost != "fail":
-            self.pace.note(task.name, seconds)
-        match outcome:
-            case Done(written, result):
-                self.slot.done += 1
-                ours = written or self.finish(task, definition, result)
-                if ours:
-                    events.task_succeeded(task.id, task.name, seconds, self.request)
-                return ours
-            case Retried() | Failed() if self.slot.ending:
-                return self.cancelled(task, outcome, keeps)
-            case Retried(when, delay, error, traceback, kind, exception):
-                ours = self.record(
-                    task,
-                    lambda db: db.retry(
-                        self.hand.lease,
-                        task.run,
-                        when=when,
-                        delay=delay,
-                        error=error,
-                        traceback=traceback,
-                        kind=kind if keeps else None,
-                    ),
-                )
-                if ours:
-                    self.slot.retried += 1
-                    wait = f"at {when:%Y-%m-%d %H:%M:%S %Z}" if when else f"in {delay:.1f} s"
-                    retry = task.retries + 1
-                    events.task_retried(
-                        task.id, task.name, retry, wait, error, self.request, exception
-                    )
-                return ours
-            case Failed(error, traceback, kind, out_of_memory, exception):
-                self.worn_out |= out_of_memory
-                return self.fail(task, error, traceback, kind if keeps else None, exception)
-            case Fenced():
-                events.task_fenced(task.id, task.name)
-        return False
-
-    def finish(self, task: Claimed, definition: Definition, result: str | None) -> bool:
-        """Write a success. It is put off, to be written with others and with the next claim,
-        unless that may take a while, the task must never run twice, or its result is kept."""
-        if result is not None:
-            return self.record(task, lambda db: db.keep(self.hand.lease, task.run, result))
-        once = definition.options.on_lost == "fail"
-        # With nothing left to run, the next step is to claim, and this goes with it.
-        if not once and (not self.hand.waiting or self.pace.is_quick(task.name)):
-            self.hand.put_off(task.run)
-            return True
-        return self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
-
-    def fail(
-        self,
-        task: Claimed,
-        error: str,
-        traceback: str,
-        kind: str | None,
-        exception: BaseException | None = None,
-    ) -> bool:
-        ours = self.keep_failed(task, error, traceback, kind)
-        if ours:
-            self.slot.failed += 1
-            events.task_failed(task.id, task.name, error, traceback, self.request, exception)
-        return ours
-
-    def keep_failed(self, task: Claimed, error: str, traceback: str, kind: str | None) -> bool:
-        """Write that it failed, and how far it came, if it ever said."""
-
-        def write(db: Leases) -> bool:
-            if (progress := self.slot.progress()) is not None:
-                db.set_progress([(self.hand.lease, task.run, Progress(*progress))])
-            return db.fail(self.hand.lease, task.run, error=error, traceback=traceback, kind=kind)
-
-        return self.record(task, write)
-
-    def cancelled(self, task: Claimed, outcome: Retried | Failed, keeps: bool) -> bool:
-        """It was asked to end, and has: it is kept, and not run again, whatever it raised."""
-        error, traceback = outcome.error or "cancelled", outcome.traceback
-        kind = outcome.kind if keeps else None
-        ours = self.keep_failed(task, error, traceback, kind)
-        if ours:
-            events.task_cancelled(task.id, task.name, error, self.request)
-        return ours
-
-    def put_off_unknown(self, task: Claimed) -> None:
-        """Another deployment may know this task: leave it to that, for so long."""
-        unknown_for = task.unknown_for or 0.0
-        limit = self.service.settings.unknown_task_ttl
-        if unknown_for > limit:
-            text = (
-                f"no worker knew the task {task.name!r} for {limit:g} s "
-                "(TASKQ['UNKNOWN_TASK_TTL']): was it renamed, removed, or its app uninstalled?"
-            )
-            self.request = execution.request_of(task)
-            self.fail(task, text, "", UNKNOWN)
-            return
-        wait = min(60.0, 1.0 + unknown_for / 2)
-        events.task_unknown(task.id, task.name, wait)
-        self.record(task, lambda db: db.defer(self.hand.lease, task.run, wait))
-
-    def record(self, task: Claimed, write: Callable[[Leases], bool]) -> bool:
-        """Write an outcome, however long the database is away; whether it was ours.
-
-        It cannot go on for ever: the supervisor kills us when the lease ends.
-        """
-        while True:
-            try:
-                ours = write(self.link.leases())
-                break
-            except DATABASE_ERRORS as error:
-                self.hand.drop()
-                time.sleep(self.link.lost(error))
-        if not ours:
-            events.task_fenced(task.id, task.name)
-        return ours
-
-    def write_finished(self) -> None:
-        if not self.hand.empty:
-            self.say_fenced(self.hand.write(self.link.leases()))
-
-    def say_fenced(self, ids: list[int]) -> None:
-        for id in ids:
-            events.task_fenced(id, "a finished task")
+    # Between two runs, and after the last
 
     def restore(self) -> None:
         """This process as it was before the run. Before the outcome is written: on SQLite a
@@ -424,6 +278,7 @@ class Worker:
     def count_run(self) -> None:
         """One run more; whether it is time for a new process in the place of this one."""
         self.runs += 1
+        self.worn_out |= self.recorder.out_of_memory
         settings = self.service.settings
         if settings.max_tasks_per_child and self.runs >= settings.max_tasks_per_child:
             self.worn_out = True

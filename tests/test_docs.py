@@ -19,7 +19,7 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from taskq import conf, events, execution, registry, signals
-from taskq.leases import Claimed
+from taskq.claims import Claimed
 from taskq.models import Task
 from taskq.options import TaskOptions
 from taskq.schedules import entries

@@ -21,7 +21,8 @@ from stress.postgres import NEWEST
 from stress.tune.bed import Bed
 
 if TYPE_CHECKING:  # needs no Django before the bed is made
-    from taskq.leases import Lane, Leases, Run
+    from taskq.claims import Lane, Run
+    from taskq.leases import Leases
 
 #: Tasks that wait in the table while claims are measured.
 BACKLOG = 20_000
@@ -131,14 +132,14 @@ def _heartbeats(meter: Meter, ours: Leases, session: psycopg.Connection) -> tupl
     renewals, looks, rows = [], [], 0
     for processes in (1, 10, 100, 1000, 10_000):
         names = [(f"worker {number}", number) for number in range(processes)]
-        workers = list(ours.register("here:1", "here", names, _LEASE).values())
+        workers = list(ours.workers.register("here:1", "here", names, _LEASE).values())
         rows += processes
         if processes <= 1000:
-            renew = partial(ours.renew, workers, _LEASE)
+            renew = partial(ours.workers.renew, workers, _LEASE)
             few = max(20, TIMES // processes)
             renewals.append((processes, meter.measure(renew, few).cpu))
         session.execute("VACUUM taskq_worker")
-        looks.append((rows, meter.measure(ours.expired, 50).cpu))
+        looks.append((rows, meter.measure(ours.workers.expired, 50).cpu))
     return _line(renewals), _line(looks)
 
 
@@ -152,7 +153,7 @@ def _claims(meter: Meter, ours: Leases, session: psycopg.Connection) -> tuple[Li
     """Claims and finishes by the tasks in them; and one of those writes by itself."""
     from taskq.queues import Queues
 
-    (worker,) = ours.register("here:2", "here", [("worker 1", 1)], _LEASE).values()
+    (worker,) = ours.workers.register("here:2", "here", [("worker 1", 1)], _LEASE).values()
     (lane,) = ours.lanes(Queues())
     claims, finishes = [], []
     for size, times in ((1, TIMES), (10, TIMES), (100, TIMES // 4)):
@@ -181,7 +182,7 @@ def _locked(meter: Meter, ours: Leases, session: psycopg.Connection, url: str) -
     """What each task that another transaction has locked adds to a claim behind it."""
     from taskq.queues import Queues
 
-    (worker,) = ours.register("here:3", "here", [("worker 1", 1)], _LEASE).values()
+    (worker,) = ours.workers.register("here:3", "here", [("worker 1", 1)], _LEASE).values()
     (lane,) = ours.lanes(Queues())
     claim = partial(ours.claim, worker, lane, 1, [])
     alone = meter.measure(claim)
@@ -204,11 +205,11 @@ def _retire(meter: Meter, ours: Leases) -> float:
 
     (lane,) = ours.lanes(Queues())
     names = [(f"worker {number}", number) for number in range(100)]
-    workers = list(ours.register("here:4", "here", names, _LEASE).values())
+    workers = list(ours.workers.register("here:4", "here", names, _LEASE).values())
     for worker in workers:
         ours.claim(worker, lane, 1, [])
     return meter.measure(
-        lambda: ours.retire(workers.pop(), ran=None, charge=True, cause="measured"), 100
+        lambda: ours.workers.retire(workers.pop(), ran=None, charge=True, cause="measured"), 100
     ).cpu
 
 

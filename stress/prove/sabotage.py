@@ -11,15 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
+from types import ModuleType
 from typing import Any
 
 from pool import kernel
 from pool.scoreboard import Slot
 from taskq import execution, outbox
+from taskq.claims import Claimed
 from taskq.execution import Outcome
-from taskq.leases import Claimed
 from taskq.registry import Definition
-from taskq.sql import postgresql, postgresql_keys, postgresql_schedules
+from taskq.sql import postgresql, postgresql_keys, postgresql_schedules, postgresql_workers
 from taskq.worker import Worker
 
 
@@ -27,10 +28,10 @@ class Misfit(Exception):
     """What was to be taken out is not there."""
 
 
-def _swap(statement: str, given: str, instead: str = "") -> None:
+def _swap(module: ModuleType, statement: str, given: str, instead: str = "") -> None:
     """Put something else (nothing) in place of a part of a statement."""
-    text: str = getattr(postgresql, statement)
-    setattr(postgresql, statement, _swapped(statement, text, given, instead))
+    text: str = getattr(module, statement)
+    setattr(module, statement, _swapped(statement, text, given, instead))
 
 
 def _swapped(statement: str, text: str, given: str, instead: str = "") -> str:
@@ -45,7 +46,11 @@ _CHARGED = "CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 
 
 def no_fence_on_finish() -> None:
     """A finish removes the row, whoever holds it by now."""
-    _swap("FINISH", "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1")
+    _swap(
+        postgresql,
+        "FINISH",
+        "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1",
+    )
 
 
 def no_fence_on_results() -> None:
@@ -77,18 +82,19 @@ def no_self_fencing() -> None:
 
 def no_worker_lock() -> None:
     """Who reclaims does not lock the worker's row before it looks for its tasks."""
-    _swap("LOCK_WORKER", " FOR UPDATE")
-    _swap("LOCK_EXPIRED_WORKER", "FOR UPDATE SKIP LOCKED")
+    _swap(postgresql_workers, "LOCK_WORKER", " FOR UPDATE")
+    _swap(postgresql_workers, "LOCK_EXPIRED_WORKER", "FOR UPDATE SKIP LOCKED")
 
 
 def no_key_share() -> None:
     """A claim does not hold its worker's row against removal."""
-    _swap("CLAIM", "FOR KEY SHARE")
+    _swap(postgresql, "CLAIM", "FOR KEY SHARE")
 
 
 def no_loss_counted() -> None:
     """A task that took its worker down is given back as if nothing had been."""
     _swap(
+        postgresql_workers,
         "TAKE_BACK",
         f"losses = task.losses + {_CHARGED},",
     )
@@ -96,8 +102,8 @@ def no_loss_counted() -> None:
 
 def reclaim_of_the_living() -> None:
     """Leases are reclaimed whether they ran out or not."""
-    _swap("EXPIRED", "WHERE lease_expires_at <= clock_timestamp()")
-    _swap("LOCK_EXPIRED_WORKER", "AND lease_expires_at <= clock_timestamp()")
+    _swap(postgresql_workers, "EXPIRED", "WHERE lease_expires_at <= clock_timestamp()")
+    _swap(postgresql_workers, "LOCK_EXPIRED_WORKER", "AND lease_expires_at <= clock_timestamp()")
 
 
 def finish_before_run() -> None:
@@ -107,7 +113,7 @@ def finish_before_run() -> None:
     def finish_and_execute(
         self: Worker, task: Claimed, definition: Definition, first: Sequence[object] = ()
     ) -> Outcome:
-        self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
+        self.recorder.remove(task)
         return execute(self, task, definition, first)
 
     Worker.execute = finish_and_execute  # type: ignore[method-assign]
@@ -137,12 +143,12 @@ class _NoTransaction:
 
 def neighbours_charged() -> None:
     """All that a dead worker held is charged, not only what it ran."""
-    _swap("TAKE_BACK", _CHARGED, "%(charge)s")
+    _swap(postgresql_workers, "TAKE_BACK", _CHARGED, "%(charge)s")
 
 
 def no_mark_of_a_cancel() -> None:
     """A cancelled task whose worker dies is taken back like any other."""
-    _swap("TAKE_BACK", "cancelled_at IS NOT NULL OR")
+    _swap(postgresql_workers, "TAKE_BACK", "cancelled_at IS NOT NULL OR")
 
 
 def unwritten_at_the_end() -> None:
@@ -166,7 +172,12 @@ def no_join_lock() -> None:
 
 def key_released_on_start() -> None:
     """A unique key is free when its task starts, also where it is to be kept until the end."""
-    _swap("CLAIM", "CASE WHEN task.unique_until = 'finish' THEN task.unique_key END", "NULL")
+    _swap(
+        postgresql,
+        "CLAIM",
+        "CASE WHEN task.unique_until = 'finish' THEN task.unique_key END",
+        "NULL",
+    )
 
 
 def children_stay() -> None:

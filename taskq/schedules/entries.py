@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfoNotFoundError
 from django.db import router
 from django.utils import timezone
 
-from taskq import conf, outbox, payload, registry
+from taskq import conf, payload, registry
 from taskq.calls import are_keywords
 from taskq.models import Task
 from taskq.options import check_priority
@@ -21,6 +21,7 @@ from taskq.queues import check_queue
 from taskq.registry import Definition
 from taskq.schedules.moves import CATCH_UP
 from taskq.schedules.timing import Timing, parse
+from taskq.terms import columns
 
 KEYS = ("task", "schedule", "args", "kwargs", "queue", "priority", "catch_up")
 
@@ -48,7 +49,7 @@ class Entry:
     def columns(self) -> dict[str, Any]:
         """What the row of this schedule says, but for where it stands."""
         options = self.definition.options
-        call = outbox.columns(options, queue=self.queue, priority=self.priority)
+        call = columns(options, queue=self.queue, priority=self.priority)
         return {
             "name": self.name,
             "task": self.definition.name,

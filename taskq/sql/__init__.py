@@ -1,4 +1,4 @@
-"""The SQL, in one module a database vendor. All of it means the same in each."""
+"""The SQL, in a module for each theme and database vendor. All of it means the same in each."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import importlib
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from types import ModuleType
 from typing import Any, Protocol, cast
 
 from django.db import NotSupportedError
@@ -69,35 +70,9 @@ class Connection(Protocol):
     def close(self) -> None: ...
 
 
-class Statements(Protocol):
-    """What a vendor's module holds; postgresql.py explains each."""
+class Driver(Protocol):
+    """What a vendor's module for connections holds; postgresql_connection.py explains each."""
 
-    ENQUEUE: str
-    ENQUEUE_MANY: str
-    WAKE: str | None
-    TELL_CANCELLED: str | None
-    CANCELLED_RUNS: str
-    PROGRESS: str
-    LANES: str
-    CLAIM: str
-    FINISH: str
-    KEEP: tuple[str, ...]
-    RETRY: str
-    FAIL: str
-    DEFER: str
-    GIVE_BACK: str
-    REGISTER: str
-    RENEW: str
-    LISTENS: str
-    EXPIRED: str
-    LOCK_WORKER: str
-    LOCK_EXPIRED_WORKER: str
-    HELD: str
-    TAKE_BACK: str
-    REMOVE_WORKER: str
-    PRUNE_RESULTS: str
-    PRUNE_FAILED: str
-    PRUNE_KEYS: str
     Connection: type[Connection]
 
     def connection_options(
@@ -108,6 +83,47 @@ class Statements(Protocol):
     ) -> list[tuple[Any, ...]]: ...
     def adapted(self, values: Mapping[str, Any]) -> Mapping[str, Any]: ...
     def cursor(self, connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper: ...
+
+
+class EnqueueStatements(Protocol):
+    """What a vendor's module for enqueueing holds; postgresql_enqueue.py explains each."""
+
+    ENQUEUE: str
+    ENQUEUE_MANY: str
+    WAKE: str | None
+    TELL_CANCELLED: str | None
+
+
+class Statements(Protocol):
+    """What a vendor's module for tasks holds; postgresql.py explains each."""
+
+    LANES: str
+    CLAIM: str
+    FINISH: str
+    KEEP: tuple[str, ...]
+    RETRY: str
+    FAIL: str
+    DEFER: str
+    GIVE_BACK: str
+    PROGRESS: str
+    CANCELLED_RUNS: str
+    PRUNE_RESULTS: str
+    PRUNE_FAILED: str
+    PRUNE_KEYS: str
+
+
+class WorkerStatements(Protocol):
+    """What a vendor's module for workers' leases holds; postgresql_workers.py explains each."""
+
+    REGISTER: str
+    RENEW: str
+    LISTENS: str
+    EXPIRED: str
+    LOCK_WORKER: str
+    LOCK_EXPIRED_WORKER: str
+    HELD: str
+    TAKE_BACK: str
+    REMOVE_WORKER: str
 
 
 class ScheduleStatements(Protocol):
@@ -123,16 +139,38 @@ class ScheduleStatements(Protocol):
 
 @functools.cache
 def of(vendor: str) -> Statements:
-    """The statements for a Django connection's vendor.
+    """The statements about tasks for a Django connection's vendor.
 
-    Raises NotSupportedError for a database that taskq does not run on.
+    Raises, as the others here, NotSupportedError for a database that taskq does not run on.
     """
-    if vendor not in VENDORS:
-        raise NotSupportedError(f"taskq keeps its tasks in PostgreSQL or SQLite, not in {vendor}")
-    return cast(Statements, importlib.import_module(f"taskq.sql.{vendor}"))
+    return cast(Statements, _module(vendor, ""))
+
+
+@functools.cache
+def driver_of(vendor: str) -> Driver:
+    """How statements run there, and on which connections."""
+    return cast(Driver, _module(vendor, "_connection"))
+
+
+@functools.cache
+def enqueue_of(vendor: str) -> EnqueueStatements:
+    """The statements with which a caller sends tasks."""
+    return cast(EnqueueStatements, _module(vendor, "_enqueue"))
+
+
+@functools.cache
+def workers_of(vendor: str) -> WorkerStatements:
+    """The statements about the leases of workers."""
+    return cast(WorkerStatements, _module(vendor, "_workers"))
 
 
 @functools.cache
 def schedules_of(vendor: str) -> ScheduleStatements:
-    """The statements about schedules for a vendor that :func:`of` knows."""
-    return cast(ScheduleStatements, importlib.import_module(f"taskq.sql.{vendor}_schedules"))
+    """The statements about schedules."""
+    return cast(ScheduleStatements, _module(vendor, "_schedules"))
+
+
+def _module(vendor: str, theme: str) -> ModuleType:
+    if vendor not in VENDORS:
+        raise NotSupportedError(f"taskq keeps its tasks in PostgreSQL or SQLite, not in {vendor}")
+    return importlib.import_module(f"taskq.sql.{vendor}{theme}")

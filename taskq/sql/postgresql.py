@@ -1,4 +1,4 @@
-"""The queue in PostgreSQL.
+"""The tasks in PostgreSQL: what a worker claims, runs and finishes, and what is over.
 
 All statements run in READ COMMITTED, most of them alone in autocommit. Times
 are the database's: ``statement_timestamp()`` where an index must be able to use
@@ -8,62 +8,7 @@ reckoned from when a transaction began.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from typing import Any, Self
-
-import psycopg
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import CursorWrapper
-
-from taskq.sql import CANCEL, CANCELLED, HISTORY_LENGTH, LOST, REPLACED, Call
-
-CHANNEL = "taskq"
-
-#: Executions of a statement after which the server keeps it parsed.
-PREPARE_AFTER = 2
-
-_DUE_AND_EXPIRY = """
-    coalesce(%(eta)s::timestamptz, statement_timestamp() + %(delay)s * interval '1 second'),
-    coalesce(%(expires)s::timestamptz, statement_timestamp() + %(lifetime)s * interval '1 second')
-"""
-
-# Insert, and wake a pool if one sleeps: NOTIFY takes a lock that serializes the
-# commits of the whole server, so a busy pool asks for none. The look at sleepers
-# is a probe of the tiny partial index taskq_worker_listens; it locks nothing.
-ENQUEUE = f"""
-INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at)
-VALUES (
-    %(name)s, %(payload)s, %(queue)s, %(priority)s, %(max_losses)s, {_DUE_AND_EXPIRY}
-)
-RETURNING id, CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens)
-                   THEN pg_notify('taskq', '') END
-"""
-
-# The rows are numbered in the order of the list, as the sort comes before the insert, and
-# the sleepers are looked at once.
-ENQUEUE_MANY = f"""
-WITH task AS (
-    INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at)
-    SELECT %(name)s, call.payload, %(queue)s, %(priority)s, %(max_losses)s, {_DUE_AND_EXPIRY}
-    FROM json_array_elements_text(%(payloads)s::json) WITH ORDINALITY AS call (payload, place)
-    ORDER BY call.place
-    RETURNING id
-), wake AS MATERIALIZED (
-    SELECT CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens)
-                THEN pg_notify('taskq', '') END AS sent
-)
-SELECT task.id, wake.sent FROM task CROSS JOIN wake
-"""
-
-# As an enqueue does, after tasks became due by other means. A probe of
-# taskq_worker_listens; locks nothing.
-WAKE = "SELECT pg_notify('taskq', '') WHERE EXISTS (SELECT FROM taskq_worker WHERE listens)"
-
-# After a running task was asked to end. Whether anyone asked for wake-ups or not: it is rare,
-# and who listens hears it.
-TELL_CANCELLED = f"SELECT pg_notify('taskq', '{CANCEL}')"
+from taskq.sql import HISTORY_LENGTH, REPLACED
 
 # A loose index scan of taskq_task_ready: one probe for each queue, for each of its
 # priorities, and for the head of each of these lanes, whatever waits behind it. Of a queue
@@ -144,11 +89,11 @@ RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queu
           CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
 """
 
-# Who a worker is, once its row is gone.
+#: Who a worker is, once its row is gone.
 _WHO = "(SELECT pool || '/' || name || '/' || id FROM taskq_worker WHERE id = %(worker)s)"
 
 
-def _history(kind: str, traceback: str) -> str:
+def history(kind: str, traceback: str) -> str:
     """A task's history with the run that has ended, a line of JSON each."""
     return f"""
         CASE WHEN length(task.history) < {HISTORY_LENGTH} THEN task.history || E'\\n' ELSE '' END
@@ -185,7 +130,7 @@ RETURNING id
 # The history is for tasks that keep their result: for others no kind of error is given.
 _HISTORY = f"""
     history = CASE WHEN %(kind)s::text IS NULL THEN task.history
-                   ELSE {_history("%(kind)s::text", "%(traceback)s::text")} END
+                   ELSE {history("%(kind)s::text", "%(traceback)s::text")} END
 """
 
 # What goes back to wait, unless it was cancelled meanwhile.
@@ -233,74 +178,6 @@ SELECT worker_id, id, attempt FROM taskq_task
 WHERE state = 1 AND cancelled_at IS NOT NULL AND worker_id = ANY (%(workers)s)
 """
 
-REGISTER = """
-INSERT INTO taskq_worker (pool, host, name, pid, lease_expires_at)
-SELECT %(pool)s, %(host)s, name, pid, clock_timestamp() + %(lease)s * interval '1 second'
-FROM unnest(%(names)s::text[], %(pids)s::int[]) AS process (name, pid)
-RETURNING pid, id
-"""
-
-# One statement for a pool, whatever it holds: it touches no task and, as no indexed
-# column changes, no index either (HOT). A lease that ran out is never revived.
-RENEW = """
-UPDATE taskq_worker
-SET lease_expires_at = clock_timestamp() + %(lease)s * interval '1 second'
-WHERE id = ANY (%(workers)s) AND lease_expires_at > clock_timestamp()
-RETURNING id
-"""
-
-LISTENS = (
-    "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s AND listens <> %(listens)s"
-)
-
-# A scan of a table with a row a process: smaller than any index look-up is worth.
-EXPIRED = "SELECT id FROM taskq_worker WHERE lease_expires_at <= clock_timestamp() ORDER BY id"
-
-# Retiring takes these in this order, in one transaction. The worker's row is locked
-# first, against claims in flight; only the statements after that look for its tasks,
-# with a snapshot that sees what such a claim has committed.
-LOCK_WORKER = "SELECT pool, name FROM taskq_worker WHERE id = %(worker)s FOR UPDATE"
-LOCK_EXPIRED_WORKER = """
-SELECT pool, name FROM taskq_worker
-WHERE id = %(worker)s AND lease_expires_at <= clock_timestamp()
-FOR UPDATE SKIP LOCKED
-"""
-
-# By taskq_task_running.
-HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
-
-# A row that is locked belongs to a transaction that finishes it (an atomic task's
-# commit): it is left for the next time rather than waited for.
-_TOLD = "held.blamed AND (held.ends OR %(charge)s > 0)"
-_KIND = f"CASE WHEN held.cancelled THEN {CANCELLED} ELSE {LOST} END"
-TAKE_BACK = f"""
-UPDATE taskq_task AS task
-SET state = CASE WHEN held.ends THEN 2 ELSE 0 END,
-    failed_at = CASE WHEN held.ends THEN clock_timestamp() END,
-    losses = task.losses + CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 END,
-    isolated = task.isolated OR held.blamed OR %(suspect)s,
-    error = CASE WHEN held.cancelled THEN 'cancelled; its worker: ' || %(cause)s::text
-                 WHEN {_TOLD} THEN %(cause)s::text ELSE task.error END,
-    history = CASE WHEN {_TOLD} THEN {_history(_KIND, "%(cause)s::text")} ELSE task.history END,
-    traceback = CASE WHEN held.ends THEN '' ELSE task.traceback END,
-    worker_id = NULL, started_at = NULL
-FROM (
-    SELECT id, id = %(blamed)s AS blamed, cancelled_at IS NOT NULL AS cancelled,
-           cancelled_at IS NOT NULL OR
-               id = %(blamed)s AND losses + %(charge)s >= max_losses AS ends
-    FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s
-    ORDER BY id FOR UPDATE SKIP LOCKED
-) AS held
-WHERE task.id = held.id
-RETURNING task.id, task.name, task.losses, held.blamed, held.ends, task.cancelled_at
-"""
-
-REMOVE_WORKER = """
-DELETE FROM taskq_worker AS worker
-WHERE id = %(worker)s
-  AND NOT EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = worker.id)
-"""
-
 # Some of those that ended before, oldest first. What another prunes, or retries, is locked
 # and passed over. By taskq_result_finished, taskq_task_failed and taskq_idempotency_created,
 # then by primary key.
@@ -325,107 +202,3 @@ DELETE FROM taskq_idempotencykey WHERE id = ANY (ARRAY(
     ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ))
 """
-
-
-def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
-    """The site's own options, without its connection pool, and with limits on how long
-    a dead network can hold us: well below the lease."""
-    patience = max(1.0, lease / 4)
-    defaults = {
-        "application_name": name,
-        "connect_timeout": max(2, int(patience)),
-        "keepalives_idle": max(1, int(patience)),
-        "keepalives_interval": max(1, int(patience / 3)),
-        "keepalives_count": 3,
-        "tcp_user_timeout": int(patience * 1000),
-    }
-    return {**defaults, **{key: value for key, value in options.items() if key != "pool"}}
-
-
-def rows_within(
-    wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
-) -> list[tuple[Any, ...]]:
-    """Run a statement in the transaction that is open on Django's own connection."""
-    kind = _Preparing if direct else psycopg.Cursor
-    return kind(wrapper.connection).execute(statement, values).fetchall()
-
-
-def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Parameters as psycopg takes them: as they are."""
-    return values
-
-
-def cursor(connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper:
-    """A cursor on a connection of Django's, for statements of ours in the transaction that
-    is open there.
-
-    direct: see :func:`taskq.leases.connect`. Then the server keeps our statements parsed
-        and planned, which takes as long as running them does.
-    """
-    wrapper = connection.cursor()
-    # Inside of Django's wrapper, which guards, counts and logs as ever. What is inside of
-    # somebody else's we do not know.
-    if direct and isinstance(wrapper.cursor, psycopg.Cursor):
-        wrapper.cursor = _Preparing(connection.connection)
-    return wrapper
-
-
-class _Preparing(psycopg.Cursor[Any]):
-    """Prepares its statements on a connection that else prepares none, as Django's do."""
-
-    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
-        connection = self.connection
-        before, connection.prepare_threshold = connection.prepare_threshold, PREPARE_AFTER
-        try:
-            return super().execute(query, params, **options)
-        finally:
-            connection.prepare_threshold = before
-
-
-class Connection:
-    """A connection of the queue's own. psycopg's lock lets two threads share it."""
-
-    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None:
-        self._wrapper = wrapper
-        self._raw: psycopg.Connection[Any] = wrapper.connection
-        self._raw.autocommit = True
-        if direct:
-            # Statistics of a queue are out of date the moment they are taken, and a plan
-            # made while it was empty reads all of it when it is full. Each of our
-            # statements has an index that is right whatever the sizes, and so needs no
-            # plan of its own for each set of values: to make one takes longer than to run it.
-            self._raw.prepare_threshold = PREPARE_AFTER
-            self._raw.execute(
-                "SET enable_seqscan = off; SET enable_bitmapscan = off; "
-                "SET plan_cache_mode = force_generic_plan"
-            )
-
-    def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-        # Not Django's cursor: parameters are bound by the server, unquoted.
-        return psycopg.Cursor(self._raw).execute(statement, values).fetchall()
-
-    def count(self, statement: str, values: dict[str, Any]) -> int:
-        return psycopg.Cursor(self._raw).execute(statement, values).rowcount
-
-    def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]:
-        if len(calls) == 1:
-            return [self.rows(*calls[0])]
-        # Without a sync in between, the server runs them as one transaction.
-        with self._raw.pipeline():
-            cursors = [psycopg.Cursor(self._raw).execute(*call) for call in calls]
-            return [cursor.fetchall() for cursor in cursors]
-
-    def transaction(self) -> AbstractContextManager[object]:
-        return self._raw.transaction()
-
-    def listen(self) -> None:
-        psycopg.Cursor(self._raw).execute(f"LISTEN {CHANNEL}")
-
-    def fileno(self) -> int | None:
-        return self._raw.fileno()
-
-    def woken(self) -> Counter[str]:
-        return Counter(notify.payload for notify in self._raw.notifies(timeout=0))
-
-    def close(self) -> None:
-        self._wrapper.close()

@@ -4,7 +4,7 @@ In READ COMMITTED. In stricter isolation a key that another transaction took aft
 began is a serialization failure, as with any unique index.
 """
 
-from taskq.sql.postgresql import _DUE_AND_EXPIRY
+from taskq.sql.postgresql_enqueue import DUE_AND_EXPIRY
 
 _WAKE = """
     CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens) THEN pg_notify('taskq', '') END
@@ -18,7 +18,7 @@ INSERT = f"""
 WITH task AS (
     INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at,
                             unique_key, unique_until, unique_place)
-    SELECT %(name)s, call ->> 0, %(queue)s, %(priority)s, %(max_losses)s, {_DUE_AND_EXPIRY},
+    SELECT %(name)s, call ->> 0, %(queue)s, %(priority)s, %(max_losses)s, {DUE_AND_EXPIRY},
            call ->> 1, %(unique_until)s, %(place)s
     FROM json_array_elements(%(calls)s::json) AS call
     ORDER BY call ->> 1

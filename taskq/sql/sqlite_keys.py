@@ -4,13 +4,14 @@ From its first statement that writes until its end a transaction has the one wri
 nobody claims: there is nothing to lock, nobody to wait for, and no task that others hold up.
 """
 
-from taskq.sql.sqlite import _DUE_AND_EXPIRY, _NOW, _later
+from taskq.sql.sqlite_enqueue import DUE_AND_EXPIRY
+from taskq.sql.sqlite_time import NOW, later
 
 INSERT = f"""
 INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at,
                         unique_key, unique_until, unique_place)
 SELECT %(name)s, json_extract(value, '$[0]'), %(queue)s, %(priority)s, %(max_losses)s,
-       {_DUE_AND_EXPIRY}, json_extract(value, '$[1]'), %(unique_until)s, %(place)s
+       {DUE_AND_EXPIRY}, json_extract(value, '$[1]'), %(unique_until)s, %(place)s
 FROM json_each(%(calls)s) WHERE 1 ORDER BY json_extract(value, '$[1]')
 ON CONFLICT (name, unique_key, unique_place) WHERE state < 2 AND unique_key IS NOT NULL
 DO NOTHING
@@ -24,8 +25,8 @@ WHERE name = %(name)s AND unique_key IN (SELECT value FROM json_each(%(keys)s))
 """
 
 REMEMBER = f"""
-INSERT INTO taskq_idempotencykey (name, key, created_at) VALUES (%(name)s, %(key)s, {_NOW})
+INSERT INTO taskq_idempotencykey (name, key, created_at) VALUES (%(name)s, %(key)s, {NOW})
 ON CONFLICT (name, key) DO UPDATE SET created_at = excluded.created_at, task_id = NULL
-WHERE taskq_idempotencykey.created_at <= {_later("-%(ttl)s")}
+WHERE taskq_idempotencykey.created_at <= {later("-%(ttl)s")}
 RETURNING id
 """

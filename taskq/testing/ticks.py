@@ -7,9 +7,9 @@ from itertools import takewhile
 
 from django.db import router
 
-from taskq import outbox
 from taskq.models import Task
 from taskq.schedules.entries import entries
+from taskq.terms import moment
 
 
 def send_ticks(
@@ -26,7 +26,7 @@ def send_ticks(
 
     Raises TypeError for what is no datetime, ValueError where ``until`` comes before.
     """
-    since, until = outbox.moment("since", since), outbox.moment("until", until)
+    since, until = moment("since", since), moment("until", until)
     if until < since:
         raise ValueError(f"until is {until}, before since, {since}: swap them")
     alias = using or router.db_for_write(Task)

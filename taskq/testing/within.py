@@ -20,17 +20,17 @@ class Within:
 
     def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool = False) -> None:
         self._wrapper = wrapper
-        self._vendor = sql.of(wrapper.vendor)
+        self._driver = sql.driver_of(wrapper.vendor)
 
     def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
         # Django's cursor, with its guards: a TestCase may allow no queries here.
-        with self._vendor.cursor(self._wrapper, direct=False) as cursor:
-            cursor.execute(statement, self._vendor.adapted(values))
+        with self._driver.cursor(self._wrapper, direct=False) as cursor:
+            cursor.execute(statement, self._driver.adapted(values))
             return list(cursor.fetchall())
 
     def count(self, statement: str, values: dict[str, Any]) -> int:
-        with self._vendor.cursor(self._wrapper, direct=False) as cursor:
-            cursor.execute(statement, self._vendor.adapted(values))
+        with self._driver.cursor(self._wrapper, direct=False) as cursor:
+            cursor.execute(statement, self._driver.adapted(values))
             return int(cursor.rowcount)
 
     def batch(self, *calls: sql.Call) -> list[list[tuple[Any, ...]]]:
@@ -59,7 +59,7 @@ class LinkWithin(Link):
     def __init__(self, alias: str) -> None:
         super().__init__("run_all", alias, lease=1.0, direct=False)
         connection = connections[alias]
-        self._within = Leases(Within(connection), sql.of(connection.vendor))
+        self._within = Leases(Within(connection), connection.vendor)
 
     @property
     def current(self) -> Leases:

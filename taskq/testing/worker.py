@@ -15,12 +15,14 @@ from asgiref.sync import async_to_sync
 
 from pool import Child, Role, Scoreboard, clock
 from taskq import conf
+from taskq.claims import Claimed, Lane
 from taskq.exceptions import Retry, TaskFailed, UnknownTask
 from taskq.execution import Failed, Outcome
-from taskq.leases import Claimed, Lane, Leases
+from taskq.leases import Leases
 from taskq.link import Link
 from taskq.pace import Pace
 from taskq.queues import Queues
+from taskq.recording import Recorder
 from taskq.registry import Definition
 from taskq.service import Service
 from taskq.testing.transactions import commits, mended
@@ -51,6 +53,7 @@ class InProcessWorker(Worker):
         service = _Within(conf.settings(), queues, alias, supervisor=os.getpid())
         super().__init__(_Here(), service)
         self.pace = _OneByOne()
+        self.recorder = _Recorder(self.slot, self.hand, self.pace, self.link, service.settings)
         self._last: Concluded | None = None
         self._error: BaseException | None = None
 
@@ -60,12 +63,14 @@ class InProcessWorker(Worker):
 
     def start_lease(self) -> None:
         name, pid, pool, host = self.child.name, os.getpid(), self.service.pool, self.service.host
-        id = self.leases.register(pool, host, [(name, pid)], LEASE)[pid]
+        id = self.leases.workers.register(pool, host, [(name, pid)], LEASE)[pid]
         self.slot.grant(id, self.slot.generation, clock.now() + clock.nanoseconds(LEASE))
 
     def end_lease(self) -> None:
         """Give back what is held."""
-        self.leases.retire(self.slot.held_lease(), ran=0, charge=False, cause="run_all() ended")
+        self.leases.workers.retire(
+            self.slot.held_lease(), ran=0, charge=False, cause="run_all() ended"
+        )
 
     def step(self, lanes: list[Lane]) -> Concluded | None:
         """Run the next task of what a look has found; None when others have it."""
@@ -76,7 +81,7 @@ class InProcessWorker(Worker):
         self._last = self._error = None
         # As in a pool, what a receiver of task_started sets is gone with the run.
         copy_context().run(self.perform, task)
-        self.write_finished()
+        self.recorder.write_finished()
         if self._error is not None and not isinstance(self._error, _TASKS_OWN):
             raise self._error
         return self._last or Concluded(task, None, None)
@@ -93,7 +98,9 @@ class InProcessWorker(Worker):
         watched = replace(definition, function=self._watched(function, definition))
         # An atomic task commits with its end, any other all the time.
         with commits() if definition.options.atomic else nullcontext():
-            return super().execute(task, watched, first)
+            outcome = super().execute(task, watched, first)
+        self._last = Concluded(task, outcome, self._error_of(outcome))
+        return outcome
 
     def _watched(self, function: Callable[..., Any], definition: Definition) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
@@ -106,22 +113,13 @@ class InProcessWorker(Worker):
 
         return call
 
-    def conclude(
-        self, task: Claimed, definition: Definition, outcome: Outcome, seconds: float
-    ) -> bool:
+    def _error_of(self, outcome: Outcome) -> BaseException | None:
         error = self._error
         if isinstance(error, Retry):
             error = error.exc or error.__context__
         if isinstance(outcome, Failed) and error is None:  # nothing that the function raised
             error = TaskFailed(outcome.error, outcome.traceback)
-        self._last = Concluded(task, outcome, error)
-        return super().conclude(task, definition, outcome, seconds)
-
-    def put_off_unknown(self, task: Claimed) -> None:
-        raise UnknownTask(
-            f"task #{task.id} is called {task.name!r}, and no task of that name is known here: "
-            "is it in the tasks.py of an installed app, or was the module imported?"
-        )
+        return error
 
     def restore(self) -> None:
         """Nothing: the process and its transaction are the test's."""
@@ -145,6 +143,14 @@ class _Here(Child):
 class _Within(Service):
     def link(self, owner: str) -> Link:
         return LinkWithin(self.alias)
+
+
+class _Recorder(Recorder):
+    def put_off_unknown(self, task: Claimed) -> None:
+        raise UnknownTask(
+            f"task #{task.id} is called {task.name!r}, and no task of that name is known here: "
+            "is it in the tasks.py of an installed app, or was the module imported?"
+        )
 
 
 class _OneByOne(Pace):

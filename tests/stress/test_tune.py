@@ -64,7 +64,7 @@ def test_taking_back_from_a_dead_worker_takes_so_many_round_trips(far_away, monk
         ours = leases.connect("default", lease=30)
     proxy.forward(delay=0.02)
     began = time.monotonic()
-    ours.retire(gone.pk, ran=None, charge=True, cause="a test")
+    ours.workers.retire(gone.pk, ran=None, charge=True, cause="a test")
     trips = (time.monotonic() - began) / 0.04
     ours.close()
     assert formulae.RETIRE <= trips < formulae.RETIRE + 0.9

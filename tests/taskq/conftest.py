@@ -11,7 +11,8 @@ from django.db import connection, connections, transaction
 from stress.pools import wait_until
 from taskq import leases
 from taskq.celery import AsyncResult
-from taskq.leases import Claimed, Leases
+from taskq.claims import Claimed
+from taskq.leases import Leases
 from taskq.queues import Queues
 
 
@@ -39,7 +40,7 @@ class HandWorker:
 
     def __init__(self, db: Leases, *, lease: float = 30.0, pid: int = 1) -> None:
         self.db = db
-        self.id = db.register("host:1", "host", [(f"worker {pid}", pid)], lease)[pid]
+        self.id = db.workers.register("host:1", "host", [(f"worker {pid}", pid)], lease)[pid]
 
     def claim(self, limit: int = 1, quick: tuple[str, ...] = (), queues: str = "") -> list[Claimed]:
         for lane in self.db.lanes(Queues.parse(queues)):

@@ -217,7 +217,9 @@ def test_result_through_the_life_of_its_task(worker):
 
 def test_result_of_a_task_that_failed_has_the_error_of_each_attempt(worker, new_worker):
     result = native.send.using(priority=3).enqueue(1)
-    worker.db.retire(worker.id, ran=worker.claim_one().id, charge=True, cause="killed by SIGKILL")
+    worker.db.workers.retire(
+        worker.id, ran=worker.claim_one().id, charge=True, cause="killed by SIGKILL"
+    )
     other = new_worker()
     other.db.fail(
         other.id, other.claim_one().run,

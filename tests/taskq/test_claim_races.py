@@ -9,7 +9,7 @@ from django.db import connection
 from stress.pools import wait_until
 from taskq.models import State, Task, Worker
 from taskq.queues import Queues
-from taskq.sql import postgresql
+from taskq.sql import postgresql, postgresql_workers
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.postgresql
@@ -64,7 +64,7 @@ def test_a_claim_in_flight_holds_off_the_reclaim_which_then_sees_it(worker, sess
     tasks.quick.delay("a")
     assert len(claim_in(session, worker)) == 1
     thread, outcome = in_background(
-        lambda: worker.db.retire(worker.id, ran=0, charge=False, cause="dead")
+        lambda: worker.db.workers.retire(worker.id, ran=0, charge=False, cause="dead")
     )
     wait_until(lambda: list(waits_for_a_lock()), what="the reclaim waits for the claim")
     assert thread.is_alive()
@@ -78,14 +78,14 @@ def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(worker,
     """Reclaim first: the claim must wait for it, and find its worker gone."""
     tasks.quick.delay("a")
     cursor = psycopg.Cursor(session)
-    assert cursor.execute(postgresql.LOCK_WORKER, {"worker": worker.id}).fetchall()
+    assert cursor.execute(postgresql_workers.LOCK_WORKER, {"worker": worker.id}).fetchall()
     db = connect()
     (lane,) = db.lanes(Queues())
     thread, outcome = in_background(lambda: db.claim(worker.id, lane, 1, []))
     wait_until(lambda: list(waits_for_a_lock()), what="the claim waits for the reclaim")
     assert thread.is_alive()
-    assert cursor.execute(postgresql.HELD, {"worker": worker.id}).fetchone()[0] == 0
-    cursor.execute(postgresql.REMOVE_WORKER, {"worker": worker.id})
+    assert cursor.execute(postgresql_workers.HELD, {"worker": worker.id}).fetchone()[0] == 0
+    cursor.execute(postgresql_workers.REMOVE_WORKER, {"worker": worker.id})
     session.commit()
     assert outcome() == []
     assert Task.objects.get().state == State.READY, "no task left running under no worker"
@@ -99,11 +99,11 @@ def test_a_task_locked_by_its_finishing_transaction_is_not_waited_for(worker, se
     run = claimed[0].run
     values = {"ids": [run[0]], "attempt": run[1], "worker": worker.id}
     psycopg.Cursor(session).execute(postgresql.FINISH, values)
-    retired = worker.db.retire(worker.id, ran=run[0], charge=True, cause="dead")
+    retired = worker.db.workers.retire(worker.id, ran=run[0], charge=True, cause="dead")
     assert not retired.complete
     assert {task.id for task in retired.tasks} == {task.id for task in claimed[1:]}
     session.commit()
-    again = worker.db.retire(worker.id, ran=run[0], charge=True, cause="dead")
+    again = worker.db.workers.retire(worker.id, ran=run[0], charge=True, cause="dead")
     assert again.complete
     assert again.tasks == []
     assert Task.objects.count() == 2
@@ -113,9 +113,9 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
     tasks.quick.delay("a")
     task = worker.claim_one()
     cursor = psycopg.Cursor(session)
-    cursor.execute(postgresql.LOCK_WORKER, {"worker": worker.id})
+    cursor.execute(postgresql_workers.LOCK_WORKER, {"worker": worker.id})
     values = {"worker": worker.id, "blamed": task.id, "suspect": False, "charge": 1, "cause": "x"}
-    cursor.execute(postgresql.TAKE_BACK, values)
+    cursor.execute(postgresql_workers.TAKE_BACK, values)
     db = connect()
     _, outcome = in_background(lambda: db.finish(worker.id, [task.run]))
     wait_until(lambda: list(waits_for_a_lock()), what="the finish waits for the reclaim")
@@ -127,12 +127,14 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
 def test_renewing_does_not_wait_for_a_claim_in_flight(worker, session):
     tasks.quick.delay("a")
     claim_in(session, worker)
-    assert worker.db.renew([worker.id], 60.0) == {worker.id}
+    assert worker.db.workers.renew([worker.id], 60.0) == {worker.id}
 
 
 def test_reclaimers_do_not_wait_for_each_other(new_worker, session, connect):
     late = new_worker(lease=0.0)
     values = {"worker": late.id}
-    assert psycopg.Cursor(session).execute(postgresql.LOCK_EXPIRED_WORKER, values).fetchall()
-    found = connect().retire(late.id, ran=None, charge=True, cause="", expired_only=True)
+    assert (
+        psycopg.Cursor(session).execute(postgresql_workers.LOCK_EXPIRED_WORKER, values).fetchall()
+    )
+    found = connect().workers.retire(late.id, ran=None, charge=True, cause="", expired_only=True)
     assert found is None

@@ -98,7 +98,7 @@ def test_a_wake_up_that_comes_with_the_answer_to_a_statement_is_heard(db_leases,
         return select.select([ear.fileno()], [], [], 0)[0]
 
     wait_until(arrived)
-    db_leases.expired()
+    db_leases.workers.expired()
     assert not arrived()
     assert ear.heard(clock.now())
     assert not ear.heard(clock.now())
@@ -117,6 +117,6 @@ def test_it_hears_of_a_cancel_and_takes_that_for_no_wake_up(connect, worker):
         assert set(wait_until(lambda: ear.heard(100 * SECOND))) == {CANCEL}
     assert ear.should_open(100 * SECOND, 0)
     ear.switch(100 * SECOND, 0)
-    other.set_listens(worker.id, True)
+    other.workers.set_listens(worker.id, True)
     lab.quick.delay("b")
     assert set(wait_until(lambda: ear.heard(100 * SECOND))) == {WORK}

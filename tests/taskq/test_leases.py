@@ -178,7 +178,7 @@ def test_a_worker_without_a_good_lease_claims_nothing(new_worker, db_leases):
     late = new_worker(lease=0.0)
     assert late.claim() == []
     gone = new_worker(pid=3)
-    db_leases.retire(gone.id, ran=0, charge=False, cause="")
+    db_leases.workers.retire(gone.id, ran=0, charge=False, cause="")
     assert gone.claim() == []
 
 
@@ -210,7 +210,7 @@ WRITES = {
 def test_a_write_touches_nothing_once_the_lease_was_taken(worker, new_worker, write):
     send()
     task = worker.claim_one()
-    worker.db.retire(worker.id, ran=task.id, charge=True, cause="killed")
+    worker.db.workers.retire(worker.id, ran=task.id, charge=True, cause="killed")
     before = Task.objects.values().get()
     assert not write(worker.db, worker.id, task.run)
     assert Task.objects.values().get() == before
@@ -293,7 +293,7 @@ def test_deferred_tasks_remember_since_when_they_are_unknown(worker):
 
 
 def test_register_gives_each_process_its_lease(db_leases):
-    given = db_leases.register("host:9", "host", [("keeper", 7), ("worker 1", 8)], 10.0)
+    given = db_leases.workers.register("host:9", "host", [("keeper", 7), ("worker 1", 8)], 10.0)
     rows = {worker.pid: worker for worker in Worker.objects.all()}
     assert given == {7: rows[7].pk, 8: rows[8].pk}
     assert rows[8].name == "worker 1"
@@ -303,10 +303,10 @@ def test_register_gives_each_process_its_lease(db_leases):
 
 def test_renew_extends_good_leases_and_never_revives_ended_ones(new_worker, db_leases):
     good, ended = new_worker(2, 5.0), new_worker(3, 0.0)
-    assert db_leases.renew([good.id, ended.id, 10**9], 60.0) == {good.id}
+    assert db_leases.workers.renew([good.id, ended.id, 10**9], 60.0) == {good.id}
     left = Worker.objects.get(pk=good.id).lease_expires_at - timezone.now()
     assert left.total_seconds() > 55
-    assert db_leases.expired() == [ended.id]
+    assert db_leases.workers.expired() == [ended.id]
 
 
 # Retire: what becomes of the tasks of a worker that is gone
@@ -314,7 +314,7 @@ def test_renew_extends_good_leases_and_never_revives_ended_ones(new_worker, db_l
 
 def retire(worker, **options):
     given = {"ran": 0, "charge": True, "cause": "killed by SIGKILL", **options}
-    return worker.db.retire(worker.id, **given)
+    return worker.db.workers.retire(worker.id, **given)
 
 
 def test_the_task_that_ran_is_charged_and_its_neighbours_are_not(worker):

@@ -12,7 +12,7 @@ from pool import clock
 from stress.checker import FinalState, judge
 from stress.pools import wait_until
 from stress.postgres import EmbeddedPostgres
-from taskq.sql import postgresql
+from taskq.sql import postgresql_enqueue
 from tests.conftest import PoolUnderTest
 from tests.project.lab import tasks
 
@@ -66,7 +66,7 @@ def send(url, task, *args):
         "lifetime": None,
     }
     with psycopg.connect(url, autocommit=True) as session:
-        psycopg.Cursor(session).execute(postgresql.ENQUEUE, values)
+        psycopg.Cursor(session).execute(postgresql_enqueue.ENQUEUE, values)
 
 
 def rows(url, statement):

@@ -10,7 +10,7 @@ from django.test import RequestFactory
 
 from taskq import sql
 from taskq.models import Worker
-from taskq.sql import postgresql
+from taskq.sql import postgresql, postgresql_enqueue, postgresql_workers
 
 pytestmark = pytest.mark.postgresql
 
@@ -168,15 +168,15 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(raw):
 
 def test_taking_back_reads_only_what_the_worker_holds(raw):
     values = {"worker": 7, "blamed": 0, "suspect": False, "charge": 1, "cause": ""}
-    nodes, _ = explain(raw, postgresql.TAKE_BACK, values)
+    nodes, _ = explain(raw, postgresql_workers.TAKE_BACK, values)
     assert "taskq_task_running" in indexes(nodes)
     assert not scans_whole_table(nodes, "taskq_task")
-    nodes, _ = explain(raw, postgresql.HELD, {"worker": 7})
+    nodes, _ = explain(raw, postgresql_workers.HELD, {"worker": 7})
     assert indexes(nodes) == {"taskq_task_running"}
 
 
 def test_a_heartbeat_touches_no_task(raw):
-    nodes, _ = explain(raw, postgresql.RENEW, {"workers": [1, 2, 3], "lease": 30.0})
+    nodes, _ = explain(raw, postgresql_workers.RENEW, {"workers": [1, 2, 3], "lease": 30.0})
     assert {node["Relation Name"] for node in nodes if "Relation Name" in node} == {"taskq_worker"}
 
 
@@ -194,7 +194,7 @@ def test_a_heartbeat_changes_no_index(raw):
     # Room on the page: the table's fill factor leaves it.
     before = hot()
     for _ in range(20):
-        psycopg.Cursor(raw).execute(postgresql.RENEW, {"workers": [1, 2, 3], "lease": 30.0})
+        psycopg.Cursor(raw).execute(postgresql_workers.RENEW, {"workers": [1, 2, 3], "lease": 30.0})
     after = hot()
     updates, hot_updates = after[0] - before[0], after[1] - before[1]
     assert updates == 60
@@ -214,7 +214,7 @@ def test_enqueueing_looks_for_sleepers_by_their_index(raw):
         "lifetime": None,
     }
     psycopg.Cursor(raw).execute("SET enable_seqscan = off")  # the table is one page here
-    nodes, _ = explain(raw, postgresql.ENQUEUE, values)
+    nodes, _ = explain(raw, postgresql_enqueue.ENQUEUE, values)
     assert "taskq_worker_listens" in indexes(nodes)
 
 

@@ -48,7 +48,7 @@ def test_a_result_is_written_with_the_end_of_the_task(worker):
 def test_a_worker_whose_lease_was_taken_writes_no_result(worker, new_worker):
     send()
     task = worker.claim_one()
-    worker.db.retire(worker.id, ran=task.id, charge=True, cause="killed")
+    worker.db.workers.retire(worker.id, ran=task.id, charge=True, cause="killed")
     assert not worker.db.keep(worker.id, task.run, "[[3],{}]")
     other = new_worker()
     again = other.claim_one()
@@ -103,7 +103,7 @@ def test_each_run_that_came_to_nothing_is_in_the_history(worker, new_worker):
     task = worker.claim_one()
     worker.db.retry(worker.id, task.run, when=None, delay=0.0, error="E", traceback="T1", kind=KIND)
     task = worker.claim_one()
-    worker.db.retire(worker.id, ran=task.id, charge=True, cause="killed by SIGKILL")
+    worker.db.workers.retire(worker.id, ran=task.id, charge=True, cause="killed by SIGKILL")
     other = new_worker()
     task = other.claim_one()
     other.db.fail(other.id, task.run, error="E", traceback="T3\u2028 'line' \"end\"", kind=KIND)
@@ -147,7 +147,7 @@ def test_a_task_that_keeps_no_result_has_no_history_of_errors(worker):
 def test_a_loss_that_is_nobodys_fault_is_no_attempt(worker, charge):
     send()
     task = worker.claim_one()
-    worker.db.retire(worker.id, ran=task.id, charge=charge, cause="C")
+    worker.db.workers.retire(worker.id, ran=task.id, charge=charge, cause="C")
     assert (Task.objects.get().history is not None) is charge
 
 

@@ -186,7 +186,9 @@ GO_BACK = {
     ),
     "give back": lambda db, worker, run: db.give_back(worker, [run]),
     "defer": lambda db, worker, run: db.defer(worker, run, 0.0),
-    "loss": lambda db, worker, run: db.retire(worker, ran=run[0], charge=True, cause="killed"),
+    "loss": lambda db, worker, run: db.workers.retire(
+        worker, ran=run[0], charge=True, cause="killed"
+    ),
 }
 
 

@@ -1,0 +1,28 @@
+"""What the log says of a child's death."""
+
+import logging
+
+from pool.deaths import Death
+from pool.log import log
+from pool.seats import Seat
+
+
+def tell(seat: Seat, death: Death, *, failed: bool, replaced: bool, wait: float) -> None:
+    """Say how a child died, as loud as it matters.
+
+    failed: before it was up. replaced: by another, in so many seconds (wait).
+    """
+    extra = {"event": "child.died", "pid": death.pid, "cause": str(death)}
+    doing = f" while running {seat.slot.label} #{death.task_id}" if death.task_id else ""
+    if death.clean and not failed:
+        log.debug("%s (pid %d) left", seat.name, death.pid, extra=extra)
+    elif not replaced:
+        log.warning("%s (pid %d) died: %s%s", seat.name, death.pid, death, doing, extra=extra)
+    elif failed and seat.backoff.failures > 1:
+        # Why it dies was said the first time.
+        level = logging.WARNING if wait >= 1 else logging.DEBUG
+        log.log(level, "%s keeps dying at start; next try in %.1f s", seat.name, wait, extra=extra)
+    else:
+        then = f"again in {wait:.1f} s" if wait else "restarting"
+        text = "%s (pid %d) died: %s%s; %s"
+        log.warning(text, seat.name, death.pid, death, doing, then, extra=extra)

@@ -1,0 +1,31 @@
+"""Replacing workers one by one: the rolling restart of HUP."""
+
+from collections import deque
+from collections.abc import Iterable
+
+from pool.scoreboard import State
+from pool.seats import Seat
+
+
+class Replacement:
+    """The workers that are yet to be replaced, each when the one before it is up."""
+
+    def __init__(self) -> None:
+        self._left: deque[tuple[Seat, int]] = deque()
+
+    def begin(self, seats: Iterable[Seat]) -> int:
+        """Replace who sits in these now, whatever is left of an earlier time; how many."""
+        self._left = deque((seat, seat.slot.generation) for seat in seats)
+        return len(self._left)
+
+    def advance(self) -> None:
+        """Go on to the next, if it is time."""
+        while self._left:
+            seat, generation = self._left[0]
+            slot = seat.slot
+            if seat.leaving or (slot.generation > generation and slot.state >= State.IDLE):
+                self._left.popleft()
+                continue
+            if slot.generation == generation and seat.pid and not seat.asked_to_stop:
+                seat.ask_to_stop()
+            return

@@ -1,0 +1,46 @@
+"""What is claimed: a lane to claim from, a task that is held, a run of it."""
+
+from __future__ import annotations
+
+import datetime
+from dataclasses import dataclass
+from typing import NamedTuple
+
+#: A run of a task: its id, and the attempt that the claim made of it.
+Run = tuple[int, int]
+
+
+@dataclass(slots=True)
+class Lane:
+    """The waiting tasks of one queue and priority.
+
+    wait: seconds until the first of them is due; 0 or less when it is.
+    due, id: the place where a claim starts to read: the first task, then wherever the
+        last claim ended. What comes before it is done, but its index entries stay for
+        as long as any transaction is open that might see them.
+    """
+
+    queue: str
+    priority: int
+    wait: float
+    due: str
+    id: int
+
+
+class Claimed(NamedTuple):
+    """A task that a worker holds."""
+
+    id: int
+    attempt: int
+    name: str
+    payload: str
+    queue: str
+    retries: int
+    losses: int
+    expired: bool
+    unknown_for: float | None  # seconds since a worker first did not know it
+    scheduled_at: datetime.datetime | str | None  # the tick it is for; SQLite has it as text
+
+    @property
+    def run(self) -> Run:
+        return self.id, self.attempt

@@ -1,0 +1,34 @@
+"""Interrupting the run in progress: at its soft time limit, or because its task was cancelled."""
+
+from __future__ import annotations
+
+from pool import Slot, clock
+from taskq import running
+from taskq.exceptions import SoftTimeLimitExceeded, TaskCancelled
+
+
+class Interrupter:
+    """Raises in a worker's run when a soft deadline on the scoreboard has passed.
+
+    armed: there is a run, and it may be interrupted where it is.
+    """
+
+    def __init__(self, slot: Slot) -> None:
+        self.slot = slot
+        self.armed = False
+        self._warned = 0  # when the run began that was told of its soft limit
+
+    def interrupt(self) -> None:
+        """A soft deadline passed: raise in the task, once for each, if it is still at it."""
+        slot = self.slot
+        if not self.armed:
+            return
+        if slot.ending:
+            self.armed = False
+            running.interrupt(TaskCancelled("the task was cancelled"))
+        elif 0 < slot.soft_deadline <= clock.now() and self._warned != slot.since:
+            self._warned = slot.since
+            running.interrupt(SoftTimeLimitExceeded("the task ran past its soft time limit"))
+
+    def disarm(self) -> None:
+        self.armed = False

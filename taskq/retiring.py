@@ -1,0 +1,105 @@
+"""Ending the leases of workers that are gone, and telling what became of their tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pool import Child, clock
+from pool.deaths import BLAMELESS, Death
+from taskq import events
+from taskq.link import Link
+from taskq.service import Service
+from taskq.worker_leases import Retired
+
+
+class Retirer:
+    """Takes back what the dead of this pool held, and what others anywhere held for too long.
+
+    between: called between two of many. They can wait, but the leases of the living cannot.
+    """
+
+    def __init__(
+        self, child: Child, service: Service, link: Link, between: Callable[[], None]
+    ) -> None:
+        self.child = child
+        self.service = service
+        self.scoreboard = child.scoreboard
+        self.link = link
+        self._between = between
+        self._heartbeat = clock.nanoseconds(service.settings.heartbeat)
+        self._unburied: list[Death] = []
+        self._reclaim_due = 0
+
+    @property
+    def due(self) -> int:
+        """When leases that ran out are to be looked for; 0 while there is no telling."""
+        since = self.link.since
+        return max(self._reclaim_due, since + self._heartbeat) if since else 0
+
+    def bury(self) -> None:
+        """Take back what dead children held: at once, with the cause of their death."""
+        for death in list(self._unburied):
+            if self._bury(death):
+                self._unburied.remove(death)
+            self._between()
+        for number, death in self.scoreboard.unread_deaths():
+            if not self._bury(death):
+                self._unburied.append(death)
+            self.scoreboard.acknowledge(number)
+            self._between()
+
+    def reclaim(self) -> None:
+        """Take back the tasks of workers anywhere whose lease ran out.
+
+        Not until we have had the database for an interval: after an outage each
+        pool is to see to its own first, which knows what ran and what did not. Nor from
+        a child of ours that lives: the supervisor ends it, and then it is buried.
+        """
+        now = clock.now()
+        if not 0 < self.due <= now:
+            return
+        living = {slot.held_lease() for slot in self.scoreboard.living()}
+        for worker in self.link.leases().workers.expired():
+            if worker in living:
+                continue
+            retired = self.retire(
+                worker, ran=None, charge=True, cause="lease ran out unrenewed", expired_only=True
+            )
+            if retired:
+                events.lease_reclaimed(retired.worker, len(retired.tasks))
+            self._between()
+        self._reclaim_due = now + self._heartbeat
+
+    def retire(
+        self, lease: int, *, ran: int | None, charge: bool, cause: str, expired_only: bool = False
+    ) -> Retired | None:
+        """End a lease (see :meth:`taskq.worker_leases.WorkerLeases.retire`), and tell of it."""
+        retired = self.link.leases().workers.retire(
+            lease, ran=ran, charge=charge, cause=cause, expired_only=expired_only
+        )
+        if retired is None:
+            return None
+        for task in retired.tasks:
+            if task.cancelled:
+                events.task_cancelled(task.id, task.name, cause)
+            elif task.blamed:
+                events.task_lost(
+                    task.id, task.name, retired.worker, cause, task.losses, task.failed
+                )
+            if task.failed and not task.cancelled:
+                self.child.slot.failed += 1
+        if waiting := sum(not task.blamed and not task.cancelled for task in retired.tasks):
+            events.tasks_returned(waiting, retired.worker, cause)
+        if any(not task.failed for task in retired.tasks):
+            self.service.wake_one(self.scoreboard)
+        return retired
+
+    def _bury(self, death: Death) -> bool:
+        """Whether nothing is left that the dead child held."""
+        retired = death.lease and self.retire(
+            death.lease,
+            ran=death.task_id,
+            charge=not death.clean and death.cause not in BLAMELESS,
+            cause=str(death),
+        )
+        return not retired or retired.complete

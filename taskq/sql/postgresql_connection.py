@@ -1,0 +1,123 @@
+"""Connections to PostgreSQL: the queue's own, and how statements of ours run on Django's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Self
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+from taskq.sql import Call
+
+CHANNEL = "taskq"
+
+#: Executions of a statement after which the server keeps it parsed.
+PREPARE_AFTER = 2
+
+
+def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
+    """The site's own options, without its connection pool, and with limits on how long
+    a dead network can hold us: well below the lease."""
+    patience = max(1.0, lease / 4)
+    defaults = {
+        "application_name": name,
+        "connect_timeout": max(2, int(patience)),
+        "keepalives_idle": max(1, int(patience)),
+        "keepalives_interval": max(1, int(patience / 3)),
+        "keepalives_count": 3,
+        "tcp_user_timeout": int(patience * 1000),
+    }
+    return {**defaults, **{key: value for key, value in options.items() if key != "pool"}}
+
+
+def rows_within(
+    wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
+) -> list[tuple[Any, ...]]:
+    """Run a statement in the transaction that is open on Django's own connection."""
+    kind = _Preparing if direct else psycopg.Cursor
+    return kind(wrapper.connection).execute(statement, values).fetchall()
+
+
+def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters as psycopg takes them: as they are."""
+    return values
+
+
+def cursor(connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper:
+    """A cursor on a connection of Django's, for statements of ours in the transaction that
+    is open there.
+
+    direct: see :func:`taskq.leases.connect`. Then the server keeps our statements parsed
+        and planned, which takes as long as running them does.
+    """
+    wrapper = connection.cursor()
+    # Inside of Django's wrapper, which guards, counts and logs as ever. What is inside of
+    # somebody else's we do not know.
+    if direct and isinstance(wrapper.cursor, psycopg.Cursor):
+        wrapper.cursor = _Preparing(connection.connection)
+    return wrapper
+
+
+class _Preparing(psycopg.Cursor[Any]):
+    """Prepares its statements on a connection that else prepares none, as Django's do."""
+
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
+        connection = self.connection
+        before, connection.prepare_threshold = connection.prepare_threshold, PREPARE_AFTER
+        try:
+            return super().execute(query, params, **options)
+        finally:
+            connection.prepare_threshold = before
+
+
+class Connection:
+    """A connection of the queue's own. psycopg's lock lets two threads share it."""
+
+    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None:
+        self._wrapper = wrapper
+        self._raw: psycopg.Connection[Any] = wrapper.connection
+        self._raw.autocommit = True
+        if direct:
+            # Statistics of a queue are out of date the moment they are taken, and a plan
+            # made while it was empty reads all of it when it is full. Each of our
+            # statements has an index that is right whatever the sizes, and so needs no
+            # plan of its own for each set of values: to make one takes longer than to run it.
+            self._raw.prepare_threshold = PREPARE_AFTER
+            self._raw.execute(
+                "SET enable_seqscan = off; SET enable_bitmapscan = off; "
+                "SET plan_cache_mode = force_generic_plan"
+            )
+
+    def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        # Not Django's cursor: parameters are bound by the server, unquoted.
+        return psycopg.Cursor(self._raw).execute(statement, values).fetchall()
+
+    def count(self, statement: str, values: dict[str, Any]) -> int:
+        return psycopg.Cursor(self._raw).execute(statement, values).rowcount
+
+    def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]:
+        if len(calls) == 1:
+            return [self.rows(*calls[0])]
+        # Without a sync in between, the server runs them as one transaction.
+        with self._raw.pipeline():
+            cursors = [psycopg.Cursor(self._raw).execute(*call) for call in calls]
+            return [cursor.fetchall() for cursor in cursors]
+
+    def transaction(self) -> AbstractContextManager[object]:
+        return self._raw.transaction()
+
+    def listen(self) -> None:
+        psycopg.Cursor(self._raw).execute(f"LISTEN {CHANNEL}")
+
+    def fileno(self) -> int | None:
+        return self._raw.fileno()
+
+    def woken(self) -> Counter[str]:
+        return Counter(notify.payload for notify in self._raw.notifies(timeout=0))
+
+    def close(self) -> None:
+        self._wrapper.close()

@@ -1,0 +1,78 @@
+"""The workers' leases in PostgreSQL: given, renewed, run out, retired.
+
+In READ COMMITTED. Lease ends are by ``clock_timestamp()``, as they must not be reckoned from
+when a transaction began.
+"""
+
+from __future__ import annotations
+
+from taskq.sql import CANCELLED, LOST
+from taskq.sql.postgresql import history
+
+REGISTER = """
+INSERT INTO taskq_worker (pool, host, name, pid, lease_expires_at)
+SELECT %(pool)s, %(host)s, name, pid, clock_timestamp() + %(lease)s * interval '1 second'
+FROM unnest(%(names)s::text[], %(pids)s::int[]) AS process (name, pid)
+RETURNING pid, id
+"""
+
+# One statement for a pool, whatever it holds: it touches no task and, as no indexed
+# column changes, no index either (HOT). A lease that ran out is never revived.
+RENEW = """
+UPDATE taskq_worker
+SET lease_expires_at = clock_timestamp() + %(lease)s * interval '1 second'
+WHERE id = ANY (%(workers)s) AND lease_expires_at > clock_timestamp()
+RETURNING id
+"""
+
+LISTENS = (
+    "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s AND listens <> %(listens)s"
+)
+
+# A scan of a table with a row a process: smaller than any index look-up is worth.
+EXPIRED = "SELECT id FROM taskq_worker WHERE lease_expires_at <= clock_timestamp() ORDER BY id"
+
+# Retiring takes these in this order, in one transaction. The worker's row is locked
+# first, against claims in flight; only the statements after that look for its tasks,
+# with a snapshot that sees what such a claim has committed.
+LOCK_WORKER = "SELECT pool, name FROM taskq_worker WHERE id = %(worker)s FOR UPDATE"
+LOCK_EXPIRED_WORKER = """
+SELECT pool, name FROM taskq_worker
+WHERE id = %(worker)s AND lease_expires_at <= clock_timestamp()
+FOR UPDATE SKIP LOCKED
+"""
+
+# By taskq_task_running.
+HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
+
+# A row that is locked belongs to a transaction that finishes it (an atomic task's
+# commit): it is left for the next time rather than waited for.
+_TOLD = "held.blamed AND (held.ends OR %(charge)s > 0)"
+_KIND = f"CASE WHEN held.cancelled THEN {CANCELLED} ELSE {LOST} END"
+TAKE_BACK = f"""
+UPDATE taskq_task AS task
+SET state = CASE WHEN held.ends THEN 2 ELSE 0 END,
+    failed_at = CASE WHEN held.ends THEN clock_timestamp() END,
+    losses = task.losses + CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 END,
+    isolated = task.isolated OR held.blamed OR %(suspect)s,
+    error = CASE WHEN held.cancelled THEN 'cancelled; its worker: ' || %(cause)s::text
+                 WHEN {_TOLD} THEN %(cause)s::text ELSE task.error END,
+    history = CASE WHEN {_TOLD} THEN {history(_KIND, "%(cause)s::text")} ELSE task.history END,
+    traceback = CASE WHEN held.ends THEN '' ELSE task.traceback END,
+    worker_id = NULL, started_at = NULL
+FROM (
+    SELECT id, id = %(blamed)s AS blamed, cancelled_at IS NOT NULL AS cancelled,
+           cancelled_at IS NOT NULL OR
+               id = %(blamed)s AND losses + %(charge)s >= max_losses AS ends
+    FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s
+    ORDER BY id FOR UPDATE SKIP LOCKED
+) AS held
+WHERE task.id = held.id
+RETURNING task.id, task.name, task.losses, held.blamed, held.ends, task.cancelled_at
+"""
+
+REMOVE_WORKER = """
+DELETE FROM taskq_worker AS worker
+WHERE id = %(worker)s
+  AND NOT EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = worker.id)
+"""

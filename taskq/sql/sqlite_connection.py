@@ -1,0 +1,111 @@
+"""Connections to SQLite: the queue's own, and how statements of ours run on Django's."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.utils import CursorWrapper
+
+from taskq.sql import CANCEL, WORK, Call
+
+
+def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
+    """The site's own options; a busy database is waited for as long as a lease allows."""
+    return {"timeout": max(5.0, lease / 2), **options, "transaction_mode": None}
+
+
+def rows_within(
+    wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
+) -> list[tuple[Any, ...]]:
+    """Run a statement in the transaction that is open on Django's own connection."""
+    with wrapper.cursor() as cursor:
+        cursor.execute(statement, adapted(values))
+        return list(cursor.fetchall())
+
+
+_ANYTHING = (WORK, CANCEL)
+
+
+class Connection:
+    """A connection of the queue's own, which two threads may share under its lock."""
+
+    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None:
+        self._wrapper = wrapper
+        self._lock = threading.RLock()
+        # Kept in the file: readers and the writer do not wait for each other.
+        self._execute("PRAGMA journal_mode = WAL", {})
+        self._version = self._data_version()
+
+    def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+        with self._lock:
+            return list(self._execute(statement, values).fetchall())
+
+    def count(self, statement: str, values: dict[str, Any]) -> int:
+        with self._lock:
+            return int(self._execute(statement, values).rowcount)
+
+    def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]:
+        with self.transaction():
+            return [self.rows(*call) for call in calls]
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._execute("BEGIN IMMEDIATE", {})
+            try:
+                yield
+            except BaseException:
+                self._execute("ROLLBACK", {})
+                raise
+            self._execute("COMMIT", {})
+
+    def listen(self) -> None:
+        """Nothing to ask for: :meth:`woken` sees every commit."""
+
+    def fileno(self) -> int | None:
+        return None
+
+    def woken(self) -> Counter[str]:
+        """What it may have been for, if anyone else committed since the last call; costs no
+        lock and no I/O."""
+        with self._lock:
+            before, self._version = self._version, self._data_version()
+            return Counter(_ANYTHING if before != self._version else ())
+
+    def close(self) -> None:
+        self._wrapper.close()
+
+    def _data_version(self) -> int:
+        return int(self._execute("PRAGMA data_version", {}).fetchone()[0])
+
+    def _execute(self, statement: str, values: dict[str, Any]) -> Any:
+        # The cursor below Django's logging and thread checks; %(name)s is its style.
+        cursor = self._wrapper.create_cursor()
+        if not values:
+            return cursor.execute(statement.replace("%%", "%"))
+        return cursor.execute(statement, adapted(values))
+
+
+def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Parameters as SQLite takes them: lists as JSON, times as Django stores them."""
+    return {name: _adapted(value) for name, value in values.items()}
+
+
+def _adapted(value: Any) -> Any:
+    if isinstance(value, list):
+        return json.dumps(value)
+    if isinstance(value, datetime.datetime):
+        return value.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(" ")
+    return value
+
+
+def cursor(connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper:
+    """A cursor on a connection of Django's. The driver keeps its statements prepared."""
+    return connection.cursor()

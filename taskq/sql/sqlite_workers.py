@@ -1,0 +1,55 @@
+"""The workers' leases in SQLite; postgresql_workers.py explains each statement."""
+
+from __future__ import annotations
+
+from taskq.sql import CANCELLED, LOST
+from taskq.sql.sqlite import history
+from taskq.sql.sqlite_time import NOW, later
+
+REGISTER = f"""
+INSERT INTO taskq_worker (pool, host, name, pid, lease_expires_at)
+SELECT %(pool)s, %(host)s, names.value, pids.value, {later("%(lease)s")}
+FROM json_each(%(names)s) AS names JOIN json_each(%(pids)s) AS pids ON pids.key = names.key
+RETURNING pid, id
+"""
+
+RENEW = f"""
+UPDATE taskq_worker SET lease_expires_at = {later("%(lease)s")}
+WHERE id IN (SELECT value FROM json_each(%(workers)s)) AND lease_expires_at > {NOW}
+RETURNING id
+"""
+
+LISTENS = "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s"
+
+EXPIRED = f"SELECT id FROM taskq_worker WHERE lease_expires_at <= {NOW} ORDER BY id"
+
+LOCK_WORKER = "SELECT pool, name FROM taskq_worker WHERE id = %(worker)s"
+LOCK_EXPIRED_WORKER = f"{LOCK_WORKER} AND lease_expires_at <= {NOW}"
+
+HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
+
+_BLAMED = "id = %(blamed)s"
+_CANCELLED = "cancelled_at IS NOT NULL"
+_ENDS = f"({_CANCELLED} OR {_BLAMED} AND losses + %(charge)s >= max_losses)"
+_KIND = f"CASE WHEN {_CANCELLED} THEN {CANCELLED} ELSE {LOST} END"
+_TOLD = f"({_BLAMED} AND ({_ENDS} OR %(charge)s > 0))"
+# Not {_CANCELLED} in RETURNING: SQLite 3.40 says 1 there for a NULL.
+TAKE_BACK = f"""
+UPDATE taskq_task
+SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
+    failed_at = CASE WHEN {_ENDS} THEN {NOW} END,
+    losses = losses + CASE WHEN {_BLAMED} AND NOT {_CANCELLED} THEN %(charge)s ELSE 0 END,
+    isolated = isolated OR {_BLAMED} OR %(suspect)s,
+    error = CASE WHEN {_CANCELLED} THEN 'cancelled; its worker: ' || %(cause)s
+                 WHEN {_TOLD} THEN %(cause)s ELSE error END,
+    history = CASE WHEN {_TOLD} THEN {history(_KIND, "%(cause)s")} ELSE history END,
+    traceback = CASE WHEN {_ENDS} THEN '' ELSE traceback END,
+    worker_id = NULL, started_at = NULL
+WHERE state = 1 AND worker_id = %(worker)s
+RETURNING id, name, losses, {_BLAMED}, state = 2, cancelled_at
+"""
+
+REMOVE_WORKER = """
+DELETE FROM taskq_worker WHERE id = %(worker)s
+  AND NOT EXISTS (SELECT 1 FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
+"""
