@@ -53,14 +53,17 @@ class Retirer:
 
         Not until we have had the database for an interval: after an outage each
         pool is to see to its own first, which knows what ran and what did not. Nor from
-        a child of ours that lives: the supervisor ends it, and then it is buried.
+        a child of ours: while it lives the supervisor ends it, and then it is buried, with
+        the cause of its death.
         """
         now = clock.now()
         if not 0 < self.due <= now:
             return
-        living = {slot.held_lease() for slot in self.scoreboard.living()}
+        ours = {slot.held_lease() for slot in self.scoreboard.living()}
+        ours |= {death.lease for _, death in self.scoreboard.unread_deaths()}
+        ours |= {death.lease for death in self._unburied}
         for worker in self.link.leases().workers.expired():
-            if worker in living:
+            if worker in ours:
                 continue
             retired = self.retire(
                 worker, ran=None, charge=True, cause="lease ran out unrenewed", expired_only=True

@@ -251,10 +251,15 @@ def test_pool_as_pid_1_stops_on_term_and_reaps_what_it_inherits(start):
         pool.wait_note("up", name=f"worker {number}", count=2)
     supervisor = psutil.Process(pool.pid)
 
+    def is_zombie(process: psutil.Process) -> bool:
+        try:
+            return process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:  # it was reaped since it was listed
+            return False
+
     def no_orphans() -> bool:
         # 3 children, and sleepers that the living ones may yet reap themselves.
-        zombies = [c for c in supervisor.children() if c.status() == psutil.STATUS_ZOMBIE]
-        return len(supervisor.children()) == 3 and not zombies
+        return len(supervisor.children()) == 3 and not any(map(is_zombie, supervisor.children()))
 
     wait_until(no_orphans)
     supervisor.terminate()

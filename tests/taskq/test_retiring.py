@@ -1,0 +1,64 @@
+"""Who takes back what a dead worker held: its own pool, which knows what it ran."""
+
+import os
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from pool import Child, Death, Role, Scoreboard
+from pool.deaths import Cause
+from taskq.conf import Settings
+from taskq.link import Link
+from taskq.models import State, Task, Worker
+from taskq.queues import Queues
+from taskq.retiring import Retirer
+from taskq.service import Service
+from tests.project.lab import tasks
+
+
+@pytest.fixture
+def retirer(transactional_db):
+    scoreboard = Scoreboard(capacity=2)
+    child = Child(
+        Role(name="keeper", run=lambda _: None),
+        number=1,
+        slot=scoreboard.slots[0],
+        scoreboard=scoreboard,
+        supervisor_pid=os.getppid(),
+        title="test",
+        first_try=True,
+    )
+    link = Link("keeper", "default", 30, direct=False)
+    service = Service(settings=Settings(), queues=Queues(), alias="default")
+    retirer = Retirer(child, service, link, between=lambda: None)
+    link.since = 1  # it has had the database for long
+    yield retirer
+    link.close()
+
+
+@pytest.fixture
+def poison(worker):
+    """A task that a worker runs whose lease has run out."""
+    tasks.nap.delay("a", 5)
+    task = worker.claim_one()
+    past = timezone.now() - timedelta(seconds=1)
+    Worker.objects.filter(pk=worker.id).update(lease_expires_at=past)
+    return task
+
+
+def test_a_lease_that_ran_out_is_taken_back(retirer, poison):
+    retirer.reclaim()
+    row = Task.objects.get()
+    assert (row.state, row.losses, row.error) == (State.READY, 1, "lease ran out unrenewed")
+
+
+def test_a_death_that_is_still_to_be_read_keeps_its_cause(retirer, poison, worker):
+    """The keeper may be slower than the lease, with many dead over a slow network."""
+    death = Death(1, 99, worker.id, poison.id, poison.attempt, Cause.EXIT, 7)
+    retirer.scoreboard.record(death)
+    retirer.reclaim()
+    assert Task.objects.get().state == State.RUNNING
+    retirer.bury()
+    row = Task.objects.get()
+    assert (row.state, row.losses, row.error) == (State.READY, 1, "exit code 7")
