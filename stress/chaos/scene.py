@@ -155,7 +155,7 @@ class Scene:
                 connection.close()
                 return False
 
-        wait_until(at_work, seconds=20, what=f"{target.name} is at work, see {target.log_file}")
+        wait_until(at_work, seconds=60, what=f"{target.name} is at work, see {target.log_file}")
 
     @contextmanager
     def bouncer(self, target: Deployment) -> Iterator[str]:

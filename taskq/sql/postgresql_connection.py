@@ -86,9 +86,12 @@ class Connection:
             # made while it was empty reads all of it when it is full. Each of our
             # statements has an index that is right whatever the sizes, and so needs no
             # plan of its own for each set of values: to make one takes longer than to run it.
+            # Not knowing the limit of a claim, such a plan would rather hash all tasks than
+            # look up each that was found.
             self._raw.prepare_threshold = PREPARE_AFTER
             self._raw.execute(
                 "SET enable_seqscan = off; SET enable_bitmapscan = off; "
+                "SET enable_hashjoin = off; SET enable_mergejoin = off; "
                 "SET plan_cache_mode = force_generic_plan"
             )
 

@@ -1,6 +1,7 @@
 """The plans of the statements that matter, on tables large enough to matter."""
 
 import json
+import re
 
 import psycopg
 import pytest
@@ -52,15 +53,13 @@ def explain(raw, statement, values):
         )
         ((plan,),) = found.fetchall()
     (top,) = json.loads(plan) if isinstance(plan, str) else plan
-    nodes, pages = [], top["Plan"]["Shared Hit Blocks"] + top["Plan"]["Shared Read Blocks"]
+    pages = top["Plan"]["Shared Hit Blocks"] + top["Plan"]["Shared Read Blocks"]
+    return flat(top["Plan"]), pages
 
-    def walk(node):
-        nodes.append(node)
-        for child in node.get("Plans", []):
-            walk(child)
 
-    walk(top["Plan"])
-    return nodes, pages
+def flat(node):
+    """A node of a plan and all below it."""
+    return [node, *(each for child in node.get("Plans", []) for each in flat(child))]
 
 
 def indexes(nodes):
@@ -93,6 +92,27 @@ def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
     assert scan["Actual Rows"] <= 10
     assert not any(node["Node Type"] == "Sort" and node["Actual Rows"] > 10 for node in nodes)
     assert pages < 500
+
+
+@pytest.mark.parametrize("statement", ["CLAIM", "LANES", "FINISH", "GIVE_BACK"])
+def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_leases, statement):
+    """On the queue's own connections, which make no other."""
+    own = db_leases._connection._raw
+    if own.info.server_version < 160000:
+        pytest.skip("PostgreSQL 15 does not show it")
+    names: list[str] = []
+
+    def number(match):
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    text = re.sub(r"%\((\w+)\)s", number, getattr(postgresql, statement))
+    ((plan,),) = own.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}").fetchall()
+    (top,) = json.loads(plan) if isinstance(plan, str) else plan
+    kinds = {node["Node Type"] for node in flat(top["Plan"])}
+    assert kinds & {"Index Scan", "Index Only Scan"}
+    assert not kinds & {"Hash Join", "Merge Join", "Seq Scan", "Bitmap Heap Scan"}
 
 
 def test_claim_of_future_tasks_reads_none_of_them(raw):
