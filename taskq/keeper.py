@@ -215,7 +215,7 @@ class Keeper:
         if said[CANCEL]:
             self.canceller.told()
         if said[WORK]:
-            self.service.wake_one(self.scoreboard)
+            self.service.wake_first(self.scoreboard)
             # Who was woken looks for itself; we see later whether it did.
             self._look_due = min(self._look_due, clock.now() + clock.nanoseconds(0.005))
         return bool(said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 QUICK = 0.010  # seconds: a task that takes no longer may be claimed in a batch
-BATCH = 0.050  # seconds of work that one claim should bring
+BATCH = 0.080  # seconds of work that one claim should bring
 MOST = 500
 
 

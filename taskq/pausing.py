@@ -1,7 +1,7 @@
 """Pause a queue, and resume it: nothing of a paused queue is claimed, by any pool.
 
 A pause is a row, which the look at the lanes sees (``taskq.sql.postgresql.LANES``). A
-worker looks again after 50 ms, and holds claimed tasks for some 50 ms of work: those it
+worker looks again after 50 ms, and holds claimed tasks for some 80 ms of work: those it
 finishes. So a moment after the pause has committed nothing more of the queue starts. What
 runs goes on.
 """

@@ -51,14 +51,23 @@ class Service:
 
     def sleepers(self, scoreboard: Scoreboard) -> Iterator[Slot]:
         """The workers that sleep; one that is stopped (SIGSTOP) would not wake."""
-        return (
-            slot
-            for slot in scoreboard.slots[KEEPER + 1 :]
-            if slot.alive and slot.state == State.IDLE and kernel.is_running(slot.pid)
-        )
+        return (slot for slot in _idle(scoreboard) if kernel.is_running(slot.pid))
 
     def wake_one(self, scoreboard: Scoreboard) -> None:
         """Wake a worker that sleeps, if there is one."""
         for slot in self.sleepers(scoreboard):
             slot.wake()
             return
+
+    def wake_first(self, scoreboard: Scoreboard) -> None:
+        """The same without asking the kernel whether it is stopped, which takes longer than
+        all the rest: for who will see soon whether it woke."""
+        for slot in _idle(scoreboard):
+            slot.wake()
+            return
+
+
+def _idle(scoreboard: Scoreboard) -> Iterator[Slot]:
+    return (
+        slot for slot in scoreboard.slots[KEEPER + 1 :] if slot.alive and slot.state == State.IDLE
+    )

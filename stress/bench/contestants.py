@@ -30,7 +30,7 @@ class Contestant:
     variant: str = ""
 
 
-OURS = Contestant("taskq", "stress.bench.load", "taskq", "postgresql", 80_000)
+OURS = Contestant("taskq", "stress.bench.load", "taskq", "postgresql", 120_000)
 
 _PEERS = "stress.bench.peers"
 PEERS = (

@@ -170,6 +170,12 @@ def schedules_of(vendor: str) -> ScheduleStatements:
     return cast(ScheduleStatements, _module(vendor, "_schedules"))
 
 
+def load(vendor: str) -> None:
+    """Import all that the processes of a pool need, before they are forked."""
+    for each in (of, driver_of, enqueue_of, workers_of):
+        each(vendor)
+
+
 def _module(vendor: str, theme: str) -> ModuleType:
     if vendor not in VENDORS:
         raise NotSupportedError(f"taskq keeps its tasks in PostgreSQL or SQLite, not in {vendor}")
