@@ -99,13 +99,17 @@ def _mistaken(evidence: Evidence, run: Run, error: str) -> bool:
     """Whether the run and another of its pool died close together, one killed by the kernel
     for want of memory and the other by SIGKILL, and the error is the other's.
 
-    The kernel counts those that it kills, and does not name them.
+    The kernel counts those that it kills, and does not name them. Of a process that somebody
+    killed from outside, the history does not say whose child it was: any may be the other.
     """
     causes = {evidence.kind(run.key).poison}
     around = Span(run.over - CLOSE * SECOND, run.over).longer(CLOSE)
     for other in evidence.runs:
         if other.parent == run.parent and other.died and around.meets(Span(other.over, other.over)):
             causes.add(evidence.kind(other.key).poison)
+    for blow in evidence.blows.all:
+        if blow.death is not None and blow.injected and blow.span.meets(around):
+            causes.add("SIGKILL")
     return causes >= SIGKILLS and any(cause in error for cause in SIGKILLS)
 
 

@@ -182,6 +182,13 @@ def test_out_of_memory_may_be_said_of_another_that_was_killed_in_the_same_moment
         assert any(text.startswith("p was failed") for text in wrong) is found
 
 
+def test_out_of_memory_may_be_said_of_one_that_was_killed_from_outside_in_the_same_moment():
+    right = poisoned(3, "hungry").kill(3.5, OTHER).verdict(failed("p", "killed by SIGKILL"))
+    wrong = poisoned(3, "hungry").kill(5.5, OTHER).verdict(failed("p", "killed by SIGKILL"))
+    assert right.ok
+    assert wrong.broken() == ["poison_unquarantined"]
+
+
 def test_poison_that_still_waits_or_is_gone_is_not_quarantined():
     (finding,) = poisoned(2).verdict().violations["poison_unquarantined"]
     assert finding.text == "p is poison (boom), and is not in the table"
