@@ -205,8 +205,16 @@ class Worker:
                 self.hand.drop()
                 time.sleep(self.link.lost(error))
                 return False
-        if self.hand.lease != self.slot.held_lease() or not self.lease_is_good():
+        if self.hand.lease != self.slot.held_lease():
             self.hand.renounce()  # the lease ran out: others have these tasks by now
+            return False
+        return self.may_go_on()
+
+    def may_go_on(self) -> bool:
+        """Whether our lease is good. One that is about to end is given up: the keeper may yet
+        renew it, and what we no longer run would be held under it."""
+        if not self.lease_is_good():
+            self.hand.drop()
             return False
         return True
 
@@ -259,7 +267,7 @@ class Worker:
 
     def finish_within(self, task: Claimed, result: str | None) -> bool:
         """Finish an atomic task in the transaction of its own code; whether it was ours."""
-        return self.lease_is_good() and leases.finish_within(
+        return self.may_go_on() and leases.finish_within(
             self.service.alias,
             self.hand.lease,
             task.run,

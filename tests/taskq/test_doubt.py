@@ -47,3 +47,13 @@ def test_the_lease_that_replaces_it_is_not_in_doubt(worker):
     worker.disown()
     assert worker.slot.doubtful_lease != NEW
     assert not worker.hand.in_doubt
+
+
+def test_a_lease_that_is_about_to_end_is_given_up_with_what_is_held_under_it(worker):
+    """The keeper may renew it in the last moment: then nobody would run that."""
+    worker.hand.in_doubt = False
+    worker.slot.lease_deadline = 1
+    assert not worker.finish_within(None, None)
+    assert worker.hand.in_doubt
+    worker.disown()
+    assert worker.slot.doubtful_lease == OLD
