@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from taskq.management.commands.taskq_pool import database_alias
+from taskq import ids
+from taskq.management.arguments import add_database, database_alias
 from taskq.models import Task, TaskQuerySet
 
 
@@ -27,11 +27,7 @@ class Command(BaseCommand):
             metavar="ID",
             help="number of a task, as the admin and the log have it, or UUID of its AsyncResult",
         )
-        parser.add_argument(
-            "--database",
-            metavar="ALIAS",
-            help="alias in DATABASES of the database with the tasks (default: the router's)",
-        )
+        add_database(parser)
 
     def handle(self, **options: Any) -> None:
         keys = [(given, _key(given)) for given in options["ids"]]
@@ -39,7 +35,7 @@ class Command(BaseCommand):
         late = 0
         for given, key in keys:
             # One at a time: none waits for another that somebody has locked.
-            removed, asked = tasks.filter(pk=key).cancel() if key < 2**63 else (0, 0)
+            removed, asked = tasks.filter(pk=key).cancel() if key < ids.TOO_LARGE else (0, 0)
             said = "removed" if removed else "asked to end"
             if not removed and not asked:
                 late += 1
@@ -50,10 +46,8 @@ class Command(BaseCommand):
 
 
 def _key(given: str) -> int:
-    if given.removeprefix("#").isdecimal():
-        return int(given.removeprefix("#"))
     try:
-        return uuid.UUID(given).int
+        return ids.parse(given)
     except ValueError as error:
         raise CommandError(
             f"{given!r} is no task id: give its number, or the UUID that delay() returned"

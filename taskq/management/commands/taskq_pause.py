@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from taskq import pausing
-from taskq.management.commands.taskq_pool import database_alias
+from taskq.management.arguments import add_database, database_alias
 from taskq.queues import check_queue
 
 
@@ -39,14 +39,6 @@ class Command(BaseCommand):
                 since = timezone.localtime(each.paused_at)
                 by = f" by {each.paused_by}" if each.paused_by else ""
                 self.stdout.write(f"{each.queue} paused since {since:%Y-%m-%d %H:%M:%S %Z}{by}")
-
-
-def add_database(parser: CommandParser) -> None:
-    parser.add_argument(
-        "--database",
-        metavar="ALIAS",
-        help="alias in DATABASES of the database with the tasks (default: the router's)",
-    )
 
 
 def checked(queues: list[str]) -> list[str]:

@@ -8,12 +8,10 @@ import sys
 from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections, router
 
-from taskq import conf, sql
-from taskq.models import Task
+from taskq import conf
+from taskq.management import arguments
 from taskq.queues import Queues
 from taskq.service import Service
 
@@ -112,11 +110,7 @@ class Command(BaseCommand):
             help="exit when nothing is due: with code 0, or 1 if a task failed",
         )
         add("--reload", action="store_true", help="development: restart when code changes")
-        add(
-            "--database",
-            metavar="ALIAS",
-            help="alias in DATABASES of the database with the tasks (default: the router's)",
-        )
+        arguments.add_database(parser)
         self.add_concurrency(parser)
 
     def add_concurrency(self, parser: CommandParser) -> None:
@@ -141,7 +135,7 @@ class Command(BaseCommand):
         service = Service(
             settings=self._settings(options),
             queues=options["queues"],
-            alias=database_alias(options["database"]),
+            alias=arguments.database_alias(options["database"]),
             burst=options["burst"],
         )
         serving.set_up_logging(options["loglevel"])
@@ -150,40 +144,9 @@ class Command(BaseCommand):
             sys.exit(code)
 
     def _settings(self, options: dict[str, Any]) -> conf.Settings:
-        values: dict[str, Any] = {}
-        if self.default_concurrency is not None:
-            values["CONCURRENCY"] = self.default_concurrency
-        for name, kind in _SETTINGS.items():
-            given = options.get(name)
-            if given is None:
-                continue
-            try:
-                values[name.upper()] = kind(given)
-            except ValueError as error:
-                option = "--" + name.replace("_", "-")
-                raise CommandError(f"{option} is {given!r}: give a number") from error
-        try:
-            return conf.overridden(values)
-        except ImproperlyConfigured as error:
-            raise CommandError(str(error)) from error
-
-
-def database_alias(given: str | None) -> str:
-    alias = given or router.db_for_write(Task)
-    if alias not in connections:
-        known = ", ".join(connections)
-        raise CommandError(f"--database is {alias!r}: no such alias; DATABASES has {known}")
-    connection = connections[alias]
-    if connection.vendor not in sql.VENDORS:
-        raise CommandError(
-            f"database {alias!r} is {connection.vendor}; taskq needs PostgreSQL or SQLite"
-        )
-    if connection.vendor == "sqlite" and connection.is_in_memory_db():  # type: ignore[attr-defined]
-        raise CommandError(
-            f"database {alias!r} is in memory, which no other process can see; "
-            "give it a file name in DATABASES"
-        )
-    return alias
+        default = self.default_concurrency
+        others = {} if default is None else {"CONCURRENCY": default}
+        return arguments.settings(options, _SETTINGS, others=others)
 
 
 def _queues(text: str) -> Queues:

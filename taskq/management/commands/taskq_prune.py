@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.exceptions import ImproperlyConfigured
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from taskq import conf, leases
-from taskq.management.commands.taskq_pool import database_alias
+from taskq.management import arguments
 
 #: Rows that one statement removes.
 BATCH = 1000
+#: Options that replace a key of TASKQ.
+_SETTINGS = {"result_ttl": float, "failed_ttl": float, "idempotency_ttl": float}
 
 
 class Command(BaseCommand):
@@ -34,15 +35,12 @@ class Command(BaseCommand):
                 metavar="SECONDS",
                 help=f"remove {what} that are older (default: {kept})",
             )
-        parser.add_argument(
-            "--database",
-            metavar="ALIAS",
-            help="alias in DATABASES of the database with the tasks (default: the router's)",
-        )
+        arguments.add_database(parser)
 
     def handle(self, **options: Any) -> None:
-        settings = _settings(options)
-        db = leases.connect(database_alias(options["database"]), lease=settings.lease)
+        settings = arguments.settings(options, _SETTINGS, wanted="a number of seconds")
+        alias = arguments.database_alias(options["database"])
+        db = leases.connect(alias, lease=settings.lease)
         removed = [0, 0, 0]
         try:
             while True:
@@ -61,18 +59,3 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{results} results, {failed} failed tasks and {keys} idempotency keys removed"
         )
-
-
-def _settings(options: dict[str, Any]) -> conf.Settings:
-    values = {}
-    for name in ("result_ttl", "failed_ttl", "idempotency_ttl"):
-        if (given := options[name]) is not None:
-            try:
-                values[name.upper()] = float(given)
-            except ValueError as error:
-                option = "--" + name.replace("_", "-")
-                raise CommandError(f"{option} is {given!r}: give a number of seconds") from error
-    try:
-        return conf.overridden(values)
-    except ImproperlyConfigured as error:
-        raise CommandError(str(error)) from error

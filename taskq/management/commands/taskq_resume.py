@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from taskq import pausing
-from taskq.management.commands.taskq_pause import add_database, checked
-from taskq.management.commands.taskq_pool import database_alias
+from taskq.management.arguments import add_database, database_alias
+from taskq.management.commands.taskq_pause import checked
 
 
 class Command(BaseCommand):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sys
-import uuid
 from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from taskq.management.commands.taskq_pool import database_alias
+from taskq import ids
+from taskq.management.arguments import add_database, database_alias
 from taskq.models import Task
 
 #: The exit code where nothing was retried.
@@ -37,11 +37,7 @@ class Command(BaseCommand):
         add("--failed", action="store_true", help="all failed tasks (default: only those named)")
         add("--name", help="of these only those of this name, as in the admin (default: any)")
         add("--queue", help="of these only those on this queue (default: any)")
-        add(
-            "--database",
-            metavar="ALIAS",
-            help="alias in DATABASES of the database with the tasks (default: the router's)",
-        )
+        add_database(parser)
 
     def handle(self, **options: Any) -> None:
         if bool(options["ids"]) == options["failed"]:
@@ -59,10 +55,9 @@ class Command(BaseCommand):
 
 
 def task_id(text: str) -> int:
-    """A primary key, from itself or from the UUID that ``AsyncResult`` shows."""
-    number = text.removeprefix("#")
+    """A primary key, for argparse."""
     try:
-        key = int(number) if number.isdecimal() and len(number) < 20 else uuid.UUID(number).int
+        key = ids.parse(text)
     except ValueError as error:
         raise ArgumentTypeError(f"{text!r} is neither an id, such as 42, nor a UUID") from error
-    return min(key, 2**63 - 1)  # above all that there are
+    return min(key, ids.TOO_LARGE - 1)

@@ -17,7 +17,7 @@ from taskq import registry
 from taskq.celery import SharedTask
 from taskq.eager import EagerResult
 from taskq.exceptions import NoResult
-from taskq.management.commands.taskq_pool import database_alias
+from taskq.management.arguments import add_database, database_alias
 from taskq.models import Task
 from taskq.registry import Definition
 from taskq.result import AsyncResult
@@ -76,11 +76,7 @@ class Command(BaseCommand):
             help="wait so long for its result, and print it as JSON; for tasks that keep theirs "
             "(default: do not wait)",
         )
-        add(
-            "--database",
-            metavar="ALIAS",
-            help="alias in DATABASES of the database with the tasks (default: the router's)",
-        )
+        add_database(parser)
 
     def handle(self, **options: Any) -> None:
         if options["list"]:

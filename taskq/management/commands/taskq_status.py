@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from taskq.management.commands.taskq_pool import database_alias
+from taskq.management.arguments import add_database, database_alias
 from taskq.models import ShownState
 from taskq.overview import Overview, overview
 
@@ -46,11 +46,7 @@ class Command(BaseCommand):
             type=int,
             help="more failed tasks are not well (default: no limit)",
         )
-        add(
-            "--database",
-            metavar="ALIAS",
-            help="alias in DATABASES of the database with the tasks (default: the router's)",
-        )
+        add_database(parser)
 
     def handle(self, **options: Any) -> None:
         for name in ("max_wait", "max_pending", "max_failed"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from taskq.management.commands.taskq_pool import database_alias
+from taskq.management.arguments import add_database, database_alias
 from taskq.overview import Flow, flow, overview
 
 if TYPE_CHECKING:
@@ -46,11 +46,7 @@ class Command(BaseCommand):
             metavar="N",
             help="show so many at most (default: what fits; with --once all)",
         )
-        add(
-            "--database",
-            metavar="ALIAS",
-            help="alias in DATABASES of the database with the tasks (default: the router's)",
-        )
+        add_database(parser)
 
     def handle(self, **options: Any) -> None:
         try:
