@@ -3,6 +3,7 @@ have millions of rows, and no index that would list what is in a column."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -39,13 +40,13 @@ class StateFilter(SimpleListFilter):
         return queryset.filter(SHOWN_WHEN[ShownState(value)])
 
 
-class KnownValuesFilter(SimpleListFilter):
+class KnownValuesFilter(SimpleListFilter, ABC):
     """One value of a column. The URL may ask for any; it is offered too while chosen."""
 
     parameter_name: str
 
-    def known(self) -> Iterable[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def known(self) -> Iterable[str]: ...
 
     def lookups(self, request: HttpRequest, model_admin: ModelAdmin[Any]) -> list[tuple[str, str]]:
         chosen = self.value()

@@ -17,8 +17,10 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from taskq.admin import columns, readable, search
+from taskq.admin import columns, readable
 from taskq.admin.filters import NameFilter, QueueFilter
+from taskq.admin.permissions import OnlyShownMixin
+from taskq.admin.search import SearchMixin
 from taskq.lookup import attempts
 from taskq.models import Result
 
@@ -50,7 +52,7 @@ class ResultList(ChangeList):
 
 
 @admin.register(Result)
-class ResultAdmin(ResultAdminBase):
+class ResultAdmin(OnlyShownMixin, SearchMixin, ResultAdminBase):
     """Newest first. Pools remove them, by the setting RESULT_TTL."""
 
     # As with tasks: each of these would read the whole table.
@@ -65,8 +67,6 @@ class ResultAdmin(ResultAdminBase):
     )
     list_display_links = ("id", columns.name_wrapped)
     list_filter = (QueueFilter, NameFilter)
-    search_fields = ("name",)
-    search_help_text = search.HELP
     fieldsets = _PAGE
 
     class Media:
@@ -74,23 +74,6 @@ class ResultAdmin(ResultAdminBase):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ResultList
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Result], search_term: str
-    ) -> tuple[QuerySet[Result], bool]:
-        found = search.by_key(queryset, search_term)
-        if found is None:
-            return super().get_search_results(request, queryset, search_term)
-        return found, False
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Result | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Result | None = None) -> bool:
-        return False
 
     @admin.display(description=_("value"))
     def value_shortened(self, result: Any) -> SafeString:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from taskq.admin import readable
 from taskq.admin.columns import NOTHING
+from taskq.admin.permissions import NotEditedMixin
 from taskq.schedules import entries
 from taskq.schedules.models import Schedule, ScheduleQuerySet
 
@@ -23,7 +24,7 @@ else:
 
 
 @admin.register(Schedule)
-class ScheduleAdmin(ScheduleAdminBase):
+class ScheduleAdmin(NotEditedMixin, ScheduleAdminBase):
     """The code says what there is; a person may pause it, and delete what is left over."""
 
     list_display = ("name", "task", "ticks", "next_at", "last_at", "state")
@@ -41,14 +42,8 @@ class ScheduleAdmin(ScheduleAdminBase):
     class Media:
         css = {"all": ("taskq/admin.css",)}
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
-        return False
-
     def has_pause_permission(self, request: HttpRequest) -> bool:
-        return super().has_change_permission(request)
+        return self.may_change(request)
 
     @admin.action(permissions=["pause"], description=_("Pause selected %(verbose_name_plural)s"))
     def pause_selected(self, request: HttpRequest, queryset: ScheduleQuerySet) -> None:

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
-import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from django.contrib import admin
 from django.db.models import QuerySet
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-HELP = _("An id, a UUID, or a part of the name")
-#: Above all primary keys.
-_TOO_LARGE = 2**63
+from taskq import ids
+
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[Any]
+else:
+    Base = object
 
 
-def by_key(rows: QuerySet[Any], term: str) -> QuerySet[Any] | None:
-    """The row with the key that was searched for, as a number, #number, or UUID; None
-    where it was something else."""
-    term = term.strip().removeprefix("#")
-    try:
-        key = uuid.UUID(term).int
-    except ValueError:
-        if not term.isdecimal() or len(term) >= 20:
-            return None
-        key = int(term)
-    return rows.filter(pk=key) if key < _TOO_LARGE else rows.none()
+class SearchMixin(Base):
+    """For a list whose keys are the ids of tasks."""
+
+    search_fields = ("name",)
+    search_help_text = _("An id, a UUID, or a part of the name")
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Ids and UUIDs by primary key; all else is looked for in the names."""
+        try:
+            key = ids.parse(search_term.strip())
+        except ValueError:
+            return super().get_search_results(request, queryset, search_term)
+        return (queryset.filter(pk=key) if key < ids.TOO_LARGE else queryset.none()), False

@@ -26,9 +26,11 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from taskq.admin import columns, readable, search, summary
+from taskq.admin import columns, readable, summary
 from taskq.admin.cancelling import CancelMixin
 from taskq.admin.filters import NameFilter, QueueFilter, StateFilter
+from taskq.admin.permissions import NotEditedMixin
+from taskq.admin.search import SearchMixin
 from taskq.models import ShownState, State, Task, TaskQuerySet
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ class StillHeld(Exception):
 
 
 @admin.register(Task)
-class TaskAdmin(CancelMixin, TaskAdminBase):
+class TaskAdmin(CancelMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
     """Who may change tasks may retry and cancel them: there is nothing else to change."""
 
     # Sorting and facets would read the whole table, and so would counting it unfiltered
@@ -63,8 +65,6 @@ class TaskAdmin(CancelMixin, TaskAdminBase):
     )
     list_display_links = ("id", columns.name_wrapped)
     list_filter = (StateFilter, QueueFilter, NameFilter)
-    search_fields = ("name",)
-    search_help_text = search.HELP
     actions = ("retry_selected", "cancel_selected", "delete_selected")
     fieldsets = columns.PAGE
     readonly_fields = [field for _title, part in columns.PAGE for field in part["fields"]]
@@ -84,25 +84,10 @@ class TaskAdmin(CancelMixin, TaskAdminBase):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return columns.TaskList
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Task], search_term: str
-    ) -> tuple[QuerySet[Task], bool]:
-        """Ids and UUIDs by primary key; all else is looked for in the names."""
-        found = search.by_key(queryset, search_term)
-        if found is None:
-            return super().get_search_results(request, queryset, search_term)
-        return found, False
-
     # Who may do what
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Task | None = None) -> bool:
-        return False
-
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        return super().has_change_permission(request)
+        return self.may_change(request)
 
     # What is done
 

@@ -24,6 +24,7 @@ from django.utils.translation import gettext_lazy as _
 
 from taskq.admin import readable
 from taskq.admin.columns import NOTHING
+from taskq.admin.permissions import OnlyShownMixin
 from taskq.models import State, Task, Worker
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ MANY_HELD = 100
 
 
 @admin.register(Worker)
-class WorkerAdmin(WorkerAdminBase):
+class WorkerAdmin(OnlyShownMixin, WorkerAdminBase):
     """Read-only: workers come and go with their pools."""
 
     list_display = ("name", "pool", "host", "pid", "started_at", "lease", "holds", "held_task")
@@ -60,7 +61,7 @@ class WorkerAdmin(WorkerAdminBase):
         first = held.order_by("execute_at", "pk")[:1]
         count = held.order_by().values("worker").annotate(count=Count("pk")).values("count")
         left = ExpressionWrapper(F("lease_expires_at") - Now(), output_field=DurationField())
-        return (
+        workers: QuerySet[Worker] = (
             super()
             .get_queryset(request)
             .annotate(
@@ -70,15 +71,7 @@ class WorkerAdmin(WorkerAdminBase):
                 held_name=Subquery(first.values("name")),
             )
         )
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Worker | None = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Worker | None = None) -> bool:
-        return False
+        return workers
 
     @admin.display(description=_("lease"))
     def lease(self, worker: Any) -> SafeString:
