@@ -43,12 +43,7 @@ class Ear:
 
     def heard(self, now: int) -> Counter[str]:
         """What the wake-ups since the last call may say; see :meth:`Leases.woken`."""
-        leases = self._link.leases()
-        if leases is not self._heard_on:
-            # Open or not: a cancel is told to all who listen.
-            leases.listen()
-            self._heard_on = leases
-        said = leases.woken()
+        said = self._listening().woken()
         if said[WORK]:
             self._wakes = [at for at in self._wakes if now - at < clock.nanoseconds(BURST_WINDOW)]
             self._wakes += [now] * min(said[WORK], MANY_WAKES)
@@ -64,7 +59,7 @@ class Ear:
         """Open or close; what enqueuers read is for the caller to change."""
         self.open = not self.open
         if self.open:
-            self._link.leases().listen()
+            self._listening()
         else:
             for_nothing = now - last_work > clock.nanoseconds(CALM)
             self._calm = min(2 * self._calm, CALM_MOST) if for_nothing else CALM
@@ -74,6 +69,15 @@ class Ear:
     def pause(self, now: int, last_work: int) -> float:
         """Seconds between looks while it is closed."""
         return LAZY_LOOK if now - last_work > clock.nanoseconds(CALM) else BUSY_LOOK
+
+    def _listening(self) -> Leases:
+        """The connection, with LISTEN said on it once. Open or not: a cancel is told to all
+        who listen."""
+        leases = self._link.leases()
+        if leases is not self._heard_on:
+            leases.listen()
+            self._heard_on = leases
+        return leases
 
     def lost(self) -> None:
         """The database went away, and with it who asked for wake-ups."""

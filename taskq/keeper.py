@@ -23,6 +23,8 @@ from taskq.sql import CANCEL, WORK
 
 #: Seconds between looks where nothing can wake us (SQLite: costs no query).
 GLANCE = 0.05
+#: Seconds from a wake-up that was passed on to our own look.
+AFTERWARDS = 0.005
 #: A look may cost a twentieth of the time.
 LOOK_COST = 20
 #: Seconds between looks for what is to be pruned, and rows removed by one of them.
@@ -217,7 +219,7 @@ class Keeper:
         if said[WORK]:
             self.service.wake_first(self.scoreboard)
             # Who was woken looks for itself; we see later whether it did.
-            self._look_due = min(self._look_due, clock.now() + clock.nanoseconds(0.005))
+            self._look_due = min(self._look_due, clock.now() + clock.nanoseconds(AFTERWARDS))
         return bool(said)
 
     def close(self) -> int:

@@ -211,8 +211,8 @@ class Worker:
         return self.may_go_on()
 
     def may_go_on(self) -> bool:
-        """Whether our lease is good. One that is about to end is given up: the keeper may yet
-        renew it, and what we no longer run would be held under it."""
+        """Whether our lease is good. One that is about to end is given up: else what we no
+        longer run is held until it ends, and then charged; or for longer, if it is renewed."""
         if not self.lease_is_good():
             self.hand.drop()
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from abc import ABC, abstractmethod
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -30,7 +31,7 @@ class Need(Enum):
     CONNECTIONS = "many connections"
 
 
-class Fault:
+class Fault(ABC):
     """One way to break something.
 
     name: on the command line. row: in the catalogue of faults. text: what is done.
@@ -67,8 +68,8 @@ class PoolFault(Fault):
 
     lane = Lane.POOL
 
-    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None: ...
 
 
 class SceneFault(Fault):
@@ -76,8 +77,8 @@ class SceneFault(Fault):
 
     lane = Lane.LOAD
 
-    def inject(self, scene: Scene, rng: random.Random) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def inject(self, scene: Scene, rng: random.Random) -> None: ...
 
 
 def needs_postgresql(options: Options) -> str | None:

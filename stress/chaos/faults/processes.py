@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import signal
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from stress.chaos.faults.base import PoolFault
@@ -103,8 +104,8 @@ class Freeze(PoolFault):
     def seconds(self, options: Options) -> float:
         return options.lease + OVERSLEEP
 
-    def victims(self, target: Deployment, rng: random.Random) -> list[int]:
-        raise NotImplementedError
+    @abstractmethod
+    def victims(self, target: Deployment, rng: random.Random) -> list[int]: ...
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         with scene.frozen(self.victims(target, rng)):
