@@ -15,6 +15,7 @@ from django.db import connection
 from stress import history
 from stress.pools import Pool, wait_until
 from stress.proxy import Proxy
+from taskq import registry
 from taskq.models import Task, Worker
 
 # Of what a shell runs in the background it has Ctrl-C ignored, and so would be all that the
@@ -139,3 +140,12 @@ def drained() -> Callable[..., None]:
         wait_until(lambda: not Task.objects.exclude(state=2).exists(), seconds=seconds)
 
     return wait
+
+
+@pytest.fixture
+def registered() -> Iterator[None]:
+    """The registry of tasks as it was before, afterwards."""
+    before = dict(registry._definitions)
+    yield
+    registry._definitions.clear()
+    registry._definitions.update(before)

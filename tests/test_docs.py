@@ -77,15 +77,6 @@ def test_the_readme_takes_a_new_project_to_its_first_task(tmp_path):
     assert "Hello, world!" in printed
 
 
-@pytest.fixture
-def registered():
-    """The registry as it was before, afterwards."""
-    before = dict(registry._definitions)
-    yield
-    registry._definitions.clear()
-    registry._definitions.update(before)
-
-
 @pytest.mark.django_db
 def test_the_quickstart_runs(registered, monkeypatch):
     if django.VERSION < (6, 0):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 
 import pytest
 from django.db import connection, connections, transaction
 
+from pool import Child, Role, Scoreboard
 from stress.pools import wait_until
 from taskq import leases
 from taskq.celery import AsyncResult
@@ -129,3 +131,18 @@ def waits_for_a_lock() -> int:
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
         return int(cursor.fetchone()[0])
+
+
+def child_of_no_pool(name: str) -> Child:
+    """The keeper, or worker 1, of a pool that has no processes: this one acts for it."""
+    scoreboard = Scoreboard(capacity=2)
+    keeper = name == "keeper"
+    return Child(
+        Role(name=name, run=lambda _: 0, scalable=not keeper),
+        number=1,
+        slot=scoreboard.slots[0 if keeper else 1],
+        scoreboard=scoreboard,
+        supervisor_pid=os.getppid(),
+        title="test",
+        first_try=True,
+    )

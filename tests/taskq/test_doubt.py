@@ -1,14 +1,12 @@
 """A worker that lost its connection in the middle of a claim or a write doubts its lease."""
 
-import os
-
 import pytest
 
-from pool import Child, Role, Scoreboard
 from taskq.conf import Settings
 from taskq.queues import Queues
 from taskq.service import Service
 from taskq.worker import Worker
+from tests.taskq.conftest import child_of_no_pool
 
 OLD, NEW = 11, 12
 
@@ -16,17 +14,8 @@ OLD, NEW = 11, 12
 @pytest.fixture
 def worker():
     """In doubt of what it holds under the old lease."""
-    scoreboard = Scoreboard(capacity=2)
-    slot = scoreboard.slots[1]
-    child = Child(
-        Role(name="worker", run=lambda _: None, scalable=True),
-        number=1,
-        slot=slot,
-        scoreboard=scoreboard,
-        supervisor_pid=os.getppid(),
-        title="test",
-        first_try=True,
-    )
+    child = child_of_no_pool("worker")
+    slot = child.slot
     slot.grant(OLD, slot.generation, 2**62)
     worker = Worker(child, Service(settings=Settings(), queues=Queues(), alias="default"))
     worker.hand.lease = OLD

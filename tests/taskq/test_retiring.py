@@ -1,12 +1,11 @@
 """Who takes back what a dead worker held: its own pool, which knows what it ran."""
 
-import os
 from datetime import timedelta
 
 import pytest
 from django.utils import timezone
 
-from pool import Child, Death, Role, Scoreboard
+from pool import Death
 from pool.deaths import Cause
 from taskq.conf import Settings
 from taskq.link import Link
@@ -15,20 +14,12 @@ from taskq.queues import Queues
 from taskq.retiring import Retirer
 from taskq.service import Service
 from tests.project.lab import tasks
+from tests.taskq.conftest import child_of_no_pool
 
 
 @pytest.fixture
 def retirer(transactional_db):
-    scoreboard = Scoreboard(capacity=2)
-    child = Child(
-        Role(name="keeper", run=lambda _: None),
-        number=1,
-        slot=scoreboard.slots[0],
-        scoreboard=scoreboard,
-        supervisor_pid=os.getppid(),
-        title="test",
-        first_try=True,
-    )
+    child = child_of_no_pool("keeper")
     link = Link("keeper", "default", 30, direct=False)
     service = Service(settings=Settings(), queues=Queues(), alias="default")
     retirer = Retirer(child, service, link, between=lambda: None)

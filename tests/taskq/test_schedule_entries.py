@@ -10,7 +10,7 @@ from django.core import checks as django_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 
-from taskq import checks, registry
+from taskq import checks
 from taskq.celery import shared_task
 from taskq.schedules import entries
 
@@ -28,14 +28,6 @@ def report(): ...
 
 
 def report_with_context(context): ...
-
-
-@pytest.fixture
-def registered():
-    before = dict(registry._definitions)
-    yield
-    registry._definitions.clear()
-    registry._definitions.update(before)
 
 
 def said(settings, entry, name="nightly"):

@@ -19,7 +19,7 @@ from django.db.models.functions import Now
 
 from pool import clock
 from stress.pools import wait_until
-from taskq import conf, registry, sql
+from taskq import conf, sql
 from taskq.celery import shared_task
 from taskq.models import Schedule, Task
 from taskq.queues import Queues
@@ -185,14 +185,6 @@ def test_what_is_gone_from_the_code_is_removed_a_week_after_nobody_sent_it(write
     for name, span in [("a", 8 * 24 * HOUR), ("c", 6 * 24 * HOUR), ("d", 8 * 24 * HOUR)]:
         back(name, span)
     assert write(x={}).keys() == {"b", "c", "d", "x"}
-
-
-@pytest.fixture
-def registered():
-    before = dict(registry._definitions)
-    yield
-    registry._definitions.clear()
-    registry._definitions.update(before)
 
 
 def test_a_task_may_say_its_schedule_itself(registered, settings):
