@@ -38,13 +38,14 @@ lint: $(READY) ## ruff and mypy --strict
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy taskq pool stress
 
-# Side by side: they wait far more than they work.
+# Two halves side by side, as they wait far more than they work.
 test: lint ## lint, types, then all tests on PostgreSQL and on SQLite (what CI runs)
-	@echo "All tests on PostgreSQL; those on SQLite meanwhile, shown afterwards."
-	@TASKQ_TEST_DB=sqlite $(PY) -m pytest > .test-sqlite.log 2>&1 & sqlite=$$!; \
-	$(PY) -m pytest; failed=$$?; \
-	wait $$sqlite || failed=1; \
-	cat .test-sqlite.log; exit $$failed
+	@echo "The tests of taskq on PostgreSQL; meanwhile those on SQLite, then of pool and stress."
+	@(TASKQ_TEST_DB=sqlite $(PY) -m pytest; sqlite=$$?; \
+	$(PY) -m pytest tests/pool tests/stress && exit $$sqlite) > .test-beside.log 2>&1 & beside=$$!; \
+	$(PY) -m pytest --ignore=tests/pool --ignore=tests/stress; failed=$$?; \
+	wait $$beside || failed=1; \
+	cat .test-beside.log; exit $$failed
 
 test-all: prove ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1, both PostgreSQLs; and prove
 	$(PY) -m tests.matrix
@@ -58,4 +59,4 @@ $(BENCH)/.ready: pyproject.toml
 	@touch $@
 
 clean: ## remove what was made here
-	rm -rf .test-sqlite.log $(VENV) $(BENCH) bench-results .matrix build *.egg-info .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json
+	rm -rf .test-beside.log $(VENV) $(BENCH) bench-results .matrix build *.egg-info .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json
