@@ -5,20 +5,17 @@ from __future__ import annotations
 import gc
 import logging
 import os
-import sys
 
 from django.conf import settings as django_settings
 from django.db import connections
-from django.utils import autoreload
 
-from pool import Child, Role, Scoreboard, Supervisor
-from taskq import registry, sql
+from pool import Role, Scoreboard, Supervisor
+from taskq import registry, reloading, sql
 from taskq.keeper import Keeper
 from taskq.service import Service
 from taskq.worker import Worker
 
 TITLE = "taskq_pool"
-RELOAD_CODE = 3  # what Django's autoreloader starts again for
 
 log = logging.getLogger("taskq")
 
@@ -88,15 +85,8 @@ def _roles(service: Service, concurrency: int, reload: bool) -> list[Role]:
         ),
     ]
     if reload:
-        roles.append(Role(name="reloader", run=_watch_code, stops_pool=RELOAD_CODE))
+        roles.append(Role(name="reloader", run=reloading.watch, stops_pool=reloading.CHANGED))
     return roles
-
-
-def _watch_code(child: Child) -> int:
-    """Leave with RELOAD_CODE when the code changes, by Django's own autoreloader."""
-    child.title()
-    autoreload.get_reloader().run_loop()
-    return 0
 
 
 def _announce(service: Service, concurrency: int) -> None:
@@ -113,14 +103,3 @@ def _announce(service: Service, concurrency: int) -> None:
         log.info("  schedules %d: %s", len(schedules), ", ".join(schedules))
     if django_settings.DEBUG:
         log.info("  DEBUG is on: fine for development, but Django keeps every query in memory")
-
-
-def restart_on_change() -> None:
-    """In the outer process of ``--reload``: run this command again and again, until it
-    ends for another reason than changed code. Never returns."""
-    sys.exit(autoreload.restart_with_reloader())
-
-
-def is_reloaded() -> bool:
-    """Whether we are the inner process of ``--reload``."""
-    return os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"

@@ -133,42 +133,6 @@ def test_taskq_is_a_pool_with_one_worker(environment, runs):
     assert runs("end", "a")
 
 
-def test_reload_starts_again_when_code_changes(environment, tmp_path, runs):
-    module = tmp_path / "edited.py"
-    module.write_text("VERSION = 1\n")
-    (tmp_path / "edited_settings.py").write_text(
-        "from tests.project.settings import *\nimport edited\n"
-    )
-    log = tmp_path / "reload.log"
-    env = {
-        **environment,
-        "PYTHONPATH": f"{tmp_path}:{os.getcwd()}",
-        "DJANGO_SETTINGS_MODULE": "edited_settings",
-    }
-    command = [sys.executable, "-m", "tests.project.manage", "taskq_pool", "-c", "1", "--reload"]
-    with log.open("wb") as output:
-        outer = subprocess.Popen(
-            command, env=env, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
-        )
-    try:
-        wait_until(lambda: Worker.objects.filter(name="worker 1").exists(), seconds=30)
-        tasks.quick.delay("before")
-        wait_until(lambda: runs("end", "before"))
-        # Once the watcher has seen the file as it is, a change is a change.
-        wait_until(
-            lambda: (
-                (module.write_text("VERSION = 2\n"), log.read_text().count("taskq pool"))[1] == 2
-            ),
-            seconds=30,
-            what=log.read_text(),
-        )
-        tasks.quick.delay("after")
-        wait_until(lambda: runs("end", "after"))
-    finally:
-        os.killpg(outer.pid, signal.SIGTERM)
-        outer.wait(20)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -128,10 +128,8 @@ class Command(BaseCommand):
                 "taskq_pool needs fork(), which this system lacks: run it on Linux or macOS "
                 "(tasks can be enqueued from here)."
             )
-        from taskq import serving
+        from taskq import reloading, serving
 
-        if options["reload"] and not serving.is_reloaded():
-            serving.restart_on_change()
         service = Service(
             settings=self._settings(options),
             queues=options["queues"],
@@ -139,7 +137,10 @@ class Command(BaseCommand):
             burst=options["burst"],
         )
         serving.set_up_logging(options["loglevel"])
-        code = serving.serve(service, reload=options["reload"])
+        if options["reload"] and not reloading.is_inner():
+            code = reloading.Outer().run()
+        else:
+            code = serving.serve(service, reload=options["reload"])
         if code:
             sys.exit(code)
 

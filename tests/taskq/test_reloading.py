@@ -1,0 +1,140 @@
+"""``taskq_pool --reload``: new code, broken code, and an end that leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from stress.pools import wait_until
+from taskq.models import State, Task, Worker
+from tests.project.lab import tasks
+
+STARTED = "taskq pool"
+
+
+class Reloaded:
+    """A pool under ``--reload`` whose settings import a module that can be edited."""
+
+    def __init__(self, directory: Path, environment: dict[str, str]) -> None:
+        self.module = directory / "edited.py"
+        self.module.write_text("VERSION = 1\n")
+        self._log = directory / "reload.log"
+        settings = "from tests.project.settings import *\nimport edited\n"
+        (directory / "edited_settings.py").write_text(settings)
+        manage = [sys.executable, "-m", "tests.project.manage"]
+        with self._log.open("wb") as output:
+            self.outer = subprocess.Popen(
+                [*manage, "taskq_pool", "-c", "1", "--reload"],
+                env={
+                    **environment,
+                    "PYTHONPATH": f"{directory}:{os.getcwd()}",
+                    "DJANGO_SETTINGS_MODULE": "edited_settings",
+                },
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        wait_until(Worker.objects.filter(name="worker 1").exists, seconds=30)
+
+    def log(self) -> str:
+        return self._log.read_text()
+
+    def edit_until(self, text: str, *, seen: str, times: int) -> None:
+        """Save the module until it is noticed: once the watcher has seen the file as it was,
+        a change is a change."""
+
+        def noticed() -> bool:
+            self.module.write_text(text)
+            return self.log().count(seen) >= times
+
+        wait_until(noticed, seconds=30, what=f"{seen!r} {times} times")
+
+    def processes(self) -> list[psutil.Process]:
+        """All of the session that are alive."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if os.getsid(process.pid) == self.outer.pid:
+                    found.append(process)
+            except ProcessLookupError:
+                pass
+        return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
+
+    def ends(self, *, within: float) -> int:
+        """Wait until nothing of it is left; the exit code."""
+        code = self.outer.wait(within)
+        wait_until(lambda: not self.processes(), seconds=within)
+        return code
+
+    def kill_all(self) -> None:
+        for process in self.processes():
+            process.kill()
+        self.ends(within=10)
+
+
+@pytest.fixture
+def reloaded(environment: dict[str, str], tmp_path: Path) -> Iterator[Reloaded]:
+    pool = Reloaded(tmp_path, environment)
+    yield pool
+    pool.kill_all()
+    print(pool.log())
+
+
+def test_it_starts_again_when_code_changes(reloaded, runs):
+    tasks.quick.delay("before")
+    wait_until(lambda: runs("end", "before"))
+    reloaded.edit_until("VERSION = 2\n", seen=STARTED, times=2)
+    tasks.quick.delay("after")
+    wait_until(lambda: runs("end", "after"))
+
+
+def test_a_term_stops_all_of_it_at_once_when_nothing_runs(reloaded):
+    reloaded.outer.terminate()
+    assert reloaded.ends(within=8) == 0
+    assert "died" not in reloaded.log()
+    assert not Worker.objects.exists()
+
+
+def test_a_ctrl_c_lets_what_runs_finish(reloaded, runs):
+    tasks.nap.delay("a", 2)
+    wait_until(lambda: runs("start", "a"))
+    os.killpg(reloaded.outer.pid, signal.SIGINT)  # as a terminal does
+    assert reloaded.ends(within=10) == 0
+    assert runs("end", "a")
+    assert "stopping now" not in reloaded.log()
+    assert not Worker.objects.exists()
+
+
+def test_an_int_to_the_outer_process_alone_stops_all_of_it(reloaded):
+    reloaded.outer.send_signal(signal.SIGINT)
+    assert reloaded.ends(within=8) == 0
+    assert "stopping now" not in reloaded.log()
+
+
+def test_a_second_ctrl_c_stops_now(reloaded, runs):
+    tasks.nap.delay("a", 60)
+    wait_until(lambda: runs("start", "a"))
+    os.killpg(reloaded.outer.pid, signal.SIGINT)
+    wait_until(lambda: "stopping: up to" in reloaded.log())
+    os.killpg(reloaded.outer.pid, signal.SIGINT)
+    assert reloaded.ends(within=8) == 0
+    assert Task.objects.get().state == State.READY
+
+
+def test_broken_code_waits_for_the_mend(reloaded, runs):
+    reloaded.edit_until("VERSION =\n", seen="starts again when code changes", times=1)
+    assert "SyntaxError" in reloaded.log()
+    reloaded.edit_until("VERSION = 3\n", seen=STARTED, times=2)
+    tasks.quick.delay("after")
+    wait_until(lambda: runs("end", "after"))
+
+
+def test_a_term_ends_the_wait_for_the_mend(reloaded):
+    reloaded.edit_until("VERSION =\n", seen="starts again when code changes", times=1)
+    reloaded.outer.terminate()
+    assert reloaded.ends(within=5) == 1
