@@ -15,6 +15,7 @@ from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
 
 STARTED = "taskq pool"
+WAITS = "starts again when code changes"
 
 
 class Reloaded:
@@ -44,15 +45,17 @@ class Reloaded:
     def log(self) -> str:
         return self._log.read_text()
 
-    def edit_until(self, text: str, *, seen: str, times: int) -> None:
-        """Save the module until it is noticed: once the watcher has seen the file as it was,
-        a change is a change."""
+    def edit_until_said(self, text: str, module: str) -> None:
+        """Save the module until the log has one more of a text: once the watcher has seen
+        the file as it was, a change is a change."""
+        before, draft = self.log().count(text), self.module.with_suffix(".draft")
 
-        def noticed() -> bool:
-            self.module.write_text(text)
-            return self.log().count(seen) >= times
+        def said() -> bool:
+            draft.write_text(module)
+            draft.replace(self.module)  # whole: nobody is to import half of it
+            return self.log().count(text) > before
 
-        wait_until(noticed, seconds=30, what=f"{seen!r} {times} times")
+        wait_until(said, seconds=30, what=f"{text!r} once more")
 
     def processes(self) -> list[psutil.Process]:
         """All of the session that are alive."""
@@ -88,7 +91,7 @@ def reloaded(environment: dict[str, str], tmp_path: Path) -> Iterator[Reloaded]:
 def test_it_starts_again_when_code_changes(reloaded, runs):
     tasks.quick.delay("before")
     wait_until(lambda: runs("end", "before"))
-    reloaded.edit_until("VERSION = 2\n", seen=STARTED, times=2)
+    reloaded.edit_until_said(STARTED, "VERSION = 2\n")
     tasks.quick.delay("after")
     wait_until(lambda: runs("end", "after"))
 
@@ -127,14 +130,14 @@ def test_a_second_ctrl_c_stops_now(reloaded, runs):
 
 
 def test_broken_code_waits_for_the_mend(reloaded, runs):
-    reloaded.edit_until("VERSION =\n", seen="starts again when code changes", times=1)
+    reloaded.edit_until_said(WAITS, "VERSION =\n")
     assert "SyntaxError" in reloaded.log()
-    reloaded.edit_until("VERSION = 3\n", seen=STARTED, times=2)
+    reloaded.edit_until_said(STARTED, "VERSION = 3\n")
     tasks.quick.delay("after")
     wait_until(lambda: runs("end", "after"))
 
 
 def test_a_term_ends_the_wait_for_the_mend(reloaded):
-    reloaded.edit_until("VERSION =\n", seen="starts again when code changes", times=1)
+    reloaded.edit_until_said(WAITS, "VERSION =\n")
     reloaded.outer.terminate()
     assert reloaded.ends(within=5) == 1
