@@ -242,8 +242,8 @@ def finish_within(
     connection = connections[alias]
     statements, driver = sql.of(connection.vendor), sql.driver_of(connection.vendor)
     id, attempt = run
-    values = {"worker": worker, "id": id, "ids": [id], "attempt": attempt, "value": result}
-    wanted = (statements.FINISH,) if result is None else statements.KEEP
+    values = {"worker": worker, "id": id, "attempt": attempt, "value": result}
+    wanted = (statements.FINISH_ONE,) if result is None else statements.KEEP
     # What the task has marked for a rollback would take our finish with it, silently.
     connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:

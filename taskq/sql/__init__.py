@@ -100,6 +100,7 @@ class Statements(Protocol):
     LANES: str
     CLAIM: str
     FINISH: str
+    FINISH_ONE: str
     KEEP: tuple[str, ...]
     RETRY: str
     FAIL: str

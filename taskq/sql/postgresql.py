@@ -111,6 +111,8 @@ _FENCE = f"WHERE id = %(id)s AND {_HELD}"
 _FENCES = f"WHERE id = ANY (%(ids)s) AND {_HELD}"
 
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
+# One alone, in a transaction of Django's: a list would be planned anew each time there.
+FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 
 # By primary key in both tables. An id is new but for a sequence that was set back.
 KEEP = (

@@ -90,6 +90,7 @@ WHERE id IN (SELECT value FROM json_each(%(ids)s))
 """
 
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
+FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 
 # Two statements in one transaction: a DELETE can be no part of an INSERT here.
 KEEP = (
