@@ -59,12 +59,13 @@ class Child:
         self._first_try = first_try
         self._termed = False
         self._shown: str | None = None
-        self._handlers: list[tuple[int, Any]] = [
-            *((int(getattr(signal, name)), signal.SIG_IGN) for name in _SUPERVISORS),
-            (int(signal.SIGCHLD), signal.SIG_DFL),
-            (int(signal.SIGTERM), self._handle_term),
-            (int(signal.SIGUSR1), self._handle_usr1),
-        ]
+        self._handlers: dict[int, Any] = {
+            **{int(getattr(signal, name)): signal.SIG_IGN for name in _SUPERVISORS},
+            int(signal.SIGCHLD): signal.SIG_DFL,
+            int(signal.SIGTERM): self._handle_term,
+            int(signal.SIGUSR1): self._handle_usr1,
+        }
+        self._wanted = list(self._handlers.values())
 
     @property
     def stopping(self) -> bool:
@@ -113,9 +114,9 @@ class Child:
 
     def install_signals(self) -> None:
         """(Re)install our signal handlers; what ran here may have replaced them."""
-        for number, handler in self._handlers:
-            # The bare function: that of ``signal`` makes an enum of what it returns.
-            if _signal.getsignal(number) != handler:
+        # The bare function: that of ``signal`` makes an enum of what it returns.
+        if list(map(_signal.getsignal, self._handlers)) != self._wanted:
+            for number, handler in self._handlers.items():
                 signal.signal(number, handler)
 
     def _handle_term(self, number: int, frame: FrameType | None) -> None:

@@ -8,18 +8,17 @@ All times are nanoseconds of ``pool.clock``; 0 means "none".
 """
 
 import contextlib
+import ctypes
 import functools
 import mmap
 import os
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import Any, overload
 
 from pool import clock
 from pool.deaths import Cause, Death
 
-_SLOT_WORDS = 32
-_LABEL_BYTES = 120
+LABEL = 120  # bytes of the name of what a child runs
 _HEADER_WORDS = 8
 _DEATH_WORDS = 8
 DEATHS_KEPT = 1024
@@ -34,84 +33,64 @@ class State(IntEnum):
     BUSY = 3  # holds work
 
 
-class _Word:
-    """A 64-bit field of a slot."""
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-
-    @overload
-    def __get__(self, slot: None, owner: Any) -> "_Word": ...
-    @overload
-    def __get__(self, slot: "Slot", owner: Any) -> int: ...
-    def __get__(self, slot: "Slot | None", owner: Any) -> "int | _Word":
-        return self if slot is None else slot.words[self.index]
-
-    def __set__(self, slot: "Slot", value: int) -> None:
-        slot.words[self.index] = value
-
-
-class Slot:
+class Slot(ctypes.Structure):
     """One child's line on the scoreboard, and the pipe that wakes it."""
 
     # Written by the supervisor.
-    pid = _Word(0)
-    generation = _Word(1)  # counts the children that lived here
-    born = _Word(2)
-    number = _Word(19)  # the child's number among those of its role
-    asked = _Word(20)  # generation that was asked to end
+    pid: int
+    generation: int  # counts the children that lived here
+    born: int
+    number: int  # the child's number among those of its role
+    asked: int  # generation that was asked to end
     # Written by the child.
-    state = _Word(3)
-    beat = _Word(4)  # when it last said that it goes round its loop
-    worked = _Word(5)  # generation that got as far as doing something useful
-    task_id = _Word(6)  # what it runs, 0 between runs
-    attempt = _Word(7)
-    since = _Word(8)
-    soft_deadline = _Word(9)
-    hard_deadline = _Word(10)
-    doubtful_lease = _Word(11)  # it lost track of what it holds under this lease
-    done = _Word(12)  # counts, over all generations
-    retried = _Word(13)
-    failed = _Word(14)
-    progress_task = _Word(25)  # the run that the progress below is of
-    progress_attempt = _Word(26)
-    progress_done = _Word(27)  # so much of the total, in units of its own
-    progress_total = _Word(28)  # 0 when it is not known
+    state: int
+    beat: int  # when it last said that it goes round its loop
+    worked: int  # generation that got as far as doing something useful
+    task_id: int  # what it runs, 0 between runs
+    attempt: int
+    since: int
+    soft_deadline: int
+    hard_deadline: int
+    doubtful_lease: int  # it lost track of what it holds under this lease
+    done: int  # counts, over all generations
+    retried: int
+    failed: int
+    progress_task: int  # the run that the progress below is of
+    progress_attempt: int
+    progress_done: int  # so much of the total, in units of its own
+    progress_total: int  # 0 when it is not known
     # Written by whoever renews leases.
-    lease = _Word(16)
-    lease_deadline = _Word(17)  # work under the lease must have stopped by then
-    lease_generation = _Word(18)  # which child the lease was given to
-    ending_task = _Word(21)  # the run that was asked to end, and its deadlines
-    ending_attempt = _Word(22)
-    ending_soft = _Word(23)
-    ending_hard = _Word(24)
+    lease: int
+    lease_deadline: int  # work under the lease must have stopped by then
+    lease_generation: int  # which child the lease was given to
+    ending_task: int  # the run that was asked to end, and its deadlines
+    ending_attempt: int
+    ending_soft: int
+    ending_hard: int
 
-    def __init__(self, index: int, words: memoryview, label: memoryview) -> None:
+    def open(self, index: int) -> "Slot":
+        """Get ready, before the first fork."""
         self.index = index
-        self.words = words
-        self._label = label
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
+        return self
 
     @property
     def label(self) -> str:
         """The name of what the child runs."""
-        return bytes(self._label).rstrip(b"\0").decode("utf-8", "replace")
+        return self._label.decode("utf-8", "replace")
 
     @label.setter
     def label(self, text: str) -> None:
-        self._label[:] = _padded(text)
+        self._label = _fitting(text)
 
     def begin(self, task: int, attempt: int, label: str, since: int, soft: int, hard: int) -> None:
         """Say what the child runs from now on; the id last: who sees it sees the rest."""
-        words = self.words
-        words[Slot.since.index] = since
-        words[Slot.soft_deadline.index] = soft
-        words[Slot.hard_deadline.index] = hard
-        words[Slot.attempt.index] = attempt
-        self._label[:] = _padded(label)
-        words[Slot.task_id.index] = task
+        self.since, self.soft_deadline, self.hard_deadline = since, soft, hard
+        self.attempt = attempt
+        self._label = _fitting(label)
+        self.task_id = task
 
     @property
     def alive(self) -> bool:
@@ -180,27 +159,30 @@ class Slot:
                 pass
 
 
+WORDS = tuple(Slot.__annotations__)
+# Declared above and laid out here: a word is read and written in one instruction.
+Slot._fields_ = [*((word, ctypes.c_int64) for word in WORDS), ("_label", ctypes.c_char * LABEL)]
+
+
 @functools.lru_cache(maxsize=1024)
-def _padded(label: str) -> bytes:
-    return label.encode()[:_LABEL_BYTES].ljust(_LABEL_BYTES, b"\0")
+def _fitting(label: str) -> bytes:
+    return label.encode()[:LABEL]
 
 
 class Scoreboard:
     """Slots, deaths and a few flags for a pool of at most ``capacity`` children."""
 
     def __init__(self, capacity: int) -> None:
-        slot_bytes = _SLOT_WORDS * 8 + _LABEL_BYTES
+        slot_bytes = ctypes.sizeof(Slot)
         deaths_at = _HEADER_WORDS * 8
         slots_at = deaths_at + DEATHS_KEPT * _DEATH_WORDS * 8
-        self._map = memoryview(mmap.mmap(-1, slots_at + capacity * slot_bytes))
-        self._header = self._map[:deaths_at].cast("q")
-        self._deaths = self._map[deaths_at:slots_at].cast("q")
-        self.slots: list[Slot] = []
-        for index in range(capacity):
-            start = slots_at + index * slot_bytes
-            words = self._map[start : start + _SLOT_WORDS * 8].cast("q")
-            label = self._map[start + _SLOT_WORDS * 8 : start + slot_bytes]
-            self.slots.append(Slot(index, words, label))
+        shared = mmap.mmap(-1, slots_at + capacity * slot_bytes)
+        self._header = memoryview(shared)[:deaths_at].cast("q")
+        self._deaths = memoryview(shared)[deaths_at:slots_at].cast("q")
+        self.slots = [
+            Slot.from_buffer(shared, slots_at + index * slot_bytes).open(index)
+            for index in range(capacity)
+        ]
 
     def living(self) -> Iterator[Slot]:
         return (slot for slot in self.slots if slot.alive)

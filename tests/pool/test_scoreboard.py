@@ -7,9 +7,7 @@ import select
 import pytest
 
 from pool import Cause, Death, Scoreboard, Slot, State, clock
-from pool.scoreboard import DEATHS_KEPT, _Word
-
-FIELDS = [name for name, value in vars(Slot).items() if isinstance(value, _Word)]
+from pool.scoreboard import DEATHS_KEPT, WORDS
 
 
 def death(number=1):
@@ -25,15 +23,15 @@ def pids(board):
 
 def test_each_field_of_each_slot_has_its_own_place():
     board = Scoreboard(3)
-    assert len(FIELDS) == 28
+    assert len(WORDS) == 28
     for slot in board.slots:
         slot.label = f"label {slot.index}"
-        for number, name in enumerate(FIELDS):
+        for number, name in enumerate(WORDS):
             setattr(slot, name, -(2**63) + 1000 * slot.index + number)
     board.record(death())
     for slot in board.slots:
         assert slot.label == f"label {slot.index}"
-        for number, name in enumerate(FIELDS):
+        for number, name in enumerate(WORDS):
             assert getattr(slot, name) == -(2**63) + 1000 * slot.index + number
 
 
@@ -83,35 +81,33 @@ def test_lease_belongs_to_the_child_that_it_was_granted_to():
     assert slot.held_lease() == 0
 
 
-class Recorded(list):
-    """Words that remember in which order they were written."""
+class Recorded(Slot):
+    """A slot that remembers in which order its words were written."""
 
     def __init__(self):
-        super().__init__([0] * 32)
-        self.written = []
+        super().__init__()
+        self.__dict__["written"] = []
 
-    def __setitem__(self, index, value):
-        self.written.append((index, value))
-        super().__setitem__(index, value)
+    def __setattr__(self, word, value):
+        self.written.append((word, value))
+        super().__setattr__(word, value)
 
 
 def test_grant_shows_no_lease_with_the_deadline_of_another():
-    slot = Slot(0, Recorded(), memoryview(bytearray(120)))
+    slot = Recorded()
     slot.generation = 2
     slot.grant(1, 2, 10)
-    slot.words.written.clear()
+    slot.written.clear()
     slot.grant(5, 2, 99)
-    generation = Slot.lease_generation.index
-    first, *between, last = slot.words.written
-    assert (first, last) == ((generation, 0), (generation, 2))
-    assert set(between) == {(Slot.lease.index, 5), (Slot.lease_deadline.index, 99)}
+    first, *between, last = slot.written
+    assert (first, last) == (("lease_generation", 0), ("lease_generation", 2))
+    assert set(between) == {("lease", 5), ("lease_deadline", 99)}
 
 
 def test_who_sees_that_a_run_has_begun_sees_all_of_it():
-    slot = Slot(0, Recorded(), memoryview(bytearray(120)))
-    slot.words.written.clear()
+    slot = Recorded()
     slot.begin(7, 2, "shop.send", 10, 20, 30)
-    assert slot.words.written[-1] == (Slot.task_id.index, 7)
+    assert slot.written[-1] == ("task_id", 7)
     assert (slot.attempt, slot.since, slot.soft_deadline, slot.hard_deadline) == (2, 10, 20, 30)
     assert slot.label == "shop.send"
 
