@@ -388,6 +388,12 @@ def test_broken_json_is_refused(text):
         decode(text)
 
 
+@pytest.mark.parametrize("text", ["[[1],{}]", " [[1],{}]", "[[1],{}]\n", "\t[ [1] , {} ] "])
+def test_white_space_around_arguments_is_no_harm(text):
+    """Nobody but a person writes it."""
+    assert decode(text) == ([1], {})
+
+
 @pytest.mark.parametrize(
     "text",
     [
