@@ -217,9 +217,9 @@ def _claimed(lane: Lane, rows: list[tuple[Any, ...]]) -> list[Claimed]:
 
 def _each(statement: str, worker: int, runs: Iterable[Run]) -> list[sql.Call]:
     """The statement for many runs: once for each attempt, and nearly all are a first one."""
-    by_attempt: dict[int, list[int]] = {}
+    by_attempt: dict[int, sql.Ids] = {}
     for id, attempt in runs:
-        by_attempt.setdefault(attempt, []).append(id)
+        by_attempt.setdefault(attempt, sql.Ids()).append(id)
     return [
         (statement, {"worker": worker, "ids": ids, "attempt": attempt})
         for attempt, ids in by_attempt.items()

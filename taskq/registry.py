@@ -6,6 +6,7 @@ imported or called as such.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ class Definition:
     visit: Callable[[Claimed, str, str], Visit] | None = None
     database: str | None = None
 
-    @property
+    @functools.cached_property
     def is_async(self) -> bool:
         return inspect.iscoroutinefunction(self.function)
 

@@ -52,6 +52,11 @@ REPLACED = ", ".join(
 #: What a wake-up may say: there is work, or a running task was cancelled.
 WORK, CANCEL = "", "cancel"
 
+
+class Ids(list[int]):
+    """Many ids, for a parameter."""
+
+
 #: A statement and its parameters.
 Call = tuple[str, dict[str, Any]]
 

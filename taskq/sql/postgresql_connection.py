@@ -10,8 +10,9 @@ from typing import Any, Self
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import CursorWrapper
+from psycopg.adapt import Dumper
 
-from taskq.sql import Call
+from taskq.sql import Call, Ids
 
 CHANNEL = "taskq"
 
@@ -74,6 +75,15 @@ class _Preparing(psycopg.Cursor[Any]):
             connection.prepare_threshold = before
 
 
+class _IdsDumper(Dumper):
+    """All at once: psycopg's for lists looks at each, which takes seven times as long."""
+
+    oid = psycopg.adapters.types["int8"].array_oid
+
+    def dump(self, obj: Ids) -> bytes:
+        return b"{%b}" % str(obj)[1:-1].encode()
+
+
 class Connection:
     """A connection of the queue's own. psycopg's lock lets two threads share it."""
 
@@ -81,6 +91,7 @@ class Connection:
         self._wrapper = wrapper
         self._raw: psycopg.Connection[Any] = wrapper.connection
         self._raw.autocommit = True
+        self._raw.adapters.register_dumper(Ids, _IdsDumper)
         if direct:
             # Statistics of a queue are out of date the moment they are taken, and a plan
             # made while it was empty reads all of it when it is full. Each of our
