@@ -1,0 +1,14 @@
+"""A task run as a worker runs it, without a worker."""
+
+from __future__ import annotations
+
+from taskq import registry
+from taskq.context import Request
+from taskq.running import call
+
+
+def run(task, *args, retries=0, **kwargs):
+    """Run a task as a worker does."""
+    definition = registry.find(task.name)
+    request = Request(pk=7, name=task.name, queue="default", retries=retries)
+    return call(definition, request, list(args), kwargs)

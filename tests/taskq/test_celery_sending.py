@@ -1,0 +1,247 @@
+"""``delay()``, ``apply_async()`` and the ``AsyncResult`` that they return."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+import pytest
+from django.db import connections, transaction
+
+from taskq.celery import AsyncResult, shared_task
+from taskq.models import State, Task
+from tests.project.lab import tasks as lab
+
+pytestmark = pytest.mark.usefixtures("registered")
+
+
+# Sending it
+
+
+@pytest.mark.django_db
+def test_delay_writes_a_row_and_returns_its_id():
+    result = lab.quick.delay("a")
+    task = Task.objects.get()
+    assert isinstance(result, AsyncResult)
+    assert isinstance(result.id, uuid.UUID)
+    assert result.id.int == task.pk
+    assert result.task_id == result.id == task.uuid
+    assert task.name == "tests.project.lab.tasks.quick"
+    assert task.payload == '[["a"],{}]'
+
+
+@pytest.mark.django_db
+def test_delay_takes_the_arguments_of_the_function():
+    lab.nap.delay("a", seconds=2)
+    assert Task.objects.get().payload == '[["a"],{"seconds":2}]'
+
+
+@pytest.mark.django_db
+def test_delay_takes_arguments_that_are_called_like_options():
+    @shared_task
+    def work(**everything):
+        pass
+
+    work.delay(queue="q", args=1, kwargs=2, countdown="c", priority="p")
+    task = Task.objects.get()
+    assert task.queue == "default"
+    assert task.payload == '[[],{"queue":"q","args":1,"kwargs":2,"countdown":"c","priority":"p"}]'
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("given", "payload"),
+    [
+        ((), "[[],{}]"),
+        ((None, None), "[[],{}]"),
+        (((1, 2),), "[[1,2],{}]"),
+        (([1, 2], {"c": 3}), '[[1,2],{"c":3}]'),
+        ((range(3),), "[[0,1,2],{}]"),
+        (((), {"a": 1}), '[[],{"a":1}]'),
+    ],
+)
+def test_apply_async_takes_args_and_kwargs(given, payload):
+    lab.quick.apply_async(*given)
+    assert Task.objects.get().payload == payload
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"args": "abc"}, "args is 'abc': give a list or tuple"),
+        ({"args": b"abc"}, "args is b'abc'"),
+        ({"args": 42}, "args is 42: give a list or tuple of the positional arguments"),
+        ({"args": {"a": 1}}, "args is {'a': 1}"),
+        ({"args": {1, 2}}, "args is {1, 2}"),
+        ({"kwargs": [1]}, r"kwargs is \[1\]: give a dict of the keyword arguments"),
+        ({"kwargs": "abc"}, "kwargs is 'abc'"),
+        ({"kwargs": {1: 2}}, "kwargs is {1: 2}"),
+    ],
+)
+def test_apply_async_refuses_arguments_of_another_form(wrong, message):
+    with pytest.raises(TypeError, match=message):
+        lab.quick.apply_async(**wrong)
+    assert not Task.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "option",
+    [
+        "ignore_result",
+        "add_to_parent",
+        "serializer",
+        "compression",
+        "connection",
+        "producer",
+        "publisher",
+        "exchange",
+        "routing_key",
+        "retry",
+        "retry_policy",
+        "shadow",
+        "delivery_mode",
+        "mandatory",
+        "immediate",
+    ],
+)
+def test_options_of_celery_that_mean_nothing_here_are_ignored_by_apply_async(option):
+    lab.quick.apply_async(("a",), **{option: object()})
+    task = Task.objects.get()
+    assert (task.queue, task.payload) == ("default", '[["a"],{}]')
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "option", ["task_id", "link", "link_error", "time_limit", "header", "count_down", "chord"]
+)
+def test_unknown_options_of_apply_async_are_refused_by_name(option):
+    with pytest.raises(TypeError, match=f"unknown apply_async option {option}; known are args, "):
+        lab.quick.apply_async(("a",), **{option: 1})
+    assert not Task.objects.exists()
+
+
+def test_all_unknown_options_are_named():
+    with pytest.raises(TypeError, match="unknown apply_async option link, task_id; known are"):
+        lab.quick.apply_async(task_id="x", link="y", ignore_result=True)
+
+
+@pytest.mark.django_db
+def test_on_commit_variants_are_the_same_as_those_without():
+    """A task is part of the transaction always: nothing is put off until the commit."""
+    with transaction.atomic():
+        first = lab.quick.delay_on_commit("a")
+        second = lab.quick.apply_async_on_commit(("b",), queue="mail")
+        rows = Task.objects.order_by("id").values_list("pk", "payload", "queue")
+        assert list(rows) == [
+            (first.id.int, '[["a"],{}]', "default"),
+            (second.id.int, '[["b"],{}]', "mail"),
+        ]
+
+
+@pytest.mark.django_db
+def test_an_async_task_is_sent_like_any_other():
+    lab.doze.delay("a", 0.1)
+    assert Task.objects.get().name == "tests.project.lab.tasks.doze"
+
+
+@pytest.mark.django_db
+def test_sending_is_one_statement(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        lab.quick.delay("a")
+
+
+# AsyncResult
+
+
+def test_async_result_takes_a_uuid_and_its_text():
+    id = uuid.UUID(int=42)
+    assert AsyncResult(id).id == id
+    assert AsyncResult(str(id)).id == id
+    assert AsyncResult(id.hex).id == id
+    assert AsyncResult(id=str(id)) == AsyncResult(id)
+    assert hash(AsyncResult(str(id))) == hash(AsyncResult(id))
+    assert AsyncResult(id) != AsyncResult(uuid.UUID(int=43))
+    assert AsyncResult(id) != id
+    assert str(AsyncResult(id)) == str(id)
+    assert repr(AsyncResult(id)) == f"<AsyncResult {id}>"
+
+
+@pytest.mark.parametrize(
+    "nonsense", ["", "42", "not an id", 42, 4.2, None, b"\0" * 16, [], "é" * 32]
+)
+def test_async_result_refuses_nonsense(nonsense):
+    with pytest.raises(ValueError, match="is no task id; give the UUID that delay"):
+        AsyncResult(nonsense)
+
+
+@pytest.mark.django_db
+def test_revoke_removes_a_task_that_waits():
+    result, other = lab.quick.delay("a"), lab.quick.delay("b")
+    assert result.revoke() is True
+    assert [task.uuid for task in Task.objects.all()] == [other.id]
+    assert result.revoke() is False
+
+
+@pytest.mark.django_db
+def test_revoke_removes_a_task_that_is_not_due_yet():
+    assert lab.quick.apply_async(("a",), countdown=60).revoke()
+    assert not Task.objects.exists()
+
+
+@pytest.mark.django_db
+def test_revoke_works_by_the_stored_text_of_the_id():
+    stored = str(lab.quick.delay("a").id)
+    assert AsyncResult(stored).revoke()
+    assert not Task.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("state", [State.RUNNING, State.FAILED])
+def test_revoke_leaves_a_task_alone_that_has_started(state):
+    result = lab.quick.delay("a")
+    Task.objects.update(state=state)
+    assert result.revoke() is False
+    assert Task.objects.get().state == state
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "id", [uuid.UUID(int=0), uuid.UUID(int=2**63 - 1), uuid.uuid4(), uuid.NAMESPACE_DNS]
+)
+def test_revoke_of_another_id_removes_nothing(id):
+    lab.quick.delay("a")
+    assert AsyncResult(id).revoke() is False
+    assert Task.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_revoke_is_part_of_the_transaction():
+    result = lab.quick.delay("a")
+    with transaction.atomic():
+        result.revoke()
+        transaction.set_rollback(True)
+    assert Task.objects.get().uuid == result.id
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+def test_revoke_does_not_remove_a_task_that_is_claimed_meanwhile():
+    """The claim holds the row's lock; revoking waits for it, and looks again."""
+    result = lab.quick.delay("a")
+    answers = []
+
+    def revoke():
+        answers.append(result.revoke())
+        connections.close_all()
+
+    with transaction.atomic():
+        Task.objects.update(state=State.RUNNING)
+        thread = threading.Thread(target=revoke)
+        thread.start()
+        thread.join(0.3)
+        assert not answers
+    thread.join(10)
+    assert answers == [False]
+    assert Task.objects.get().state == State.RUNNING
