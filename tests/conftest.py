@@ -22,6 +22,9 @@ from taskq.models import Task, Worker
 # tests start. What has a handler is at its default there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Its asserts say what they compared, as those of the tests do.
+pytest.register_assert_rewrite("tests.taskq.admin_site")
+
 
 class PoolUnderTest(Pool):
     """A pool on the test's database."""

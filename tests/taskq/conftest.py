@@ -17,6 +17,9 @@ from taskq.claims import Claimed
 from taskq.leases import Leases
 from taskq.queues import Queues
 
+# Fixtures of several files, kept beside the words that go with them.
+from tests.taskq.admin_site import dead_worker, each_state, good_worker, root  # noqa: F401
+
 
 @pytest.fixture
 def connect(transactional_db: None) -> Iterator[Callable[[], Leases]]:

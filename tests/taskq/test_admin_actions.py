@@ -1,0 +1,248 @@
+"""Retrying, deleting and cancelling tasks in the admin."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
+from django.test import Client
+
+from taskq.models import State, Task
+from tests.taskq.admin_site import HOUR, LIST, act, failed, page, running, said, text
+
+pytestmark = pytest.mark.django_db
+
+
+# Retrying
+
+
+def test_retry_button_makes_a_failed_task_due(root):
+    task = failed(retries=3, error="ValueError: it broke")
+    shown = text(root.get(page(task)))
+    assert f'formaction="{page(task, "retry")}"' in shown
+    response = root.post(page(task, "retry"), follow=True)
+    assert response.redirect_chain == [(page(task), 302)]
+    assert said(response) == ["1 task will run again."]
+    assert Task.objects.pending().get().retries == 0
+    assert "/retry/" not in text(response)
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.get_change_message()) == (str(task.pk), "Retried")
+
+
+def test_retry_keeps_the_filters_of_the_list_it_came_from(root):
+    task = failed()
+    kept = "?_changelist_filters=state%3Dfailed"
+    assert f"{page(task, 'retry')}{kept}" in text(root.get(page(task) + kept))
+    assert root.post(page(task, "retry") + kept).headers["Location"] == page(task) + kept
+
+
+def test_retry_is_never_a_get(root):
+    task = failed()
+    assert root.get(page(task, "retry")).status_code == 405
+    assert root.head(page(task, "retry")).status_code == 405
+    assert Task.objects.failed().get() == task
+    assert re.findall(r'href="[^"]*/retry/', text(root.get(page(task)))) == []
+
+
+def test_retry_needs_the_csrf_token():
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(User.objects.create_superuser("root"))
+    task = failed()
+    assert client.post(page(task, "retry")).status_code == 403
+    token = re.search(r'csrfmiddlewaretoken" value="(\w+)"', text(client.get(page(task))))[1]
+    answer = client.post(page(task, "retry"), {"csrfmiddlewaretoken": token})
+    assert answer.status_code == 302
+    assert Task.objects.pending().get() == task
+
+
+@pytest.mark.parametrize("state", ["pending", "future", "active", "lost"])
+def test_retry_button_is_there_only_where_it_does_something(root, each_state, state):
+    task = each_state[state]
+    assert "/retry/" not in text(root.get(page(task)))
+    before = Task.objects.values().get(pk=task.pk)
+    response = root.post(page(task, "retry"), follow=True)
+    assert Task.objects.values().get(pk=task.pk) == before
+    expected = {
+        "active": "1 task runs and was left alone.",
+        "lost": "1 task runs and was left alone.",
+    }.get(state, "Nothing to retry: no such task failed or waits for its next run.")
+    assert said(response) == [expected]
+    assert not LogEntry.objects.exists()
+
+
+def test_retry_button_hastens_a_task_that_waits_for_its_next_run(root):
+    task = Task.objects.create(name="a", attempt=1, retries=1, execute_at=Now() + HOUR)
+    assert "/retry/" in text(root.get(page(task)))
+    root.post(page(task, "retry"))
+    assert Task.objects.pending().get() == task
+
+
+def test_retry_of_a_task_that_is_gone_is_not_found(root):
+    assert root.post(f"{LIST}4242/retry/").status_code == 404
+    assert root.post(f"{LIST}{10**30}/retry/").status_code == 404
+
+
+def test_retry_action_leaves_what_runs_alone_and_says_how_many(root):
+    broken, busy = [failed(), failed(), failed()], [running(), running()]
+    before = list(Task.objects.filter(state=State.RUNNING).values())
+    response = act(root, "retry_selected", *broken[:2], *busy)
+    assert said(response) == [
+        "2 tasks will run again.",
+        "2 tasks run and were left alone.",
+    ]
+    assert set(Task.objects.pending()) == set(broken[:2])
+    assert list(Task.objects.filter(state=State.RUNNING).values()) == before
+    entry = LogEntry.objects.get()
+    assert str(entry.object_repr) == "2 tasks"
+    for task in (*broken[:2], *busy):
+        assert f"#{task.pk}" in entry.change_message
+    text(root.get("/admin/"))  # shows it among the recent actions
+
+
+def test_retry_action_on_all_that_a_filter_lets_through(root):
+    for _ in range(60):  # more than a page
+        failed("mine")
+    other = failed("other")
+    response = root.post(
+        f"{LIST}?state=failed&name=mine",
+        {
+            "action": "retry_selected",
+            "_selected_action": [Task.objects.filter(name="mine").latest("pk").pk],
+            "select_across": "1",
+        },
+        follow=True,
+    )
+    assert said(response) == ["60 tasks will run again."]
+    assert Task.objects.failed().get() == other
+    assert "state=failed&name=mine" in LogEntry.objects.get().change_message
+
+
+def test_retry_says_how_many_have_a_rival_for_their_unique_key(root):
+    key = {"unique_key": "k", "unique_until": "finish", "unique_place": 0}
+    first, second, other = failed(**key), failed(**key), failed()
+    response = act(root, "retry_selected", first, second, other)
+    assert said(response) == [
+        "2 tasks will run again.",
+        "1 task was left alone: another waits or runs with its unique key.",
+    ]
+    assert Task.objects.failed().get() == first
+    response = root.post(page(first, "retry"), follow=True)
+    assert said(response) == ["1 task was left alone: another waits or runs with its unique key."]
+    assert Task.objects.failed().get() == first
+
+
+# Deleting
+
+
+def test_delete_action_asks_first_and_then_deletes_what_does_not_run(root):
+    gone, busy, kept = failed(), running(), failed()
+    asked = act(root, "delete_selected", gone, busy)
+    assert Task.objects.count() == 3
+    shown = text(asked)
+    assert "delete 2 tasks?" in shown
+    assert "1 of them runs now and will be left alone." in shown
+    assert str(gone) in shown
+    # What its form would send.
+    fields = re.findall(r'<input type="hidden" name="(\w+)" value="(\w*)"', shown)
+    data = {name: [v for n, v in fields if n == name] for name, _ in fields}
+    response = root.post(LIST, data, follow=True)
+    assert said(response) == ["1 task was deleted.", "1 task runs and was left alone."]
+    assert set(Task.objects.all()) == {busy, kept}
+    assert LogEntry.objects.get().change_message == f"Deleted: #{gone.pk}, #{busy.pk}"
+
+
+def test_delete_action_on_all_that_a_filter_lets_through(root):
+    for _ in range(60):
+        failed("mine")
+    other = failed("other")
+    first = {
+        "action": "delete_selected",
+        "_selected_action": [Task.objects.filter(name="mine").latest("pk").pk],
+        "select_across": "1",
+    }
+    url = f"{LIST}?state=failed&name=mine"
+    shown = text(root.post(url, first))
+    assert "delete 60 tasks?" in shown
+    assert "and 40 more" in shown
+    fields = re.findall(r'<input type="hidden" name="(\w+)" value="(\w*)"', shown)
+    response = root.post(url, dict(fields), follow=True)
+    assert said(response) == ["60 tasks were deleted."]
+    assert Task.objects.get() == other
+
+
+def test_a_task_that_starts_between_the_question_and_the_answer_is_left_alone(root):
+    task = failed()
+    act(root, "delete_selected", task)
+    Task.objects.update(state=State.RUNNING, worker_id=77)
+    response = act(root, "delete_selected", task, post="yes")
+    assert said(response) == ["0 tasks were deleted.", "1 task runs and was left alone."]
+    assert Task.objects.get() == task
+
+
+def test_delete_button_asks_first_and_deletes(root):
+    task = failed()
+    assert page(task, "delete") in text(root.get(page(task)))
+    assert str(task) in text(root.get(page(task, "delete")))
+    assert Task.objects.get() == task
+    response = root.post(page(task, "delete"), {"post": "yes"}, follow=True)
+    assert "deleted successfully" in said(response)[0]
+    assert not Task.objects.exists()
+    assert LogEntry.objects.get().object_id == str(task.pk)
+
+
+def test_delete_button_is_not_there_and_does_nothing_while_a_task_runs(root):
+    task = running()
+    assert page(task, "delete") not in text(root.get(page(task)))
+    response = root.post(page(task, "delete"), {"post": "yes"}, follow=True)
+    assert said(response) == ["The task was not deleted: a worker holds it, or has finished it."]
+    assert Task.objects.get() == task
+    assert not LogEntry.objects.exists()
+
+
+# Cancelling
+
+
+def test_cancel_button_removes_what_waits(root, each_state):
+    task = each_state["pending"]
+    assert f'formaction="{page(task, "cancel")}"' in text(root.get(page(task)))
+    response = root.post(page(task, "cancel"), follow=True)
+    assert response.redirect_chain == [(LIST, 302)]
+    assert said(response) == ["1 waiting task was removed."]
+    assert not Task.objects.filter(pk=task.pk).exists()
+    entry = LogEntry.objects.get()
+    assert (entry.object_id, entry.get_change_message()) == (str(task.pk), "Cancelled")
+
+
+def test_cancel_button_asks_what_runs_to_end(root, each_state):
+    task = each_state["active"]
+    response = root.post(page(task, "cancel"), follow=True)
+    assert response.redirect_chain == [(page(task), 302)]
+    assert said(response) == ["1 task runs and was asked to end."]
+    task.refresh_from_db()
+    assert (task.state, task.cancelled_at is not None) == (State.RUNNING, True)
+    assert "/cancel/" not in text(response)
+    assert '<span class="taskq-active">active</span>, asked to end' in text(root.get(LIST))
+
+
+@pytest.mark.parametrize("state", ["failed", "cancelled"])
+def test_what_is_over_cannot_be_cancelled(root, each_state, state):
+    task = each_state[state]
+    assert "/cancel/" not in text(root.get(page(task)))
+    response = root.post(page(task, "cancel"), follow=True)
+    assert said(response) == ["Nothing to cancel: no such task waits or runs."]
+    assert not LogEntry.objects.exists()
+
+
+def test_selected_tasks_are_cancelled(root, each_state):
+    response = act(root, "cancel_selected", *each_state.values())
+    assert said(response) == [
+        "2 waiting tasks were removed.",
+        "2 tasks run and were asked to end.",
+    ]
+    assert LogEntry.objects.get().object_repr == "4 tasks"
+    assert set(Task.objects.values_list("name", flat=True)) == {
+        *("is.active", "is.lost", "is.failed", "is.cancelled")
+    }
