@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
@@ -149,3 +150,11 @@ def child_of_no_pool(name: str) -> Child:
         title="test",
         first_try=True,
     )
+
+
+@pytest.fixture
+def backend() -> Any:
+    """That of Django's own tasks, or of their backport, where there is one."""
+    from taskq.framework import task_backends
+
+    return task_backends["default"]
