@@ -1,0 +1,195 @@
+"""Keepers tick what is due, and each tick is sent exactly once, whatever dies."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from itertools import pairwise
+
+import pytest
+
+from pool import clock
+from stress.pools import wait_until
+from taskq import conf
+from taskq.models import Schedule, Task
+from taskq.queues import Queues
+from taskq.schedules import scheduled_at
+from taskq.schedules.entries import entries
+from taskq.schedules.ticker import Ticker
+from taskq.service import Service
+from tests.taskq.scheduling import HOUR, HOURLY, SECOND, TICK, back, sent
+
+# The keeper's part
+
+
+@pytest.fixture
+def ticker(settings, transactional_db):
+    """As a keeper of a pool that just started has it."""
+    opened = []
+
+    def make(**given):
+        if given:
+            settings.TASKQ = {"SCHEDULE": {k: {**HOURLY, **more} for k, more in given.items()}}
+        service = Service(settings=conf.settings(), queues=Queues(), alias="default")
+        link = service.link("keeper")
+        opened.append(link)
+        return Ticker(service.plan, link, "default", 10.0)
+
+    yield make
+    for link in opened:
+        link.close()
+
+
+def seconds_to(ticker):
+    return (ticker.due - clock.now()) / clock.SECOND
+
+
+def test_without_schedules_nothing_is_asked(ticker):
+    ours = ticker()
+    assert ours.tick() == 0
+    assert ours._link.current is None
+    assert ours.due == float("inf")
+
+
+def test_it_looks_again_when_the_next_is_due_and_at_least_each_heartbeat(ticker):
+    ours = ticker(a={"schedule": "0 0 1 1 *"})
+    assert ours.tick() == 0
+    assert 9 < seconds_to(ours) <= 10
+    ours = ticker(b={"schedule": "* * * * * *"})
+    ours.tick()
+    assert 0 <= seconds_to(ours) <= 1
+
+
+def test_what_is_left_of_many_missed_ticks_is_sent_at_once(ticker):
+    ours = ticker(a={"schedule": "* * * * * *", "catch_up": "all"})
+    ours.tick()
+    back("a", 150 * SECOND)
+    ours.due = 0
+    assert ours.tick() == 100
+    assert seconds_to(ours) <= 0
+    assert ours.tick() >= 50
+    assert seconds_to(ours) > 0
+
+
+def test_a_new_keeper_of_an_old_pool_does_not_put_its_version_back(ticker, settings):
+    old = ticker(a={"schedule": "0 * * * *"})
+    old.tick()
+    new = ticker(a={"schedule": "30 * * * *", "args": ["new"]})
+    new.tick()
+    again = Ticker(old._plan, old._link, "default", 10.0)
+    again.tick()
+    row = Schedule.objects.get()
+    assert (row.schedule, row.payload) == ("30 * * * *", '[["new"],{}]')
+    # Meanwhile the old pool sends what the row says.
+    due = back("a", HOUR)
+    again.due = 0
+    assert again.tick() == 1
+    assert Task.objects.get().payload == '[["new"],{}]'
+    assert Task.objects.get().scheduled_at == due
+
+
+def test_a_pool_sends_only_what_its_code_knows(ticker):
+    old = ticker(a={}, gone={})
+    old.tick()
+    new = ticker(a={})
+    new.tick()
+    back("gone", HOUR)
+    new.due = 0
+    assert new.tick() == 0
+    old.due = 0
+    assert old.tick() == 1
+
+
+def test_a_schedule_that_the_code_cannot_read_is_left_to_others(ticker, caplog):
+    ours = ticker(a={}, b={})
+    ours.tick()
+    for name in "ab":
+        back(name, HOUR)
+    Schedule.objects.filter(name="a").update(schedule="whenever it suits")
+    ours.due = 0
+    assert ours.tick() == 1
+    assert "'whenever it suits' cannot be read here" in caplog.text
+    ours.due = 0
+    assert ours.tick() == 0
+    assert caplog.text.count("cannot be read") == 1
+
+
+def test_what_was_missed_is_said(ticker, caplog):
+    ours = ticker(a={"schedule": "* * * * *"})
+    ours.tick()
+    back("a", HOUR)
+    ours.due = 0
+    assert ours.tick() == 1
+    assert "schedule a: ticks since " in caplog.text
+    assert "were missed; one task is sent for all of them" in caplog.text
+
+
+# Exactly once
+
+
+def contiguous(moments):
+    return all(later - sooner == SECOND for sooner, later in pairwise(moments))
+
+
+def test_ten_thousand_ticks_are_sent_once_each_whatever_dies_when(
+    settings, environment, table, transactional_db
+):
+    """Three keepers, one of which is killed every few milliseconds."""
+    given = {"second": {**HOURLY, "schedule": "* * * * * *", "catch_up": "all"}}
+    settings.TASKQ = {"SCHEDULE": given}
+    table().synchronise(entries("default"))
+    first = back("second", 10_000 * SECOND)
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.taskq.ticking", "7", "50"],
+        env={**environment, "TASKQ_SCHEDULE": json.dumps(given)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert int(ended.stdout) >= 50
+    found = sent()
+    assert len(found) >= 10_000
+    assert Counter(found).most_common(1)[0][1] == 1
+    assert found[0] == first
+    assert contiguous(found)
+    assert Schedule.objects.get().last_at == found[-1]
+    print(f"{len(found)} ticks, {ended.stdout.strip()} killed")
+
+
+def test_pools_tick_on_while_their_keepers_and_supervisors_are_killed(start_pool, runs, drained):
+    given = {"second": {"task": TICK, "schedule": "* * * * * *", "catch_up": "all"}}
+    # What the pool that is killed as a whole holds is back within the time of drained().
+    options = ("-c", 1, "--lease", 3, "--heartbeat", 1)
+    pools = [start_pool(*options, TASKQ_SCHEDULE=json.dumps(given)) for _ in range(2)]
+    wait_until(lambda: len(runs("start")) >= 2)
+    assert min(record["late"] for record in runs("start")) < 0.5  # woken when it is due
+    os.kill(pools[0].children("keeper")["keeper"], signal.SIGKILL)
+    before = len(runs("start"))
+    wait_until(lambda: len(runs("start")) >= before + 2)
+    pools[0].kill_all()
+    before = len(runs("start"))
+    wait_until(lambda: len(runs("start")) >= before + 2)
+    Schedule.objects.all().pause()
+    drained()
+    by_tick = {}
+    for record in runs("start"):
+        moment = datetime.datetime.fromisoformat(record["tick"])
+        by_tick.setdefault(moment, set()).add(record["task"])
+    assert contiguous(sorted(by_tick))
+    assert {len(those) for those in by_tick.values()} == {1}
+    assert len(by_tick) >= 6
+
+
+def test_a_run_knows_its_tick_also_after_a_loss(start_pool, runs, write):
+    write(a={})
+    moment = back("a", HOUR - SECOND)
+    start_pool("-c", 1, TASKQ_SCHEDULE=json.dumps({"a": HOURLY}))
+    (start,) = wait_until(lambda: runs("start"))
+    assert datetime.datetime.fromisoformat(start["tick"]) == moment
+    assert scheduled_at() is None
