@@ -1,4 +1,4 @@
-"""Leases without a pool: workers registered by hand, tasks claimed by hand."""
+"""Leases without a pool (workers and claims by hand), and fixtures that several files share."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from taskq.queues import Queues
 
 # Fixtures of several files, kept beside the words that go with them.
 from tests.taskq.admin_site import dead_worker, each_state, good_worker, root  # noqa: F401
+from tests.taskq.saying import said  # noqa: F401
 from tests.taskq.scheduling import table, write  # noqa: F401
 
 
