@@ -71,6 +71,13 @@ class Hand:
             self._waiting.extend(tasks)
             return len(tasks), self._written(ours)
 
+    def fill(self, leases: Leases, queues: Queues, limit: int, quick: Sequence[str]) -> int:
+        """Claim from the most urgent lane; how many came. Nothing may be finished."""
+        with self.lock:
+            tasks = leases.claim_first(self.lease, queues, limit, quick)
+            self._waiting.extend(tasks)
+            return len(tasks)
+
     def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[int]]:
         """Write the finished runs and look at the lanes.
 

@@ -54,6 +54,7 @@ class Worker:
         self._lanes: list[Lane] = []
         self._stale = 0
         self._rest_until = 0
+        self._slept = True
         self._hygiene = Hygiene()
         context.host = Host(child, service.alias)
         self._reliever = Reliever(self.hand, lambda: self.link.current, lambda: child.stopping)
@@ -86,7 +87,9 @@ class Worker:
                 self.recorder.write_finished()
                 self.disown()
             elif self.lease_is_good() and (
-                self.claim_from(self.known_lanes()) or self.claim_from(self.look())
+                (self._slept and self.claim_first())
+                or self.claim_from(self.known_lanes())
+                or self.claim_from(self.look())
             ):
                 return self.hand.take()
             self.recorder.write_finished()
@@ -96,6 +99,7 @@ class Worker:
             # lease, nobody is sure to wake us.
             quiet = not self._lanes and self.lease_is_good()
             self.child.wait(SLEEP if quiet else self.service.settings.poll)
+            self._slept = True
         except DATABASE_ERRORS as error:
             # A claim may have been made of which we never heard.
             self.hand.drop()
@@ -121,33 +125,55 @@ class Worker:
         """Those of the last look, while it is fresh."""
         return self._lanes if clock.now() < self._stale else []
 
+    def claim_first(self) -> bool:
+        """After a sleep: claim what is most urgent, without a look at the lanes before."""
+        self._slept = False
+        if not self.prepare_to_claim():
+            return False
+        limit = self.pace.limit()
+        leases, quick = self.link.leases(), self.pace.quick_names()
+        claimed = self.hand.fill(leases, self.service.queues, limit, quick)
+        self._stale = 0
+        self.note_claim(claimed, limit)
+        return claimed > 0
+
     def claim_from(self, lanes: list[Lane]) -> bool:
         """Claim from the most urgent lane that has anything left."""
         for lane in lanes:
-            lease = self.slot.held_lease()
-            # Said before the claim: from now on the lease's deadline is enforced.
-            self.slot.state = State.BUSY
-            if not self.lease_is_good():
+            if not self.prepare_to_claim():
                 return False
-            if self.hand.lease != lease:
-                self.recorder.write_finished()  # what was done under the old one
-                self.hand.lease = lease
             limit = self.pace.limit()
             claimed, fenced = self.hand.refill(
                 self.link.leases(), lane, limit, self.pace.quick_names()
             )
             self.recorder.say_fenced(fenced)
+            self.note_claim(claimed, limit)
             if claimed:
-                if claimed > 1:
-                    self._reliever.arm()
-                if claimed == limit:
-                    self.service.wake_one(self.child.scoreboard)  # there may be more
-                else:
+                if claimed < limit:
                     self._stale = 0
                     if len(lanes) == 1:
                         self._rest_until = clock.now() + clock.nanoseconds(REST)
                 return True
         return False
+
+    def prepare_to_claim(self) -> bool:
+        """Have the hand hold what comes under our lease; whether that is a good one."""
+        lease = self.slot.held_lease()
+        # Said before the claim: from now on the lease's deadline is enforced.
+        self.slot.state = State.BUSY
+        if not self.lease_is_good():
+            return False
+        if self.hand.lease != lease:
+            self.recorder.write_finished()  # what was done under the old one
+            self.hand.lease = lease
+        return True
+
+    def note_claim(self, claimed: int, limit: int) -> None:
+        """See to it that nobody waits behind a batch, and that others claim what is left."""
+        if claimed > 1:
+            self._reliever.arm()
+        if claimed == limit:
+            self.service.wake_one(self.child.scoreboard)
 
     def idle(self) -> None:
         if self.slot.state != State.IDLE:

@@ -88,7 +88,8 @@ def no_worker_lock() -> None:
 
 def no_key_share() -> None:
     """A claim does not hold its worker's row against removal."""
-    _swap(postgresql, "CLAIM", "FOR KEY SHARE")
+    for statement in ("CLAIM", "CLAIM_FIRST"):
+        _swap(postgresql, statement, "FOR KEY SHARE")
 
 
 def no_loss_counted() -> None:
@@ -172,12 +173,9 @@ def no_join_lock() -> None:
 
 def key_released_on_start() -> None:
     """A unique key is free when its task starts, also where it is to be kept until the end."""
-    _swap(
-        postgresql,
-        "CLAIM",
-        "CASE WHEN task.unique_until = 'finish' THEN task.unique_key END",
-        "NULL",
-    )
+    kept = "CASE WHEN task.unique_until = 'finish' THEN task.unique_key END"
+    for statement in ("CLAIM", "CLAIM_FIRST"):
+        _swap(postgresql, statement, kept, "NULL")
 
 
 def children_stay() -> None:

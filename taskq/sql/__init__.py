@@ -104,6 +104,7 @@ class Statements(Protocol):
 
     LANES: str
     CLAIM: str
+    CLAIM_FIRST: str | None
     FINISH: str
     FINISH_ONE: str
     KEEP: tuple[str, ...]

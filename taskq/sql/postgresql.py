@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from taskq.sql import HISTORY_LENGTH, REPLACED
 
-# A loose index scan of taskq_task_ready: one probe for each queue, for each of its
-# priorities, and for the head of each of these lanes, whatever waits behind it. Of a queue
-# that is paused it is no more than that: a probe of the primary key of taskq_pausedqueue.
-# Reads only; the heads may be gone when the claim comes.
-LANES = """
-WITH RECURSIVE waiting AS (
+# The lanes, as CTEs of the statements below: a loose index scan of taskq_task_ready, with one
+# probe for each queue, for each of its priorities, and for the head of each of these lanes,
+# whatever waits behind it. Of a queue that is paused it is no more than that: a probe of the
+# primary key of taskq_pausedqueue.
+_LANES = """
+RECURSIVE waiting AS (
     SELECT min(queue) AS queue FROM taskq_task WHERE state = 0 AND %(queues)s::text[] IS NULL
     UNION ALL
     SELECT (SELECT min(queue) FROM taskq_task WHERE state = 0 AND queue > waiting.queue)
@@ -33,18 +33,25 @@ WITH RECURSIVE waiting AS (
         WHERE state = 0 AND queue = lane.queue AND priority < lane.priority
     )
     FROM lane WHERE lane.priority IS NOT NULL
+), head AS (
+    SELECT lane.queue, lane.priority, first.execute_at, first.id
+    FROM lane
+    CROSS JOIN LATERAL (
+        SELECT execute_at, id FROM taskq_task
+        WHERE state = 0 AND queue = lane.queue AND priority = lane.priority
+        ORDER BY execute_at, id LIMIT 1
+    ) AS first
+    WHERE lane.priority IS NOT NULL
 )
-SELECT lane.queue, lane.priority,
-       extract(epoch FROM head.execute_at - statement_timestamp())::float8 AS wait,
-       head.execute_at::text AS due, head.id
-FROM lane
-CROSS JOIN LATERAL (
-    SELECT execute_at, id FROM taskq_task
-    WHERE state = 0 AND queue = lane.queue AND priority = lane.priority
-    ORDER BY execute_at, id LIMIT 1
-) AS head
-WHERE lane.priority IS NOT NULL
-ORDER BY lane.priority DESC, head.execute_at, head.id
+"""
+_MOST_URGENT_FIRST = "ORDER BY priority DESC, execute_at, id"
+
+# Reads only; the heads may be gone when the claim comes.
+LANES = f"""
+WITH {_LANES}
+SELECT queue, priority, extract(epoch FROM execute_at - statement_timestamp())::float8 AS wait,
+       execute_at::text AS due, id
+FROM head {_MOST_URGENT_FIRST}
 """
 
 # The worker's row is locked first (FOR KEY SHARE, as a foreign key would): while a
@@ -56,18 +63,16 @@ ORDER BY lane.priority DESC, head.execute_at, head.id
 # before stay in the index, and reading them again each time would take ever longer.
 # A unique key that is released on start is released here: whatever becomes of this claim,
 # the task goes back without it, and can meet no other that has taken it meanwhile.
-CLAIM = """
-WITH alive AS MATERIALIZED (
+_CLAIM = """
+alive AS MATERIALIZED (
     SELECT id FROM taskq_worker
     WHERE id = %(worker)s AND lease_expires_at > clock_timestamp()
     FOR KEY SHARE
 ), due AS MATERIALIZED (
     SELECT id, execute_at, (name = ANY (%(quick)s) AND NOT isolated) AS quick
     FROM taskq_task
-    WHERE state = 0 AND queue = %(queue)s AND priority = %(priority)s
-      AND execute_at <= statement_timestamp()
-      AND (execute_at, id) >= (%(from_due)s::timestamptz, %(from_id)s)
-      AND EXISTS (SELECT FROM alive)
+    WHERE state = 0 AND execute_at <= statement_timestamp() AND EXISTS (SELECT FROM alive)
+      AND {from_where}
     ORDER BY execute_at, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -88,6 +93,24 @@ RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queu
           task.scheduled_at,
           CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
 """
+
+_FROM_THERE = """
+    queue = %(queue)s AND priority = %(priority)s
+    AND (execute_at, id) >= (%(from_due)s::timestamptz, %(from_id)s)
+"""
+CLAIM = "WITH " + _CLAIM.format(from_where=_FROM_THERE)
+
+# From the most urgent lane, for who has slept: to look at the lanes first would be one more
+# round trip. The lane is found once, before any task is read.
+CLAIM_FIRST = f"""
+WITH {_LANES}, most_urgent AS MATERIALIZED (
+    SELECT queue, priority FROM head
+    WHERE execute_at <= statement_timestamp() {_MOST_URGENT_FIRST} LIMIT 1
+), """ + _CLAIM.format(
+    from_where="""
+    queue = (SELECT queue FROM most_urgent) AND priority = (SELECT priority FROM most_urgent)
+"""
+)
 
 #: Who a worker is, once its row is gone.
 _WHO = "(SELECT pool || '/' || name || '/' || id FROM taskq_worker WHERE id = %(worker)s)"

@@ -89,6 +89,9 @@ WHERE id IN (SELECT value FROM json_each(%(ids)s))
   AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s
 """
 
+# A look at the lanes first costs no round trip.
+CLAIM_FIRST = None
+
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 

@@ -44,13 +44,21 @@ def db_leases(connect: Callable[[], Leases]) -> Leases:
 
 
 class HandWorker:
-    """A worker that a test moves by hand."""
+    """A worker that a test moves by hand.
 
-    def __init__(self, db: Leases, *, lease: float = 30.0, pid: int = 1) -> None:
+    slept: it claims as one that has slept does.
+    """
+
+    def __init__(
+        self, db: Leases, *, lease: float = 30.0, pid: int = 1, slept: bool = False
+    ) -> None:
         self.db = db
+        self.slept = slept
         self.id = db.workers.register("host:1", "host", [(f"worker {pid}", pid)], lease)[pid]
 
     def claim(self, limit: int = 1, quick: tuple[str, ...] = (), queues: str = "") -> list[Claimed]:
+        if self.slept:
+            return self.db.claim_first(self.id, Queues.parse(queues), limit, quick)
         for lane in self.db.lanes(Queues.parse(queues)):
             if lane.wait <= 0 and (tasks := self.db.claim(self.id, lane, limit, quick)):
                 return tasks

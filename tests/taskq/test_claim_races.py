@@ -26,9 +26,10 @@ def session(transactional_db):
         yield open_one
 
 
-def claim_in(session, worker):
+def claim_in(session, worker, statement):
     values = {
         "worker": worker.id,
+        "queues": None,
         "queue": "default",
         "priority": 0,
         "from_due": "-infinity",
@@ -36,7 +37,7 @@ def claim_in(session, worker):
         "limit": 10,
         "quick": [tasks.quick.name],
     }
-    return psycopg.Cursor(session).execute(postgresql.CLAIM, values).fetchall()
+    return psycopg.Cursor(session).execute(statement, values).fetchall()
 
 
 def in_background(function):
@@ -59,10 +60,11 @@ def waits_for_a_lock():
     )
 
 
-def test_a_claim_in_flight_holds_off_the_reclaim_which_then_sees_it(worker, session):
+@pytest.mark.parametrize("statement", ["CLAIM", "CLAIM_FIRST"])
+def test_a_claim_in_flight_holds_off_the_reclaim_which_then_sees_it(worker, session, statement):
     """Claim first: the reclaim must wait for it, and take back what it claimed."""
     tasks.quick.delay("a")
-    assert len(claim_in(session, worker)) == 1
+    assert len(claim_in(session, worker, getattr(postgresql, statement))) == 1
     thread, outcome = in_background(
         lambda: worker.db.workers.retire(worker.id, ran=0, charge=False, cause="dead")
     )
@@ -74,14 +76,23 @@ def test_a_claim_in_flight_holds_off_the_reclaim_which_then_sees_it(worker, sess
     assert not Worker.objects.exists()
 
 
-def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(worker, session, connect):
+@pytest.mark.parametrize("slept", [False, True])
+def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(
+    worker, session, connect, slept
+):
     """Reclaim first: the claim must wait for it, and find its worker gone."""
     tasks.quick.delay("a")
     cursor = psycopg.Cursor(session)
     assert cursor.execute(postgresql_workers.LOCK_WORKER, {"worker": worker.id}).fetchall()
     db = connect()
     (lane,) = db.lanes(Queues())
-    thread, outcome = in_background(lambda: db.claim(worker.id, lane, 1, []))
+    thread, outcome = in_background(
+        lambda: (
+            db.claim_first(worker.id, Queues(), 1, [])
+            if slept
+            else db.claim(worker.id, lane, 1, [])
+        )
+    )
     wait_until(lambda: list(waits_for_a_lock()), what="the claim waits for the reclaim")
     assert thread.is_alive()
     assert cursor.execute(postgresql_workers.HELD, {"worker": worker.id}).fetchone()[0] == 0
@@ -126,7 +137,7 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
 
 def test_renewing_does_not_wait_for_a_claim_in_flight(worker, session):
     tasks.quick.delay("a")
-    claim_in(session, worker)
+    claim_in(session, worker, postgresql.CLAIM)
     assert worker.db.workers.renew([worker.id], 60.0) == {worker.id}
 
 

@@ -12,8 +12,14 @@ from taskq import leases
 from taskq.models import State, Task, Worker
 from taskq.queues import Queues
 from tests.project.lab import tasks
+from tests.taskq.conftest import HandWorker
 
 QUICK = (tasks.quick.name,)
+
+
+@pytest.fixture(params=[False, True], ids=["looks", "slept"])
+def worker(db_leases, request):
+    return HandWorker(db_leases, slept=request.param)
 
 
 def send(key="a", task=tasks.quick, **options):

@@ -81,7 +81,7 @@ CLAIM = {
     "limit": 10,
     "quick": ["x"],
 }
-RUN = {"worker": 1, "ids": [1], "attempt": 1}
+RUN = {"worker": 1, "id": 1, "ids": [1], "attempt": 1}
 
 
 def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
@@ -94,7 +94,9 @@ def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
     assert pages < 500
 
 
-@pytest.mark.parametrize("statement", ["CLAIM", "LANES", "FINISH", "GIVE_BACK"])
+@pytest.mark.parametrize(
+    "statement", ["CLAIM", "CLAIM_FIRST", "LANES", "FINISH", "FINISH_ONE", "GIVE_BACK"]
+)
 def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_leases, statement):
     """On the queue's own connections, which make no other."""
     own = db_leases._connection._raw
@@ -130,7 +132,20 @@ def test_lanes_probe_the_ready_index_once_for_each_lane(raw):
     assert pages < 60
 
 
-@pytest.mark.parametrize("statement", ["FINISH", "GIVE_BACK"])
+def test_a_claim_after_a_sleep_probes_each_lane_once_and_reads_from_one(raw):
+    nodes, pages = explain(raw, postgresql.CLAIM_FIRST, {**CLAIM, "queues": None})
+    assert not scans_whole_table(nodes, "taskq_task")
+    # By the lane, as a claim after a look; and until the first of each lane.
+    (scan,) = [
+        node
+        for node in nodes
+        if node.get("Index Name") == "taskq_task_ready" and "execute_at <=" in node["Index Cond"]
+    ]
+    assert (scan["Actual Rows"], scan["Actual Loops"]) == (10, 1)
+    assert pages < 600
+
+
+@pytest.mark.parametrize("statement", ["FINISH", "FINISH_ONE", "GIVE_BACK"])
 def test_finishing_finds_tasks_by_primary_key(raw, statement):
     nodes, pages = explain(raw, getattr(postgresql, statement), RUN)
     assert indexes(nodes) == {"taskq_task_pkey"}

@@ -7,10 +7,16 @@ import pytest
 from django.db import connection, transaction
 
 from stress.pools import wait_until
+from taskq import models
+from taskq.conf import Settings
 from taskq.ear import MANY_WAKES
-from taskq.models import Worker
-from taskq.worker import REST
+from taskq.queues import Queues
+from taskq.service import Service
+from taskq.sql import postgresql
+from taskq.sql.postgresql_connection import Connection
+from taskq.worker import REST, Worker
 from tests.project.lab import tasks
+from tests.taskq.conftest import child_of_no_pool
 
 #: Far longer than any of these tests: only a wake-up can be in time.
 DEAF = ("--poll", "30")
@@ -18,7 +24,7 @@ DEAF = ("--poll", "30")
 
 def asleep():
     """The pool sleeps and wants to be woken."""
-    return Worker.objects.filter(listens=True).exists()
+    return models.Worker.objects.filter(listens=True).exists()
 
 
 def ring(times):
@@ -36,6 +42,26 @@ def test_a_sleeping_pool_is_woken_by_the_commit(start_pool, runs):
         tasks.quick.delay("a")
         tasks.quick.delay("b")
     wait_until(lambda: len(runs("end")) == 2, seconds=5)
+
+
+@pytest.mark.postgresql
+def test_who_was_woken_claims_without_a_look_at_the_lanes_before(worker, monkeypatch):
+    """A round trip less until the task starts."""
+    child = child_of_no_pool("worker")
+    child.slot.grant(worker.id, child.slot.generation, 2**62)
+    woken = Worker(child, Service(settings=Settings(), queues=Queues(), alias="default"))
+    statements: list[str] = []
+    rows = Connection.rows
+
+    def recorded(connection, statement, values):
+        statements.append(statement)
+        return rows(connection, statement, values)
+
+    monkeypatch.setattr(Connection, "rows", recorded)
+    tasks.quick.delay("a")
+    assert woken.fetch().name == tasks.quick.name
+    assert statements == [postgresql.CLAIM_FIRST]
+    woken.link.close()
 
 
 @pytest.mark.sqlite
