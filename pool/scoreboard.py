@@ -132,6 +132,10 @@ class Slot(ctypes.Structure):
         """The lease of the child that lives here now, 0 while it has none."""
         return self.lease if self.lease_generation == self.generation else 0
 
+    def lease_is_good(self, now: int) -> bool:
+        """Whether the child holds a lease that is not about to end."""
+        return self.held_lease() != 0 and now < self.lease_deadline
+
     def grant(self, lease: int, generation: int, deadline: int) -> None:
         """Publish a new lease of an idle child. The generation goes out first and
         comes back last: nobody may read a deadline with a lease it does not belong to."""

@@ -71,12 +71,17 @@ class Hand:
             self._waiting.extend(tasks)
             return len(tasks), self._written(ours)
 
-    def fill(self, leases: Leases, queues: Queues, limit: int, quick: Sequence[str]) -> int:
-        """Claim from the most urgent lane; how many came. Nothing may be finished."""
+    def fill(
+        self, leases: Leases, queues: Queues, limit: int, quick: Sequence[str]
+    ) -> tuple[int, int]:
+        """Claim from the most urgent lane. Nothing may be finished and not written.
+
+        How many came, and in how many lanes tasks were due.
+        """
         with self.lock:
-            tasks = leases.claim_first(self.lease, queues, limit, quick)
+            tasks, lanes = leases.claim_first(self.lease, queues, limit, quick)
             self._waiting.extend(tasks)
-            return len(tasks)
+            return len(tasks), lanes
 
     def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[int]]:
         """Write the finished runs and look at the lanes.

@@ -64,13 +64,15 @@ class Leases:
 
     def claim_first(
         self, worker: int, queues: Queues, limit: int, quick: Sequence[str]
-    ) -> list[Claimed]:
-        """:meth:`claim` from the most urgent lane, in one round trip where that is possible."""
+    ) -> tuple[list[Claimed], int]:
+        """:meth:`claim` from the most urgent lane, in one round trip where that is possible;
+        and in how many lanes tasks were due."""
         if self._sql.CLAIM_FIRST is None or queues.prefixes:
-            due = (lane for lane in self.lanes(queues) if lane.wait <= 0)
-            return next(filter(None, (self.claim(worker, lane, limit, quick) for lane in due)), [])
+            due = [lane for lane in self.lanes(queues) if lane.wait <= 0]
+            return (self.claim(worker, due[0], limit, quick) if due else []), len(due)
         values = {"worker": worker, "queues": queues.listed, "limit": limit, "quick": list(quick)}
-        return _tasks(self._connection.rows(self._sql.CLAIM_FIRST, values))
+        rows = self._connection.rows(self._sql.CLAIM_FIRST, values)
+        return _tasks(rows), rows[0][-1] if rows else 0
 
     def finish_and_claim(
         self, worker: int, runs: Iterable[Run], lane: Lane, limit: int, quick: Sequence[str]

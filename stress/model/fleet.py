@@ -16,9 +16,9 @@ import simpy
 
 from stress.model.costs import Costs
 from stress.model.database import Database, Steps
+from taskq.claiming import LOOK_AGAIN
 from taskq.ear import BURST_WINDOW, BUSY_LOOK, CALM, MANY_WAKES
 from taskq.pace import BATCH, MOST, QUICK
-from taskq.worker import LOOK_AGAIN
 
 
 @dataclass(frozen=True, kw_only=True)

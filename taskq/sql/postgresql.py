@@ -54,6 +54,7 @@ SELECT queue, priority, extract(epoch FROM execute_at - statement_timestamp())::
 FROM head {_MOST_URGENT_FIRST}
 """
 
+
 # The worker's row is locked first (FOR KEY SHARE, as a foreign key would): while a
 # claim is in flight nobody can retire its worker, and after that it claims nothing.
 # It does not conflict with renewals, which change no key.
@@ -63,8 +64,10 @@ FROM head {_MOST_URGENT_FIRST}
 # before stay in the index, and reading them again each time would take ever longer.
 # A unique key that is released on start is released here: whatever becomes of this claim,
 # the task goes back without it, and can meet no other that has taken it meanwhile.
-_CLAIM = """
-alive AS MATERIALIZED (
+def _claim(there: str, last: str, lanes: str = "") -> str:
+    """there: which of the due tasks. last: the last column. lanes: CTEs that both may use."""
+    return f"""
+WITH {lanes} alive AS MATERIALIZED (
     SELECT id FROM taskq_worker
     WHERE id = %(worker)s AND lease_expires_at > clock_timestamp()
     FOR KEY SHARE
@@ -72,7 +75,7 @@ alive AS MATERIALIZED (
     SELECT id, execute_at, (name = ANY (%(quick)s) AND NOT isolated) AS quick
     FROM taskq_task
     WHERE state = 0 AND execute_at <= statement_timestamp() AND EXISTS (SELECT FROM alive)
-      AND {from_where}
+      AND {there}
     ORDER BY execute_at, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
@@ -91,25 +94,26 @@ RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queu
           coalesce(task.expires_at <= statement_timestamp(), false),
           extract(epoch FROM statement_timestamp() - task.unknown_since)::float8,
           task.scheduled_at,
-          CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
+          {last}
 """
 
-_FROM_THERE = """
-    queue = %(queue)s AND priority = %(priority)s
-    AND (execute_at, id) >= (%(from_due)s::timestamptz, %(from_id)s)
-"""
-CLAIM = "WITH " + _CLAIM.format(from_where=_FROM_THERE)
+
+CLAIM = _claim(
+    there="""queue = %(queue)s AND priority = %(priority)s
+      AND (execute_at, id) >= (%(from_due)s::timestamptz, %(from_id)s)""",
+    last="CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END",
+)
 
 # From the most urgent lane, for who has slept: to look at the lanes first would be one more
 # round trip. The lane is found once, before any task is read.
-CLAIM_FIRST = f"""
-WITH {_LANES}, most_urgent AS MATERIALIZED (
-    SELECT queue, priority FROM head
+CLAIM_FIRST = _claim(
+    lanes=f"""{_LANES}, most_urgent AS MATERIALIZED (
+    SELECT queue, priority, count(*) OVER () AS lanes_due FROM head
     WHERE execute_at <= statement_timestamp() {_MOST_URGENT_FIRST} LIMIT 1
-), """ + _CLAIM.format(
-    from_where="""
-    queue = (SELECT queue FROM most_urgent) AND priority = (SELECT priority FROM most_urgent)
-"""
+),""",
+    there="""queue = (SELECT queue FROM most_urgent)
+      AND priority = (SELECT priority FROM most_urgent)""",
+    last="(SELECT lanes_due FROM most_urgent)",
 )
 
 #: Who a worker is, once its row is gone.

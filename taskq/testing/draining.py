@@ -102,7 +102,7 @@ def run_all(
     alias = using or router.db_for_write(Task)
     with _worker(alias, chosen) as worker:
         while True:
-            while lanes := worker.look():
+            while lanes := worker.claimer.look():
                 if len(report) >= max_runs:
                     raise TooManyRuns(_endless(report))
                 if (concluded := worker.step(lanes)) is None:

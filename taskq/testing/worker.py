@@ -46,14 +46,33 @@ class Concluded:
     error: BaseException | None
 
 
+class _Recorder(Recorder):
+    def put_off_unknown(self, task: Claimed) -> None:
+        raise UnknownTask(
+            f"task #{task.id} is called {task.name!r}, and no task of that name is known here: "
+            "is it in the tasks.py of an installed app, or was the module imported?"
+        )
+
+
+class _OneByOne(Pace):
+    """Each task is claimed alone and written at once: a test sees one step at a time."""
+
+    def limit(self) -> int:
+        return 1
+
+    def is_quick(self, name: str) -> bool:
+        return False
+
+
 class InProcessWorker(Worker):
     """Claims, runs and finishes one task after the other, by :meth:`step`."""
+
+    pace_class = _OneByOne
+    recorder_class = _Recorder
 
     def __init__(self, alias: str, queues: Queues) -> None:
         service = _Within(conf.settings(), queues, alias, supervisor=os.getpid())
         super().__init__(_Here(), service)
-        self.pace = _OneByOne()
-        self.recorder = _Recorder(self.slot, self.hand, self.pace, self.link, service.settings)
         self._last: Concluded | None = None
         self._error: BaseException | None = None
 
@@ -74,7 +93,7 @@ class InProcessWorker(Worker):
 
     def step(self, lanes: list[Lane]) -> Concluded | None:
         """Run the next task of what a look has found; None when others have it."""
-        if not self.claim_from(lanes):
+        if not self.claimer.claim_from(lanes):
             return None
         task = self.hand.take()
         assert task is not None
@@ -143,24 +162,6 @@ class _Here(Child):
 class _Within(Service):
     def link(self, owner: str) -> Link:
         return LinkWithin(self.alias)
-
-
-class _Recorder(Recorder):
-    def put_off_unknown(self, task: Claimed) -> None:
-        raise UnknownTask(
-            f"task #{task.id} is called {task.name!r}, and no task of that name is known here: "
-            "is it in the tasks.py of an installed app, or was the module imported?"
-        )
-
-
-class _OneByOne(Pace):
-    """Each task is claimed alone and written at once: a test sees one step at a time."""
-
-    def limit(self) -> int:
-        return 1
-
-    def is_quick(self, name: str) -> bool:
-        return False
 
 
 @functools.cache

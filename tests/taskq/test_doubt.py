@@ -24,16 +24,16 @@ def worker():
 
 
 def test_the_lease_in_doubt_is_named_until_the_keeper_has_ended_it(worker):
-    worker.disown()
+    worker.claimer.disown()
     assert worker.slot.doubtful_lease == OLD
     assert worker.hand.in_doubt
 
 
 def test_the_lease_that_replaces_it_is_not_in_doubt(worker):
     """Else the keeper would end that one too, while a task runs under it."""
-    worker.disown()
+    worker.claimer.disown()
     worker.slot.grant(NEW, worker.slot.generation, 2**62)
-    worker.disown()
+    worker.claimer.disown()
     assert worker.slot.doubtful_lease != NEW
     assert not worker.hand.in_doubt
 
@@ -44,5 +44,5 @@ def test_a_lease_that_is_about_to_end_is_given_up_with_what_is_held_under_it(wor
     worker.slot.lease_deadline = 1
     assert not worker.finish_within(None, None)
     assert worker.hand.in_doubt
-    worker.disown()
+    worker.claimer.disown()
     assert worker.slot.doubtful_lease == OLD

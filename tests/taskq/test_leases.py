@@ -96,6 +96,19 @@ def test_a_due_task_behind_future_ones_of_higher_priority_is_found(worker):
     assert worker.claim_one().id == pk
 
 
+def test_who_has_slept_hears_in_how_many_lanes_tasks_were_due(new_worker, db_leases):
+    worker = new_worker()
+    assert db_leases.claim_first(worker.id, Queues(), 5, QUICK) == ([], 0)
+    send("1")
+    send("2", priority=7)
+    send("3", queue="mail")
+    send("later", queue="mail", priority=9, countdown=100)
+    for queues, lanes in (("", 3), ("mail,default", 2), ("ma*", 1)):
+        (task,), due = db_leases.claim_first(worker.id, Queues.parse(queues), 1, QUICK)
+        assert due == lanes, queues
+        db_leases.finish(worker.id, [task.run])
+
+
 def test_expired_tasks_are_claimed_to_be_dropped(worker):
     send(expires=0.0)
     assert worker.claim_one().expired

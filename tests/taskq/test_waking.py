@@ -8,13 +8,14 @@ from django.db import connection, transaction
 
 from stress.pools import wait_until
 from taskq import models
+from taskq.claiming import REST
 from taskq.conf import Settings
 from taskq.ear import MANY_WAKES
 from taskq.queues import Queues
 from taskq.service import Service
 from taskq.sql import postgresql
 from taskq.sql.postgresql_connection import Connection
-from taskq.worker import REST, Worker
+from taskq.worker import Worker
 from tests.project.lab import tasks
 from tests.taskq.conftest import child_of_no_pool
 
@@ -59,7 +60,7 @@ def test_who_was_woken_claims_without_a_look_at_the_lanes_before(worker, monkeyp
 
     monkeypatch.setattr(Connection, "rows", recorded)
     tasks.quick.delay("a")
-    assert woken.fetch().name == tasks.quick.name
+    assert woken.claimer.fetch().name == tasks.quick.name
     assert statements == [postgresql.CLAIM_FIRST]
     woken.link.close()
 

@@ -1,0 +1,165 @@
+"""Claiming: what a worker does between the end of one batch and the start of the next."""
+
+from __future__ import annotations
+
+import time
+
+from pool import Child, State, clock
+from taskq.claims import Claimed, Lane
+from taskq.hand import Hand, Reliever
+from taskq.hygiene import release_connections
+from taskq.leases import DATABASE_ERRORS
+from taskq.link import Link
+from taskq.pace import Pace
+from taskq.recording import Recorder
+from taskq.service import KEEPER, Service
+
+#: Seconds after which the lanes are looked at again, so that a more urgent one, or
+#: another queue of the same priority, does not wait for long. When a look itself takes
+#: long, it is taken so seldom that it costs no more than a twentieth of the time.
+LOOK_AGAIN = 0.050
+LOOK_COST = 20
+#: Seconds from a claim that took all there was to the next look: tasks that come in one by
+#: one are claimed together, or each would cost a commit of its own.
+REST = 0.005
+#: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
+SLEEP = 60.0
+
+
+class Claimer:
+    """Claims for the hand of one worker, from the most urgent lane first, or sleeps."""
+
+    def __init__(
+        self,
+        child: Child,
+        service: Service,
+        hand: Hand,
+        pace: Pace,
+        link: Link,
+        recorder: Recorder,
+        reliever: Reliever,
+    ) -> None:
+        self.child = child
+        self.service = service
+        self.slot = child.slot
+        self.hand = hand
+        self.pace = pace
+        self.link = link
+        self.recorder = recorder
+        self._reliever = reliever
+        self._lanes: list[Lane] = []
+        self._stale = 0
+        self._rest_until = 0
+        self._slept = True
+
+    def fetch(self) -> Claimed | None:
+        """Claim the next tasks, or sleep until there may be some."""
+        try:
+            if self.hand.in_doubt:
+                self.recorder.write_finished()
+                self.disown()
+            elif self.slot.lease_is_good(clock.now()) and (
+                (self._slept and self.claim_first())
+                or self.claim_from(self.known_lanes())
+                or self.claim_from(self.look())
+            ):
+                return self.hand.take()
+            self.recorder.write_finished()
+            self.idle()
+            release_connections()
+            # With work in sight that others were quicker to claim, or without a good
+            # lease, nobody is sure to wake us.
+            quiet = not self._lanes and self.slot.lease_is_good(clock.now())
+            self.child.wait(SLEEP if quiet else self.service.settings.poll)
+            self._slept = True
+        except DATABASE_ERRORS as error:
+            # A claim may have been made of which we never heard.
+            self.hand.drop()
+            time.sleep(self.link.lost(error))
+        return None
+
+    def look(self) -> list[Lane]:
+        """The lanes with due tasks, most urgent first; what is finished is written."""
+        if (rest := self._rest_until - clock.now()) > 0:
+            self.child.wait(rest / clock.SECOND)
+        # Idle first, then the look: a wake-up that comes in between finds us idle.
+        self.idle()
+        began = clock.now()
+        lanes, fenced = self.hand.look(self.link.leases(), self.service.queues)
+        now = clock.now()
+        self.recorder.say_fenced(fenced)
+        self._lanes = [lane for lane in lanes if lane.wait <= 0]
+        self._stale = now + max(clock.nanoseconds(LOOK_AGAIN), LOOK_COST * (now - began))
+        self.link.answered()
+        return self._lanes
+
+    def known_lanes(self) -> list[Lane]:
+        """Those of the last look, while it is fresh."""
+        return self._lanes if clock.now() < self._stale else []
+
+    def claim_first(self) -> bool:
+        """After a sleep: claim what is most urgent, without a look at the lanes before."""
+        self._slept = False
+        if not self.prepare():
+            return False
+        limit = self.pace.limit()
+        leases, quick = self.link.leases(), self.pace.quick_names()
+        claimed, lanes = self.hand.fill(leases, self.service.queues, limit, quick)
+        self._stale = 0
+        return self.came(claimed, limit, lanes)
+
+    def claim_from(self, lanes: list[Lane]) -> bool:
+        """Claim from the most urgent lane that has anything left."""
+        for lane in lanes:
+            if not self.prepare():
+                return False
+            limit = self.pace.limit()
+            leases, quick = self.link.leases(), self.pace.quick_names()
+            claimed, fenced = self.hand.refill(leases, lane, limit, quick)
+            self.recorder.say_fenced(fenced)
+            if self.came(claimed, limit, len(lanes)):
+                return True
+        return False
+
+    def prepare(self) -> bool:
+        """Have the hand hold what comes under our lease; whether that is a good one."""
+        lease = self.slot.held_lease()
+        # Said before the claim: from now on the lease's deadline is enforced.
+        self.slot.state = State.BUSY
+        if not self.slot.lease_is_good(clock.now()):
+            return False
+        if self.hand.lease != lease:
+            self.recorder.write_finished()  # what was done under the old one
+            self.hand.lease = lease
+        return True
+
+    def came(self, claimed: int, limit: int, lanes: int) -> bool:
+        """So many tasks came of a claim from one of so many lanes; whether any did."""
+        if claimed > 1:
+            self._reliever.arm()
+        if claimed == limit:
+            self.service.wake_one(self.child.scoreboard)  # there may be more
+        elif claimed:
+            self._stale = 0
+            if lanes == 1:
+                self._rest_until = clock.now() + clock.nanoseconds(REST)
+        return claimed > 0
+
+    def idle(self) -> None:
+        if self.slot.state != State.IDLE:
+            self.slot.state = State.IDLE
+            self.child.title("idle")
+
+    def disown(self) -> None:
+        """Have the keeper end our lease, as we have lost track of what we hold under it.
+
+        Ending it locks our row, and so waits for a claim that may still be in flight.
+        """
+        lease = self.slot.held_lease()
+        self.idle()
+        if not lease or lease != self.hand.lease:
+            # It has ended. One that we were given meanwhile is not in doubt.
+            self.hand.renounce()
+            return
+        self.slot.doubtful_lease = lease
+        self.child.scoreboard.slots[KEEPER].wake()
