@@ -91,6 +91,9 @@ class Connection:
         self._wrapper = wrapper
         self._raw: psycopg.Connection[Any] = wrapper.connection
         self._raw.autocommit = True
+        self._heard: Counter[str] = Counter()
+        # Wake-ups that come with the answer to a statement; the others, woken() reads.
+        self._raw.add_notify_handler(lambda notify: self._heard.update([notify.payload]))
         self._raw.adapters.register_dumper(Ids, _IdsDumper)
         if direct:
             # Statistics of a queue are out of date the moment they are taken, and a plan
@@ -131,7 +134,12 @@ class Connection:
         return self._raw.fileno()
 
     def woken(self) -> Counter[str]:
-        return Counter(notify.payload for notify in self._raw.notifies(timeout=0))
+        # By libpq itself: the driver's generator takes as long as the way to a worker.
+        self._raw.pgconn.consume_input()
+        while notify := self._raw.pgconn.notifies():
+            self._heard[notify.extra.decode()] += 1
+        heard, self._heard = self._heard, Counter()
+        return heard
 
     def close(self) -> None:
         self._wrapper.close()

@@ -6,11 +6,13 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
+from django.db import connection
 
 from pool import clock
 from stress.pools import wait_until
 from taskq.ear import CALM, CALM_MOST, MANY_WAKES, Ear
 from taskq.models import Task
+from taskq.queues import Queues
 from taskq.sql import CANCEL, WORK
 from tests.project.lab import tasks as lab
 
@@ -120,3 +122,24 @@ def test_it_hears_of_a_cancel_and_takes_that_for_no_wake_up(connect, worker):
     other.workers.set_listens(worker.id, True)
     lab.quick.delay("b")
     assert set(wait_until(lambda: ear.heard(100 * SECOND))) == {WORK}
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("asked", [False, True], ids=["alone", "with an answer"])
+def test_each_wake_up_is_heard_once_however_it_came(db_leases, asked):
+    """Alone, or on the heels of the answer to a statement, as the keeper sends many."""
+    db_leases.listen()
+    for said in (WORK, CANCEL, WORK):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_notify('taskq', %s)", [said])
+    if asked:
+        db_leases.lanes(Queues())
+    heard: Counter[str] = Counter()
+
+    def all_heard():
+        heard.update(db_leases.woken())
+        return heard.total() >= 3
+
+    wait_until(all_heard)
+    assert heard == {WORK: 2, CANCEL: 1}
+    assert not db_leases.woken()
