@@ -46,11 +46,12 @@ _CHARGED = "CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 
 
 def no_fence_on_finish() -> None:
     """A finish removes the row, whoever holds it by now."""
-    _swap(
-        postgresql,
-        "FINISH",
-        "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1",
-    )
+    for statement in ("FINISH", "FINISH_ONE"):
+        _swap(
+            postgresql,
+            statement,
+            "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1",
+        )
 
 
 def no_fence_on_results() -> None:
