@@ -24,6 +24,8 @@ LOOK_COST = 20
 REST = 0.005
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
 SLEEP = 60.0
+#: Seconds: a look that takes longer has much to pass over, and is not taken twice.
+SLOW_LOOK = 0.005
 
 
 class Claimer:
@@ -51,6 +53,7 @@ class Claimer:
         self._stale = 0
         self._rest_until = 0
         self._slept = True
+        self._look_took = 0
 
     def fetch(self) -> Claimed | None:
         """Claim the next tasks, or sleep until there may be some."""
@@ -87,9 +90,10 @@ class Claimer:
         began = clock.now()
         lanes, fenced = self.hand.look(self.link.leases(), self.service.queues)
         now = clock.now()
+        self._look_took = now - began
         self.recorder.say_fenced(fenced)
         self._lanes = [lane for lane in lanes if lane.wait <= 0]
-        self._stale = now + max(clock.nanoseconds(LOOK_AGAIN), LOOK_COST * (now - began))
+        self._stale = now + max(clock.nanoseconds(LOOK_AGAIN), LOOK_COST * self._look_took)
         self.link.answered()
         return self._lanes
 
@@ -100,13 +104,14 @@ class Claimer:
     def claim_first(self) -> bool:
         """After a sleep: claim what is most urgent, without a look at the lanes before."""
         self._slept = False
-        if not self.prepare():
+        if self._look_took > clock.nanoseconds(SLOW_LOOK) or not self.prepare():
             return False
         limit = self.pace.limit()
         leases, quick = self.link.leases(), self.pace.quick_names()
-        claimed, lanes = self.hand.fill(leases, self.service.queues, limit, quick)
+        tasks, lanes = self.hand.fill(leases, self.service.queues, limit, quick)
+        self.link.answered()
         self._stale = 0
-        return self.came(claimed, limit, lanes)
+        return self.came(tasks, limit, lanes)
 
     def claim_from(self, lanes: list[Lane]) -> bool:
         """Claim from the most urgent lane that has anything left."""
@@ -115,9 +120,9 @@ class Claimer:
                 return False
             limit = self.pace.limit()
             leases, quick = self.link.leases(), self.pace.quick_names()
-            claimed, fenced = self.hand.refill(leases, lane, limit, quick)
+            tasks, fenced = self.hand.refill(leases, lane, limit, quick)
             self.recorder.say_fenced(fenced)
-            if self.came(claimed, limit, len(lanes)):
+            if self.came(tasks, limit, len(lanes)):
                 return True
         return False
 
@@ -133,17 +138,21 @@ class Claimer:
             self.hand.lease = lease
         return True
 
-    def came(self, claimed: int, limit: int, lanes: int) -> bool:
-        """So many tasks came of a claim from one of so many lanes; whether any did."""
-        if claimed > 1:
+    def came(self, tasks: list[Claimed], limit: int, lanes: int) -> bool:
+        """This came of a claim from one of so many lanes; whether anything did."""
+        if not tasks:
+            return False
+        if len(tasks) > 1:
             self._reliever.arm()
-        if claimed == limit:
+        # One that is not known to be quick was claimed alone, whatever waits behind it.
+        alone = not self.pace.is_quick(tasks[0].name)
+        if len(tasks) == limit or lanes > 1 or alone:
             self.service.wake_one(self.child.scoreboard)  # there may be more
-        elif claimed:
+        if len(tasks) < limit:
             self._stale = 0
             if lanes == 1:
                 self._rest_until = clock.now() + clock.nanoseconds(REST)
-        return claimed > 0
+        return True
 
     def idle(self) -> None:
         if self.slot.state != State.IDLE:

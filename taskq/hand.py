@@ -61,27 +61,27 @@ class Hand:
 
     def refill(
         self, leases: Leases, lane: Lane, limit: int, quick: Sequence[str]
-    ) -> tuple[int, list[int]]:
+    ) -> tuple[list[Claimed], list[int]]:
         """Write the finished runs and claim more of a lane, both or neither.
 
-        How many came, and the ids of the finished that were no longer ours.
+        What came, and the ids of the finished that were no longer ours.
         """
         with self.lock:
             ours, tasks = leases.finish_and_claim(self.lease, self._finished, lane, limit, quick)
             self._waiting.extend(tasks)
-            return len(tasks), self._written(ours)
+            return tasks, self._written(ours)
 
     def fill(
         self, leases: Leases, queues: Queues, limit: int, quick: Sequence[str]
-    ) -> tuple[int, int]:
+    ) -> tuple[list[Claimed], int]:
         """Claim from the most urgent lane. Nothing may be finished and not written.
 
-        How many came, and in how many lanes tasks were due.
+        What came, and in how many lanes tasks were due.
         """
         with self.lock:
             tasks, lanes = leases.claim_first(self.lease, queues, limit, quick)
             self._waiting.extend(tasks)
-            return len(tasks), lanes
+            return tasks, lanes
 
     def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[int]]:
         """Write the finished runs and look at the lanes.

@@ -7,10 +7,11 @@ import pytest
 from django.db import connection, transaction
 
 from stress.pools import wait_until
-from taskq import models
 from taskq.claiming import REST
 from taskq.conf import Settings
 from taskq.ear import MANY_WAKES
+from taskq.models import Task
+from taskq.models import Worker as WorkerRow
 from taskq.queues import Queues
 from taskq.service import Service
 from taskq.sql import postgresql
@@ -25,7 +26,7 @@ DEAF = ("--poll", "30")
 
 def asleep():
     """The pool sleeps and wants to be woken."""
-    return models.Worker.objects.filter(listens=True).exists()
+    return WorkerRow.objects.filter(listens=True).exists()
 
 
 def ring(times):
@@ -80,6 +81,29 @@ def test_a_future_task_starts_when_it_is_due_not_at_the_next_poll(start_pool, ru
     tasks.quick.apply_async(("a",), countdown=1.2)
     wait_until(lambda: runs("end", "a"), seconds=5)
     assert 1.2 <= time.monotonic() - began < 2.0
+
+
+@pytest.mark.postgresql
+def test_slow_tasks_wake_as_many_workers_also_of_those_that_know_quick_ones(start_pool, runs):
+    """They would claim many, and get one: that there are more must not wait for a poll."""
+    pool = start_pool("-c", 4, *DEAF)
+
+    def rests():
+        idle = [doing for _, doing in pool.titles("worker").values()] == ["idle"] * 4
+        return idle and asleep()
+
+    def all_know_quick_ones():
+        wait_until(rests)
+        tasks.quick.delay_many([("quick",)] * 40)
+        wait_until(lambda: not Task.objects.exists())
+        return len({record["pid"] for record in runs("start", "quick")}) == 4
+
+    wait_until(all_know_quick_ones, seconds=40)
+    wait_until(rests)
+    with transaction.atomic():
+        tasks.nap.delay_many([("slow", 1)] * 4)
+    wait_until(lambda: len(runs("start", "slow")) == 4, seconds=5)
+    assert len({record["pid"] for record in runs("start", "slow")}) == 4
 
 
 def test_many_tasks_wake_as_many_workers(start_pool, runs):
