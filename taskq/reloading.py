@@ -8,20 +8,23 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 from types import FrameType
 
+from django.apps import apps
 from django.utils import autoreload
 
 from pool import Child
 
 CHANGED = 3  # what Django's autoreloader exits with when it sees a change
 
-#: What this process passes on to the pool as it comes: of these two are as good as one.
-_PASSED_ON = (signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1)
-#: Seconds after which the pool is told of a Ctrl-C, with a TERM. The terminal tells it too,
-#: and had a TERM come first, the Ctrl-C would be the second one, which stops at once.
-_CTRL_C = 0.5
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+_OTHERS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU)
+#: Seconds after which the pool is told of a Ctrl-C, with a TERM. The terminal tells it too,
+#: and had a TERM come first, the Ctrl-C would be the second one, which stops at once. Of
+#: all others two are as good as one.
+_CTRL_C = 0.5
 
 log = logging.getLogger("taskq")
 
@@ -55,14 +58,20 @@ class Outer:
 
     def run(self) -> int:
         """Until a signal stops it, or the pool ends cleanly; the exit code."""
-        for number in (*_PASSED_ON, signal.SIGINT, signal.SIGALRM):
+        for number in (*_STOPS, *_OTHERS, signal.SIGALRM):
             signal.signal(number, self._pass_on)
         code = CHANGED
         while code and not self._stopping:
+            began = time.time()
             code = self._run_pool()
+            # What came before the pool heeded signals has killed it.
+            if code in [-number for number in _OTHERS]:
+                code = CHANGED
             if code and code != CHANGED and not self._stopping:
                 log.error("the pool ended with code %d; it starts again when code changes", code)
-                self._wait_for_change()
+                self._wait_for_change(since=began)
+        if code in (CHANGED, *(-number for number in _STOPS)):
+            return 0
         return code if code >= 0 else 128 - code
 
     def _run_pool(self) -> int:
@@ -73,11 +82,16 @@ class Outer:
             self._inner.terminate()
         return self._inner.wait()
 
-    def _wait_for_change(self) -> None:
+    def _wait_for_change(self, since: float) -> None:
+        reloader = autoreload.get_reloader()
+        for app in apps.get_app_configs():
+            reloader.watch_dir(app.path, "**/*.py")  # what is broken may be new
+        if any(_modified(file) > since for file in reloader.watched_files()):
+            return
         self._watching = True
         with contextlib.suppress(SystemExit):  # of a change, or of a signal
             if not self._stopping:
-                autoreload.get_reloader().run_loop()
+                reloader.run_loop()
         self._watching = False
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
@@ -88,3 +102,10 @@ class Outer:
             self._inner.send_signal(signal.SIGTERM if number == signal.SIGALRM else number)
         if self._stopping and self._watching:
             sys.exit()
+
+
+def _modified(file: Path) -> float:
+    try:
+        return file.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -136,6 +136,7 @@ def test_taskq_is_a_pool_with_one_worker(environment, runs):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        (["--burst", "--reload"], "--burst and --reload exclude each other"),
         (["--lease", "soon"], "--lease is 'soon': give a number"),
         (["--lease", "0.5"], "TASKQ['LEASE'] is 0.5"),
         (["--heartbeat", "11"], "TASKQ['HEARTBEAT'] is 11.0: the heartbeat"),

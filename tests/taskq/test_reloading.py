@@ -1,16 +1,20 @@
 """``taskq_pool --reload``: new code, broken code, and an end that leaves nothing behind."""
 
+import importlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from django.utils import autoreload
 
 from stress.pools import wait_until
+from taskq import reloading
 from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
 
@@ -141,3 +145,53 @@ def test_a_term_ends_the_wait_for_the_mend(reloaded):
     reloaded.edit_until_said(WAITS, "VERSION =\n")
     reloaded.outer.terminate()
     assert reloaded.ends(within=5) == 1
+
+
+@pytest.fixture
+def outer():
+    """Of this process; signal handlers as before when the test is over."""
+    numbers = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+    before = {number: signal.getsignal(number) for number in numbers}
+    yield reloading.Outer()
+    for number in before:
+        if signal.getsignal(number) is not before[number]:
+            signal.signal(number, before[number])
+
+
+@pytest.mark.parametrize(
+    ("codes", "stopped", "code"),
+    [
+        ([reloading.CHANGED, 0], False, 0),
+        ([-signal.SIGHUP, -signal.SIGUSR1, 0], False, 0),  # before the pool heeded them
+        ([0], True, 0),
+        ([reloading.CHANGED], True, 0),  # stopped as it drained for new code
+        ([-signal.SIGTERM], True, 0),  # before the pool heeded it
+        ([1], True, 1),
+        ([-signal.SIGKILL], True, 128 + 9),
+    ],
+)
+def test_what_the_end_of_the_pool_means(outer, monkeypatch, codes, stopped, code):
+    ends = iter(codes)
+
+    def run_pool():
+        outer._stopping = stopped
+        return next(ends)
+
+    monkeypatch.setattr(outer, "_run_pool", run_pool)
+    assert outer.run() == code
+    assert not list(ends)
+
+
+def test_a_mend_that_was_saved_before_anyone_watched_counts(outer, tmp_path, monkeypatch):
+    """Else the pool stays down until somebody saves once more."""
+    (tmp_path / "mended.py").write_text("VERSION = 1\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    importlib.import_module("mended")
+
+    def never(*args):
+        raise AssertionError("it waits for another change")
+
+    monkeypatch.setattr(autoreload.BaseReloader, "run_loop", never)
+    outer._wait_for_change(since=time.time() - 60)
+    with pytest.raises(AssertionError, match="another"):
+        outer._wait_for_change(since=time.time() + 60)

@@ -130,6 +130,10 @@ class Command(BaseCommand):
             )
         from taskq import reloading, serving
 
+        if options["reload"] and options["burst"]:
+            raise CommandError(
+                "--burst and --reload exclude each other: one ends, the other goes on"
+            )
         service = Service(
             settings=self._settings(options),
             queues=options["queues"],
