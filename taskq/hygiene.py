@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -19,7 +20,7 @@ class Hygiene:
     def __init__(self) -> None:
         self._directory = _directory()
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
-        self._aliases = list(connections)
+        self._aliases = [alias for alias in connections if _can_be_opened(alias)]
 
     def restore(self) -> None:
         """Alarms, masked signals, working directory, transactions: as before the task.
@@ -43,6 +44,14 @@ def _directory() -> str:
         return os.getcwd()
     except FileNotFoundError:  # somebody removed it
         return ""
+
+
+def _can_be_opened(alias: str) -> bool:
+    """Not where its driver is missing, as of a database that only others use."""
+    try:
+        return connections[alias] is not None
+    except (ImproperlyConfigured, ImportError):
+        return False
 
 
 def restore_connections() -> None:

@@ -4,9 +4,11 @@ import os
 from itertools import pairwise
 
 import pytest
+from django.db import connections
 
 from stress.pools import wait_until
 from stress.project.shop.models import Order
+from taskq.hygiene import Hygiene
 from taskq.models import Task
 from tests.project.lab import tasks
 
@@ -157,3 +159,10 @@ def test_a_transaction_left_open_is_rolled_back_before_the_outcome_is_written(
     assert [record["count"] for record in runs("seen", "after")] == [0]
     assert len(runs("start", "a")) == 1
     assert not Order.objects.exists()
+
+
+def test_a_database_that_nobody_here_can_open_does_not_break_the_worker(monkeypatch):
+    """Another service's, whose driver is not installed: no task of ours can have opened it."""
+    other = {**connections.settings["default"], "ENGINE": "no.such.backend"}
+    monkeypatch.setitem(connections.settings, "other", other)
+    Hygiene().restore()
