@@ -65,7 +65,6 @@ class Child:
             int(signal.SIGTERM): self._handle_term,
             int(signal.SIGUSR1): self._handle_usr1,
         }
-        self._wanted = list(self._handlers.values())
 
     @property
     def stopping(self) -> bool:
@@ -115,7 +114,7 @@ class Child:
     def install_signals(self) -> None:
         """(Re)install our signal handlers; what ran here may have replaced them."""
         # The bare function: that of ``signal`` makes an enum of what it returns.
-        if list(map(_signal.getsignal, self._handlers)) != self._wanted:
+        if list(map(_signal.getsignal, self._handlers)) != list(self._handlers.values()):
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
 
