@@ -28,10 +28,11 @@ class Misfit(Exception):
     """What was to be taken out is not there."""
 
 
-def _swap(module: ModuleType, statement: str, given: str, instead: str = "") -> None:
-    """Put something else (nothing) in place of a part of a statement."""
-    text: str = getattr(module, statement)
-    setattr(module, statement, _swapped(statement, text, given, instead))
+def _swap(module: ModuleType, given: str, *statements: str, instead: str = "") -> None:
+    """Put something else (nothing) in place of a part of each of these statements."""
+    for statement in statements:
+        text: str = getattr(module, statement)
+        setattr(module, statement, _swapped(statement, text, given, instead))
 
 
 def _swapped(statement: str, text: str, given: str, instead: str = "") -> str:
@@ -40,25 +41,22 @@ def _swapped(statement: str, text: str, given: str, instead: str = "") -> str:
     return text.replace(given, instead)
 
 
+#: What a finish asks of the row that it removes.
+_HELD = "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1"
+
 #: What TAKE_BACK charges a task with.
 _CHARGED = "CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 END"
 
 
 def no_fence_on_finish() -> None:
     """A finish removes the row, whoever holds it by now."""
-    for statement in ("FINISH", "FINISH_ONE"):
-        _swap(
-            postgresql,
-            statement,
-            "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1",
-        )
+    _swap(postgresql, _HELD, "FINISH", "FINISH_ONE")
 
 
 def no_fence_on_results() -> None:
     """Who is done writes its result, whoever holds the task by now."""
     (text,) = postgresql.KEEP
-    held = "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1"
-    text = _swapped("KEEP", text, held)
+    text = _swapped("KEEP", text, _HELD)
     # Whose row is gone has no name, and a result without one is refused: by luck.
     who = postgresql._WHO
     postgresql.KEEP = (_swapped("KEEP", text, who, f"coalesce({who}, 'gone')"),)
@@ -81,29 +79,24 @@ def no_self_fencing() -> None:
 
 def no_worker_lock() -> None:
     """Who reclaims does not lock the worker's row before it looks for its tasks."""
-    _swap(postgresql_workers, "LOCK_WORKER", " FOR UPDATE")
-    _swap(postgresql_workers, "LOCK_EXPIRED_WORKER", "FOR UPDATE SKIP LOCKED")
+    _swap(postgresql_workers, " FOR UPDATE", "LOCK_WORKER")
+    _swap(postgresql_workers, "FOR UPDATE SKIP LOCKED", "LOCK_EXPIRED_WORKER")
 
 
 def no_key_share() -> None:
     """A claim does not hold its worker's row against removal."""
-    for statement in ("CLAIM", "CLAIM_FIRST"):
-        _swap(postgresql, statement, "FOR KEY SHARE")
+    _swap(postgresql, "FOR KEY SHARE", "CLAIM", "CLAIM_FIRST")
 
 
 def no_loss_counted() -> None:
     """A task that took its worker down is given back as if nothing had been."""
-    _swap(
-        postgresql_workers,
-        "TAKE_BACK",
-        f"losses = task.losses + {_CHARGED},",
-    )
+    _swap(postgresql_workers, f"losses = task.losses + {_CHARGED},", "TAKE_BACK")
 
 
 def reclaim_of_the_living() -> None:
     """Leases are reclaimed whether they ran out or not."""
-    _swap(postgresql_workers, "EXPIRED", "WHERE lease_expires_at <= clock_timestamp()")
-    _swap(postgresql_workers, "LOCK_EXPIRED_WORKER", "AND lease_expires_at <= clock_timestamp()")
+    _swap(postgresql_workers, "WHERE lease_expires_at <= clock_timestamp()", "EXPIRED")
+    _swap(postgresql_workers, "AND lease_expires_at <= clock_timestamp()", "LOCK_EXPIRED_WORKER")
 
 
 def finish_before_run() -> None:
@@ -143,12 +136,12 @@ class _NoTransaction:
 
 def neighbours_charged() -> None:
     """All that a dead worker held is charged, not only what it ran."""
-    _swap(postgresql_workers, "TAKE_BACK", _CHARGED, "%(charge)s")
+    _swap(postgresql_workers, _CHARGED, "TAKE_BACK", instead="%(charge)s")
 
 
 def no_mark_of_a_cancel() -> None:
     """A cancelled task whose worker dies is taken back like any other."""
-    _swap(postgresql_workers, "TAKE_BACK", "cancelled_at IS NOT NULL OR")
+    _swap(postgresql_workers, "cancelled_at IS NOT NULL OR", "TAKE_BACK")
 
 
 def unwritten_at_the_end() -> None:
@@ -165,16 +158,13 @@ def ticks_from_anywhere() -> None:
 
 def no_join_lock() -> None:
     """A call joins a unique task that waits, and does not keep it from starting."""
-    if "FOR KEY SHARE" not in postgresql_keys.JOIN:
-        raise Misfit("JOIN locks nothing any more: adapt stress/prove/sabotage.py")
-    postgresql_keys.JOIN = postgresql_keys.JOIN.replace("FOR KEY SHARE", "")
+    _swap(postgresql_keys, "FOR KEY SHARE", "JOIN")
 
 
 def key_released_on_start() -> None:
     """A unique key is free when its task starts, also where it is to be kept until the end."""
     kept = "CASE WHEN task.unique_until = 'finish' THEN task.unique_key END"
-    for statement in ("CLAIM", "CLAIM_FIRST"):
-        _swap(postgresql, statement, kept, "NULL")
+    _swap(postgresql, kept, "CLAIM", "CLAIM_FIRST", instead="NULL")
 
 
 def children_stay() -> None:
