@@ -14,7 +14,7 @@ from stress.pools import wait_until
 from taskq import pausing
 from taskq.models import PausedQueue, Task, Worker
 from tests.project.lab import tasks as lab
-from tests.taskq.test_waking import DEAF, asleep
+from tests.taskq.waking import DEAF, asleep
 
 
 def lanes(worker, queues=""):

@@ -3,8 +3,6 @@
 import importlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,41 +11,31 @@ import psutil
 import pytest
 from django.utils import autoreload
 
-from stress.pools import wait_until
+from stress.pools import is_gone, wait_until
 from taskq import reloading
 from taskq.models import State, Task, Worker
+from tests.conftest import PoolUnderTest
 from tests.project.lab import tasks
 
 STARTED = "taskq pool"
 WAITS = "starts again when code changes"
 
 
-class Reloaded:
+class Reloaded(PoolUnderTest):
     """A pool under ``--reload`` whose settings import a module that can be edited."""
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self.module = directory / "edited.py"
         self.module.write_text("VERSION = 1\n")
-        self._log = directory / "reload.log"
         settings = "from tests.project.settings import *\nimport edited\n"
         (directory / "edited_settings.py").write_text(settings)
-        manage = [sys.executable, "-m", "tests.project.manage"]
-        with self._log.open("wb") as output:
-            self.outer = subprocess.Popen(
-                [*manage, "taskq_pool", "-c", "1", "--reload"],
-                env={
-                    **environment,
-                    "PYTHONPATH": f"{directory}:{os.getcwd()}",
-                    "DJANGO_SETTINGS_MODULE": "edited_settings",
-                },
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        edited = {
+            "PYTHONPATH": f"{directory}:{os.getcwd()}",
+            "DJANGO_SETTINGS_MODULE": "edited_settings",
+        }
+        options = ["-c", "1", "--reload"]
+        super().__init__(options, directory / "reload.log", {**environment, **edited})
         wait_until(Worker.objects.filter(name="worker 1").exists, seconds=30)
-
-    def log(self) -> str:
-        return self._log.read_text()
 
     def edit_until_said(self, text: str, module: str) -> None:
         """Save the module until the log has one more of a text: once the watcher has seen
@@ -62,19 +50,19 @@ class Reloaded:
         wait_until(said, seconds=30, what=f"{text!r} once more")
 
     def processes(self) -> list[psutil.Process]:
-        """All of the session that are alive."""
+        """All of the session that are alive, whoever is their parent by now."""
         found = []
         for process in psutil.process_iter():
             try:
-                if os.getsid(process.pid) == self.outer.pid:
+                if os.getsid(process.pid) == self.pid:
                     found.append(process)
             except ProcessLookupError:
                 pass
-        return [process for process in found if process.status() != psutil.STATUS_ZOMBIE]
+        return [process for process in found if not is_gone(process)]
 
     def ends(self, *, within: float) -> int:
         """Wait until nothing of it is left; the exit code."""
-        code = self.outer.wait(within)
+        code = self.process.wait(within)
         wait_until(lambda: not self.processes(), seconds=within)
         return code
 
@@ -101,7 +89,7 @@ def test_it_starts_again_when_code_changes(reloaded, runs):
 
 
 def test_a_term_stops_all_of_it_at_once_when_nothing_runs(reloaded):
-    reloaded.outer.terminate()
+    reloaded.signal(signal.SIGTERM)
     assert reloaded.ends(within=8) == 0
     assert "died" not in reloaded.log()
     assert not Worker.objects.exists()
@@ -110,7 +98,7 @@ def test_a_term_stops_all_of_it_at_once_when_nothing_runs(reloaded):
 def test_a_ctrl_c_lets_what_runs_finish(reloaded, runs):
     tasks.nap.delay("a", 2)
     wait_until(lambda: runs("start", "a"))
-    os.killpg(reloaded.outer.pid, signal.SIGINT)  # as a terminal does
+    os.killpg(reloaded.pid, signal.SIGINT)  # as a terminal does
     assert reloaded.ends(within=10) == 0
     assert runs("end", "a")
     assert "stopping now" not in reloaded.log()
@@ -118,7 +106,7 @@ def test_a_ctrl_c_lets_what_runs_finish(reloaded, runs):
 
 
 def test_an_int_to_the_outer_process_alone_stops_all_of_it(reloaded):
-    reloaded.outer.send_signal(signal.SIGINT)
+    reloaded.signal(signal.SIGINT)
     assert reloaded.ends(within=8) == 0
     assert "stopping now" not in reloaded.log()
 
@@ -126,9 +114,9 @@ def test_an_int_to_the_outer_process_alone_stops_all_of_it(reloaded):
 def test_a_second_ctrl_c_stops_now(reloaded, runs):
     tasks.nap.delay("a", 60)
     wait_until(lambda: runs("start", "a"))
-    os.killpg(reloaded.outer.pid, signal.SIGINT)
-    wait_until(lambda: "stopping: up to" in reloaded.log())
-    os.killpg(reloaded.outer.pid, signal.SIGINT)
+    os.killpg(reloaded.pid, signal.SIGINT)
+    reloaded.wait_for_log("stopping: up to")
+    os.killpg(reloaded.pid, signal.SIGINT)
     assert reloaded.ends(within=8) == 0
     assert Task.objects.get().state == State.READY
 
@@ -143,7 +131,7 @@ def test_broken_code_waits_for_the_mend(reloaded, runs):
 
 def test_a_term_ends_the_wait_for_the_mend(reloaded):
     reloaded.edit_until_said(WAITS, "VERSION =\n")
-    reloaded.outer.terminate()
+    reloaded.signal(signal.SIGTERM)
     assert reloaded.ends(within=5) == 1
 
 

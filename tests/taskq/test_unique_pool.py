@@ -10,10 +10,9 @@ from django.db import connections, transaction
 
 from stress.pools import wait_until
 from stress.project.shop.models import Order
-from taskq.ear import MANY_WAKES
 from taskq.models import Task
 from tests.project.lab import tasks as lab
-from tests.taskq.test_waking import asleep, ring
+from tests.taskq.waking import asleep, crowded_out
 
 
 def storm(threads, call, seconds):
@@ -71,13 +70,7 @@ def test_a_pool_that_cannot_claim_what_is_held_asks_for_wake_ups_and_not_all_the
 ):
     start_pool("-c", 2)
     wait_until(asleep)
-
-    def crowd():
-        lab.quick.delay(0)
-        ring(MANY_WAKES)
-        return not asleep()
-
-    wait_until(crowd, what="the pool looks by itself, often")
+    wait_until(crowded_out, what="the pool looks by itself, often")
     lab.count_orders.apply_async(("a",), countdown=0.1)
     caller = call(lambda: lab.count_orders.delay("a"))
     wait_until(asleep, seconds=5, what="it asks for wake-ups, although a task is due")

@@ -11,7 +11,6 @@ from taskq.claiming import REST
 from taskq.conf import Settings
 from taskq.ear import MANY_WAKES
 from taskq.models import Task
-from taskq.models import Worker as WorkerRow
 from taskq.queues import Queues
 from taskq.service import Service
 from taskq.sql import postgresql
@@ -19,21 +18,7 @@ from taskq.sql.postgresql_connection import Connection
 from taskq.worker import Worker
 from tests.project.lab import tasks
 from tests.taskq.conftest import child_of_no_pool
-
-#: Far longer than any of these tests: only a wake-up can be in time.
-DEAF = ("--poll", "30")
-
-
-def asleep():
-    """The pool sleeps and wants to be woken."""
-    return WorkerRow.objects.filter(listens=True).exists()
-
-
-def ring(times):
-    """Wake-ups and no work, as the tasks of queues that others serve send them."""
-    with connection.cursor() as cursor:
-        for _ in range(times):
-            cursor.execute("NOTIFY taskq")
+from tests.taskq.waking import DEAF, asleep, crowded_out, ring
 
 
 @pytest.mark.postgresql
@@ -177,14 +162,7 @@ def test_tasks_that_come_in_one_by_one_are_claimed_together(start_pool, drained)
 def test_a_pool_that_stops_listening_while_workers_sleep_misses_nothing(start_pool, drained):
     start_pool("-c", 4, *DEAF)
     wait_until(asleep)
-
-    def send_one():
-        """Too rare to keep four workers busy; the crowd comes for others."""
-        tasks.quick.delay(0)
-        ring(MANY_WAKES)
-        return not asleep()
-
-    wait_until(send_one, what="listens is off")
+    wait_until(crowded_out, what="listens is off")
     for _ in range(20):
         tasks.quick.delay(0)
         drained(seconds=5)
