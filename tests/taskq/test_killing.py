@@ -1,5 +1,7 @@
 """Processes are killed and frozen; nothing is lost and nothing overlaps."""
 
+import contextlib
+import itertools
 import os
 import signal
 import statistics
@@ -37,7 +39,8 @@ def test_a_killed_workers_task_starts_again_within_half_a_second(start_pool, run
     pool = start_pool("-c", 2)
     seconds = []
     for key in range(8):
-        tasks.nap.delay(key, 0.3)
+        pool.wait_ready(2)  # who takes over is there: to fork another is not what is measured
+        tasks.nap_at_first.delay(key, 60)
         (start,) = wait_until(lambda key=key: runs("start", key))
         killed = kill(start["pid"])
         wait_until(lambda key=key: len(runs("start", key)) == 2)
@@ -45,7 +48,7 @@ def test_a_killed_workers_task_starts_again_within_half_a_second(start_pool, run
         wait_until(lambda key=key: runs("end", key))
     assert statistics.median(seconds) < 0.5
     assert max(seconds) < 2
-    assert "killed by SIGKILL while running tests.project.lab.tasks.nap" in pool.log()
+    assert "killed by SIGKILL while running tests.project.lab.tasks.nap_at_first" in pool.log()
     assert "lost its worker" in pool.log()
 
 
@@ -156,48 +159,51 @@ def test_on_lost_fail_is_held_for_a_person_and_never_run_twice(start_pool, runs,
     assert len(runs("start", "once")) == 1
 
 
-def test_all_children_go_with_their_supervisor_and_the_work_is_reclaimed(start_pool, runs):
-    pool = start_pool("-c", 2, *SHORT)
-    tasks.nap.delay("a", 2)
-    wait_until(lambda: runs("start", "a"))
-    children = pool.descendants()
+@pytest.fixture
+def pool_at_work(start_pool, runs):
+    """The one of two pools that has taken task "a", with a run that does not end by itself.
+
+    The other is up as well: how long it takes to start is no part of what a test measures.
+    """
+    pools = {pool.pid: pool for pool in [start_pool("-c", 2, *SHORT) for _ in range(2)]}
+    tasks.nap_at_first.delay("a", 60)
+    (start,) = wait_until(lambda: runs("start", "a"))
+    return pools[start["parent"]]
+
+
+def test_all_children_go_with_their_supervisor_and_the_work_is_reclaimed(pool_at_work, runs):
+    children = pool_at_work.descendants()
     assert len(children) == 3
-    killed = kill(pool.pid)
+    killed = kill(pool_at_work.pid)
     wait_until(lambda: all(map(is_gone, children)), seconds=1, what="no child is left")
-    start_pool("-c", 1, *SHORT, ready=False)
     wait_until(lambda: len(runs("start", "a")) == 2)
     waited = (runs("start", "a")[1]["at"] - killed) / clock.SECOND
     # The lease, and one interval of whoever reclaims.
-    assert 1.5 < waited < 3 + 1 + 1
+    assert 1 < waited < 3 + 1 + 1
     wait_until(lambda: runs("end", "a"))
 
 
-def test_a_lost_hosts_task_is_taken_over_by_another_pool(start_pool, runs):
-    lost = start_pool("-c", 1, *SHORT)
-    tasks.nap.delay("a", 1)
-    wait_until(lambda: runs("start", "a"))
-    start_pool("-c", 1, *SHORT)
+def test_a_lost_hosts_task_is_taken_over_by_another_pool(pool_at_work, runs):
     killed = clock.now()
-    lost.kill_all()
+    pool_at_work.kill_all()
     wait_until(lambda: len(runs("start", "a")) == 2)
-    assert (runs("start", "a")[1]["at"] - killed) / clock.SECOND <= 3 + 1 + 0.5
+    assert (runs("start", "a")[1]["at"] - killed) / clock.SECOND < 3 + 1 + 1
     wait_until(lambda: runs("end", "a"))
 
 
 def test_a_killed_keeper_is_replaced_before_any_lease_ends(start_pool, runs):
     pool = start_pool("-c", 2, *SHORT)
     tasks.nap.delay("a", 5)
-    wait_until(lambda: runs("start", "a"))
+    (start,) = wait_until(lambda: runs("start", "a"))
+    renewals = Worker.objects.filter(pid=start["pid"]).values_list("lease_expires_at", flat=True)
     before = pool.children("worker")
     for _ in range(5):
         keeper = pool.children("keeper")["keeper"]
         kill(keeper)
+        last = renewals.get()
         wait_until(lambda keeper=keeper: pool.children("keeper").get("keeper", keeper) != keeper)
-        born = psutil.Process(pool.children("keeper")["keeper"]).pid
-        wait_until(
-            lambda born=born: Worker.objects.filter(name="keeper", pid=born).exists(),
-            what="the new keeper is at work",
-        )
+        # Not killed before: five that renew nothing would be too many for any lease.
+        wait_until(lambda last=last: renewals.get() > last, what="the new keeper is at work")
     wait_until(lambda: runs("end", "a"))
     assert pool.children("worker") == before
     assert len(runs("start", "a")) == 1
@@ -216,7 +222,7 @@ def test_a_frozen_keeper_is_replaced_before_any_lease_ends(start_pool, runs):
 
 def test_a_frozen_worker_is_killed_and_its_task_taken_over(start_pool, runs):
     pool = start_pool("-c", 2, *SHORT)
-    tasks.nap.delay("a", 1)
+    tasks.nap_at_first.delay("a", 60)
     (start,) = wait_until(lambda: runs("start", "a"))
     kill(start["pid"], signal.SIGSTOP)
     wait_until(lambda: runs("end", "a"))
@@ -246,7 +252,7 @@ def test_a_keeper_gives_nobody_the_task_of_a_worker_of_its_own_that_lives(start_
 
 def test_a_woken_pool_stops_within_a_tick_and_its_late_finish_touches_no_row(start_pool, runs):
     frozen = start_pool("-c", 1, *SHORT)
-    tasks.nap.delay("a", 5)
+    tasks.nap.delay("a", 6)
     (first,) = wait_until(lambda: runs("start", "a"))
     processes = freeze(frozen)
     other = start_pool("-c", 1, *SHORT)
@@ -255,9 +261,14 @@ def test_a_woken_pool_stops_within_a_tick_and_its_late_finish_touches_no_row(sta
     # while the other is in the middle of it.
     wait_until(lambda: clock.now() - first["at"] > 6.2 * clock.SECOND)
     for process in processes:
-        process.resume()
+        with contextlib.suppress(psutil.NoSuchProcess):  # its supervisor was quicker
+            process.resume()
     woken = clock.now()
-    wait_until(lambda: not psutil.pid_exists(first["pid"]), what="the woken worker is stopped")
+    # Its run may be over before its supervisor gets to it.
+    wait_until(
+        lambda: not psutil.pid_exists(first["pid"]) or "is no longer ours" in frozen.log(),
+        what="the woken worker is stopped, or has seen that it is late",
+    )
     row = Task.objects.get()
     assert (row.state, row.attempt, row.worker.pid) == (State.RUNNING, 2, second["pid"])
     wait_until(lambda: not Task.objects.exists())
@@ -280,15 +291,25 @@ def test_a_task_that_holds_the_gil_for_three_leases_runs_once(start_pool, runs):
     wait_until(lambda: not Task.objects.exists())
 
 
-def test_an_atomic_tasks_effects_happen_exactly_once(start_pool, runs, drained):
+def test_an_atomic_tasks_effects_happen_exactly_once(start_pool, runs, drained, settings):
+    # A kill may come late, and hit the task that its worker has begun meanwhile: let none
+    # fail for what it lost.
+    settings.TASKQ = {"MAX_LOSSES": 100}
     start_pool("-c", 4, *SHORT)
-    numbers = range(1, 41)
-    for number in numbers:
+    numbers = itertools.count(1)
+
+    def order():
+        number = next(numbers)
         Order.objects.create(number=number)
         tasks.ship.delay(number, 0.05)
-    killed: set[int] = set()  # each only once: what loses three workers fails, as it should
+
+    for _ in range(40):
+        order()
+    killed: set[int] = set()
 
     def victim():
+        if not Task.objects.exists():
+            order()  # the pool was quicker than we
         ended = {(record["key"], record["pid"]) for record in runs("end")}
         for record in runs("start"):
             if record["key"] not in killed and (record["key"], record["pid"]) not in ended:
@@ -298,10 +319,11 @@ def test_an_atomic_tasks_effects_happen_exactly_once(start_pool, runs, drained):
     while len(killed) < 10:
         record = wait_until(victim, what="one to kill")
         killed.add(record["key"])
-        if psutil.pid_exists(record["pid"]):
+        with contextlib.suppress(ProcessLookupError):
             kill(record["pid"])
     drained()
-    assert sorted(Shipment.objects.values_list("order__number", flat=True)) == list(numbers)
+    shipped = sorted(Shipment.objects.values_list("order__number", flat=True))
+    assert shipped == list(range(1, next(numbers)))
 
 
 def test_a_failed_atomic_task_leaves_nothing_behind(start_pool, drained):
@@ -330,7 +352,7 @@ def test_an_atomic_task_whose_lease_was_taken_is_rolled_back(start_pool, runs, d
 def test_two_pools_reclaiming_at_once_take_each_task_back_once(start_pool, runs, drained):
     lost = start_pool("-c", 8, *SHORT)
     for key in range(8):
-        tasks.nap.delay(key, 3)
+        tasks.nap_at_first.delay(key, 60, then=3)
     wait_until(lambda: len(runs("start")) == 8)
     for _ in range(3):
         start_pool("-c", 2, *SHORT)

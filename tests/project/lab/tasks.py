@@ -37,6 +37,13 @@ def nap(key, seconds):
         time.sleep(seconds)
 
 
+@shared_task(bind=True)
+def nap_at_first(self, key, seconds, then=0.0):
+    """For so long on its first attempt, which a test ends; on later ones for another time."""
+    with run(key):
+        time.sleep(seconds if self.request.attempt == 1 else then)
+
+
 @shared_task(on_lost="fail")
 def nap_once(key, seconds):
     with run(key):
