@@ -17,7 +17,7 @@ from taskq.models import State, Task
 from tests.project.lab import tasks
 
 #: Seconds for signals and statements on a busy machine.
-SLACK = 1.0
+SLACK = 2.0
 
 
 def cancelled(result):
@@ -185,7 +185,7 @@ def test_a_person_may_have_it_run_again(worker):
 
 
 def test_a_running_task_is_told_at_once_and_ends(start_pool, runs):
-    pool = start_pool("-c", 1, "--heartbeat", 10)
+    pool = start_pool("-c", 1, "--lease", 90, "--heartbeat", 30)
     result = tasks.carry_on.delay("a", 60)
     wait_until(lambda: runs("start", "a"))
     asked = clock.now()
@@ -217,7 +217,8 @@ def test_a_coroutine_is_cancelled(start_pool, runs):
 
 
 def test_one_that_does_not_end_is_killed_with_its_worker_after_the_grace(start_pool, runs):
-    pool = start_pool("-c", 1, TASKQ_CANCEL_GRACE="0.5")
+    # More than a supervisor that is slow to go round takes to tell the run before it kills it.
+    pool = start_pool("-c", 1, TASKQ_CANCEL_GRACE="1.5")
     result = tasks.refuse.delay("a", "on")
     (start,) = wait_until(lambda: runs("start", "a"))
     result.cancel()
@@ -228,7 +229,7 @@ def test_one_that_does_not_end_is_killed_with_its_worker_after_the_grace(start_p
     wait_until(lambda: pool.children("worker").get("worker 1") not in (None, start["pid"]))
     with pytest.raises(TaskRevokedError, match="asked to end"):
         result.get()
-    assert (row.failed_at.timestamp() - row.cancelled_at.timestamp()) > 0.5
+    assert (row.failed_at.timestamp() - row.cancelled_at.timestamp()) > 1.5
     tasks.quick.delay("next")
     wait_until(lambda: runs("end", "next"))
     assert len(runs("start", "a")) == 1
@@ -287,18 +288,20 @@ def _sleeps():
 
 @pytest.mark.parametrize("victim", ["worker", "pool"])
 def test_a_cancel_outlives_who_should_have_acted_on_it(start_pool, runs, victim):
-    short = ("--lease", "1.5", "--heartbeat", "0.5", "--poll", "0.2")
+    short = ("--lease", "2", "--heartbeat", "0.5", "--poll", "0.2")
     pool = start_pool("-c", 1, *short)
     result = tasks.nap.delay("a", 60)
     (start,) = wait_until(lambda: runs("start", "a"))
-    # The keeper hears nothing of it.
-    os.kill(pool.children("keeper")["keeper"], signal.SIGSTOP)
-    result.cancel()
     if victim == "worker":
+        # Nobody tells it. Were the keeper stopped in place of the supervisor, it might be with
+        # the lock that the cancel needs on SQLite.
+        os.kill(pool.pid, signal.SIGSTOP)
+        assert result.cancel()
         os.kill(start["pid"], signal.SIGKILL)
-        os.kill(pool.children("keeper")["keeper"], signal.SIGCONT)
+        os.kill(pool.pid, signal.SIGCONT)
     else:
         pool.kill_all()
+        assert result.cancel()
         start_pool("-c", 1, *short)
     assert cancelled(result).losses == 0
     tasks.quick.delay("next")
