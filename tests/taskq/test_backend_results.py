@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import datetime
 import uuid
 
 import pytest
+from django.utils import timezone
 
 from tests.taskq.djangos_tasks import native  # first: there may be none
 
 # isort: split
+from stress.pools import wait_until
 from taskq import payload
 from taskq.celery import AsyncResult
 from taskq.framework import TaskResultDoesNotExist, TaskResultStatus
 from taskq.models import Task
 from tests.project.lab import tasks as lab
+
+
+def later(than):
+    """Wait for another time by the clock of SQLite, which goes by milliseconds."""
+    wait_until(lambda: timezone.now() >= than + datetime.timedelta(milliseconds=1))
 
 
 def test_result_through_the_life_of_its_task(worker):
@@ -38,6 +46,7 @@ def test_result_through_the_life_of_its_task(worker):
     assert not result.is_finished
     started_at = result.started_at
 
+    later(than=started_at)
     claimed = worker.claim_one()
     worker.db.keep(worker.id, claimed.run, payload.encode_result({"sum": 3}))
     result.refresh()
@@ -54,9 +63,9 @@ def test_result_through_the_life_of_its_task(worker):
 
 def test_result_of_a_task_that_failed_has_the_error_of_each_attempt(worker, new_worker):
     result = native.send.using(priority=3).enqueue(1)
-    worker.db.workers.retire(
-        worker.id, ran=worker.claim_one().id, charge=True, cause="killed by SIGKILL"
-    )
+    first = worker.claim_one()
+    later(than=Task.objects.get().started_at)
+    worker.db.workers.retire(worker.id, ran=first.id, charge=True, cause="killed by SIGKILL")
     other = new_worker()
     other.db.fail(
         other.id, other.claim_one().run,

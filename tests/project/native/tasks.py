@@ -115,7 +115,9 @@ def count(context, key):
     """What its context has besides Django's own."""
     context.set_progress(3, 4)
     note("start", key=key, headers=context.request.headers, stopping=context.is_stopping())
-    while not context.is_stopping():
-        time.sleep(0.02)
-    note("stopping", key=key)
-    time.sleep(30)
+    try:
+        while not context.is_stopping():
+            time.sleep(0.02)
+        time.sleep(30)
+    finally:  # a cancel may interrupt it before it has looked again
+        note("stopping", key=key, told=context.is_stopping())
