@@ -67,10 +67,11 @@ class Sample:
 
     def notes(self, what: str | None = None, **details: Any) -> list[dict[str, Any]]:
         """What children noted, oldest first: notes("up", name="worker 1")."""
-        lines = (self.directory / "notes.jsonl").read_text().splitlines()
+        lines = (self.directory / "notes.jsonl").read_text().splitlines(keepends=True)
+        whole = [line for line in lines if line.endswith("\n")]  # the last is being written
         return [
             found
-            for found in map(json.loads, lines)
+            for found in map(json.loads, whole)
             if (what is None or found["what"] == what) and details.items() <= found.items()
         ]
 
