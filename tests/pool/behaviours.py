@@ -27,13 +27,14 @@ def up(child: Child) -> None:
 def begin(child: Child) -> None:
     """Say on the scoreboard that a task runs, in the order that the pool asks for."""
     slot, now = child.slot, clock.now()
-    slot.grant(7000 + child.number, slot.generation, now + clock.nanoseconds(options.lease))
+    lease = now + clock.nanoseconds(options.lease)
+    slot.grant(7000 + child.number, slot.generation, lease)
     slot.state = State.BUSY
     hard = now + clock.nanoseconds(options.hard) if options.hard else 0
     soft = now + clock.nanoseconds(options.soft) if options.soft else 0
     slot.begin(100 + child.number, slot.generation, "sample", now, soft, hard)
     child.worked()
-    note("begun", name=child.name, hard=hard, soft=soft)
+    note("begun", name=child.name, lease=lease, hard=hard, soft=soft)
 
 
 def end(child: Child) -> None:
@@ -180,7 +181,7 @@ def is_interrupted_at_exit(child: Child) -> None:
     slow = Slow()
     logging.getLogger("slow").addHandler(slow)
     # Bites while the logs are flushed, when the role has long returned.
-    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    signal.setitimer(signal.ITIMER_REAL, 0.3)
     if child.slot.generation > 1:
         signal.setitimer(signal.ITIMER_REAL, 0)
         rest(child)

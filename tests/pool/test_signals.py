@@ -55,7 +55,7 @@ def test_ttou_lets_the_work_in_hand_finish(start):
 def test_ttou_takes_away_a_worker_that_is_dead_and_waits_for_its_turn(start):
     pool = start("keeper=buries", "worker=waits", "worker=crashes", up=False)
     pool.wait_up("worker 1")
-    pool.wait_log("next try in 0.4 s", seconds=5)
+    pool.wait_log("next try in 0.4 s")
     pool.signal(signal.SIGTTOU)
     pool.wait_log("one worker less: 1")
     tries = len(pool.notes("crashing"))
@@ -94,7 +94,7 @@ def test_hup_waits_for_the_work_in_hand(start):
 
 
 def test_hup_during_hup_replaces_each_worker_of_then(start):
-    pool = start("keeper=buries", "worker=waits*2", "--boot", 0.3)
+    pool = start("keeper=buries", "worker=waits*2", "--boot", 0.5)
     first = pool.wait_up("worker 1")
     pool.signal(signal.SIGHUP)
     wait_until(lambda: pool.children().get("worker 1", first) != first)
@@ -127,9 +127,12 @@ def test_usr1_logs_the_scoreboard(start):
     pool.signal(signal.SIGUSR1)
     worker, keeper = pool.children()["worker 1"], pool.children()["keeper"]
     pool.wait_log(f"slot 0 pid {keeper} idle done 0 retried 0 failed 0")
-    pool.wait_log(f"slot 1 pid {worker} busy runs sample #101 for 0.")
-    (line,) = re.findall(r"lease 7001 ends in ([\d.]+) s done 0 retried 0 failed 0", pool.log())
-    assert 50 < float(line) <= 60
+    line = (
+        rf"slot 1 pid {worker} busy runs sample #101 for ([\d.]+) s "
+        r"lease 7001 ends in ([\d.]+) s done 0 retried 0 failed 0"
+    )
+    (found,) = wait_until(lambda: re.findall(line, pool.log()))
+    assert sum(map(float, found)) == pytest.approx(60, abs=0.2)  # as said to a tenth each
 
 
 def test_second_int_stops_now(start):
@@ -205,13 +208,13 @@ def test_deadlines_and_term_come_through_a_flood_of_signals(start):
     )
     (begun,) = pool.wait_note("begun")
     pool.signal(signal.SIGUSR1)
-    (death,) = pool.wait_note("death", seconds=5)
-    assert (death["at"] - begun["hard"]) / clock.SECOND < TICK + 0.5
-    assert pool.log().count("slot 1") > 100
+    death, *_ = pool.wait_note("death")
+    assert (death["at"] - begun["hard"]) / clock.SECOND < TICK + 2
+    wait_until(lambda: pool.log().count("slot 1") > 100, what="a flood")
     began = time.monotonic()
     pool.signal(signal.SIGQUIT)
     assert pool.wait_exit() == 0
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
 
 
 def test_each_ttin_of_several_at_once_counts(start):

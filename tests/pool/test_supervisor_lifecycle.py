@@ -55,13 +55,13 @@ def test_idle_workers_leave_at_once_on_term(start):
     pool = start("keeper=buries", "worker=waits*3")
     began = time.monotonic()
     assert pool.stop() == 0
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5
     assert len(pool.notes("left")) == 4
 
 
 def test_work_beyond_the_drain_time_is_killed_as_stopped(start):
     pool = start("keeper=buries", "worker=works", "worker=works", "--drain", 0.5)
-    pool.wait_note("begun")
+    pool.wait_note("begun", count=2)
     assert pool.stop() == 0
     (death, _) = pool.notes("death")
     assert (death["text"], death["code"]) == ("stopped while at work", signal.SIGKILL)
@@ -98,7 +98,7 @@ def test_worker_whose_task_swallowed_the_term_leaves_after_it(start):
 
 
 def test_support_role_outlives_the_workers_and_sees_every_death(start):
-    pool = start("keeper=buries", "worker=works*3", "--drain", 1)
+    pool = start("keeper=buries", "worker=works*3", "--drain", 2)
     os.kill(pool.wait_up("worker 3"), signal.SIGSTOP)
     pool.signal(signal.SIGTERM)
     pool.wait_log("stopping")
@@ -232,13 +232,13 @@ def test_no_child_outlives_a_killed_supervisor(start, behaviour, setting):
     children = pool.children().values()
     assert len(children) == 3
     pool.signal(signal.SIGKILL)
-    wait_until(lambda: gone(*children), seconds=1.0)
+    wait_until(lambda: gone(*children), seconds=5)
 
 
 def test_child_whose_parent_died_before_it_could_ask_for_the_signal_ends(start):
     pool = start("worker=waits", "--setting", "parent_dies_in_fork", up=False)
     (orphan,) = pool.wait_note("orphan")
-    wait_until(lambda: gone(orphan["pid"]), seconds=1.0)
+    wait_until(lambda: gone(orphan["pid"]), seconds=5)
     assert not pool.notes("up")
 
 
