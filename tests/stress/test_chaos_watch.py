@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +14,7 @@ import pytest
 
 from pool.clock import SECOND
 from stress import history
-from stress.chaos.watch import Watcher
+from stress.chaos.watch import SEARCH, Watcher
 from stress.history import History
 from stress.pools import wait_until
 
@@ -29,6 +32,10 @@ def watcher(path: Path) -> Iterator[Watcher]:
     started.close()
 
 
+def watched(watcher: Watcher) -> set[int]:
+    return {each.pid for each in list(watcher._watched.values())}
+
+
 def deaths(path: Path, pid: int) -> list[dict[str, Any]]:
     return [record for record in history.read(path) if record["victim"] == pid]
 
@@ -38,14 +45,18 @@ def test_a_death_is_recorded_at_once_and_once_also_when_nobody_reaps_the_dead(
 ) -> None:
     # What the shell becomes does not know of its child.
     parent = subprocess.Popen(
-        ["sh", "-c", "sleep 0.4 & echo $!; exec sleep 1.5"], stdout=subprocess.PIPE, text=True
+        ["sh", "-c", "sleep 10 & echo $!; exec sleep 10"], stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
     with parent:
         child = int(parent.stdout.readline())
         watcher.add(parent.pid)
+        wait_until(lambda: child in watched(watcher))
+        os.kill(child, signal.SIGKILL)
         (death,) = wait_until(lambda: deaths(path, child))
         assert death["cause"] == "seen"
-        assert 0 <= death["at"] - death["since"] < SECOND / 2
+        assert 0 <= death["at"] - death["since"] < 5 * SECOND
+        time.sleep(3 * SEARCH)  # it has looked for children meanwhile, and found a dead one
+        parent.kill()
         wait_until(lambda: deaths(path, parent.pid), what="the parent's own end")
     assert len(deaths(path, child)) == 1
