@@ -11,6 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import connection
+from hypothesis import settings as hypothesis
 
 from stress import history
 from stress.pools import Pool, wait_until
@@ -21,6 +22,10 @@ from taskq.models import Task, Worker
 # Of what a shell runs in the background it has Ctrl-C ignored, and so would be all that the
 # tests start. What has a handler is at its default there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# No deadline: the machine may be busy with the pools of other tests.
+hypothesis.register_profile("pure functions", deadline=None, database=None)
+hypothesis.load_profile("pure functions")
 
 # Its asserts say what they compared, as those of the tests do.
 pytest.register_assert_rewrite("tests.taskq.admin_site")

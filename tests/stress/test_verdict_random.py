@@ -2,15 +2,11 @@
 
 from dataclasses import dataclass, field
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stress.checker import TaskRow
 from tests.stress.histories import PARENTS, Story
-
-# No deadline: the machine may be busy with the pools of other tests.
-settings.register_profile("pure functions", deadline=None, database=None)
-settings.load_profile("pure functions")
 
 #: How a run may go before its task is tried again, and what explains that.
 BROKEN_OFF = ["raised", "killed", "seen", "pool killed", "cut off", "unwritten", "frozen"]
