@@ -1,5 +1,6 @@
 """``taskq_pool --reload``: new code, broken code, and an end that leaves nothing behind."""
 
+import contextlib
 import importlib
 import os
 import signal
@@ -26,7 +27,8 @@ class Reloaded(PoolUnderTest):
 
     def __init__(self, directory: Path, environment: dict[str, str]) -> None:
         self.module = directory / "edited.py"
-        self.module.write_text("VERSION = 1\n")
+        self._saved = 1_000_000_000
+        self._save("VERSION = 1\n")
         settings = "from tests.project.settings import *\nimport edited\n"
         (directory / "edited_settings.py").write_text(settings)
         edited = {
@@ -40,14 +42,22 @@ class Reloaded(PoolUnderTest):
     def edit_until_said(self, text: str, module: str) -> None:
         """Save the module until the log has one more of a text: once the watcher has seen
         the file as it was, a change is a change."""
-        before, draft = self.log().count(text), self.module.with_suffix(".draft")
+        before = self.log().count(text)
 
         def said() -> bool:
-            draft.write_text(module)
-            draft.replace(self.module)  # whole: nobody is to import half of it
+            self._save(module)
             return self.log().count(text) > before
 
         wait_until(said, seconds=30, what=f"{text!r} once more")
+
+    def _save(self, module: str) -> None:
+        """Each time a second later, and all of it long ago: a pool that broken code has
+        ended is not started again for one that was saved while it ended."""
+        draft = self.module.with_suffix(".draft")
+        draft.write_text(module)
+        self._saved += 1
+        os.utime(draft, (self._saved, self._saved))
+        draft.replace(self.module)  # whole: nobody is to import half of it
 
     def processes(self) -> list[psutil.Process]:
         """All of the session that are alive, whoever is their parent by now."""
@@ -68,7 +78,8 @@ class Reloaded(PoolUnderTest):
 
     def kill_all(self) -> None:
         for process in self.processes():
-            process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # it went with its supervisor
+                process.kill()
         self.ends(within=10)
 
 
