@@ -61,8 +61,9 @@ def test_it_looks_again_when_the_next_is_due_and_at_least_each_heartbeat(ticker)
     assert ours.tick() == 0
     assert 9 < seconds_to(ours) <= 10
     ours = ticker(b={"schedule": "* * * * * *"})
+    before = clock.now()
     ours.tick()
-    assert 0 <= seconds_to(ours) <= 1
+    assert before <= ours.due <= clock.now() + clock.SECOND
 
 
 def test_what_is_left_of_many_missed_ticks_is_sent_at_once(ticker):
@@ -72,8 +73,9 @@ def test_what_is_left_of_many_missed_ticks_is_sent_at_once(ticker):
     ours.due = 0
     assert ours.tick() == 100
     assert seconds_to(ours) <= 0
+    before = clock.now()
     assert ours.tick() >= 50
-    assert seconds_to(ours) > 0
+    assert ours.due > before
 
 
 def test_a_new_keeper_of_an_old_pool_does_not_put_its_version_back(ticker, settings):
@@ -167,14 +169,18 @@ def test_pools_tick_on_while_their_keepers_and_supervisors_are_killed(start_pool
     # What the pool that is killed as a whole holds is back within the time of drained().
     options = ("-c", 1, "--lease", 3, "--heartbeat", 1)
     pools = [start_pool(*options, TASKQ_SCHEDULE=json.dumps(given)) for _ in range(2)]
-    wait_until(lambda: len(runs("start")) >= 2)
+
+    def two_more():
+        """Ticks, not runs: a task whose worker is killed runs once more."""
+        before = len({record["tick"] for record in runs("start")})
+        wait_until(lambda: len({record["tick"] for record in runs("start")}) >= before + 2)
+
+    two_more()
     assert min(record["late"] for record in runs("start")) < 0.5  # woken when it is due
     os.kill(pools[0].children("keeper")["keeper"], signal.SIGKILL)
-    before = len(runs("start"))
-    wait_until(lambda: len(runs("start")) >= before + 2)
+    two_more()
     pools[0].kill_all()
-    before = len(runs("start"))
-    wait_until(lambda: len(runs("start")) >= before + 2)
+    two_more()
     Schedule.objects.all().pause()
     drained()
     by_tick = {}
