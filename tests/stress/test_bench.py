@@ -338,7 +338,7 @@ def test_a_real_quick_measurement(tmp_path: Path, capsys: pytest.CaptureFixture[
     code = bench.main(parse(*words))
     drain, enqueue = json.loads(file.read_text())
     assert 100 < drain["ours"] <= drain["limit"] == 400
-    assert 0 < enqueue["ours"] < enqueue["limit"]
+    assert min(enqueue["ours"], enqueue["limit"]) > 0  # one round: which is less is chance
     assert enqueue["ratio_to_limit"] == pytest.approx(enqueue["ours"] / enqueue["limit"])
     assert code == int(enqueue["met"] is False)
     printed = capsys.readouterr().out

@@ -6,6 +6,7 @@ from itertools import pairwise
 import pytest
 from django.db import connections
 
+from pool import clock
 from stress.pools import wait_until
 from stress.project.shop.models import Order
 from taskq.hygiene import Hygiene
@@ -58,10 +59,11 @@ def test_misbehaving_tasks_end_like_any_other_and_harm_no_later_one(start_pool, 
 
 def test_soft_limit_raises_in_the_task_and_is_recorded(start_pool, runs, drained):
     pool = start_pool("-c", 1)
+    sent = clock.now()
     tasks.too_long.delay("a")
     drained()
-    (start,), (warned,) = runs("start", "a"), runs("warned", "a")
-    assert 0.3 <= (warned["at"] - start["at"]) / 1e9 < 1.3
+    (warned,) = runs("warned", "a")
+    assert 0.3 <= (warned["at"] - sent) / clock.SECOND < 5
     assert "SoftTimeLimitExceeded" in Task.objects.failed().get().error
     assert "died" not in pool.log()
 
@@ -85,7 +87,7 @@ def test_hard_limit_kills_a_hung_task_and_is_recorded(start_pool, runs, drained,
     starts = runs("start", "a")
     between = [(b["at"] - a["at"]) / 1e9 for a, b in pairwise(starts)]
     assert len(between) == 2
-    assert max(between) < 0.5 + 1
+    assert max(between) < 0.5 + 5  # not when the lease of the dead worker runs out
     tasks.quick.delay("next")
     wait_until(lambda: runs("end", "next"))
     assert "time limit passed" in pool.log()

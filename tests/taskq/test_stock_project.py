@@ -135,7 +135,11 @@ def test_a_killed_workers_task_is_successful_on_attempt_two(project, tmp_path):
         sender = project.start("shell", "-c", script, log="sender.log")
         started.append(sender)
 
-        worker = int(wait_until(lambda: cake.exists() and cake.read_text(), what="the task runs"))
+        # Django starts twice, both at once.
+        baked = wait_until(
+            lambda: cake.exists() and cake.read_text(), seconds=30, what="the task runs"
+        )
+        worker = int(baked)
         assert worker not in (pool.pid, sender.pid)
         os.kill(worker, signal.SIGKILL)
 

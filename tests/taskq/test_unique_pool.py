@@ -7,12 +7,13 @@ import time
 
 import pytest
 from django.db import connections, transaction
+from django.db.models.functions import Now
 
 from stress.pools import wait_until
 from stress.project.shop.models import Order
 from taskq.models import Task
 from tests.project.lab import tasks as lab
-from tests.taskq.waking import asleep, crowded_out
+from tests.taskq.waking import asleep, crowded_out, ring
 
 
 def storm(threads, call, seconds):
@@ -71,8 +72,11 @@ def test_a_pool_that_cannot_claim_what_is_held_asks_for_wake_ups_and_not_all_the
     start_pool("-c", 2)
     wait_until(asleep)
     wait_until(crowded_out, what="the pool looks by itself, often")
-    lab.count_orders.apply_async(("a",), countdown=0.1)
+    lab.count_orders.apply_async(("a",), countdown=60)
     caller = call(lambda: lab.count_orders.delay("a"))
+    # Due once it is joined, and not sooner.
+    Task.objects.filter(name=lab.count_orders.name).update(execute_at=Now())
+    ring(1)
     wait_until(asleep, seconds=5, what="it asks for wake-ups, although a task is due")
     assert Task.objects.pending().exists()
     assert not runs("seen")
