@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
 from psycopg.adapt import Dumper
 
@@ -39,8 +40,9 @@ def rows_within(
     wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
 ) -> list[tuple[Any, ...]]:
     """Run a statement in the transaction that is open on Django's own connection."""
-    kind = _Preparing if direct else psycopg.Cursor
-    return kind(wrapper.connection).execute(statement, values).fetchall()
+    raw = wrapper.connection
+    with _Preparing.of(raw) if direct else psycopg.Cursor(raw) as cursor:
+        return cursor.execute(statement, values).fetchall()
 
 
 def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -50,21 +52,42 @@ def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def cursor(connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper:
     """A cursor on a connection of Django's, for statements of ours in the transaction that
-    is open there.
+    is open there. Django's wrapper around it guards, counts and logs as ever.
 
     direct: see :func:`taskq.leases.connect`. Then the server keeps our statements parsed
         and planned, which takes as long as running them does.
     """
-    wrapper = connection.cursor()
-    # Inside of Django's wrapper, which guards, counts and logs as ever. What is inside of
-    # somebody else's we do not know.
-    if direct and isinstance(wrapper.cursor, psycopg.Cursor):
-        wrapper.cursor = _Preparing(connection.connection)
-    return wrapper
+    made_by = getattr(connection.cursor, "__func__", None)
+    if not direct or made_by is not BaseDatabaseWrapper.cursor:  # a tool's, which sees all
+        return connection.cursor()
+    # As that does, but for the cursor inside.
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()
+    connection.validate_thread_sharing()
+    raw = connection.connection
+    if type(raw) is not psycopg.Connection or raw.cursor_factory not in _DJANGOS:
+        return connection.cursor()
+    make = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+    kept: Any = _Preparing.of(raw)
+    return make(kept)
+
+
+#: The cursors inside of Django's, where no tool has put its own in their place.
+_DJANGOS: tuple[type, ...] = (base.Cursor, base.ServerBindingCursor)
 
 
 class _Preparing(psycopg.Cursor[Any]):
-    """Prepares its statements on a connection that else prepares none, as Django's do."""
+    """Prepares its statements on a connection that else prepares none, as Django's do.
+
+    Its connection keeps it for the next statement: to make one anew takes a third of all the
+    time that Python needs to send a task.
+    """
+
+    @classmethod
+    def of(cls, connection: psycopg.Connection[Any]) -> Self:
+        """The one that is kept, unless somebody is at it. It is kept again once closed."""
+        kept: Self | None = vars(connection).pop(_KEPT, None)
+        return kept or cls(connection)
 
     def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
         connection = self.connection
@@ -73,6 +96,15 @@ class _Preparing(psycopg.Cursor[Any]):
             return super().execute(query, params, **options)
         finally:
             connection.prepare_threshold = before
+
+    def close(self) -> None:
+        if self.rowcount > 1:
+            super().close()  # or the values of many tasks would be kept as well
+        else:
+            vars(self.connection)[_KEPT] = self
+
+
+_KEPT = "taskq_cursor"  # in the connection
 
 
 class _IdsDumper(Dumper):

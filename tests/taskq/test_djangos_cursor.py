@@ -1,0 +1,170 @@
+"""The statement that sends a task, on Django's own connection: all that guards and watches
+what Django does there guards and watches it too."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psycopg
+import pytest
+from django.core.exceptions import SynchronousOnlyOperation
+from django.db import InternalError, OperationalError, connection, transaction
+from django.db.backends.postgresql.base import Cursor
+from django.db.transaction import TransactionManagementError
+from django.test import SimpleTestCase
+from django.test.testcases import DatabaseOperationForbidden
+from django.test.utils import CaptureQueriesContext
+
+from taskq.models import Task
+from tests.project.lab import tasks as lab
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+INSERT = "INSERT INTO taskq_task"
+
+
+@pytest.fixture
+def new_connection(transactional_db):
+    connection.close()
+    yield
+    connection.close()
+
+
+def kept():
+    return vars(connection.connection).get("taskq_cursor")
+
+
+def test_it_is_logged_as_all_that_is_captured():
+    lab.quick.delay(0)
+    with CaptureQueriesContext(connection) as queries:
+        lab.quick.delay(1)
+    assert [INSERT in query["sql"] for query in queries] == [True]
+
+
+def test_a_wrapper_sees_it():
+    seen = []
+
+    def watch(execute, sql, params, many, context):
+        seen.append(sql)
+        return execute(sql, params, many, context)
+
+    lab.quick.delay(0)
+    with connection.execute_wrapper(watch):
+        lab.quick.delay(1)
+    assert [INSERT in sql for sql in seen] == [True]
+
+
+def test_a_wrapper_that_sends_a_task_itself_mixes_nothing_up():
+    inner = []
+
+    def send_too(execute, sql, params, many, context):
+        result = execute(sql, params, many, context)
+        if not inner:
+            inner.append(None)
+            inner[0] = lab.quick.delay("inner").id.int  # before the answer is read
+        return result
+
+    with connection.execute_wrapper(send_too):
+        outer = lab.quick.delay("outer").id.int
+    payloads = dict(Task.objects.values_list("pk", "payload"))
+    assert payloads == {inner[0]: '[["inner"],{}]', outer: '[["outer"],{}]'}
+
+
+def test_a_tool_that_replaces_the_cursor_has_it_used(monkeypatch):
+    made = []
+    make = connection.cursor
+
+    def cursor(*args):
+        made.append(args)
+        return make(*args)
+
+    lab.quick.delay(0)
+    monkeypatch.setattr(connection, "cursor", cursor)
+    lab.quick.delay(1)
+    assert made == [()]
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+def test_a_tool_that_replaces_the_drivers_cursor_sees_it():
+    seen = []
+
+    class Traced(Cursor):
+        def execute(self, query, *args, **options):
+            seen.append(query)
+            return super().execute(query, *args, **options)
+
+    lab.quick.delay(0)
+    connection.connection.cursor_factory = Traced
+    lab.quick.delay(1)
+    assert [INSERT in query for query in seen] == [True]
+
+
+def test_a_test_without_a_database_has_none():
+    class WithoutDatabase(SimpleTestCase):
+        pass
+
+    lab.quick.delay(0)
+    WithoutDatabase._add_databases_failures()
+    try:
+        with pytest.raises(DatabaseOperationForbidden):
+            lab.quick.delay(1)
+    finally:
+        WithoutDatabase._remove_databases_failures()
+
+
+def test_it_is_refused_in_an_event_loop():
+    async def send():
+        lab.quick.delay(1)
+
+    lab.quick.delay(0)
+    with pytest.raises(SynchronousOnlyOperation):
+        asyncio.run(send())
+
+
+def test_it_is_refused_in_a_broken_transaction():
+    lab.quick.delay(0)
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        with pytest.raises(TransactionManagementError):
+            lab.quick.delay(1)
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+def test_a_lost_connection_is_an_error_of_djangos_and_the_next_one_is_used():
+    lab.quick.delay(0)
+    connection.connection.close()
+    with pytest.raises(OperationalError):
+        lab.quick.delay(1)
+    connection.close()
+    lab.quick.delay(2)
+    assert Task.objects.count() == 2
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+def test_the_cursor_is_kept_but_not_what_many_tasks_were():
+    lab.quick.delay(0)
+    first = kept()
+    lab.quick.delay(1)
+    assert isinstance(first, psycopg.Cursor)
+    assert kept() is first
+    lab.quick.delay_many([(number,) for number in range(3)])
+    assert kept() is None
+    lab.quick.delay(2)
+    assert kept() not in (None, first)
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+def test_after_an_error_the_kept_cursor_is_as_new():
+    lab.quick.delay(0)
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL transaction_read_only = on")
+        with pytest.raises(InternalError):
+            lab.quick.delay(1)
+        transaction.set_rollback(True)
+    pk = lab.quick.delay(2).id.int
+    assert Task.objects.get(pk=pk).payload == "[[2],{}]"
