@@ -13,8 +13,6 @@ import signal
 import time
 from dataclasses import asdict
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from rich.console import Console
 from rich.live import Live
@@ -68,8 +66,6 @@ def _torment(options: argparse.Namespace, console: Console) -> int:
 
     lease = options.lease or conf.settings().lease
     heartbeat = options.heartbeat or (lease / 3 if options.lease else conf.settings().heartbeat)
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGHUP, _leave)
     with Freezer() as freezer:  # before there is a database connection for its guard to inherit
         name = site.pool_name(pool.pid, lease)
         seed = random.randrange(10**6) if options.seed is None else options.seed
@@ -94,11 +90,11 @@ def _torment(options: argparse.Namespace, console: Console) -> int:
                 patience=lease + 2 * heartbeat + 10,
                 show=show,
             )
-            try:
-                torment.run(options.seconds)
-                stage = "done"
-            except KeyboardInterrupt:
-                torment.thaw(everybody=True)
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, torment.interrupt)
+            torment.run(options.seconds)
+            stage = "done"
+            if torment.interrupted:
                 stage = "interrupted: what had no time to be mended counts against the pool"
             witness.look()
             report.seconds = round(time.monotonic() - began, 1)
@@ -122,7 +118,3 @@ def _say(console: Console, ok: bool, alive: bool, log_file: Path | None) -> None
         "person; nothing else deletes one.",
     )
     console.print("Nothing was lost." if ok else "Not everything was mended; see the table.")
-
-
-def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt

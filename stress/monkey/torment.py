@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable
+from types import FrameType
 
 import psutil
 
@@ -45,21 +46,36 @@ class Torment:
         self.kill_every = kill_every
         self.patience = patience
         self.show = show
+        self.interrupted = False
         self._frozen: list[tuple[float, Case]] = []
 
     def run(self, seconds: float) -> None:
-        """Torment for so many seconds, thaw everybody, then wait for the pool to mend."""
+        """Torment for so many seconds, thaw everybody, then wait for the pool to mend.
+
+        An interrupt ends the torment, or the waiting.
+        """
         ends = time.monotonic() + seconds
         due = time.monotonic() + min(1.0, self.kill_every)
-        while (now := time.monotonic()) < ends and self.pool.alive:
+        while (now := time.monotonic()) < ends and self._goes_on:
             if now >= due:
                 due = now + self.kill_every
                 self.strike()
             self.follow(f"{ends - now:.0f} s to go")
         self.thaw(everybody=True)
         ends = time.monotonic() + self.patience
-        while not self.settled and time.monotonic() < ends and self.pool.alive:
+        while not self.settled and time.monotonic() < ends and self._goes_on:
             self.follow("waiting for the pool to mend")
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """A signal's handler: end the run at its next step. Not at once, as in the midst of a
+        statement that would break the connection, which the report needs; but the second time."""
+        if self.interrupted:
+            raise KeyboardInterrupt
+        self.interrupted = True
+
+    @property
+    def _goes_on(self) -> bool:
+        return self.pool.alive and not self.interrupted
 
     @property
     def settled(self) -> bool:
