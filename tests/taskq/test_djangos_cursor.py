@@ -64,10 +64,12 @@ def test_a_wrapper_that_sends_a_task_itself_mixes_nothing_up():
             inner[0] = lab.quick.delay("inner").id.int  # before the answer is read
         return result
 
+    first = lab.quick.delay("first").id.int
     with connection.execute_wrapper(send_too):
         outer = lab.quick.delay("outer").id.int
     payloads = dict(Task.objects.values_list("pk", "payload"))
-    assert payloads == {inner[0]: '[["inner"],{}]', outer: '[["outer"],{}]'}
+    expected = {first: "first", outer: "outer", inner[0]: "inner"}
+    assert payloads == {pk: f'[["{name}"],{{}}]' for pk, name in expected.items()}
 
 
 def test_a_tool_that_replaces_the_cursor_has_it_used(monkeypatch):
