@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 import time
@@ -104,7 +105,7 @@ class Pool:
         below = self.descendants()
         self.process.kill()
         for process in below:
-            if process.is_running():
+            with contextlib.suppress(psutil.NoSuchProcess):  # it went with its supervisor
                 process.kill()
         self.process.wait()
 
