@@ -125,58 +125,6 @@ def test_a_refused_task_leaves_the_transaction_usable(wrong):
     assert Order.objects.count() == 2
 
 
-# The statement
-
-
-def prepared():
-    """The statements that the server keeps parsed for this connection."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT statement FROM pg_prepared_statements")
-        return [text for (text,) in cursor.fetchall()]
-
-
-@pytest.fixture
-def new_connection(transactional_db):
-    connection.close()
-    yield
-    connection.close()
-
-
-def send_some():
-    for number in range(5):
-        lab.quick.delay(number)
-        lab.quick.delay_many([(number,)])
-        assert Order.objects.count() == 0
-
-
-@pytest.mark.postgresql
-@pytest.mark.usefixtures("new_connection")
-def test_our_statements_are_prepared_on_djangos_connection_and_no_others():
-    send_some()
-    assert len(prepared()) == 2
-    assert all("INSERT INTO taskq_task" in statement for statement in prepared())
-    assert connection.connection.prepare_threshold is None
-    with transaction.atomic():
-        send_some()
-        transaction.set_rollback(True)  # after which the driver forgets what is prepared
-    send_some()
-    assert Task.objects.count() == 20
-
-
-@pytest.mark.postgresql
-@pytest.mark.usefixtures("new_connection")
-@pytest.mark.parametrize("said_by", ["us", "Django"])
-def test_behind_a_pooler_nothing_is_prepared(settings, monkeypatch, said_by):
-    """Another session may be ours when the next transaction begins."""
-    if said_by == "us":
-        settings.TASKQ = {"LISTEN": False}
-    else:
-        monkeypatch.setitem(connection.settings_dict, "DISABLE_SERVER_SIDE_CURSORS", True)
-    send_some()
-    assert prepared() == []
-    assert Task.objects.count() == 10
-
-
 # The row
 
 
