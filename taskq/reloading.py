@@ -21,6 +21,7 @@ CHANGED = 3  # what Django's autoreloader exits with when it sees a change
 
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _OTHERS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU)
+_HEARD = (*_STOPS, *_OTHERS, signal.SIGALRM)
 #: Seconds after which the pool is told of a Ctrl-C, with a TERM. The terminal tells it too,
 #: and had a TERM come first, the Ctrl-C would be the second one, which stops at once. Of
 #: all others two are as good as one.
@@ -58,7 +59,7 @@ class Outer:
 
     def run(self) -> int:
         """Until a signal stops it, or the pool ends cleanly; the exit code."""
-        for number in (*_STOPS, *_OTHERS, signal.SIGALRM):
+        for number in _HEARD:
             signal.signal(number, self._pass_on)
         code = CHANGED
         while code and not self._stopping:
@@ -70,6 +71,10 @@ class Outer:
             if code and code != CHANGED and not self._stopping:
                 log.error("the pool ended with code %d; it starts again when code changes", code)
                 self._wait_for_change(since=began)
+        # As Python ends it puts our handlers away, and what comes then, the alarm for a Ctrl-C
+        # above all, would change the exit code.
+        for number in _HEARD:
+            signal.signal(number, signal.SIG_IGN)
         if code in (CHANGED, *(-number for number in _STOPS)):
             return 0
         return code if code >= 0 else 128 - code

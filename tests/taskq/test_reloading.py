@@ -181,6 +181,20 @@ def test_what_the_end_of_the_pool_means(outer, monkeypatch, codes, stopped, code
     assert not list(ends)
 
 
+def test_an_alarm_as_python_ends_does_not_change_the_exit_code(outer, monkeypatch):
+    """Two Ctrl-C stop the pool at once, and the alarm for the second is still to come."""
+
+    def run_pool():
+        os.kill(os.getpid(), signal.SIGINT)
+        return 0
+
+    monkeypatch.setattr(outer, "_run_pool", run_pool)
+    assert outer.run() == 0
+    # A handler of Python's would be put back to the default, which is to die of it.
+    assert signal.getsignal(signal.SIGALRM) == signal.SIG_IGN
+    assert signal.setitimer(signal.ITIMER_REAL, 0)[0] > 0
+
+
 def test_a_mend_that_was_saved_before_anyone_watched_counts(outer, tmp_path, monkeypatch):
     """Else the pool stays down until somebody saves once more."""
     (tmp_path / "mended.py").write_text("VERSION = 1\n")
