@@ -261,12 +261,9 @@ def finish_within(
     id, attempt = run
     values = {"worker": worker, "id": id, "attempt": attempt, "value": result}
     wanted = (statements.FINISH_ONE,) if result is None else statements.KEEP
-    # What the task has marked for a rollback would take our finish with it, silently.
-    connection.validate_no_broken_transaction()
-    with connection.wrap_database_errors:
-        removed, *_ = [
-            driver.rows_within(connection, each, values, direct=direct) for each in wanted
-        ]
+    # Refused where the task has marked its transaction for a rollback, which would take our
+    # finish with it, silently.
+    removed, *_ = [driver.rows_within(connection, each, values, direct=direct) for each in wanted]
     return len(removed) == 1
 
 

@@ -87,11 +87,10 @@ def _write(
         _tell(connection, values, new)
         return ids[key]
     driver = sql.driver_of(connection.vendor)
-    with driver.cursor(connection, direct=_direct(connection)) as cursor:
-        cursor.execute(statements.ENQUEUE, driver.adapted(values))
-        id = int(cursor.fetchone()[0])
+    direct = _direct(connection)
+    ((id, *_),) = driver.rows_within(connection, statements.ENQUEUE, values, direct=direct)
     _tell(connection, values, [id])
-    return id
+    return int(id)
 
 
 def enqueue_many(
@@ -122,15 +121,14 @@ def _write_many(
     texts: Iterable[str],
 ) -> list[int]:
     driver, parts = sql.driver_of(connection.vendor), list(_parts(texts))
-    ids: list[int] = []
+    direct, ids = _direct(connection), list[int]()
     with transaction.atomic(connection.alias) if len(parts) > 1 else nullcontext():
         for payloads in parts:
-            with driver.cursor(connection, direct=_direct(connection)) as cursor:
-                # As text, which costs the client far less than an array's quotes.
-                more = {**values, "payloads": json.dumps(payloads)}
-                cursor.execute(statements.ENQUEUE_MANY, driver.adapted(more))
-                # The database numbers them in their order, but returns them in any.
-                ids += sorted([id for id, *_ in cursor.fetchall()])
+            # As text, which costs the client far less than an array's quotes.
+            more = {**values, "payloads": json.dumps(payloads)}
+            found = driver.rows_within(connection, statements.ENQUEUE_MANY, more, direct=direct)
+            # The database numbers them in their order, but returns them in any.
+            ids += sorted([id for id, *_ in found])
     _tell(connection, values, ids)
     return ids
 

@@ -51,11 +51,11 @@ def enqueue(
     ids: dict[str, int] = {}
     new: list[int] = []
 
-    def run(cursor: Any, statement: str, **more: Any) -> list[int]:
+    def run(statement: str, direct: bool, **more: Any) -> list[int]:
         more["keys"] = [key for key in calls if key not in ids]
         more["calls"] = json.dumps([(calls[key], key) for key in more["keys"]])
-        cursor.execute(statement, driver.adapted({**values, "unique_until": until, **more}))
-        found = cursor.fetchall()
+        all_of_it = {**values, "unique_until": until, **more}
+        found = driver.rows_within(connection, statement, all_of_it, direct=direct)
         for id, key, *_ in found:
             ids.setdefault(key, id)
         return [id for id, *_ in found]
@@ -64,12 +64,10 @@ def enqueue(
     while len(ids) < len(calls):
         for place, places, overdue in steps:
             if len(ids) < len(calls):
-                with driver.cursor(connection, direct=direct) as cursor:
-                    new += run(cursor, statements.INSERT, place=place)
+                new += run(statements.INSERT, direct, place=place)
             if len(ids) < len(calls):
                 # Not prepared: a plan made while the table was empty would be kept.
-                with connection.cursor() as cursor:
-                    run(cursor, join, places=places, overdue=overdue)
+                run(join, False, places=places, overdue=overdue)
     return ids, new
 
 

@@ -12,7 +12,6 @@ from typing import Any, Protocol, cast
 
 from django.db import NotSupportedError
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import CursorWrapper
 
 VENDORS = ("postgresql", "sqlite")
 
@@ -83,11 +82,15 @@ class Driver(Protocol):
     def connection_options(
         self, options: dict[str, Any], lease: float, name: str
     ) -> dict[str, Any]: ...
-    def rows_within(
-        self, wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
-    ) -> list[tuple[Any, ...]]: ...
     def adapted(self, values: Mapping[str, Any]) -> Mapping[str, Any]: ...
-    def cursor(self, connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper: ...
+    def rows_within(
+        self,
+        connection: BaseDatabaseWrapper,
+        statement: str,
+        values: Mapping[str, Any],
+        *,
+        direct: bool,
+    ) -> list[tuple[Any, ...]]: ...
 
 
 class EnqueueStatements(Protocol):

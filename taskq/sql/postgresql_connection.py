@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from types import FunctionType, MethodType
 from typing import Any, Self
 
+import django
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
@@ -36,43 +39,55 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
     return {**defaults, **{key: value for key, value in options.items() if key != "pool"}}
 
 
-def rows_within(
-    wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
-) -> list[tuple[Any, ...]]:
-    """Run a statement in the transaction that is open on Django's own connection."""
-    raw = wrapper.connection
-    with _Preparing.of(raw) if direct else psycopg.Cursor(raw) as cursor:
-        return cursor.execute(statement, values).fetchall()
-
-
 def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Parameters as psycopg takes them: as they are."""
     return values
 
 
-def cursor(connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper:
-    """A cursor on a connection of Django's, for statements of ours in the transaction that
-    is open there. Django's wrapper around it guards, counts and logs as ever.
+def rows_within(
+    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
+) -> list[tuple[Any, ...]]:
+    """Run a statement of ours in the transaction that is open on a connection of Django's.
+
+    It is guarded as all is there, and seen by who counts, logs or traces. Where nobody does,
+    Django's wrapper is left out, which takes nearly as long as the driver itself.
 
     direct: see :func:`taskq.leases.connect`. Then the server keeps our statements parsed
         and planned, which takes as long as running them does.
     """
-    made_by = getattr(connection.cursor, "__func__", None)
-    if not direct or made_by is not BaseDatabaseWrapper.cursor:  # a tool's, which sees all
-        return connection.cursor()
-    # As that does, but for the cursor inside.
+    if not direct or not _is_djangos(connection.cursor):
+        return _rows(connection.cursor(), statement, values)
+    # As connection.cursor() does, but for the cursor.
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     connection.validate_thread_sharing()
     raw = connection.connection
     if type(raw) is not psycopg.Connection or raw.cursor_factory not in _DJANGOS:
-        return connection.cursor()
-    make = connection.make_debug_cursor if connection.queries_logged else connection.make_cursor
+        return _rows(connection.cursor(), statement, values)
     kept: Any = _Preparing.of(raw)
-    return make(kept)
+    if connection.queries_logged:
+        return _rows(connection.make_debug_cursor(kept), statement, values)
+    if connection.execute_wrappers or not _is_djangos(CursorWrapper.execute):
+        return _rows(connection.make_cursor(kept), statement, values)
+    connection.validate_no_broken_transaction()
+    with connection.wrap_database_errors:
+        return _rows(kept, statement, values)
 
 
-#: The cursors inside of Django's, where no tool has put its own in their place.
+def _rows(cursor: Any, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    with cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+def _is_djangos(function: Any) -> bool:
+    """Whether no tool has put its own in this one's place: those pretend to be what they wrap."""
+    plain = type(function) in (FunctionType, MethodType)
+    return plain and function.__code__.co_filename.startswith(_DJANGO)
+
+
+_DJANGO = os.path.dirname(django.__file__) + os.sep
+#: The cursors inside of Django's.
 _DJANGOS: tuple[type, ...] = (base.Cursor, base.ServerBindingCursor)
 
 

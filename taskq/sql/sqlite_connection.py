@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.utils import CursorWrapper
 
 from taskq.sql import CANCEL, WORK, Call
 
@@ -22,10 +21,11 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
 
 
 def rows_within(
-    wrapper: BaseDatabaseWrapper, statement: str, values: dict[str, Any], *, direct: bool
+    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
 ) -> list[tuple[Any, ...]]:
-    """Run a statement in the transaction that is open on Django's own connection."""
-    with wrapper.cursor() as cursor:
+    """Run a statement of ours in the transaction that is open on a connection of Django's. The
+    driver keeps its statements prepared."""
+    with connection.cursor() as cursor:
         cursor.execute(statement, adapted(values))
         return list(cursor.fetchall())
 
@@ -104,8 +104,3 @@ def _adapted(value: Any) -> Any:
     if isinstance(value, datetime.datetime):
         return value.astimezone(datetime.UTC).replace(tzinfo=None).isoformat(" ")
     return value
-
-
-def cursor(connection: BaseDatabaseWrapper, *, direct: bool) -> CursorWrapper:
-    """A cursor on a connection of Django's. The driver keeps its statements prepared."""
-    return connection.cursor()

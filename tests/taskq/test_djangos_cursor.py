@@ -4,12 +4,15 @@ what Django does there guards and watches it too."""
 from __future__ import annotations
 
 import asyncio
+import functools
 
 import psycopg
 import pytest
 from django.core.exceptions import SynchronousOnlyOperation
 from django.db import InternalError, OperationalError, connection, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import Cursor
+from django.db.backends.utils import CursorWrapper
 from django.db.transaction import TransactionManagementError
 from django.test import SimpleTestCase
 from django.test.testcases import DatabaseOperationForbidden
@@ -73,18 +76,23 @@ def test_a_wrapper_that_sends_a_task_itself_mixes_nothing_up():
     assert payloads == {pk: f'[["{name}"],{{}}]' for pk, name in expected.items()}
 
 
-def test_a_tool_that_replaces_the_cursor_has_it_used(monkeypatch):
-    made = []
-    make = connection.cursor
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [(connection, "cursor"), (BaseDatabaseWrapper, "cursor"), (CursorWrapper, "execute")],
+)
+def test_a_tool_that_puts_its_own_in_djangos_place_sees_it(monkeypatch, where, name):
+    calls = []
+    original = getattr(where, name)
 
-    def cursor(*args):
-        made.append(args)
-        return make(*args)
+    @functools.wraps(original)  # it looks like Django's
+    def traced(*args):
+        calls.append(args)
+        return original(*args)
 
     lab.quick.delay(0)
-    monkeypatch.setattr(connection, "cursor", cursor)
+    monkeypatch.setattr(where, name, traced)
     lab.quick.delay(1)
-    assert made == [()]
+    assert len(calls) == 1
 
 
 @pytest.mark.postgresql
