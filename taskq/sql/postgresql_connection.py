@@ -57,10 +57,11 @@ def rows_within(
     """
     if not direct or not _is_djangos(connection.cursor):
         return _rows(connection.cursor(), statement, values)
-    # As connection.cursor() does, but for the cursor.
+    # As connection.cursor() and its execute() do.
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     connection.validate_thread_sharing()
+    connection.validate_no_broken_transaction()
     raw = connection.connection
     if type(raw) is not psycopg.Connection or raw.cursor_factory not in _DJANGOS:
         return _rows(connection.cursor(), statement, values)
@@ -69,7 +70,6 @@ def rows_within(
         return _rows(connection.make_debug_cursor(kept), statement, values)
     if connection.execute_wrappers or not _is_djangos(CursorWrapper.execute):
         return _rows(connection.make_cursor(kept), statement, values)
-    connection.validate_no_broken_transaction()
     with connection.wrap_database_errors:
         return _rows(kept, statement, values)
 
