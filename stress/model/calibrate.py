@@ -220,17 +220,16 @@ def _client(bed: Bed) -> tuple[float, float]:
     """
     from stress.project.lab import tasks
 
-    single = _drain(bed, lambda: tasks.slow.delay("single", 0.012), 400)
-    batched = _drain(bed, lambda: tasks.fast.delay("batched"), 4000)
+    single = _drain(bed, lambda: tasks.slow.delay_many([("single", 0.012)] * 400))
+    batched = _drain(bed, lambda: tasks.fast.delay_many([("batched",)] * 200_000))
     return max(0.0, single - batched), batched
 
 
-def _drain(bed: Bed, send: Callable[[], object], tasks: int) -> float:
-    """CPU time of the one worker of a real pool for each of so many tasks."""
+def _drain(bed: Bed, send: Callable[[], object]) -> float:
+    """CPU time of the one worker of a real pool for each of the tasks that are sent."""
     from taskq.models import Task
 
-    for _ in range(tasks):
-        send()
+    send()
     pool = bed.start_pool("-c", 1, direct=True, history=Path(os.devnull))
     try:
         bed.wait_ready(pool, 1)

@@ -1,9 +1,9 @@
 """Many pools on one simulated database, going through the rounds of the real ones.
 
 A keeper renews, looks for dead leases, and looks for work: when it is told of some, or
-often while it is too busy to be told (``taskq.ear``). A woken worker looks at the
-lanes, claims, wakes the next one, runs and finishes, until nothing is left
-(``taskq.worker``). Hosts do not die here: that costs a retire a process, once.
+often while it is too busy to be told (``taskq.ear``). A woken worker claims, wakes the next
+one, runs and finishes, looks at the lanes and claims again, until nothing is left
+(``taskq.claiming``). Hosts do not die here: that costs a retire a process, once.
 """
 
 from __future__ import annotations
@@ -129,11 +129,13 @@ class Fleet:
         costs = self.costs
         yield from self.database.execute("lanes", costs.lanes if self.due else costs.lanes_idle)
 
-    def claim(self, finished: int) -> Steps:
+    def claim(self, finished: int, *, first: bool) -> Steps:
         """Look for a batch behind those that others are claiming; with it goes what was
-        finished."""
+        finished. The first one after a sleep looks at the lanes by itself."""
         size, costs = self.plan.batch, self.costs
         cpu = costs.claim.of(size) + costs.locked * self.claiming * size
+        if first:
+            cpu += costs.lanes if self.due else costs.lanes_idle
         if finished:
             cpu += costs.finish.of(finished)
         self.claiming += 1
@@ -242,9 +244,9 @@ class SimulatedPool:
 
     def _work(self) -> Steps:
         fleet = self.fleet
-        stale, held = 0.0, 0
+        stale, held, first = 0.0, 0, True
         while True:
-            if self.env.now >= stale:
+            if not first and self.env.now >= stale:
                 if held:
                     yield from fleet.finish(held)
                     held = 0
@@ -253,8 +255,8 @@ class SimulatedPool:
                 if not fleet.due:
                     break
             # What is done is written in the commit of the next claim.
-            yield from fleet.claim(held)
-            held = fleet.take(self.plan.batch)
+            yield from fleet.claim(held, first=first)
+            held, first = fleet.take(self.plan.batch), False
             if held == self.plan.batch:
                 self.wake_one()
             else:
