@@ -16,7 +16,7 @@ from stress.model.fleet import Plan, simulate
 from stress.model.limits import idle, load, most
 
 #: How far the simulation may be off: the real figure by this factor, or the inverse.
-THROUGHPUT, UTILISATION = 1.35, 1.6
+THROUGHPUT, UTILISATION = 1.35, 2.0
 
 SMALL = Plan(hosts=3, workers=5, cores=4, task=0.05, rate=40.0, heartbeat=1.0)
 
