@@ -94,8 +94,8 @@ _DJANGOS: tuple[type, ...] = (base.Cursor, base.ServerBindingCursor)
 class _Preparing(psycopg.Cursor[Any]):
     """Prepares its statements on a connection that else prepares none, as Django's do.
 
-    Its connection keeps it for the next statement: to make one anew takes a third of all the
-    time that Python needs to send a task.
+    Its connection keeps it for the next statement: to make one anew takes 7 µs, where Python
+    needs 29 in all to send a task.
     """
 
     @classmethod
