@@ -242,24 +242,25 @@ def test_a_write_touches_nothing_once_the_lease_was_taken(worker, new_worker, wr
     assert write(worker.db, other.id, again.run)
 
 
-def test_finish_within_a_transaction_is_fenced_too(worker, new_worker):
-
+@pytest.mark.parametrize("direct", [True, False], ids=["alone", "pooler"])
+def test_finish_within_a_transaction_is_fenced_too(worker, new_worker, direct):
     send()
     task, other = worker.claim_one(), new_worker()
     with transaction.atomic():
-        assert not leases.finish_within("default", other.id, task.run)
-        assert leases.finish_within("default", worker.id, task.run)
+        assert not leases.finish_within("default", other.id, task.run, direct=direct)
+        assert leases.finish_within("default", worker.id, task.run, direct=direct)
     assert not Task.objects.exists()
 
 
-def test_a_transaction_that_will_be_rolled_back_finishes_nothing(worker):
+@pytest.mark.parametrize("direct", [True, False], ids=["alone", "pooler"])
+def test_a_transaction_that_will_be_rolled_back_finishes_nothing(worker, direct):
     """Else the task would be held as running for ever by a worker that has done with it."""
     send()
     task = worker.claim_one()
     with transaction.atomic():
         transaction.set_rollback(True)
         with pytest.raises(TransactionManagementError):
-            leases.finish_within("default", worker.id, task.run)
+            leases.finish_within("default", worker.id, task.run, direct=direct)
     assert Task.objects.exists()
 
 

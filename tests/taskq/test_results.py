@@ -64,12 +64,13 @@ def test_a_worker_whose_lease_was_taken_writes_no_result(worker, new_worker):
     assert Result.objects.get().worker == f"host:1/worker 2/{other.id}"
 
 
-def test_a_result_within_a_transaction_comes_and_goes_with_it(worker, new_worker):
+@pytest.mark.parametrize("direct", [True, False], ids=["alone", "pooler"])
+def test_a_result_within_a_transaction_comes_and_goes_with_it(worker, new_worker, direct):
     send()
     task, other = worker.claim_one(), new_worker()
 
     def finish(by):
-        return leases.finish_within("default", by.id, task.run, result="[[3],{}]")
+        return leases.finish_within("default", by.id, task.run, result="[[3],{}]", direct=direct)
 
     with transaction.atomic():
         assert not finish(other)
