@@ -6,7 +6,7 @@ import contextlib
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -104,10 +104,15 @@ class Pool:
         # The supervisor first: it must not replace what is killed after it.
         below = self.descendants()
         self.process.kill()
-        for process in below:
-            with contextlib.suppress(psutil.NoSuchProcess):  # it went with its supervisor
-                process.kill()
+        kill_each(below)
         self.process.wait()
+
+
+def kill_each(processes: Iterable[psutil.Process]) -> None:
+    """SIGKILL to those that are still there: some go with their supervisor."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
 
 
 def is_gone(process: psutil.Process) -> bool:

@@ -1,6 +1,5 @@
 """``taskq_pool --reload``: new code, broken code, and an end that leaves nothing behind."""
 
-import contextlib
 import importlib
 import os
 import signal
@@ -12,7 +11,7 @@ import psutil
 import pytest
 from django.utils import autoreload
 
-from stress.pools import is_gone, wait_until
+from stress.pools import is_gone, kill_each, wait_until
 from taskq import reloading
 from taskq.models import State, Task, Worker
 from tests.conftest import PoolUnderTest
@@ -77,9 +76,7 @@ class Reloaded(PoolUnderTest):
         return code
 
     def kill_all(self) -> None:
-        for process in self.processes():
-            with contextlib.suppress(psutil.NoSuchProcess):  # it went with its supervisor
-                process.kill()
+        kill_each(self.processes())
         self.ends(within=10)
 
 
