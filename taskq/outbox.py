@@ -121,7 +121,8 @@ def _write_many(
     texts: Iterable[str],
 ) -> list[int]:
     driver, parts = sql.driver_of(connection.vendor), list(_parts(texts))
-    direct, ids = _direct(connection), list[int]()
+    direct = _direct(connection)
+    ids: list[int] = []
     with transaction.atomic(connection.alias) if len(parts) > 1 else nullcontext():
         for payloads in parts:
             # As text, which costs the client far less than an array's quotes.

@@ -51,7 +51,7 @@ def enqueue(
     ids: dict[str, int] = {}
     new: list[int] = []
 
-    def run(statement: str, direct: bool, **more: Any) -> list[int]:
+    def run(statement: str, *, direct: bool, **more: Any) -> list[int]:
         more["keys"] = [key for key in calls if key not in ids]
         more["calls"] = json.dumps([(calls[key], key) for key in more["keys"]])
         all_of_it = {**values, "unique_until": until, **more}
@@ -64,10 +64,10 @@ def enqueue(
     while len(ids) < len(calls):
         for place, places, overdue in steps:
             if len(ids) < len(calls):
-                new += run(statements.INSERT, direct, place=place)
+                new += run(statements.INSERT, direct=direct, place=place)
             if len(ids) < len(calls):
                 # Not prepared: a plan made while the table was empty would be kept.
-                run(join, False, places=places, overdue=overdue)
+                run(join, direct=False, places=places, overdue=overdue)
     return ids, new
 
 

@@ -63,7 +63,7 @@ def rows_within(
     connection.validate_thread_sharing()
     connection.validate_no_broken_transaction()
     raw = connection.connection
-    if type(raw) is not psycopg.Connection or raw.cursor_factory not in _DJANGOS:
+    if type(raw) is not psycopg.Connection or raw.cursor_factory not in _DJANGOS_CURSORS:
         return _rows(connection.cursor(), statement, values)
     kept: Any = _Preparing.of(raw)
     if connection.queries_logged:
@@ -87,8 +87,7 @@ def _is_djangos(function: Any) -> bool:
 
 
 _DJANGO = os.path.dirname(django.__file__) + os.sep
-#: The cursors inside of Django's.
-_DJANGOS: tuple[type, ...] = (base.Cursor, base.ServerBindingCursor)
+_DJANGOS_CURSORS: tuple[type, ...] = (base.Cursor, base.ServerBindingCursor)
 
 
 class _Preparing(psycopg.Cursor[Any]):

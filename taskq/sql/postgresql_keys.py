@@ -36,8 +36,8 @@ SELECT task.id, task.unique_key, wake.sent FROM task CROSS JOIN wake
 # and so see what the caller commits. Any number of callers can share this lock. A pool that
 # sleeps is told when the caller is done, as by one who inserts. A look-up for each of the keys,
 # which come in their order: of a list of them PostgreSQL before 17, under old statistics, reads
-# all that the name has. "+ 0" keeps taskq_task_ready out of it, which under such looks as good,
-# and has an entry for all that waits.
+# all that the name has. "+ 0" keeps taskq_task_ready out of it, which under old statistics looks
+# as good, and has an entry for all that waits.
 JOIN = f"""
 SELECT held.id, held.unique_key, {_WAKE}
 FROM unnest(%(keys)s::text[]) AS wanted (key) CROSS JOIN LATERAL (
