@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import FunctionType, MethodType
-from typing import Any, Self
+from typing import Any
 
 import django
 import psycopg
@@ -15,13 +15,12 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
 from psycopg.adapt import Dumper
+from psycopg.pq import PipelineStatus, TransactionStatus
 
-from taskq.sql import Call, Ids
+from taskq.sql import Ids
+from taskq.sql.postgresql_prepared import Prepared
 
 CHANNEL = "taskq"
-
-#: Executions of a statement after which the server keeps it parsed.
-PREPARE_AFTER = 2
 
 
 def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
@@ -50,34 +49,50 @@ def rows_within(
     """Run a statement of ours in the transaction that is open on a connection of Django's.
 
     It is guarded as all is there, and seen by who counts, logs or traces. Where nobody does,
-    Django's wrapper is left out, which takes nearly as long as the driver itself.
+    Django's cursor and the driver's are left out, which take longer than all the rest.
 
     direct: see :func:`taskq.leases.connect`. Then the server keeps our statements parsed
         and planned, which takes as long as running them does.
     """
     if not direct or not _is_djangos(connection.cursor):
-        return _rows(connection.cursor(), statement, values)
+        return _by_cursor(connection, statement, values)
     # As connection.cursor() and its execute() do.
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     connection.validate_thread_sharing()
     connection.validate_no_broken_transaction()
     raw = connection.connection
-    if type(raw) is not psycopg.Connection or raw.cursor_factory not in _DJANGOS_CURSORS:
-        return _rows(connection.cursor(), statement, values)
-    kept: Any = _Preparing.of(raw)
-    if connection.queries_logged:
-        return _rows(connection.make_debug_cursor(kept), statement, values)
-    if connection.execute_wrappers or not _is_djangos(CursorWrapper.execute):
-        return _rows(connection.make_cursor(kept), statement, values)
+    if _is_watched(connection) or not _is_plain(raw):
+        return _by_cursor(connection, statement, values)
     with connection.wrap_database_errors:
-        return _rows(kept, statement, values)
+        return Prepared.of(raw).rows(statement, values)
 
 
-def _rows(cursor: Any, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    with cursor:
+def _by_cursor(
+    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return list(cursor.fetchall())
+
+
+def _is_watched(connection: BaseDatabaseWrapper) -> bool:
+    """Whether somebody logs, counts or traces what runs on a connection of Django's."""
+    watchers = connection.queries_logged or connection.execute_wrappers
+    return bool(watchers) or not _is_djangos(CursorWrapper.execute)
+
+
+def _is_plain(raw: Any) -> bool:
+    """Whether nobody but Django has a hand in the driver's connection: no tool, no driver that prepares
+    statements by itself and drops ours with its own, no pipeline, no transaction that the
+    driver has yet to begin."""
+    return (
+        type(raw) is psycopg.Connection
+        and raw.cursor_factory in _DJANGOS_CURSORS
+        and raw.prepare_threshold is None
+        and raw.pgconn.pipeline_status == PipelineStatus.OFF
+        and (raw.autocommit or raw.pgconn.transaction_status != TransactionStatus.IDLE)
+    )
 
 
 def _is_djangos(function: Any) -> bool:
@@ -90,37 +105,6 @@ _DJANGO = os.path.dirname(django.__file__) + os.sep
 _DJANGOS_CURSORS: tuple[type, ...] = (base.Cursor, base.ServerBindingCursor)
 
 
-class _Preparing(psycopg.Cursor[Any]):
-    """Prepares its statements on a connection that else prepares none, as Django's do.
-
-    Its connection keeps it for the next statement: to make one anew takes 7 µs, where Python
-    needs 29 in all to send a task.
-    """
-
-    @classmethod
-    def of(cls, connection: psycopg.Connection[Any]) -> Self:
-        """The one that is kept, unless somebody is at it. It is kept again once closed."""
-        kept: Self | None = vars(connection).pop(_KEPT, None)
-        return kept or cls(connection)
-
-    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
-        connection = self.connection
-        before, connection.prepare_threshold = connection.prepare_threshold, PREPARE_AFTER
-        try:
-            return super().execute(query, params, **options)
-        finally:
-            connection.prepare_threshold = before
-
-    def close(self) -> None:
-        if self.rowcount > 1:
-            super().close()  # or the values of many tasks would be kept as well
-        else:
-            vars(self.connection)[_KEPT] = self
-
-
-_KEPT = "taskq_cursor"  # in the connection
-
-
 class _IdsDumper(Dumper):
     """All at once: psycopg's for lists looks at each, which takes seven times as long."""
 
@@ -130,17 +114,20 @@ class _IdsDumper(Dumper):
         return b"{%b}" % str(obj)[1:-1].encode()
 
 
-class Connection:
+class Connection(Prepared):
     """A connection of the queue's own. psycopg's lock lets two threads share it."""
 
     def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None:
         self._wrapper = wrapper
         self._raw: psycopg.Connection[Any] = wrapper.connection
         self._raw.autocommit = True
+        # Or the driver would drop, after a rollback, what we have prepared.
+        self._raw.prepare_threshold = None
         self._heard: Counter[str] = Counter()
         # Wake-ups that come with the answer to a statement; the others, woken() reads.
         self._raw.add_notify_handler(lambda notify: self._heard.update([notify.payload]))
         self._raw.adapters.register_dumper(Ids, _IdsDumper)
+        super().__init__(self._raw, keep=direct)
         if direct:
             # Statistics of a queue are out of date the moment they are taken, and a plan
             # made while it was empty reads all of it when it is full. Each of our
@@ -148,27 +135,11 @@ class Connection:
             # plan of its own for each set of values: to make one takes longer than to run it.
             # Not knowing the limit of a claim, such a plan would rather hash all tasks than
             # look up each that was found.
-            self._raw.prepare_threshold = PREPARE_AFTER
             self._raw.execute(
                 "SET enable_seqscan = off; SET enable_bitmapscan = off; "
                 "SET enable_hashjoin = off; SET enable_mergejoin = off; "
                 "SET plan_cache_mode = force_generic_plan"
             )
-
-    def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
-        # Not Django's cursor: parameters are bound by the server, unquoted.
-        return psycopg.Cursor(self._raw).execute(statement, values).fetchall()
-
-    def count(self, statement: str, values: dict[str, Any]) -> int:
-        return psycopg.Cursor(self._raw).execute(statement, values).rowcount
-
-    def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]:
-        if len(calls) == 1:
-            return [self.rows(*calls[0])]
-        # Without a sync in between, the server runs them as one transaction.
-        with self._raw.pipeline():
-            cursors = [psycopg.Cursor(self._raw).execute(*call) for call in calls]
-            return [cursor.fetchall() for cursor in cursors]
 
     def transaction(self) -> AbstractContextManager[object]:
         return self._raw.transaction()

@@ -1,0 +1,202 @@
+"""Our statements on a connection of psycopg's: prepared once, and run by libpq itself.
+
+A cursor runs through some hundred lines of Python for each statement. A process that has
+waited finds its caches cold, and they take longer then than the server does. The waits are
+psycopg's all the same: Ctrl-C cancels, and whoever patched them for green threads is heard.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+import psycopg
+from psycopg import errors, generators
+from psycopg.adapt import PyFormat, Transformer
+from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
+
+from taskq.sql import Call
+
+#: Executions of a statement after which the server keeps it parsed: to prepare it is one
+#: round trip more, which a connection that sends one task and ends should not pay.
+PREPARE_AFTER = 1
+
+_PLACE = re.compile(r"%\((\w+)\)s")
+_GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+_KEPT = "taskq_prepared"  # in the connection
+
+
+class _Kept:
+    """What a connection keeps of a statement.
+
+    number: names it on the server. loader: reads its rows; it has looked up once how.
+    """
+
+    def __init__(self, statement: str, number: int, connection: psycopg.Connection[Any]) -> None:
+        self.text, self.places = _numbered(statement)
+        self.formats = [PyFormat.TEXT] * len(self.places)
+        self.name = b"taskq_%d" % number
+        self.times = 0
+        self.prepared = False
+        self.loader = Transformer(connection)
+        self.knows_types = False
+
+
+class Prepared:
+    """Runs statements on one connection, each in the transaction that is open there, or by
+    itself.
+
+    keep: whether the server may keep them; not behind a pooler, which gives the session to
+        others between two transactions.
+
+    Raises what psycopg's cursors raise.
+    """
+
+    def __init__(self, connection: psycopg.Connection[Any], *, keep: bool) -> None:
+        self._connection = connection
+        self._pgconn = connection.pgconn
+        self._keep = keep
+        self._dumper = Transformer(connection)
+        self._kept: dict[str, _Kept] = {}
+
+    @classmethod
+    def of(cls, connection: psycopg.Connection[Any]) -> Self:
+        """The one that the connection keeps for us."""
+        kept: Self | None = vars(connection).get(_KEPT)
+        if kept is None:
+            kept = vars(connection)[_KEPT] = cls(connection, keep=True)
+        return kept
+
+    def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement; the rows that it returns."""
+        with self._connection.lock:
+            kept = self._known(statement)
+            return _rows(kept, self._result(kept, values))
+
+    def count(self, statement: str, values: Mapping[str, Any]) -> int:
+        """Run a statement; how many rows it touched."""
+        with self._connection.lock:
+            return self._result(self._known(statement), values).command_tuples or 0
+
+    def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]:
+        """Run statements in one round trip and, where no transaction is open, as one
+        transaction; the rows of each."""
+        if len(calls) == 1:
+            return [self.rows(*calls[0])]
+        with self._connection.lock:
+            every = [self._known(statement) for statement, _ in calls]
+            for kept in every:
+                self._prepare(kept)
+            parameters = [self._parameters(*pair) for pair in zip(every, _values(calls), strict=True)]
+            results = self._pipelined(every, parameters)
+            return [_rows(*pair) for pair in zip(every, results, strict=True)]
+
+    # Under the connection's lock
+
+    def _known(self, statement: str) -> _Kept:
+        kept = self._kept.get(statement)
+        if kept is None:
+            kept = self._kept[statement] = _Kept(statement, len(self._kept), self._connection)
+        return kept
+
+    def _parameters(self, kept: _Kept, values: Mapping[str, Any]) -> Any:
+        # As text, of types that the server finds: psycopg's depend on how large a number is.
+        return self._dumper.dump_sequence([values[place] for place in kept.places], kept.formats)
+
+    def _result(self, kept: _Kept, values: Mapping[str, Any]) -> PGresult:
+        parameters = self._parameters(kept, values)
+        try:
+            return self._answer(kept, parameters)
+        except errors.InvalidSqlStatementName:
+            # Somebody has dropped what this session had prepared (DISCARD ALL).
+            for each in self._kept.values():
+                each.prepared = False
+            if self._pgconn.transaction_status != TransactionStatus.IDLE:
+                raise
+            return self._answer(kept, parameters)
+
+    def _answer(self, kept: _Kept, parameters: Any) -> PGresult:
+        self._prepare(kept)
+        self._send(kept, parameters)
+        return self._received()
+
+    def _prepare(self, kept: _Kept) -> None:
+        if self._keep and not kept.prepared:
+            if kept.times >= PREPARE_AFTER:
+                self._pgconn.send_prepare(kept.name, kept.text)
+                self._received()
+                kept.prepared = True
+            kept.times += 1
+
+    def _send(self, kept: _Kept, parameters: Any) -> None:
+        if kept.prepared:
+            self._pgconn.send_query_prepared(kept.name, parameters)
+        else:
+            self._pgconn.send_query_params(kept.text, parameters)
+
+    def _received(self) -> PGresult:
+        (result,) = self._connection.wait(generators.execute(self._pgconn))
+        if result.status not in _GOOD:
+            raise errors.error_from_result(result, self._connection.info.encoding)
+        return result
+
+    def _pipelined(self, every: list[_Kept], parameters: list[Any]) -> list[PGresult]:
+        self._pgconn.enter_pipeline_mode()
+        try:
+            for each, its in zip(every, parameters, strict=True):
+                self._send(each, its)
+            # Without a sync in between, the server runs them as one transaction.
+            self._pgconn.pipeline_sync()
+            results = self._connection.wait(_fetched(self._pgconn, len(every)))
+            self._pgconn.exit_pipeline_mode()
+        except BaseException:
+            # Answers are on their way that nobody would read.
+            self._connection.close()
+            raise
+        for result in results:
+            if result.status not in _GOOD:
+                raise errors.error_from_result(result, self._connection.info.encoding)
+        return results
+
+
+def _values(calls: tuple[Call, ...]) -> Iterator[Mapping[str, Any]]:
+    return (values for _, values in calls)
+
+
+def _rows(kept: _Kept, result: PGresult) -> list[tuple[Any, ...]]:
+    loader = kept.loader
+    # To look up how each column is read takes longer than to read a row.
+    loader.set_pgresult(result, set_loaders=not kept.knows_types)
+    kept.knows_types = True
+    rows: list[tuple[Any, ...]] = loader.load_rows(0, result.ntuples, tuple)
+    loader.set_pgresult(None, set_loaders=False)
+    return rows
+
+
+def _fetched(pgconn: Any, count: int) -> Any:
+    """Generator for the results of a pipeline."""
+    yield from generators.send(pgconn)
+    results = []
+    for _ in range(count):
+        results.append((yield from generators.fetch(pgconn)))
+        yield from generators.fetch(pgconn)  # None: the end of its results
+    yield from generators.fetch(pgconn)  # the sync
+    return results
+
+
+@functools.cache
+def _numbered(statement: str) -> tuple[bytes, tuple[str, ...]]:
+    """A statement with $1 in the place of %(name)s, and the names in their order."""
+    places: list[str] = []
+
+    def number(found: re.Match[str]) -> str:
+        name = found[1]
+        if name not in places:
+            places.append(name)
+        return f"${places.index(name) + 1}"
+
+    text = _PLACE.sub(number, statement).replace("%%", "%")
+    return text.encode(), tuple(places)
