@@ -260,10 +260,13 @@ def finish_within(
     statements, driver = sql.of(connection.vendor), sql.driver_of(connection.vendor)
     id, attempt = run
     values = {"worker": worker, "id": id, "attempt": attempt, "value": result}
-    wanted = (statements.FINISH_ONE,) if result is None else statements.KEEP
     # Refused where the task has marked its transaction for a rollback, which would take our
     # finish with it, silently.
-    removed, *_ = [driver.rows_within(connection, each, values, direct=direct) for each in wanted]
+    if result is None:
+        return driver.end_within(connection, statements.FINISH_ONE, values, direct=direct)
+    removed, *_ = [
+        driver.rows_within(connection, each, values, direct=direct) for each in statements.KEEP
+    ]
     return len(removed) == 1
 
 

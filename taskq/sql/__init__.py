@@ -91,6 +91,14 @@ class Driver(Protocol):
         *,
         direct: bool,
     ) -> list[tuple[Any, ...]]: ...
+    def end_within(
+        self,
+        connection: BaseDatabaseWrapper,
+        statement: str,
+        values: Mapping[str, Any],
+        *,
+        direct: bool,
+    ) -> bool: ...
 
 
 class EnqueueStatements(Protocol):

@@ -54,18 +54,62 @@ def rows_within(
     direct: see :func:`taskq.leases.connect`. Then the server keeps our statements parsed
         and planned, which takes as long as running them does.
     """
-    if not direct or not _is_djangos(connection.cursor):
+    if not direct or not _ready(connection) or _is_idle(connection):
         return _by_cursor(connection, statement, values)
+    with connection.wrap_database_errors:
+        return Prepared.of(connection.connection).rows(statement, values)
+
+
+def end_within(
+    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
+) -> bool:
+    """Run the last statement of an atomic block of Django's; whether it touched a row. If not,
+    the block must be rolled back.
+
+    Where that is possible the transaction is committed in the same round trip, and Django,
+    at the end of the block, finds that there is nothing left to commit.
+
+    statement: one that can be a CTE, and returns what it touches.
+    """
+    outermost = len(connection.atomic_blocks) == 1 and connection.commit_on_exit
+    if not direct or not outermost or not _ready(connection):
+        return len(rows_within(connection, statement, values, direct=direct)) == 1
+    prepared = Prepared.of(connection.connection)
+    with connection.wrap_database_errors:
+        if _is_idle(connection):  # nothing else was done in the block
+            return len(prepared.rows(statement, values)) == 1
+        return prepared.commit_with(statement, values)
+
+
+def _ready(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a connection of Django's has nobody who watches what runs on it, and is fit to
+    run something; raises what its own cursor would."""
+    if not _is_djangos(connection.cursor):
+        return False
     # As connection.cursor() and its execute() do.
     connection.close_if_health_check_failed()
     connection.ensure_connection()
     connection.validate_thread_sharing()
     connection.validate_no_broken_transaction()
+    watchers = connection.queries_logged or connection.execute_wrappers
+    return not watchers and _is_djangos(CursorWrapper.execute) and _is_plain(connection.connection)
+
+
+def _is_plain(raw: Any) -> bool:
+    """Whether nobody but Django has a hand in the driver's connection: no tool, no pipeline,
+    no preparing by the driver, which then drops what we have prepared as well."""
+    return (
+        type(raw) is psycopg.Connection
+        and raw.cursor_factory in _DJANGOS_CURSORS
+        and raw.prepare_threshold is None
+        and raw.pgconn.pipeline_status == PipelineStatus.OFF
+    )
+
+
+def _is_idle(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the driver will begin a transaction with the next statement."""
     raw = connection.connection
-    if _is_watched(connection) or not _is_plain(raw):
-        return _by_cursor(connection, statement, values)
-    with connection.wrap_database_errors:
-        return Prepared.of(raw).rows(statement, values)
+    return not raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE
 
 
 def _by_cursor(
@@ -74,25 +118,6 @@ def _by_cursor(
     with connection.cursor() as cursor:
         cursor.execute(statement, values)
         return list(cursor.fetchall())
-
-
-def _is_watched(connection: BaseDatabaseWrapper) -> bool:
-    """Whether somebody logs, counts or traces what runs on a connection of Django's."""
-    watchers = connection.queries_logged or connection.execute_wrappers
-    return bool(watchers) or not _is_djangos(CursorWrapper.execute)
-
-
-def _is_plain(raw: Any) -> bool:
-    """Whether nobody but Django has a hand in the driver's connection: no tool, no driver that prepares
-    statements by itself and drops ours with its own, no pipeline, no transaction that the
-    driver has yet to begin."""
-    return (
-        type(raw) is psycopg.Connection
-        and raw.cursor_factory in _DJANGOS_CURSORS
-        and raw.prepare_threshold is None
-        and raw.pgconn.pipeline_status == PipelineStatus.OFF
-        and (raw.autocommit or raw.pgconn.transaction_status != TransactionStatus.IDLE)
-    )
 
 
 def _is_djangos(function: Any) -> bool:

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 import psycopg
 from psycopg import errors, generators
+from psycopg.abc import PQGen
 from psycopg.adapt import PyFormat, Transformer
-from psycopg.pq import ConnStatus, ExecStatus, TransactionStatus
-from psycopg.pq.abc import PGresult
+from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
+from psycopg.pq.abc import PGconn, PGresult
 
 from taskq.sql import Call
 
@@ -26,6 +27,7 @@ PREPARE_AFTER = 1
 
 _PLACE = re.compile(r"%\((\w+)\)s")
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
+_DIVISION_BY_ZERO = b"22012"
 _KEPT = "taskq_prepared"  # in the connection
 
 
@@ -88,11 +90,27 @@ class Prepared:
             return [self.rows(*calls[0])]
         with self._connection.lock:
             every = [self._known(statement) for statement, _ in calls]
-            for kept in every:
-                self._prepare(kept)
-            parameters = [self._parameters(*pair) for pair in zip(every, _values(calls), strict=True)]
-            results = self._pipelined(every, parameters)
+            results = self._pipelined(
+                [(kept, values) for kept, (_, values) in zip(every, calls, strict=True)]
+            )
+            for result in results:
+                self._check(result)
             return [_rows(*pair) for pair in zip(every, results, strict=True)]
+
+    def commit_with(self, statement: str, values: Mapping[str, Any]) -> bool:
+        """Run a statement and commit the transaction that is open, in one round trip; whether
+        the statement touched a row. If not, nothing is committed: only a rollback can follow.
+
+        statement: one that can be a CTE.
+        """
+        with self._connection.lock:
+            one, commit = self._known(_touching(statement)), self._known("COMMIT")
+            touched, committed = self._pipelined([(one, values), (commit, {})])
+            if touched.error_field(DiagnosticField.SQLSTATE) == _DIVISION_BY_ZERO:
+                return False
+            self._check(touched)
+            self._check(committed)
+            return True
 
     # Under the connection's lock
 
@@ -139,31 +157,31 @@ class Prepared:
 
     def _received(self) -> PGresult:
         (result,) = self._connection.wait(generators.execute(self._pgconn))
+        return self._check(result)
+
+    def _check(self, result: PGresult) -> PGresult:
         if result.status not in _GOOD:
             raise errors.error_from_result(result, self._connection.info.encoding)
         return result
 
-    def _pipelined(self, every: list[_Kept], parameters: list[Any]) -> list[PGresult]:
+    def _pipelined(self, calls: list[tuple[_Kept, Mapping[str, Any]]]) -> list[PGresult]:
+        """The results, of which the first that is an error has the rest undone."""
+        parameters = [self._parameters(*call) for call in calls]
+        for kept, _ in calls:
+            self._prepare(kept)
         self._pgconn.enter_pipeline_mode()
         try:
-            for each, its in zip(every, parameters, strict=True):
-                self._send(each, its)
+            for (kept, _), its in zip(calls, parameters, strict=True):
+                self._send(kept, its)
             # Without a sync in between, the server runs them as one transaction.
             self._pgconn.pipeline_sync()
-            results = self._connection.wait(_fetched(self._pgconn, len(every)))
+            results = self._connection.wait(_fetched(self._pgconn, len(calls)))
             self._pgconn.exit_pipeline_mode()
         except BaseException:
             # Answers are on their way that nobody would read.
             self._connection.close()
             raise
-        for result in results:
-            if result.status not in _GOOD:
-                raise errors.error_from_result(result, self._connection.info.encoding)
         return results
-
-
-def _values(calls: tuple[Call, ...]) -> Iterator[Mapping[str, Any]]:
-    return (values for _, values in calls)
 
 
 def _rows(kept: _Kept, result: PGresult) -> list[tuple[Any, ...]]:
@@ -176,7 +194,7 @@ def _rows(kept: _Kept, result: PGresult) -> list[tuple[Any, ...]]:
     return rows
 
 
-def _fetched(pgconn: Any, count: int) -> Any:
+def _fetched(pgconn: PGconn, count: int) -> PQGen[list[PGresult]]:
     """Generator for the results of a pipeline."""
     yield from generators.send(pgconn)
     results = []
@@ -185,6 +203,12 @@ def _fetched(pgconn: Any, count: int) -> Any:
         yield from generators.fetch(pgconn)  # None: the end of its results
     yield from generators.fetch(pgconn)  # the sync
     return results
+
+
+@functools.cache
+def _touching(statement: str) -> str:
+    """The statement, with an error where it touches no row."""
+    return f"WITH touched AS ({statement}) SELECT 1 / count(*) FROM touched"
 
 
 @functools.cache

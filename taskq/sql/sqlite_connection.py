@@ -30,6 +30,13 @@ def rows_within(
         return list(cursor.fetchall())
 
 
+def end_within(
+    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
+) -> bool:
+    """Run the last statement of an atomic block of Django's; whether it touched a row."""
+    return len(rows_within(connection, statement, values, direct=direct)) == 1
+
+
 _ANYTHING = (WORK, CANCEL)
 
 
