@@ -24,8 +24,9 @@ LOOK_COST = 20
 REST = 0.005
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
 SLEEP = 60.0
-#: Seconds: a look that takes longer has much to pass over, and is not taken twice.
-SLOW_LOOK = 0.005
+#: Seconds: a look that takes longer has much to pass over, and is not taken twice. A commit
+#: may be in it, which waits for the disk.
+SLOW_LOOK = 0.020
 
 
 class Claimer:
@@ -53,6 +54,8 @@ class Claimer:
         self._stale = 0
         self._rest_until = 0
         self._slept = True
+        #: Work was there each time: then it is claimed without a look before.
+        self._flows = False
         self._look_took = 0
 
     def fetch(self) -> Claimed | None:
@@ -62,11 +65,12 @@ class Claimer:
                 self.recorder.write_finished()
                 self.disown()
             elif self.slot.lease_is_good(clock.now()) and (
-                (self._slept and self.claim_first())
-                or self.claim_from(self.known_lanes())
+                self.claim_from(self.known_lanes())
+                or ((self._slept or self._flows) and self.claim_first())
                 or self.claim_from(self.look())
             ):
                 return self.hand.take()
+            self._flows = False
             self.recorder.write_finished()
             self.idle()
             release_connections()
@@ -83,34 +87,45 @@ class Claimer:
 
     def look(self) -> list[Lane]:
         """The lanes with due tasks, most urgent first; what is finished is written."""
-        if (rest := self._rest_until - clock.now()) > 0:
-            self.child.wait(rest / clock.SECOND)
+        self.rest()
         # Idle first, then the look: a wake-up that comes in between finds us idle.
         self.idle()
         began = clock.now()
         lanes, fenced = self.hand.look(self.link.leases(), self.service.queues)
-        now = clock.now()
-        self._look_took = now - began
         self.recorder.say_fenced(fenced)
-        self._lanes = [lane for lane in lanes if lane.wait <= 0]
+        self.looked(began, [lane for lane in lanes if lane.wait <= 0])
+        return self._lanes
+
+    def rest(self) -> None:
+        """Until tasks that come in one by one have had the time to be some."""
+        if (left := self._rest_until - clock.now()) > 0:
+            self.child.wait(left / clock.SECOND)
+
+    def looked(self, began: int, lanes: list[Lane]) -> None:
+        """These lanes were found by a look that began then."""
+        now = clock.now()
+        self._lanes, self._look_took = lanes, now - began
         self._stale = now + max(clock.nanoseconds(LOOK_AGAIN), LOOK_COST * self._look_took)
         self.link.answered()
-        return self._lanes
 
     def known_lanes(self) -> list[Lane]:
         """Those of the last look, while it is fresh."""
         return self._lanes if clock.now() < self._stale else []
 
     def claim_first(self) -> bool:
-        """After a sleep: claim what is most urgent, without a look at the lanes before."""
-        self._slept = False
+        """Claim what is most urgent, without a look at the lanes before."""
+        slept, self._slept = self._slept, False
         if self._look_took > clock.nanoseconds(SLOW_LOOK) or not self.prepare():
             return False
+        self.rest()
         limit = self.pace.limit()
         leases, quick = self.link.leases(), self.pace.quick_names()
-        tasks, lanes = self.hand.fill(leases, self.service.queues, limit, quick)
-        self.link.answered()
-        self._stale = 0
+        began = clock.now()
+        tasks, more, lanes, fenced = self.hand.fill(leases, self.service.queues, limit, quick)
+        self.recorder.say_fenced(fenced)
+        self.looked(began, [more] if more else [])
+        # One task alone, after a sleep, is no flow.
+        self._flows = more is not None or not slept
         return self.came(tasks, limit, lanes)
 
     def claim_from(self, lanes: list[Lane]) -> bool:
@@ -123,6 +138,7 @@ class Claimer:
             tasks, fenced = self.hand.refill(leases, lane, limit, quick)
             self.recorder.say_fenced(fenced)
             if self.came(tasks, limit, len(lanes)):
+                self._flows = True
                 return True
         return False
 

@@ -73,15 +73,18 @@ class Hand:
 
     def fill(
         self, leases: Leases, queues: Queues, limit: int, quick: Sequence[str]
-    ) -> tuple[list[Claimed], int]:
-        """Claim from the most urgent lane. Nothing may be finished and not written.
+    ) -> tuple[list[Claimed], Lane | None, int, list[int]]:
+        """Write the finished runs and claim from the most urgent lane, both or neither.
 
-        What came, and in how many lanes tasks were due.
+        What came, the lane if it may have more, in how many lanes tasks were due, and the ids
+        of the finished that were no longer ours.
         """
         with self.lock:
-            tasks, lanes = leases.claim_first(self.lease, queues, limit, quick)
+            ours, tasks, more, lanes = leases.finish_and_claim_first(
+                self.lease, self._finished, queues, limit, quick
+            )
             self._waiting.extend(tasks)
-            return tasks, lanes
+            return tasks, more, lanes, self._written(ours)
 
     def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[int]]:
         """Write the finished runs and look at the lanes.

@@ -62,18 +62,6 @@ class Leases:
         values = _claim_values(worker, lane, limit, quick)
         return _claimed(lane, self._connection.rows(self._sql.CLAIM, values))
 
-    def claim_first(
-        self, worker: int, queues: Queues, limit: int, quick: Sequence[str]
-    ) -> tuple[list[Claimed], int]:
-        """:meth:`claim` from the most urgent lane, in one round trip where that is possible;
-        and in how many lanes tasks were due."""
-        if self._sql.CLAIM_FIRST is None or queues.prefixes:
-            due = [lane for lane in self.lanes(queues) if lane.wait <= 0]
-            return (self.claim(worker, due[0], limit, quick) if due else []), len(due)
-        values = {"worker": worker, "queues": queues.listed, "limit": limit, "quick": list(quick)}
-        rows = self._connection.rows(self._sql.CLAIM_FIRST, values)
-        return _tasks(rows), rows[0][-1] if rows else 0
-
     def finish_and_claim(
         self, worker: int, runs: Iterable[Run], lane: Lane, limit: int, quick: Sequence[str]
     ) -> tuple[set[int], list[Claimed]]:
@@ -83,6 +71,32 @@ class Leases:
             (self._sql.CLAIM, _claim_values(worker, lane, limit, quick)),
         )
         return _ids(finished), _claimed(lane, rows)
+
+    def finish_and_claim_first(
+        self, worker: int, runs: Iterable[Run], queues: Queues, limit: int, quick: Sequence[str]
+    ) -> tuple[set[int], list[Claimed], Lane | None, int]:
+        """:meth:`finish` and :meth:`claim` from the most urgent lane, in one round trip where
+        that is possible.
+
+        What was still ours, what came, the lane if it may have more, and in how many lanes
+        tasks were due.
+        """
+        if self._sql.CLAIM_FIRST is None or queues.prefixes:
+            due = [lane for lane in self.lanes(queues) if lane.wait <= 0]
+            if not due:
+                return self.finish(worker, runs), [], None, 0
+            ours, tasks = self.finish_and_claim(worker, runs, due[0], limit, quick)
+            return ours, tasks, due[0] if len(tasks) == limit else None, len(due)
+        values = {"worker": worker, "queues": queues.listed, "limit": limit, "quick": list(quick)}
+        *finished, rows = self._connection.batch(
+            *_each(self._sql.FINISH, worker, runs), (self._sql.CLAIM_FIRST, values)
+        )
+        tasks, more, lanes = _tasks(rows), None, 0
+        if rows:
+            *_, due_at, priority, lanes = rows[-1]
+            if due_at is not None:  # a full claim
+                more = Lane(tasks[-1].queue, priority, 0.0, due_at, tasks[-1].id)
+        return _ids(finished), tasks, more, lanes
 
     def finish_and_look(
         self, worker: int, runs: Iterable[Run], queues: Queues
@@ -226,10 +240,14 @@ def _claimed(lane: Lane, rows: list[tuple[Any, ...]]) -> list[Claimed]:
     return tasks
 
 
+#: The columns of a claim that are a Claimed; before them the place in the lane.
+_CLAIMED = slice(1, 1 + len(Claimed._fields))
+
+
 def _tasks(rows: list[tuple[Any, ...]]) -> list[Claimed]:
     # RETURNING promises no order: sort by the place in the lane.
     rows.sort()
-    return [Claimed._make(row[1:-1]) for row in rows]
+    return [Claimed._make(row[_CLAIMED]) for row in rows]
 
 
 def _each(statement: str, worker: int, runs: Iterable[Run]) -> list[sql.Call]:

@@ -64,8 +64,8 @@ FROM head {_MOST_URGENT_FIRST}
 # before stay in the index, and reading them again each time would take ever longer.
 # A unique key that is released on start is released here: whatever becomes of this claim,
 # the task goes back without it, and can meet no other that has taken it meanwhile.
-def _claim(there: str, last: str, lanes: str = "") -> str:
-    """there: which of the due tasks. last: the last column. lanes: CTEs that both may use."""
+def _claim(there: str, lanes: str = "", more: str = "") -> str:
+    """there: which of the due tasks. lanes: CTEs that this may use. more: columns at the end."""
     return f"""
 WITH {lanes} alive AS MATERIALIZED (
     SELECT id FROM taskq_worker
@@ -93,19 +93,18 @@ RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queu
           task.retries, task.losses,
           coalesce(task.expires_at <= statement_timestamp(), false),
           extract(epoch FROM statement_timestamp() - task.unknown_since)::float8,
-          task.scheduled_at,
-          {last}
+          task.scheduled_at, CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
+          {more}
 """
 
 
 CLAIM = _claim(
     there="""queue = %(queue)s AND priority = %(priority)s
       AND (execute_at, id) >= (%(from_due)s::timestamptz, %(from_id)s)""",
-    last="CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END",
 )
 
-# From the most urgent lane, for who has slept: to look at the lanes first would be one more
-# round trip. The lane is found once, before any task is read.
+# From the most urgent lane: to look at the lanes first would be one more round trip. The lane
+# is found once, before any task is read.
 CLAIM_FIRST = _claim(
     lanes=f"""{_LANES}, most_urgent AS MATERIALIZED (
     SELECT queue, priority, count(*) OVER () AS lanes_due FROM head
@@ -113,7 +112,7 @@ CLAIM_FIRST = _claim(
 ),""",
     there="""queue = (SELECT queue FROM most_urgent)
       AND priority = (SELECT priority FROM most_urgent)""",
-    last="(SELECT lanes_due FROM most_urgent)",
+    more=", task.priority, (SELECT lanes_due FROM most_urgent)",
 )
 
 #: Who a worker is, once its row is gone.

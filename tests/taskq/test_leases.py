@@ -98,15 +98,23 @@ def test_a_due_task_behind_future_ones_of_higher_priority_is_found(worker):
 
 def test_who_has_slept_hears_in_how_many_lanes_tasks_were_due(new_worker, db_leases):
     worker = new_worker()
-    assert db_leases.claim_first(worker.id, Queues(), 5, QUICK) == ([], 0)
+    assert db_leases.finish_and_claim_first(worker.id, [], Queues(), 5, QUICK) == (
+        set(),
+        [],
+        None,
+        0,
+    )
     send("1")
     send("2", priority=7)
     send("3", queue="mail")
     send("later", queue="mail", priority=9, countdown=100)
+    done = []
     for queues, lanes in (("", 3), ("mail,default", 2), ("ma*", 1)):
-        (task,), due = db_leases.claim_first(worker.id, Queues.parse(queues), 1, QUICK)
-        assert due == lanes, queues
-        db_leases.finish(worker.id, [task.run])
+        ours, (task,), _, due = db_leases.finish_and_claim_first(
+            worker.id, done, Queues.parse(queues), 1, QUICK
+        )
+        assert (due, ours) == (lanes, {id for id, _ in done}), queues
+        done = [task.run]
 
 
 def test_expired_tasks_are_claimed_to_be_dropped(worker):
@@ -248,6 +256,9 @@ def test_finish_within_a_transaction_is_fenced_too(worker, new_worker, direct):
     task, other = worker.claim_one(), new_worker()
     with transaction.atomic():
         assert not leases.finish_within("default", other.id, task.run, direct=direct)
+        transaction.set_rollback(True)
+    assert Task.objects.exists()
+    with transaction.atomic():
         assert leases.finish_within("default", worker.id, task.run, direct=direct)
     assert not Task.objects.exists()
 
