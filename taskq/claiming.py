@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 
 from pool import Child, State, clock
-from taskq.claims import Claimed, Lane
+from taskq.claims import Claimed, Haul, Lane
 from taskq.hand import Hand, Reliever
 from taskq.hygiene import release_connections
 from taskq.leases import DATABASE_ERRORS
 from taskq.link import Link
 from taskq.pace import Pace
+from taskq.queues import Queues
 from taskq.recording import Recorder
 from taskq.service import KEEPER, Service
 
@@ -22,6 +23,9 @@ LOOK_COST = 20
 #: Seconds from a claim that took all there was to the next look: tasks that come in one by
 #: one are claimed together, or each would cost a commit of its own.
 REST = 0.005
+#: Seconds of work that are left of a batch when the next one is claimed, beside it: longer than
+#: a claim takes.
+REACH = 0.010
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
 SLEEP = 60.0
 #: Seconds: a look that takes longer has much to pass over, and is not taken twice. A commit
@@ -54,8 +58,8 @@ class Claimer:
         self._stale = 0
         self._rest_until = 0
         self._slept = True
-        #: Work was there each time: then it is claimed without a look before.
-        self._flows = False
+        #: Work was there each time, and the lane of the last claim may have more.
+        self._flows = self._more = False
         self._look_took = 0
 
     def fetch(self) -> Claimed | None:
@@ -64,10 +68,13 @@ class Claimer:
             if self.hand.in_doubt:
                 self.recorder.write_finished()
                 self.disown()
-            elif self.slot.lease_is_good(clock.now()) and (
-                self.claim_from(self.known_lanes())
-                or ((self._slept or self._flows) and self.claim_first())
-                or self.claim_from(self.look())
+            elif self.grasp() or (
+                self.slot.lease_is_good(clock.now())
+                and (
+                    self.claim_from(self.known_lanes())
+                    or self.claim_first()
+                    or self.claim_from(self.look())
+                )
             ):
                 return self.hand.take()
             self._flows = False
@@ -84,6 +91,34 @@ class Claimer:
             self.hand.drop()
             time.sleep(self.link.lost(error))
         return None
+
+    def reach(self, task: Claimed) -> None:
+        """Before a run of a batch: begin to claim the next batch, if this one is about to end
+        and there is more. The server works at it beside the run."""
+        if (
+            not self._more
+            or self.hand.reaching
+            or not self.pace.is_quick(task.name)
+            or self.hand.waiting > self.pace.within(REACH)
+            or self.child.stopping
+        ):
+            return
+        lanes, limit, quick = self.known_lanes(), self.pace.limit(), self.pace.quick_names()
+        place = lanes[0] if lanes else self.service.queues
+        try:
+            self._more = self.hand.reach(self.link.leases(), place, limit, quick)
+            self._reliever.arm()
+        except DATABASE_ERRORS as error:
+            # The hand is in doubt now: that is seen to after this run.
+            self.hand.drop()
+            self.link.lost(error)
+
+    def grasp(self) -> bool:
+        """Have what a reach has claimed; whether it is anything."""
+        began = clock.now()
+        if (grasped := self.hand.grasp()) is None:
+            return False
+        return self.came(*grasped, began)
 
     def look(self) -> list[Lane]:
         """The lanes with due tasks, most urgent first; what is finished is written."""
@@ -113,34 +148,25 @@ class Claimer:
         return self._lanes if clock.now() < self._stale else []
 
     def claim_first(self) -> bool:
-        """Claim what is most urgent, without a look at the lanes before."""
-        slept, self._slept = self._slept, False
-        if self._look_took > clock.nanoseconds(SLOW_LOOK) or not self.prepare():
+        """Claim what is most urgent, without a look at the lanes before: after a sleep, and while
+        work keeps coming."""
+        likely = self._slept or self._flows
+        slow = self._look_took > clock.nanoseconds(SLOW_LOOK)
+        if not likely or slow or not self.prepare():
             return False
         self.rest()
-        limit = self.pace.limit()
-        leases, quick = self.link.leases(), self.pace.quick_names()
-        began = clock.now()
-        tasks, more, lanes, fenced = self.hand.fill(leases, self.service.queues, limit, quick)
-        self.recorder.say_fenced(fenced)
-        self.looked(began, [more] if more else [])
-        # One task alone, after a sleep, is no flow.
-        self._flows = more is not None or not slept
-        return self.came(tasks, limit, lanes)
+        return self.claim(self.service.queues)
 
     def claim_from(self, lanes: list[Lane]) -> bool:
         """Claim from the most urgent lane that has anything left."""
-        for lane in lanes:
-            if not self.prepare():
-                return False
-            limit = self.pace.limit()
-            leases, quick = self.link.leases(), self.pace.quick_names()
-            tasks, fenced = self.hand.refill(leases, lane, limit, quick)
-            self.recorder.say_fenced(fenced)
-            if self.came(tasks, limit, len(lanes)):
-                self._flows = True
-                return True
-        return False
+        return any(self.prepare() and self.claim(lane) for lane in lanes)
+
+    def claim(self, place: Lane | Queues) -> bool:
+        """Claim from a lane, or from the most urgent one of these queues; whether anything
+        came."""
+        began, limit = clock.now(), self.pace.limit()
+        haul, fenced = self.hand.refill(self.link.leases(), place, limit, self.pace.quick_names())
+        return self.came(haul, fenced, began)
 
     def prepare(self) -> bool:
         """Have the hand hold what comes under our lease; whether that is a good one."""
@@ -154,17 +180,25 @@ class Claimer:
             self.hand.lease = lease
         return True
 
-    def came(self, tasks: list[Claimed], limit: int, lanes: int) -> bool:
-        """This came of a claim from one of so many lanes; whether anything did."""
-        if not tasks:
+    def came(self, haul: Haul, fenced: list[int], began: int) -> bool:
+        """This came of a claim that was waited for since then; whether it is anything."""
+        self.recorder.say_fenced(fenced)
+        slept, self._slept = self._slept, False
+        if haul.lanes is not None:
+            self.looked(began, [haul.more] if haul.more else [])
+        self._more = haul.more is not None
+        # One task alone, after a sleep, is no flow.
+        self._flows = self._more or not slept
+        if not haul.tasks:
             return False
-        if len(tasks) > 1:
+        if len(haul.tasks) > 1:
             self._reliever.arm()
+        lanes = len(self._lanes) if haul.lanes is None else haul.lanes
         # One that is not known to be quick was claimed alone, whatever waits behind it.
-        alone = not self.pace.is_quick(tasks[0].name)
-        if len(tasks) == limit or lanes > 1 or alone:
+        alone = not self.pace.is_quick(haul.tasks[0].name)
+        if self._more or lanes > 1 or alone:
             self.service.wake_one(self.child.scoreboard)  # there may be more
-        if len(tasks) < limit:
+        if not self._more:
             self._stale = 0
             if lanes == 1:
                 self._rest_until = clock.now() + clock.nanoseconds(REST)

@@ -1,4 +1,4 @@
-"""What is claimed: a lane to claim from, a task that is held, a run of it."""
+"""What is claimed: a lane to claim from, a task that is held, a run of it, what a claim brings."""
 
 from __future__ import annotations
 
@@ -44,3 +44,17 @@ class Claimed(NamedTuple):
     @property
     def run(self) -> Run:
         return self.id, self.attempt
+
+
+class Haul(NamedTuple):
+    """What came of a claim.
+
+    ours: the ids of the finished runs that were written with it and were ours. more: the lane
+        that it was made from, if that may have more; it knows where the claim ended.
+    lanes: in how many lanes tasks were due; None for a claim that has not looked.
+    """
+
+    ours: set[int]
+    tasks: list[Claimed]
+    more: Lane | None
+    lanes: int | None

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from pool import clock
-from taskq.claims import Claimed, Lane, Run
+from taskq.claims import Claimed, Haul, Lane, Run
 from taskq.leases import DATABASE_ERRORS, Leases
 from taskq.queues import Queues
 
@@ -36,6 +36,9 @@ class Hand:
         self.in_doubt = False
         self._waiting: deque[Claimed] = deque()
         self._finished: list[Run] = []
+        #: A claim that is on its way, and how many of the finished runs go with it.
+        self._reached: Callable[[], Haul] | None = None
+        self._going = 0
         self._started = 0
 
     def take(self) -> Claimed | None:
@@ -52,7 +55,7 @@ class Hand:
 
     @property
     def empty(self) -> bool:
-        return not self._waiting and not self._finished
+        return not (self._waiting or self._finished or self._reached)
 
     def put_off(self, run: Run) -> None:
         """A quick run is done; write it with others, later."""
@@ -60,31 +63,34 @@ class Hand:
             self._finished.append(run)
 
     def refill(
-        self, leases: Leases, lane: Lane, limit: int, quick: Sequence[str]
-    ) -> tuple[list[Claimed], list[int]]:
-        """Write the finished runs and claim more of a lane, both or neither.
+        self, leases: Leases, place: Lane | Queues, limit: int, quick: Sequence[str]
+    ) -> tuple[Haul, list[int]]:
+        """Write the finished runs and claim more, both or neither. Nothing may be on its way.
 
         What came, and the ids of the finished that were no longer ours.
         """
         with self.lock:
-            ours, tasks = leases.finish_and_claim(self.lease, self._finished, lane, limit, quick)
-            self._waiting.extend(tasks)
-            return tasks, self._written(ours)
+            haul = leases.finish_and_claim(self.lease, self._finished, place, limit, quick)
+            return haul, self._take_in(haul, len(self._finished))
 
-    def fill(
-        self, leases: Leases, queues: Queues, limit: int, quick: Sequence[str]
-    ) -> tuple[list[Claimed], Lane | None, int, list[int]]:
-        """Write the finished runs and claim from the most urgent lane, both or neither.
-
-        What came, the lane if it may have more, in how many lanes tasks were due, and the ids
-        of the finished that were no longer ours.
-        """
+    def reach(self, leases: Leases, place: Lane | Queues, limit: int, quick: Sequence[str]) -> bool:
+        """Begin to :meth:`refill` while something runs; whether that is possible."""
         with self.lock:
-            ours, tasks, more, lanes = leases.finish_and_claim_first(
-                self.lease, self._finished, queues, limit, quick
+            self._reached = leases.begin_to_finish_and_claim(
+                self.lease, self._finished, place, limit, quick
             )
-            self._waiting.extend(tasks)
-            return tasks, more, lanes, self._written(ours)
+            self._going = len(self._finished)
+            return self._reached is not None
+
+    @property
+    def reaching(self) -> bool:
+        return self._reached is not None
+
+    def grasp(self) -> tuple[Haul, list[int]] | None:
+        """End what :meth:`reach` began, with what :meth:`refill` returns; None if nothing is
+        on its way."""
+        with self.lock:
+            return self._grasp()
 
     def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[int]]:
         """Write the finished runs and look at the lanes.
@@ -93,7 +99,7 @@ class Hand:
         """
         with self.lock:
             ours, lanes = leases.finish_and_look(self.lease, self._finished, queues)
-            return lanes, self._written(ours)
+            return lanes, self._written(ours, len(self._finished))
 
     def write(self, leases: Leases) -> list[int]:
         """Write the finished runs; the ids of those that were no longer ours.
@@ -101,11 +107,13 @@ class Hand:
         They are forgotten only once the database has answered.
         """
         with self.lock:
-            return self._write(leases)
+            _, fenced = self._grasp() or (None, [])
+            return fenced + self._write(leases)
 
     def give_back(self, leases: Leases) -> int:
         """Write the finished runs and release what waits; how many were released."""
         with self.lock:
+            self._grasp()
             self._write(leases)
             if not self._waiting:
                 return 0
@@ -121,28 +129,41 @@ class Hand:
         """Forget what waits: the lease is gone, or will be given up."""
         with self.lock:
             self._waiting.clear()
+            self._reached = None
             self.in_doubt = True
 
     def renounce(self) -> None:
         """Forget everything, finished runs too: the lease is gone."""
         with self.lock:
             self._waiting.clear()
+            self._reached = None
             self._finished.clear()
             self.in_doubt = False
 
     def overrun(self) -> bool:
         """Whether others wait behind a run that takes long."""
-        held_up = bool(self._waiting or self._finished)
-        return held_up and clock.now() - self._started > clock.nanoseconds(OVERRUN)
+        return not self.empty and clock.now() - self._started > clock.nanoseconds(OVERRUN)
 
     def _write(self, leases: Leases) -> list[int]:
         if not self._finished:
             return []
-        return self._written(leases.finish(self.lease, self._finished))
+        ours = leases.finish(self.lease, self._finished)
+        return self._written(ours, len(self._finished))
 
-    def _written(self, ours: set[int]) -> list[int]:
-        """Forget the finished runs; the ids of those that were no longer ours."""
-        runs, self._finished = self._finished, []
+    def _grasp(self) -> tuple[Haul, list[int]] | None:
+        if self._reached is None:
+            return None
+        haul = self._reached()
+        self._reached = None
+        return haul, self._take_in(haul, self._going)
+
+    def _take_in(self, haul: Haul, going: int) -> list[int]:
+        self._waiting.extend(haul.tasks)
+        return self._written(haul.ours, going)
+
+    def _written(self, ours: set[int], going: int) -> list[int]:
+        """Forget the first of the finished runs; the ids of those that were no longer ours."""
+        runs, self._finished = self._finished[:going], self._finished[going:]
         return [id for id, _ in runs if id not in ours]
 
 

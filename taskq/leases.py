@@ -11,7 +11,7 @@ import copy
 import datetime
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import django.db
@@ -19,7 +19,7 @@ import psycopg
 from django.db import connections
 
 from taskq import sql
-from taskq.claims import Claimed, Lane, Run
+from taskq.claims import Claimed, Haul, Lane, Run
 from taskq.progress import Progress
 from taskq.queues import Queues
 from taskq.worker_leases import WorkerLeases
@@ -59,44 +59,66 @@ class Leases:
         ever there when a worker was lost. Nothing for a worker without a good lease.
         The lane remembers where the claim ended.
         """
-        values = _claim_values(worker, lane, limit, quick)
-        return _claimed(lane, self._connection.rows(self._sql.CLAIM, values))
+        return self.finish_and_claim(worker, (), lane, limit, quick).tasks
 
     def finish_and_claim(
-        self, worker: int, runs: Iterable[Run], lane: Lane, limit: int, quick: Sequence[str]
-    ) -> tuple[set[int], list[Claimed]]:
-        """:meth:`finish` and :meth:`claim` in one transaction and one round trip."""
-        *finished, rows = self._connection.batch(
-            *_each(self._sql.FINISH, worker, runs),
-            (self._sql.CLAIM, _claim_values(worker, lane, limit, quick)),
-        )
-        return _ids(finished), _claimed(lane, rows)
+        self,
+        worker: int,
+        runs: Iterable[Run],
+        place: Lane | Queues,
+        limit: int,
+        quick: Sequence[str],
+    ) -> Haul:
+        """:meth:`finish` and :meth:`claim` in one transaction and one round trip.
 
-    def finish_and_claim_first(
-        self, worker: int, runs: Iterable[Run], queues: Queues, limit: int, quick: Sequence[str]
-    ) -> tuple[set[int], list[Claimed], Lane | None, int]:
-        """:meth:`finish` and :meth:`claim` from the most urgent lane, in one round trip where
-        that is possible.
-
-        What was still ours, what came, the lane if it may have more, and in how many lanes
-        tasks were due.
+        place: a lane, or the queues of which the most urgent lane is meant.
         """
-        if self._sql.CLAIM_FIRST is None or queues.prefixes:
-            due = [lane for lane in self.lanes(queues) if lane.wait <= 0]
+        if isinstance(place, Queues) and self._must_look(place):
+            due = [lane for lane in self.lanes(place) if lane.wait <= 0]
             if not due:
-                return self.finish(worker, runs), [], None, 0
-            ours, tasks = self.finish_and_claim(worker, runs, due[0], limit, quick)
-            return ours, tasks, due[0] if len(tasks) == limit else None, len(due)
-        values = {"worker": worker, "queues": queues.listed, "limit": limit, "quick": list(quick)}
-        *finished, rows = self._connection.batch(
-            *_each(self._sql.FINISH, worker, runs), (self._sql.CLAIM_FIRST, values)
-        )
-        tasks, more, lanes = _tasks(rows), None, 0
-        if rows:
-            *_, due_at, priority, lanes = rows[-1]
-            if due_at is not None:  # a full claim
-                more = Lane(tasks[-1].queue, priority, 0.0, due_at, tasks[-1].id)
-        return _ids(finished), tasks, more, lanes
+                return Haul(self.finish(worker, runs), [], None, 0)
+            return self.finish_and_claim(worker, runs, due[0], limit, quick)._replace(
+                lanes=len(due)
+            )
+        calls = self._calls(worker, runs, place, limit, quick)
+        return _haul(self._connection.batch(*calls), place, limit)
+
+    def begin_to_finish_and_claim(
+        self,
+        worker: int,
+        runs: Iterable[Run],
+        place: Lane | Queues,
+        limit: int,
+        quick: Sequence[str],
+    ) -> Callable[[], Haul] | None:
+        """:meth:`finish_and_claim` without waiting for it, which what is returned does; None
+        where that is not possible."""
+        if isinstance(place, Queues) and self._must_look(place):
+            return None
+        answer = self._connection.begin(*self._calls(worker, runs, place, limit, quick))
+        return None if answer is None else lambda: _haul(answer(), place, limit)
+
+    def _must_look(self, queues: Queues) -> bool:
+        """Whether no statement finds the most urgent lane of these and claims from it."""
+        return self._sql.CLAIM_FIRST is None or bool(queues.prefixes)
+
+    def _calls(
+        self,
+        worker: int,
+        runs: Iterable[Run],
+        place: Lane | Queues,
+        limit: int,
+        quick: Sequence[str],
+    ) -> list[sql.Call]:
+        values = {"worker": worker, "limit": limit, "quick": list(quick)}
+        if isinstance(place, Lane):
+            where = {"queue": place.queue, "priority": place.priority}
+            values = {**values, **where, "from_due": place.due, "from_id": place.id}
+            claim = self._sql.CLAIM
+        else:
+            assert self._sql.CLAIM_FIRST is not None
+            values, claim = {**values, "queues": place.listed}, self._sql.CLAIM_FIRST
+        return [*_each(self._sql.FINISH, worker, runs), (claim, values)]
 
     def finish_and_look(
         self, worker: int, runs: Iterable[Run], queues: Queues
@@ -221,33 +243,26 @@ def _lanes(queues: Queues, rows: list[tuple[Any, ...]]) -> list[Lane]:
     return [Lane(*row) for row in rows if queues.admit(row[0])]
 
 
-def _claim_values(worker: int, lane: Lane, limit: int, quick: Sequence[str]) -> dict[str, Any]:
-    return {
-        "worker": worker,
-        "queue": lane.queue,
-        "priority": lane.priority,
-        "from_due": lane.due,
-        "from_id": lane.id,
-        "limit": limit,
-        "quick": list(quick),
-    }
-
-
-def _claimed(lane: Lane, rows: list[tuple[Any, ...]]) -> list[Claimed]:
-    tasks = _tasks(rows)
-    if rows and rows[-1][-1] is not None:  # the due time of the last of a full claim
-        lane.due, lane.id = rows[-1][-1], rows[-1][1]
-    return tasks
-
-
-#: The columns of a claim that are a Claimed; before them the place in the lane.
+#: The columns of a claim that are a Claimed. Before them comes the place in the lane, after them
+#: when the last task of a full claim was due; then the lane's priority, and how many lanes had
+#: due tasks, where the statement has found the lane itself.
 _CLAIMED = slice(1, 1 + len(Claimed._fields))
 
 
-def _tasks(rows: list[tuple[Any, ...]]) -> list[Claimed]:
+def _haul(answers: list[list[tuple[Any, ...]]], place: Lane | Queues, limit: int) -> Haul:
+    *finished, rows = answers
     # RETURNING promises no order: sort by the place in the lane.
     rows.sort()
-    return [Claimed._make(row[_CLAIMED]) for row in rows]
+    tasks = [Claimed._make(row[_CLAIMED]) for row in rows]
+    more, lanes = (place, None) if isinstance(place, Lane) else (None, 0)
+    if rows:
+        due, *found = rows[-1][_CLAIMED.stop :]
+        if more is None:
+            priority, lanes = found
+            more = Lane(tasks[-1].queue, priority, 0.0, due, tasks[-1].id)
+        elif due is not None:
+            more.due, more.id = due, tasks[-1].id
+    return Haul(_ids(finished), tasks, more if len(tasks) == limit else None, lanes)
 
 
 def _each(statement: str, worker: int, runs: Iterable[Run]) -> list[sql.Call]:

@@ -37,5 +37,9 @@ class Pace:
 
     def limit(self) -> int:
         """Tasks to claim at once, if all of them are quick."""
+        return max(1, min(MOST, self.within(BATCH)))
+
+    def within(self, seconds: float) -> int:
+        """How many quick tasks are run in so many seconds, at least."""
         slowest = max(map(self._seconds.__getitem__, self._quick), default=BATCH)
-        return max(1, min(MOST, int(BATCH / max(slowest, 1e-6))))
+        return int(seconds / max(slowest, 1e-6))

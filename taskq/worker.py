@@ -83,6 +83,7 @@ class Worker:
             self.recorder.put_off_unknown(task)
         elif self.ready_for(task, definition):
             visit = self.visit(task, definition)
+            self.claimer.reach(task)
             self.start(task, definition)
             if visit is not None:
                 visit.started()

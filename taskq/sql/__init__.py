@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, Protocol, cast
@@ -58,6 +58,8 @@ class Ids(list[int]):
 
 #: A statement and its parameters.
 Call = tuple[str, dict[str, Any]]
+#: Waits for what was sent; the rows of each statement.
+Answer = Callable[[], list[list[tuple[Any, ...]]]]
 
 
 class Connection(Protocol):
@@ -67,6 +69,7 @@ class Connection(Protocol):
     def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]: ...
     def count(self, statement: str, values: dict[str, Any]) -> int: ...
     def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]: ...
+    def begin(self, *calls: Call) -> Answer | None: ...
     def transaction(self) -> AbstractContextManager[object]: ...
     def listen(self) -> None: ...
     def fileno(self) -> int | None: ...

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Self
 
 import psycopg
@@ -19,7 +20,7 @@ from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
-from taskq.sql import Call
+from taskq.sql import Answer, Call
 
 #: Executions of a statement after which the server keeps it parsed: to prepare it is one
 #: round trip more, which a connection that sends one task and ends should not pay.
@@ -47,6 +48,14 @@ class _Kept:
         self.knows_types = False
 
 
+class _Sent:
+    """What was sent in a pipeline, and its results, once they were taken in."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.results: list[PGresult] = []
+
+
 class Prepared:
     """Runs statements on one connection, each in the transaction that is open there, or by
     itself.
@@ -63,6 +72,7 @@ class Prepared:
         self._keep = keep
         self._dumper = Transformer(connection)
         self._kept: dict[str, _Kept] = {}
+        self._sent: _Sent | None = None
 
     @classmethod
     def of(cls, connection: psycopg.Connection[Any]) -> Self:
@@ -88,14 +98,22 @@ class Prepared:
         transaction; the rows of each."""
         if len(calls) == 1:
             return [self.rows(*calls[0])]
+        return self.begin(*calls)()
+
+    def begin(self, *calls: Call) -> Answer:
+        """Send statements as :meth:`batch` does, and wait for nothing. What is returned waits,
+        and returns the rows of each, or raises; until then nothing is lost if other statements
+        are run."""
         with self._connection.lock:
             every = [self._known(statement) for statement, _ in calls]
-            results = self._pipelined(
-                [(kept, values) for kept, (_, values) in zip(every, calls, strict=True)]
-            )
-            for result in results:
-                self._check(result)
-            return [_rows(*pair) for pair in zip(every, results, strict=True)]
+            sent = self._begin([(kept, call[1]) for kept, call in zip(every, calls, strict=True)])
+
+        def answer() -> list[list[tuple[Any, ...]]]:
+            with self._connection.lock:
+                results = [self._check(result) for result in self._ended(sent)]
+                return [_rows(*pair) for pair in zip(every, results, strict=True)]
+
+        return answer
 
     def commit_with(self, statement: str, values: Mapping[str, Any]) -> bool:
         """Run a statement and commit the transaction that is open, in one round trip; whether
@@ -105,7 +123,7 @@ class Prepared:
         """
         with self._connection.lock:
             one, commit = self._known(_touching(statement)), self._known("COMMIT")
-            touched, committed = self._pipelined([(one, values), (commit, {})])
+            touched, committed = self._ended(self._begin([(one, values), (commit, {})]))
             if touched.error_field(DiagnosticField.SQLSTATE) == _DIVISION_BY_ZERO:
                 return False
             self._check(touched)
@@ -115,6 +133,7 @@ class Prepared:
     # Under the connection's lock
 
     def _known(self, statement: str) -> _Kept:
+        self._settle()
         kept = self._kept.get(statement)
         if kept is None:
             kept = self._kept[statement] = _Kept(statement, len(self._kept), self._connection)
@@ -164,24 +183,43 @@ class Prepared:
             raise errors.error_from_result(result, self._connection.info.encoding)
         return result
 
-    def _pipelined(self, calls: list[tuple[_Kept, Mapping[str, Any]]]) -> list[PGresult]:
-        """The results, of which the first that is an error has the rest undone."""
+    def _begin(self, calls: list[tuple[_Kept, Mapping[str, Any]]]) -> _Sent:
         parameters = [self._parameters(*call) for call in calls]
         for kept, _ in calls:
             self._prepare(kept)
-        self._pgconn.enter_pipeline_mode()
-        try:
+        with self._or_closed():
+            self._pgconn.enter_pipeline_mode()
             for (kept, _), its in zip(calls, parameters, strict=True):
                 self._send(kept, its)
             # Without a sync in between, the server runs them as one transaction.
             self._pgconn.pipeline_sync()
-            results = self._connection.wait(_fetched(self._pgconn, len(calls)))
-            self._pgconn.exit_pipeline_mode()
+        self._sent = _Sent(len(calls))
+        return self._sent
+
+    def _ended(self, sent: _Sent) -> list[PGresult]:
+        """The results of what was sent; the first that is an error has the rest undone."""
+        if sent is self._sent:
+            self._sent = None
+            with self._or_closed():
+                sent.results = self._connection.wait(_fetched(self._pgconn, sent.count))
+                self._pgconn.exit_pipeline_mode()
+        if len(sent.results) != sent.count:
+            raise psycopg.OperationalError("the connection broke before the answer came")
+        return sent.results
+
+    def _settle(self) -> None:
+        """Before anything else is sent: take in what is on its way."""
+        if self._sent is not None:
+            self._ended(self._sent)
+
+    @contextmanager
+    def _or_closed(self) -> Iterator[None]:
+        """A pipeline that is broken off leaves answers that nobody would read."""
+        try:
+            yield
         except BaseException:
-            # Answers are on their way that nobody would read.
             self._connection.close()
             raise
-        return results
 
 
 def _rows(kept: _Kept, result: PGresult) -> list[tuple[Any, ...]]:

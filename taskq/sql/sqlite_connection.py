@@ -12,7 +12,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from taskq.sql import CANCEL, WORK, Call
+from taskq.sql import CANCEL, WORK, Answer, Call
 
 
 def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
@@ -61,6 +61,10 @@ class Connection:
     def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]:
         with self.transaction():
             return [self.rows(*call) for call in calls]
+
+    def begin(self, *calls: Call) -> Answer | None:
+        """Not here: to send something and wait for nothing."""
+        return None
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

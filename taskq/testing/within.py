@@ -34,6 +34,10 @@ class Within:
         with self.transaction():
             return [self.rows(*call) for call in calls]
 
+    def begin(self, *calls: sql.Call) -> sql.Answer | None:
+        """Not here: to send something and wait for nothing."""
+        return None
+
     def transaction(self) -> AbstractContextManager[object]:
         return transaction.atomic(using=self._wrapper.alias)
 

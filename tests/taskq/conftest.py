@@ -58,9 +58,7 @@ class HandWorker:
 
     def claim(self, limit: int = 1, quick: tuple[str, ...] = (), queues: str = "") -> list[Claimed]:
         if self.slept:
-            return self.db.finish_and_claim_first(self.id, [], Queues.parse(queues), limit, quick)[
-                1
-            ]
+            return self.db.finish_and_claim(self.id, [], Queues.parse(queues), limit, quick).tasks
         for lane in self.db.lanes(Queues.parse(queues)):
             if lane.wait <= 0 and (tasks := self.db.claim(self.id, lane, limit, quick)):
                 return tasks

@@ -88,7 +88,7 @@ def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(
     (lane,) = db.lanes(Queues())
     thread, outcome = in_background(
         lambda: (
-            db.finish_and_claim_first(worker.id, [], Queues(), 1, [])[1]
+            db.finish_and_claim(worker.id, [], Queues(), 1, []).tasks
             if slept
             else db.claim(worker.id, lane, 1, [])
         )

@@ -98,23 +98,16 @@ def test_a_due_task_behind_future_ones_of_higher_priority_is_found(worker):
 
 def test_who_has_slept_hears_in_how_many_lanes_tasks_were_due(new_worker, db_leases):
     worker = new_worker()
-    assert db_leases.finish_and_claim_first(worker.id, [], Queues(), 5, QUICK) == (
-        set(),
-        [],
-        None,
-        0,
-    )
+    assert not db_leases.finish_and_claim(worker.id, [], Queues(), 5, QUICK).lanes
     send("1")
     send("2", priority=7)
     send("3", queue="mail")
     send("later", queue="mail", priority=9, countdown=100)
     done = []
     for queues, lanes in (("", 3), ("mail,default", 2), ("ma*", 1)):
-        ours, (task,), _, due = db_leases.finish_and_claim_first(
-            worker.id, done, Queues.parse(queues), 1, QUICK
-        )
-        assert (due, ours) == (lanes, {id for id, _ in done}), queues
-        done = [task.run]
+        haul = db_leases.finish_and_claim(worker.id, done, Queues.parse(queues), 1, QUICK)
+        assert (haul.lanes, haul.ours) == (lanes, {id for id, _ in done}), queues
+        done = [haul.tasks[0].run]
 
 
 def test_expired_tasks_are_claimed_to_be_dropped(worker):
@@ -144,7 +137,7 @@ def test_finishing_and_claiming_happen_together(worker, db_leases):
     ids = [send(str(n)) for n in range(4)]
     (lane,) = db_leases.lanes(Queues())
     done = [task.run for task in db_leases.claim(worker.id, lane, 2, QUICK)]
-    ours, tasks = db_leases.finish_and_claim(worker.id, done, lane, 5, QUICK)
+    ours, tasks, *_ = db_leases.finish_and_claim(worker.id, done, lane, 5, QUICK)
     assert ours == set(ids[:2])
     assert [task.id for task in tasks] == ids[2:]
     assert Task.objects.count() == 2
