@@ -115,19 +115,24 @@ class Prepared:
 
         return answer
 
-    def commit_with(self, statement: str, values: Mapping[str, Any]) -> bool:
+    def commit_with(self, statement: str, values: Mapping[str, int]) -> bool:
         """Run a statement and commit the transaction that is open, in one round trip; whether
         the statement touched a row. If not, nothing is committed: only a rollback can follow.
 
         statement: one that can be a CTE.
         """
         with self._connection.lock:
-            one, commit = self._known(_touching(statement)), self._known("COMMIT")
-            touched, committed = self._ended(self._begin([(one, values), (commit, {})]))
+            kept = self._known(_touching(statement))
+            self._prepare(kept, at_once=True)
+            places = b",".join(b"%d" % values[place] for place in kept.places)
+            # As one text, of which the server runs nothing after an error. To send the two in
+            # a pipeline takes half as long again.
+            self._pgconn.send_query(b"EXECUTE %b(%b); COMMIT" % (kept.name, places))
+            touched, *committed = self._connection.wait(generators.execute(self._pgconn))
             if touched.error_field(DiagnosticField.SQLSTATE) == _DIVISION_BY_ZERO:
                 return False
-            self._check(touched)
-            self._check(committed)
+            for result in (touched, *committed):
+                self._check(result)
             return True
 
     # Under the connection's lock
@@ -160,9 +165,9 @@ class Prepared:
         self._send(kept, parameters)
         return self._received()
 
-    def _prepare(self, kept: _Kept) -> None:
+    def _prepare(self, kept: _Kept, *, at_once: bool = False) -> None:
         if self._keep and not kept.prepared:
-            if kept.times >= PREPARE_AFTER:
+            if at_once or kept.times >= PREPARE_AFTER:
                 self._pgconn.send_prepare(kept.name, kept.text)
                 self._received()
                 kept.prepared = True
