@@ -159,7 +159,7 @@ class Slot(ctypes.Structure):
 
     def clear_wakes(self) -> None:
         with contextlib.suppress(BlockingIOError):
-            while os.read(self._wake_reader, 512):
+            while len(os.read(self._wake_reader, 512)) == 512:
                 pass
 
 

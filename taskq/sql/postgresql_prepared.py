@@ -28,7 +28,7 @@ PREPARE_AFTER = 1
 
 _PLACE = re.compile(r"%\((\w+)\)s")
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
-_DIVISION_BY_ZERO = b"22012"
+_DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = b"22012", b"26000"
 _KEPT = "taskq_prepared"  # in the connection
 
 
@@ -150,28 +150,24 @@ class Prepared:
 
     def _result(self, kept: _Kept, values: Mapping[str, Any]) -> PGresult:
         parameters = self._parameters(kept, values)
-        try:
-            return self._answer(kept, parameters)
-        except errors.InvalidSqlStatementName:
-            # Somebody has dropped what this session had prepared (DISCARD ALL).
-            for each in self._kept.values():
-                each.prepared = False
-            if self._pgconn.transaction_status != TransactionStatus.IDLE:
-                raise
-            return self._answer(kept, parameters)
-
-    def _answer(self, kept: _Kept, parameters: Any) -> PGresult:
         self._prepare(kept)
         self._send(kept, parameters)
-        return self._received()
+        (result,) = self._connection.wait(generators.execute(self._pgconn))
+        if result.status in _GOOD:
+            return result
+        if self._forgotten(result):
+            return self._result(kept, values)
+        raise self._error(result)
 
     def _prepare(self, kept: _Kept, *, at_once: bool = False) -> None:
-        if self._keep and not kept.prepared:
-            if at_once or kept.times >= PREPARE_AFTER:
-                self._pgconn.send_prepare(kept.name, kept.text)
-                self._received()
-                kept.prepared = True
-            kept.times += 1
+        if kept.prepared or not self._keep:
+            return
+        if at_once or kept.times >= PREPARE_AFTER:
+            self._pgconn.send_prepare(kept.name, kept.text)
+            (result,) = self._connection.wait(generators.execute(self._pgconn))
+            self._check(result)
+            kept.prepared = True
+        kept.times += 1
 
     def _send(self, kept: _Kept, parameters: Any) -> None:
         if kept.prepared:
@@ -179,14 +175,22 @@ class Prepared:
         else:
             self._pgconn.send_query_params(kept.text, parameters)
 
-    def _received(self) -> PGresult:
-        (result,) = self._connection.wait(generators.execute(self._pgconn))
-        return self._check(result)
+    def _forgotten(self, result: PGresult) -> bool:
+        """Whether the server has forgotten what was prepared (DISCARD ALL), and all is as it was
+        before. In a transaction it is not: that has failed."""
+        if result.error_field(DiagnosticField.SQLSTATE) != _NO_SUCH_STATEMENT:
+            return False
+        for each in self._kept.values():
+            each.prepared = False
+        return self._pgconn.transaction_status == TransactionStatus.IDLE
 
     def _check(self, result: PGresult) -> PGresult:
         if result.status not in _GOOD:
-            raise errors.error_from_result(result, self._connection.info.encoding)
+            raise self._error(result)
         return result
+
+    def _error(self, result: PGresult) -> psycopg.Error:
+        return errors.error_from_result(result, self._connection.info.encoding)
 
     def _begin(self, calls: list[tuple[_Kept, Mapping[str, Any]]]) -> _Sent:
         parameters = [self._parameters(*call) for call in calls]
