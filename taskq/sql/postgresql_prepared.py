@@ -8,6 +8,7 @@ psycopg's all the same: Ctrl-C cancels, and whoever patched them for green threa
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -35,15 +36,15 @@ _KEPT = "taskq_prepared"  # in the connection
 class _Kept:
     """What a connection keeps of a statement.
 
-    number: names it on the server. loader: reads its rows; it has looked up once how.
+    name: of what the server has prepared, empty before. loader: reads its rows; it has looked
+        up once how.
     """
 
-    def __init__(self, statement: str, number: int, connection: psycopg.Connection[Any]) -> None:
+    def __init__(self, statement: str, connection: psycopg.Connection[Any]) -> None:
         self.text, self.places = _numbered(statement)
         self.formats = [PyFormat.TEXT] * len(self.places)
-        self.name = b"taskq_%d" % number
+        self.name = b""
         self.times = 0
-        self.prepared = False
         self.loader = Transformer(connection)
         self.knows_types = False
 
@@ -72,6 +73,7 @@ class Prepared:
         self._keep = keep
         self._dumper = Transformer(connection)
         self._kept: dict[str, _Kept] = {}
+        self._numbers = itertools.count()
         self._sent: _Sent | None = None
 
     @classmethod
@@ -141,7 +143,7 @@ class Prepared:
         self._settle()
         kept = self._kept.get(statement)
         if kept is None:
-            kept = self._kept[statement] = _Kept(statement, len(self._kept), self._connection)
+            kept = self._kept[statement] = _Kept(statement, self._connection)
         return kept
 
     def _parameters(self, kept: _Kept, values: Mapping[str, Any]) -> Any:
@@ -149,6 +151,7 @@ class Prepared:
         return self._dumper.dump_sequence([values[place] for place in kept.places], kept.formats)
 
     def _result(self, kept: _Kept, values: Mapping[str, Any]) -> PGresult:
+        result: PGresult
         parameters = self._parameters(kept, values)
         self._prepare(kept)
         self._send(kept, parameters)
@@ -160,17 +163,18 @@ class Prepared:
         raise self._error(result)
 
     def _prepare(self, kept: _Kept, *, at_once: bool = False) -> None:
-        if kept.prepared or not self._keep:
+        if kept.name or not self._keep:
             return
         if at_once or kept.times >= PREPARE_AFTER:
-            self._pgconn.send_prepare(kept.name, kept.text)
+            name = b"taskq_%d" % next(self._numbers)
+            self._pgconn.send_prepare(name, kept.text)
             (result,) = self._connection.wait(generators.execute(self._pgconn))
             self._check(result)
-            kept.prepared = True
+            kept.name = name
         kept.times += 1
 
     def _send(self, kept: _Kept, parameters: Any) -> None:
-        if kept.prepared:
+        if kept.name:
             self._pgconn.send_query_prepared(kept.name, parameters)
         else:
             self._pgconn.send_query_params(kept.text, parameters)
@@ -181,7 +185,7 @@ class Prepared:
         if result.error_field(DiagnosticField.SQLSTATE) != _NO_SUCH_STATEMENT:
             return False
         for each in self._kept.values():
-            each.prepared = False
+            each.name = b""
         return self._pgconn.transaction_status == TransactionStatus.IDLE
 
     def _check(self, result: PGresult) -> PGresult:

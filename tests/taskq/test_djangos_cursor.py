@@ -6,10 +6,9 @@ from __future__ import annotations
 import asyncio
 import functools
 
-import psycopg
 import pytest
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db import InternalError, OperationalError, connection, transaction
+from django.db import DatabaseError, InternalError, OperationalError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import Cursor
 from django.db.backends.utils import CursorWrapper
@@ -32,10 +31,6 @@ def new_connection(transactional_db):
     connection.close()
     yield
     connection.close()
-
-
-def kept():
-    return vars(connection.connection).get("taskq_cursor")
 
 
 def test_it_is_logged_as_all_that_is_captured():
@@ -155,21 +150,7 @@ def test_a_lost_connection_is_an_error_of_djangos_and_the_next_one_is_used():
 
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
-def test_the_cursor_is_kept_but_not_what_many_tasks_were():
-    lab.quick.delay(0)
-    first = kept()
-    lab.quick.delay(1)
-    assert isinstance(first, psycopg.Cursor)
-    assert kept() is first
-    lab.quick.delay_many([(number,) for number in range(3)])
-    assert kept() is None
-    lab.quick.delay(2)
-    assert kept() not in (None, first)
-
-
-@pytest.mark.postgresql
-@pytest.mark.usefixtures("new_connection")
-def test_after_an_error_the_kept_cursor_is_as_new():
+def test_after_an_error_it_is_as_new():
     lab.quick.delay(0)
     with transaction.atomic():
         with connection.cursor() as cursor:
@@ -204,12 +185,77 @@ def test_our_statements_are_prepared_on_djangos_connection_and_no_others():
     send_some()
     assert len(prepared()) == 2
     assert all(INSERT in statement for statement in prepared())
-    assert connection.connection.prepare_threshold is None
     with transaction.atomic():
         send_some()
-        transaction.set_rollback(True)  # after which the driver forgets what is prepared
+        transaction.set_rollback(True)
     send_some()
     assert Task.objects.count() == 20
+    assert len(prepared()) == 2
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+def test_one_task_of_a_connection_costs_no_round_trip_to_prepare():
+    lab.quick.delay(0)
+    assert prepared() == []
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+@pytest.mark.parametrize("forget", ["DISCARD ALL", "DEALLOCATE ALL", "DEALLOCATE taskq_0"])
+def test_who_drops_what_is_prepared_loses_no_task(forget):
+    send_some()
+    with connection.cursor() as cursor:
+        cursor.execute(forget)
+    send_some()
+    assert Task.objects.count() == 20
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+def test_dropped_in_a_transaction_it_is_an_error_there_and_nowhere_else():
+    send_some()
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("DEALLOCATE ALL")
+        with pytest.raises(DatabaseError):
+            lab.quick.delay(0)
+        transaction.set_rollback(True)
+    send_some()
+    assert Task.objects.count() == 20
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+def test_a_driver_that_prepares_by_itself_is_left_to_it(monkeypatch):
+    """After a rollback it drops all that the session has prepared, ours too."""
+    connection.ensure_connection()
+    connection.connection.prepare_threshold = 1
+    for _ in range(3):
+        send_some()
+        with transaction.atomic():
+            send_some()
+            transaction.set_rollback(True)
+    assert Task.objects.count() == 30
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+def test_within_the_callers_own_pipeline():
+    send_some()
+    with connection.connection.pipeline():
+        lab.quick.delay("in a pipeline")
+    assert Task.objects.count() == 11
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+def test_the_first_statement_of_a_transaction_is_in_it():
+    send_some()
+    with transaction.atomic():
+        lab.quick.delay("gone")
+        transaction.set_rollback(True)
+    assert Task.objects.count() == 10
 
 
 @pytest.mark.postgresql

@@ -1,0 +1,161 @@
+"""The next batch is claimed while the last tasks of this one run."""
+
+import pytest
+
+from stress.pools import wait_until
+from taskq import claiming
+from taskq.conf import Settings
+from taskq.leases import DATABASE_ERRORS
+from taskq.models import State, Task
+from taskq.queues import Queues
+from taskq.service import Service
+from taskq.sql.postgresql_connection import Connection
+from taskq.worker import Worker
+from tests.project.lab import tasks
+from tests.taskq.conftest import child_of_no_pool
+
+pytestmark = pytest.mark.postgresql
+
+BATCH = 4
+
+
+class Reaching(Worker):
+    """Lives in this process, and is moved step by step."""
+
+    def step(self):
+        """Run the next task, claimed if need be; its id, None where there was none."""
+        task = self.hand.take() or self.claimer.fetch()
+        if task is None:
+            return None
+        self.perform(task)
+        return task.id
+
+
+@pytest.fixture
+def reaching(worker, monkeypatch):
+    """Runs quick tasks, four a batch, and reaches with the last two of them."""
+    child = child_of_no_pool("worker")
+    child.slot.generation = 1  # the one before was asked to end
+    child.slot.grant(worker.id, child.slot.generation, 2**62)
+    monkeypatch.setattr(child, "wait", lambda *args: [])
+    one = Reaching(child, Service(settings=Settings(), queues=Queues(), alias="default"))
+    monkeypatch.setattr(one.pace, "limit", lambda: BATCH)
+    monkeypatch.setattr(one.pace, "within", lambda seconds: 1)
+    one.pace.note(tasks.quick.name, 0.001)
+    yield one
+    one.link.close()
+
+
+def send(count):
+    return [result.id.int for result in tasks.quick.delay_many([(n,) for n in range(count)])]
+
+
+def until_it_reaches(worker):
+    wait_until(lambda: worker.step() and worker.hand.reaching)
+
+
+def fenced(caplog):
+    return [record.message for record in caplog.records if "no longer" in record.message]
+
+
+def test_all_run_in_their_order_and_nothing_is_left(reaching, caplog):
+    ids = send(5 * BATCH + 1)
+    run = []
+    wait_until(lambda: run.append(reaching.step()) or run[-1] is None)
+    assert run[:-1] == ids
+    assert not Task.objects.exists()
+    assert not fenced(caplog)
+
+
+def test_it_reaches_before_the_batch_has_ended(reaching):
+    send(3 * BATCH)
+    until_it_reaches(reaching)
+    assert reaching.hand.waiting == 1
+    held = Task.objects.filter(state=State.RUNNING)
+    wait_until(lambda: held.count() > BATCH, what="the next ones are claimed")
+
+
+def test_it_does_not_reach_for_what_is_not_there(reaching, monkeypatch):
+    send(BATCH - 1)
+    monkeypatch.setattr(reaching.hand, "reach", None)  # it would fail
+    wait_until(lambda: reaching.step() is None)
+    assert not Task.objects.exists()
+
+
+def test_a_long_run_gives_back_what_was_reached_for(reaching, caplog):
+    ids = send(3 * BATCH)
+    until_it_reaches(reaching)
+    reaching.hand.give_back(reaching.link.leases())  # as the reliever does
+    assert set(Task.objects.values_list("pk", "state")) == {
+        (pk, State.READY) for pk in ids[BATCH - 1 :]
+    }
+    wait_until(lambda: reaching.step() is None)
+    assert not Task.objects.exists()
+    assert not fenced(caplog)
+
+
+def test_who_leaves_gives_back_what_was_reached_for(reaching):
+    ids = send(3 * BATCH)
+    until_it_reaches(reaching)
+    reaching.leave()
+    assert set(Task.objects.values_list("pk", "state")) == {
+        (pk, State.READY) for pk in ids[BATCH - 1 :]
+    }
+
+
+def test_what_is_written_meanwhile_takes_in_what_was_reached_for(reaching):
+    """The outcome of a run that failed, say, on the same connection."""
+    ids = send(3 * BATCH)
+    until_it_reaches(reaching)
+    assert reaching.link.leases().finish(reaching.hand.lease, [(ids[BATCH - 1], 1)])
+    run = []
+    wait_until(lambda: run.append(reaching.step()) or run[-1] is None)
+    assert run[1:-1] == ids[BATCH:]
+
+
+def test_a_connection_that_breaks_meanwhile_leaves_the_lease_in_doubt(reaching, worker):
+    """Nobody knows what was claimed: the keeper ends the lease, and all of it is given back."""
+    ids = send(3 * BATCH)
+    until_it_reaches(reaching)
+    reaching.link.current.close()
+    reaching.step()  # the last of the batch
+    assert reaching.step() is None
+    assert reaching.hand.in_doubt
+    reaching.step()
+    assert reaching.slot.doubtful_lease == worker.id
+    worker.db.workers.retire(worker.id, ran=0, charge=False, cause="in doubt")
+    left = Task.objects.filter(pk__in=ids)
+    assert set(left.values_list("state", "losses")) == {(State.READY, 0)}
+
+
+def test_a_reach_that_cannot_be_sent_harms_no_run(reaching, monkeypatch):
+    send(3 * BATCH)
+
+    def broken(*args):
+        raise DATABASE_ERRORS[1]("no route")
+
+    monkeypatch.setattr(Connection, "begin", broken)
+    began = Task.objects.count()
+    for _ in range(BATCH - 1):
+        assert reaching.step()
+    assert reaching.hand.in_doubt
+    assert began - Task.objects.count() < BATCH
+    assert not reaching.hand.reaching
+
+
+def test_a_task_that_is_not_known_to_be_quick_is_never_run_while_others_are_reached_for(
+    reaching, monkeypatch
+):
+    """They would wait behind it."""
+    send(3 * BATCH)
+    monkeypatch.setattr(reaching.pace, "is_quick", lambda name: False)
+    monkeypatch.setattr(reaching.hand, "reach", None)  # it would fail
+    assert reaching.step()
+    assert reaching.step()
+
+
+def test_work_left_is_reckoned_by_the_slowest_quick_task(reaching, monkeypatch):
+    monkeypatch.undo()
+    for seconds in (0.0001, 0.005):
+        reaching.pace.note(f"task of {seconds} s", seconds)
+    assert reaching.pace.within(claiming.REACH) == 2
