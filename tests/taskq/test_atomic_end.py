@@ -61,9 +61,10 @@ def test_of_a_task_without_effects_as_well(worker, run, others):
 
 
 def test_what_is_not_ours_commits_nothing(new_worker, run):
+    other = new_worker()
     with transaction.atomic():
         order()
-        assert not leases.finish_within("default", new_worker().id, run)
+        assert not leases.finish_within("default", other.id, run)
         transaction.set_rollback(True)
     assert (Order.objects.count(), Task.objects.count()) == (0, 1)
 
