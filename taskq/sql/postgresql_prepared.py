@@ -124,7 +124,7 @@ class Prepared:
         statement: one that can be a CTE.
         """
         with self._connection.lock:
-            kept = self._known(_touching(statement))
+            kept = self._known(touching(statement))
             self._prepare(kept, at_once=True)
             places = b",".join(b"%d" % values[place] for place in kept.places)
             # As one text, of which the server runs nothing after an error. To send the two in
@@ -257,7 +257,7 @@ def _fetched(pgconn: PGconn, count: int) -> PQGen[list[PGresult]]:
 
 
 @functools.cache
-def _touching(statement: str) -> str:
+def touching(statement: str) -> str:
     """The statement, with an error where it touches no row."""
     return f"WITH touched AS ({statement}) SELECT 1 / count(*) FROM touched"
 

@@ -12,6 +12,7 @@ from django.test import RequestFactory
 from taskq import sql
 from taskq.models import Worker
 from taskq.sql import postgresql, postgresql_enqueue, postgresql_workers
+from taskq.sql.postgresql_prepared import touching
 
 pytestmark = pytest.mark.postgresql
 
@@ -150,6 +151,14 @@ def test_finishing_finds_tasks_by_primary_key(raw, statement):
     nodes, pages = explain(raw, getattr(postgresql, statement), RUN)
     assert indexes(nodes) == {"taskq_task_pkey"}
     assert pages < 20
+
+
+def test_the_last_statement_of_an_atomic_task_too(raw):
+    """Not run: it fails where it finds nothing."""
+    explained = f"EXPLAIN (FORMAT JSON) {touching(postgresql.FINISH_ONE)}"
+    ((plan,),) = psycopg.Cursor(raw).execute(explained, RUN).fetchall()
+    (top,) = json.loads(plan) if isinstance(plan, str) else plan
+    assert indexes(flat(top["Plan"])) == {"taskq_task_pkey"}
 
 
 def test_finishing_does_so_too_where_the_statistics_know_of_nothing_that_runs(raw):
