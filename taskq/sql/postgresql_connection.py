@@ -54,10 +54,15 @@ def rows_within(
     direct: see :func:`taskq.leases.connect`. Then the server keeps our statements parsed
         and planned, which takes as long as running them does.
     """
-    if not direct or not _ready(connection) or _is_idle(connection):
-        return _by_cursor(connection, statement, values)
+    if not direct or not _ready(connection) or _begins_otherwise(connection.connection):
+        with connection.cursor() as cursor:
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+    prepared = Prepared.of(connection.connection)
     with connection.wrap_database_errors:
-        return Prepared.of(connection.connection).rows(statement, values)
+        if _begins(connection.connection):  # the driver would take a round trip for that
+            return prepared.batch(("BEGIN", {}), (statement, values))[-1]
+        return prepared.rows(statement, values)
 
 
 def end_within(
@@ -76,7 +81,7 @@ def end_within(
         return len(rows_within(connection, statement, values, direct=direct)) == 1
     prepared = Prepared.of(connection.connection)
     with connection.wrap_database_errors:
-        if _is_idle(connection):  # nothing else was done in the block
+        if _begins(connection.connection):  # nothing else was done in the block
             return len(prepared.rows(statement, values)) == 1
         return prepared.commit_with(statement, values)
 
@@ -106,18 +111,15 @@ def _is_plain(raw: Any) -> bool:
     )
 
 
-def _is_idle(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the driver will begin a transaction with the next statement."""
-    raw = connection.connection
+def _begins(raw: Any) -> bool:
+    """Whether the next statement begins a transaction."""
     return not raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE
 
 
-def _by_cursor(
-    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any]
-) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
+def _begins_otherwise(raw: Any) -> bool:
+    """Whether it does, and by another BEGIN than a plain one."""
+    plain = (None, None, None)
+    return _begins(raw) and (raw.isolation_level, raw.read_only, raw.deferrable) != plain
 
 
 def _is_djangos(function: Any) -> bool:

@@ -50,11 +50,11 @@ class Connection:
         self._execute("PRAGMA journal_mode = WAL", {})
         self._version = self._data_version()
 
-    def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         with self._lock:
             return list(self._execute(statement, values).fetchall())
 
-    def count(self, statement: str, values: dict[str, Any]) -> int:
+    def count(self, statement: str, values: Mapping[str, Any]) -> int:
         with self._lock:
             return int(self._execute(statement, values).rowcount)
 
@@ -96,7 +96,7 @@ class Connection:
     def _data_version(self) -> int:
         return int(self._execute("PRAGMA data_version", {}).fetchone()[0])
 
-    def _execute(self, statement: str, values: dict[str, Any]) -> Any:
+    def _execute(self, statement: str, values: Mapping[str, Any]) -> Any:
         # The cursor below Django's logging and thread checks; %(name)s is its style.
         cursor = self._wrapper.create_cursor()
         if not values:

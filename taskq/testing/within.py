@@ -4,6 +4,7 @@ that of the test."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -22,10 +23,10 @@ class Within:
         self._wrapper = wrapper
         self._driver = sql.driver_of(wrapper.vendor)
 
-    def rows(self, statement: str, values: dict[str, Any]) -> list[tuple[Any, ...]]:
+    def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         return self._driver.rows_within(self._wrapper, statement, values, direct=False)
 
-    def count(self, statement: str, values: dict[str, Any]) -> int:
+    def count(self, statement: str, values: Mapping[str, Any]) -> int:
         with self._wrapper.cursor() as cursor:
             cursor.execute(statement, self._driver.adapted(values))
             return int(cursor.rowcount)

@@ -16,6 +16,7 @@ from django.db.transaction import TransactionManagementError
 from django.test import SimpleTestCase
 from django.test.testcases import DatabaseOperationForbidden
 from django.test.utils import CaptureQueriesContext
+from psycopg import IsolationLevel
 
 from stress.project.shop.models import Order
 from taskq.models import Task
@@ -250,12 +251,20 @@ def test_within_the_callers_own_pipeline():
 
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
-def test_the_first_statement_of_a_transaction_is_in_it():
+@pytest.mark.parametrize("level", [None, IsolationLevel.SERIALIZABLE])
+def test_the_first_statement_of_a_transaction_is_in_it_as_it_should_be(level):
     send_some()
-    with transaction.atomic():
-        lab.quick.delay("gone")
-        transaction.set_rollback(True)
-    assert Task.objects.count() == 10
+    connection.connection.isolation_level = level
+    seen = []
+    for gone in (True, False):
+        with transaction.atomic():
+            lab.quick.delay(1)
+            with connection.cursor() as cursor:
+                cursor.execute("SHOW transaction_isolation")
+                seen += cursor.fetchone()
+            transaction.set_rollback(gone)
+    assert Task.objects.count() == 11
+    assert seen == 2 * [level.name.lower() if level else "read committed"]
 
 
 @pytest.mark.postgresql
