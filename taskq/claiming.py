@@ -98,6 +98,7 @@ class Claimer:
         if (
             not self._more
             or self.hand.reaching
+            or task.isolated
             or not self.pace.is_quick(task.name)
             or self.hand.waiting > self.pace.within(REACH)
             or self.child.stopping

@@ -98,10 +98,13 @@ class Worker:
             self.count_run()
 
     def ready_for(self, task: Claimed, definition: Definition) -> bool:
-        """Before a task that may take long, what is finished must be written."""
-        if not self.pace.is_quick(task.name):
+        """Whether it may run. One that may take long, or cost its worker its life, is held alone:
+        what is finished is written before, and what was claimed meanwhile is given back."""
+        if task.isolated or not self.pace.is_quick(task.name):
             try:
                 self.recorder.write_finished()
+                if self.hand.waiting:
+                    self.hand.give_back(self.link.leases())
             except DATABASE_ERRORS as error:
                 self.hand.drop()
                 time.sleep(self.link.lost(error))

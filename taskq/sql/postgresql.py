@@ -90,7 +90,7 @@ SET state = 1, worker_id = %(worker)s, attempt = task.attempt + 1,
 FROM taken
 WHERE task.id = taken.id AND (taken.place = 1 OR taken.quick)
 RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queue,
-          task.retries, task.losses,
+          task.retries, task.losses, task.isolated,
           coalesce(task.expires_at <= statement_timestamp(), false),
           extract(epoch FROM statement_timestamp() - task.unknown_since)::float8,
           task.scheduled_at, CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END

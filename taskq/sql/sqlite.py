@@ -66,7 +66,7 @@ WHERE id IN (
     ) WHERE place = 1 OR quick
 ) AND EXISTS (SELECT 1 FROM taskq_worker WHERE id = %(worker)s AND lease_expires_at > {NOW})
 RETURNING execute_at || printf('%%20d', id), id, attempt, name, payload, queue, retries, losses,
-          coalesce(expires_at <= {NOW}, 0),
+          isolated, coalesce(expires_at <= {NOW}, 0),
           (julianday({NOW}) - julianday(unknown_since)) * 86400.0,
           scheduled_at, NULL
 """

@@ -154,6 +154,46 @@ def test_a_task_that_is_not_known_to_be_quick_is_never_run_while_others_are_reac
     assert reaching.step()
 
 
+@pytest.fixture
+def held(reaching, monkeypatch):
+    """By task, what its worker held when it started."""
+    found = {}
+    execute = reaching.execute
+
+    def watched(task, *args):
+        running = Task.objects.filter(state=State.RUNNING)
+        found[task.id] = set(running.values_list("pk", flat=True))
+        return execute(task, *args)
+
+    monkeypatch.setattr(reaching, "execute", watched)
+    return found
+
+
+@pytest.mark.parametrize("limit", [1, BATCH])
+@pytest.mark.parametrize("kind", ["isolated", "not quick"])
+def test_what_must_be_held_alone_is_also_when_it_was_reached_for(
+    reaching, held, monkeypatch, kind, limit
+):
+    """Else nobody could tell, were this host lost, whether it was that task which ran."""
+    monkeypatch.setattr(reaching.pace, "limit", lambda: limit)
+    ids = send(BATCH)
+    single = tasks.nap_once.delay("once", 0).id.int if kind == "not quick" else send(1)[0]
+    ids += [single, *send(2 * BATCH)]
+    Task.objects.filter(pk=single).update(isolated=kind == "isolated")
+    wait_until(lambda: reaching.step() is None)
+    assert set(held) == set(ids)
+    assert held[single] == {single}
+    assert max(map(len, held.values())) > 1
+
+
+def test_what_turns_out_slow_is_held_alone_from_then_on(reaching, held, monkeypatch):
+    ids = send(3 * BATCH)
+    until_it_reaches(reaching)
+    monkeypatch.setattr(reaching.pace, "is_quick", lambda name: False)
+    assert reaching.step() == ids[BATCH - 1]
+    assert held[ids[BATCH - 1]] == {ids[BATCH - 1]}
+
+
 def test_work_left_is_reckoned_by_the_slowest_quick_task(reaching, monkeypatch):
     monkeypatch.undo()
     for seconds in (0.0001, 0.005):
