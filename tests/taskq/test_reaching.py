@@ -42,6 +42,7 @@ def reaching(worker, monkeypatch):
     monkeypatch.setattr(one.pace, "limit", lambda: BATCH)
     monkeypatch.setattr(one.pace, "within", lambda seconds: 1)
     one.pace.note(tasks.quick.name, 0.001)
+    monkeypatch.setattr(one.pace, "note", lambda *args: None)  # however slow the machine is
     yield one
     one.link.close()
 
