@@ -26,6 +26,9 @@ REST = 0.005
 #: Seconds of work that are left of a batch when the next one is claimed, beside it: longer than
 #: a claim takes.
 REACH = 0.010
+#: Characters of arguments in a batch above which the next one is not claimed ahead: an answer
+#: that nobody reads yet must fit into the sockets, or its claim stays uncommitted.
+REACH_MOST = 32 * 1024
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
 SLEEP = 60.0
 #: Seconds: a look that takes longer has much to pass over, and is not taken twice. A commit
@@ -60,6 +63,8 @@ class Claimer:
         self._slept = True
         #: Work was there each time, and the lane of the last claim may have more.
         self._flows = self._more = False
+        #: The last claim brought no large arguments.
+        self._light = True
         self._look_took = 0
 
     def fetch(self) -> Claimed | None:
@@ -67,6 +72,7 @@ class Claimer:
         try:
             if self.hand.in_doubt:
                 self.recorder.write_finished()
+                self.hand.drop()  # what that has taken in
                 self.disown()
             elif self.grasp() or (
                 self.slot.lease_is_good(clock.now())
@@ -96,7 +102,7 @@ class Claimer:
         """Before a run of a batch: begin to claim the next batch, if this one is about to end
         and there is more. The server works at it beside the run."""
         if (
-            not self._more
+            not (self._more and self._light)
             or self.hand.reaching
             or task.isolated
             or not self.pace.is_quick(task.name)
@@ -188,6 +194,7 @@ class Claimer:
         if haul.lanes is not None:
             self.looked(began, [haul.more] if haul.more else [])
         self._more = haul.more is not None
+        self._light = sum(len(task.payload) for task in haul.tasks) <= REACH_MOST
         # One task alone, after a sleep, is no flow.
         self._flows = self._more or not slept
         if not haul.tasks:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from pool import clock
 from taskq.claims import Claimed, Haul, Lane, Run
@@ -76,6 +77,8 @@ class Hand:
     def reach(self, leases: Leases, place: Lane | Queues, limit: int, quick: Sequence[str]) -> bool:
         """Begin to :meth:`refill` while something runs; whether that is possible."""
         with self.lock:
+            if self.in_doubt:
+                return False
             self._reached = leases.begin_to_finish_and_claim(
                 self.lease, self._finished, place, limit, quick
             )
@@ -120,23 +123,21 @@ class Hand:
             runs = [task.run for task in self._waiting]
             # Forgotten first: if the database does not answer, they may be released.
             self._waiting.clear()
-            self.in_doubt = True
+            doubted, self.in_doubt = self.in_doubt, True
             given = len(leases.give_back(self.lease, runs))
-            self.in_doubt = False
+            self.in_doubt = doubted
             return given
 
     def drop(self) -> None:
         """Forget what waits: the lease is gone, or will be given up."""
         with self.lock:
-            self._waiting.clear()
-            self._reached = None
+            self._let_go()
             self.in_doubt = True
 
     def renounce(self) -> None:
         """Forget everything, finished runs too: the lease is gone."""
         with self.lock:
-            self._waiting.clear()
-            self._reached = None
+            self._let_go()
             self._finished.clear()
             self.in_doubt = False
 
@@ -156,6 +157,14 @@ class Hand:
         haul = self._reached()
         self._reached = None
         return haul, self._take_in(haul, self._going)
+
+    def _let_go(self) -> None:
+        # What is on its way is read: as long as nobody does, a large answer holds up the server
+        # in the middle of the claim, and with it whoever ends our lease.
+        with suppress(*DATABASE_ERRORS):
+            self._grasp()
+        self._reached = None
+        self._waiting.clear()
 
     def _take_in(self, haul: Haul, going: int) -> list[int]:
         self._waiting.extend(haul.tasks)

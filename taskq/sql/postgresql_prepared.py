@@ -133,6 +133,7 @@ class Prepared:
             touched, *committed = self._connection.wait(generators.execute(self._pgconn))
             if touched.error_field(DiagnosticField.SQLSTATE) == _DIVISION_BY_ZERO:
                 return False
+            self._forgotten(touched)
             for result in (touched, *committed):
                 self._check(result)
             return True

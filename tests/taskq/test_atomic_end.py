@@ -117,6 +117,25 @@ def test_an_error_that_the_task_has_hidden_is_one_at_its_end(worker, run):
     assert (Order.objects.count(), Task.objects.count()) == (0, 1)
 
 
+@pytest.mark.postgresql
+def test_who_drops_what_is_prepared_costs_one_attempt_at_most(worker, run):
+    tasks.quick.delay(2)
+    second = worker.claim_one().run
+
+    @transaction.atomic
+    def end(each):
+        Order.objects.create(number=each[0])
+        return leases.finish_within("default", worker.id, each)
+
+    assert end(run)
+    with connection.cursor() as cursor:
+        cursor.execute("DISCARD ALL")
+    with pytest.raises(DatabaseError):
+        end(second)
+    assert end(second)
+    assert not Task.objects.exists()
+
+
 def test_who_watches_sees_it(worker, run):
     with CaptureQueriesContext(connection) as queries, transaction.atomic():
         order()

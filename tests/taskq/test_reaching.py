@@ -1,6 +1,7 @@
 """The next batch is claimed while the last tasks of this one run."""
 
 import pytest
+from django.db import connection
 
 from stress.pools import wait_until
 from taskq import claiming
@@ -193,6 +194,39 @@ def test_what_turns_out_slow_is_held_alone_from_then_on(reaching, held, monkeypa
     monkeypatch.setattr(reaching.pace, "is_quick", lambda name: False)
     assert reaching.step() == ids[BATCH - 1]
     assert held[ids[BATCH - 1]] == {ids[BATCH - 1]}
+
+
+@pytest.mark.parametrize("forget", ["drop", "renounce"])
+def test_what_is_forgotten_is_read_all_the_same(reaching, caplog, forget):
+    """Else a large answer would keep the server in the middle of the claim, holding our lease."""
+    send(3 * BATCH)
+    until_it_reaches(reaching)
+    written = Task.objects.count()
+    getattr(reaching.hand, forget)()
+    assert not reaching.hand.reaching
+    assert Task.objects.count() <= written
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM taskq_worker FOR UPDATE NOWAIT")
+    reaching.recorder.write_finished()
+    assert not fenced(caplog)
+
+
+def test_who_is_in_doubt_reaches_for_nothing(reaching):
+    send(2 * BATCH)
+    assert reaching.step()
+    reaching.hand.in_doubt = True
+    db = reaching.link.leases()
+    assert not reaching.hand.reach(db, reaching.service.queues, BATCH, [])
+    assert reaching.hand.give_back(db) == BATCH - 1
+    assert reaching.hand.in_doubt
+
+
+def test_large_arguments_are_not_claimed_ahead(reaching, monkeypatch):
+    monkeypatch.setattr(claiming, "REACH_MOST", 1)
+    send(2 * BATCH)
+    monkeypatch.setattr(reaching.hand, "reach", None)  # it would fail
+    wait_until(lambda: reaching.step() is None)
+    assert not Task.objects.exists()
 
 
 def test_work_left_is_reckoned_by_the_slowest_quick_task(reaching, monkeypatch):
