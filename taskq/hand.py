@@ -205,5 +205,5 @@ class Reliever(threading.Thread):
                 try:
                     self._hand.give_back(leases)
                 except DATABASE_ERRORS:
-                    # The hand is in doubt now: the worker sees to that after its run.
+                    # The worker sees to that after its run: it is in doubt, or meets the error.
                     self._armed.clear()

@@ -131,9 +131,8 @@ class Prepared:
             # a pipeline takes half as long again.
             self._pgconn.send_query(b"EXECUTE %b(%b); COMMIT" % (kept.name, places))
             touched, *committed = self._connection.wait(generators.execute(self._pgconn))
-            if touched.error_field(DiagnosticField.SQLSTATE) == _DIVISION_BY_ZERO:
+            if _state(touched) == _DIVISION_BY_ZERO:
                 return False
-            self._forgotten(touched)
             for result in (touched, *committed):
                 self._check(result)
             return True
@@ -157,11 +156,9 @@ class Prepared:
         self._prepare(kept)
         self._send(kept, parameters)
         (result,) = self._connection.wait(generators.execute(self._pgconn))
-        if result.status in _GOOD:
-            return result
         if self._forgotten(result):
             return self._result(kept, values)
-        raise self._error(result)
+        return self._check(result)
 
     def _prepare(self, kept: _Kept, *, at_once: bool = False) -> None:
         if kept.name or not self._keep:
@@ -183,7 +180,7 @@ class Prepared:
     def _forgotten(self, result: PGresult) -> bool:
         """Whether the server has forgotten what was prepared (DISCARD ALL), and all is as it was
         before. In a transaction it is not: that has failed."""
-        if result.error_field(DiagnosticField.SQLSTATE) != _NO_SUCH_STATEMENT:
+        if result.status in _GOOD or _state(result) != _NO_SUCH_STATEMENT:
             return False
         for each in self._kept.values():
             each.name = b""
@@ -191,11 +188,9 @@ class Prepared:
 
     def _check(self, result: PGresult) -> PGresult:
         if result.status not in _GOOD:
-            raise self._error(result)
+            self._forgotten(result)
+            raise errors.error_from_result(result, self._connection.info.encoding)
         return result
-
-    def _error(self, result: PGresult) -> psycopg.Error:
-        return errors.error_from_result(result, self._connection.info.encoding)
 
     def _begin(self, calls: list[tuple[_Kept, Mapping[str, Any]]]) -> _Sent:
         parameters = [self._parameters(*call) for call in calls]
@@ -234,6 +229,10 @@ class Prepared:
         except BaseException:
             self._connection.close()
             raise
+
+
+def _state(result: PGresult) -> bytes | None:
+    return result.error_field(DiagnosticField.SQLSTATE)
 
 
 def _rows(kept: _Kept, result: PGresult) -> list[tuple[Any, ...]]:

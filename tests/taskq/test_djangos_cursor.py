@@ -228,6 +228,23 @@ def test_dropped_in_a_transaction_it_is_an_error_there_and_nowhere_else():
 
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
+def test_dropped_before_a_transaction_that_begins_with_a_task_it_is_an_error_once():
+    def in_a_transaction():
+        with transaction.atomic():
+            lab.quick.delay(0)
+
+    for _ in range(3):
+        in_a_transaction()
+    with connection.cursor() as cursor:
+        cursor.execute("DISCARD ALL")
+    with pytest.raises(DatabaseError):
+        in_a_transaction()
+    in_a_transaction()
+    assert Task.objects.count() == 4
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
 def test_a_driver_that_prepares_by_itself_is_left_to_it(monkeypatch):
     """After a rollback it drops all that the session has prepared, ours too."""
     connection.ensure_connection()
