@@ -49,6 +49,7 @@ class Slot(ctypes.Structure):
     task_id: int  # what it runs, 0 between runs
     attempt: int
     since: int
+    looking: int  # since when it looks for work; 0 while it has some, and while it sleeps
     soft_deadline: int
     hard_deadline: int
     doubtful_lease: int  # it lost track of what it holds under this lease

@@ -74,14 +74,7 @@ class Claimer:
                 self.recorder.write_finished()
                 self.hand.drop()  # what that has taken in
                 self.disown()
-            elif self.grasp() or (
-                self.slot.lease_is_good(clock.now())
-                and (
-                    self.claim_from(self.known_lanes())
-                    or self.claim_first()
-                    or self.claim_from(self.look())
-                )
-            ):
+            elif self.grasp() or (not self.spare() and self.find()):
                 return self.hand.take()
             self._flows = False
             self.recorder.write_finished()
@@ -126,6 +119,26 @@ class Claimer:
         if (grasped := self.hand.grasp()) is None:
             return False
         return self.came(*grasped, began)
+
+    def spare(self) -> bool:
+        """Whether we may as well sleep: tasks come in one by one, and another looks for them.
+        Several who do get a few each, at a commit each."""
+        before_us = self.child.scoreboard.slots[KEEPER + 1 : self.slot.index]
+        return clock.now() < self._rest_until and self.service.lookout(before_us)
+
+    def find(self) -> bool:
+        """Claim what is most urgent, wherever it is; whether anything came."""
+        if not self.slot.lease_is_good(clock.now()):
+            return False
+        self.slot.looking = clock.now()
+        try:
+            return (
+                self.claim_from(self.known_lanes())
+                or self.claim_first()
+                or self.claim_from(self.look())
+            )
+        finally:
+            self.slot.looking = 0
 
     def look(self) -> list[Lane]:
         """The lanes with due tasks, most urgent first; what is finished is written."""

@@ -252,11 +252,11 @@ class Keeper:
         return self.ear.pause(now, self._last_work)
 
     def _neglected(self, lanes: list[Lane]) -> bool:
-        """Whether due tasks need another worker: not at once while one is between two claims."""
+        """Whether due tasks need another worker: not at once while one looks for some."""
         if self.ear is None or self.ear.open:
             return True
-        claims = any(s.state == State.BUSY and not s.task_id for s in self.scoreboard.living())
-        return not claims or min(lane.wait for lane in lanes) < -BUSY_LOOK
+        looks = self.service.lookout(self.scoreboard.living())
+        return not looks or min(lane.wait for lane in lanes) < -BUSY_LOOK
 
     def _listen(self, now: int) -> None:
         """Ask enqueuers for wake-ups, or for none, as the load is."""

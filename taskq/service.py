@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from pool import Scoreboard, Slot, State, kernel
+from pool import Scoreboard, Slot, State, clock, kernel
 from taskq.conf import Settings
 from taskq.link import Link
 from taskq.queues import Queues
@@ -16,6 +16,8 @@ from taskq.schedules.ticker import Plan
 
 #: The keeper's slot on the scoreboard: it is the first role.
 KEEPER = 0
+#: Seconds for which a worker that looks for work is relied on: longer than most claims take.
+LOOKOUT = 0.050
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,12 @@ class Service:
     def sleepers(self, scoreboard: Scoreboard) -> Iterator[Slot]:
         """The workers that sleep; one that is stopped (SIGSTOP) would not wake."""
         return (slot for slot in _idle(scoreboard) if kernel.is_running(slot.pid))
+
+    def lookout(self, slots: Iterable[Slot]) -> bool:
+        """Whether one of these is about to see what is due. Who has been at it for long may be
+        stopped, or held up by the database."""
+        fresh = clock.now() - clock.nanoseconds(LOOKOUT)
+        return any(slot.looking > fresh for slot in slots)
 
     def wake_one(self, scoreboard: Scoreboard) -> None:
         """Wake a worker that sleeps, if there is one."""

@@ -147,14 +147,14 @@ def waits_for_a_lock() -> int:
         return int(cursor.fetchone()[0])
 
 
-def child_of_no_pool(name: str) -> Child:
-    """The keeper, or worker 1, of a pool that has no processes: this one acts for it."""
-    scoreboard = Scoreboard(capacity=2)
+def child_of_no_pool(name: str, number: int = 1) -> Child:
+    """The keeper, or a worker, of a pool that has no processes: this one acts for it."""
+    scoreboard = Scoreboard(capacity=number + 1)
     keeper = name == "keeper"
     return Child(
         Role(name=name, run=lambda _: 0, scalable=not keeper),
-        number=1,
-        slot=scoreboard.slots[0 if keeper else 1],
+        number=number,
+        slot=scoreboard.slots[0 if keeper else number],
         scoreboard=scoreboard,
         supervisor_pid=os.getppid(),
         title="test",

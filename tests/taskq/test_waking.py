@@ -6,11 +6,14 @@ import psutil
 import pytest
 from django.db import connection, transaction
 
+from pool import State as SlotState
+from pool import clock
 from stress.pools import wait_until
+from taskq import claiming
 from taskq.claiming import REST
 from taskq.conf import Settings
 from taskq.ear import MANY_WAKES
-from taskq.models import Task
+from taskq.models import State, Task
 from taskq.queues import Queues
 from taskq.service import Service
 from taskq.sql import postgresql
@@ -164,6 +167,52 @@ def test_tasks_that_come_in_one_by_one_are_claimed_together(start_pool, drained)
     assert pool.stop() == 0  # and its connections tell what they have counted
     wait_until(lambda: claims() > before)
     assert claims() - before < 10 + took / REST
+
+
+@pytest.fixture
+def second(worker, monkeypatch):
+    """The second worker of a pool, which has just claimed and run all there was."""
+    child = child_of_no_pool("worker", number=2)
+    child.slot.grant(worker.id, child.slot.generation, 2**62)
+    monkeypatch.setattr(child, "wait", lambda *args: [])
+    second = Worker(child, Service(settings=Settings(), queues=Queues(), alias="default"))
+    second.pace.note(tasks.noop.name, 0.0001)
+    monkeypatch.setattr(claiming, "REST", 600)  # it is not over when we come to look
+    tasks.noop.delay()
+    second.perform(second.claimer.fetch())
+    yield second
+    second.link.close()
+
+
+def test_of_workers_that_wait_for_tasks_to_come_in_all_but_one_sleep(second):
+    """Each would get a few of them, at a commit each."""
+    first = second.child.scoreboard.slots[1]
+    first.looking = clock.now()
+    tasks.noop.delay()
+    assert second.claimer.fetch() is None
+    assert second.slot.state == SlotState.IDLE
+    assert second.hand.empty  # what it had finished is written
+    assert Task.objects.get().state == State.READY
+
+
+def test_who_looks_for_long_is_not_relied_on(second):
+    first = second.child.scoreboard.slots[1]
+    first.looking = clock.now() - clock.nanoseconds(1)
+    tasks.noop.delay()
+    assert second.claimer.fetch() is not None
+
+
+def test_a_worker_that_looks_says_so_until_it_has_something(second, monkeypatch):
+    looked = []
+    claim = second.claimer.claim
+    monkeypatch.setattr(
+        second.claimer, "claim", lambda place: looked.append(second.slot.looking) or claim(place)
+    )
+    tasks.noop.delay()
+    assert second.claimer.fetch() is not None
+    assert looked
+    assert all(looked)
+    assert second.slot.looking == 0
 
 
 @pytest.mark.postgresql
