@@ -76,6 +76,7 @@ def test_soft_limit_cancels_a_coroutine(start_pool, runs, drained):
     assert "SoftTimeLimitExceeded" in Task.objects.failed().get().error
 
 
+@pytest.mark.postgresql  # to run it on one is enough
 @pytest.mark.parametrize("masked", [False, True])
 def test_hard_limit_kills_a_hung_task_and_is_recorded(start_pool, runs, drained, masked):
     pool = start_pool("-c", 1)
@@ -100,6 +101,7 @@ def test_limits_of_the_pool_hold_for_tasks_without_their_own(start_pool, runs, d
     assert "SoftTimeLimitExceeded" in Task.objects.failed().get().error
 
 
+@pytest.mark.postgresql  # to run it on one is enough
 def test_a_hung_task_without_limits_keeps_its_lease_and_one_slot(start_pool, runs, drained):
     start_pool("-c", 2, "--lease", 2, "--heartbeat", 0.5)
     tasks.nap.delay("hung", 6)

@@ -119,7 +119,7 @@ def test_an_outage_longer_than_the_lease_stops_the_work_and_starts_it_again(
     pools = [pool_on("-c", "2", *SHORT) for _ in range(2)]
     for pool in pools:
         wait_until(lambda pool=pool: len(pool.children("worker")) == 2)
-    send(url, tasks.nap, "a", 8)
+    send(url, tasks.nap_at_first, "a", 60)
     (first,) = wait_until(lambda: runs("start", "a"))
     server.crash()
     crashed = clock.now()  # until then leases may have been renewed

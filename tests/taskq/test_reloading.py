@@ -17,6 +17,8 @@ from taskq.models import State, Task, Worker
 from tests.conftest import PoolUnderTest
 from tests.project.lab import tasks
 
+pytestmark = pytest.mark.postgresql  # to run it on one is enough
+
 STARTED = "taskq pool"
 WAITS = "starts again when code changes"
 
