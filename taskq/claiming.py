@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from pool import Child, State, clock
-from taskq.claims import Claimed, Haul, Lane
+from taskq.claims import Claimed, Haul, Lane, Wanted
 from taskq.hand import Hand, Reliever
 from taskq.hygiene import release_connections
 from taskq.leases import DATABASE_ERRORS
@@ -103,10 +103,10 @@ class Claimer:
             or self.child.stopping
         ):
             return
-        lanes, limit, quick = self.known_lanes(), self.pace.limit(), self.pace.quick_names()
-        place = lanes[0] if lanes else self.service.queues
+        lanes = self.known_lanes()
+        wanted = self.wanted(lanes[0] if lanes else self.service.queues)
         try:
-            self._more = self.hand.reach(self.link.leases(), place, limit, quick)
+            self._more = self.hand.reach(self.link.leases(), wanted)
             self._reliever.arm()
         except DATABASE_ERRORS as error:
             # The hand is in doubt now: that is seen to after this run.
@@ -184,9 +184,13 @@ class Claimer:
     def claim(self, place: Lane | Queues) -> bool:
         """Claim from a lane, or from the most urgent one of these queues; whether anything
         came."""
-        began, limit = clock.now(), self.pace.limit()
-        haul, fenced = self.hand.refill(self.link.leases(), place, limit, self.pace.quick_names())
+        began = clock.now()
+        haul, fenced = self.hand.refill(self.link.leases(), self.wanted(place))
         return self.came(haul, fenced, began)
+
+    def wanted(self, place: Lane | Queues) -> Wanted:
+        """As many from there as we run in a while, if they are quick."""
+        return Wanted(place, self.pace.limit(), self.pace.quick_names())
 
     def prepare(self) -> bool:
         """Have the hand hold what comes under our lease; whether that is a good one."""

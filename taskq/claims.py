@@ -1,10 +1,14 @@
-"""What is claimed: a lane to claim from, a task that is held, a run of it, what a claim brings."""
+"""What is claimed: a lane to claim from, what is wanted, a task that is held, a run of it, what a
+claim brings."""
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from taskq.queues import Queues
 
 #: A run of a task: its id, and the attempt that the claim made of it.
 Run = tuple[int, int]
@@ -25,6 +29,18 @@ class Lane:
     wait: float
     due: str
     id: int
+
+
+class Wanted(NamedTuple):
+    """What a claim asks for.
+
+    place: a lane, or the queues of which the most urgent lane is meant. limit: tasks at most.
+    quick: names of those that may come together.
+    """
+
+    place: Lane | Queues
+    limit: int
+    quick: Sequence[str]
 
 
 class Claimed(NamedTuple):

@@ -13,11 +13,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 
 from pool import clock
-from taskq.claims import Claimed, Haul, Lane, Run
+from taskq.claims import Claimed, Haul, Lane, Run, Wanted
 from taskq.leases import DATABASE_ERRORS, Leases
 from taskq.queues import Queues
 
@@ -63,25 +63,21 @@ class Hand:
         with self.lock:
             self._finished.append(run)
 
-    def refill(
-        self, leases: Leases, place: Lane | Queues, limit: int, quick: Sequence[str]
-    ) -> tuple[Haul, list[int]]:
+    def refill(self, leases: Leases, wanted: Wanted) -> tuple[Haul, list[int]]:
         """Write the finished runs and claim more, both or neither. Nothing may be on its way.
 
         What came, and the ids of the finished that were no longer ours.
         """
         with self.lock:
-            haul = leases.finish_and_claim(self.lease, self._finished, place, limit, quick)
+            haul = leases.finish_and_claim(self.lease, self._finished, wanted)
             return haul, self._take_in(haul, len(self._finished))
 
-    def reach(self, leases: Leases, place: Lane | Queues, limit: int, quick: Sequence[str]) -> bool:
+    def reach(self, leases: Leases, wanted: Wanted) -> bool:
         """Begin to :meth:`refill` while something runs; whether that is possible."""
         with self.lock:
             if self.in_doubt:
                 return False
-            self._reached = leases.begin_to_finish_and_claim(
-                self.lease, self._finished, place, limit, quick
-            )
+            self._reached = leases.begin_to_finish_and_claim(self.lease, self._finished, wanted)
             self._going = len(self._finished)
             return self._reached is not None
 

@@ -19,7 +19,7 @@ import psycopg
 from django.db import connections
 
 from taskq import sql
-from taskq.claims import Claimed, Haul, Lane, Run
+from taskq.claims import Claimed, Haul, Lane, Run, Wanted
 from taskq.progress import Progress
 from taskq.queues import Queues
 from taskq.worker_leases import WorkerLeases
@@ -59,57 +59,34 @@ class Leases:
         ever there when a worker was lost. Nothing for a worker without a good lease.
         The lane remembers where the claim ended.
         """
-        return self.finish_and_claim(worker, (), lane, limit, quick).tasks
+        return self.finish_and_claim(worker, (), Wanted(lane, limit, quick)).tasks
 
-    def finish_and_claim(
-        self,
-        worker: int,
-        runs: Iterable[Run],
-        place: Lane | Queues,
-        limit: int,
-        quick: Sequence[str],
-    ) -> Haul:
-        """:meth:`finish` and :meth:`claim` in one transaction and one round trip.
-
-        place: a lane, or the queues of which the most urgent lane is meant.
-        """
-        if isinstance(place, Queues) and self._must_look(place):
-            due = [lane for lane in self.lanes(place) if lane.wait <= 0]
+    def finish_and_claim(self, worker: int, runs: Iterable[Run], wanted: Wanted) -> Haul:
+        """:meth:`finish` and :meth:`claim` in one transaction and one round trip."""
+        if isinstance(wanted.place, Queues) and self._must_look(wanted.place):
+            due = [lane for lane in self.lanes(wanted.place) if lane.wait <= 0]
             if not due:
                 return Haul(self.finish(worker, runs), [], None, 0)
-            return self.finish_and_claim(worker, runs, due[0], limit, quick)._replace(
-                lanes=len(due)
-            )
-        calls = self._calls(worker, runs, place, limit, quick)
-        return _haul(self._connection.batch(*calls), place, limit)
+            haul = self.finish_and_claim(worker, runs, wanted._replace(place=due[0]))
+            return haul._replace(lanes=len(due))
+        return _haul(self._connection.batch(*self._calls(worker, runs, wanted)), wanted)
 
     def begin_to_finish_and_claim(
-        self,
-        worker: int,
-        runs: Iterable[Run],
-        place: Lane | Queues,
-        limit: int,
-        quick: Sequence[str],
+        self, worker: int, runs: Iterable[Run], wanted: Wanted
     ) -> Callable[[], Haul] | None:
         """:meth:`finish_and_claim` without waiting for it, which what is returned does; None
         where that is not possible."""
-        if isinstance(place, Queues) and self._must_look(place):
+        if isinstance(wanted.place, Queues) and self._must_look(wanted.place):
             return None
-        answer = self._connection.begin(*self._calls(worker, runs, place, limit, quick))
-        return None if answer is None else lambda: _haul(answer(), place, limit)
+        answer = self._connection.begin(*self._calls(worker, runs, wanted))
+        return None if answer is None else lambda: _haul(answer(), wanted)
 
     def _must_look(self, queues: Queues) -> bool:
         """Whether no statement finds the most urgent lane of these and claims from it."""
         return self._sql.CLAIM_FIRST is None or bool(queues.prefixes)
 
-    def _calls(
-        self,
-        worker: int,
-        runs: Iterable[Run],
-        place: Lane | Queues,
-        limit: int,
-        quick: Sequence[str],
-    ) -> list[sql.Call]:
+    def _calls(self, worker: int, runs: Iterable[Run], wanted: Wanted) -> list[sql.Call]:
+        place, limit, quick = wanted
         values = {"worker": worker, "limit": limit, "quick": list(quick)}
         if isinstance(place, Lane):
             where = {"queue": place.queue, "priority": place.priority}
@@ -249,7 +226,8 @@ def _lanes(queues: Queues, rows: list[tuple[Any, ...]]) -> list[Lane]:
 _CLAIMED = slice(1, 1 + len(Claimed._fields))
 
 
-def _haul(answers: list[list[tuple[Any, ...]]], place: Lane | Queues, limit: int) -> Haul:
+def _haul(answers: list[list[tuple[Any, ...]]], wanted: Wanted) -> Haul:
+    place, limit, _ = wanted
     *finished, rows = answers
     # RETURNING promises no order: sort by the place in the lane.
     rows.sort()

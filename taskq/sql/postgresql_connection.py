@@ -145,16 +145,16 @@ class Connection(Prepared):
     """A connection of the queue's own. psycopg's lock lets two threads share it."""
 
     def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None:
-        self._wrapper = wrapper
-        self._raw: psycopg.Connection[Any] = wrapper.connection
-        self._raw.autocommit = True
+        raw: psycopg.Connection[Any] = wrapper.connection
+        raw.autocommit = True
         # Or the driver would drop, after a rollback, what we have prepared.
-        self._raw.prepare_threshold = None
+        raw.prepare_threshold = None
+        raw.adapters.register_dumper(Ids, _IdsDumper)  # before anything looks it up
+        super().__init__(raw, keep=direct)
+        self._wrapper = wrapper
         self._heard: Counter[str] = Counter()
         # Wake-ups that come with the answer to a statement; the others, woken() reads.
-        self._raw.add_notify_handler(lambda notify: self._heard.update([notify.payload]))
-        self._raw.adapters.register_dumper(Ids, _IdsDumper)
-        super().__init__(self._raw, keep=direct)
+        raw.add_notify_handler(lambda notify: self._heard.update([notify.payload]))
         if direct:
             # Statistics of a queue are out of date the moment they are taken, and a plan
             # made while it was empty reads all of it when it is full. Each of our
@@ -162,25 +162,25 @@ class Connection(Prepared):
             # plan of its own for each set of values: to make one takes longer than to run it.
             # Not knowing the limit of a claim, such a plan would rather hash all tasks than
             # look up each that was found.
-            self._raw.execute(
+            raw.execute(
                 "SET enable_seqscan = off; SET enable_bitmapscan = off; "
                 "SET enable_hashjoin = off; SET enable_mergejoin = off; "
                 "SET plan_cache_mode = force_generic_plan"
             )
 
     def transaction(self) -> AbstractContextManager[object]:
-        return self._raw.transaction()
+        return self._connection.transaction()
 
     def listen(self) -> None:
-        psycopg.Cursor(self._raw).execute(f"LISTEN {CHANNEL}")
+        psycopg.Cursor(self._connection).execute(f"LISTEN {CHANNEL}")
 
     def fileno(self) -> int | None:
-        return self._raw.fileno()
+        return self._connection.fileno()
 
     def woken(self) -> Counter[str]:
         # By libpq itself: the driver's generator takes as long as the way to a worker.
-        self._raw.pgconn.consume_input()
-        while notify := self._raw.pgconn.notifies():
+        self._connection.pgconn.consume_input()
+        while notify := self._connection.pgconn.notifies():
             self._heard[notify.extra.decode()] += 1
         heard, self._heard = self._heard, Counter()
         return heard

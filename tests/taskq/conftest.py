@@ -14,7 +14,7 @@ from pool import Child, Role, Scoreboard
 from stress.pools import wait_until
 from taskq import leases
 from taskq.celery import AsyncResult
-from taskq.claims import Claimed
+from taskq.claims import Claimed, Wanted
 from taskq.leases import Leases
 from taskq.queues import Queues
 
@@ -58,7 +58,9 @@ class HandWorker:
 
     def claim(self, limit: int = 1, quick: tuple[str, ...] = (), queues: str = "") -> list[Claimed]:
         if self.slept:
-            return self.db.finish_and_claim(self.id, [], Queues.parse(queues), limit, quick).tasks
+            return self.db.finish_and_claim(
+                self.id, [], Wanted(Queues.parse(queues), limit, quick)
+            ).tasks
         for lane in self.db.lanes(Queues.parse(queues)):
             if lane.wait <= 0 and (tasks := self.db.claim(self.id, lane, limit, quick)):
                 return tasks

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 
 from stress.pools import wait_until
+from taskq.claims import Wanted
 from taskq.models import State, Task, Worker
 from taskq.queues import Queues
 from taskq.sql import postgresql, postgresql_workers
@@ -88,7 +89,7 @@ def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(
     (lane,) = db.lanes(Queues())
     thread, outcome = in_background(
         lambda: (
-            db.finish_and_claim(worker.id, [], Queues(), 1, []).tasks
+            db.finish_and_claim(worker.id, [], Wanted(Queues(), 1, [])).tasks
             if slept
             else db.claim(worker.id, lane, 1, [])
         )

@@ -100,7 +100,7 @@ def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
 )
 def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_leases, statement):
     """On the queue's own connections, which make no other."""
-    own = db_leases._connection._raw
+    own = db_leases._connection._connection
     if own.info.server_version < 160000:
         pytest.skip("PostgreSQL 15 does not show it")
     names: list[str] = []

@@ -5,6 +5,7 @@ from django.db import connection
 
 from stress.pools import wait_until
 from taskq import claiming
+from taskq.claims import Wanted
 from taskq.conf import Settings
 from taskq.leases import DATABASE_ERRORS
 from taskq.models import State, Task
@@ -216,7 +217,7 @@ def test_who_is_in_doubt_reaches_for_nothing(reaching):
     assert reaching.step()
     reaching.hand.in_doubt = True
     db = reaching.link.leases()
-    assert not reaching.hand.reach(db, reaching.service.queues, BATCH, [])
+    assert not reaching.hand.reach(db, Wanted(reaching.service.queues, BATCH, []))
     assert reaching.hand.give_back(db) == BATCH - 1
     assert reaching.hand.in_doubt
 
