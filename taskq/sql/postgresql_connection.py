@@ -167,6 +167,14 @@ class Connection(Prepared):
                 "SET enable_hashjoin = off; SET enable_mergejoin = off; "
                 "SET plan_cache_mode = force_generic_plan"
             )
+            # The server's patience with us is ours with it: a host that vanishes, or is frozen,
+            # in the middle of a transaction must not keep others from what that has locked.
+            patience = str(wrapper.settings_dict["OPTIONS"]["tcp_user_timeout"])
+            raw.execute(
+                "SELECT set_config('tcp_user_timeout', %s, false), "
+                "set_config('idle_in_transaction_session_timeout', %s, false)",
+                [patience, patience],
+            )
 
     def transaction(self) -> AbstractContextManager[object]:
         return self._connection.transaction()

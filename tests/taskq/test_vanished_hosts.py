@@ -1,0 +1,36 @@
+"""A host that vanishes in the middle of a transaction locks others out for no longer than a part
+of its lease, though nobody tells the server that it is gone."""
+
+import pytest
+
+from stress.pools import wait_until
+from taskq import leases
+from taskq.models import State, Task, Worker
+from tests.project.lab import tasks
+
+pytestmark = pytest.mark.postgresql
+
+
+def test_who_was_being_retired_can_be_retired_by_another(worker, db_leases):
+    tasks.quick.delay("a")
+    worker.claim()
+    Worker.objects.update(lease_expires_at="2000-01-01T00:00Z")
+
+    def retire():
+        return db_leases.workers.retire(
+            worker.id, ran=0, charge=False, cause="its host is lost", expired_only=True
+        )
+
+    vanished = leases.connect("default", lease=1.0).connection
+
+    def at_it():
+        with vanished.transaction():
+            assert vanished.rows("SELECT id FROM taskq_worker FOR UPDATE", {})
+            assert retire() is None
+            wait_until(retire, seconds=5)
+            vanished.rows("SELECT 1", {})  # it was not gone, after all
+
+    with pytest.raises(leases.DATABASE_ERRORS):
+        at_it()
+    assert Task.objects.get().state == State.READY
+    vanished.close()
