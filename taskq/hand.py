@@ -109,9 +109,14 @@ class Hand:
             _, fenced = self._grasp() or (None, [])
             return fenced + self._write(leases)
 
-    def give_back(self, leases: Leases) -> int:
-        """Write the finished runs and release what waits; how many were released."""
+    def give_back(self, leases: Leases, wanted: Callable[[], bool] = lambda: True) -> int:
+        """Write the finished runs and release what waits; how many were released.
+
+        wanted: asked when nothing else is under way. A claim that was has brought new tasks.
+        """
         with self.lock:
+            if not wanted():
+                return 0
             self._grasp()
             self._write(leases)
             if not self._waiting:
@@ -164,6 +169,7 @@ class Hand:
 
     def _take_in(self, haul: Haul, going: int) -> list[int]:
         self._waiting.extend(haul.tasks)
+        self._started = clock.now()  # none of these has waited yet
         return self._written(haul.ours, going)
 
     def _written(self, ours: set[int], going: int) -> list[int]:
@@ -188,6 +194,9 @@ class Reliever(threading.Thread):
         """There is a batch to watch."""
         self._armed.set()
 
+    def _wanted(self) -> bool:
+        return self._hand.overrun() or self._stopping()
+
     def run(self) -> None:
         while True:
             self._armed.wait()
@@ -197,9 +206,9 @@ class Reliever(threading.Thread):
                     continue
             time.sleep(_ROUND)
             leases = self._leases()
-            if leases is not None and (self._hand.overrun() or self._stopping()):
+            if leases is not None and self._wanted():
                 try:
-                    self._hand.give_back(leases)
+                    self._hand.give_back(leases, self._wanted)
                 except DATABASE_ERRORS:
                     # The worker sees to that after its run: it is in doubt, or meets the error.
                     self._armed.clear()

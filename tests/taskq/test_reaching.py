@@ -1,5 +1,7 @@
 """The next batch is claimed while the last tasks of this one run."""
 
+import time
+
 import pytest
 from django.db import connection
 
@@ -7,7 +9,7 @@ from stress.pools import wait_until
 from taskq import claiming
 from taskq.claims import Wanted
 from taskq.conf import Settings
-from taskq.leases import DATABASE_ERRORS
+from taskq.leases import DATABASE_ERRORS, Leases
 from taskq.models import State, Task
 from taskq.queues import Queues
 from taskq.service import Service
@@ -95,6 +97,34 @@ def test_a_long_run_gives_back_what_was_reached_for(reaching, caplog):
     wait_until(lambda: reaching.step() is None)
     assert not Task.objects.exists()
     assert not fenced(caplog)
+
+
+def test_a_batch_that_was_long_in_coming_is_not_given_back_for_that(reaching, monkeypatch):
+    """The reliever wanted to give back what waited, and had to wait itself for the claim."""
+    given, claim = [], Leases.finish_and_claim
+
+    def slowly(leases, *args):
+        time.sleep(0.3)  # two relievers' rounds and more
+        return claim(leases, *args)
+
+    monkeypatch.setattr(Leases, "finish_and_claim", slowly)
+    monkeypatch.setattr(Leases, "give_back", lambda leases, lease, runs: given.append(runs) or [])
+    monkeypatch.setattr(reaching.claimer, "reach", lambda task: None)
+    reaching._reliever.start()
+    ids = send(3 * BATCH)
+    assert [reaching.step() for _ in ids] == ids
+    assert not given
+    reaching.recorder.write_finished()  # and the reliever has nothing more to watch
+
+
+def test_of_a_lease_in_doubt_nothing_more_is_run_that_was_reached_for(reaching):
+    send(3 * BATCH)
+    until_it_reaches(reaching)
+    reaching.step()  # the last of the batch
+    reaching.hand.in_doubt = True  # as an unanswered give-back leaves it
+    assert reaching.claimer.fetch() is None
+    assert reaching.hand.empty
+    assert reaching.slot.doubtful_lease == reaching.hand.lease
 
 
 def test_who_leaves_gives_back_what_was_reached_for(reaching):
