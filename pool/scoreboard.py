@@ -49,7 +49,8 @@ class Slot(ctypes.Structure):
     task_id: int  # what it runs, 0 between runs
     attempt: int
     since: int
-    looking: int  # since when it looks for work; 0 while it has some, and while it sleeps
+    look_began: int  # when it last began to look for work, and when it last had done so
+    look_ended: int
     soft_deadline: int
     hard_deadline: int
     doubtful_lease: int  # it lost track of what it holds under this lease

@@ -13,7 +13,7 @@ from taskq.link import Link
 from taskq.pace import Pace
 from taskq.queues import Queues
 from taskq.recording import Recorder
-from taskq.service import KEEPER, Service
+from taskq.service import KEEPER, LOOKOUT, Service
 
 #: Seconds after which the lanes are looked at again, so that a more urgent one, or
 #: another queue of the same priority, does not wait for long. When a look itself takes
@@ -61,6 +61,9 @@ class Claimer:
         self._stale = 0
         self._rest_until = 0
         self._slept = True
+        #: Of several who looked for work we are the one too many; who looks rather than we.
+        self._spared = False
+        self._before_us = child.scoreboard.slots[KEEPER + 1 : child.slot.index]
         #: Work was there each time, and the lane of the last claim may have more.
         self._flows = self._more = False
         #: The last claim brought no large arguments.
@@ -74,16 +77,17 @@ class Claimer:
                 self.recorder.write_finished()
                 self.hand.drop()  # what that has taken in
                 self.disown()
+                if not self.hand.in_doubt:
+                    return None  # a new lease is there: no more wake-up comes for that
             elif self.grasp() or (not self.spare() and self.find()):
                 return self.hand.take()
+            if self.child.stopping:
+                return None
             self._flows = False
             self.recorder.write_finished()
             self.idle()
             release_connections()
-            # With work in sight that others were quicker to claim, or without a good
-            # lease, nobody is sure to wake us.
-            quiet = not self._lanes and self.slot.lease_is_good(clock.now())
-            self.child.wait(SLEEP if quiet else self.service.settings.poll)
+            self.sleep()
             self._slept = True
         except DATABASE_ERRORS as error:
             # A claim may have been made of which we never heard.
@@ -123,14 +127,15 @@ class Claimer:
     def spare(self) -> bool:
         """Whether we may as well sleep: tasks come in one by one, and another looks for them.
         Several who do get a few each, at a commit each."""
-        before_us = self.child.scoreboard.slots[KEEPER + 1 : self.slot.index]
-        return clock.now() < self._rest_until and self.service.lookout(before_us)
+        rests = clock.now() < self._rest_until
+        self._spared = rests and self.service.lookout(self._before_us)
+        return self._spared
 
     def find(self) -> bool:
         """Claim what is most urgent, wherever it is; whether anything came."""
         if not self.slot.lease_is_good(clock.now()):
             return False
-        self.slot.looking = clock.now()
+        self.slot.look_began = clock.now()
         try:
             return (
                 self.claim_from(self.known_lanes())
@@ -138,7 +143,23 @@ class Claimer:
                 or self.claim_from(self.look())
             )
         finally:
-            self.slot.looking = 0
+            self.slot.look_ended = clock.now()
+
+    def sleep(self) -> None:
+        """Until woken, or for so long that it costs next to nothing."""
+        began = clock.now()
+        if self._spared:
+            # The claim that we leave it to may be older than what is due. Only one that begins
+            # after this sees all of it, or wakes somebody; else we look ourselves.
+            self._spared = False
+            self.child.wait(LOOKOUT)
+            woken = clock.now() - began < clock.nanoseconds(LOOKOUT)
+            if woken or all(slot.look_began <= began for slot in self._before_us):
+                return
+        # With work in sight that others were quicker to claim, or without a good
+        # lease, nobody is sure to wake us.
+        quiet = not self._lanes and self.slot.lease_is_good(clock.now())
+        self.child.wait(SLEEP if quiet else self.service.settings.poll)
 
     def look(self) -> list[Lane]:
         """The lanes with due tasks, most urgent first; what is finished is written."""
@@ -172,10 +193,10 @@ class Claimer:
         work keeps coming."""
         likely = self._slept or self._flows
         slow = self._look_took > clock.nanoseconds(SLOW_LOOK)
-        if not likely or slow or not self.prepare():
+        if not likely or slow:
             return False
         self.rest()
-        return self.claim(self.service.queues)
+        return self.prepare() and self.claim(self.service.queues)
 
     def claim_from(self, lanes: list[Lane]) -> bool:
         """Claim from the most urgent lane that has anything left."""
@@ -193,7 +214,10 @@ class Claimer:
         return Wanted(place, self.pace.limit(), self.pace.quick_names())
 
     def prepare(self) -> bool:
-        """Have the hand hold what comes under our lease; whether that is a good one."""
+        """Have the hand hold what comes under our lease; whether that is a good one, and we are
+        not told to stop."""
+        if self.child.stopping:
+            return False
         lease = self.slot.held_lease()
         # Said before the claim: from now on the lease's deadline is enforced.
         self.slot.state = State.BUSY
@@ -216,6 +240,8 @@ class Claimer:
         self._flows = self._more or not slept
         if not haul.tasks:
             return False
+        # Said before anyone is woken, who might leave it to us again.
+        self.slot.look_ended = clock.now()
         if len(haul.tasks) > 1:
             self._reliever.arm()
         lanes = len(self._lanes) if haul.lanes is None else haul.lanes

@@ -14,11 +14,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 
 from pool import clock
+from pool.backoff import Backoff
 from taskq.claims import Claimed, Haul, Lane, Run, Wanted
 from taskq.leases import DATABASE_ERRORS, Leases
+from taskq.link import Link
 from taskq.queues import Queues
 
 #: Seconds that a run may take while others wait behind it.
@@ -37,6 +39,8 @@ class Hand:
         self.in_doubt = False
         self._waiting: deque[Claimed] = deque()
         self._finished: list[Run] = []
+        #: Were to be given back, and nobody knows whether they are.
+        self._leaving: list[Run] = []
         #: A claim that is on its way, and how many of the finished runs go with it.
         self._reached: Callable[[], Haul] | None = None
         self._going = 0
@@ -56,7 +60,7 @@ class Hand:
 
     @property
     def empty(self) -> bool:
-        return not (self._waiting or self._finished or self._reached)
+        return not (self._waiting or self._finished or self._reached or self._leaving)
 
     def put_off(self, run: Run) -> None:
         """A quick run is done; write it with others, later."""
@@ -119,14 +123,14 @@ class Hand:
                 return 0
             self._grasp()
             self._write(leases)
-            if not self._waiting:
-                return 0
-            runs = [task.run for task in self._waiting]
             # Forgotten first: if the database does not answer, they may be released.
+            self._leaving += [task.run for task in self._waiting]
             self._waiting.clear()
+            if not self._leaving:
+                return 0
             doubted, self.in_doubt = self.in_doubt, True
-            given = len(leases.give_back(self.lease, runs))
-            self.in_doubt = doubted
+            given = len(leases.give_back(self.lease, self._leaving))
+            self._leaving, self.in_doubt = [], doubted
             return given
 
     def drop(self) -> None:
@@ -155,8 +159,10 @@ class Hand:
     def _grasp(self) -> tuple[Haul, list[int]] | None:
         if self._reached is None:
             return None
-        haul = self._reached()
-        self._reached = None
+        answer, self._reached = self._reached, None
+        doubted, self.in_doubt = self.in_doubt, True  # unless it answers
+        haul = answer()
+        self.in_doubt = doubted
         return haul, self._take_in(haul, self._going)
 
     def _let_go(self) -> None:
@@ -164,8 +170,8 @@ class Hand:
         # in the middle of the claim, and with it whoever ends our lease.
         with suppress(*DATABASE_ERRORS):
             self._grasp()
-        self._reached = None
         self._waiting.clear()
+        self._leaving.clear()
 
     def _take_in(self, haul: Haul, going: int) -> list[int]:
         self._waiting.extend(haul.tasks)
@@ -181,13 +187,12 @@ class Hand:
 class Reliever(threading.Thread):
     """Relieves a hand that is held up by a long run, or by a worker told to stop."""
 
-    def __init__(
-        self, hand: Hand, leases: Callable[[], Leases | None], stopping: Callable[[], bool]
-    ) -> None:
+    def __init__(self, hand: Hand, link: Link, stopping: Callable[[], bool]) -> None:
         super().__init__(name="taskq-reliever", daemon=True)
         self._hand = hand
-        self._leases = leases
+        self._link = link
         self._stopping = stopping
+        self._backoff = Backoff(first=_ROUND, limit=2.0)
         self._armed = threading.Event()
 
     def arm(self) -> None:
@@ -204,11 +209,20 @@ class Reliever(threading.Thread):
                 self._armed.clear()
                 if self._hand.empty:
                     continue
+                self._armed.set()
             time.sleep(_ROUND)
-            leases = self._leases()
-            if leases is not None and self._wanted():
-                try:
-                    self._hand.give_back(leases, self._wanted)
-                except DATABASE_ERRORS:
-                    # The worker sees to that after its run: it is in doubt, or meets the error.
-                    self._armed.clear()
+            if self._wanted():
+                self._relieve()
+
+    def _relieve(self) -> None:
+        with suppress(*DATABASE_ERRORS):
+            if (leases := self._link.current) is not None:
+                self._hand.give_back(leases, self._wanted)
+                return
+        # The worker connects again after its run, and that may take for ever.
+        try:
+            with closing(self._link.another()) as own:
+                self._hand.give_back(own, self._wanted)
+            self._backoff.reset()
+        except DATABASE_ERRORS:
+            time.sleep(self._backoff.next())

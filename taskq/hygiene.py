@@ -6,12 +6,18 @@ import _signal  # type: ignore[import-not-found]
 import logging
 import os
 import signal
+from contextlib import suppress
 
+import psycopg
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.pq import TransactionStatus
 
 log = logging.getLogger("taskq")
+
+#: Seconds to ask the server that it gives up a query: it may not answer any more.
+CANCEL_TIMEOUT = 1.0
 
 
 class Hygiene:
@@ -76,8 +82,24 @@ def restore_connections() -> None:
             connection.needs_rollback = False
             connection.run_on_commit = []
             connection.close()
+        elif _is_at_it(connection):
+            log.warning(
+                "a task was interrupted in a query on %r; it is cancelled", connection.alias
+            )
+            with suppress(psycopg.Error):
+                connection.connection.cancel_safe(timeout=CANCEL_TIMEOUT)
+            connection.close()
         elif not _may_stay(connection):
             connection.close_if_unusable_or_obsolete()
+
+
+def _is_at_it(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the server still works for what was given up: a soft limit, say, that was raised
+    while the answer was waited for. The driver cancels for a Ctrl-C only."""
+    if connection.vendor != "postgresql" or connection.connection.closed:
+        return False
+    status: TransactionStatus = connection.connection.info.transaction_status
+    return status != TransactionStatus.IDLE
 
 
 def _may_stay(connection: BaseDatabaseWrapper) -> bool:

@@ -37,6 +37,7 @@ class Leases:
     def __init__(self, connection: sql.Connection, vendor: str) -> None:
         self._connection = connection
         self._sql = sql.of(vendor)
+        self._wake = sql.enqueue_of(vendor).WAKE
         #: Those of the workers themselves, under which they hold tasks.
         self.workers = WorkerLeases(connection, vendor)
 
@@ -117,8 +118,10 @@ class Leases:
         return len(removed) == 1
 
     def give_back(self, worker: int, runs: Iterable[Run]) -> set[int]:
-        """Release tasks that were not started, as if never claimed."""
-        return _ids(self._connection.batch(*_each(self._sql.GIVE_BACK, worker, runs)))
+        """Release tasks that were not started, as if never claimed, and wake a pool for them."""
+        wake: list[sql.Call] = [(self._wake, {})] if self._wake else []
+        given = self._connection.batch(*_each(self._sql.GIVE_BACK, worker, runs), *wake)
+        return _ids(given[: len(given) - len(wake)])
 
     def retry(
         self,

@@ -36,11 +36,13 @@ class Link:
     def leases(self) -> Leases:
         """The connection, opened if need be. Raises one of DATABASE_ERRORS."""
         if self._leases is None:
-            name = f"taskq {self.owner}"
-            self._leases = leases.connect(
-                self._alias, lease=self._lease, name=name, direct=self._direct
-            )
+            self._leases = self.another()
         return self._leases
+
+    def another(self) -> Leases:
+        """Open one beside it, for the caller to close. Raises one of DATABASE_ERRORS."""
+        name = f"taskq {self.owner}"
+        return leases.connect(self._alias, lease=self._lease, name=name, direct=self._direct)
 
     def lost(self, error: Exception) -> float:
         """An error came: close. Returns the seconds to wait before the next try."""

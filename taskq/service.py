@@ -59,7 +59,7 @@ class Service:
         """Whether one of these is about to see what is due. Who has been at it for long may be
         stopped, or held up by the database."""
         fresh = clock.now() - clock.nanoseconds(LOOKOUT)
-        return any(slot.looking > fresh for slot in slots)
+        return any(slot.look_began > max(fresh, slot.look_ended) for slot in slots)
 
     def wake_one(self, scoreboard: Scoreboard) -> None:
         """Wake a worker that sleeps, if there is one."""

@@ -48,7 +48,7 @@ class Worker:
         )
         self._hygiene = Hygiene()
         context.host = Host(child, service.alias)
-        self._reliever = Reliever(self.hand, lambda: self.link.current, lambda: child.stopping)
+        self._reliever = Reliever(self.hand, self.link, lambda: child.stopping)
         self.claimer = Claimer(
             child, service, self.hand, self.pace, self.link, self.recorder, self._reliever
         )

@@ -152,6 +152,8 @@ def waits_for_a_lock() -> int:
 def child_of_no_pool(name: str, number: int = 1) -> Child:
     """The keeper, or a worker, of a pool that has no processes: this one acts for it."""
     scoreboard = Scoreboard(capacity=number + 1)
+    for slot in scoreboard.slots:
+        slot.generation = 1  # the one before was asked to end
     keeper = name == "keeper"
     return Child(
         Role(name=name, run=lambda _: 0, scalable=not keeper),

@@ -2,9 +2,13 @@
 
 import signal
 
+import pytest
+from django.db import connection
+
 from stress.pools import wait_until
 from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
+from tests.taskq.waking import DEAF, asleep
 
 
 def test_term_finishes_what_runs_and_leaves_the_rest(start_pool, runs):
@@ -87,6 +91,28 @@ def test_hup_replaces_the_workers_without_dropping_work(start_pool, runs, draine
     wait_until(lambda: not before & set(pool.children("worker").values()))
     drained()
     assert len(runs("start", "a")) == len(runs("end", "a")) == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("cut", [False, True], ids=["", "connection-cut"])
+def test_what_is_given_back_starts_at_once_elsewhere(start_pool, runs, drained, cut):
+    """No poll is near, and the worker that held it is at its long run until the end."""
+    start_pool("-c", 2, *DEAF)
+    for key in range(100):  # so that the name is known to be quick
+        tasks.nap.delay(key, 0)
+    drained()
+    wait_until(asleep)
+    tasks.nap.delay_many([("long", 8), *((f"behind {key}", 0) for key in range(20))])
+    wait_until(lambda: runs("start", "long"))
+    if cut:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE application_name LIKE 'taskq worker%%'",
+                [],
+            )
+    wait_until(lambda: all(runs("start", f"behind {key}") for key in range(20)), seconds=5)
+    assert not runs("end", "long")
 
 
 def test_a_waiting_task_is_not_held_up_behind_a_long_one(start_pool, runs, drained):

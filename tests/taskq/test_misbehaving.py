@@ -1,14 +1,16 @@
 """Tasks that misbehave without dying: the worker is sound for the next one."""
 
 import os
+import signal
 from itertools import pairwise
 
 import pytest
-from django.db import connections
+from django.db import connection, connections
 
 from pool import clock
 from stress.pools import wait_until
 from stress.project.shop.models import Order
+from taskq.exceptions import SoftTimeLimitExceeded
 from taskq.hygiene import Hygiene
 from taskq.models import Task
 from tests.project.lab import tasks
@@ -163,6 +165,33 @@ def test_a_transaction_left_open_is_rolled_back_before_the_outcome_is_written(
     assert [record["count"] for record in runs("seen", "after")] == [0]
     assert len(runs("start", "a")) == 1
     assert not Order.objects.exists()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_query_that_a_soft_limit_broke_off_harms_no_later_task():
+    hygiene = Hygiene()
+    running = "FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%%' AND state = 'active'"
+
+    def limit(number, frame):
+        raise SoftTimeLimitExceeded
+
+    before = signal.signal(signal.SIGALRM, limit)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(SoftTimeLimitExceeded), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(60)")
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    hygiene.restore()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+
+        def ended():
+            cursor.execute(f"SELECT count(*) {running}", [])
+            return cursor.fetchone() == (0,)
+
+        wait_until(ended, what="the server works no more for nobody")
 
 
 def test_a_database_that_nobody_here_can_open_does_not_break_the_worker(monkeypatch):

@@ -39,7 +39,6 @@ class Reaching(Worker):
 def reaching(worker, monkeypatch):
     """Runs quick tasks, four a batch, and reaches with the last two of them."""
     child = child_of_no_pool("worker")
-    child.slot.generation = 1  # the one before was asked to end
     child.slot.grant(worker.id, child.slot.generation, 2**62)
     monkeypatch.setattr(child, "wait", lambda *args: [])
     one = Reaching(child, Service(settings=Settings(), queues=Queues(), alias="default"))

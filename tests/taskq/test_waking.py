@@ -1,5 +1,6 @@
 """How a pool hears of work, and how little it asks while there is none."""
 
+import signal
 import time
 
 import psutil
@@ -15,7 +16,7 @@ from taskq.conf import Settings
 from taskq.ear import MANY_WAKES
 from taskq.models import State, Task
 from taskq.queues import Queues
-from taskq.service import Service
+from taskq.service import LOOKOUT, Service
 from taskq.sql import postgresql
 from taskq.sql.postgresql_connection import Connection
 from taskq.worker import Worker
@@ -187,7 +188,7 @@ def second(worker, monkeypatch):
 def test_of_workers_that_wait_for_tasks_to_come_in_all_but_one_sleep(second):
     """Each would get a few of them, at a commit each."""
     first = second.child.scoreboard.slots[1]
-    first.looking = clock.now()
+    first.look_began = clock.now()
     tasks.noop.delay()
     assert second.claimer.fetch() is None
     assert second.slot.state == SlotState.IDLE
@@ -197,22 +198,78 @@ def test_of_workers_that_wait_for_tasks_to_come_in_all_but_one_sleep(second):
 
 def test_who_looks_for_long_is_not_relied_on(second):
     first = second.child.scoreboard.slots[1]
-    first.looking = clock.now() - clock.nanoseconds(1)
+    first.look_began = clock.now() - clock.nanoseconds(1)
     tasks.noop.delay()
     assert second.claimer.fetch() is not None
 
 
 def test_a_worker_that_looks_says_so_until_it_has_something(second, monkeypatch):
-    looked = []
-    claim = second.claimer.claim
-    monkeypatch.setattr(
-        second.claimer, "claim", lambda place: looked.append(second.slot.looking) or claim(place)
-    )
+    slots, said = [second.slot], []
+    claim, wake_one = second.claimer.claim, Service.wake_one
+
+    def claimed(place):
+        said.append(second.service.lookout(slots))
+        return claim(place)
+
+    def woken(service, scoreboard):
+        said.append(second.service.lookout(slots))
+        wake_one(service, scoreboard)
+
+    monkeypatch.setattr(second.claimer, "claim", claimed)
+    monkeypatch.setattr(Service, "wake_one", woken)
+    tasks.nap.delay("not known to be quick", 0)  # for what is behind it another is woken
+    assert second.claimer.fetch() is not None
+    assert said == [True, False]
+
+
+def test_who_left_it_to_another_looks_when_that_one_has_not(second, monkeypatch):
+    """It claims too early, or dies, or has only slow ones in the end: no wake-up comes of that."""
+    first, waits = second.child.scoreboard.slots[1], []
+
+    def wait(seconds, *_):
+        waits.append(seconds)
+        time.sleep(seconds if seconds < 1 else 0)
+        return []
+
+    monkeypatch.setattr(second.child, "wait", wait)
+    first.look_began = clock.now()
+    assert second.claimer.fetch() is None
+    assert waits == [LOOKOUT]
+    first.look_ended = clock.now()
+    monkeypatch.setattr(claiming, "REST", 0)
+    second.claimer._rest_until = 0
     tasks.noop.delay()
     assert second.claimer.fetch() is not None
-    assert looked
-    assert all(looked)
-    assert second.slot.looking == 0
+
+
+def test_who_left_it_to_another_sleeps_on_when_that_one_looks(second, monkeypatch):
+    first, waits = second.child.scoreboard.slots[1], []
+
+    def wait(seconds, *_):
+        waits.append(seconds)
+        time.sleep(seconds if seconds < 1 else 0)
+        first.look_began = clock.now()
+        return []
+
+    monkeypatch.setattr(second.child, "wait", wait)
+    first.look_began = clock.now()
+    assert second.claimer.fetch() is None
+    assert waits == [LOOKOUT, claiming.SLEEP]
+
+
+def test_told_to_stop_while_it_rests_it_claims_no_more(second, monkeypatch):
+    waits = []
+
+    def wait(seconds, *_):
+        waits.append(seconds)
+        second.child._handle_term(signal.SIGTERM, None)
+        return []
+
+    monkeypatch.setattr(second.child, "wait", wait)
+    tasks.noop.delay()
+    assert second.claimer.fetch() is None
+    assert len(waits) == 1, "it sleeps, though the signal has been"
+    assert Task.objects.get().state == State.READY
 
 
 @pytest.mark.postgresql
