@@ -39,7 +39,7 @@ def test_titles_say_who_is_who_and_what_runs(start_pool, runs):
     wait_until(lambda: "idle" in [text for _, text in pool.titles("worker").values()])
 
 
-@pytest.mark.postgresql  # to run it on one is enough
+@pytest.mark.sqlite  # to run it on one is enough
 def test_titles_say_what_runs_without_its_id_where_runs_are_quick(start_pool, runs, drained):
     pool = start_pool("-c", 1)
     # Many, as one that takes long on a busy machine counts for less with each that follows.
@@ -171,7 +171,7 @@ def test_a_database_in_memory_is_refused(monkeypatch):
         call_command("taskq_pool")
 
 
-@pytest.mark.postgresql  # to run it on one is enough
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_site_that_cannot_boot_its_workers_is_given_up_with_a_reason(start_pool, tmp_path):
     """Settings that break in the worker only: it dies at every start."""
     pool = start_pool("-c", 1, ready=False, TASKQ_TEST_BREAK_WORKERS="1")

@@ -17,7 +17,7 @@ from taskq.models import State, Task, Worker
 from tests.conftest import PoolUnderTest
 from tests.project.lab import tasks
 
-pytestmark = pytest.mark.postgresql  # to run it on one is enough
+pytestmark = pytest.mark.sqlite  # to run it on one is enough
 
 STARTED = "taskq pool"
 WAITS = "starts again when code changes"
