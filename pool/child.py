@@ -97,11 +97,9 @@ class Child:
         crash loop, and it is replaced at once."""
         self.slot.worked = self.slot.generation
 
-    def wait(self, timeout: float, *descriptors: int) -> list[int]:
-        """Sleep until woken, until a descriptor is readable or for timeout seconds.
-
-        Returns the readable ones of ``descriptors``.
-        """
+    def wait(self, timeout: float, *descriptors: int) -> bool:
+        """Sleep until woken or a descriptor is readable; False when that took longer than
+        timeout seconds."""
         wake = self.slot.wake_fd()
         poll = select.poll()  # select() knows no descriptor above 1,023
         for descriptor in (wake, *descriptors):
@@ -109,7 +107,7 @@ class Child:
         readable = [descriptor for descriptor, _ in poll.poll(max(0.0, timeout) * 1000)]
         if wake in readable:
             self.slot.clear_wakes()
-        return [descriptor for descriptor in readable if descriptor != wake]
+        return bool(readable)
 
     def install_signals(self) -> None:
         """(Re)install our signal handlers; what ran here may have replaced them."""

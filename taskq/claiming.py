@@ -147,14 +147,13 @@ class Claimer:
 
     def sleep(self) -> None:
         """Until woken, or for so long that it costs next to nothing."""
-        began = clock.now()
         if self._spared:
             # The claim that we leave it to may be older than what is due. Only one that begins
             # after this sees all of it, or wakes somebody; else we look ourselves.
-            self._spared = False
-            self.child.wait(LOOKOUT)
-            woken = clock.now() - began < clock.nanoseconds(LOOKOUT)
-            if woken or all(slot.look_began <= began for slot in self._before_us):
+            self._spared, began = False, clock.now()
+            if self.child.wait(LOOKOUT) or all(
+                slot.look_began <= began for slot in self._before_us
+            ):
                 return
         # With work in sight that others were quicker to claim, or without a good
         # lease, nobody is sure to wake us.

@@ -40,7 +40,7 @@ def reaching(worker, monkeypatch):
     """Runs quick tasks, four a batch, and reaches with the last two of them."""
     child = child_of_no_pool("worker")
     child.slot.grant(worker.id, child.slot.generation, 2**62)
-    monkeypatch.setattr(child, "wait", lambda *args: [])
+    monkeypatch.setattr(child, "wait", lambda *args: False)
     one = Reaching(child, Service(settings=Settings(), queues=Queues(), alias="default"))
     monkeypatch.setattr(one.pace, "limit", lambda: BATCH)
     monkeypatch.setattr(one.pace, "within", lambda seconds: 1)

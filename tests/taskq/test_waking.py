@@ -175,7 +175,7 @@ def second(worker, monkeypatch):
     """The second worker of a pool, which has just claimed and run all there was."""
     child = child_of_no_pool("worker", number=2)
     child.slot.grant(worker.id, child.slot.generation, 2**62)
-    monkeypatch.setattr(child, "wait", lambda *args: [])
+    monkeypatch.setattr(child, "wait", lambda *args: False)
     second = Worker(child, Service(settings=Settings(), queues=Queues(), alias="default"))
     second.pace.note(tasks.noop.name, 0.0001)
     monkeypatch.setattr(claiming, "REST", 600)  # it is not over when we come to look
@@ -229,7 +229,7 @@ def test_who_left_it_to_another_looks_when_that_one_has_not(second, monkeypatch)
     def wait(seconds, *_):
         waits.append(seconds)
         time.sleep(seconds if seconds < 1 else 0)
-        return []
+        return False
 
     monkeypatch.setattr(second.child, "wait", wait)
     first.look_began = clock.now()
@@ -249,7 +249,7 @@ def test_who_left_it_to_another_sleeps_on_when_that_one_looks(second, monkeypatc
         waits.append(seconds)
         time.sleep(seconds if seconds < 1 else 0)
         first.look_began = clock.now()
-        return []
+        return False
 
     monkeypatch.setattr(second.child, "wait", wait)
     first.look_began = clock.now()
@@ -263,7 +263,7 @@ def test_told_to_stop_while_it_rests_it_claims_no_more(second, monkeypatch):
     def wait(seconds, *_):
         waits.append(seconds)
         second.child._handle_term(signal.SIGTERM, None)
-        return []
+        return False
 
     monkeypatch.setattr(second.child, "wait", wait)
     tasks.noop.delay()
