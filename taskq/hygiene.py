@@ -98,7 +98,7 @@ def _is_at_it(connection: BaseDatabaseWrapper) -> bool:
     while the answer was waited for. The driver cancels for a Ctrl-C only."""
     if connection.vendor != "postgresql" or connection.connection.closed:
         return False
-    status: TransactionStatus = connection.connection.info.transaction_status
+    status: int = connection.connection.pgconn.transaction_status
     return status != TransactionStatus.IDLE
 
 
