@@ -15,8 +15,11 @@ from stress.pools import wait_until
 from taskq import leases
 from taskq.celery import AsyncResult
 from taskq.claims import Claimed, Wanted
+from taskq.conf import Settings
 from taskq.leases import Leases
 from taskq.queues import Queues
+from taskq.service import Service
+from taskq.worker import Worker
 
 # Fixtures of several files, kept beside the words that go with them.
 from tests.taskq.admin_site import dead_worker, each_state, good_worker, root  # noqa: F401
@@ -164,6 +167,15 @@ def child_of_no_pool(name: str, number: int = 1) -> Child:
         title="test",
         first_try=True,
     )
+
+
+def worker_of_no_pool(
+    lease: int, *, number: int = 1, worker_class: type[Worker] = Worker
+) -> Worker:
+    """A worker that holds this lease, and does nothing but what a test has it do."""
+    child = child_of_no_pool("worker", number)
+    child.slot.grant(lease, child.slot.generation, 2**62)
+    return worker_class(child, Service(settings=Settings(), queues=Queues(), alias="default"))
 
 
 @pytest.fixture

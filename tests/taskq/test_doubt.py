@@ -2,11 +2,7 @@
 
 import pytest
 
-from taskq.conf import Settings
-from taskq.queues import Queues
-from taskq.service import Service
-from taskq.worker import Worker
-from tests.taskq.conftest import child_of_no_pool
+from tests.taskq.conftest import worker_of_no_pool
 
 OLD, NEW = 11, 12
 
@@ -14,10 +10,7 @@ OLD, NEW = 11, 12
 @pytest.fixture
 def worker():
     """In doubt of what it holds under the old lease."""
-    child = child_of_no_pool("worker")
-    slot = child.slot
-    slot.grant(OLD, slot.generation, 2**62)
-    worker = Worker(child, Service(settings=Settings(), queues=Queues(), alias="default"))
+    worker = worker_of_no_pool(OLD)
     worker.hand.lease = OLD
     worker.hand.drop()
     return worker

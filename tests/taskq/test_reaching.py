@@ -8,15 +8,12 @@ from django.db import connection
 from stress.pools import wait_until
 from taskq import claiming
 from taskq.claims import Wanted
-from taskq.conf import Settings
 from taskq.leases import DATABASE_ERRORS, Leases
 from taskq.models import State, Task
-from taskq.queues import Queues
-from taskq.service import Service
 from taskq.sql.postgresql_connection import Connection
 from taskq.worker import Worker
 from tests.project.lab import tasks
-from tests.taskq.conftest import child_of_no_pool
+from tests.taskq.conftest import worker_of_no_pool
 
 pytestmark = pytest.mark.postgresql
 
@@ -38,10 +35,8 @@ class Reaching(Worker):
 @pytest.fixture
 def reaching(worker, monkeypatch):
     """Runs quick tasks, four a batch, and reaches with the last two of them."""
-    child = child_of_no_pool("worker")
-    child.slot.grant(worker.id, child.slot.generation, 2**62)
-    monkeypatch.setattr(child, "wait", lambda *args: False)
-    one = Reaching(child, Service(settings=Settings(), queues=Queues(), alias="default"))
+    one = worker_of_no_pool(worker.id, worker_class=Reaching)
+    monkeypatch.setattr(one.child, "wait", lambda *args: False)
     monkeypatch.setattr(one.pace, "limit", lambda: BATCH)
     monkeypatch.setattr(one.pace, "within", lambda seconds: 1)
     one.pace.note(tasks.quick.name, 0.001)

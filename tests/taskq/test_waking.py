@@ -12,16 +12,13 @@ from pool import clock
 from stress.pools import wait_until
 from taskq import claiming
 from taskq.claiming import REST
-from taskq.conf import Settings
 from taskq.ear import MANY_WAKES
 from taskq.models import State, Task
-from taskq.queues import Queues
 from taskq.service import LOOKOUT, Service
 from taskq.sql import postgresql
 from taskq.sql.postgresql_connection import Connection
-from taskq.worker import Worker
 from tests.project.lab import tasks
-from tests.taskq.conftest import child_of_no_pool
+from tests.taskq.conftest import worker_of_no_pool
 from tests.taskq.waking import DEAF, asleep, crowded_out, ring
 
 
@@ -44,9 +41,7 @@ def test_a_sleeping_pool_is_woken_by_the_commit(start_pool, runs):
 @pytest.mark.postgresql
 def test_who_was_woken_claims_without_a_look_at_the_lanes_before(worker, monkeypatch):
     """A round trip less until the task starts."""
-    child = child_of_no_pool("worker")
-    child.slot.grant(worker.id, child.slot.generation, 2**62)
-    woken = Worker(child, Service(settings=Settings(), queues=Queues(), alias="default"))
+    woken = worker_of_no_pool(worker.id)
     statements: list[str] = []
     rows = Connection.rows
 
@@ -173,10 +168,8 @@ def test_tasks_that_come_in_one_by_one_are_claimed_together(start_pool, drained)
 @pytest.fixture
 def second(worker, monkeypatch):
     """The second worker of a pool, which has just claimed and run all there was."""
-    child = child_of_no_pool("worker", number=2)
-    child.slot.grant(worker.id, child.slot.generation, 2**62)
-    monkeypatch.setattr(child, "wait", lambda *args: False)
-    second = Worker(child, Service(settings=Settings(), queues=Queues(), alias="default"))
+    second = worker_of_no_pool(worker.id, number=2)
+    monkeypatch.setattr(second.child, "wait", lambda *args: False)
     second.pace.note(tasks.noop.name, 0.0001)
     monkeypatch.setattr(claiming, "REST", 600)  # it is not over when we come to look
     tasks.noop.delay()
