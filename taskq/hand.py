@@ -113,13 +113,14 @@ class Hand:
             _, fenced = self._grasp() or (None, [])
             return fenced + self._write(leases)
 
-    def give_back(self, leases: Leases, wanted: Callable[[], bool] = lambda: True) -> int:
+    def give_back(self, leases: Leases, still: Callable[[], bool] = lambda: True) -> int:
         """Write the finished runs and release what waits; how many were released.
 
-        wanted: asked when nothing else is under way. A claim that was has brought new tasks.
+        still: whether to, asked when nothing else is under way. A claim that was has brought new
+            tasks.
         """
         with self.lock:
-            if not wanted():
+            if not still():
                 return 0
             self._grasp()
             self._write(leases)
@@ -199,7 +200,7 @@ class Reliever(threading.Thread):
         """There is a batch to watch."""
         self._armed.set()
 
-    def _wanted(self) -> bool:
+    def _is_needed(self) -> bool:
         return self._hand.overrun() or self._stopping()
 
     def run(self) -> None:
@@ -211,18 +212,18 @@ class Reliever(threading.Thread):
                     continue
                 self._armed.set()
             time.sleep(_ROUND)
-            if self._wanted():
+            if self._is_needed():
                 self._relieve()
 
     def _relieve(self) -> None:
         with suppress(*DATABASE_ERRORS):
             if (leases := self._link.current) is not None:
-                self._hand.give_back(leases, self._wanted)
+                self._hand.give_back(leases, self._is_needed)
                 return
         # The worker connects again after its run, and that may take for ever.
         try:
             with closing(self._link.another()) as own:
-                self._hand.give_back(own, self._wanted)
+                self._hand.give_back(own, self._is_needed)
             self._backoff.reset()
         except DATABASE_ERRORS:
             time.sleep(self._backoff.next())

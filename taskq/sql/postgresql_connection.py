@@ -162,18 +162,17 @@ class Connection(Prepared):
             # plan of its own for each set of values: to make one takes longer than to run it.
             # Not knowing the limit of a claim, such a plan would rather hash all tasks than
             # look up each that was found.
-            raw.execute(
+            settings = (
                 "SET enable_seqscan = off; SET enable_bitmapscan = off; "
                 "SET enable_hashjoin = off; SET enable_mergejoin = off; "
                 "SET plan_cache_mode = force_generic_plan"
             )
             # The server's patience with us is ours with it: a host that vanishes, or is frozen,
             # in the middle of a transaction must not keep others from what that has locked.
-            patience = str(wrapper.settings_dict["OPTIONS"]["tcp_user_timeout"])
+            patience = int(wrapper.settings_dict["OPTIONS"]["tcp_user_timeout"])
             raw.execute(
-                "SELECT set_config('tcp_user_timeout', %s, false), "
-                "set_config('idle_in_transaction_session_timeout', %s, false)",
-                [patience, patience],
+                f"{settings}; SET tcp_user_timeout = {patience}; "
+                f"SET idle_in_transaction_session_timeout = {patience}"
             )
 
     def transaction(self) -> AbstractContextManager[object]:
