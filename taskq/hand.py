@@ -13,8 +13,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import closing, suppress
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 
 from pool import clock
 from pool.backoff import Backoff
@@ -129,9 +129,9 @@ class Hand:
             self._waiting.clear()
             if not self._leaving:
                 return 0
-            doubted, self.in_doubt = self.in_doubt, True
-            given = len(leases.give_back(self.lease, self._leaving))
-            self._leaving, self.in_doubt = [], doubted
+            with self._in_doubt_unless_answered():
+                given = len(leases.give_back(self.lease, self._leaving))
+            self._leaving.clear()
             return given
 
     def drop(self) -> None:
@@ -161,10 +161,15 @@ class Hand:
         if self._reached is None:
             return None
         answer, self._reached = self._reached, None
-        doubted, self.in_doubt = self.in_doubt, True  # unless it answers
-        haul = answer()
-        self.in_doubt = doubted
+        with self._in_doubt_unless_answered():
+            haul = answer()
         return haul, self._take_in(haul, self._going)
+
+    @contextmanager
+    def _in_doubt_unless_answered(self) -> Iterator[None]:
+        doubted, self.in_doubt = self.in_doubt, True
+        yield  # an error leaves it at that
+        self.in_doubt = doubted
 
     def _let_go(self) -> None:
         # What is on its way is read: as long as nobody does, a large answer holds up the server
