@@ -113,6 +113,7 @@ TARGETS: dict[str, tuple[Condition, ...]] = {
     "backlog-1m-future": (of_limit(0.9),),
     "long-transaction": (at_least(0.7),),
     "notify-busy": (of_limit(0.9),),
+    "notify-listening": (of_limit(0.9),),
     "notify-sleeping": (of_limit(0.9),),
     "memory-c8": (limit_times(2.5, "≤ 2.5 x one worker"), below("Celery")),
     # The times in the server's log are of milliseconds, and timers are a little late.

@@ -54,11 +54,11 @@ def rows_within(
     direct: see :func:`taskq.leases.connect`. Then the server keeps our statements parsed
         and planned, which takes as long as running them does.
     """
-    if not direct or not _ready(connection) or _begins_otherwise(connection.connection):
+    if not _ready(connection) or _begins_otherwise(connection.connection):
         with connection.cursor() as cursor:
             cursor.execute(statement, values)
             return list(cursor.fetchall())
-    prepared = Prepared.of(connection.connection)
+    prepared = Prepared.of(connection.connection, keep=direct)
     with connection.wrap_database_errors:
         if _begins(connection.connection):  # the driver would take a round trip for that
             return prepared.batch(("BEGIN", {}), (statement, values))[-1]
@@ -79,7 +79,7 @@ def end_within(
     outermost = len(connection.atomic_blocks) == 1 and connection.commit_on_exit
     if not direct or not outermost or not _ready(connection):
         return len(rows_within(connection, statement, values, direct=direct)) == 1
-    prepared = Prepared.of(connection.connection)
+    prepared = Prepared.of(connection.connection, keep=True)
     with connection.wrap_database_errors:
         if _begins(connection.connection):  # nothing else was done in the block
             return len(prepared.rows(statement, values)) == 1

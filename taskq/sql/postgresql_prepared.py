@@ -77,12 +77,13 @@ class Prepared:
         self._sent: _Sent | None = None
 
     @classmethod
-    def of(cls, connection: psycopg.Connection[Any]) -> Self:
-        """The one that the connection keeps for us."""
-        kept: Self | None = vars(connection).get(_KEPT)
-        if kept is None:
-            kept = vars(connection)[_KEPT] = cls(connection, keep=True)
-        return kept
+    def of(cls, connection: psycopg.Connection[Any], *, keep: bool) -> Self:
+        """The one that the connection has for us."""
+        both: dict[bool, Self] = vars(connection).setdefault(_KEPT, {})
+        found = both.get(keep)
+        if found is None:
+            found = both[keep] = cls(connection, keep=keep)
+        return found
 
     def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement; the rows that it returns."""

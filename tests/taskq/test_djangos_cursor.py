@@ -269,7 +269,9 @@ def test_within_the_callers_own_pipeline():
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
 @pytest.mark.parametrize("level", [None, IsolationLevel.SERIALIZABLE])
-def test_the_first_statement_of_a_transaction_is_in_it_as_it_should_be(level):
+@pytest.mark.parametrize("listen", [True, False])
+def test_the_first_statement_of_a_transaction_is_in_it_as_it_should_be(settings, level, listen):
+    settings.TASKQ = {"LISTEN": listen}
     send_some()
     connection.connection.isolation_level = level
     seen = []
@@ -296,3 +298,19 @@ def test_behind_a_pooler_nothing_is_prepared(settings, monkeypatch, said_by):
     send_some()
     assert prepared() == []
     assert Task.objects.count() == 10
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+def test_behind_a_pooler_djangos_cursor_is_left_out_as_well(settings):
+    """That writes the values into the statement's text."""
+    settings.TASKQ = {"LISTEN": False}
+    lab.quick.delay(1)
+    with connection.copy().cursor() as other:
+        other.execute(
+            "SELECT query FROM pg_stat_activity WHERE pid = %s",
+            [connection.connection.info.backend_pid],
+        )
+        ((query,),) = other.fetchall()
+        other.db.close()
+    assert "$1" in query

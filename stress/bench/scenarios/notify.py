@@ -3,10 +3,13 @@ listens cost those who commit?"""
 
 from __future__ import annotations
 
+import json
+
 from stress.bench.arena import Arena
 from stress.bench.contestants import OURS
 from stress.bench.figures import steady_rate
 from stress.bench.scenario import Reading, Scenario
+from stress.bench.stage import Stage
 
 COMMITTERS = 8
 LONG, SHORT = 10.0, 4.0
@@ -15,7 +18,7 @@ LONG, SHORT = 10.0, 4.0
 class Committers(Scenario):
     """8 processes that do nothing but ``delay()``, each in a transaction of its own.
 
-    options: of the pool that listens.
+    options: of the pool beside them.
     """
 
     unit = "tasks/s"
@@ -27,20 +30,37 @@ class Committers(Scenario):
         self.options = options
 
     def ours(self, arena: Arena) -> Reading:
-        return self._pour(arena, with_pool=True)
+        with arena.stage() as stage:
+            self._start_pool(stage)
+            return self._pour(arena, stage)
 
     def limit(self, arena: Arena) -> Reading:
-        return self._pour(arena, with_pool=False)
-
-    def _pour(self, arena: Arena, *, with_pool: bool) -> Reading:
-        seconds = SHORT if arena.quick else LONG
         with arena.stage() as stage:
-            if with_pool:
-                workers = stage.start_workers(8, *self.options)
-                workers.wait_ready(9)
-            committers = stage.start(OURS.module, "pour", "noop", processes=COMMITTERS)
-            samples = stage.watch(committers, seconds=seconds, counter=stage.sent)
-            return Reading(steady_rate(samples), {"run": stage.counter.total()})
+            return self._pour(arena, stage)
+
+    def _start_pool(self, stage: Stage) -> None:
+        stage.start_workers(8, *self.options).wait_ready(9)
+
+    def _pour(self, arena: Arena, stage: Stage) -> Reading:
+        seconds = SHORT if arena.quick else LONG
+        committers = stage.start(OURS.module, "pour", "noop", processes=COMMITTERS)
+        samples = stage.watch(committers, seconds=seconds, counter=stage.sent)
+        return Reading(steady_rate(samples), {"run": stage.counter.total()})
+
+
+class Listening(Committers):
+    """The same beside a pool that runs all of it either way: what its listening costs."""
+
+    limit_is = "the same into a pool that only polls (LISTEN is False)"
+
+    def limit(self, arena: Arena) -> Reading:
+        with arena.stage() as stage:
+            stage.environment["STRESS_TASKQ"] = json.dumps({"LISTEN": False})
+            self._start_pool(stage)
+            # The enqueuers' own setting is the default: without LISTEN they would be behind a
+            # pooler, and prepare no statements.
+            del stage.environment["STRESS_TASKQ"]
+            return self._pour(arena, stage)
 
 
 SCENARIOS: list[Scenario] = [
@@ -51,4 +71,5 @@ SCENARIOS: list[Scenario] = [
         "elsewhere",
     ),
     Committers("notify-busy", "enqueue by 8 committers into a busy pool, -c 8"),
+    Listening("notify-listening", "enqueue by 8 committers into a busy pool that listens, -c 8"),
 ]
