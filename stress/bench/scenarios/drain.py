@@ -8,6 +8,7 @@ same for everybody, the raw loops included.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import psycopg
@@ -122,25 +123,28 @@ class DrainNaps(Scenario):
 
 
 class DrainAtomic(Scenario):
-    """Tasks whose effect, one row, and whose completion are one transaction."""
+    """Tasks whose effect, one row, and whose completion are one transaction.
 
-    name = "drain-atomic-c8"
-    title = "drain atomic=True tasks that write a row, -c 8"
+    loop: the module and words of the loop that is the limit.
+    """
+
     unit = "tasks/s"
-    limit_is = "raw claim of 50; insert + delete in a transaction each; 8 processes"
+
+    def __init__(self, name: str, title: str, limit_is: str, *loop: str) -> None:
+        self.name = name
+        self.title = title
+        self.limit_is = limit_is
+        self.loop = loop
 
     def ours(self, arena: Arena) -> Reading:
         return self._drain(arena, lambda stage: stage.start_workers(8))
 
     def limit(self, arena: Arena) -> Reading:
         return self._drain(
-            arena,
-            lambda stage: stage.start(
-                "stress.bench.raw", "drain-atomic", "--rows", 50, processes=8
-            ),
+            arena, lambda stage: stage.start(*self.loop, "--rows", "50", processes=8)
         )
 
-    def _drain(self, arena: Arena, start: Any) -> Reading:
+    def _drain(self, arena: Arena, start: Callable[[Stage], Workers]) -> Reading:
         seconds = SHORT if arena.quick else LONG
         count = int(5_000 * seconds)
         with _full(arena, "stress.bench.load.tasks.order", count, "[[%s],{}]") as stage:
@@ -172,5 +176,16 @@ SCENARIOS: list[Scenario] = [
     DrainNaps(1),
     DrainNaps(2),
     DrainNaps(8),
-    DrainAtomic(),
+    DrainAtomic(
+        "drain-atomic-c8",
+        "drain atomic=True tasks that write a row, -c 8",
+        "raw claim of 50; insert + delete in a transaction each; 8 processes",
+        *("stress.bench.raw", "drain-atomic"),
+    ),
+    DrainAtomic(
+        "drain-atomic-django",
+        "the same beside a loop that does it by Django",
+        "claim of 50; insert + delete by Django's cursor in atomic() each; 8 processes",
+        "stress.bench.raw_django",
+    ),
 ]
