@@ -24,7 +24,7 @@ from typing import (
 
 from django.conf import settings as django_settings
 
-from taskq import conf, eager, outbox, registry, retries
+from taskq import celery_options, conf, eager, outbox, registry, retries
 from taskq.calls import Call, are_keywords, pairs_of
 from taskq.context import Request, current
 from taskq.current import current_task
@@ -61,19 +61,6 @@ __all__ = [
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-#: Options of Celery's decorator and of its apply_async that change nothing here:
-#: there is no broker, and a task is acknowledged when it is done.
-_MEANINGLESS_IN_DECORATOR = frozenset(
-    "serializer acks_late acks_on_failure_or_timeout acks_on_failure acks_on_timeout "
-    "reject_on_worker_lost "
-    "track_started compression store_errors_even_if_ignored throws typing trail "
-    "send_events shared lazy".split()
-)
-_MEANINGLESS_IN_CALL = frozenset(
-    "ignore_result add_to_parent serializer compression connection producer publisher "
-    "exchange routing_key retry retry_policy shadow delivery_mode mandatory immediate".split()
-)
 
 
 class SharedTask(Generic[P, R]):
@@ -118,7 +105,7 @@ class SharedTask(Generic[P, R]):
         Options of Celery's that mean nothing here are ignored; others raise TypeError.
         """
         if ignored:
-            _refuse(set(ignored) - _MEANINGLESS_IN_CALL, "apply_async option")
+            celery_options.check_call(ignored)
             if ignored.get("ignore_result") is False and self.options.ignore_result:
                 raise TypeError(
                     f"ignore_result is False, but {self.name} keeps no results: "
@@ -275,8 +262,7 @@ def shared_task(
 
     Raises TypeError or ValueError at once for an option that is unknown or wrong.
     """
-    kept = {key: value for key, value in options.items() if key not in _MEANINGLESS_IN_DECORATOR}
-    checked = task_options(kept)
+    checked = task_options(celery_options.of_decorator(options))
 
     def decorate(function: Callable[..., Any]) -> SharedTask[..., Any]:
         if not inspect.isfunction(function):
@@ -290,12 +276,3 @@ def shared_task(
 
 def _eager() -> bool:
     return getattr(django_settings, "CELERY_TASK_ALWAYS_EAGER", False)
-
-
-def _refuse(names: set[str], kind: str) -> None:
-    if names:
-        known = (
-            "args, kwargs, countdown, eta, expires, queue, priority, headers, using, unique_key, "
-            "idempotency_key"
-        )
-        raise TypeError(f"unknown {kind} {', '.join(sorted(names))}; known are {known}")

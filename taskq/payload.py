@@ -102,7 +102,9 @@ def encode_result(value: Any) -> str:
     try:
         return encode([value], {})
     except PayloadError as error:
-        raise PayloadError(f"what it returned cannot be kept as args[0]: {error}") from error
+        raise PayloadError(
+            f"what it returned, args[0] of a call here, cannot be kept: {error}"
+        ) from error
 
 
 def decode_result(text: str) -> Any:

@@ -111,9 +111,22 @@ def test_options_of_celery_that_mean_nothing_here_are_ignored_by_the_decorator(o
     assert add(1, 2) == 3
 
 
-@pytest.mark.parametrize("option", ["rate_limit", "base", "max_retry", "routing", "expires"])
+@pytest.mark.parametrize("option", ["max_retry", "routing", "rate_limits"])
 def test_unknown_option_of_the_decorator_is_refused_by_name(option):
     with pytest.raises(TypeError, match=f"unknown task option '{option}'; known are .*max_retries"):
+        shared_task(**{option: 1})
+
+
+@pytest.mark.parametrize(
+    ("option", "mend"),
+    [
+        ("rate_limit", "queue that only one pool"),
+        ("base", "taskq.signals"),
+        ("expires", "the call"),
+    ],
+)
+def test_an_option_of_celery_that_is_not_here_is_refused_with_the_mend(option, mend):
+    with pytest.raises(TypeError, match=f"shared_task has no '{option}' here: .*{mend}"):
         shared_task(**{option: 1})
 
 
