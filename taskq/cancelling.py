@@ -8,7 +8,7 @@ death of the worker or of the whole pool, the mark on the row keeps it from bein
 
 from __future__ import annotations
 
-from pool import Scoreboard, clock
+from pool import Scoreboard, State, clock
 from pool.supervisor import TICK
 from taskq.leases import Leases
 
@@ -39,8 +39,10 @@ class Canceller:
         now = clock.now()
         if now < self.due:
             return
-        slots = {slot.held_lease(): slot for slot in self._scoreboard.living()}
-        found = leases.cancelled([lease for lease in slots if lease])
+        # Who is idle holds no task; a pool that sleeps asks nothing.
+        busy = (slot for slot in self._scoreboard.living() if slot.state == State.BUSY)
+        slots = {lease: slot for slot in busy if (lease := slot.held_lease())}
+        found = leases.cancelled(list(slots)) if slots else []
         for worker, run in found:
             slot = slots[worker]
             # It may wait behind another run, or have ended just now: then there will be

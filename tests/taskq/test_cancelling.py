@@ -8,10 +8,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection, connections, transaction
 
-from pool import clock
+from pool import Scoreboard, clock
+from pool import State as Doing
 from pool.supervisor import TICK
 from stress.pools import wait_until
 from stress.project.shop.models import Order
+from taskq.cancelling import Canceller
 from taskq.celery import AsyncResult, TaskRevokedError
 from taskq.models import State, Task
 from tests.project.lab import tasks
@@ -342,3 +344,25 @@ def test_the_command_refuses_what_is_no_id_before_it_cancels_any():
     with pytest.raises(CommandError, match="'seven' is no task id: give its number, or the UUID"):
         call_command("taskq_cancel", str(result.id), "seven")
     assert Task.objects.exists()
+
+
+def test_a_pool_whose_workers_are_idle_asks_for_no_cancelled_runs():
+    class Asked(Exception):
+        pass
+
+    class Database:
+        def cancelled(self, leases):
+            raise Asked(leases)
+
+    scoreboard = Scoreboard(1)
+    (slot,) = scoreboard.slots
+    slot.pid, slot.generation, slot.state = os.getpid(), 1, Doing.IDLE
+    slot.grant(7, generation=1, deadline=clock.now() + 9 * clock.SECOND)
+    canceller = Canceller(scoreboard, grace=1, every=60)
+    canceller.look(Database())
+    assert canceller.due > clock.now()
+    slot.state = Doing.BUSY
+    canceller.due = 0
+    with pytest.raises(Asked) as asked:
+        canceller.look(Database())
+    assert asked.value.args == ([7],)
