@@ -78,9 +78,10 @@ def task_unknown(task: int, name: str, wait: float) -> None:
 def task_lost(task: int, name: str, worker: str, cause: str, losses: int, failed: bool) -> None:
     if signals.task_lost.receivers:
         signals.tell_aside(signals.task_lost, task, name, cause=cause, losses=losses, failed=failed)
-    then = "failed" if failed else "will be run again"
+    # As for any task that failed: it is for a person now, and who reports errors hears of it.
+    level, then = (logging.ERROR, "failed") if failed else (logging.WARNING, "will be run again")
     text = f"{name} #{task} lost its worker, {worker}: {cause}; loss {losses}, {then}"
-    _say(logging.WARNING, "task.lost", text, task=task, name=name, worker=worker, cause=cause)
+    _say(level, "task.lost", text, task=task, name=name, worker=worker, cause=cause, failed=failed)
 
 
 def task_cancelled(task: int, name: str, cause: str, request: Request | None = None) -> None:
@@ -121,9 +122,13 @@ def lease_reclaimed(worker: str, tasks: int) -> None:
 
 
 def database_lost(process: str, error: BaseException) -> None:
-    first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    text = f"{process}: the database does not answer: {first}; trying again"
+    text = f"{process}: the database does not answer: {_first_line(error)}; trying again"
     _say(logging.ERROR, "database.lost", text, process=process)
+
+
+def tables_missing(process: str, error: BaseException) -> None:
+    text = f"{process}: {_first_line(error)}: run manage.py migrate; trying again until then"
+    _say(logging.ERROR, "database.tables_missing", text, process=process)
 
 
 def database_back(process: str, seconds: float) -> None:
@@ -145,6 +150,11 @@ def ticks_missed(schedule: str, since: datetime.datetime, catch_up: str) -> None
 def schedule_unreadable(schedule: str, text: str, error: Exception) -> None:
     said = f"schedule {schedule}: {text!r} cannot be read here and is left to other pools: {error}"
     _say(logging.ERROR, "schedule.unreadable", said, schedule=schedule)
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def _say(level: int, event: str, text: str, **fields: Any) -> None:
