@@ -1,8 +1,10 @@
 """The checker is worth something: what is taken out is seen, and only then."""
 
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +31,12 @@ def test_the_fast_proofs_are_caught_and_clean():
     assert "each is caught, and clean with it" in ended.stdout
     for violation in ("poison_unquarantined", "lost", "ghosts"):
         assert violation in ended.stdout
+
+
+def test_the_documentation_has_a_row_for_each_proof() -> None:
+    page = Path("docs/checker.md").read_text()
+    rows = re.findall(r"^\| .* \| .* \| `(\w+)` \|$", page, re.MULTILINE)
+    assert sorted(rows) == sorted(proof.violation for proof in PROOFS.values())
 
 
 @pytest.mark.parametrize("name", PROOFS)
