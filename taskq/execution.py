@@ -14,6 +14,7 @@ from django.db import transaction
 from taskq import payload, retries, signals
 from taskq.claims import Claimed
 from taskq.context import Request
+from taskq.moments import stored_moment
 from taskq.registry import Definition
 from taskq.running import call
 
@@ -91,7 +92,7 @@ def request_of(task: Claimed) -> Request:
     # In their order: keywords would take a third longer.
     request = Request(task.id, task.name, task.queue, task.retries, task.losses)
     if task.scheduled_at:
-        request.scheduled_at = _moment(task.scheduled_at)
+        request.scheduled_at = stored_moment(task.scheduled_at)
     return request
 
 
@@ -153,11 +154,6 @@ def _guarded(
             # The task forked and its child came back here: it must touch nothing.
             os._exit(0)
         guard()
-
-
-def _moment(stored: datetime.datetime | str) -> datetime.datetime:
-    moment = datetime.datetime.fromisoformat(stored) if isinstance(stored, str) else stored
-    return moment.replace(tzinfo=datetime.UTC) if moment.tzinfo is None else moment
 
 
 def _outcome(error: BaseException, definition: Definition, done: int) -> Outcome:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db import router
 
 from taskq.models import Result, State, Task
+from taskq.moments import stored_moment
 from taskq.progress import Progress
 
 
@@ -107,14 +108,10 @@ def attempts(history: str | None) -> list[Attempt]:
     # Not splitlines(): there are line ends that JSON leaves as they are.
     runs = map(json.loads, history.split("\n"))
     return [
-        Attempt(run["worker"], run["error"], run["traceback"], _moment(run["started_at"]))
+        Attempt(run["worker"], run["error"], run["traceback"], _started(run["started_at"]))
         for run in runs
     ]
 
 
-def _moment(text: str | None) -> datetime.datetime | None:
-    if text is None:
-        return None
-    moment = datetime.datetime.fromisoformat(text)
-    # SQLite has no time zones: there it is UTC.
-    return moment.replace(tzinfo=datetime.UTC) if moment.tzinfo is None else moment
+def _started(text: str | None) -> datetime.datetime | None:
+    return None if text is None else stored_moment(text)

@@ -134,6 +134,14 @@ def _in_state(tasks: TaskQuerySet, state: State) -> QuerySet[Any, Any]:
     return tasks.filter(state=state).values("queue").order_by("queue").annotate(**counts)
 
 
+def held_by_worker() -> tuple[TaskQuerySet, QuerySet[Any, Any]]:
+    """Subqueries for workers: the first of the tasks that each holds, and how many it holds."""
+    # Subqueries, as each is a probe of taskq_task_running; a join would read all tasks.
+    held = Task.objects.filter(worker=OuterRef("pk"), state=State.RUNNING)
+    first = held.order_by("started_at", "execute_at", "pk")[:1]
+    return first, held.order_by().values("worker").annotate(count=Count("pk")).values("count")
+
+
 def _queues(alias: str) -> list[QueueLine]:
     lines: dict[str, QueueLine] = {}
     for query in by_queue(Task.objects.using(alias)):
@@ -147,10 +155,7 @@ def _queues(alias: str) -> list[QueueLine]:
 
 
 def _workers(alias: str) -> list[WorkerLine]:
-    # Subqueries, as each is a probe of taskq_task_running; a join would read all tasks.
-    held = Task.objects.filter(worker=OuterRef("pk"), state=State.RUNNING)
-    first = held.order_by("started_at", "execute_at", "pk")[:1]
-    count = held.order_by().values("worker").annotate(count=Count("pk")).values("count")
+    first, count = held_by_worker()
     since = Subquery(first.values("started_at"), output_field=DateTimeField())
     rows = (
         Worker.objects.using(alias)

@@ -8,11 +8,11 @@ runs goes on.
 
 from __future__ import annotations
 
-from django.db import connections, router
+from django.db import router
 
-from taskq import sql
-from taskq.models import PausedQueue
+from taskq.models import PausedQueue, Task
 from taskq.queues import check_queue
+from taskq.waking import wake
 
 
 def pause(queue: str, *, by: str = "", using: str | None = None) -> bool:
@@ -48,13 +48,6 @@ def paused(*, using: str | None = None) -> list[PausedQueue]:
     return list(PausedQueue.objects.using(_alias(using)).order_by("queue"))
 
 
-def wake(alias: str) -> None:
-    """Wake a pool that sleeps, once what is open on the database has committed."""
-    statement = sql.enqueue_of(connections[alias].vendor).WAKE
-    if statement:
-        with connections[alias].cursor() as cursor:
-            cursor.execute(statement)
-
-
 def _alias(using: str | None) -> str:
-    return using or router.db_for_write(PausedQueue)
+    # Where the tasks are: claims ask for both in one statement.
+    return using or router.db_for_write(Task)

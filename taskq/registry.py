@@ -41,6 +41,23 @@ class Definition:
     def is_async(self) -> bool:
         return inspect.iscoroutinefunction(self.function)
 
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """Of the task's own arguments, without what a worker passes before them.
+
+        Raises TypeError where there is no room for that, ValueError where the function says
+        nothing of its arguments.
+        """
+        signature = inspect.signature(self.function)
+        if not (self.options.bind or getattr(self.bound, "takes_context", False)):
+            return signature
+        parameters = list(signature.parameters.values())
+        if not parameters:
+            raise TypeError(f"{_place(self.function)} takes no argument, and is to be given one")
+        if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
+            return signature
+        return signature.replace(parameters=parameters[1:])
+
     def arguments(self, args: list[Any]) -> list[Any]:
         return [self.bound, *args] if self.options.bind else args
 

@@ -11,6 +11,7 @@ from django.db.models.functions import Coalesce, Now
 
 from taskq import sql
 from taskq.states import SHOWN_WHEN, ShownState, State
+from taskq.waking import wake
 
 if TYPE_CHECKING:
     from taskq.models import Task  # noqa: F401  in a type argument, as a string
@@ -61,7 +62,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         next run after one that did not succeed. Returns how many.
 
         What runs is left alone, and so is what has yet to run for the first time: it
-        may be delayed for a reason. Retries, losses and attempts are counted anew, and an expiry
+        may be delayed for a reason. Retries and losses are counted anew, and an expiry
         that has passed is lifted, or the task would be dropped. The last error stays
         with the task until its next run ends. A pool that sleeps is woken.
 
@@ -70,11 +71,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """
         using = self._writer()
         count = self._retry(using)
-        # After the commit, where it is ours: who goes to sleep meanwhile sees the tasks.
-        wake = sql.enqueue_of(connections[using].vendor).WAKE
-        if count and wake:
-            with connections[using].cursor() as cursor:
-                cursor.execute(wake)
+        if count:
+            # After the commit, where it is ours: who goes to sleep meanwhile sees the tasks.
+            wake(using)
         return count
 
     def _retry(self, using: str, tries: int = 10) -> int:

@@ -119,12 +119,8 @@ def _bound(
     definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> inspect.BoundArguments:
     """The arguments by name, so that it does not matter how a call passes them."""
-    signature = inspect.signature(definition.function)
-    parameters = list(signature.parameters.values())
-    if definition.options.bind or getattr(definition.bound, "takes_context", False):
-        parameters = parameters[1:]
     try:
-        bound = signature.replace(parameters=parameters).bind(*args, **kwargs)
+        bound = definition.signature.bind(*args, **kwargs)
     except TypeError as error:
         raise TypeError(f"{definition.name}: {error}") from error
     bound.apply_defaults()

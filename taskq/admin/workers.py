@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import (
-    Count,
     DurationField,
     ExpressionWrapper,
     F,
-    OuterRef,
     QuerySet,
     Subquery,
 )
@@ -25,7 +23,8 @@ from django.utils.translation import gettext_lazy as _
 from taskq.admin import readable
 from taskq.admin.columns import NOTHING
 from taskq.admin.permissions import OnlyShownMixin
-from taskq.models import State, Task, Worker
+from taskq.models import State, Worker
+from taskq.overview import held_by_worker
 
 if TYPE_CHECKING:
     WorkerAdminBase = admin.ModelAdmin[Worker]
@@ -56,10 +55,7 @@ class WorkerAdmin(OnlyShownMixin, WorkerAdminBase):
         css = {"all": ("taskq/admin.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
-        # Subqueries, as each is a probe of taskq_task_running; a join would read all tasks.
-        held = Task.objects.filter(worker=OuterRef("pk"), state=State.RUNNING)
-        first = held.order_by("execute_at", "pk")[:1]
-        count = held.order_by().values("worker").annotate(count=Count("pk")).values("count")
+        first, count = held_by_worker()
         left = ExpressionWrapper(F("lease_expires_at") - Now(), output_field=DurationField())
         workers: QuerySet[Worker] = (
             super()
@@ -90,7 +86,7 @@ class WorkerAdmin(OnlyShownMixin, WorkerAdminBase):
 
     @admin.display(description=_("tasks held"))
     def held_tasks(self, worker: Worker) -> SafeString | str:
-        held = worker.tasks.filter(state=State.RUNNING).order_by("execute_at", "pk")
+        held = worker.tasks.filter(state=State.RUNNING).order_by("started_at", "execute_at", "pk")
         links = [self._link(*row) for row in held.values_list("pk", "name")[:MANY_HELD]]
         return format_html_join(SafeString("<br>"), "{}", ((link,) for link in links)) or NOTHING
 

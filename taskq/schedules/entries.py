@@ -3,8 +3,7 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -177,13 +176,7 @@ def _of_setting(name: object, given: object) -> Entry:
 def _check_call(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Raise TypeError, as a call would, unless the function takes these arguments."""
     try:
-        signature = inspect.signature(definition.function)
+        signature = definition.signature
     except ValueError:  # it has none to look at
         return
-    signature.bind(*_first(definition), *args, **kwargs)
-
-
-def _first(definition: Definition) -> Iterator[None]:
-    """In place of what the worker passes before the task's own arguments."""
-    if definition.options.bind or getattr(definition.bound, "takes_context", False):
-        yield None
+    signature.bind(*args, **kwargs)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from taskq.moments import stored_moment
 from taskq.schedules.entries import Entry
 from taskq.schedules.moves import CatchUp, Move
 from taskq.schedules.timing import UTC, Timing
@@ -121,6 +122,4 @@ def _values(stand: Stand, move: Move) -> dict[str, Any]:
 
 
 def _moment(stored: datetime.datetime | str) -> datetime.datetime:
-    """In UTC. SQLite has moments as text, without their offset."""
-    moment = datetime.datetime.fromisoformat(stored) if isinstance(stored, str) else stored
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return stored_moment(stored).astimezone(UTC)

@@ -50,6 +50,18 @@ def test_the_task_itself_and_djangos_context_are_no_part_of_the_key():
 
 
 @pytest.mark.django_db
+def test_a_task_that_takes_itself_among_its_arguments_has_keys_too():
+    bound = define(lambda *args: None, unique="args", bind=True)
+    assert pk(bound.delay(7)) == pk(bound.delay(7)) != pk(bound.delay(8))
+
+
+@pytest.mark.django_db
+def test_a_task_that_has_no_room_for_itself_has_no_key():
+    with pytest.raises(TypeError, match="takes no argument, and is to be given one"):
+        define(lambda: None, unique="args", bind=True).delay()
+
+
+@pytest.mark.django_db
 def test_a_format_of_the_arguments_is_a_key():
     task = define(unique="order-{order}-{lines:03}")
     first = pk(task.delay(5))

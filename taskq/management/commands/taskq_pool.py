@@ -59,8 +59,8 @@ class Command(BaseCommand):
         add(
             "--lease",
             metavar="SECONDS",
-            help="how long a worker may hold tasks unrenewed: a lost host's tasks run again after "
-            f"it, and a task must be able to stop within it (default: {defaults.lease:g})",
+            help="how long a worker may hold tasks unrenewed, which says nothing of how long they "
+            f"may run: a lost host's tasks run again after it (default: {defaults.lease:g})",
         )
         add(
             "--heartbeat",
@@ -102,7 +102,7 @@ class Command(BaseCommand):
             "--drain-timeout",
             metavar="SECONDS",
             help="how long running tasks may finish after TERM; then they are stopped and given "
-            f"back (default: {defaults.drain_timeout:g})",
+            f"back, or failed with on_lost=fail (default: {defaults.drain_timeout:g})",
         )
         add(
             "--burst",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import difflib
-import inspect
 import json
 import re
 from typing import Any
@@ -172,9 +171,7 @@ def _value(word: str) -> Any:
 
 def _check_call(definition: Definition, args: list[Any], kwargs: dict[str, Any]) -> None:
     """Here rather than in a worker, where nobody waits for it."""
-    given_first = definition.options.bind or getattr(definition.bound, "takes_context", False)
-    first = [None] if given_first else []
     try:
-        inspect.signature(definition.function).bind(*first, *args, **kwargs)
+        definition.signature.bind(*args, **kwargs)
     except TypeError as error:
         raise CommandError(f"{definition.name}: {error}") from error
