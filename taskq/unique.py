@@ -13,11 +13,13 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from taskq import payload, registry, sql
+from taskq import events, payload, registry, sql
 from taskq.conf import KEY_LENGTH, MAX_SECONDS
 from taskq.registry import Definition
 from taskq.sql import keys
@@ -60,14 +62,29 @@ def enqueue(
             ids.setdefault(key, id)
         return [id for id, *_ in found]
 
+    def drop_expired(statement: str) -> bool:
+        """Make room for ours where what holds a key will never be run; whether anything did."""
+        left = {"name": values["name"], "keys": [key for key in calls if key not in ids]}
+        dropped = driver.rows_within(connection, statement, left, direct=False)
+        for (id,) in dropped:
+            say = partial(events.task_expired, id, values["name"])
+            transaction.on_commit(say, using=connection.alias)
+        return bool(dropped)
+
     # A task may end between our two looks at its key: then there is room for another.
     while len(ids) < len(calls):
-        for place, places, overdue in steps:
+        for step in steps:
+            place, places, overdue = step
             if len(ids) < len(calls):
                 new += run(statements.INSERT, direct=direct, place=place)
             if len(ids) < len(calls):
                 # Not prepared: a plan made while the table was empty would be kept.
                 run(join, direct=False, places=places, overdue=overdue)
+            drop = statements.DROP_EXPIRED
+            if step is steps[-1]:
+                drop = statements.WAIT_AND_DROP_EXPIRED
+            if len(ids) < len(calls) and drop_expired(drop):
+                break
     return ids, new
 
 

@@ -19,6 +19,8 @@ class Statements(Protocol):
     INSERT: str
     JOIN: str
     LOOK: str
+    DROP_EXPIRED: str
+    WAIT_AND_DROP_EXPIRED: str
     REMEMBER: str
 
 

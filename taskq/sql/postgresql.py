@@ -63,7 +63,8 @@ FROM head {_MOST_URGENT_FIRST}
 # last claim ended: while anyone's transaction is open, the entries of what was claimed
 # before stay in the index, and reading them again each time would take ever longer.
 # A unique key that is released on start is released here: whatever becomes of this claim,
-# the task goes back without it, and can meet no other that has taken it meanwhile.
+# the task goes back without it, and can meet no other that has taken it meanwhile. So is that
+# of a task that has expired, which no call may join any more.
 def _claim(there: str, lanes: str = "", more: str = "") -> str:
     """there: which of the due tasks. lanes: CTEs that this may use. more: columns at the end."""
     return f"""
@@ -86,7 +87,9 @@ WITH {lanes} alive AS MATERIALIZED (
 UPDATE taskq_task AS task
 SET state = 1, worker_id = %(worker)s, attempt = task.attempt + 1,
     started_at = statement_timestamp(),
-    unique_key = CASE WHEN task.unique_until = 'finish' THEN task.unique_key END
+    unique_key = CASE WHEN task.unique_until = 'finish'
+                       AND coalesce(task.expires_at > statement_timestamp(), true)
+                      THEN task.unique_key END
 FROM taken
 WHERE task.id = taken.id AND (taken.place = 1 OR taken.quick)
 RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queue,
@@ -168,9 +171,10 @@ _BACK = """
     worker_id = NULL, started_at = NULL
 """
 
+# It has started in time, and here it is known.
 RETRY = f"""
 UPDATE taskq_task AS task
-SET {_BACK}, retries = retries + 1,
+SET {_BACK}, retries = retries + 1, expires_at = NULL, unknown_since = NULL,
     execute_at = coalesce(%(when)s::timestamptz,
                           clock_timestamp() + %(delay)s * interval '1 second'),
     error = %(error)s, traceback = %(traceback)s, {_HISTORY}
@@ -179,7 +183,7 @@ SET {_BACK}, retries = retries + 1,
 
 FAIL = f"""
 UPDATE taskq_task AS task
-SET state = 2, worker_id = NULL, failed_at = clock_timestamp(),
+SET state = 2, worker_id = NULL, failed_at = clock_timestamp(), expires_at = NULL,
     error = %(error)s, traceback = %(traceback)s, {_HISTORY}
 {_FENCE}
 """

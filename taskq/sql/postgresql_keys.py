@@ -10,6 +10,9 @@ _WAKE = """
     CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens) THEN pg_notify('taskq', '') END
 """
 
+# Whether a task that waits can still be run: one that has expired, or is bound to, is dropped.
+_ALIVE = "coalesce(expires_at > greatest(statement_timestamp(), execute_at), true)"
+
 # As ENQUEUE_MANY, but for the keys that are taken. Where a transaction that has yet to end
 # inserted, claims or ends the task with a key, this waits for it, by taskq_task_unique; for
 # one that only locks the task it does not. In order of the keys, as all that lock several,
@@ -43,7 +46,7 @@ SELECT held.id, held.unique_key, {_WAKE}
 FROM unnest(%(keys)s::text[]) AS wanted (key) CROSS JOIN LATERAL (
     SELECT id, unique_key FROM taskq_task
     WHERE name = %(name)s AND unique_key = wanted.key AND unique_place = ANY (%(places)s::int[])
-      AND state < 2 AND state + 0 = 0
+      AND state < 2 AND state + 0 = 0 AND {_ALIVE}
       AND execute_at > statement_timestamp() - %(overdue)s * interval '1 second'
     ORDER BY unique_place FOR KEY SHARE
 ) AS held
@@ -51,14 +54,38 @@ FROM unnest(%(keys)s::text[]) AS wanted (key) CROSS JOIN LATERAL (
 
 # Those that wait or run, without a lock: the worker of one that runs is to finish it.
 # For each key by itself as well; OFFSET keeps the planner from making a list of them again.
-LOOK = """
+LOOK = f"""
 SELECT held.id, held.unique_key
 FROM unnest(%(keys)s::text[]) AS wanted (key) CROSS JOIN LATERAL (
     SELECT id, unique_key FROM taskq_task
     WHERE name = %(name)s AND unique_key = wanted.key AND state < 2
+      AND (state + 0 = 1 OR {_ALIVE})
     OFFSET 0
 ) AS held
 """
+
+
+# What holds the keys and can no longer be run: a claim would only drop it as well. Found as by
+# JOIN, removed by primary key.
+def _drop_expired(lock: str) -> str:
+    return f"""
+DELETE FROM taskq_task WHERE id = ANY (ARRAY(
+    SELECT held.id
+    FROM unnest(%(keys)s::text[]) AS wanted (key) CROSS JOIN LATERAL (
+        SELECT id FROM taskq_task
+        WHERE name = %(name)s AND unique_key = wanted.key
+          AND state < 2 AND state + 0 = 0 AND NOT {_ALIVE}
+        {lock}
+    ) AS held
+))
+RETURNING id
+"""
+
+
+# Those whom others have joined are passed over: two who have joined one would wait for each other.
+DROP_EXPIRED = _drop_expired("FOR UPDATE SKIP LOCKED")
+# Where there is no other place for ours.
+WAIT_AND_DROP_EXPIRED = _drop_expired("FOR UPDATE")
 
 # The row of an idempotency key, new or as good as new; none while one that counts is there.
 # Waits for a transaction that has written it and has yet to end. By taskq_idempotency_key.

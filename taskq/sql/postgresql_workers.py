@@ -45,16 +45,22 @@ FOR UPDATE SKIP LOCKED
 # By taskq_task_running.
 HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
 
+# What ran, or may have run, has started in time (unless it had expired when it was claimed),
+# and somebody knew it.
 # A row that is locked belongs to a transaction that finishes it (an atomic task's
 # commit): it is left for the next time rather than waited for.
 _TOLD = "held.blamed AND (held.ends OR %(charge)s > 0)"
 _KIND = f"CASE WHEN held.cancelled THEN {CANCELLED} ELSE {LOST} END"
+_MAY_HAVE_RUN = "held.blamed OR %(suspect)s"
 TAKE_BACK = f"""
 UPDATE taskq_task AS task
 SET state = CASE WHEN held.ends THEN 2 ELSE 0 END,
     failed_at = CASE WHEN held.ends THEN clock_timestamp() END,
     losses = task.losses + CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 END,
-    isolated = task.isolated OR held.blamed OR %(suspect)s,
+    isolated = task.isolated OR {_MAY_HAVE_RUN},
+    expires_at = CASE WHEN ({_MAY_HAVE_RUN}) AND task.expires_at > task.started_at THEN NULL
+                      ELSE task.expires_at END,
+    unknown_since = CASE WHEN {_MAY_HAVE_RUN} THEN NULL ELSE task.unknown_since END,
     error = CASE WHEN held.cancelled THEN 'cancelled; its worker: ' || %(cause)s::text
                  WHEN {_TOLD} THEN %(cause)s::text ELSE task.error END,
     history = CASE WHEN {_TOLD} THEN {history(_KIND, "%(cause)s::text")} ELSE task.history END,

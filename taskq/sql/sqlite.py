@@ -50,7 +50,8 @@ ORDER BY head.priority DESC, task.execute_at, task.id
 CLAIM = f"""
 UPDATE taskq_task
 SET state = 1, worker_id = %(worker)s, attempt = attempt + 1, started_at = {NOW},
-    unique_key = CASE WHEN unique_until = 'finish' THEN unique_key END
+    unique_key = CASE WHEN unique_until = 'finish' AND coalesce(expires_at > {NOW}, 1)
+                      THEN unique_key END
 WHERE id IN (
     SELECT id FROM (
         SELECT id, row_number() OVER sequence AS place, min(quick) OVER sequence AS quick
@@ -132,7 +133,7 @@ _HISTORY = f"""
 
 RETRY = f"""
 UPDATE taskq_task
-SET {_BACK}, retries = retries + 1,
+SET {_BACK}, retries = retries + 1, expires_at = NULL, unknown_since = NULL,
     execute_at = coalesce(%(when)s, {later("%(delay)s")}),
     error = %(error)s, traceback = %(traceback)s, {_HISTORY}
 {_FENCE}
@@ -140,7 +141,7 @@ SET {_BACK}, retries = retries + 1,
 
 FAIL = f"""
 UPDATE taskq_task
-SET state = 2, worker_id = NULL, failed_at = {NOW},
+SET state = 2, worker_id = NULL, failed_at = {NOW}, expires_at = NULL,
     error = %(error)s, traceback = %(traceback)s, {_HISTORY}
 {_FENCE}
 """

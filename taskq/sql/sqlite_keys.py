@@ -18,10 +18,19 @@ DO NOTHING
 RETURNING id, unique_key
 """
 
-LOOK = JOIN = """
+_ALIVE = f"coalesce(expires_at > max({NOW}, execute_at), 1)"
+
+LOOK = JOIN = f"""
 SELECT id, unique_key FROM taskq_task
 WHERE name = %(name)s AND unique_key IN (SELECT value FROM json_each(%(keys)s))
-  AND unique_key IS NOT NULL AND state < 2
+  AND unique_key IS NOT NULL AND state < 2 AND (state = 1 OR {_ALIVE})
+"""
+
+DROP_EXPIRED = WAIT_AND_DROP_EXPIRED = f"""
+DELETE FROM taskq_task
+WHERE name = %(name)s AND unique_key IN (SELECT value FROM json_each(%(keys)s))
+  AND unique_key IS NOT NULL AND state < 2 AND state = 0 AND NOT {_ALIVE}
+RETURNING id
 """
 
 REMEMBER = f"""

@@ -29,6 +29,7 @@ LOCK_EXPIRED_WORKER = f"{LOCK_WORKER} AND lease_expires_at <= {NOW}"
 HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
 
 _BLAMED = "id = %(blamed)s"
+_MAY_HAVE_RUN = f"({_BLAMED} OR %(suspect)s)"
 _CANCELLED = "cancelled_at IS NOT NULL"
 _ENDS = f"({_CANCELLED} OR {_BLAMED} AND losses + %(charge)s >= max_losses)"
 _KIND = f"CASE WHEN {_CANCELLED} THEN {CANCELLED} ELSE {LOST} END"
@@ -39,7 +40,10 @@ UPDATE taskq_task
 SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     failed_at = CASE WHEN {_ENDS} THEN {NOW} END,
     losses = losses + CASE WHEN {_BLAMED} AND NOT {_CANCELLED} THEN %(charge)s ELSE 0 END,
-    isolated = isolated OR {_BLAMED} OR %(suspect)s,
+    isolated = isolated OR {_MAY_HAVE_RUN},
+    expires_at = CASE WHEN {_MAY_HAVE_RUN} AND expires_at > started_at THEN NULL
+                      ELSE expires_at END,
+    unknown_since = CASE WHEN {_MAY_HAVE_RUN} THEN NULL ELSE unknown_since END,
     error = CASE WHEN {_CANCELLED} THEN 'cancelled; its worker: ' || %(cause)s
                  WHEN {_TOLD} THEN %(cause)s ELSE error END,
     history = CASE WHEN {_TOLD} THEN {history(_KIND, "%(cause)s")} ELSE history END,

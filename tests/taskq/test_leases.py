@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 from django.db import transaction
+from django.db.models.functions import Now
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
@@ -295,6 +296,16 @@ def test_fail_keeps_the_task_for_a_person(worker):
     assert row.failed_at is not None
 
 
+def test_a_retry_neither_expires_nor_is_unknown_any_more(worker):
+    pk = tasks.quick.apply_async(("a",), expires=3600).id.int
+    worker.db.defer(worker.id, worker.claim_one().run, 0.0)
+    again = wait_until(worker.claim)[0]
+    assert Task.objects.get().expires_at is not None, "it has yet to start"
+    worker.db.retry(worker.id, again.run, when=None, delay=0.0, error="", traceback="")
+    row = Task.objects.get(pk=pk)
+    assert (row.expires_at, row.unknown_since) == (None, None)
+
+
 def test_given_back_tasks_keep_their_place_and_are_not_charged(worker):
     ids = [send(str(n)) for n in range(3)]
     claimed = worker.claim(50, QUICK)
@@ -358,6 +369,23 @@ def test_the_task_that_ran_is_charged_and_its_neighbours_are_not(worker):
     assert rows[ids[0]].error == "killed by SIGKILL"
     assert {row.state for row in rows.values()} == {State.READY}
     assert not Worker.objects.exists()
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["seen", "unseen"])
+def test_what_ran_expires_no_more_when_its_worker_is_lost(worker, seen):
+    ids = [tasks.quick.apply_async((str(n),), expires=3600).id.int for n in range(3)]
+    worker.claim(50, [tasks.quick.name])
+    retire(worker, ran=ids[0] if seen else None)
+    expire = [row.expires_at is not None for row in Task.objects.order_by("pk")]
+    assert expire == ([False, True, True] if seen else 3 * [False])
+
+
+def test_what_had_expired_when_it_was_claimed_is_dropped_also_after_a_loss(worker, new_worker):
+    tasks.quick.apply_async(("a",), expires=0.001)
+    wait_until(lambda: Task.objects.filter(expires_at__lt=Now()).exists())
+    assert worker.claim_one().expired
+    retire(worker, ran=None)
+    assert new_worker().claim_one().expired
 
 
 def test_a_lost_task_is_due_at_once(worker, new_worker):

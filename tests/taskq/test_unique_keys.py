@@ -166,6 +166,27 @@ def test_tasks_of_djangos_are_unique_by_our_decorator():
 
 
 @pytest.mark.django_db
+@pytest.mark.skipif(not apps.is_installed("tests.project.native"), reason="no Django tasks")
+def test_djangos_signal_is_sent_for_new_tasks_only():
+    from taskq.django import task
+    from taskq.framework import task_enqueued
+
+    def hear(sender, task_result, **kwargs):
+        heard.append(task_result.id)
+
+    heard = []
+    unique = task(refresh, takes_context=True, unique="customer-{customer}")
+    task_enqueued.connect(hear)
+    try:
+        first = unique.enqueue(7)
+        unique.enqueue(7)
+        new, *_ = unique.enqueue_many([(8,), (7,), {"customer": 8}])
+    finally:
+        task_enqueued.disconnect(hear)
+    assert heard == [first.id, new.id]
+
+
+@pytest.mark.django_db
 def test_eager_runs_each_call(settings):
     settings.CELERY_TASK_ALWAYS_EAGER = True
     ran = []
@@ -226,6 +247,9 @@ def test_keys_are_found_by_their_index_whatever_waits(transactional_db, statisti
         nodes, pages = explain(raw, statement, values)
         assert indexes(nodes) - {"taskq_worker_listens"} == {"taskq_task_unique"}
         assert pages < 60
+    nodes, pages = explain(raw, postgresql_keys.DROP_EXPIRED, values)
+    assert indexes(nodes) == {"taskq_task_unique", "taskq_task_pkey"}
+    assert pages < 60
     lanes, _ = explain(raw, postgresql.LANES, {"queues": None})
     assert "taskq_task_unique" not in indexes(lanes)
 
@@ -237,6 +261,9 @@ def test_on_sqlite_too():
 
     with connection.cursor() as cursor:
         values = {"name": "x", "keys": '["a"]'}
-        cursor.execute("EXPLAIN QUERY PLAN " + sqlite_keys.JOIN, values)
-        plan = " ".join(str(row) for row in cursor.fetchall())
-    assert "SEARCH taskq_task USING INDEX taskq_task_unique (name=? AND unique_key=?)" in plan
+        for statement in (sqlite_keys.JOIN, sqlite_keys.DROP_EXPIRED):
+            cursor.execute("EXPLAIN QUERY PLAN " + statement, values)
+            plan = " ".join(str(row) for row in cursor.fetchall())
+            assert (
+                "SEARCH taskq_task USING INDEX taskq_task_unique (name=? AND unique_key=?)" in plan
+            )

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import pytest
+from django.db import transaction
+from django.db.models.functions import Now
 
+from stress.pools import wait_until
 from taskq.models import State, Task
 from tests.taskq.unique_tasks import define, failed, pk
 
 pytestmark = pytest.mark.usefixtures("registered")
+
+
+#: It will have expired when it is due.
+BOUND = {"countdown": 60, "expires": 30}
 
 
 def again(task, *args):
@@ -120,3 +127,54 @@ def test_what_was_released_on_start_is_retried_whoever_has_the_key(worker):
     failed(task, worker, 1)
     task.delay(1)
     assert Task.objects.all().retry() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("until", ["start", "finish"])
+@pytest.mark.parametrize("terms", [{"expires": 0.001}, BOUND], ids=["has", "will"])
+def test_what_has_expired_or_is_bound_to_is_joined_by_nobody(until, terms, caplog):
+    task = define(unique="args", unique_until=until)
+    corpse = pk(task.apply_async((1,), **terms))
+    wait_until(lambda: again(task, 1))
+    assert not again(task, 1)
+    assert Task.objects.count() == 1
+    assert f"#{corpse} expired before it was started" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_calls_each_finds_what_it_may_join():
+    task = define(unique="args")
+    corpse = pk(task.apply_async((1,), **BOUND))
+    alive = pk(task.delay(2))
+    ids = [result.id.int for result in task.delay_many([(1,), (2,), (3,), (1,)])]
+    assert ids[0] == ids[3]
+    assert ids[1] == alive
+    assert len({corpse, *ids}) == 4
+    assert set(Task.objects.values_list("pk", flat=True)) == set(ids)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_call_dropped_is_there_again_if_that_is_rolled_back(caplog):
+    task = define(unique="args")
+    corpse = pk(task.apply_async((1,), **BOUND))
+    with transaction.atomic():
+        assert again(task, 1)
+        transaction.set_rollback(True)
+    assert Task.objects.get().pk == corpse
+    assert "expired" not in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_expires_later_is_joined():
+    task = define(unique="args")
+    first = pk(task.apply_async((1,), expires=3600))
+    assert pk(task.delay(1)) == first
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_had_expired_when_it_was_claimed_holds_no_key(worker):
+    task = define(unique="args", unique_until="finish")
+    task.apply_async((1,), expires=0.001)
+    wait_until(lambda: Task.objects.filter(expires_at__lt=Now()).exists())
+    assert worker.claim_one().expired
+    assert again(task, 1)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import datetime
 import threading
 from contextlib import contextmanager
 
 import pytest
 from django.db import connection, connections, transaction
+from django.db.models.functions import Now
 
 from stress.pools import wait_until
 from taskq import outbox, unique
@@ -201,6 +203,21 @@ def test_no_more_than_two_wait_however_long_the_backlog(call, worker):
     assert worker.claim_one().id == second, "only the one that was joined is held"
     assert joined.end() == first
     assert worker.claim_one().id == first
+
+
+@pytest.mark.postgresql
+def test_what_expired_while_it_was_joined_holds_nobody_up(call, worker):
+    """Two who have joined it and call again would else wait for each other."""
+    task = define(unique="args")
+    first = pk(task.delay(1))
+    one, two = call(lambda: task.delay(1)), call(lambda: task.delay(1))
+    Task.objects.filter(pk=first).update(expires_at=Now() - datetime.timedelta(seconds=1))
+    third = pk(task.delay(1))
+    assert third != first
+    assert pk(task.delay(1)) == third
+    assert one.end() == two.end() == first
+    assert worker.claim_one().id == first, "to be dropped"
+    assert worker.claim_one().id == third
 
 
 @pytest.mark.django_db
