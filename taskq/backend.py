@@ -34,6 +34,7 @@ from taskq.framework import (
 )
 from taskq.lookup import look_up
 from taskq.options import task_options
+from taskq.payload import PayloadError
 from taskq.queues import check_queue
 from taskq.registry import Definition
 from taskq.sql import VENDORS
@@ -99,7 +100,7 @@ class TaskqBackend(BaseTaskBackend):
         self.validate_task(task)
         args, kwargs = _plain(args, kwargs)
         name, options = task.module_path, _definition(task).options
-        id = outbox.enqueue(
+        sent = outbox.enqueue(
             name,
             args,
             kwargs,
@@ -108,7 +109,8 @@ class TaskqBackend(BaseTaskBackend):
             idempotency_key=getattr(task, "idempotency_key", None),
             **_terms(task),
         )
-        return self._sent(task, id, args, kwargs, timezone.now())
+        say = self._joined if sent.joined else self._sent
+        return say(task, sent.id, args, kwargs, timezone.now())
 
     def enqueue_many(self, task: AnyTask, calls: Iterable[Call]) -> list[AnyResult]:
         """Write a task for each of the calls, by one statement, all or none; see
@@ -118,12 +120,14 @@ class TaskqBackend(BaseTaskBackend):
             raise ValueError("idempotency_key is for one call: send this one with enqueue()")
         pairs = [_plain(args, kwargs) for args, kwargs in pairs_of(calls)]
         name, options = task.module_path, _definition(task).options
-        ids = outbox.enqueue_many(name, pairs, options, using=self.database, **_terms(task))
+        ids, known = outbox.enqueue_many(name, pairs, options, using=self.database, **_terms(task))
         now = timezone.now()
-        return [
-            self._sent(task, id, args, kwargs, now)
-            for id, (args, kwargs) in zip(ids, pairs, strict=True)
-        ]
+        results: dict[int, AnyResult] = {}  # calls with one key have one
+        for id, (args, kwargs) in zip(ids, pairs, strict=True):
+            if id not in results:
+                say = self._joined if id in known else self._sent
+                results[id] = say(task, id, args, kwargs, now)
+        return [results[id] for id in ids]
 
     def get_result(self, result_id: str) -> AnyResult:
         """What came of a task so far.
@@ -163,6 +167,23 @@ class TaskqBackend(BaseTaskBackend):
     def _sent(
         self, task: AnyTask, id: int, args: list[Any], kwargs: dict[str, Any], at: datetime.datetime
     ) -> AnyResult:
+        result = self._waiting(task, id, args, kwargs, at)
+        task_enqueued.send(type(self), task_result=result)
+        return result
+
+    def _joined(
+        self, task: AnyTask, id: int, args: list[Any], kwargs: dict[str, Any], at: datetime.datetime
+    ) -> AnyResult:
+        """How the task fares that was there; as if it were new where nothing is left of it, or
+        nothing that can be read."""
+        try:
+            return self.get_result(str(uuid.UUID(int=id)))
+        except (TaskResultDoesNotExist, PayloadError):
+            return self._waiting(task, id, args, kwargs, at)
+
+    def _waiting(
+        self, task: AnyTask, id: int, args: list[Any], kwargs: dict[str, Any], at: datetime.datetime
+    ) -> AnyResult:
         result: AnyResult = TaskResult(
             task=task,
             id=str(uuid.UUID(int=id)),
@@ -177,7 +198,6 @@ class TaskqBackend(BaseTaskBackend):
             errors=[],
             worker_ids=[],
         )
-        task_enqueued.send(type(self), task_result=result)
         return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from taskq import payload
 
@@ -11,6 +11,13 @@ from taskq import payload
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 #: One of many calls, as a user says it: the positional arguments, or the keyword arguments.
 Call = tuple[Any, ...] | list[Any] | Mapping[str, Any]
+
+
+class Sent(NamedTuple):
+    """What a call has come to: a task of its own, or one that was there and is joined."""
+
+    id: int
+    joined: bool
 
 
 def pairs_of(calls: Iterable[Call]) -> Iterator[Arguments]:

@@ -145,7 +145,7 @@ class SharedTask(Generic[P, R]):
         if _eager():
             rows = outbox.rows(self.name, pairs, self.options, **terms)
             return [eager.run(self._definition, row, using=using) for row in rows]
-        ids = outbox.enqueue_many(self.name, pairs, self.options, using=using, **terms)
+        ids, _ = outbox.enqueue_many(self.name, pairs, self.options, using=using, **terms)
         return [AsyncResult.of(id, using) for id in ids]
 
     def _send(
@@ -161,7 +161,7 @@ class SharedTask(Generic[P, R]):
             row = outbox.row(self.name, args, kwargs, self.options, **terms)
             outbox.check_keys(self.name, args, kwargs, self.options, unique_key, idempotency_key)
             return eager.run(self._definition, row, using=using)
-        id = outbox.enqueue(
+        sent = outbox.enqueue(
             self.name,
             args,
             kwargs,
@@ -171,7 +171,7 @@ class SharedTask(Generic[P, R]):
             idempotency_key=idempotency_key,
             **terms,
         )
-        return AsyncResult.of(id, using)
+        return AsyncResult.of(sent.id, using)
 
     def delay_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult | EagerResult:
         """The same as :meth:`delay`: a task is always part of the transaction."""
@@ -228,6 +228,7 @@ class SharedTask(Generic[P, R]):
         if eta is not None:
             eta = moment("eta", eta)
         check_max_retries("max_retries", max_retries, "the task's own")
+        self.request.retry_limit = max_retries
         retries.retry(
             self.options,
             self.request,

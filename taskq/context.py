@@ -27,6 +27,7 @@ class Request:
     called_directly: the function was just called; there is no run.
     sent_headers: see ``headers``.
     scheduled_at: the tick that a periodic task was sent for, in UTC; else None.
+    retry_limit: what this run has given ``retry()`` in place of its task's max_retries.
     """
 
     pk: int | None
@@ -38,6 +39,7 @@ class Request:
     called_directly: bool = False
     sent_headers: dict[str, Any] | None = None
     scheduled_at: datetime.datetime | None = None
+    retry_limit: int | None = None
 
     @property
     def id(self) -> uuid.UUID | None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import traceback
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
 from django.db import router, transaction
 
@@ -79,8 +82,17 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
     row: what would be written, so that a test sees what production would: arguments
     that went through the encoding, options that were checked.
 
-    Raises what the task raises when ``CELERY_TASK_EAGER_PROPAGATES`` is set.
+    Raises what the task raises when ``CELERY_TASK_EAGER_PROPAGATES`` is set; RuntimeError for an
+    ``async def`` task in a thread that runs an event loop.
     """
+    if definition.is_async:
+        if _loop_runs():
+            raise RuntimeError(
+                f"{definition.name} is async and would run at once (CELERY_TASK_ALWAYS_EAGER), but "
+                "an event loop runs here: send it by sync_to_async(task.delay)(...)"
+            )
+        # In a loop that lets the ORM use this thread's connections, and so the test's.
+        definition = replace(definition, function=async_to_sync(definition.function))
     done = 0
     while True:
         request = Request(
@@ -91,12 +103,21 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
             with _transaction(definition, using):
                 return EagerResult(call(definition, request, args, kwargs), None)
         except Exception as error:
-            if retries.after(error, definition.options, done) and done < MAX_RETRIES:
+            again = retries.after(error, definition.options, done, request.retry_limit)
+            if again and done < MAX_RETRIES:
                 done += 1
                 continue
             if getattr(django_settings, "CELERY_TASK_EAGER_PROPAGATES", False):
                 raise
             return EagerResult(None, error)
+
+
+def _loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _transaction(

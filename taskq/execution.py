@@ -136,7 +136,7 @@ def execute(
     except _NotOurs:
         return Fenced()
     except BaseException as error:  # whatever a task raises is the task's, SystemExit too
-        return _outcome(error, definition, task.retries)
+        return _outcome(error, definition, request)
 
 
 def _guarded(
@@ -156,8 +156,8 @@ def _guarded(
         guard()
 
 
-def _outcome(error: BaseException, definition: Definition, done: int) -> Outcome:
-    again = retries.after(error, definition.options, done)
+def _outcome(error: BaseException, definition: Definition, request: Request) -> Outcome:
+    again = retries.after(error, definition.options, request.retries, request.retry_limit)
     if again is None:
         out_of_memory = isinstance(error, MemoryError)
         heard = error if signals.task_failed.receivers else None

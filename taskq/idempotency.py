@@ -8,13 +8,14 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import conf
+from taskq.calls import Sent
 from taskq.conf import MAX_SECONDS
 from taskq.sql import keys
 
 
-def once(connection: BaseDatabaseWrapper, name: str, key: str, send: Callable[[], int]) -> int:
-    """The id of the task that was first sent with the key, or else of the one that ``send``
-    writes, in the same transaction.
+def once(connection: BaseDatabaseWrapper, name: str, key: str, send: Callable[[], Sent]) -> Sent:
+    """The task that was first sent with the key, or else the one that ``send`` writes, in the same
+    transaction.
 
     Waits for a transaction that has used the key and has yet to end.
     """
@@ -25,10 +26,10 @@ def once(connection: BaseDatabaseWrapper, name: str, key: str, send: Callable[[]
         while True:
             cursor.execute(statements.REMEMBER, values)
             if new := cursor.fetchone():
-                id = send()
-                cursor.execute(keys.SET_TASK, {"task": id, "id": new[0]})
-                return id
+                sent = send()
+                cursor.execute(keys.SET_TASK, {"task": sent.id, "id": new[0]})
+                return sent
             cursor.execute(keys.KNOWN, values)
             # None when it was pruned in between.
             if (known := cursor.fetchone()) is not None:
-                return int(known[0])
+                return Sent(int(known[0]), joined=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 
 from psycopg import errors
 
@@ -13,7 +14,8 @@ from taskq.leases import DATABASE_ERRORS, Leases
 
 
 class Link:
-    """Connects on demand; says once that the database is lost, and once that it is back.
+    """Connects on demand; says once that the database is lost, or that it has no tables, and once
+    that it is back.
 
     owner: the process's name, for log lines and pg_stat_activity.
     direct: see :func:`taskq.leases.connect`.
@@ -27,6 +29,7 @@ class Link:
         self._leases: Leases | None = None
         self._backoff = Backoff(first=0.05, limit=min(2.0, lease / 4))
         self._lost_at = 0
+        self._said: Callable[[str, Exception], None] | None = None
         #: When the contact that we have now began; 0 while there is none.
         self.since = 0
 
@@ -48,9 +51,10 @@ class Link:
 
     def lost(self, error: Exception) -> float:
         """An error came: close. Returns the seconds to wait before the next try."""
-        if self._lost_at == 0:
-            self._lost_at = clock.now()
-            say = events.tables_missing if _lacks_tables(error) else events.database_lost
+        self._lost_at = self._lost_at or clock.now()
+        say = events.tables_missing if _lacks_tables(error) else events.database_lost
+        if say is not self._said:
+            self._said = say
             say(self.owner, error)
         self.since = 0
         self.close()
@@ -63,7 +67,7 @@ class Link:
             self._backoff.reset()
         if self._lost_at:
             events.database_back(self.owner, (clock.now() - self._lost_at) / clock.SECOND)
-            self._lost_at = 0
+            self._lost_at, self._said = 0, None
 
     def close(self) -> None:
         open_one, self._leases = self._leases, None
@@ -72,7 +76,10 @@ class Link:
                 open_one.close()
 
 
+_OF_SQLITE = ("no such table", "no such column", "has no column named")
+
+
 def _lacks_tables(error: Exception) -> bool:
     """Whether what the database says is that it has not the tables of this version."""
     unknown = isinstance(error, (errors.UndefinedTable, errors.UndefinedColumn))
-    return unknown or str(error).startswith(("no such table", "no such column"))  # SQLite's
+    return unknown or any(text in str(error) for text in _OF_SQLITE)

@@ -13,7 +13,7 @@ from django.db import connections, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import conf, idempotency, payload, signals, sql, unique
-from taskq.calls import Arguments, are_keywords, encoded
+from taskq.calls import Arguments, Sent, are_keywords, encoded
 from taskq.models import Task
 from taskq.options import TaskOptions
 from taskq.terms import Terms, columns
@@ -33,8 +33,8 @@ def enqueue(
     unique_key: str | None = None,
     idempotency_key: str | None = None,
     **terms: Unpack[Terms],
-) -> int:
-    """Write a task and return its primary key.
+) -> Sent:
+    """Write a task, or join one that was there.
 
     It runs when the transaction that is open on the database commits, and never if
     it rolls back; without one it is committed at once.
@@ -79,18 +79,18 @@ def _write(
     values: Mapping[str, Any],
     key: str | None,
     options: TaskOptions,
-) -> int:
+) -> Sent:
     if key is not None:
         until, direct = options.unique_until, _direct(connection)
         calls = {key: values["payload"]}
         ids, new = unique.enqueue(connection, values, calls, until=until, direct=direct)
         _tell(connection, values, new)
-        return ids[key]
+        return Sent(ids[key], joined=not new)
     driver = sql.driver_of(connection.vendor)
     direct = _direct(connection)
     ((id, *_),) = driver.rows_within(connection, statements.ENQUEUE, values, direct=direct)
     _tell(connection, values, [id])
-    return int(id)
+    return Sent(int(id), joined=False)
 
 
 def enqueue_many(
@@ -100,8 +100,9 @@ def enqueue_many(
     *,
     using: str | None = None,
     **terms: Unpack[Terms],
-) -> list[int]:
-    """Write a task for each of the calls, all or none; the primary keys, in their order.
+) -> tuple[list[int], set[int]]:
+    """Write a task for each of the calls, all or none; the primary keys, in their order, and
+    those of tasks that were there and are joined.
 
     As :func:`enqueue` in everything else, with one statement and one wake-up for all
     (one for each ``STATEMENT`` characters of arguments).
@@ -111,7 +112,7 @@ def enqueue_many(
     connection, statements = _database(using)
     if options.unique is not None:
         return _enqueue_many_unique(connection, statements, values, list(calls), options, headers)
-    return _write_many(connection, statements, values, encoded(calls, headers))
+    return _write_many(connection, statements, values, encoded(calls, headers)), set()
 
 
 def _write_many(
@@ -141,7 +142,7 @@ def _enqueue_many_unique(
     calls: Sequence[Arguments],
     options: TaskOptions,
     headers: Mapping[str, Any] | None,
-) -> list[int]:
+) -> tuple[list[int], set[int]]:
     """As :func:`enqueue_many`; calls with the same key have the same primary key."""
     texts = list(encoded(calls, headers))
     keys = _keys(values["name"], calls)
@@ -161,7 +162,8 @@ def _enqueue_many_unique(
         _tell(connection, values, new)
         plain = [text for key, text in zip(keys, texts, strict=True) if key is None]
         others = iter(_write_many(connection, statements, values, plain))
-    return [ids[key] if key is not None else next(others) for key in keys]
+    every = [ids[key] if key is not None else next(others) for key in keys]
+    return every, set(ids.values()).difference(new)
 
 
 def _keys(name: str, calls: Sequence[Arguments]) -> list[str | None]:

@@ -46,8 +46,13 @@ def retry(
     raise error
 
 
-def after(error: BaseException, options: TaskOptions, retries: int) -> Retry | None:
-    """The automatic retry that this error of a run is due, if any."""
+def after(
+    error: BaseException, options: TaskOptions, retries: int, limit: int | None = None
+) -> Retry | None:
+    """The automatic retry that this error of a run is due, if any.
+
+    limit: of retries, where the run has said one by itself; in place of the options'.
+    """
     if isinstance(error, Retry):
         return error
     if not isinstance(error, options.autoretry_for) or isinstance(
@@ -56,8 +61,10 @@ def after(error: BaseException, options: TaskOptions, retries: int) -> Retry | N
         return None
     if isinstance(error, MaxRetriesExceededError):  # the task gave up by itself
         return None
-    limit = options.retry_kwargs.get("max_retries")
-    limit = options.max_retries if limit is None else limit
+    if limit is None:
+        limit = options.retry_kwargs.get("max_retries")
+    if limit is None:
+        limit = options.max_retries
     if limit is not None and retries >= limit:
         return None
     return Retry(exc=error, countdown=backoff(options, retries))

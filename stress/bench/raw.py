@@ -109,7 +109,8 @@ def listen(connection: psycopg.Connection) -> None:
             ((id, _, _, payload),) = claimed
             work.mark(json.loads(payload)[0][0])
             cursor.execute(REMOVE, ([id],))
-        for _ in connection.notifies(timeout=60, stop_after=1):
+        # Not for ever: one that is missed costs a second, and not the measurement.
+        for _ in connection.notifies(timeout=1, stop_after=1):
             break
 
 

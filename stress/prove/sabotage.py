@@ -17,6 +17,7 @@ from typing import Any
 from pool import kernel
 from pool.scoreboard import Slot
 from taskq import execution, outbox
+from taskq.calls import Sent
 from taskq.claims import Claimed
 from taskq.execution import Outcome
 from taskq.registry import Definition
@@ -116,7 +117,7 @@ def enqueue_outside_the_transaction() -> None:
     """The row is written at once, on a connection of its own."""
     enqueue = outbox.enqueue
 
-    def enqueue_at_once(*args: Any, **options: Any) -> int:
+    def enqueue_at_once(*args: Any, **options: Any) -> Sent:
         with ThreadPoolExecutor(1) as other_thread:
             return other_thread.submit(enqueue, *args, **options).result()
 

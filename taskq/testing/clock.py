@@ -19,9 +19,9 @@ def advance(time: float | datetime.timedelta, *, using: str | None = None) -> No
 
     Each time in its tables is put back by so much: due times, expiries, and since when
     results and failed tasks are kept. The leases of workers are left as they are, whose
-    processes live in real time, and so are schedules, whose ticks are moments (see
-    :func:`taskq.testing.send_ticks`), and Python's clock. A task sent afterwards is due
-    reckoned from the real time, as ever.
+    processes live in real time, and so are schedules and the tick that a task is for, as ticks
+    are moments (see :func:`taskq.testing.send_ticks`), and Python's clock. A task sent
+    afterwards is due reckoned from the real time, as ever.
 
     time: a timedelta, or seconds; not below 0.
     using: the database alias; by default where the router sends writes of ``Task``.
@@ -35,7 +35,7 @@ def advance(time: float | datetime.timedelta, *, using: str | None = None) -> No
             times = [
                 field.attname
                 for field in model._meta.concrete_fields
-                if isinstance(field, models.DateTimeField)
+                if isinstance(field, models.DateTimeField) and field.attname != "scheduled_at"
             ]
             if times and model not in (Worker, Schedule):
                 rows = model._default_manager.using(alias)

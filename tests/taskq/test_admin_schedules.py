@@ -129,3 +129,12 @@ def test_what_is_left_over_can_be_deleted(rows):
     url = reverse("admin:taskq_schedule_delete", args=[rows["gone"].pk])
     assert client.post(url, {"post": "yes"}).status_code == 302
     assert set(Schedule.objects.values_list("name", flat=True)) == {"nightly", "idle"}
+
+
+def test_what_is_in_the_code_is_paused_rather_than_deleted(rows):
+    client = user_with("view_schedule", "delete_schedule")
+    url = reverse("admin:taskq_schedule_delete", args=[rows["nightly"].pk])
+    assert client.post(url, {"post": "yes"}).status_code == 403
+    chosen = {"action": "delete_selected", "_selected_action": [row.pk for row in rows.values()]}
+    client.post(LIST, {**chosen, "post": "yes"})
+    assert Schedule.objects.count() == len(rows)

@@ -139,3 +139,23 @@ def test_enqueued_is_signalled_with_the_result():
     finally:
         task_enqueued.disconnect(hear)
     assert heard == [(TaskqBackend, each) for each in [result, *many]]
+
+
+@pytest.mark.django_db
+def test_a_call_that_joins_a_task_is_that_task_and_no_other():
+    heard = []
+
+    def hear(sender, task_result, **kwargs):
+        heard.append(task_result.id)
+
+    first = native.charge.using(idempotency_key="order-42").enqueue(42)
+    task_enqueued.connect(hear)
+    try:
+        again = native.charge.using(idempotency_key="order-42").enqueue(43)
+        Task.objects.filter(pk=uuid.UUID(again.id).int).delete()
+        gone = native.charge.using(idempotency_key="order-42").enqueue(44)
+    finally:
+        task_enqueued.disconnect(hear)
+    assert (again.id, again.args) == (first.id, [42])
+    assert (gone.id, gone.args) == (first.id, [44]), "nothing else is left of it"
+    assert heard == []

@@ -101,7 +101,7 @@ def test_many_are_one_statement(django_assert_num_queries):
 
 
 def test_outbox_returns_primary_keys():
-    ids = outbox.enqueue_many("some.task", [([1], {}), ((), {"b": 2})], TaskOptions())
+    ids, _ = outbox.enqueue_many("some.task", [([1], {}), ((), {"b": 2})], TaskOptions())
     assert payloads() == ["[[1],{}]", '[[],{"b":2}]']
     assert ids == list(Task.objects.order_by("id").values_list("pk", flat=True))
 

@@ -7,7 +7,11 @@ import functools
 
 import pytest
 
+from taskq import registry
 from taskq.celery import MaxRetriesExceededError, Retry, shared_task
+from taskq.context import Request
+from taskq.retries import after
+from taskq.running import call
 from tests.project.lab import tasks as lab
 from tests.taskq.running import run
 
@@ -165,6 +169,27 @@ def test_max_retries_of_a_retry_counts_instead_of_that_of_the_task():
         run(work, 10, retries=10)
     with pytest.raises(MaxRetriesExceededError):
         run(work, 0)
+
+
+def test_max_retries_of_a_retry_also_limits_the_automatic_ones():
+    @shared_task(bind=True, autoretry_for=(KeyError,), max_retries=None, default_retry_delay=0)
+    def work(self, **limit):
+        runs.append(self.request.retries)
+        try:
+            raise KeyError("k")
+        except KeyError as error:
+            self.retry(exc=error, **limit)
+
+    runs = []
+    for limit, many in [({"max_retries": 2}, 3), ({}, 9)]:
+        runs.clear()
+        for retries in range(9):
+            request = Request(pk=7, name=work.name, queue="default", retries=retries)
+            with pytest.raises((KeyError, Retry)) as raised:
+                call(registry.find(work.name), request, [], limit)
+            if not after(raised.value, work.options, retries, request.retry_limit):
+                break
+        assert runs == list(range(many))
 
 
 def test_max_retries_none_of_a_retry_is_that_of_the_task_as_in_celery():

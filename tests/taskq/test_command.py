@@ -157,6 +157,15 @@ def test_bad_options_are_refused_with_the_mend(options, message):
         call_command("taskq_pool", *options)
 
 
+def test_the_direct_way_that_listen_names_is_no_database_of_its_own(settings, monkeypatch):
+    monkeypatch.setitem(connections.settings, "direct", connections["default"].settings_dict)
+    settings.TASKQ = {"LISTEN": "direct"}
+    with pytest.raises(
+        CommandError, match="--database is 'direct', which TASKQ\\['LISTEN'\\] names"
+    ):
+        call_command("taskq_pool", "--database", "direct")
+
+
 def test_without_fork_the_command_refuses_in_one_sentence(monkeypatch):
     monkeypatch.delattr(os, "fork")
     with pytest.raises(CommandError, match="needs fork"):

@@ -309,3 +309,24 @@ def test_retries_without_a_limit_end_as_celerys_recursion_does(monkeypatch, opti
     result = work.delay()
     assert isinstance(result.result, Boom if options else Retry)
     assert len(runs) == 21
+
+
+@shared_task
+async def count_orders(new):
+    await Order.objects.acreate(number=new)
+    return await Order.objects.acount()
+
+
+@pytest.mark.django_db
+def test_an_async_task_uses_the_tests_own_connection():
+    Order.objects.create(number=1)
+    assert count_orders.delay(2).get() == 2
+    assert Order.objects.count() == 2
+
+
+def test_an_async_task_within_a_loop_is_refused_with_the_mend():
+    async def view():
+        count_orders.delay(2)
+
+    with pytest.raises(RuntimeError, match="send it by sync_to_async"):
+        asyncio.run(view())

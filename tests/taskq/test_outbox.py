@@ -141,7 +141,7 @@ def test_row_of_a_plain_task():
 
 
 def test_enqueue_returns_the_primary_key():
-    pk = outbox.enqueue("some.task", [1], {"b": 2}, TaskOptions())
+    pk = outbox.enqueue("some.task", [1], {"b": 2}, TaskOptions()).id
     task = Task.objects.get()
     assert (task.pk, task.name, task.payload) == (pk, "some.task", '[[1],{"b":2}]')
 

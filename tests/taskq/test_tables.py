@@ -1,7 +1,7 @@
 """A pool that finds no tables, as nobody has migrated yet."""
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from stress.pools import wait_until
 from taskq.leases import DATABASE_ERRORS
@@ -10,14 +10,17 @@ from tests.project.lab import tasks
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("missing", ["nothing FROM taskq_nowhere", "nothing FROM taskq_task"])
+@pytest.mark.parametrize("missing", ["nought FROM taskq_nowhere", "nought FROM taskq_task"])
 def test_tables_that_are_not_there_are_called_so(missing, caplog):
     link = Link("worker 1", "default", 30, direct=False)
     with pytest.raises(DATABASE_ERRORS) as error:
         link.leases().connection.rows(f"SELECT {missing}", {})
+    link.lost(OperationalError("the server is away"))
     link.lost(error.value)
-    (said,) = caplog.messages
-    assert "nothing" in said or "nowhere" in said
+    link.lost(error.value)
+    away, said = caplog.messages
+    assert "the database does not answer: the server is away" in away
+    assert "nought" in said or "nowhere" in said
     assert said.endswith(": run manage.py migrate; trying again until then")
 
 
@@ -27,7 +30,7 @@ def test_a_pool_that_is_started_before_migrate_waits_for_it(start_pool, runs):
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE taskq_worker RENAME TO taskq_later")
     try:
-        pool = start_pool("-c", "1")
+        pool = start_pool("-c", 1, ready=False)
         wait_until(lambda: "run manage.py migrate" in pool.log())
     finally:
         with connection.cursor() as cursor:

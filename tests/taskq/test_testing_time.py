@@ -145,3 +145,19 @@ def test_a_span_that_ends_before_it_begins_is_refused(schedule):
         send_ticks(now, now - HOUR)
     with pytest.raises(TypeError, match="since is 5: give a datetime"):
         send_ticks(5, now)
+
+
+@pytest.mark.usefixtures("registered")
+def test_a_task_knows_its_tick_however_much_time_passes():
+    told = []
+
+    @shared_task(bind=True, schedule="0 3 * * *", max_retries=3, default_retry_delay=600)
+    def report(self):
+        told.append(self.request.scheduled_at)
+        if self.request.retries < 2:
+            self.retry()
+
+    midnight = datetime.datetime(2030, 6, 3, tzinfo=datetime.UTC)
+    assert send_ticks(midnight, midnight + datetime.timedelta(hours=6)) == 1
+    assert len(run_all(forward=None)) == 3
+    assert told == 3 * [midnight + 3 * HOUR]

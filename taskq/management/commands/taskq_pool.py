@@ -9,9 +9,11 @@ from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import router
 
 from taskq import conf
 from taskq.management import arguments
+from taskq.models import Task
 from taskq.queues import Queues
 from taskq.service import Service
 
@@ -134,11 +136,18 @@ class Command(BaseCommand):
             raise CommandError(
                 "--burst and --reload exclude each other: one ends, the other goes on"
             )
+        settings = self._settings(options)
+        alias = arguments.database_alias(options["database"])
+        tasks = router.db_for_write(Task)
+        if alias == settings.listen != tasks:
+            # It is the same database, but for Django another one.
+            raise CommandError(
+                f"--database is {alias!r}, which TASKQ['LISTEN'] names as the direct way to the "
+                f"tasks of {tasks!r}: leave --database out, or tasks with atomic=True would "
+                "write by one connection and end by the other"
+            )
         service = Service(
-            settings=self._settings(options),
-            queues=options["queues"],
-            alias=arguments.database_alias(options["database"]),
-            burst=options["burst"],
+            settings=settings, queues=options["queues"], alias=alias, burst=options["burst"]
         )
         serving.set_up_logging(options["loglevel"])
         if options["reload"] and not reloading.is_inner():
