@@ -80,9 +80,8 @@ def enqueue(
             if len(ids) < len(calls):
                 # Not prepared: a plan made while the table was empty would be kept.
                 run(join, direct=False, places=places, overdue=overdue)
-            drop = statements.DROP_EXPIRED
-            if step is steps[-1]:
-                drop = statements.WAIT_AND_DROP_EXPIRED
+            last = step is steps[-1]
+            drop = statements.WAIT_AND_DROP_EXPIRED if last else statements.DROP_EXPIRED
             if len(ids) < len(calls) and drop_expired(drop):
                 break
     return ids, new
