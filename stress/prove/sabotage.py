@@ -164,8 +164,8 @@ def no_join_lock() -> None:
 
 def key_released_on_start() -> None:
     """A unique key is free when its task starts, also where it is to be kept until the end."""
-    kept = "CASE WHEN task.unique_until = 'finish' THEN task.unique_key END"
-    _swap(postgresql, kept, "CLAIM", "CLAIM_FIRST", instead="NULL")
+    kept = "CASE WHEN task.unique_until = 'finish'"
+    _swap(postgresql, kept, "CLAIM", "CLAIM_FIRST", instead="CASE WHEN false")
 
 
 def children_stay() -> None:
