@@ -109,8 +109,8 @@ class TaskqBackend(BaseTaskBackend):
             idempotency_key=getattr(task, "idempotency_key", None),
             **_terms(task),
         )
-        say = self._joined if sent.joined else self._sent
-        return say(task, sent.id, args, kwargs, timezone.now())
+        waiting = self._waiting(task, sent.id, args, kwargs, timezone.now())
+        return self._joined(waiting) if sent.joined else self._announced(waiting)
 
     def enqueue_many(self, task: AnyTask, calls: Iterable[Call]) -> list[AnyResult]:
         """Write a task for each of the calls, by one statement, all or none; see
@@ -125,8 +125,8 @@ class TaskqBackend(BaseTaskBackend):
         results: dict[int, AnyResult] = {}  # calls with one key have one
         for id, (args, kwargs) in zip(ids, pairs, strict=True):
             if id not in results:
-                say = self._joined if id in known else self._sent
-                results[id] = say(task, id, args, kwargs, now)
+                waiting = self._waiting(task, id, args, kwargs, now)
+                results[id] = self._joined(waiting) if id in known else self._announced(waiting)
         return [results[id] for id in ids]
 
     def get_result(self, result_id: str) -> AnyResult:
@@ -164,22 +164,17 @@ class TaskqBackend(BaseTaskBackend):
                 messages.append(Error(f"{where}['QUEUES']: {error}.", id="taskq.E009"))
         return messages
 
-    def _sent(
-        self, task: AnyTask, id: int, args: list[Any], kwargs: dict[str, Any], at: datetime.datetime
-    ) -> AnyResult:
-        result = self._waiting(task, id, args, kwargs, at)
+    def _announced(self, result: AnyResult) -> AnyResult:
         task_enqueued.send(type(self), task_result=result)
         return result
 
-    def _joined(
-        self, task: AnyTask, id: int, args: list[Any], kwargs: dict[str, Any], at: datetime.datetime
-    ) -> AnyResult:
+    def _joined(self, waiting: AnyResult) -> AnyResult:
         """How the task fares that was there; as if it were new where nothing is left of it, or
         nothing that can be read."""
         try:
-            return self.get_result(str(uuid.UUID(int=id)))
+            return self.get_result(waiting.id)
         except (TaskResultDoesNotExist, PayloadError):
-            return self._waiting(task, id, args, kwargs, at)
+            return waiting
 
     def _waiting(
         self, task: AnyTask, id: int, args: list[Any], kwargs: dict[str, Any], at: datetime.datetime

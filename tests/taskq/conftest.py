@@ -179,6 +179,21 @@ def worker_of_no_pool(
 
 
 @pytest.fixture
+def announced() -> Iterator[list[Any]]:
+    """The results that Django's task_enqueued is sent with, each with its sender."""
+    from taskq.framework import task_enqueued
+
+    heard: list[Any] = []
+
+    def hear(sender: Any, task_result: Any, **kwargs: Any) -> None:
+        heard.append((sender, task_result))
+
+    task_enqueued.connect(hear)
+    yield heard
+    task_enqueued.disconnect(hear)
+
+
+@pytest.fixture
 def backend() -> Any:
     """That of Django's own tasks, or of their backport, where there is one."""
     from taskq.framework import task_backends

@@ -16,7 +16,7 @@ from tests.taskq.djangos_tasks import native  # first: there may be none
 from stress.project.shop.models import Order
 from taskq import payload
 from taskq.backend import TaskqBackend
-from taskq.framework import TaskResultDoesNotExist, TaskResultStatus, task_enqueued
+from taskq.framework import TaskResultDoesNotExist, TaskResultStatus
 from taskq.models import Task
 from taskq.payload import PayloadError
 
@@ -126,36 +126,18 @@ def test_too_much_is_refused(settings):
 
 
 @pytest.mark.django_db
-def test_enqueued_is_signalled_with_the_result():
-    heard = []
-
-    def hear(sender, task_result, **kwargs):
-        heard.append((sender, task_result))
-
-    task_enqueued.connect(hear)
-    try:
-        result = native.add.enqueue(1)
-        many = native.add.enqueue_many([(2,), (3,)])
-    finally:
-        task_enqueued.disconnect(hear)
-    assert heard == [(TaskqBackend, each) for each in [result, *many]]
+def test_enqueued_is_signalled_with_the_result(announced):
+    result = native.add.enqueue(1)
+    many = native.add.enqueue_many([(2,), (3,)])
+    assert announced == [(TaskqBackend, each) for each in [result, *many]]
 
 
 @pytest.mark.django_db
-def test_a_call_that_joins_a_task_is_that_task_and_no_other():
-    heard = []
-
-    def hear(sender, task_result, **kwargs):
-        heard.append(task_result.id)
-
+def test_a_call_that_joins_a_task_is_that_task_and_no_other(announced):
     first = native.charge.using(idempotency_key="order-42").enqueue(42)
-    task_enqueued.connect(hear)
-    try:
-        again = native.charge.using(idempotency_key="order-42").enqueue(43)
-        Task.objects.filter(pk=uuid.UUID(again.id).int).delete()
-        gone = native.charge.using(idempotency_key="order-42").enqueue(44)
-    finally:
-        task_enqueued.disconnect(hear)
+    again = native.charge.using(idempotency_key="order-42").enqueue(43)
+    Task.objects.filter(pk=uuid.UUID(again.id).int).delete()
+    gone = native.charge.using(idempotency_key="order-42").enqueue(44)
     assert (again.id, again.args) == (first.id, [42])
     assert (gone.id, gone.args) == (first.id, [44]), "nothing else is left of it"
-    assert heard == []
+    assert announced == [(TaskqBackend, first)]

@@ -167,23 +167,14 @@ def test_tasks_of_djangos_are_unique_by_our_decorator():
 
 @pytest.mark.django_db
 @pytest.mark.skipif(not apps.is_installed("tests.project.native"), reason="no Django tasks")
-def test_djangos_signal_is_sent_for_new_tasks_only():
+def test_djangos_signal_is_sent_for_new_tasks_only(announced):
     from taskq.django import task
-    from taskq.framework import task_enqueued
 
-    def hear(sender, task_result, **kwargs):
-        heard.append(task_result.id)
-
-    heard = []
     unique = task(refresh, takes_context=True, unique="customer-{customer}")
-    task_enqueued.connect(hear)
-    try:
-        first = unique.enqueue(7)
-        unique.enqueue(7)
-        new, *_ = unique.enqueue_many([(8,), (7,), {"customer": 8}])
-    finally:
-        task_enqueued.disconnect(hear)
-    assert heard == [first.id, new.id]
+    first = unique.enqueue(7)
+    unique.enqueue(7)
+    new, *_ = unique.enqueue_many([(8,), (7,), {"customer": 8}])
+    assert [result.id for _, result in announced] == [first.id, new.id]
 
 
 @pytest.mark.django_db
