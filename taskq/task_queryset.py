@@ -9,9 +9,8 @@ from django.db import IntegrityError, connections, models, router, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce, Now
 
-from taskq import sql
 from taskq.states import SHOWN_WHEN, ShownState, State
-from taskq.waking import wake
+from taskq.waking import tell_cancelled, wake
 
 if TYPE_CHECKING:
     from taskq.models import Task  # noqa: F401  in a type argument, as a string
@@ -120,10 +119,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
             removed = self._locked(Q(state=State.READY), using)._raw_delete(using) or 0
             running = self._locked(Q(state=State.RUNNING), using)
             asked = running.update(cancelled_at=Coalesce("cancelled_at", Now()))
-            tell = sql.enqueue_of(connections[using].vendor).TELL_CANCELLED
-            if asked and tell:
-                with connections[using].cursor() as cursor:
-                    cursor.execute(tell)
+            if asked:
+                tell_cancelled(using)
         return Cancelled(removed, asked)
 
     # As with Django's own delete(): templates may call none, and Task.objects has none,

@@ -1,4 +1,4 @@
-"""Wake-ups from code that made tasks due by other ways than sending them."""
+"""What pools are told by code that does not send tasks, once it has committed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,16 @@ from taskq import sql
 
 
 def wake(alias: str) -> None:
-    """Wake a pool that sleeps, once what is open on the database has committed."""
-    statement = sql.enqueue_of(connections[alias].vendor).WAKE
+    """Wake a pool that sleeps: tasks are due that were there before."""
+    _tell(alias, sql.enqueue_of(connections[alias].vendor).WAKE)
+
+
+def tell_cancelled(alias: str) -> None:
+    """Have all pools look for runs that were asked to end."""
+    _tell(alias, sql.enqueue_of(connections[alias].vendor).TELL_CANCELLED)
+
+
+def _tell(alias: str, statement: str | None) -> None:
     if statement:
         with connections[alias].cursor() as cursor:
             cursor.execute(statement)
