@@ -1,31 +1,21 @@
-"""The life of a lease, statement by statement, on a real database."""
+"""What a worker does with tasks under its lease, statement by statement, on a real database."""
 
 import datetime
 
 import pytest
 from django.db import transaction
-from django.db.models.functions import Now
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from stress.pools import wait_until
 from taskq import leases
 from taskq.claims import Wanted
-from taskq.models import State, Task, Worker
+from taskq.models import State, Task
 from taskq.queues import Queues
 from tests.project.lab import tasks
-from tests.taskq.conftest import HandWorker
+from tests.taskq.leasing import QUICK, each_way, send
 
-QUICK = (tasks.quick.name,)
-
-
-@pytest.fixture(params=[False, True], ids=["looks", "slept"])
-def worker(db_leases, request):
-    return HandWorker(db_leases, slept=request.param)
-
-
-def send(key="a", task=tasks.quick, **options):
-    return task.apply_async((key,), **options).id.int
+worker = each_way
 
 
 # Claim
@@ -323,134 +313,3 @@ def test_deferred_tasks_remember_since_when_they_are_unknown(worker):
     assert again.unknown_for is not None
     worker.db.defer(worker.id, again.run, 5.0)
     assert Task.objects.get().unknown_since == first
-
-
-# A worker's lease
-
-
-def test_register_gives_each_process_its_lease(db_leases):
-    given = db_leases.workers.register("host:9", "host", [("keeper", 7), ("worker 1", 8)], 10.0)
-    rows = {worker.pid: worker for worker in Worker.objects.all()}
-    assert given == {7: rows[7].pk, 8: rows[8].pk}
-    assert rows[8].name == "worker 1"
-    left = (rows[8].lease_expires_at - timezone.now()).total_seconds()
-    assert 9 < left <= 10.1
-
-
-def test_renew_extends_good_leases_and_never_revives_ended_ones(new_worker, db_leases):
-    good, ended = new_worker(2, 5.0), new_worker(3, 0.0)
-    assert db_leases.workers.renew([good.id, ended.id, 10**9], 60.0) == {good.id}
-    left = Worker.objects.get(pk=good.id).lease_expires_at - timezone.now()
-    assert left.total_seconds() > 55
-    assert db_leases.workers.expired() == [ended.id]
-
-
-# Retire: what becomes of the tasks of a worker that is gone
-
-
-def retire(worker, **options):
-    given = {"ran": 0, "charge": True, "cause": "killed by SIGKILL", **options}
-    return worker.db.workers.retire(worker.id, **given)
-
-
-def test_the_task_that_ran_is_charged_and_its_neighbours_are_not(worker):
-    ids = [send(str(n)) for n in range(3)]
-    worker.claim(50, QUICK)
-    retired = retire(worker, ran=ids[0])
-    assert retired.complete
-    assert {task.id: task.blamed for task in retired.tasks} == {
-        ids[0]: True,
-        ids[1]: False,
-        ids[2]: False,
-    }
-    rows = Task.objects.in_bulk()
-    assert [rows[pk].losses for pk in ids] == [1, 0, 0]
-    assert [rows[pk].isolated for pk in ids] == [True, False, False]
-    assert rows[ids[0]].error == "killed by SIGKILL"
-    assert {row.state for row in rows.values()} == {State.READY}
-    assert not Worker.objects.exists()
-
-
-@pytest.mark.parametrize("seen", [True, False], ids=["seen", "unseen"])
-def test_what_ran_expires_no_more_when_its_worker_is_lost(worker, seen):
-    ids = [tasks.quick.apply_async((str(n),), expires=3600).id.int for n in range(3)]
-    worker.claim(50, [tasks.quick.name])
-    retire(worker, ran=ids[0] if seen else None)
-    expire = [row.expires_at is not None for row in Task.objects.order_by("pk")]
-    assert expire == ([False, True, True] if seen else 3 * [False])
-
-
-def test_what_had_expired_when_it_was_claimed_is_dropped_also_after_a_loss(worker, new_worker):
-    tasks.quick.apply_async(("a",), expires=0.001)
-    wait_until(lambda: Task.objects.filter(expires_at__lt=Now()).exists())
-    assert worker.claim_one().expired
-    retire(worker, ran=None)
-    assert new_worker().claim_one().expired
-
-
-def test_a_lost_task_is_due_at_once(worker, new_worker):
-    pk = send()
-    retire(worker, ran=worker.claim_one().id)
-    assert new_worker().claim_one().id == pk
-
-
-def test_the_third_loss_fails_the_task_with_its_cause(new_worker):
-    pk = send()
-    for pid in (11, 12, 13):
-        worker = new_worker(pid)
-        retired = retire(worker, ran=worker.claim_one().id, cause=f"exit code {pid}")
-        assert [task.failed for task in retired.tasks] == [pid == 13]
-    row = Task.objects.failed().get()
-    assert (row.pk, row.losses, row.error) == (pk, 3, "exit code 13")
-
-
-def test_a_blameless_end_is_not_charged(worker):
-    send()
-    retire(worker, ran=worker.claim_one().id, charge=False)
-    row = Task.objects.get()
-    assert (row.state, row.losses, row.error) == (State.READY, 0, "")
-
-
-@pytest.mark.parametrize("charge", [True, False])
-def test_on_lost_fail_holds_an_interrupted_task_for_a_person(worker, charge):
-    tasks.nap_once.delay("a", 1)
-    retire(worker, ran=worker.claim_one().id, charge=charge)
-    row = Task.objects.failed().get()
-    assert row.error == "killed by SIGKILL"
-
-
-def test_on_lost_fail_gives_back_a_task_that_was_not_started(worker):
-    tasks.nap_once.delay("a", 1)
-    worker.claim_one()
-    retire(worker, ran=0)
-    assert Task.objects.pending().count() == 1
-
-
-def test_when_nobody_saw_a_task_held_alone_is_charged(worker):
-    send()
-    worker.claim_one()
-    retire(worker, ran=None)
-    assert Task.objects.get().losses == 1
-
-
-def test_when_nobody_saw_a_batch_is_isolated_and_not_charged(worker, new_worker):
-    for n in range(3):
-        send(str(n))
-    worker.claim(50, QUICK)
-    retire(worker, ran=None)
-    assert set(Task.objects.values_list("losses", "isolated")) == {(0, True)}
-    assert len(new_worker().claim(50, QUICK)) == 1
-
-
-def test_expired_only_leaves_a_renewed_worker_alone(worker):
-    send()
-    worker.claim_one()
-    assert retire(worker, expired_only=True) is None
-    assert Task.objects.get().state == State.RUNNING
-
-
-def test_retiring_twice_does_nothing_the_second_time(worker):
-    send()
-    retire(worker, ran=worker.claim_one().id)
-    assert retire(worker) is None
-    assert Task.objects.get().losses == 1
