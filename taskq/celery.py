@@ -224,7 +224,7 @@ class SharedTask(Generic[P, R]):
         default after ``default_retry_delay``. max_retries: instead of the task's own,
         which None leaves in force.
         """
-        delay = seconds("countdown", countdown)
+        delay = None if countdown is None else seconds("countdown", countdown)
         if eta is not None:
             eta = moment("eta", eta)
         check_max_retries("max_retries", max_retries, "the task's own")
@@ -276,4 +276,5 @@ def shared_task(
 
 
 def _eager() -> bool:
-    return getattr(django_settings, "CELERY_TASK_ALWAYS_EAGER", False)
+    # Of what the lazy object holds: that raises an error, and catches it, for what is not set.
+    return getattr(django_settings._wrapped, "CELERY_TASK_ALWAYS_EAGER", False)  # type: ignore[misc]

@@ -6,10 +6,12 @@ import datetime
 import os
 import traceback as tracebacks
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
+from django.db import connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import payload, retries, signals
 from taskq.claims import Claimed
@@ -102,16 +104,18 @@ def execute(
     request: Request,
     *,
     alias: str,
-    finish: Callable[[str | None], bool],
+    begin: Callable[[BaseDatabaseWrapper], AbstractContextManager[object]],
+    finish: Callable[[BaseDatabaseWrapper, str | None], bool],
     guard: Callable[[], Any],
     first: Sequence[object] = (),
 ) -> Outcome:
     """Run a task and say what came of it. Raises nothing that the task raises.
 
     request: of this run; it is told of the headers. alias: the database that the row is
-    in. finish: ends an atomic task in the transaction that is open there, and keeps its
-    result, if any; whether it was still ours. guard: called as the function returns or
-    raises, before anything else is done. first: arguments before the task's own.
+    in. begin: entered as the transaction of an atomic task is opened on the connection.
+    finish: ends the task in that transaction, and keeps its result, if any; whether it was
+    still ours. guard: called as the function returns or raises, before anything else is
+    done. first: arguments before the task's own.
     """
     try:
         args, kwargs, request.sent_headers = payload.decode_call(task.payload)
@@ -127,10 +131,11 @@ def execute(
             value = _guarded(definition, request, args, kwargs, guard)
             return Done(written=False, result=payload.encode_result(value)) if keeps else DONE
         # The task's writes and its row's end are one transaction.
-        with transaction.atomic(using=alias):
+        connection = connections[alias]
+        with transaction.atomic(using=alias), begin(connection):
             value = _guarded(definition, request, args, kwargs, guard)
             result = payload.encode_result(value) if keeps else None
-            if not finish(result):
+            if not finish(connection, result):
                 raise _NotOurs
         return Done(written=True, result=result) if keeps else DONE_AND_WRITTEN
     except _NotOurs:

@@ -12,11 +12,13 @@ import datetime
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import django.db
 import psycopg
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import sql
 from taskq.claims import Claimed, Haul, Lane, Run, Wanted
@@ -261,8 +263,23 @@ def _ids(answers: list[list[tuple[Any, ...]]]) -> set[int]:
     return {id for rows in answers for (id,) in rows}
 
 
+def begin_within(
+    connection: BaseDatabaseWrapper, *, direct: bool = True
+) -> AbstractContextManager[object]:
+    """Entered as an atomic block of Django's is opened, which :func:`finish_within` will end.
+
+    direct: see :func:`connect`.
+    """
+    return sql.within_of(connection.vendor).begin_within(connection, direct=direct)
+
+
 def finish_within(
-    alias: str, worker: int, run: Run, *, result: str | None = None, direct: bool = True
+    connection: BaseDatabaseWrapper,
+    worker: int,
+    run: Run,
+    *,
+    result: str | None = None,
+    direct: bool = True,
 ) -> bool:
     """Finish a run in the transaction that its own code has open on Django's connection,
     and keep its result, if any; whether it was still ours. If not, that transaction must
@@ -270,16 +287,15 @@ def finish_within(
 
     direct: see :func:`connect`.
     """
-    connection = connections[alias]
-    statements, driver = sql.of(connection.vendor), sql.driver_of(connection.vendor)
+    statements, within = sql.of(connection.vendor), sql.within_of(connection.vendor)
     id, attempt = run
     values = {"worker": worker, "id": id, "attempt": attempt, "value": result}
     # Refused where the task has marked its transaction for a rollback, which would take our
     # finish with it, silently.
     if result is None:
-        return driver.end_within(connection, statements.FINISH_ONE, values, direct=direct)
+        return within.end_within(connection, statements.FINISH_ONE, values, direct=direct)
     removed, *_ = [
-        driver.rows_within(connection, each, values, direct=direct) for each in statements.KEEP
+        within.rows_within(connection, each, values, direct=direct) for each in statements.KEEP
     ]
     return len(removed) == 1
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from functools import partial
 from itertools import islice
 from typing import Any, Unpack
 
@@ -50,11 +49,16 @@ def enqueue(
     """
     values = row(name, args, kwargs, options, **terms)
     connection, statements = _database(using)
-    unique_key = check_keys(name, args, kwargs, options, unique_key, idempotency_key)
-    if idempotency_key is not None:
-        send = partial(_write, connection, statements, values, unique_key, options)
-        return idempotency.once(connection, name, idempotency_key, send)
-    return _write(connection, statements, values, unique_key, options)
+    if unique_key is None and idempotency_key is None and options.unique is None:
+        return _write(connection, statements, values)
+    key = check_keys(name, args, kwargs, options, unique_key, idempotency_key)
+
+    def send() -> Sent:
+        if key is None:
+            return _write(connection, statements, values)
+        return _write_unique(connection, values, key, options)
+
+    return idempotency.once(connection, name, idempotency_key, send) if idempotency_key else send()
 
 
 def check_keys(
@@ -74,23 +78,22 @@ def check_keys(
 
 
 def _write(
-    connection: BaseDatabaseWrapper,
-    statements: sql.EnqueueStatements,
-    values: Mapping[str, Any],
-    key: str | None,
-    options: TaskOptions,
+    connection: BaseDatabaseWrapper, statements: sql.EnqueueStatements, values: Mapping[str, Any]
 ) -> Sent:
-    if key is not None:
-        until, direct = options.unique_until, _direct(connection)
-        calls = {key: values["payload"]}
-        ids, new = unique.enqueue(connection, values, calls, until=until, direct=direct)
-        _tell(connection, values, new)
-        return Sent(ids[key], joined=not new)
-    driver = sql.driver_of(connection.vendor)
-    direct = _direct(connection)
-    ((id, *_),) = driver.rows_within(connection, statements.ENQUEUE, values, direct=direct)
+    within, direct = sql.within_of(connection.vendor), _direct(connection)
+    ((id, *_),) = within.rows_within(connection, statements.ENQUEUE, values, direct=direct)
     _tell(connection, values, [id])
-    return Sent(int(id), joined=False)
+    return Sent(id, joined=False)
+
+
+def _write_unique(
+    connection: BaseDatabaseWrapper, values: Mapping[str, Any], key: str, options: TaskOptions
+) -> Sent:
+    until, direct = options.unique_until, _direct(connection)
+    calls = {key: values["payload"]}
+    ids, new = unique.enqueue(connection, values, calls, until=until, direct=direct)
+    _tell(connection, values, new)
+    return Sent(ids[key], joined=not new)
 
 
 def enqueue_many(
@@ -121,14 +124,14 @@ def _write_many(
     values: Mapping[str, Any],
     texts: Iterable[str],
 ) -> list[int]:
-    driver, parts = sql.driver_of(connection.vendor), list(_parts(texts))
+    within, parts = sql.within_of(connection.vendor), list(_parts(texts))
     direct = _direct(connection)
     ids: list[int] = []
     with transaction.atomic(connection.alias) if len(parts) > 1 else nullcontext():
         for payloads in parts:
             # As text, which costs the client far less than an array's quotes.
             more = {**values, "payloads": json.dumps(payloads)}
-            found = driver.rows_within(connection, statements.ENQUEUE_MANY, more, direct=direct)
+            found = within.rows_within(connection, statements.ENQUEUE_MANY, more, direct=direct)
             # The database numbers them in their order, but returns them in any.
             ids += sorted([id for id, *_ in found])
     _tell(connection, values, ids)

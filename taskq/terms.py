@@ -54,18 +54,18 @@ def columns(
         check_priority(priority)
     if eta is not None:
         eta = moment("eta", eta)
-    delay = seconds("countdown", countdown)
+    delay = 0.0 if countdown is None else seconds("countdown", countdown)
     lifetime, last_moment = None, None
     if isinstance(expires, datetime.datetime):
         last_moment = moment("expires", expires)
-    else:
+    elif expires is not None:
         lifetime = seconds("expires", expires, also="a datetime, a timedelta or ")
     return {
         "queue": queue or options.queue or conf.DEFAULT_QUEUE,
         "priority": options.priority if priority is None else priority,
         "max_losses": 0 if options.on_lost == "fail" else conf.settings().max_losses,
         "eta": None if delay else eta,
-        "delay": max(0.0, delay or 0.0),
+        "delay": max(0.0, delay),
         "expires": last_moment,
         "lifetime": lifetime,
     }
@@ -83,11 +83,10 @@ def moment(name: str, value: datetime.datetime) -> datetime.datetime:
 
 
 def seconds(
-    name: str, value: float | datetime.timedelta | None, *, also: str = "a timedelta or "
-) -> float | None:
+    name: str, value: float | datetime.timedelta, *, also: str = "a timedelta or "
+) -> float:
     """A number of seconds. One below 0 is fine: a moment may have passed as well."""
     if isinstance(value, datetime.timedelta):
         value = value.total_seconds()
-    if value is not None:
-        check_seconds(name, value, least=-MAX_SECONDS, also=also)
+    check_seconds(name, value, least=-MAX_SECONDS, also=also)
     return value

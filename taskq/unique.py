@@ -47,7 +47,7 @@ def enqueue(
     values: the columns that all have, as of ``taskq.terms.columns``. until: "start" or "finish".
     direct: see :func:`taskq.leases.connect`.
     """
-    driver, statements = sql.driver_of(connection.vendor), keys.of(connection.vendor)
+    within, statements = sql.within_of(connection.vendor), keys.of(connection.vendor)
     join = statements.JOIN if until == "start" else statements.LOOK
     steps = _STEPS if until == "start" else _STEPS[:1]
     ids: dict[str, int] = {}
@@ -57,7 +57,7 @@ def enqueue(
         more["keys"] = [key for key in calls if key not in ids]
         more["calls"] = json.dumps([(calls[key], key) for key in more["keys"]])
         all_of_it = {**values, "unique_until": until, **more}
-        found = driver.rows_within(connection, statement, all_of_it, direct=direct)
+        found = within.rows_within(connection, statement, all_of_it, direct=direct)
         for id, key, *_ in found:
             ids.setdefault(key, id)
         return [id for id, *_ in found]
@@ -65,7 +65,7 @@ def enqueue(
     def drop_expired(statement: str) -> bool:
         """Make room for ours where what holds a key will never be run; whether anything did."""
         left = {"name": values["name"], "keys": [key for key in calls if key not in ids]}
-        dropped = driver.rows_within(connection, statement, left, direct=False)
+        dropped = within.rows_within(connection, statement, left, direct=False)
         for (id,) in dropped:
             say = partial(events.task_expired, id, values["name"])
             transaction.on_commit(say, using=connection.alias)

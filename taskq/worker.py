@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from contextvars import copy_context
+
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pool import Child, Slot, clock
 from pool.kernel import resident_kib
@@ -162,21 +165,24 @@ class Worker:
                 task,
                 self.request,
                 alias=self.service.alias,
-                finish=lambda result: self.finish_within(task, result),
+                begin=self.begin_within,
+                finish=lambda connection, result: self.finish_within(connection, task, result),
                 guard=self.interrupter.disarm,
                 first=first,
             )
         finally:
             self.interrupter.armed = False
 
-    def finish_within(self, task: Claimed, result: str | None) -> bool:
+    def begin_within(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[object]:
+        return leases.begin_within(connection, direct=self.service.direct)
+
+    def finish_within(
+        self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None
+    ) -> bool:
         """Finish an atomic task in the transaction of its own code; whether it was ours."""
+        direct = self.service.direct
         return self.may_go_on() and leases.finish_within(
-            self.service.alias,
-            self.hand.lease,
-            task.run,
-            result=result,
-            direct=self.service.direct,
+            connection, self.hand.lease, task.run, result=result, direct=direct
         )
 
     # Between two runs, and after the last

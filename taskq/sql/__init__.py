@@ -86,6 +86,11 @@ class Driver(Protocol):
         self, options: dict[str, Any], lease: float, name: str
     ) -> dict[str, Any]: ...
     def adapted(self, values: Mapping[str, Any]) -> Mapping[str, Any]: ...
+
+
+class Within(Protocol):
+    """What a vendor's module for Django's connections holds; postgresql_within.py explains each."""
+
     def rows_within(
         self,
         connection: BaseDatabaseWrapper,
@@ -94,6 +99,9 @@ class Driver(Protocol):
         *,
         direct: bool,
     ) -> list[tuple[Any, ...]]: ...
+    def begin_within(
+        self, connection: BaseDatabaseWrapper, *, direct: bool
+    ) -> AbstractContextManager[object]: ...
     def end_within(
         self,
         connection: BaseDatabaseWrapper,
@@ -169,8 +177,14 @@ def of(vendor: str) -> Statements:
 
 @functools.cache
 def driver_of(vendor: str) -> Driver:
-    """How statements run there, and on which connections."""
+    """The queue's own connections."""
     return cast(Driver, _module(vendor, "_connection"))
+
+
+@functools.cache
+def within_of(vendor: str) -> Within:
+    """How our statements run on Django's connections."""
+    return cast(Within, _module(vendor, "_within"))
 
 
 @functools.cache
@@ -193,7 +207,7 @@ def schedules_of(vendor: str) -> ScheduleStatements:
 
 def load(vendor: str) -> None:
     """Import all that the processes of a pool need, before they are forked."""
-    for each in (of, driver_of, enqueue_of, workers_of):
+    for each in (of, driver_of, within_of, enqueue_of, workers_of):
         each(vendor)
 
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any, Self
 
 import psycopg
@@ -42,6 +43,8 @@ class _Kept:
 
     def __init__(self, statement: str, connection: psycopg.Connection[Any]) -> None:
         self.text, self.places = _numbered(statement)
+        #: Its parameters among named values: the function of C's for that.
+        self.chosen = _chooser(self.places)
         self.formats = [PyFormat.TEXT] * len(self.places)
         self.name = b""
         self.times = 0
@@ -141,7 +144,8 @@ class Prepared:
     # Under the connection's lock
 
     def _known(self, statement: str) -> _Kept:
-        self._settle()
+        if self._sent is not None:  # nothing else is sent before what is on its way is taken in
+            self._ended(self._sent)
         kept = self._kept.get(statement)
         if kept is None:
             kept = self._kept[statement] = _Kept(statement, self._connection)
@@ -149,14 +153,17 @@ class Prepared:
 
     def _parameters(self, kept: _Kept, values: Mapping[str, Any]) -> Any:
         # As text, of types that the server finds: psycopg's depend on how large a number is.
-        return self._dumper.dump_sequence([values[place] for place in kept.places], kept.formats)
+        return self._dumper.dump_sequence(kept.chosen(values), kept.formats)
 
     def _result(self, kept: _Kept, values: Mapping[str, Any]) -> PGresult:
         result: PGresult
         parameters = self._parameters(kept, values)
-        self._prepare(kept)
+        if not kept.name:
+            self._prepare(kept)
         self._send(kept, parameters)
         (result,) = self._connection.wait(generators.execute(self._pgconn))
+        if result.status in _GOOD:
+            return result
         if self._forgotten(result):
             return self._result(kept, values)
         return self._check(result)
@@ -217,11 +224,6 @@ class Prepared:
             raise psycopg.OperationalError("the connection broke before the answer came")
         return sent.results
 
-    def _settle(self) -> None:
-        """Before anything else is sent: take in what is on its way."""
-        if self._sent is not None:
-            self._ended(self._sent)
-
     @contextmanager
     def _or_closed(self) -> Iterator[None]:
         """A pipeline that is broken off leaves answers that nobody would read."""
@@ -261,6 +263,12 @@ def _fetched(pgconn: PGconn, count: int) -> PQGen[list[PGresult]]:
 def touching(statement: str) -> str:
     """The statement, with an error where it touches no row."""
     return f"WITH touched AS ({statement}) SELECT 1 / count(*) FROM touched"
+
+
+def _chooser(places: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: [values[place] for place in places]
 
 
 @functools.cache

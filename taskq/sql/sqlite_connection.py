@@ -1,4 +1,4 @@
-"""Connections to SQLite: the queue's own, and how statements of ours run on Django's."""
+"""Connections to SQLite of the queue's own."""
 
 from __future__ import annotations
 
@@ -18,23 +18,6 @@ from taskq.sql import CANCEL, WORK, Answer, Call
 def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
     """The site's own options; a busy database is waited for as long as a lease allows."""
     return {"timeout": max(5.0, lease / 2), **options, "transaction_mode": None}
-
-
-def rows_within(
-    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
-) -> list[tuple[Any, ...]]:
-    """Run a statement of ours in the transaction that is open on a connection of Django's. The
-    driver keeps its statements prepared."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, adapted(values))
-        return list(cursor.fetchall())
-
-
-def end_within(
-    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
-) -> bool:
-    """Run the last statement of an atomic block of Django's; whether it touched a row."""
-    return len(rows_within(connection, statement, values, direct=direct)) == 1
 
 
 _ANYTHING = (WORK, CANCEL)

@@ -21,14 +21,15 @@ class Within:
 
     def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool = False) -> None:
         self._wrapper = wrapper
-        self._driver = sql.driver_of(wrapper.vendor)
+        self._within = sql.within_of(wrapper.vendor)
+        self._adapted = sql.driver_of(wrapper.vendor).adapted
 
     def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        return self._driver.rows_within(self._wrapper, statement, values, direct=False)
+        return self._within.rows_within(self._wrapper, statement, values, direct=False)
 
     def count(self, statement: str, values: Mapping[str, Any]) -> int:
         with self._wrapper.cursor() as cursor:
-            cursor.execute(statement, self._driver.adapted(values))
+            cursor.execute(statement, self._adapted(values))
             return int(cursor.rowcount)
 
     def batch(self, *calls: sql.Call) -> list[list[tuple[Any, ...]]]:

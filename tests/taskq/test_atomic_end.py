@@ -46,7 +46,7 @@ def test_the_commit_goes_along(worker, run, others):
     with transaction.atomic():
         order()
         transaction.on_commit(lambda: called.append(others()))
-        assert leases.finish_within("default", worker.id, run)
+        assert leases.finish_within(connection, worker.id, run)
         assert others() == (1, 0)
         assert not called
     assert called == [(1, 0)]
@@ -56,7 +56,7 @@ def test_the_commit_goes_along(worker, run, others):
 @pytest.mark.postgresql
 def test_of_a_task_without_effects_as_well(worker, run, others):
     with transaction.atomic():
-        assert leases.finish_within("default", worker.id, run)
+        assert leases.finish_within(connection, worker.id, run)
         assert others() == (0, 0)
 
 
@@ -64,7 +64,7 @@ def test_what_is_not_ours_commits_nothing(new_worker, run):
     other = new_worker()
     with transaction.atomic():
         order()
-        assert not leases.finish_within("default", other.id, run)
+        assert not leases.finish_within(connection, other.id, run)
         transaction.set_rollback(True)
     assert (Order.objects.count(), Task.objects.count()) == (0, 1)
 
@@ -74,7 +74,7 @@ def test_a_transaction_around_it_is_not_committed(worker, run):
     with transaction.atomic():
         order()
         with transaction.atomic():
-            assert leases.finish_within("default", worker.id, run)
+            assert leases.finish_within(connection, worker.id, run)
         transaction.set_rollback(True)
     assert (Order.objects.count(), Task.objects.count()) == (0, 1)
 
@@ -89,7 +89,7 @@ def test_a_constraint_that_fails_at_the_commit_undoes_both(worker, run):
         order()
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO only_once VALUES (1), (1)")
-        leases.finish_within("default", worker.id, run)
+        leases.finish_within(connection, worker.id, run)
 
     try:
         with pytest.raises(IntegrityError):
@@ -110,7 +110,7 @@ def test_an_error_that_the_task_has_hidden_is_one_at_its_end(worker, run):
         order()
         with pytest.raises(psycopg.Error):
             connection.connection.execute("SELECT 1 / 0")
-        leases.finish_within("default", worker.id, run)
+        leases.finish_within(connection, worker.id, run)
 
     with pytest.raises(DatabaseError):
         hidden()
@@ -125,7 +125,7 @@ def test_who_drops_what_is_prepared_costs_one_attempt_at_most(worker, run):
     @transaction.atomic
     def end(each):
         Order.objects.create(number=each[0])
-        return leases.finish_within("default", worker.id, each)
+        return leases.finish_within(connection, worker.id, each)
 
     assert end(run)
     with connection.cursor() as cursor:
@@ -139,6 +139,6 @@ def test_who_drops_what_is_prepared_costs_one_attempt_at_most(worker, run):
 def test_who_watches_sees_it(worker, run):
     with CaptureQueriesContext(connection) as queries, transaction.atomic():
         order()
-        assert leases.finish_within("default", worker.id, run)
+        assert leases.finish_within(connection, worker.id, run)
     assert sum("DELETE" in query["sql"] for query in queries) == 1
     assert (Order.objects.count(), Task.objects.count()) == (1, 0)

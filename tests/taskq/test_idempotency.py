@@ -80,8 +80,8 @@ def test_the_key_is_part_of_the_transaction_as_the_task_is():
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("task", [lab.quick, lab.solo], ids=["plain", "unique"])
 def test_without_a_transaction_key_and_task_are_one(task, monkeypatch):
-    """The task cannot be written."""
-    monkeypatch.setattr("taskq.outbox._write", lambda *args: 1 / 0)
+    """It fails once the task is written."""
+    monkeypatch.setattr("taskq.outbox._tell", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         send(task=task)
     assert not IdempotencyKey.objects.exists()

@@ -3,7 +3,7 @@
 import datetime
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
@@ -240,11 +240,11 @@ def test_finish_within_a_transaction_is_fenced_too(worker, new_worker, direct):
     send()
     task, other = worker.claim_one(), new_worker()
     with transaction.atomic():
-        assert not leases.finish_within("default", other.id, task.run, direct=direct)
+        assert not leases.finish_within(connection, other.id, task.run, direct=direct)
         transaction.set_rollback(True)
     assert Task.objects.exists()
     with transaction.atomic():
-        assert leases.finish_within("default", worker.id, task.run, direct=direct)
+        assert leases.finish_within(connection, worker.id, task.run, direct=direct)
     assert not Task.objects.exists()
 
 
@@ -256,7 +256,7 @@ def test_a_transaction_that_will_be_rolled_back_finishes_nothing(worker, direct)
     with transaction.atomic():
         transaction.set_rollback(True)
         with pytest.raises(TransactionManagementError):
-            leases.finish_within("default", worker.id, task.run, direct=direct)
+            leases.finish_within(connection, worker.id, task.run, direct=direct)
     assert Task.objects.exists()
 
 

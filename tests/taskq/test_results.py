@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from stress.pools import wait_until
@@ -70,7 +70,7 @@ def test_a_result_within_a_transaction_comes_and_goes_with_it(worker, new_worker
     task, other = worker.claim_one(), new_worker()
 
     def finish(by):
-        return leases.finish_within("default", by.id, task.run, result="[[3],{}]", direct=direct)
+        return leases.finish_within(connection, by.id, task.run, result="[[3],{}]", direct=direct)
 
     with transaction.atomic():
         assert not finish(other)

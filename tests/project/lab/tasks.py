@@ -116,6 +116,14 @@ def place(number):
     return {"number": Order.objects.create(number=number).number}
 
 
+@shared_task(ignore_result=False, atomic=True)
+def show_statement():
+    """What the server was sent for the first statement of the transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_query()")
+        return cursor.fetchone()[0]
+
+
 @shared_task(ignore_result=False)
 def give_back_an_object():
     return object()

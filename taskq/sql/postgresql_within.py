@@ -1,0 +1,125 @@
+"""How statements of ours run on Django's connections to PostgreSQL.
+
+They are guarded as all is there, and seen by who counts, logs or traces. Where nobody does,
+Django's cursor and the driver's are left out, which take longer than all the rest.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from asyncio import _get_running_loop
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from threading import get_ident
+from types import FunctionType
+from typing import Any
+
+import django
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql import base
+from django.db.backends.utils import CursorWrapper
+from psycopg.pq import PipelineStatus
+
+from taskq.sql.postgresql_begin import BeginningCursor, BegunWithFirst, begins, begins_otherwise
+from taskq.sql.postgresql_prepared import Prepared
+
+
+def rows_within(
+    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
+) -> list[tuple[Any, ...]]:
+    """Run a statement of ours in the transaction that is open on a connection of Django's.
+
+    direct: see :func:`taskq.leases.connect`. Then the server keeps our statements parsed
+        and planned, which takes as long as running them does.
+    """
+    if not _ready(connection):
+        return _by_cursor(connection, statement, values)
+    raw = connection.connection
+    beginning = begins(raw)
+    if beginning and begins_otherwise(raw):
+        return _by_cursor(connection, statement, values)
+    prepared = Prepared.of(raw, keep=direct)
+    with connection.wrap_database_errors:
+        if beginning:  # the driver would take a round trip for that
+            return prepared.batch(("BEGIN", {}), (statement, values))[-1]
+        return prepared.rows(statement, values)
+
+
+def _by_cursor(
+    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+        return list(cursor.fetchall())
+
+
+def begin_within(
+    connection: BaseDatabaseWrapper, *, direct: bool
+) -> AbstractContextManager[object]:
+    """Inside of an atomic block of Django's: save it the round trip of its BEGIN, if possible."""
+    return BegunWithFirst(connection) if direct else nullcontext()
+
+
+def end_within(
+    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
+) -> bool:
+    """Run the last statement of an atomic block of Django's; whether it touched a row. If not,
+    the block must be rolled back.
+
+    Where that is possible the transaction is committed in the same round trip, and Django,
+    at the end of the block, finds that there is nothing left to commit.
+
+    statement: one that can be a CTE, and returns what it touches.
+    """
+    outermost = len(connection.atomic_blocks) == 1 and connection.commit_on_exit
+    if not direct or not outermost or not _ready(connection):
+        return len(rows_within(connection, statement, values, direct=direct)) == 1
+    prepared = Prepared.of(connection.connection, keep=True)
+    with connection.wrap_database_errors:
+        if begins(connection.connection):  # nothing else was done in the block
+            return len(prepared.rows(statement, values)) == 1
+        return prepared.commit_with(statement, values)
+
+
+def _ready(connection: Any) -> bool:
+    """Whether a connection of Django's has nobody who watches what runs on it, and is fit to
+    run something; raises what its own cursor would."""
+    if not _is_djangos(getattr(connection.cursor, "__func__", connection.cursor)):
+        return False
+    # As connection.cursor() and its execute() do, but that what would find nothing to do is not
+    # called: in a process that has waited each call is code that the caches have forgotten.
+    if connection.health_check_enabled and not connection.health_check_done:
+        connection.close_if_health_check_failed()
+    if connection.connection is None or _get_running_loop() is not None:
+        connection.ensure_connection()
+    if connection._thread_ident != get_ident():
+        connection.validate_thread_sharing()
+    if connection.needs_rollback:
+        connection.validate_no_broken_transaction()
+    if connection.queries_logged or connection.execute_wrappers:
+        return False
+    return _is_djangos(CursorWrapper.execute) and _is_plain(connection.connection)
+
+
+def _is_plain(raw: Any) -> bool:
+    """Whether nobody but Django has a hand in the driver's connection: no tool, no pipeline,
+    no preparing by the driver, which then drops what we have prepared as well."""
+    return (
+        type(raw) is psycopg.Connection
+        and raw.cursor_factory in _DJANGOS_CURSORS
+        and raw.prepare_threshold is None
+        and raw.pgconn.pipeline_status == _NO_PIPELINE
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def _is_djangos(function: Any) -> bool:
+    """Whether no tool has put its own in this one's place: those pretend to be what they wrap."""
+    return type(function) is FunctionType and function.__code__.co_filename.startswith(_DJANGO)
+
+
+_DJANGO = os.path.dirname(django.__file__) + os.sep
+_DJANGOS_CURSORS: tuple[type, ...] = (base.Cursor, base.ServerBindingCursor, BeginningCursor)
+_NO_PIPELINE = PipelineStatus.OFF
