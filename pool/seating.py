@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from pool.roles import Role
-from pool.scoreboard import Scoreboard
+from pool.scoreboard import Scoreboard, State
 from pool.seats import Seat
 
 
@@ -45,6 +45,16 @@ class Seating:
 
     def remove(self, seat: Seat) -> None:
         self._seats.remove(seat)
+
+    def at_rest(self, until: int) -> bool:
+        """Whether no child has work, and none can be late with anything before then: what it
+        begins meanwhile, it begins under a lease that lasts for longer."""
+        return all(
+            seat.slot.state == State.IDLE
+            and seat.slot.lease_is_good(until)
+            and not seat.out_of_patience(until)
+            for seat in self.occupied()
+        )
 
     def wake_support(self) -> None:
         """Have the support roles look at what has happened."""

@@ -25,6 +25,8 @@ from pool.systemd import Systemd
 
 #: Seconds between two rounds when nothing happens: how late a deadline may be noticed.
 TICK = 0.25
+#: The same while no child has work. What begins meanwhile is first looked at after so long.
+REST = 1.0
 #: Seconds that support roles get to clean up once the others are gone.
 CLOSING_TIME = 10.0
 #: Deaths before the end of start-up, with no child ever up, after which the pool gives up.
@@ -186,11 +188,14 @@ class Supervisor:
             self._systemd.notify("WATCHDOG=1")
 
     def sleep(self) -> None:
-        """Until a signal, the next seat that is due, or a tick."""
+        """Until a signal, the next seat or message that is due, or a tick."""
         now = clock.now()
-        due = [seat.due - now for seat in self._seats if not seat.pid]
-        timeout = min([TICK, *(max(0, wait) / clock.SECOND for wait in due)])
-        self._signals.wait(timeout)
+        due = [seat.due for seat in self._seats if not seat.pid]
+        if self._systemd.watchdog_interval:
+            due.append(self._watchdog_due)
+        resting = self._seats.at_rest(now + clock.nanoseconds(REST))
+        tick = REST if resting and self.phase is Phase.RUNNING else TICK
+        self._signals.wait(min([tick, *(max(0, at - now) / clock.SECOND for at in due)]))
 
     # Signals, a method each
 

@@ -24,11 +24,17 @@ def up(child: Child) -> None:
     note("up", name=child.name, slot=child.slot.index)
 
 
+def grant(child: Child) -> int:
+    """Give the child a lease; when that ends."""
+    lease = clock.now() + clock.nanoseconds(options.lease)
+    child.slot.grant(7000 + child.number, child.slot.generation, lease)
+    return lease
+
+
 def begin(child: Child) -> None:
     """Say on the scoreboard that a task runs, in the order that the pool asks for."""
     slot, now = child.slot, clock.now()
-    lease = now + clock.nanoseconds(options.lease)
-    slot.grant(7000 + child.number, slot.generation, lease)
+    lease = grant(child)
     slot.state = State.BUSY
     hard = now + clock.nanoseconds(options.hard) if options.hard else 0
     soft = now + clock.nanoseconds(options.soft) if options.soft else 0
@@ -112,6 +118,17 @@ def is_idle_with_old_lease(child: Child) -> None:
     up(child)
     child.slot.grant(7000, child.slot.generation, 1)
     rest(child)
+
+
+def has_a_lease(child: Child) -> None:
+    """Holds a lease and, until it is told to begin, no work."""
+    up(child)
+    grant(child)
+    while not told("begin"):
+        child.wait(0.01)
+    begin(child)
+    while True:
+        time.sleep(60)
 
 
 def crashes(child: Child) -> None:
@@ -254,6 +271,11 @@ def buries(child: Child) -> None:
     time.sleep(options.slow_end)
     bury()
     note("left", name=child.name)
+
+
+def buries_with_a_lease(child: Child) -> None:
+    grant(child)
+    buries(child)
 
 
 def ends_runs(child: Child) -> None:

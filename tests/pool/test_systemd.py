@@ -128,6 +128,18 @@ def test_pool_says_ready_when_a_worker_is_up_then_that_it_lives_and_stops(start,
 
 
 @pytest.mark.parametrize("service", ["abstract"], indirect=True)
+def test_a_pool_at_rest_feeds_its_watchdog_in_time(start, service):
+    start(
+        "worker=has_a_lease*2",
+        environment={"NOTIFY_SOCKET": service.address, "WATCHDOG_USEC": "400000"},
+    )
+    wait_until(lambda: service.heard() == "READY=1")
+    began = time.monotonic()
+    assert [service.heard() for _ in range(20)] == ["WATCHDOG=1"] * 20
+    assert time.monotonic() - began < 12  # it should take 4
+
+
+@pytest.mark.parametrize("service", ["abstract"], indirect=True)
 def test_pool_lives_on_when_systemd_reads_nothing(start, service):
     systemd = Systemd()
     for _ in range(1000):  # more than any kernel is told to keep

@@ -1,0 +1,84 @@
+"""A pool without work: its supervisor looks seldom, and is late for nothing all the same."""
+
+import time
+
+import psutil
+import pytest
+
+from pool import Role, Scoreboard, State, clock
+from pool.seating import Seating
+from pool.supervisor import REST
+from tests.conftest import wait_until
+
+SECONDS = 4.0
+#: Seconds for fork, kill and burial on a busy machine.
+SLACK = 2.0
+
+
+def rounds(pool, seconds):
+    """How often its supervisor woke up in that time, and so waited again."""
+
+    def waits():
+        return psutil.Process(pool.pid).num_ctx_switches().voluntary
+
+    before = waits()
+    time.sleep(seconds)
+    return waits() - before
+
+
+def test_a_supervisor_of_idle_children_looks_seldom(start):
+    pool = start("worker=has_a_lease*4")
+    wait_until(lambda: rounds(pool, SECONDS) <= SECONDS / REST + 3, seconds=30)
+
+
+def test_what_begins_in_a_rest_is_killed_when_it_is_late(start):
+    pool = start("worker=has_a_lease", "keeper=buries_with_a_lease", "--hard", 0.2)
+    wait_until(lambda: rounds(pool, SECONDS) <= SECONDS / REST + 3, seconds=30)
+    pool.tell("begin")
+    (begun,) = pool.wait_note("begun")
+    (death,) = pool.wait_note("death")
+    assert death["text"].startswith("time limit passed")
+    assert 0 <= (death["at"] - begun["hard"]) / clock.SECOND < REST + SLACK
+
+
+@pytest.fixture
+def seats():
+    seats = Seating(Scoreboard(2))
+    seats.add(Role(name="worker", run=int, scalable=True, patience=10.0))
+    for seat in seats:
+        seat.prepare()
+        seat.occupy(4242)
+        seat.slot.state = State.IDLE
+        seat.slot.grant(7, seat.slot.generation, clock.now() + clock.nanoseconds(5))
+    return seats
+
+
+def test_a_pool_is_at_rest_for_as_long_as_its_leases_and_patience_last(seats):
+    def at_rest(seconds):
+        return seats.at_rest(clock.now() + clock.nanoseconds(seconds))
+
+    (seat,) = seats
+    assert at_rest(REST)
+    assert not at_rest(5.0)
+    seat.slot.lease_deadline += clock.nanoseconds(60)
+    assert at_rest(5.0)
+    assert not at_rest(10.0)
+
+
+@pytest.mark.parametrize(
+    "disturb",
+    [
+        lambda slot: setattr(slot, "state", State.BUSY),
+        lambda slot: setattr(slot, "state", State.BOOTING),
+        lambda slot: setattr(slot, "lease_generation", 0),
+        lambda slot: setattr(slot, "lease_deadline", 1),
+        lambda slot: setattr(slot, "beat", 1),
+    ],
+    ids=["at work", "booting", "no lease", "a lease that is lost", "hangs"],
+)
+def test_a_pool_is_not_at_rest_where_one_may_be_late(seats, disturb):
+    (seat,) = seats
+    disturb(seat.slot)
+    assert not seats.at_rest(clock.now() + clock.nanoseconds(REST))
+    seat.vacate()
+    assert seats.at_rest(clock.now() + clock.nanoseconds(REST))
