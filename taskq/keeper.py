@@ -11,7 +11,6 @@ from pool import Child, Slot, State, clock, kernel
 from pool.supervisor import TICK
 from taskq import events, signals
 from taskq.cancelling import Canceller
-from taskq.claims import Lane
 from taskq.ear import BUSY_LOOK, Ear
 from taskq.leases import DATABASE_ERRORS
 from taskq.link import Link
@@ -156,8 +155,9 @@ class Keeper:
         now = clock.now()
         if now < self._look_due:
             return
-        if not any(self.service.sleepers(self.scoreboard)):
-            # Nobody to wake: each looks for itself before it sleeps.
+        if self._looked_for() or not any(self.service.sleepers(self.scoreboard)):
+            # Somebody looks already, and wakes who is needed; or there is nobody to wake, as
+            # each looks for itself before it sleeps.
             self._last_work, self._empty_looks = now, 0
             self._look_due = now + clock.nanoseconds(BUSY_LOOK)
             self._listen(now)
@@ -170,8 +170,7 @@ class Keeper:
                 self._last_work = now
             self._due = due
             self._empty_looks = 0
-            if self._neglected(lanes):
-                self.service.wake_one(self.scoreboard)
+            self.service.wake_one(self.scoreboard)
         pause = min([self._pause(now), *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
         self._look_due = now + clock.nanoseconds(max(pause, LOOK_COST * took))
         self._listen(now)
@@ -251,12 +250,10 @@ class Keeper:
             return self.settings.poll
         return self.ear.pause(now, self._last_work)
 
-    def _neglected(self, lanes: list[Lane]) -> bool:
-        """Whether due tasks need another worker: not at once while one looks for some."""
-        if self.ear is None or self.ear.open:
-            return True
-        looks = self.service.lookout(self.scoreboard.living())
-        return not looks or min(lane.wait for lane in lanes) < -BUSY_LOOK
+    def _looked_for(self) -> bool:
+        """Whether a worker is about to see what is due, while tasks come in crowds."""
+        crowds = self.ear is not None and not self.ear.open
+        return crowds and self.service.lookout(self.scoreboard.living())
 
     def _listen(self, now: int) -> None:
         """Ask enqueuers for wake-ups, or for none, as the load is."""

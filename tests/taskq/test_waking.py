@@ -1,5 +1,6 @@
 """How a pool hears of work, and how little it asks while there is none."""
 
+import os
 import signal
 import time
 
@@ -7,18 +8,21 @@ import psutil
 import pytest
 from django.db import connection, transaction
 
+from pool import Slot, clock
 from pool import State as SlotState
-from pool import clock
 from stress.pools import wait_until
 from taskq import claiming
 from taskq.claiming import REST
+from taskq.conf import Settings
 from taskq.ear import MANY_WAKES
+from taskq.keeper import Keeper
 from taskq.models import State, Task
+from taskq.queues import Queues
 from taskq.service import LOOKOUT, Service
 from taskq.sql import postgresql
 from taskq.sql.postgresql_connection import Connection
 from tests.project.lab import tasks
-from tests.taskq.conftest import worker_of_no_pool
+from tests.taskq.conftest import child_of_no_pool, worker_of_no_pool
 from tests.taskq.waking import DEAF, asleep, crowded_out, ring
 
 
@@ -248,6 +252,30 @@ def test_who_left_it_to_another_sleeps_on_when_that_one_looks(second, monkeypatc
     first.look_began = clock.now()
     assert second.claimer.fetch() is None
     assert waits == [LOOKOUT, claiming.SLEEP]
+
+
+@pytest.mark.postgresql
+def test_while_a_worker_looks_in_a_crowd_the_keeper_asks_nothing(transactional_db, monkeypatch):
+    child = child_of_no_pool("keeper")
+    keeper = Keeper(child, Service(settings=Settings(), queues=Queues(), alias="default"))
+    worker = child.scoreboard.slots[1]
+    worker.pid, worker.state = os.getpid(), SlotState.IDLE
+    woken: list[int] = []
+    monkeypatch.setattr(Slot, "wake", lambda slot: woken.append(slot.index))
+    tasks.noop.delay()
+
+    def wakes(*, looks, open):
+        woken.clear()
+        keeper._look_due = worker.look_ended = 0
+        worker.look_began = clock.now() if looks else 0
+        keeper.ear.open = open
+        keeper.dispatch()
+        return woken
+
+    assert wakes(looks=False, open=False) == [1]
+    assert wakes(looks=True, open=True) == [1]
+    assert wakes(looks=True, open=False) == []
+    keeper.link.close()
 
 
 def test_told_to_stop_while_it_rests_it_claims_no_more(second, monkeypatch):
