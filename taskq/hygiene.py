@@ -89,6 +89,11 @@ def restore_connections() -> None:
             with suppress(psycopg.Error):
                 connection.connection.cancel_safe(timeout=CANCEL_TIMEOUT)
             connection.close()
+        elif _has_lost_autocommit(connection):
+            log.warning(
+                "a task was interrupted where a transaction begins on %r; closed", connection.alias
+            )
+            connection.close()
         elif not _may_stay(connection):
             connection.close_if_unusable_or_obsolete()
 
@@ -100,6 +105,12 @@ def _is_at_it(connection: BaseDatabaseWrapper) -> bool:
         return False
     status: int = connection.connection.pgconn.transaction_status
     return status != TransactionStatus.IDLE
+
+
+def _has_lost_autocommit(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the driver would begin a transaction that Django knows nothing of, and so never
+    commits. Django tells the driver first, and an interrupt may come in between."""
+    return connection.vendor == "postgresql" and not connection.connection.autocommit
 
 
 def _may_stay(connection: BaseDatabaseWrapper) -> bool:

@@ -16,7 +16,6 @@ import pickle
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
 from typing import Any
 
 from django.core import signing
@@ -152,34 +151,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _quick(plain: json.JSONEncoder) -> Callable[[Any], str]:
-    """What an encoder's ``encode()`` does. That sets up a function of C's anew for each call,
-    which takes three times as long as the function itself for a handful of arguments."""
-    if c_make_encoder is None:
-        return plain.encode
-    # The first None: without the marks by which it sees that something contains itself.
-    write = c_make_encoder(
-        None,
-        plain.default,
-        encode_basestring_ascii,
-        plain.indent,
-        plain.key_separator,
-        plain.item_separator,
-        plain.sort_keys,
-        plain.skipkeys,
-        plain.allow_nan,
-    )
-
-    def dumps(value: Any) -> str:
-        try:
-            return "".join(write(value, 0))
-        except RecursionError:
-            return plain.encode(value)  # which says whether it is that, or only deep
-
-    return dumps
-
-
-_dumps = _quick(_Encoder(separators=(",", ":")))
+_ENCODER = _Encoder(separators=(",", ":"))
 
 
 def _call(
@@ -195,9 +167,9 @@ def _to_json(
 ) -> str:
     call = _call(args, kwargs, headers)
     try:
-        text = _dumps(call)
+        text = _ENCODER.encode(call)
         if TAG in text and _holds_tag(call):
-            text = _dumps(_escape(call))
+            text = _ENCODER.encode(_escape(call))
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         path, value = _culprit(args, kwargs, headers)
         raise PayloadError(
@@ -274,7 +246,7 @@ def _culprit(
 
 def _encodable(value: Any) -> bool:
     try:
-        _dumps(value)
+        _ENCODER.encode(value)
     except (TypeError, ValueError, OverflowError, RecursionError):
         return False
     return True

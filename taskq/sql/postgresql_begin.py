@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
+from psycopg._queries import PostgresQuery
+from psycopg.abc import PQGen
 from psycopg.pq import PipelineStatus, TransactionStatus
+from psycopg.pq.abc import PGresult
 
 if TYPE_CHECKING:
     _DjangosCursor = psycopg.ClientCursor[Any]
@@ -23,26 +26,43 @@ class BeginningCursor(_DjangosCursor):
 
     One thing differs from a BEGIN by itself: a syntax error is found before anything is run,
     and so leaves no transaction that has failed, but none.
+
+    The steps of the driver's ``execute()``, all of them under its connection's lock.
     """
 
-    def execute(self, query: Any, params: Any = None, **options: Any) -> Self:
-        raw = self.connection
-        if (
-            type(query) is not str
-            or not begins(raw)
-            or begins_otherwise(raw)
-            or raw.pgconn.pipeline_status != _NO_PIPELINE
-        ):
-            return super().execute(query, params, **options)
+    _leads = False
+
+    def _execute_gen(self, *args: Any, **options: Any) -> PQGen[None]:
+        raw = self._conn
+        pipeline = raw.pgconn.pipeline_status != _NO_PIPELINE
+        self._leads = begins(raw) and not begins_otherwise(raw) and not pipeline
         try:
-            # Or the driver would send a BEGIN of its own. Not by the property: that may not be
-            # set back in a transaction.
-            raw._autocommit = True
-            super().execute(f"BEGIN;{query}", params, **options)
+            yield from super()._execute_gen(*args, **options)
         finally:
-            raw._autocommit = False
-        self.nextset()  # past the answer to the BEGIN
-        return self
+            self._leads = False
+
+    def _start_query(self, *args: Any) -> PQGen[None]:
+        if not self._leads:
+            yield from super()._start_query(*args)
+            return
+        try:
+            # Or it would send a BEGIN of its own. Not by the property: that takes the lock.
+            self._conn._autocommit = True
+            yield from super()._start_query(*args)  # which then sends nothing
+        finally:
+            self._conn._autocommit = False
+
+    def _execute_send(self, query: PostgresQuery, **options: Any) -> None:
+        if not self._leads:
+            super()._execute_send(query, **options)
+            return
+        self._query = query
+        self._pgconn.send_query(b"BEGIN;\n" + query.query)
+
+    def _set_results(self, results: list[PGresult]) -> None:
+        if self._leads:
+            results = results[1:] or results  # a comment alone has no result
+        super()._set_results(results)
 
 
 class BegunWithFirst:
@@ -51,7 +71,8 @@ class BegunWithFirst:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         raw = connection.connection
-        plain = type(raw) is psycopg.Connection and raw.cursor_factory is _DjangosCursor
+        factories = (_DjangosCursor, BeginningCursor)  # ours, where the end of a block was cut off
+        plain = type(raw) is psycopg.Connection and raw.cursor_factory in factories
         self._raw = raw if plain and not connection.queries_logged else None
 
     def __enter__(self) -> None:

@@ -6,13 +6,11 @@ Django's cursor and the driver's are left out, which take longer than all the re
 
 from __future__ import annotations
 
-import functools
 import os
-from asyncio import _get_running_loop
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from threading import get_ident
-from types import FunctionType
+from types import FunctionType, MethodType
 from typing import Any
 
 import django
@@ -37,7 +35,7 @@ def rows_within(
     if not _ready(connection):
         return _by_cursor(connection, statement, values)
     raw = connection.connection
-    beginning = begins(raw)
+    beginning = _begins(raw)
     if beginning and begins_otherwise(raw):
         return _by_cursor(connection, statement, values)
     prepared = Prepared.of(raw, keep=direct)
@@ -78,7 +76,7 @@ def end_within(
         return len(rows_within(connection, statement, values, direct=direct)) == 1
     prepared = Prepared.of(connection.connection, keep=True)
     with connection.wrap_database_errors:
-        if begins(connection.connection):  # nothing else was done in the block
+        if _begins(connection.connection):  # nothing else was done in the block
             return len(prepared.rows(statement, values)) == 1
         return prepared.commit_with(statement, values)
 
@@ -86,14 +84,13 @@ def end_within(
 def _ready(connection: Any) -> bool:
     """Whether a connection of Django's has nobody who watches what runs on it, and is fit to
     run something; raises what its own cursor would."""
-    if not _is_djangos(getattr(connection.cursor, "__func__", connection.cursor)):
+    if not _is_djangos(connection.cursor):
         return False
     # As connection.cursor() and its execute() do, but that what would find nothing to do is not
     # called: in a process that has waited each call is code that the caches have forgotten.
     if connection.health_check_enabled and not connection.health_check_done:
         connection.close_if_health_check_failed()
-    if connection.connection is None or _get_running_loop() is not None:
-        connection.ensure_connection()
+    connection.ensure_connection()
     if connection._thread_ident != get_ident():
         connection.validate_thread_sharing()
     if connection.needs_rollback:
@@ -114,10 +111,15 @@ def _is_plain(raw: Any) -> bool:
     )
 
 
-@functools.lru_cache(maxsize=16)
+def _begins(raw: psycopg.Connection[Any]) -> bool:
+    with raw.lock:  # under which a BeginningCursor has it look otherwise for a moment
+        return begins(raw)
+
+
 def _is_djangos(function: Any) -> bool:
     """Whether no tool has put its own in this one's place: those pretend to be what they wrap."""
-    return type(function) is FunctionType and function.__code__.co_filename.startswith(_DJANGO)
+    plain = type(function) in (FunctionType, MethodType)
+    return plain and function.__code__.co_filename.startswith(_DJANGO)
 
 
 _DJANGO = os.path.dirname(django.__file__) + os.sep

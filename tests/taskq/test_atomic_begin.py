@@ -2,17 +2,28 @@
 the transaction as every other is."""
 
 import signal
+import threading
+import time
 from contextlib import contextmanager
 
 import psycopg
 import pytest
-from django.db import DatabaseError, InternalError, ProgrammingError, connection, transaction
+from django.db import (
+    DatabaseError,
+    InternalError,
+    ProgrammingError,
+    connection,
+    connections,
+    transaction,
+)
 from django.db.backends.postgresql.base import Cursor
 from django.test.utils import CaptureQueriesContext
 from psycopg import IsolationLevel
 
 from stress.project.shop.models import Order
 from taskq import leases
+from taskq.models import Task
+from taskq.sql.postgresql_begin import BeginningCursor
 from tests.project.lab import tasks
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -50,14 +61,14 @@ def statements():
 def test_the_begin_goes_along_with_the_first_statement():
     with begun():
         first, second = statements()
-    assert first.startswith("BEGIN;SELECT current_query")
+    assert first.startswith("BEGIN;\nSELECT current_query")
     assert second.startswith("SELECT")
 
 
 def test_in_a_worker_as_well(start_pool):
     result = tasks.show_statement.delay()
     start_pool("-c", 1)
-    assert result.get(timeout=20).startswith("BEGIN;SELECT current_query")
+    assert result.get(timeout=20).startswith("BEGIN;\nSELECT current_query")
 
 
 @pytest.mark.parametrize("direct", [True, False])
@@ -202,6 +213,82 @@ def test_who_watches_sees_the_statement_alone():
         Order.objects.count()
     assert seen[0].startswith("SELECT COUNT")
     assert not any("BEGIN;" in query["sql"] for query in queries)
+
+
+def test_a_tool_that_replaces_a_method_of_djangos_cursor_sees_the_statement_alone(monkeypatch):
+    seen = []
+    plain = Cursor.execute
+
+    def traced(cursor, query, *args, **options):
+        seen.append(query)
+        return plain(cursor, query, *args, **options)
+
+    with begun():
+        monkeypatch.setattr(Cursor, "execute", traced)
+        ((found,),) = execute("SELECT current_query()")
+        monkeypatch.undo()
+    assert seen == ["SELECT current_query()"]
+    assert found.startswith("BEGIN;")
+
+
+class _LateFor:
+    """The lock of the driver's connection, which this thread reaches after the others."""
+
+    def __init__(self, lock, late):
+        self.lock, self.late = lock, late
+        self.there = threading.Event()
+
+    def __enter__(self):
+        if threading.current_thread() is self.late:
+            self.there.set()
+            time.sleep(0.1)  # for the others to come first
+        return self.lock.__enter__()
+
+    def __exit__(self, *error):
+        return self.lock.__exit__(*error)
+
+
+@pytest.mark.parametrize("second", ["a row", "a task"])
+def test_threads_that_share_the_connection_all_write_in_the_transaction(monkeypatch, second):
+    shared = connections["default"]
+    shared.ensure_connection()
+    shared.inc_thread_sharing()
+
+    def insert(number):
+        with shared.cursor() as cursor:
+            cursor.execute(NUMBERS, [number])
+
+    def come_second():
+        lock.there.wait()
+        if second == "a row":
+            insert(2)
+        else:
+            connections["default"] = shared  # in this thread
+            tasks.quick.delay(2)
+
+    late = threading.Thread(target=insert, args=(1,))
+    lock = _LateFor(shared.connection.lock, late)
+    threads = [late, threading.Thread(target=come_second)]
+    try:
+        with begun(gone=True):
+            monkeypatch.setattr(shared.connection, "lock", lock)
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join(10)
+            monkeypatch.undo()
+    finally:
+        shared.dec_thread_sharing()
+    assert not Order.objects.exists()
+    assert not Task.objects.exists()
+
+
+def test_a_block_whose_end_was_cut_off_leaves_the_next_as_it_should_be():
+    connection.ensure_connection()
+    connection.connection.cursor_factory = BeginningCursor
+    with begun():
+        execute("SELECT 1")
+    assert connection.connection.cursor_factory is Cursor
 
 
 def test_a_tool_that_replaces_the_drivers_cursor_keeps_it():

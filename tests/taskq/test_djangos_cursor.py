@@ -91,6 +91,55 @@ def test_a_tool_that_puts_its_own_in_djangos_place_sees_it(monkeypatch, where, n
     assert len(calls) == 1
 
 
+class _Proxy:
+    """As ``wrapt`` makes them: it has all that it wraps has, and is equal to it."""
+
+    def __init__(self, wrapped, calls):
+        self._wrapped, self._calls = wrapped, calls
+
+    def __getattr__(self, name):
+        return getattr(self._wrapped, name)
+
+    def __get__(self, instance, owner):
+        return _Proxy(self._wrapped.__get__(instance, owner), self._calls)
+
+    def __call__(self, *args, **options):
+        self._calls.append(args)
+        return self._wrapped(*args, **options)
+
+    def __eq__(self, other):
+        return self._wrapped == other
+
+    def __hash__(self):
+        return hash(self._wrapped)
+
+
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [(connection, "cursor"), (BaseDatabaseWrapper, "cursor"), (CursorWrapper, "execute")],
+)
+def test_a_tool_that_puts_a_proxy_in_djangos_place_sees_it(monkeypatch, where, name):
+    calls = []
+    lab.quick.delay(0)
+    monkeypatch.setattr(where, name, _Proxy(getattr(where, name), calls))
+    lab.quick.delay(1)
+    assert len(calls) == 1
+
+
+def test_who_forbids_connections_forbids_it_on_one_that_is_open(monkeypatch):
+    """As pytest-django does for tests that did not ask for a database."""
+
+    def forbidden(connection):
+        raise RuntimeError("no database here")
+
+    lab.quick.delay(0)
+    monkeypatch.setattr(BaseDatabaseWrapper, "ensure_connection", forbidden)
+    with pytest.raises(RuntimeError, match="no database"):
+        lab.quick.delay(1)
+    monkeypatch.undo()
+    assert Task.objects.count() == 1
+
+
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
 def test_a_tool_that_replaces_the_drivers_cursor_sees_it():

@@ -11,7 +11,7 @@ from pool import clock
 from stress.pools import wait_until
 from stress.project.shop.models import Order
 from taskq.exceptions import SoftTimeLimitExceeded
-from taskq.hygiene import Hygiene
+from taskq.hygiene import Hygiene, restore_connections
 from taskq.models import Task
 from tests.project.lab import tasks
 
@@ -199,3 +199,15 @@ def test_a_database_that_nobody_here_can_open_does_not_break_the_worker(monkeypa
     other = {**connections.settings["default"], "ENGINE": "no.such.backend"}
     monkeypatch.setitem(connections.settings, "other", other)
     Hygiene().restore()
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_interrupted_as_a_transaction_begins_the_next_task_writes_in_none_of_its_own():
+    """Django has told the driver, and does not know it."""
+    connection.ensure_connection()
+    connection.connection.autocommit = False
+    restore_connections()
+    Order.objects.create(number=1)
+    connection.close()
+    assert Order.objects.exists()
