@@ -7,6 +7,7 @@ Django's cursor and the driver's are left out, which take longer than all the re
 from __future__ import annotations
 
 import os
+from asyncio import _get_running_loop
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from threading import get_ident
@@ -90,7 +91,9 @@ def _ready(connection: Any) -> bool:
     # called: in a process that has waited each call is code that the caches have forgotten.
     if connection.health_check_enabled and not connection.health_check_done:
         connection.close_if_health_check_failed()
-    connection.ensure_connection()
+    is_open = connection.connection is not None and _is_djangos(connection.ensure_connection)
+    if not is_open or _get_running_loop() is not None:
+        connection.ensure_connection()
     if connection._thread_ident != get_ident():
         connection.validate_thread_sharing()
     if connection.needs_rollback:
