@@ -23,9 +23,9 @@ from pool.seats import Seat
 from pool.signals import Signals
 from pool.systemd import Systemd
 
-#: Seconds between two rounds when nothing happens: how late a deadline may be noticed.
+#: Seconds between two rounds when nothing happens: how late a deadline of work may be noticed.
 TICK = 0.25
-#: The same while no child has work. What begins meanwhile is first looked at after so long.
+#: The same while no child has any: how late, of what begins meanwhile.
 REST = 1.0
 #: Seconds that support roles get to clean up once the others are gone.
 CLOSING_TIME = 10.0

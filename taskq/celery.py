@@ -276,5 +276,6 @@ def shared_task(
 
 
 def _eager() -> bool:
-    # Of what the lazy object holds: that raises an error, and catches it, for what is not set.
+    # Of what the lazy settings hold: they raise, and catch, an error for what is not set. They are
+    # loaded, or our models could not be.
     return getattr(django_settings._wrapped, "CELERY_TASK_ALWAYS_EAGER", False)  # type: ignore[misc]

@@ -49,7 +49,7 @@ def enqueue(
     """
     values = row(name, args, kwargs, options, **terms)
     connection, statements = _database(using)
-    if unique_key is None and idempotency_key is None and options.unique is None:
+    if unique_key is None and idempotency_key is None and options.unique is None:  # as most calls
         return _write(connection, statements, values)
     key = check_keys(name, args, kwargs, options, unique_key, idempotency_key)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import psutil
 import pytest
 from django.db import connection
 from hypothesis import settings as hypothesis
@@ -59,6 +61,17 @@ class PoolUnderTest(Pool):
 
     def wait_for_log(self, text: str, *, seconds: float = 15.0) -> None:
         wait_until(lambda: text in self.log(), seconds=seconds, what=f"log says {text!r}")
+
+
+def rounds(pid: int, seconds: float) -> int:
+    """How often a supervisor went round in that time, and so waited again."""
+
+    def waits() -> int:
+        return psutil.Process(pid).num_ctx_switches().voluntary
+
+    before = waits()
+    time.sleep(seconds)
+    return waits() - before
 
 
 @pytest.fixture

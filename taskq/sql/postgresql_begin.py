@@ -24,8 +24,9 @@ _IDLE, _NO_PIPELINE = TransactionStatus.IDLE, PipelineStatus.OFF
 class BeginningCursor(_DjangosCursor):
     """Django's cursor; where its statement begins a transaction, the BEGIN goes along with it.
 
-    One thing differs from a BEGIN by itself: a syntax error is found before anything is run,
-    and so leaves no transaction that has failed, but none.
+    Two things differ from a BEGIN by itself: a syntax error is found before anything is run, and
+    so leaves no transaction that has failed, but none; and the server's errors count lines and
+    positions from the BEGIN.
 
     The steps of the driver's ``execute()``, all of them under its connection's lock.
     """
@@ -67,13 +68,13 @@ class BeginningCursor(_DjangosCursor):
 
 class BegunWithFirst:
     """Inside of an atomic block of Django's that was just opened: its BEGIN goes along with its
-    first statement, unless somebody watches or has a hand in the driver's connection."""
+    first statement, unless a tool has a hand in the driver's connection."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         raw = connection.connection
         factories = (_DjangosCursor, BeginningCursor)  # ours, where the end of a block was cut off
         plain = type(raw) is psycopg.Connection and raw.cursor_factory in factories
-        self._raw = raw if plain and not connection.queries_logged else None
+        self._raw = raw if plain else None
 
     def __enter__(self) -> None:
         if self._raw is not None:

@@ -158,7 +158,7 @@ class Prepared:
     def _result(self, kept: _Kept, values: Mapping[str, Any]) -> PGresult:
         result: PGresult
         parameters = self._parameters(kept, values)
-        if not kept.name:
+        if not kept.name:  # here and below: not called where there is nothing to do
             self._prepare(kept)
         self._send(kept, parameters)
         (result,) = self._connection.wait(generators.execute(self._pgconn))

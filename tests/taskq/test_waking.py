@@ -10,17 +10,20 @@ from django.db import connection, transaction
 
 from pool import Slot, clock
 from pool import State as SlotState
+from pool.supervisor import REST as REST_OF_POOL
 from stress.pools import wait_until
 from taskq import claiming
 from taskq.claiming import REST
 from taskq.conf import Settings
 from taskq.ear import MANY_WAKES
 from taskq.keeper import Keeper
+from taskq.leases import Leases
 from taskq.models import State, Task
 from taskq.queues import Queues
 from taskq.service import LOOKOUT, Service
 from taskq.sql import postgresql
 from taskq.sql.postgresql_connection import Connection
+from tests.conftest import rounds
 from tests.project.lab import tasks
 from tests.taskq.conftest import child_of_no_pool, worker_of_no_pool
 from tests.taskq.waking import DEAF, asleep, crowded_out, ring
@@ -261,11 +264,17 @@ def test_while_a_worker_looks_in_a_crowd_the_keeper_asks_nothing(transactional_d
     worker = child.scoreboard.slots[1]
     worker.pid, worker.state = os.getpid(), SlotState.IDLE
     woken: list[int] = []
+    asked: list[object] = []
     monkeypatch.setattr(Slot, "wake", lambda slot: woken.append(slot.index))
+    lanes = Leases.lanes
+    monkeypatch.setattr(
+        Leases, "lanes", lambda leases, queues: asked.append(queues) or lanes(leases, queues)
+    )
     tasks.noop.delay()
 
     def wakes(*, looks, open):
         woken.clear()
+        asked.clear()
         keeper._look_due = worker.look_ended = 0
         worker.look_began = clock.now() if looks else 0
         keeper.ear.open = open
@@ -274,7 +283,9 @@ def test_while_a_worker_looks_in_a_crowd_the_keeper_asks_nothing(transactional_d
 
     assert wakes(looks=False, open=False) == [1]
     assert wakes(looks=True, open=True) == [1]
+    assert asked
     assert wakes(looks=True, open=False) == []
+    assert not asked
     keeper.link.close()
 
 
@@ -348,3 +359,8 @@ def test_an_idle_pool_asks_the_database_next_to_nothing(start_pool):
     before = len(seen)
     wait_until(lambda: watch(8))
     assert 4 <= len(seen) - before <= 1.5 * 8
+
+
+def test_the_supervisor_of_an_idle_pool_looks_seldom(start_pool):
+    pool = start_pool("-c", 2)
+    wait_until(lambda: rounds(pool.pid, 4.0) <= 4.0 / REST_OF_POOL + 3, seconds=60)
