@@ -63,6 +63,33 @@ class Every:
         return EPOCH + (moment - EPOCH) // (self.seconds * SECOND) * (self.seconds * SECOND)
 
 
+class _Search(CronSim):
+    """CronSim, also where clocks change by half an hour (Lord Howe). It leaps by hours there into
+    the middle of one, whose first half it then misses, or over what clocks show twice."""
+
+    def advance_hour(self) -> bool:
+        moved = super().advance_hour()
+        begin = self.dt.replace(minute=0)
+        if moved and begin.utcoffset() == self.dt.utcoffset():
+            self.dt = begin
+        return moved
+
+    def advance_minute(self) -> bool:
+        if not self._clocks_change_within_an_hour():
+            return super().advance_minute()
+        before = self.dt
+        while self.dt.minute not in self.minutes:
+            self.dt = self.dt.replace(second=0)
+            self.tick(seconds=60)
+        return self.dt != before
+
+    def _clocks_change_within_an_hour(self) -> bool:
+        if self.dt.tzinfo is None:  # a fixed time of day is looked for without its zone
+            return False
+        later = self.dt.astimezone(UTC) + datetime.timedelta(hours=1)
+        return later.astimezone(self.dt.tzinfo).utcoffset() != self.dt.utcoffset()
+
+
 @dataclass(frozen=True)
 class Cron:
     """A cron expression in a time zone, as Debian's cron understands both.
@@ -86,7 +113,7 @@ class Cron:
     def after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
         # What clocks skip can be the same moment twice, and what they show twice can come
         # before a moment in its second hour.
-        for local in CronSim(self.expression, moment.astimezone(self._zone)):
+        for local in _Search(self.expression, moment.astimezone(self._zone)):
             tick = local.astimezone(UTC)
             if tick > moment:
                 moment = tick

@@ -114,6 +114,18 @@ schedules = st.sampled_from(
 zones = st.sampled_from([BERLIN, "America/New_York", "Australia/Lord_Howe", "UTC", "Asia/Kolkata"])
 
 
+def test_no_tick_is_missed_after_clocks_change_by_half_an_hour():
+    """Back from 2:00 to 1:30, at 15:00 UTC; and on from 2:00 to 2:30, at 15:30."""
+    timing = parse("15 */6 * * *", "Australia/Lord_Howe")
+    ticks = timing.after(datetime.datetime(2025, 4, 5, 13, 0, tzinfo=UTC))
+    assert [f"{next(ticks):%H:%M}" for _ in range(4)] == ["13:15", "19:45", "01:45", "07:45"]
+    ticks = timing.after(datetime.datetime(2025, 10, 4, 13, 0, tzinfo=UTC))
+    assert [f"{next(ticks):%H:%M}" for _ in range(4)] == ["13:45", "19:15", "01:15", "07:15"]
+    hourly = parse("45 * * * *", "Australia/Lord_Howe")
+    ticks = hourly.after(datetime.datetime(2025, 4, 5, 14, 0, tzinfo=UTC))
+    assert [f"{next(ticks):%H:%M}" for _ in range(3)] == ["14:45", "15:15", "16:15"]
+
+
 @given(schedule=schedules, zone=zones, moment=moments)
 def test_latest_and_after_fit_together(schedule, zone, moment):
     timing = parse(schedule, zone)
