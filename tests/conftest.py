@@ -15,6 +15,7 @@ import pytest
 from django.db import connection
 from hypothesis import settings as hypothesis
 
+from pool.supervisor import REST
 from stress import history
 from stress.pools import Pool, wait_until
 from stress.proxy import Proxy
@@ -63,15 +64,16 @@ class PoolUnderTest(Pool):
         wait_until(lambda: text in self.log(), seconds=seconds, what=f"log says {text!r}")
 
 
-def rounds(pid: int, seconds: float) -> int:
-    """How often a supervisor went round in that time, and so waited again."""
+def looks_seldom(supervisor: int) -> bool:
+    """Whether it goes round as one of idle children does: once a REST, and waits again."""
+    seconds = 4.0
 
     def waits() -> int:
-        return psutil.Process(pid).num_ctx_switches().voluntary
+        return psutil.Process(supervisor).num_ctx_switches().voluntary
 
     before = waits()
     time.sleep(seconds)
-    return waits() - before
+    return waits() - before <= seconds / REST + 3
 
 
 @pytest.fixture

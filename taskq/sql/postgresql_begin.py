@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 else:
     _DjangosCursor = base.Cursor
 
-_IDLE, _NO_PIPELINE = TransactionStatus.IDLE, PipelineStatus.OFF
+NO_PIPELINE = PipelineStatus.OFF
 
 
 class BeginningCursor(_DjangosCursor):
@@ -35,7 +34,7 @@ class BeginningCursor(_DjangosCursor):
 
     def _execute_gen(self, *args: Any, **options: Any) -> PQGen[None]:
         raw = self._conn
-        pipeline = raw.pgconn.pipeline_status != _NO_PIPELINE
+        pipeline = raw.pgconn.pipeline_status != NO_PIPELINE
         self._leads = begins(raw) and not begins_otherwise(raw) and not pipeline
         try:
             yield from super()._execute_gen(*args, **options)
@@ -80,19 +79,14 @@ class BegunWithFirst:
         if self._raw is not None:
             self._raw.cursor_factory = BeginningCursor
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         if self._raw is not None:
             self._raw.cursor_factory = _DjangosCursor
 
 
 def begins(raw: psycopg.Connection[Any]) -> bool:
     """Whether the next statement begins a transaction."""
-    return not raw.autocommit and raw.pgconn.transaction_status == _IDLE
+    return not raw.autocommit and raw.pgconn.transaction_status == TransactionStatus.IDLE
 
 
 def begins_otherwise(raw: psycopg.Connection[Any]) -> bool:

@@ -10,9 +10,8 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from operator import itemgetter
 from typing import Any, Self
 
 import psycopg
@@ -43,8 +42,6 @@ class _Kept:
 
     def __init__(self, statement: str, connection: psycopg.Connection[Any]) -> None:
         self.text, self.places = _numbered(statement)
-        #: Its parameters among named values: the function of C's for that.
-        self.chosen = _chooser(self.places)
         self.formats = [PyFormat.TEXT] * len(self.places)
         self.name = b""
         self.times = 0
@@ -153,7 +150,7 @@ class Prepared:
 
     def _parameters(self, kept: _Kept, values: Mapping[str, Any]) -> Any:
         # As text, of types that the server finds: psycopg's depend on how large a number is.
-        return self._dumper.dump_sequence(kept.chosen(values), kept.formats)
+        return self._dumper.dump_sequence([values[place] for place in kept.places], kept.formats)
 
     def _result(self, kept: _Kept, values: Mapping[str, Any]) -> PGresult:
         result: PGresult
@@ -263,12 +260,6 @@ def _fetched(pgconn: PGconn, count: int) -> PQGen[list[PGresult]]:
 def touching(statement: str) -> str:
     """The statement, with an error where it touches no row."""
     return f"WITH touched AS ({statement}) SELECT 1 / count(*) FROM touched"
-
-
-def _chooser(places: tuple[str, ...]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda values: [values[place] for place in places]
 
 
 @functools.cache

@@ -19,9 +19,14 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
-from psycopg.pq import PipelineStatus
 
-from taskq.sql.postgresql_begin import BeginningCursor, BegunWithFirst, begins, begins_otherwise
+from taskq.sql.postgresql_begin import (
+    NO_PIPELINE,
+    BeginningCursor,
+    BegunWithFirst,
+    begins,
+    begins_otherwise,
+)
 from taskq.sql.postgresql_prepared import Prepared
 
 
@@ -110,7 +115,7 @@ def _is_plain(raw: Any) -> bool:
         type(raw) is psycopg.Connection
         and raw.cursor_factory in _DJANGOS_CURSORS
         and raw.prepare_threshold is None
-        and raw.pgconn.pipeline_status == _NO_PIPELINE
+        and raw.pgconn.pipeline_status == NO_PIPELINE
     )
 
 
@@ -127,4 +132,3 @@ def _is_djangos(function: Any) -> bool:
 
 _DJANGO = os.path.dirname(django.__file__) + os.sep
 _DJANGOS_CURSORS: tuple[type, ...] = (base.Cursor, base.ServerBindingCursor, BeginningCursor)
-_NO_PIPELINE = PipelineStatus.OFF

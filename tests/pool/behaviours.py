@@ -64,6 +64,10 @@ def waits(child: Child) -> None:
 def works(child: Child) -> None:
     """Has one task, which ends when the test says so; looks at nothing meanwhile."""
     up(child)
+    work(child)
+
+
+def work(child: Child) -> None:
     begin(child)
     while not told("finish"):
         time.sleep(0.01)
@@ -126,9 +130,7 @@ def has_a_lease(child: Child) -> None:
     grant(child)
     while not told("begin"):
         child.wait(0.01)
-    begin(child)
-    while True:
-        time.sleep(60)
+    work(child)
 
 
 def crashes(child: Child) -> None:

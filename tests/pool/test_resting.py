@@ -5,21 +5,20 @@ import pytest
 from pool import Role, Scoreboard, State, clock
 from pool.seating import Seating
 from pool.supervisor import REST
-from tests.conftest import rounds, wait_until
+from tests.conftest import looks_seldom, wait_until
 
-SECONDS = 4.0
 #: Seconds for fork, kill and burial on a busy machine.
 SLACK = 2.0
 
 
 def test_a_supervisor_of_idle_children_looks_seldom(start):
     pool = start("worker=has_a_lease*4")
-    wait_until(lambda: rounds(pool.pid, SECONDS) <= SECONDS / REST + 3, seconds=30)
+    wait_until(lambda: looks_seldom(pool.pid), seconds=30)
 
 
 def test_what_begins_in_a_rest_is_killed_when_it_is_late(start):
     pool = start("worker=has_a_lease", "keeper=buries_with_a_lease", "--hard", 0.2)
-    wait_until(lambda: rounds(pool.pid, SECONDS) <= SECONDS / REST + 3, seconds=30)
+    wait_until(lambda: looks_seldom(pool.pid), seconds=30)
     pool.tell("begin")
     (begun,) = pool.wait_note("begun")
     (death,) = pool.wait_note("death")

@@ -3,7 +3,6 @@ the transaction as every other is."""
 
 import signal
 import threading
-import time
 from contextlib import contextmanager
 
 import psycopg
@@ -232,16 +231,16 @@ def test_a_tool_that_replaces_a_method_of_djangos_cursor_sees_the_statement_alon
 
 
 class _LateFor:
-    """The lock of the driver's connection, which this thread reaches after the others."""
+    """The lock of the driver's connection, which one thread reaches after the other is done."""
 
-    def __init__(self, lock, late):
-        self.lock, self.late = lock, late
+    def __init__(self, lock, late, other):
+        self.lock, self.late, self.other = lock, late, other
         self.there = threading.Event()
 
     def __enter__(self):
         if threading.current_thread() is self.late:
             self.there.set()
-            time.sleep(0.1)  # for the others to come first
+            self.other.join(10)
         return self.lock.__enter__()
 
     def __exit__(self, *error):
@@ -259,7 +258,7 @@ def test_threads_that_share_the_connection_all_write_in_the_transaction(monkeypa
             cursor.execute(NUMBERS, [number])
 
     def come_second():
-        lock.there.wait()
+        assert lock.there.wait(10)
         if second == "a row":
             insert(2)
         else:
@@ -267,15 +266,15 @@ def test_threads_that_share_the_connection_all_write_in_the_transaction(monkeypa
             tasks.quick.delay(2)
 
     late = threading.Thread(target=insert, args=(1,))
-    lock = _LateFor(shared.connection.lock, late)
-    threads = [late, threading.Thread(target=come_second)]
+    other = threading.Thread(target=come_second)
+    lock = _LateFor(shared.connection.lock, late, other)
     try:
         with begun(gone=True):
             monkeypatch.setattr(shared.connection, "lock", lock)
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join(10)
+            other.start()
+            late.start()
+            other.join(10)
+            late.join(10)
             monkeypatch.undo()
     finally:
         shared.dec_thread_sharing()

@@ -10,7 +10,6 @@ from django.db import connection, transaction
 
 from pool import Slot, clock
 from pool import State as SlotState
-from pool.supervisor import REST as REST_OF_POOL
 from stress.pools import wait_until
 from taskq import claiming
 from taskq.claiming import REST
@@ -23,7 +22,7 @@ from taskq.queues import Queues
 from taskq.service import LOOKOUT, Service
 from taskq.sql import postgresql
 from taskq.sql.postgresql_connection import Connection
-from tests.conftest import rounds
+from tests.conftest import looks_seldom
 from tests.project.lab import tasks
 from tests.taskq.conftest import child_of_no_pool, worker_of_no_pool
 from tests.taskq.waking import DEAF, asleep, crowded_out, ring
@@ -363,4 +362,4 @@ def test_an_idle_pool_asks_the_database_next_to_nothing(start_pool):
 
 def test_the_supervisor_of_an_idle_pool_looks_seldom(start_pool):
     pool = start_pool("-c", 2)
-    wait_until(lambda: rounds(pool.pid, 4.0) <= 4.0 / REST_OF_POOL + 3, seconds=60)
+    wait_until(lambda: looks_seldom(pool.pid), seconds=60)
