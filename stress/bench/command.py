@@ -17,7 +17,7 @@ from stress.bench.arena import Arena
 from stress.bench.catalogue import SCENARIOS
 from stress.bench.contestants import OURS, PeerEnvironment
 from stress.bench.scenario import Scenario
-from stress.bench.targets import TARGETS, judge
+from stress.bench.targets import TARGETS, judge, peers_of
 from stress.postgres import EmbeddedPostgres
 
 
@@ -51,6 +51,7 @@ def run(options: argparse.Namespace) -> int:
                 arena,
                 rounds=options.rounds or (QUICK_ROUNDS if options.quick else ROUNDS),
                 peers=peers,
+                steady=options.peer or peers_of(scenario.name),
                 say=lambda line: console.print(line, highlight=False, markup=False),
             )
             result.skipped += skipped

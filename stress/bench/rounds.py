@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from stress.bench.arena import Arena
 from stress.bench.contestants import OURS, Contestant, Skipped
@@ -22,12 +22,14 @@ def run(
     *,
     rounds: int,
     peers: Sequence[Contestant],
+    steady: Collection[str],
     say: Callable[[str], None],
 ) -> Result:
-    """Measure everybody in each round, in an order that turns, so that nobody always
-    comes first after a pause or last on a warm machine.
+    """Measure everybody in turn, in an order that turns too, so that nobody always comes
+    first after a pause or last on a warm machine.
 
-    A quick run measures each peer in one round only, ourselves and the limit in all.
+    steady: the names of the peers that take part in each round, as ourselves and the limit
+    do; the others take part in one, since nothing is judged by them. In a quick run all do.
 
     Who fails takes no further part, and that is said.
     """
@@ -49,8 +51,11 @@ def run(
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
             place = names.index(name) - 2
-            left_out = arena.quick and place >= 0 and place % rounds != number
-            reading = None if left_out else _read(name, measures, result, say)
+            once = place >= 0 and (arena.quick or name not in steady)
+            if once and place % rounds != number:
+                values[name].append(None)
+                continue
+            reading = _read(name, measures, result, say)
             values[name].append(None if reading is None else reading.value)
             if reading is not None:
                 say(f"  {number + 1}/{rounds} {name}: {reading.value:,.4g} {scenario.unit}")

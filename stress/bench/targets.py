@@ -11,10 +11,14 @@ from stress.bench.results import Result
 
 @dataclass(frozen=True)
 class Condition:
-    """One part of a target; the check says None where nothing was measured to judge by."""
+    """One part of a target; the check says None where nothing was measured to judge by.
+
+    peers: whom it compares with.
+    """
 
     text: str
     check: Callable[[Result], bool | None]
+    peers: tuple[str, ...] = ()
 
 
 def of_limit(least: float) -> Condition:
@@ -46,7 +50,7 @@ def times(least: float, *peers: str) -> Condition:
             return False
         return None if None in found else True
 
-    return Condition(f"≥ {least:g} x {', '.join(peers)}", check)
+    return Condition(f"≥ {least:g} x {', '.join(peers)}", check, peers)
 
 
 def below(*peers: str) -> Condition:
@@ -58,7 +62,7 @@ def below(*peers: str) -> Condition:
             return False
         return None if None in found else True
 
-    return Condition(f"below {', '.join(peers)}", check)
+    return Condition(f"below {', '.join(peers)}", check, peers)
 
 
 def at_most(most: float, unit: str) -> Condition:
@@ -123,6 +127,11 @@ TARGETS: dict[str, tuple[Condition, ...]] = {
     ),
     "sqlite-drain-c4": (of_limit(0.5), detail_at_most("locked errors", 0, "")),
 }
+
+
+def peers_of(scenario: str) -> set[str]:
+    """The peers that its target names."""
+    return {peer for condition in TARGETS.get(scenario, ()) for peer in condition.peers}
 
 
 def judge(result: Result) -> tuple[str, bool | None]:

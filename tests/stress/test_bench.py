@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -161,14 +162,20 @@ class NoArena(Arena):
         self.quick = quick
 
 
-def run(scenario: Scenario, *, quick: bool, count: int = 3) -> Result:
-    arena = NoArena(quick=quick)
-    return rounds.run(scenario, arena, rounds=count, peers=PEERS, say=lambda line: None)
+def run(scenario: Scenario, *, quick: bool = False, steady: Sequence[str] = ()) -> Result:
+    return rounds.run(
+        scenario,
+        NoArena(quick=quick),
+        rounds=3,
+        peers=PEERS,
+        steady=steady,
+        say=lambda line: None,
+    )
 
 
 def test_everybody_is_measured_in_each_round_in_an_order_that_turns() -> None:
     scenario = Steps()
-    found = run(scenario, quick=False)
+    found = run(scenario, steady=[peer.name for peer in PEERS])
     assert len(found.ours) == len(found.limit) == 3
     assert found.peers["Dramatiq"] == [1.0, 1.0, 1.0]
     first_round, second_round = scenario.order[:11], scenario.order[11:20]
@@ -177,14 +184,27 @@ def test_everybody_is_measured_in_each_round_in_an_order_that_turns() -> None:
     assert found.detail["taskq"]["seen"] > 1
 
 
-def test_a_quick_run_measures_each_peer_once() -> None:
-    found = run(Steps(), quick=True)
+@pytest.mark.parametrize(
+    ("quick", "of_dramatiq"), [(False, [1.0, 1.0, 1.0]), (True, [None, 1.0, None])]
+)
+def test_a_peer_is_measured_once_unless_the_target_names_it(
+    quick: bool, of_dramatiq: list[float | None]
+) -> None:
+    found = run(Steps(), quick=quick, steady=["Dramatiq"])
     assert None not in found.ours
+    assert None not in found.limit
+    assert found.peers.pop("Dramatiq") == of_dramatiq
     assert all(len([each for each in values if each]) == 1 for values in found.peers.values())
 
 
+def test_the_peers_of_a_target_are_those_that_its_conditions_name() -> None:
+    assert targets.peers_of("enqueue-single") == {*targets.DATABASE_PEERS, "Huey"}
+    assert targets.peers_of("latency-idle") == {"Celery"}
+    assert targets.peers_of("drain-noop-c2") == set()
+
+
 def test_a_peer_that_fails_or_cannot_is_left_out_and_that_is_said() -> None:
-    found = run(Steps(), quick=False)
+    found = run(Steps())
     reasons = {each.name: each.reason for each in found.skipped}
     assert reasons == {"Huey": "failed: no such module", "Celery": "it cannot"}
     assert not {"Huey", "Celery"} & set(found.peers)
