@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import IsolationLevel
 from psycopg.adapt import Dumper
 
 from taskq.sql import Ids
@@ -18,8 +19,8 @@ CHANNEL = "taskq"
 
 
 def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
-    """The site's own options, without its connection pool, and with limits on how long
-    a dead network can hold us: well below the lease."""
+    """The site's own options, without its connection pool, in the isolation that our statements
+    are written for, and with limits on how long a dead network can hold us: well below the lease."""
     patience = max(1.0, lease / 4)
     defaults = {
         "application_name": name,
@@ -29,7 +30,8 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
         "keepalives_count": 3,
         "tcp_user_timeout": int(patience * 1000),
     }
-    return {**defaults, **{key: value for key, value in options.items() if key != "pool"}}
+    own = {key: value for key, value in options.items() if key != "pool"}
+    return {**defaults, **own, "isolation_level": IsolationLevel.READ_COMMITTED}
 
 
 def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -70,7 +72,8 @@ class Connection(Prepared):
             settings = (
                 "SET enable_seqscan = off; SET enable_bitmapscan = off; "
                 "SET enable_hashjoin = off; SET enable_mergejoin = off; "
-                "SET plan_cache_mode = force_generic_plan"
+                "SET plan_cache_mode = force_generic_plan; "
+                "SET default_transaction_isolation = 'read committed'"
             )
             # The server's patience with us is ours with it: a host that vanishes, or is frozen,
             # in the middle of a transaction must not keep others from what that has locked.

@@ -77,6 +77,32 @@ def test_a_claim_in_flight_holds_off_the_reclaim_which_then_sees_it(worker, sess
     assert not Worker.objects.exists()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"isolation_level": psycopg.IsolationLevel.SERIALIZABLE},
+        {"options": "-c default_transaction_isolation=serializable"},
+    ],
+    ids=["Django's", "the server's"],
+)
+def test_also_where_the_site_has_a_stricter_isolation(
+    worker, session, connect, monkeypatch, options
+):
+    tasks.quick.delay("a")
+    assert len(claim_in(session, worker, postgresql.CLAIM)) == 1
+    every = {**connection.settings_dict["OPTIONS"], **options}
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", every)
+    db = connect()
+    _, outcome = in_background(
+        lambda: db.workers.retire(worker.id, ran=0, charge=False, cause="dead")
+    )
+    wait_until(lambda: list(waits_for_a_lock()), what="the reclaim waits for the claim")
+    session.commit()
+    assert len(outcome().tasks) == 1
+    assert Task.objects.get().state == State.READY, "no task left running under no worker"
+    assert db.connection.rows("SHOW transaction_isolation", {}) == [("read committed",)]
+
+
 @pytest.mark.parametrize("slept", [False, True])
 def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(
     worker, session, connect, slept
