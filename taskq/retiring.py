@@ -102,7 +102,7 @@ class Retirer:
         retired = death.lease and self.retire(
             death.lease,
             ran=death.task_id,
-            charge=not death.clean and death.cause not in BLAMELESS,
+            charge=death.cause not in BLAMELESS,
             cause=str(death),
         )
         return not retired or retired.complete

@@ -85,12 +85,13 @@ def test_the_neighbours_of_a_killed_task_are_given_back_uncharged(start_pool, ru
     ("task", "args", "cause"),
     [
         (tasks.exit_hard, (7,), "exit code 7"),
+        (tasks.exit_hard, (0,), "exit code 0"),
         (tasks.kill_self, (signal.SIGSEGV,), "killed by SIGSEGV"),
         (tasks.kill_self, (signal.SIGABRT,), "killed by SIGABRT"),
         (tasks.kill_self, (signal.SIGKILL,), "killed by SIGKILL"),
         (tasks.overflow_stack, (), "killed by SIGSEGV"),
     ],
-    ids=["exit", "segfault", "abort", "kill", "stack"],
+    ids=["exit", "exit well", "segfault", "abort", "kill", "stack"],
 )
 def test_a_task_that_kills_its_worker_fails_with_its_cause_after_three_losses(
     start_pool, runs, drained, task, args, cause
