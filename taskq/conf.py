@@ -73,6 +73,11 @@ class Settings:
     listen: bool | str = True
     schedule: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def direct(self) -> bool:
+        """Whether no pooler is in between: wake-ups do not come through one."""
+        return self.listen is True
+
 
 @dataclass(frozen=True)
 class Problem:

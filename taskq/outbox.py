@@ -248,4 +248,4 @@ def _direct(connection: BaseDatabaseWrapper) -> bool:
     """Whether neither our setting nor Django's says that a pooler may give the session to
     others between two transactions."""
     pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
-    return conf.settings().listen is True and not pooled
+    return conf.settings().direct and not pooled

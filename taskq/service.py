@@ -44,12 +44,7 @@ class Service:
 
     def link(self, owner: str) -> Link:
         """The connection to the queue of one of the pool's processes."""
-        return Link(owner, self.alias, self.settings.lease, direct=self.direct)
-
-    @property
-    def direct(self) -> bool:
-        """Whether no pooler is in between: wake-ups do not come through one."""
-        return self.settings.listen is True
+        return Link(owner, self.alias, self.settings.lease, direct=self.settings.direct)
 
     def sleepers(self, scoreboard: Scoreboard) -> Iterator[Slot]:
         """The workers that sleep; one that is stopped (SIGSTOP) would not wake."""

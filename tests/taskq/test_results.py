@@ -334,6 +334,22 @@ def test_the_keeper_prunes(old_ones, start_pool):
     assert left() == (1, [0, 2, 10]), "what failed is kept, unless FAILED_TTL says until when"
 
 
+@pytest.mark.postgresql
+def test_pruning_by_hand_leaves_nothing_in_a_poolers_session(old_ones, settings, monkeypatch):
+    settings.TASKQ = {"LISTEN": False}
+    sessions = []
+
+    def connect(*args, **options):
+        sessions.append(connect_to_it(*args, **options).connection)
+        assert sessions[-1].rows("SHOW enable_seqscan", {}) == [("on",)]
+        return connect_to_it(*args, **options)
+
+    connect_to_it = leases.connect
+    monkeypatch.setattr(leases, "connect", connect)
+    call_command("taskq_prune")
+    sessions.pop().close()
+
+
 def test_pruning_by_hand(old_ones, settings, capsys):
     call_command("taskq_prune")
     assert left() == (1, [0, 2, 10])

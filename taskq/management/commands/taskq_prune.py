@@ -40,7 +40,7 @@ class Command(BaseCommand):
     def handle(self, **options: Any) -> None:
         settings = arguments.settings(options, _SETTINGS, wanted="a number of seconds")
         alias = arguments.database_alias(options["database"])
-        db = leases.connect(alias, lease=settings.lease)
+        db = leases.connect(alias, lease=settings.lease, direct=settings.direct)
         removed = [0, 0, 0]
         try:
             while True:
