@@ -41,8 +41,11 @@ class Reporter:
             for run, (lease, progress) in found.items()
             if self._written.get(run) != progress
         ]
-        if changed:
-            leases.set_progress(changed)
-        self._written = {run: progress for run, (_, progress) in found.items()}
+        written = leases.set_progress(changed) if changed else set()
+        self._written = {
+            run: progress
+            for run, (_, progress) in found.items()
+            if run[0] in written or self._written.get(run) == progress
+        }
         self._looked = now
         self.due = now + clock.nanoseconds(EVERY) if found else _NEVER

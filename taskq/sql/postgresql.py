@@ -46,10 +46,13 @@ RECURSIVE waiting AS (
 """
 _MOST_URGENT_FIRST = "ORDER BY priority DESC, execute_at, id"
 
-# Reads only; the heads may be gone when the claim comes.
+# Reads only; the heads may be gone when the claim comes. The wait is of two numbers, as before
+# PostgreSQL 17 no interval holds that to 'infinity', at which somebody may have parked a task.
 LANES = f"""
 WITH {_LANES}
-SELECT queue, priority, extract(epoch FROM execute_at - statement_timestamp())::float8 AS wait,
+SELECT queue, priority,
+       extract(epoch FROM execute_at)::float8
+       - extract(epoch FROM statement_timestamp())::float8 AS wait,
        execute_at::text AS due, id
 FROM head {_MOST_URGENT_FIRST}
 """
@@ -200,8 +203,14 @@ GIVE_BACK = f"""
 UPDATE taskq_task SET {_BACK} {_FENCES} RETURNING id
 """
 
-# By primary key, under the fence. No indexed column changes, so it touches no index (HOT).
-PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"
+# By primary key, under the fence. No indexed column changes, so it touches no index (HOT). What
+# another has locked (a cancel in a transaction that is open) is passed over: a keeper waits
+# for nobody.
+PROGRESS = f"""
+UPDATE taskq_task SET progress = %(progress)s
+WHERE id = (SELECT id FROM taskq_task {_FENCE} FOR NO KEY UPDATE SKIP LOCKED)
+RETURNING id
+"""
 
 # The runs of some workers that were asked to end, from taskq_task_cancelled, which has
 # nothing else in it. Locks nothing.

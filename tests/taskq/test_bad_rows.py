@@ -25,6 +25,18 @@ def test_a_row_typed_by_hand_is_a_task_like_any_other(start_pool, runs):
     wait_until(lambda: runs("end", "a"))
 
 
+@pytest.mark.postgresql
+def test_rows_that_were_parked_for_ever_stop_nobody(start_pool, runs):
+    insert(execute_at="infinity", priority=9)
+    insert('["parked", "too"]', queue="mail", execute_at="infinity")
+    pool = start_pool("-c", 1)
+    insert()
+    wait_until(lambda: runs("end", "a"))
+    insert(payload='[["late"],{}]', execute_at="-infinity")
+    wait_until(lambda: runs("end", "late"))
+    assert "the database" not in pool.log()
+
+
 FORGED = "pickle:" + b64encode(pickle.dumps([["a"], {}])).decode() + ":forged"
 BAD = {
     "broken JSON": ('[["a"', "not JSON"),

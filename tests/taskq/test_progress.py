@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from pool import Scoreboard, clock
@@ -59,6 +59,16 @@ def test_outside_of_a_worker_it_does_nothing():
 # The row
 
 
+def at_work(worker, task):
+    """The scoreboard of a pool whose only worker runs this, and what writes its progress."""
+    scoreboard = Scoreboard(1)
+    (slot,) = scoreboard.slots
+    slot.pid, slot.generation = 1, 1
+    slot.grant(worker.id, 1, clock.now() + clock.nanoseconds(30))
+    slot.begin(task.id, task.attempt, task.name, clock.now(), 0, 0)
+    return scoreboard, Reporter(scoreboard)
+
+
 def test_progress_is_written_only_for_the_run_that_holds_the_task(worker, new_worker):
     result = tasks.quick.delay("a")
     task = worker.claim_one()
@@ -78,6 +88,20 @@ def test_progress_is_written_only_for_the_run_that_holds_the_task(worker, new_wo
     assert result.progress is None
     write(worker, task.attempt, 9)
     assert result.progress is None
+
+
+@pytest.mark.postgresql
+def test_the_keeper_waits_for_nobody_who_has_locked_the_task(worker):
+    """A cancel in a transaction that takes its time, say: it would hold up renewals."""
+    result = tasks.quick.delay("a")
+    task = worker.claim_one()
+    scoreboard, reporter = at_work(worker, task)
+    scoreboard.slots[0].set_progress(1, 9)
+    with transaction.atomic():
+        Task.objects.select_for_update().get()
+        reporter.look(worker.db)
+        assert result.progress is None
+    wait_until(lambda: reporter.look(worker.db) or result.progress == Progress(1, 9))
 
 
 # In a pool
@@ -124,14 +148,10 @@ def test_it_is_seen_while_the_tasks_own_transaction_is_open(start_pool, runs):
 def test_much_that_is_said_is_written_once_a_second(worker):
     result = tasks.quick.delay("a")
     task = worker.claim_one()
-    scoreboard = Scoreboard(1)
+    scoreboard, reporter = at_work(worker, task)
     (slot,) = scoreboard.slots
-    slot.pid, slot.generation = 1, 1
-    slot.grant(worker.id, 1, clock.now() + clock.nanoseconds(30))
-    reporter = Reporter(scoreboard)
     reporter.look(worker.db)
     idle = reporter.due
-    slot.begin(task.id, task.attempt, task.name, clock.now(), 0, 0)
     wait_until(lambda: slot.set_progress(1, 9) or reporter.look(worker.db) or result.progress)
     slot.set_progress(2, 9)
     reporter.look(worker.db)
