@@ -13,6 +13,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -48,23 +49,48 @@ def enqueue(
     direct: see :func:`taskq.leases.connect`.
     """
     within, statements = sql.within_of(connection.vendor), keys.of(connection.vendor)
-    join = statements.JOIN if until == "start" else statements.LOOK
     steps = _STEPS if until == "start" else _STEPS[:1]
     ids: dict[str, int] = {}
     new: list[int] = []
 
-    def run(statement: str, *, direct: bool, **more: Any) -> list[int]:
-        more["keys"] = [key for key in calls if key not in ids]
-        more["calls"] = json.dumps([(calls[key], key) for key in more["keys"]])
-        all_of_it = {**values, "unique_until": until, **more}
-        found = within.rows_within(connection, statement, all_of_it, direct=direct)
-        for id, key, *_ in found:
-            ids.setdefault(key, id)
-        return [id for id, *_ in found]
+    def missing() -> list[str]:
+        return [key for key in calls if key not in ids]
+
+    def run(statement: str, wanted: list[str], *, direct: bool, **more: Any) -> dict[str, int]:
+        pairs = json.dumps([(calls[key], key) for key in wanted])
+        all_of_it = {**values, "unique_until": until, "keys": wanted, "calls": pairs, **more}
+        found: dict[str, int] = {}
+        for id, key, *_ in within.rows_within(connection, statement, all_of_it, direct=direct):
+            found.setdefault(key, id)
+        return found
+
+    def insert(place: int) -> None:
+        written = run(statements.INSERT, missing(), direct=direct, place=place)
+        ids.update(written)
+        new.extend(written.values())
+
+    def join(places: list[int], overdue: float) -> None:
+        """What a claim takes while we wait to lock it is not returned, and locked all the same:
+        its worker could not finish it before we commit. That lock is undone."""
+        waits = until == "start"
+        locks = waits and connection.in_atomic_block and connection.features.has_select_for_update
+        statement = statements.JOIN if waits else statements.LOOK
+        wanted = missing()
+        while wanted:
+            with transaction.atomic(connection.alias) if locks else nullcontext():
+                # Not prepared: a plan made while the table was empty would be kept.
+                found = run(statement, wanted, direct=False, places=places, overdue=overdue)
+                strays = locks and len(found) < len(wanted)
+                if strays:
+                    transaction.set_rollback(True, using=connection.alias)
+            if not strays:
+                ids.update(found)
+                break
+            wanted = list(found)
 
     def drop_expired(statement: str) -> bool:
         """Make room for ours where what holds a key will never be run; whether anything did."""
-        left = {"name": values["name"], "keys": [key for key in calls if key not in ids]}
+        left = {"name": values["name"], "keys": missing()}
         dropped = within.rows_within(connection, statement, left, direct=False)
         for (id,) in dropped:
             say = partial(events.task_expired, id, values["name"])
@@ -76,10 +102,9 @@ def enqueue(
         for step in steps:
             place, places, overdue = step
             if len(ids) < len(calls):
-                new += run(statements.INSERT, direct=direct, place=place)
+                insert(place)
             if len(ids) < len(calls):
-                # Not prepared: a plan made while the table was empty would be kept.
-                run(join, direct=False, places=places, overdue=overdue)
+                join(places, overdue)
             last = step is steps[-1]
             drop = statements.WAIT_AND_DROP_EXPIRED if last else statements.DROP_EXPIRED
             if len(ids) < len(calls) and drop_expired(drop):

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from stress.pools import wait_until
 from taskq import outbox, unique
 from taskq.models import State, Task
+from taskq.queues import Queues
 from tests.taskq.conftest import waits_for_a_lock
 from tests.taskq.unique_tasks import define, failed, pk
 
@@ -101,6 +102,44 @@ def test_a_task_that_ends_while_a_call_would_join_it_is_not_joined(worker, until
     with meanwhile(end, before=before):
         assert pk(task.delay(1)) != first
     assert Task.objects.count() == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("others", [0, 2])
+def test_what_is_claimed_while_a_call_would_join_it_is_not_held_up(worker, connect, call, others):
+    """PostgreSQL waits for the claim, sees that this is no task to join, and keeps its lock."""
+    task = define(unique="args")
+    first = pk(task.delay(0))
+    waiting = {pk(task.delay(n + 1)) for n in range(others)}
+    claimer, claimed, in_flight = connect(), [], threading.Event()
+
+    def claim():
+        try:
+            with claimer.connection.transaction():
+                lane = claimer.lanes(Queues())[0]
+                claimed.extend(claimer.claim(worker.id, lane, 1, []))
+                in_flight.set()
+                wait_until(waits_for_a_lock, what="the call waits for the claim")
+        finally:
+            connections.close_all()
+
+    def begin_to_claim():
+        threading.Thread(target=claim, daemon=True).start()
+        assert in_flight.wait(10)
+
+    def calls():
+        with meanwhile(begin_to_claim, before="FOR KEY SHARE"):
+            return task.delay_many([(n,) for n in range(others + 1)])[0]
+
+    caller = call(calls)
+    assert [each.id for each in claimed] == [first]
+    with worker.db.connection.transaction():
+        worker.db.connection.count("SET LOCAL lock_timeout = '2s'", {})
+        assert worker.db.finish(worker.id, [claimed[0].run]) == {first}
+    assert worker.claim(10, (task.name,)) == [], "the others are joined, and held"
+    again = caller.end()
+    assert again not in {first, *waiting}
+    assert {each.id for each in worker.claim(10, (task.name,))} == {again, *waiting}
 
 
 @pytest.mark.postgresql
