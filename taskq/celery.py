@@ -41,7 +41,7 @@ from taskq.exceptions import (
 from taskq.options import TaskOptions, check_max_retries, task_options
 from taskq.result import AsyncResult
 from taskq.signature import Signature
-from taskq.terms import Terms, moment, seconds
+from taskq.terms import Terms
 
 __all__ = [
     "AsyncResult",
@@ -224,17 +224,14 @@ class SharedTask(Generic[P, R]):
         default after ``default_retry_delay``. max_retries: instead of the task's own,
         which None leaves in force.
         """
-        delay = None if countdown is None else seconds("countdown", countdown)
-        if eta is not None:
-            eta = moment("eta", eta)
         check_max_retries("max_retries", max_retries, "the task's own")
         self.request.retry_limit = max_retries
         retries.retry(
             self.options,
             self.request,
             exc=exc,
-            eta=None if delay else eta,
-            countdown=delay,
+            eta=eta,
+            countdown=countdown,
             max_retries=self.options.max_retries if max_retries is None else max_retries,
         )
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import datetime
 
+from taskq.terms import moment, seconds
+
 
 class Retry(Exception):
     """Raised by ``task.retry()``: run this task again later.
 
-    exc: what went wrong, for the record. eta: a time, or countdown: seconds from now.
+    exc: what went wrong, for the record. eta: a time, or countdown: seconds from now (given
+    both, the countdown counts). Raises TypeError or ValueError for what is neither.
     """
 
     def __init__(
@@ -17,12 +20,13 @@ class Retry(Exception):
         *,
         exc: BaseException | None = None,
         eta: datetime.datetime | None = None,
-        countdown: float = 0.0,
+        countdown: float | datetime.timedelta = 0.0,
     ) -> None:
         super().__init__(message)
         self.exc = exc
-        self.eta = eta
-        self.countdown = countdown
+        self.countdown = max(0.0, seconds("countdown", countdown))
+        when = None if eta is None else moment("eta", eta)
+        self.eta = None if self.countdown else when
 
 
 class MaxRetriesExceededError(Exception):

@@ -28,15 +28,16 @@ def retry(
     *,
     exc: BaseException | None = None,
     eta: datetime.datetime | None = None,
-    countdown: float | None = None,
+    countdown: float | datetime.timedelta | None = None,
     max_retries: int | None,
 ) -> NoReturn:
     """Raise Retry; or, when no retry is left, ``exc`` or MaxRetriesExceededError.
 
     Where the function was called directly there is no run to try again: ``exc`` or Retry.
     """
-    wait = options.default_retry_delay if countdown is None else countdown
-    error: BaseException = Retry(exc=exc, eta=eta, countdown=max(0.0, wait))
+    if countdown is None:
+        countdown = options.default_retry_delay if eta is None else 0.0
+    error: BaseException = Retry(exc=exc, eta=eta, countdown=countdown)
     spent = max_retries is not None and request.retries >= max_retries
     if request.called_directly or spent:
         if exc is not None:

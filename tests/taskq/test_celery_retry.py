@@ -6,6 +6,7 @@ import datetime
 import functools
 
 import pytest
+from django.utils import timezone
 
 from taskq import registry
 from taskq.celery import MaxRetriesExceededError, Retry, shared_task
@@ -26,6 +27,27 @@ def test_retry_outside_of_a_run_raises_the_error_it_was_given():
 def test_retry_outside_of_a_run_raises_retry():
     with pytest.raises(Retry):
         lab.retry_until.retry()
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        ({"countdown": float("inf")}, ValueError),
+        ({"countdown": "soon"}, ValueError),
+        ({"eta": "soon"}, TypeError),
+    ],
+)
+def test_retry_that_a_task_makes_itself_is_checked_as_it_is_made(given, error):
+    with pytest.raises(error, match=f"{next(iter(given))} is"):
+        Retry(**given)
+
+
+def test_retry_that_a_task_makes_itself_means_what_retry_would_mean():
+    assert Retry(countdown=datetime.timedelta(minutes=5)).countdown == 300.0
+    assert Retry(countdown=-1).countdown == 0.0
+    naive = datetime.datetime(2030, 1, 1, 12)
+    assert Retry(eta=naive).eta == timezone.make_aware(naive)
+    assert Retry(eta=naive, countdown=5).eta is None
 
 
 def test_retry_outside_of_a_run_raises_retry_whatever_the_limit():
