@@ -51,6 +51,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Cancelled while a worker held them, kept for a person to look at."""
         return self.filter(SHOWN_WHEN[ShownState.CANCELLED])
 
+    def rivalled(self) -> TaskQuerySet:
+        """What :meth:`retry` has left of those that failed: another holds their unique key."""
+        return self.filter(state=State.FAILED, unique_key__isnull=False)
+
     def with_shown_state(self) -> TaskQuerySet:
         """Each task with its ``shown_state``, a value of :class:`ShownState`."""
         cases = [When(when, then=Value(state.value)) for state, when in SHOWN_WHEN.items()]

@@ -151,6 +151,16 @@ def test_retry_of_all_that_failed():
     assert retry("--failed") == (0, "1 task will run again\n")
 
 
+def test_what_has_a_rival_for_its_unique_key_is_said():
+    key = {"name": "a", "unique_key": "k", "unique_until": "finish", "unique_place": 0}
+    failed = Task.objects.create(**key, state=State.FAILED, failed_at=timezone.now())
+    Task.objects.create(**key)
+    left = "1 task left alone: another has the same unique key\n"
+    assert retry(str(failed.pk)) == (3, left)
+    Task.objects.create(name="b", state=State.FAILED, failed_at=timezone.now())
+    assert retry("--failed") == (0, "1 task will run again\n")
+
+
 def test_nothing_to_retry_has_a_code_of_its_own():
     ready = Task.objects.create(name="a")
     for words in (["--failed"], [str(ready.pk)], [str(uuid.UUID(int=2**100))]):

@@ -48,10 +48,18 @@ class Command(BaseCommand):
             if options[key] is not None:
                 tasks = tasks.filter(**{key: options[key]})
         retried = tasks.retry()
-        if not retried:
+        if rivalled := tasks.rivalled().count():
+            self.stderr.write(f"{_tasks(rivalled)} left alone: another has the same unique key")
+        if retried:
+            self.stdout.write(f"{_tasks(retried)} will run again")
+            return
+        if not rivalled:
             self.stderr.write("nothing to retry: no such task failed or waits for a retry")
-            sys.exit(NOTHING)
-        self.stdout.write(f"{retried} task{'s' * (retried != 1)} will run again")
+        sys.exit(NOTHING)
+
+
+def _tasks(count: int) -> str:
+    return f"{count} task{'s' * (count != 1)}"
 
 
 def task_id(text: str) -> int:
