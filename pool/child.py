@@ -15,6 +15,7 @@ from typing import Any
 from setproctitle import setproctitle
 
 from pool import clock, kernel
+from pool.forks import release_signals
 from pool.patience import Stuck, patience
 from pool.roles import Role
 from pool.scoreboard import Scoreboard, Slot, State
@@ -134,6 +135,7 @@ class Child:
         try:
             signal.set_wakeup_fd(-1)
             self.install_signals()
+            release_signals(n for n, handler in self._handlers.items() if callable(handler))
             signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
             if not kernel.die_with_parent(self.supervisor_pid):
                 threading.Thread(target=_die_at_end_of, args=(lifeline,), daemon=True).start()

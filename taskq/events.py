@@ -65,6 +65,11 @@ def task_failed(
     _say(logging.ERROR, "task.failed", text, task=task, name=name, error=error)
 
 
+def commit_hook_failed(task: int, name: str, error: str, traceback: str) -> None:
+    text = f"{name} #{task} is done, and a callback of its on_commit() failed: {error}\n{traceback}"
+    _say(logging.ERROR, "task.commit_hook_failed", text, task=task, name=name, error=error)
+
+
 def task_expired(task: int, name: str) -> None:
     text = f"{name} #{task} expired before it was started; dropped"
     _say(logging.WARNING, "task.expired", text, task=task, name=name)

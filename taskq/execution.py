@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from taskq import payload, retries, signals
+from taskq import events, payload, retries, signals
 from taskq.claims import Claimed
 from taskq.context import Request
 from taskq.moments import stored_moment
@@ -122,6 +122,7 @@ def execute(
     except BaseException as error:  # un-pickling may raise anything, and be cancelled
         return Failed(_error(error), "", _kind(error))
     keeps = not definition.options.ignore_result
+    committed: list[bool] = []
     try:
         args = [*first, *args]
         if signals.task_started.receivers:
@@ -133,6 +134,7 @@ def execute(
         # The task's writes and its row's end are one transaction.
         connection = connections[alias]
         with transaction.atomic(using=alias), begin(connection):
+            connection.on_commit(lambda: committed.append(True))
             value = _guarded(definition, request, args, kwargs, guard)
             result = payload.encode_result(value) if keeps else None
             if not finish(connection, result):
@@ -141,6 +143,9 @@ def execute(
     except _NotOurs:
         return Fenced()
     except BaseException as error:  # whatever a task raises is the task's, SystemExit too
+        if committed:  # by what the task has asked to be called then
+            events.commit_hook_failed(task.id, task.name, _error(error), _traceback(error))
+            return Done(written=True, result=result)
         return _outcome(error, definition, request)
 
 

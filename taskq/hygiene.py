@@ -6,6 +6,7 @@ import _signal  # type: ignore[import-not-found]
 import logging
 import os
 import signal
+import weakref
 from contextlib import suppress
 
 import psycopg
@@ -24,7 +25,11 @@ class Hygiene:
     """What a worker's process looked like before the first task."""
 
     def __init__(self) -> None:
-        self._directory = _directory()
+        # By its descriptor and not by its name, under which another may stand by then: that of a
+        # new release.
+        self._directory = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
+        weakref.finalize(self, os.close, self._directory)
+        self._place = _place(os.fstat(self._directory))
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
         self._aliases = [alias for alias in connections if _can_be_opened(alias)]
 
@@ -36,8 +41,11 @@ class Hygiene:
         signal.setitimer(signal.ITIMER_REAL, 0)
         # The bare function: that of ``signal`` makes enums of what it returns.
         _signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-        if self._directory and _directory() != self._directory:
-            os.chdir(self._directory)
+        try:
+            if _place(os.stat(".")) != self._place:
+                os.fchdir(self._directory)
+        except OSError as error:  # the task has closed what it did not open
+            log.error("a task left the working directory, and there is no way back: %s", error)
         # To have Django list those that are in use takes five times as long.
         for alias in self._aliases:
             if connections[alias].connection is not None:
@@ -45,11 +53,8 @@ class Hygiene:
                 break
 
 
-def _directory() -> str:
-    try:
-        return os.getcwd()
-    except FileNotFoundError:  # somebody removed it
-        return ""
+def _place(directory: os.stat_result) -> tuple[int, int]:
+    return directory.st_dev, directory.st_ino
 
 
 def _can_be_opened(alias: str) -> bool:

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pool import Child, Slot, clock
 from pool.kernel import resident_kib
-from taskq import context, events, execution, leases, registry, signals
+from taskq import context, events, execution, leases, registry
 from taskq.claiming import Claimer
 from taskq.claims import Claimed
 from taskq.context import Request
@@ -66,11 +66,8 @@ class Worker:
         while not self.child.stopping and not self.worn_out:
             task = self.hand.take() or self.claimer.fetch()
             if task is not None:
-                if signals.task_started.receivers:
-                    # What a receiver sets is gone with the run.
-                    copy_context().run(self.perform, task)
-                else:
-                    self.perform(task)
+                # What it sets, or a receiver, is gone with the run: a language, a time zone.
+                copy_context().run(self.perform, task)
         self.leave()
         events.worker_stopped(self.child.name, self.service.pool)
         return 0
@@ -174,13 +171,13 @@ class Worker:
             self.interrupter.armed = False
 
     def begin_within(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[object]:
-        return leases.begin_within(connection, direct=self.service.direct)
+        return leases.begin_within(connection, direct=self.service.settings.direct)
 
     def finish_within(
         self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None
     ) -> bool:
         """Finish an atomic task in the transaction of its own code; whether it was ours."""
-        direct = self.service.direct
+        direct = self.service.settings.direct
         return self.may_go_on() and leases.finish_within(
             connection, self.hand.lease, task.run, result=result, direct=direct
         )

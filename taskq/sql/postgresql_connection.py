@@ -20,7 +20,8 @@ CHANNEL = "taskq"
 
 def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
     """The site's own options, without its connection pool, in the isolation that our statements
-    are written for, and with limits on how long a dead network can hold us: well below the lease."""
+    are written for, and with limits on how long a dead network can hold us, well below the
+    lease."""
     patience = max(1.0, lease / 4)
     defaults = {
         "application_name": name,

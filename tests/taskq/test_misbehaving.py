@@ -23,6 +23,7 @@ SUCCEED = [
     "block_signals",
     "fork_and_return",
     "leave_child",
+    "terminate_child",
     "fill_stdout",
     "change_directory",
 ]
@@ -165,6 +166,44 @@ def test_a_transaction_left_open_is_rolled_back_before_the_outcome_is_written(
     assert [record["count"] for record in runs("seen", "after")] == [0]
     assert len(runs("start", "a")) == 1
     assert not Order.objects.exists()
+
+
+def test_language_and_time_zone_of_a_task_are_its_own(start_pool, runs):
+    start_pool("-c", 1)
+    for key in ("a", "b"):
+        tasks.speak.delay(key, "fr")
+    before, after = wait_until(lambda: len(runs("spoke")) == 2 and runs("spoke"))
+    assert (before["language"], before["zone"]) == (after["language"], after["zone"])
+    assert before["language"] != "fr"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_working_directory_is_found_again_whatever_became_of_its_name(tmp_path, monkeypatch):
+    site, old = tmp_path / "site", tmp_path / "site.old"
+    site.mkdir()
+    monkeypatch.chdir(site)
+    hygiene = Hygiene()
+    site.rename(old)
+    site.mkdir()  # the next release
+    os.chdir("/")
+    hygiene.restore()
+    assert os.path.samefile(".", old)
+    old.rmdir()
+    os.chdir("/")
+    hygiene.restore()
+    with pytest.raises(FileNotFoundError):
+        os.getcwd()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_atomic_task_whose_callback_fails_is_done_all_the_same(start_pool, runs):
+    pool = start_pool("-c", 1)
+    result = tasks.commit_and_call.delay("a")
+    assert result.get(timeout=10) == "committed"
+    pool.wait_for_log("is done, and a callback of its on_commit() failed: ZeroDivisionError")
+    assert Order.objects.count() == len(runs("start", "a")) == 1
+    assert "no longer ours" not in pool.log()
+    assert pool.stop() == 0
 
 
 @pytest.mark.postgresql

@@ -2,12 +2,14 @@
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
 import time
 
 from django.db import connection, transaction
+from django.utils import timezone, translation
 
 from stress.project.lab import tasks as stress_lab
 from stress.project.runs import note, run
@@ -319,12 +321,36 @@ def misbehave(key, how):
             if os.fork() == 0:
                 time.sleep(5)
                 os._exit(0)
+        case "terminate_child":
+            child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+            child.start()
+            child.terminate()
+            child.join(10)
+            assert child.exitcode == -signal.SIGTERM
         case "fill_stdout":
             for _ in range(20_000):
                 print("x" * 100)
         case "change_directory":
             os.chdir("/")
     note("end", key=key)
+
+
+@shared_task
+def speak(key, language=None):
+    zone = timezone.get_current_timezone_name()
+    note("spoke", key=key, language=translation.get_language(), zone=zone)
+    if language:
+        translation.activate(language)
+        timezone.activate("Asia/Tokyo")
+
+
+@shared_task(atomic=True, ignore_result=False)
+def commit_and_call(key):
+    """What it has called on its commit fails."""
+    note("start", key=key)
+    Order.objects.create(number=1)
+    transaction.on_commit(lambda: 1 / 0)
+    return "committed"
 
 
 @shared_task
