@@ -17,9 +17,11 @@ from taskq.service import KEEPER, LOOKOUT, Service
 
 #: Seconds after which the lanes are looked at again, so that a more urgent one, or
 #: another queue of the same priority, does not wait for long. When a look itself takes
-#: long, it is taken so seldom that it costs no more than a twentieth of the time.
+#: long, it is taken so seldom that it costs no more than a twentieth of the time; but no more
+#: seldom than LOOK_AT_LEAST, or one that was held up would hide for long what is paused since.
 LOOK_AGAIN = 0.050
 LOOK_COST = 20
+LOOK_AT_LEAST = 1.0
 #: Seconds from a claim that took all there was to the next look: tasks that come in one by
 #: one are claimed together, or each would cost a commit of its own.
 REST = 0.005
@@ -180,7 +182,8 @@ class Claimer:
         """These lanes were found by a look that began then."""
         now = clock.now()
         self._lanes, self._look_took = lanes, now - began
-        self._stale = now + max(clock.nanoseconds(LOOK_AGAIN), LOOK_COST * self._look_took)
+        cost = min(LOOK_COST * self._look_took, clock.nanoseconds(LOOK_AT_LEAST))
+        self._stale = now + max(clock.nanoseconds(LOOK_AGAIN), cost)
         self.link.answered()
 
     def known_lanes(self) -> list[Lane]:

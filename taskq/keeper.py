@@ -24,7 +24,7 @@ from taskq.sql import CANCEL, WORK
 GLANCE = 0.05
 #: Seconds from a wake-up that was passed on to our own look.
 AFTERWARDS = 0.005
-#: A look may cost a twentieth of the time.
+#: A look may cost a twentieth of the time, unless that would be less often than once in POLL.
 LOOK_COST = 20
 #: Seconds between looks for what is to be pruned, and rows removed by one of them.
 PRUNE_EVERY = 60.0
@@ -172,7 +172,8 @@ class Keeper:
             self._empty_looks = 0
             self.service.wake_one(self.scoreboard)
         pause = min([self._pause(now), *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
-        self._look_due = now + clock.nanoseconds(max(pause, LOOK_COST * took))
+        cost = min(LOOK_COST * took, self.settings.poll)
+        self._look_due = now + clock.nanoseconds(max(pause, cost))
         self._listen(now)
         if self.service.burst and not due:
             self._end_burst()

@@ -13,6 +13,7 @@ from pool import State as SlotState
 from stress.pools import wait_until
 from taskq import claiming
 from taskq.claiming import REST
+from taskq.claims import Lane
 from taskq.conf import Settings
 from taskq.ear import MANY_WAKES
 from taskq.keeper import Keeper
@@ -286,6 +287,29 @@ def test_while_a_worker_looks_in_a_crowd_the_keeper_asks_nothing(transactional_d
     assert wakes(looks=True, open=False) == []
     assert not asked
     keeper.link.close()
+
+
+def test_one_look_that_was_held_up_blinds_nobody_for_long(transactional_db, monkeypatch):
+    """A twentieth of the time, or a database that hung for 3 s would cost a minute."""
+    settings = Settings(poll=0.2, listen=False)
+    keeper = Keeper(
+        child_of_no_pool("keeper"), Service(settings=settings, queues=Queues(), alias="default")
+    )
+    slot = keeper.child.scoreboard.slots[1]
+    slot.pid, slot.state = os.getpid(), SlotState.IDLE
+    monkeypatch.setattr(Leases, "lanes", lambda *_: time.sleep(0.1) or [])
+    began = clock.now()
+    keeper.dispatch()
+    assert 0.1 < (keeper._look_due - began) / clock.SECOND <= 0.25
+    keeper.link.close()
+
+
+def test_nor_does_one_of_a_worker(second):
+    now = clock.now()
+    lane = Lane("default", 0, 0.0, "-infinity", 0)
+    second.claimer.looked(now - clock.nanoseconds(10), [lane])
+    assert second.claimer.known_lanes() == [lane]
+    assert (second.claimer._stale - now) / clock.SECOND < 1.5
 
 
 def test_told_to_stop_while_it_rests_it_claims_no_more(second, monkeypatch):
