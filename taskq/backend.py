@@ -143,7 +143,7 @@ class TaskqBackend(BaseTaskBackend):
         definition = registry.find(known.name) if known is not None else None
         if known is None or definition is None or not isinstance(definition.bound, Task):
             raise TaskResultDoesNotExist(result_id)
-        return task_result(known, definition.bound)
+        return task_result(known, definition.bound, self.alias)
 
     def check(self, **kwargs: Any) -> list[CheckMessage]:
         where = f"TASKS[{self.alias!r}]"
@@ -232,10 +232,10 @@ def _options(task: object) -> dict[str, Any]:
 
 
 def _alike(one: object, other: AnyTask) -> bool:
-    """Whether two tasks are the same for a worker: queue, priority and time may differ."""
+    """Whether two tasks are the same for a worker: queue, priority, time and backend, which
+    ``using()`` gives, may differ."""
     return (
         isinstance(one, Task)
-        and one.backend == other.backend
         and one.takes_context == other.takes_context
         and _options(one) == _options(other)
     )

@@ -39,10 +39,11 @@ _STATUS = {
 }
 
 
-def task_result(known: Known, task: Task[..., Any]) -> TaskResult[..., Any]:
+def task_result(known: Known, task: Task[..., Any], backend: str) -> TaskResult[..., Any]:
     """What is known of a task, as Django has it.
 
     task: as it was defined; the result's has the queue and priority that it was sent with.
+    backend: the alias of the one that knows this of it, and is to be asked again.
 
     Raises PayloadError for arguments, or a result, that cannot be read.
     """
@@ -52,7 +53,7 @@ def task_result(known: Known, task: Task[..., Any]) -> TaskResult[..., Any]:
         runs.append(Attempt(known.worker, "", "", known.started_at))
     starts = [run.started_at for run in runs if run.started_at is not None]
     result: TaskResult[..., Any] = TaskResult(
-        task=_as_sent(task, known),
+        task=_as_sent(task, known, backend),
         id=str(uuid.UUID(int=known.id)),
         status=_STATUS[known.state],
         enqueued_at=known.created_at,
@@ -61,7 +62,7 @@ def task_result(known: Known, task: Task[..., Any]) -> TaskResult[..., Any]:
         finished_at=known.finished_at,
         args=args,
         kwargs=kwargs,
-        backend=task.backend,
+        backend=backend,
         errors=[
             TaskError(exception_class_path=each.kind, traceback=each.traceback)
             for each in known.attempts
@@ -73,11 +74,12 @@ def task_result(known: Known, task: Task[..., Any]) -> TaskResult[..., Any]:
     return result
 
 
-def _as_sent(task: Task[..., Any], known: Known) -> Task[..., Any]:
-    if (task.queue_name, task.priority) == (known.queue, known.priority):
+def _as_sent(task: Task[..., Any], known: Known, backend: str) -> Task[..., Any]:
+    sent = {"queue_name": known.queue, "priority": known.priority, "backend": backend}
+    if all(getattr(task, name) == value for name, value in sent.items()):
         return task
     try:
-        return dataclasses.replace(task, queue_name=known.queue, priority=known.priority)
+        return dataclasses.replace(task, **sent)
     except InvalidTask:  # the backend no longer has that queue
         return task
 
@@ -140,7 +142,7 @@ class Run:
             log.exception("%s #%d could not be looked up", claimed.name, claimed.id)
             known = None
         if known is not None and known.worker == self._worker:
-            return task_result(known, self._task)
+            return task_result(known, self._task, self._task.backend)
         # The database is away, or the lease is: what the claim says must do.
         now = timezone.now()
         known = Known(
@@ -156,6 +158,6 @@ class Run:
             worker=self._worker,
             attempts=[],
         )
-        result = task_result(known, self._task)
+        result = task_result(known, self._task, self._task.backend)
         result.worker_ids[:0] = ["unknown"] * (claimed.retries + claimed.losses)
         return result

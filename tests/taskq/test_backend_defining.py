@@ -74,6 +74,32 @@ def test_a_queue_that_no_pool_can_name_is_refused(settings):
 
 
 @pytest.mark.usefixtures("_registry")
+def test_a_variant_for_another_backend_leaves_the_task_as_it_is(settings):
+    backend = {"BACKEND": "taskq.backend.TaskqBackend", "QUEUES": []}
+    other = {**backend, "OPTIONS": {"database": "default"}}
+    settings.TASKS = {"default": backend, "other": other}
+    defined = task_with_options(schedule="0 0 * * *")(module_level)
+    before = registry.find(defined.module_path)
+    variant = defined.using(backend="other")
+    assert variant.backend == "other"
+    assert registry.find(defined.module_path) is before
+    assert before.database is None
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_registry")
+def test_a_result_is_of_the_backend_that_was_asked(settings):
+    backend = {"BACKEND": "taskq.backend.TaskqBackend", "QUEUES": []}
+    settings.TASKS = {"default": backend, "other": backend}
+    defined = task_with_options()(module_level)
+    sent = defined.using(backend="other").enqueue()
+    assert sent.backend == "other"
+    for each, name in [(defined, "default"), (defined.using(backend="other"), "other")]:
+        known = each.get_result(sent.id)
+        assert (known.backend, known.task.backend) == (name, name)
+
+
+@pytest.mark.usefixtures("_registry")
 def test_options_are_those_of_the_other_front_door():
     @shared_task(name="backend.celery", autoretry_for=(OSError,), retry_backoff=True)
     def celery():
