@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.contrib.admin import ModelAdmin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
 
-from taskq.models import State, Task
+from taskq.models import State, Task, TaskQuerySet
 from tests.taskq.admin_site import HOUR, LIST, act, failed, page, running, said, text
 
 pytestmark = pytest.mark.django_db
@@ -120,6 +121,19 @@ def test_retry_action_on_all_that_a_filter_lets_through(root):
     assert "state=failed&name=mine" in LogEntry.objects.get().change_message
 
 
+def test_what_is_retried_and_runs_at_once_is_not_said_to_have_been_left_alone(root, monkeypatch):
+    task = failed()
+    retry = TaskQuerySet.retry
+
+    def retry_and_run(tasks):
+        retried = retry(tasks)
+        Task.objects.update(state=State.RUNNING)
+        return retried
+
+    monkeypatch.setattr(TaskQuerySet, "retry", retry_and_run)
+    assert said(act(root, "retry_selected", task)) == ["1 task will run again."]
+
+
 def test_retry_says_how_many_have_a_rival_for_their_unique_key(root):
     key = {"unique_key": "k", "unique_until": "finish", "unique_place": 0}
     first, second, other = failed(**key), failed(**key), failed()
@@ -200,6 +214,22 @@ def test_delete_button_is_not_there_and_does_nothing_while_a_task_runs(root):
     assert said(response) == ["The task was not deleted: a worker holds it, or has finished it."]
     assert Task.objects.get() == task
     assert not LogEntry.objects.exists()
+
+
+def test_a_deletion_is_logged_once_it_is_one(root, monkeypatch):
+    """The log may be in another database than the tasks, and is not rolled back with them."""
+    log = []
+    monkeypatch.setattr(TaskQuerySet, "discard", lambda tasks: log.append("discarded") or 1)
+    write = ModelAdmin.log_deletions
+
+    def log_deletions(*given):
+        log.append("logged")
+        return write(*given)
+
+    monkeypatch.setattr(ModelAdmin, "log_deletions", log_deletions)
+    root.post(page(failed(), "delete"), {"post": "yes"})
+    assert log == ["discarded", "logged"]
+    assert LogEntry.objects.count() == 1
 
 
 # Cancelling
