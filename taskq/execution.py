@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import events, payload, retries, signals
@@ -19,6 +19,7 @@ from taskq.context import Request
 from taskq.moments import stored_moment
 from taskq.registry import Definition
 from taskq.running import call
+from taskq.thread_connections import connection_of
 
 #: Characters of an error and of a traceback that are kept.
 ERROR_LENGTH = 2_000
@@ -132,7 +133,7 @@ def execute(
             value = _guarded(definition, request, args, kwargs, guard)
             return Done(written=False, result=payload.encode_result(value)) if keeps else DONE
         # The task's writes and its row's end are one transaction.
-        connection = connections[alias]
+        connection = connection_of(alias)
         with transaction.atomic(using=alias), begin(connection):
             connection.on_commit(lambda: committed.append(True))
             value = _guarded(definition, request, args, kwargs, guard)

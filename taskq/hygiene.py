@@ -15,6 +15,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
 
+from taskq.thread_connections import connection_of
+
 log = logging.getLogger("taskq")
 
 #: Seconds to ask the server that it gives up a query: it may not answer any more.
@@ -48,7 +50,7 @@ class Hygiene:
             log.error("a task left the working directory, and there is no way back: %s", error)
         # To have Django list those that are in use takes five times as long.
         for alias in self._aliases:
-            if connections[alias].connection is not None:
+            if connection_of(alias).connection is not None:
                 restore_connections()
                 break
 

@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from itertools import islice
 from typing import Any, Unpack
 
-from django.db import connections, router, transaction
+from django.db import router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import conf, idempotency, payload, signals, sql, unique
@@ -16,6 +16,7 @@ from taskq.calls import Arguments, Sent, are_keywords, encoded
 from taskq.models import Task
 from taskq.options import TaskOptions
 from taskq.terms import Terms, columns
+from taskq.thread_connections import connection_of
 
 #: Characters of encoded arguments that one statement carries: far below what PostgreSQL
 #: (1 GiB) and SQLite (1 GB) take, and a few times that in memory while it is sent.
@@ -240,7 +241,7 @@ def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _database(using: str | None) -> tuple[BaseDatabaseWrapper, sql.EnqueueStatements]:
-    connection = connections[using or router.db_for_write(Task)]
+    connection = connection_of(using or router.db_for_write(Task))
     return connection, sql.enqueue_of(connection.vendor)
 
 

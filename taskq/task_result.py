@@ -75,11 +75,11 @@ def task_result(known: Known, task: Task[..., Any], backend: str) -> TaskResult[
 
 
 def _as_sent(task: Task[..., Any], known: Known, backend: str) -> Task[..., Any]:
-    sent = {"queue_name": known.queue, "priority": known.priority, "backend": backend}
-    if all(getattr(task, name) == value for name, value in sent.items()):
+    queue, priority = known.queue, known.priority
+    if (task.queue_name, task.priority, task.backend) == (queue, priority, backend):
         return task
     try:
-        return dataclasses.replace(task, **sent)
+        return dataclasses.replace(task, queue_name=queue, priority=priority, backend=backend)
     except InvalidTask:  # the backend no longer has that queue
         return task
 

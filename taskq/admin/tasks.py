@@ -139,8 +139,9 @@ class TaskAdmin(CancelMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
             self._log(request, DELETION, self._tasks(deleted), gettext("Deleted"))
         return None
 
-    def log_deletions(self, request: HttpRequest, queryset: Any) -> None:
+    def log_deletions(self, request: HttpRequest, queryset: Any) -> list[LogEntry]:
         """Not yet: Django says so before, perhaps in another database than that of the tasks."""
+        return []
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
         if not Task.objects.filter(pk=obj.pk).discard():

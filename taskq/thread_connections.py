@@ -1,0 +1,27 @@
+"""Django's connections of this thread, by their aliases."""
+
+from __future__ import annotations
+
+import threading
+from asyncio import _get_running_loop
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+def connection_of(alias: str) -> BaseDatabaseWrapper:
+    """``connections[alias]``.
+
+    Where no event loop runs they are in a threading.local. To find that out Django's way raises
+    an error and catches it, each time, which takes longer than to encode a task's arguments.
+    """
+    if _get_running_loop() is None:
+        found: BaseDatabaseWrapper | None = getattr(_of_threads, alias, None)
+        if found is not None:
+            return found
+    return connections[alias]
+
+
+_storage: Any = getattr(connections._connections, "_storage", None)  # type: ignore[attr-defined]
+_of_threads = _storage if isinstance(_storage, threading.local) else None

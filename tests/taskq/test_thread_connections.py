@@ -1,0 +1,55 @@
+"""Django's connections of this thread, found without an error on the way."""
+
+import asyncio
+import threading
+
+import pytest
+from django.db import connections
+
+from taskq.thread_connections import connection_of
+
+
+@pytest.fixture
+def other():
+    """Another connection in the place of this thread's, as a live server of Django's tests has."""
+    before = connections["default"]
+    connections["default"] = connections.create_connection("default")
+    yield connections["default"]
+    connections["default"] = before
+
+
+def test_it_is_the_connection_of_this_thread(monkeypatch):
+    assert connection_of("default") is connections["default"]
+    found = []
+    thread = threading.Thread(
+        target=lambda: found.extend([connection_of("default"), connections["default"]])
+    )
+    thread.start()
+    thread.join()
+    first, second = found
+    assert first is second is not connections["default"]
+
+
+def test_it_is_found_without_asking_for_a_loop(monkeypatch):
+    mine = connections["default"]
+    monkeypatch.setattr(type(connections), "__getitem__", None)
+    assert connection_of("default") is mine
+
+
+def test_one_that_was_put_in_its_place_is_seen(other):
+    assert connection_of("default") is other
+    del connections["default"]
+    assert connection_of("default") is connections["default"] is not other
+
+
+def test_where_a_loop_runs_it_is_that_of_the_coroutine():
+    async def both():
+        return connection_of("default"), connections["default"]
+
+    first, second = asyncio.run(both())
+    assert first is second is not connections["default"]
+
+
+def test_an_alias_that_is_none_is_an_error_of_djangos():
+    with pytest.raises(connections.exception_class, match="'other' doesn't exist"):
+        connection_of("other")
