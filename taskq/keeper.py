@@ -62,6 +62,7 @@ class Keeper:
         self._prune_due = clock.now() + self._heartbeat  # not while everything starts
         self._last_work = 0
         self._empty_looks = 0
+        self._same_looks = 0
         self._due: list[int] = []
 
     def run(self) -> int:
@@ -71,9 +72,10 @@ class Keeper:
         while not self.child.stopping:
             self.child.beat()
             try:
+                # First: to bury can take as long as somebody keeps the tasks locked.
+                self.renew()
                 self.retirer.bury()
                 self.register()
-                self.renew()
                 self.retirer.reclaim()
                 self.tick()
                 self.dispatch()
@@ -166,11 +168,13 @@ class Keeper:
         took = (clock.now() - now) / clock.SECOND
         due = [lane.id for lane in lanes if lane.wait <= 0]
         if due:
-            if due != self._due:  # else nobody claims them: who joined a unique one holds it
+            # The same again: who joined a unique one holds it, or who was woken hangs.
+            self._same_looks = self._same_looks + 1 if due == self._due else 0
+            if not self._same_looks:
                 self._last_work = now
             self._due = due
             self._empty_looks = 0
-            self.service.wake_one(self.scoreboard)
+            self.service.wake_one(self.scoreboard, turn=self._same_looks)
         pause = min([self._pause(now), *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
         cost = min(LOOK_COST * took, self.settings.poll)
         self._look_due = now + clock.nanoseconds(max(pause, cost))
@@ -183,16 +187,16 @@ class Keeper:
         now = clock.now()
         if now < self._prune_due:
             return
+        # Before it is tried: should it always fail, the other duties are done in between.
+        self._prune_due = now + clock.nanoseconds(PRUNE_EVERY)
         removed = self.link.leases().prune(
             result_ttl=self.settings.result_ttl,
             failed_ttl=self.settings.failed_ttl,
             idempotency_ttl=self.settings.idempotency_ttl,
             limit=PRUNE_BATCH,
         )
-        took = clock.now() - now
-        more = max(removed) == PRUNE_BATCH
-        pause = LOOK_COST * took if more else clock.nanoseconds(PRUNE_EVERY)
-        self._prune_due = now + pause
+        if max(removed) == PRUNE_BATCH:  # there is more
+            self._prune_due = now + LOOK_COST * (clock.now() - now)
 
     def sleep(self) -> None:
         """Until woken: by a death, by a new child, by an enqueuer, or by the clock."""

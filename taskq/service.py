@@ -56,8 +56,12 @@ class Service:
         fresh = clock.now() - clock.nanoseconds(LOOKOUT)
         return any(slot.look_began > max(fresh, slot.look_ended) for slot in slots)
 
-    def wake_one(self, scoreboard: Scoreboard) -> None:
-        """Wake a worker that sleeps, if there is one."""
+    def wake_one(self, scoreboard: Scoreboard, *, turn: int = 0) -> None:
+        """Wake a worker that sleeps, if there is one: the first, or each in its turn."""
+        if turn:
+            if sleepers := list(self.sleepers(scoreboard)):
+                sleepers[turn % len(sleepers)].wake()
+            return
         for slot in self.sleepers(scoreboard):
             slot.wake()
             return
@@ -72,5 +76,8 @@ class Service:
 
 def _idle(scoreboard: Scoreboard) -> Iterator[Slot]:
     return (
-        slot for slot in scoreboard.slots[KEEPER + 1 :] if slot.alive and slot.state == State.IDLE
+        slot
+        for slot in scoreboard.slots[KEEPER + 1 :]
+        # Who was asked to end claims no more.
+        if slot.alive and slot.state == State.IDLE and slot.asked != slot.generation
     )

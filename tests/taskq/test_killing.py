@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import psutil
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from pool import clock
@@ -50,6 +51,22 @@ def test_a_killed_workers_task_starts_again_within_half_a_second(start_pool, run
     assert max(seconds) < 2
     assert "killed by SIGKILL while running tests.project.lab.tasks.nap_at_first" in pool.log()
     assert "lost its worker" in pool.log()
+
+
+@pytest.mark.postgresql
+def test_who_cannot_be_buried_costs_the_living_no_lease(start_pool, runs):
+    """The tasks are locked, as by CREATE INDEX: leases are in another table."""
+    pool = start_pool("-c", 2, "--lease", 6, "--heartbeat", 1)
+    for key in "ab":
+        tasks.nap_at_first.delay(key, 12)
+    _, dead = (wait_until(lambda key=key: runs("start", key))[0]["pid"] for key in "ab")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("LOCK TABLE taskq_task IN SHARE MODE")
+        killed = kill(dead)
+        wait_until(lambda: clock.now() - killed > 9 * clock.SECOND, what="longer than leases last")
+    wait_until(lambda: runs("end", "a") and runs("end", "b"), seconds=30)
+    assert len(runs("start", "a")) == 1
+    assert pool.stop() == 0
 
 
 def test_a_killed_workers_task_is_charged_one_loss_with_its_cause(start_pool, runs):

@@ -16,7 +16,7 @@ from stress.pools import wait_until
 from stress.project.shop.models import Order
 from taskq import leases, lookup, payload
 from taskq.celery import AsyncResult, NoResult, TaskFailed
-from taskq.models import Result, State, Task
+from taskq.models import Result, State, Task, Worker
 from taskq.sql import HISTORY_LENGTH
 from tests.project.lab import tasks as lab
 
@@ -332,6 +332,24 @@ def test_the_keeper_prunes(old_ones, start_pool):
     start_pool("-c", 1, "-Q", "none", "--lease", "3", "--heartbeat", "0.5")
     wait_until(lambda: Result.objects.count() == 1, what="old results are pruned")
     assert left() == (1, [0, 2, 10]), "what failed is kept, unless FAILED_TTL says until when"
+
+
+@pytest.mark.postgresql
+def test_pruning_that_always_fails_does_not_keep_the_pool_from_its_other_duties(
+    old_ones, start_pool, new_worker
+):
+    """A site's own table refers to a result."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE mine (result bigint REFERENCES taskq_result)")
+        cursor.execute("INSERT INTO mine SELECT id FROM taskq_result")
+    try:
+        pool = start_pool("-c", 1, "--lease", "3", "--heartbeat", "0.5")
+        pool.wait_for_log("violates foreign key constraint")
+        gone = new_worker(lease=0.0)
+        wait_until(lambda: not Worker.objects.filter(pk=gone.id).exists(), what="it is reclaimed")
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE mine")
 
 
 @pytest.mark.postgresql

@@ -289,6 +289,27 @@ def test_while_a_worker_looks_in_a_crowd_the_keeper_asks_nothing(transactional_d
     keeper.link.close()
 
 
+def test_where_who_was_woken_does_not_claim_each_is_woken_in_its_turn(
+    transactional_db, monkeypatch
+):
+    """One that hangs between two tasks, in a receiver say."""
+    settings = Settings(listen=False)
+    keeper = Keeper(
+        child_of_no_pool("keeper", 3), Service(settings=settings, queues=Queues(), alias="default")
+    )
+    for slot in keeper.child.scoreboard.slots[1:]:
+        slot.pid, slot.state = os.getpid(), SlotState.IDLE
+    keeper.child.scoreboard.slots[2].asked = keeper.child.scoreboard.slots[2].generation
+    woken = []
+    monkeypatch.setattr(Slot, "wake", lambda slot: woken.append(slot.index))
+    tasks.noop.delay()
+    for _ in range(3):
+        keeper._look_due = 0
+        keeper.dispatch()
+    assert woken == [1, 3, 1]
+    keeper.link.close()
+
+
 def test_one_look_that_was_held_up_blinds_nobody_for_long(transactional_db, monkeypatch):
     """A twentieth of the time, or a database that hung for 3 s would cost a minute."""
     settings = Settings(poll=0.2, listen=False)
