@@ -107,6 +107,7 @@ def execute(
     alias: str,
     begin: Callable[[BaseDatabaseWrapper], AbstractContextManager[object]],
     finish: Callable[[BaseDatabaseWrapper, str | None], bool],
+    arm: Callable[[], Any],
     guard: Callable[[], Any],
     first: Sequence[object] = (),
 ) -> Outcome:
@@ -115,8 +116,9 @@ def execute(
     request: of this run; it is told of the headers. alias: the database that the row is
     in. begin: entered as the transaction of an atomic task is opened on the connection.
     finish: ends the task in that transaction, and keeps its result, if any; whether it was
-    still ours. guard: called as the function returns or raises, before anything else is
-    done. first: arguments before the task's own.
+    still ours. arm: called right before the function; what it raises, the task has raised.
+    guard: called as the function returns or raises, before anything else is done. first:
+    arguments before the task's own.
     """
     try:
         args, kwargs, request.sent_headers = payload.decode_call(task.payload)
@@ -130,13 +132,13 @@ def execute(
             # In no transaction of the task's: what they do must not break that.
             signals.tell_of_run(signals.task_started, request)
         if not definition.options.atomic:
-            value = _guarded(definition, request, args, kwargs, guard)
+            value = _guarded(definition, request, args, kwargs, arm, guard)
             return Done(written=False, result=payload.encode_result(value)) if keeps else DONE
         # The task's writes and its row's end are one transaction.
         connection = connection_of(alias)
         with transaction.atomic(using=alias), begin(connection):
             connection.on_commit(lambda: committed.append(True))
-            value = _guarded(definition, request, args, kwargs, guard)
+            value = _guarded(definition, request, args, kwargs, arm, guard)
             result = payload.encode_result(value) if keeps else None
             if not finish(connection, result):
                 raise _NotOurs
@@ -155,10 +157,12 @@ def _guarded(
     request: Request,
     args: list[Any],
     kwargs: dict[str, Any],
+    arm: Callable[[], Any],
     guard: Callable[[], Any],
 ) -> Any:
     generation = _generation
     try:
+        arm()
         return call(definition, request, args, kwargs)
     finally:
         if _generation != generation:

@@ -10,6 +10,7 @@ import weakref
 from contextlib import suppress
 
 import psycopg
+from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -29,9 +30,10 @@ class Hygiene:
     def __init__(self) -> None:
         # By its descriptor and not by its name, under which another may stand by then: that of a
         # new release.
-        self._directory = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
-        weakref.finalize(self, os.close, self._directory)
-        self._place = _place(os.fstat(self._directory))
+        self._directory = _opened(".")
+        self._place = _place(".")
+        if self._directory is not None:
+            weakref.finalize(self, os.close, self._directory)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
         self._aliases = [alias for alias in connections if _can_be_opened(alias)]
 
@@ -43,11 +45,11 @@ class Hygiene:
         signal.setitimer(signal.ITIMER_REAL, 0)
         # The bare function: that of ``signal`` makes enums of what it returns.
         _signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-        try:
-            if _place(os.stat(".")) != self._place:
+        if self._directory is not None and _place(".") != self._place:
+            try:
                 os.fchdir(self._directory)
-        except OSError as error:  # the task has closed what it did not open
-            log.error("a task left the working directory, and there is no way back: %s", error)
+            except OSError as error:  # the task has closed what it did not open
+                log.error("a task left the working directory, and there is no way back: %s", error)
         # To have Django list those that are in use takes five times as long.
         for alias in self._aliases:
             if connection_of(alias).connection is not None:
@@ -55,8 +57,32 @@ class Hygiene:
                 break
 
 
-def _place(directory: os.stat_result) -> tuple[int, int]:
-    return directory.st_dev, directory.st_ino
+def _opened(directory: str) -> int | None:
+    """None where this user may not: one that was entered as another."""
+    try:
+        return os.open(directory, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
+    except OSError:
+        return None
+
+
+def _place(directory: str) -> tuple[int, int] | None:
+    """What tells a directory from any other, whatever it is called; None where it is not told."""
+    try:
+        found = os.stat(directory)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def open_caches() -> None:
+    """Have Django make its caches in the context that this process begins with.
+
+    It keeps them by context, and each run has one of its own: every task would connect anew.
+    """
+    for alias in caches:
+        # What is wrong with one, whoever uses it is told.
+        with suppress(Exception):
+            caches[alias]
 
 
 def _can_be_opened(alias: str) -> bool:

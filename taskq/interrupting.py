@@ -30,5 +30,12 @@ class Interrupter:
             self._warned = slot.since
             running.interrupt(SoftTimeLimitExceeded("the task ran past its soft time limit"))
 
+    def arm(self) -> None:
+        """From here on. What came before, while the run was made ready, is raised now: nobody
+        says it twice."""
+        self.armed = True
+        if self.slot.soft_deadline or self.slot.ending_task:
+            self.interrupt()
+
     def disarm(self) -> None:
         self.armed = False

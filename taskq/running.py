@@ -67,6 +67,8 @@ class _AsyncRun:
     async def _main(self) -> Any:
         function, args, kwargs = self._call
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
+        if self._error is not None:  # it came before there was anything to cancel
+            raise self._error
         try:
             return await function(*args, **kwargs)
         finally:

@@ -18,7 +18,7 @@ from taskq.context import Request
 from taskq.execution import Outcome
 from taskq.hand import Hand, Reliever
 from taskq.host import Host
-from taskq.hygiene import Hygiene
+from taskq.hygiene import Hygiene, open_caches
 from taskq.interrupting import Interrupter
 from taskq.leases import DATABASE_ERRORS
 from taskq.pace import Pace
@@ -58,11 +58,13 @@ class Worker:
 
     def run(self) -> int:
         """Work until told to stop or worn out; the exit code."""
+        open_caches()
         self.child.on_soft_limit = self.interrupter.interrupt
         self._reliever.start()
+        events.worker_started(self.child.name, self.service.pool)
+        # After the receivers: who counts as idle is woken, and must hear it.
         self.child.booted()
         self.child.title("idle")
-        events.worker_started(self.child.name, self.service.pool)
         while not self.child.stopping and not self.worn_out:
             task = self.hand.take() or self.claimer.fetch()
             if task is not None:
@@ -90,6 +92,8 @@ class Worker:
             outcome = self.execute(task, definition, visit.first() if visit else ())
             seconds = (clock.now() - self.slot.since) / clock.SECOND
             self.restore()
+            # The limit is of the function; how long its end may take to write, the lease says.
+            self.slot.hard_deadline = 0
             ours = self.recorder.conclude(task, definition, outcome, seconds, self.request)
             self.slot.task_id = 0
             if visit is not None and ours:
@@ -155,7 +159,6 @@ class Worker:
         self, task: Claimed, definition: Definition, first: Sequence[object] = ()
     ) -> Outcome:
         self.request = execution.request_of(task)
-        self.interrupter.armed = True
         try:
             return execution.execute(
                 definition,
@@ -164,11 +167,12 @@ class Worker:
                 alias=self.service.alias,
                 begin=self.begin_within,
                 finish=lambda connection, result: self.finish_within(connection, task, result),
+                arm=self.interrupter.arm,
                 guard=self.interrupter.disarm,
                 first=first,
             )
         finally:
-            self.interrupter.armed = False
+            self.interrupter.disarm()
 
     def begin_within(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[object]:
         return leases.begin_within(connection, direct=self.service.settings.direct)

@@ -137,6 +137,7 @@ def test_the_page_on_runs_runs_and_carries_a_trace(registered, no_receivers, mon
             alias="default",
             begin=nullcontext,
             finish=lambda *_: True,
+            arm=lambda: None,
             guard=lambda: None,
         )
         events.task_succeeded(row.pk, row.name, 0.1, request)

@@ -10,10 +10,12 @@ from django.db import connection, connections
 from pool import clock
 from stress.pools import wait_until
 from stress.project.shop.models import Order
+from taskq import hygiene, registry, running
 from taskq.exceptions import SoftTimeLimitExceeded
 from taskq.hygiene import Hygiene, restore_connections
 from taskq.models import Task
 from tests.project.lab import tasks
+from tests.taskq.conftest import worker_of_no_pool
 
 SUCCEED = [
     "close_connection",
@@ -177,20 +179,66 @@ def test_language_and_time_zone_of_a_task_are_its_own(start_pool, runs):
     assert before["language"] != "fr"
 
 
+def test_the_caches_of_a_worker_last_as_long_as_it_does(start_pool, runs):
+    """Django keeps them as it keeps the language, and in each is a connection."""
+    start_pool("-c", 1)
+    for key in range(3):
+        tasks.use_cache.delay(key)
+    wait_until(lambda: len(runs("cached")) == 3)
+    assert [record["times"] for record in runs("cached")] == [1, 2, 3]
+
+
+def test_a_directory_that_may_not_be_entered_costs_nobody_his_worker(tmp_path, monkeypatch):
+    monkeypatch.setattr(hygiene, "_opened", lambda path: None)
+    Hygiene().restore()
+    monkeypatch.undo()
+    home = Hygiene()
+    before = os.getcwd()
+    os.chdir("/")
+    # As where another user's directory is, to which the task went as that user.
+    monkeypatch.setattr(hygiene, "_place", lambda path: None)
+    home.restore()
+    assert os.getcwd() == before
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("task", [tasks.quick, tasks.doze], ids=["sync", "async"])
+def test_a_soft_limit_that_passes_before_the_function_is_called_is_raised_in_it(worker, runs, task):
+    """While the run is made ready: by receivers of signals, say."""
+    task.delay("a")
+    claimed = worker.claim_one()
+    ours = worker_of_no_pool(worker.id)
+    ours.slot.begin(claimed.id, claimed.attempt, claimed.name, clock.now(), 1, 0)
+    ours.interrupter.interrupt()
+    outcome = ours.execute(claimed, registry.find(claimed.name))
+    assert outcome.kind == "taskq.exceptions.SoftTimeLimitExceeded"
+    assert not runs("start")
+
+
+def test_a_coroutine_is_cancelled_also_before_it_has_begun():
+    async def function():
+        raise AssertionError
+
+    run = running._AsyncRun(function, [], {})
+    run.cancel(SoftTimeLimitExceeded())
+    with pytest.raises(SoftTimeLimitExceeded):
+        run.run()
+
+
 @pytest.mark.django_db(transaction=True)
 def test_the_working_directory_is_found_again_whatever_became_of_its_name(tmp_path, monkeypatch):
     site, old = tmp_path / "site", tmp_path / "site.old"
     site.mkdir()
     monkeypatch.chdir(site)
-    hygiene = Hygiene()
+    ours = Hygiene()
     site.rename(old)
     site.mkdir()  # the next release
     os.chdir("/")
-    hygiene.restore()
+    ours.restore()
     assert os.path.samefile(".", old)
     old.rmdir()
     os.chdir("/")
-    hygiene.restore()
+    ours.restore()
     with pytest.raises(FileNotFoundError):
         os.getcwd()
 
@@ -209,7 +257,7 @@ def test_an_atomic_task_whose_callback_fails_is_done_all_the_same(start_pool, ru
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_query_that_a_soft_limit_broke_off_harms_no_later_task():
-    hygiene = Hygiene()
+    ours = Hygiene()
     running = "FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%%' AND state = 'active'"
 
     def limit(number, frame):
@@ -222,7 +270,7 @@ def test_a_query_that_a_soft_limit_broke_off_harms_no_later_task():
             cursor.execute("SELECT pg_sleep(60)")
     finally:
         signal.signal(signal.SIGALRM, before)
-    hygiene.restore()
+    ours.restore()
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
 

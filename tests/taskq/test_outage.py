@@ -113,6 +113,23 @@ def test_an_outage_shorter_than_the_lease_harms_nothing(server, url, pool_on, ru
     assert len(runs("start", "a")) == 1
 
 
+def test_the_time_limit_ends_with_the_function_however_long_its_end_takes_to_write(
+    server, url, pool_on, runs
+):
+    pool = pool_on("-c", "1", "--lease", "9", "--heartbeat", "1", "--time-limit", "2")
+    wait_until(lambda: len(pool.children("worker")) == 1)
+    send(url, tasks.nap_and_keep, "a", 1)
+    wait_until(lambda: runs("start", "a"))
+    server.crash()
+    (end,) = wait_until(lambda: runs("end", "a"))
+    wait_until(lambda: clock.now() - end["at"] > 3 * clock.SECOND, what="past the time limit")
+    server.start()
+    wait_until(lambda: all_done(url))
+    assert len(runs("start", "a")) == 1
+    assert rows(url, "SELECT count(*) FROM taskq_task") == [(0,)]
+    assert "time limit" not in pool.log()
+
+
 def test_an_outage_longer_than_the_lease_stops_the_work_and_starts_it_again(
     server, url, pool_on, runs
 ):
