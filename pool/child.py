@@ -15,7 +15,6 @@ from typing import Any
 from setproctitle import setproctitle
 
 from pool import clock, kernel
-from pool.forks import release_signals
 from pool.patience import Stuck, patience
 from pool.roles import Role
 from pool.scoreboard import Scoreboard, Slot, State
@@ -117,12 +116,30 @@ class Child:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
 
+    def _release_signals(self) -> None:
+        """In a process that was forked here by what runs here: it is no child of the pool, and
+        who started it ends it by SIGTERM."""
+        for number, handler in self._handlers.items():
+            if callable(handler):
+                signal.signal(number, signal.SIG_DFL)
+
+    def _is_anothers(self, number: int) -> bool:
+        """Whether this signal has come to such a process before it could say so. Then it has the
+        effect that it has on any process."""
+        if os.getpid() == self.pid:
+            return False
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+        return True
+
     def _handle_term(self, number: int, frame: FrameType | None) -> None:
+        if self._is_anothers(number):
+            return
         self._termed = True
         self.slot.wake()
 
     def _handle_usr1(self, number: int, frame: FrameType | None) -> None:
-        if self.on_soft_limit is not None:
+        if self.on_soft_limit is not None and not self._is_anothers(number):
             self.on_soft_limit()
 
     def live(self, lifeline: int, unblock: set[signal.Signals]) -> None:
@@ -135,7 +152,7 @@ class Child:
         try:
             signal.set_wakeup_fd(-1)
             self.install_signals()
-            release_signals(n for n, handler in self._handlers.items() if callable(handler))
+            os.register_at_fork(after_in_child=self._release_signals)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
             if not kernel.die_with_parent(self.supervisor_pid):
                 threading.Thread(target=_die_at_end_of, args=(lifeline,), daemon=True).start()

@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -31,6 +32,16 @@ def prefer_as_oom_victim(points: int = 300) -> None:
     with contextlib.suppress(OSError, ValueError):  # no /proc, or a sandbox that forbids it
         path = Path("/proc/self/oom_score_adj")
         path.write_text(str(min(1000, int(path.read_text()) + points)))
+
+
+def allow_descriptors(count: int) -> None:
+    """Raise this process's limit of open files to so many, as far as that is permitted."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= count:
+        return
+    most = count if hard == resource.RLIM_INFINITY else min(count, hard)
+    with contextlib.suppress(OSError, ValueError):  # a system that has another limit besides
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def is_running(pid: int) -> bool:
@@ -63,8 +74,6 @@ def resident_kib() -> int:
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_KIB
     except FileNotFoundError:
-        import resource
-
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak // 1024 if sys.platform == "darwin" else peak
 

@@ -21,6 +21,8 @@ class Role:
     support: outlives the scalable roles, so that it can clean up after them.
     patience: seconds without a beat after which the child counts as stuck and is
         killed; None for a role that does not beat.
+    boot_patience: seconds from the fork until it must have booted, or it is killed as well. By
+        default two minutes: on a machine that swaps, a start may take one.
     oom_victim: the kernel should pick it rather than the supervisor.
     stops_pool: an exit with this code stops the pool, which then exits with it too.
     """
@@ -31,5 +33,6 @@ class Role:
     scalable: bool = False
     support: bool = False
     patience: float | None = None
+    boot_patience: float = 120.0
     oom_victim: bool = False
     stops_pool: int | None = None

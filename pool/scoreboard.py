@@ -15,13 +15,15 @@ import os
 from collections.abc import Iterator
 from enum import IntEnum
 
-from pool import clock
+from pool import clock, kernel
 from pool.deaths import Cause, Death
 
 LABEL = 120  # bytes of the name of what a child runs
 _HEADER_WORDS = 8
 _DEATH_WORDS = 8
 DEATHS_KEPT = 1024
+#: Open files that a child may have of its own: the usual limit of a whole process.
+DESCRIPTORS = 1024
 
 
 class State(IntEnum):
@@ -182,6 +184,8 @@ class Scoreboard:
         slot_bytes = ctypes.sizeof(Slot)
         deaths_at = _HEADER_WORDS * 8
         slots_at = deaths_at + DEATHS_KEPT * _DEATH_WORDS * 8
+        # A pipe for each, and as many as usual for what the children do.
+        kernel.allow_descriptors(2 * capacity + DESCRIPTORS)
         shared = mmap.mmap(-1, slots_at + capacity * slot_bytes)
         self._header = memoryview(shared)[:deaths_at].cast("q")
         self._deaths = memoryview(shared)[deaths_at:slots_at].cast("q")

@@ -65,6 +65,8 @@ class Seat:
     def ask_to_stop(self) -> None:
         self.asked_to_stop = True
         self.slot.asked = self.slot.generation
+        # Its handler would, but may only run once a sleep that has just begun is over.
+        self.slot.wake()
         self._send(signal.SIGTERM)
 
     @property
@@ -88,8 +90,10 @@ class Seat:
         self.condemn(verdict)
 
     def out_of_patience(self, now: int) -> bool:
-        patience = self.role.patience
-        return patience is not None and now - self.slot.beat > clock.nanoseconds(patience)
+        role, booting = self.role, self.slot.state == State.BOOTING
+        limits = [role.patience, role.boot_patience if booting else None]
+        hung = now - self.slot.beat
+        return any(limit is not None and hung > clock.nanoseconds(limit) for limit in limits)
 
     # Its death
 

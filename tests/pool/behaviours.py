@@ -61,6 +61,11 @@ def waits(child: Child) -> None:
     rest(child)
 
 
+def waits_deaf(child: Child) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    waits(child)
+
+
 def works(child: Child) -> None:
     """Has one task, which ends when the test says so; looks at nothing meanwhile."""
     up(child)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
-import resource
 import sys
 from pathlib import Path
 from typing import Any
@@ -49,9 +48,6 @@ def main() -> int:
 
     if options.cgroup:
         (options.cgroup / "cgroup.procs").write_text("0")
-    if options.capacity > 400:
-        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     logging.basicConfig(
         filename=options.directory / "log",
         level=logging.DEBUG,

@@ -120,6 +120,18 @@ def test_patience_counts_from_the_last_beat_or_the_fork(seat, now):
     assert not seat.out_of_patience(clock.now())
 
 
+def test_patience_with_a_child_that_does_not_beat_lasts_for_its_boot(now, sent):
+    role = Role(name="worker", run=lambda child: None, scalable=True)
+    seat = Seat(role, 1, Scoreboard(1).slots[0])
+    seat.prepare()
+    now[0] += role.boot_patience
+    assert not seat.out_of_patience(clock.now())
+    now[0] += 1
+    assert seat.out_of_patience(clock.now())
+    seat.slot.state = State.IDLE
+    assert not seat.out_of_patience(clock.now())
+
+
 @pytest.mark.parametrize("excuse", ["worked", "asked", "verdict", "old"])
 def test_death_outside_a_crash_loop_ends_the_waiting(seat, now, excuse):
     for wait in (0.0, 0.1):

@@ -1,6 +1,7 @@
 """A pool's way from the first fork to the last exit."""
 
 import os
+import resource
 import signal
 import subprocess
 import time
@@ -32,7 +33,9 @@ def test_idle_pool_uses_next_to_no_cpu(start):
 
 
 def test_pool_larger_than_select_can_watch(start):
-    """Two descriptors a slot: select() knows none above 1,023."""
+    """Two descriptors a slot: select() knows none above 1,023, nor are more allowed by default."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, most))
     pool = start("worker=waits", "--capacity", 600)
     pool.signal(signal.SIGTTIN)
     pool.wait_up("worker 2")
@@ -49,6 +52,15 @@ def test_term_lets_the_work_in_hand_finish(start):
     assert pool.wait_exit() == 0
     assert len(pool.notes("finished")) == 2
     assert all(death["clean"] for death in pool.notes("death"))
+
+
+def test_a_child_that_never_saw_the_signal_leaves_at_once_as_well(start):
+    """It may come right before a sleep begins, and its handler then runs when that is over."""
+    pool = start("keeper=buries", "worker=waits_deaf*2")
+    began = time.monotonic()
+    assert pool.stop() == 0
+    assert time.monotonic() - began < 5
+    assert len(pool.notes("left")) == 3
 
 
 def test_idle_workers_leave_at_once_on_term(start):
