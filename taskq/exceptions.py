@@ -24,9 +24,9 @@ class Retry(Exception):
     ) -> None:
         super().__init__(message)
         self.exc = exc
-        self.countdown = max(0.0, seconds("countdown", countdown))
+        wait = seconds("countdown", countdown)
         when = None if eta is None else moment("eta", eta)
-        self.eta = None if self.countdown else when
+        self.countdown, self.eta = max(0.0, wait), None if wait else when
 
 
 class MaxRetriesExceededError(Exception):

@@ -171,13 +171,16 @@ class Leases:
         rows = self._connection.rows(self._sql.CANCELLED_RUNS, {"workers": list(workers)})
         return [(worker, (id, attempt)) for worker, id, attempt in rows]
 
-    def set_progress(self, found: Iterable[tuple[int, Run, Progress]]) -> set[int]:
-        """Write how far runs are, as far as they are still those of these workers and nobody has
-        locked them; the ids of those that were written."""
+    def set_progress(
+        self, found: Iterable[tuple[int, Run, Progress]], *, wait: bool = True
+    ) -> set[int]:
+        """Write how far runs are, as far as they are still those of these workers; the ids of
+        those that were written. wait: for who has locked one, rather than pass over it."""
+        statement = self._sql.PROGRESS if wait else self._sql.PROGRESS_IF_FREE
         calls: list[sql.Call] = []
         for worker, (id, attempt), progress in found:
             values = {"worker": worker, "id": id, "attempt": attempt}
-            calls.append((self._sql.PROGRESS, {**values, "progress": progress.stored(attempt)}))
+            calls.append((statement, {**values, "progress": progress.stored(attempt)}))
         return _ids(self._connection.batch(*calls))
 
     # What is over

@@ -41,7 +41,7 @@ class Reporter:
             for run, (lease, progress) in found.items()
             if self._written.get(run) != progress
         ]
-        written = leases.set_progress(changed) if changed else set()
+        written = leases.set_progress(changed, wait=False) if changed else set()
         self._written = {
             run: progress
             for run, (_, progress) in found.items()

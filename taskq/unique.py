@@ -72,9 +72,8 @@ def enqueue(
     def join(places: list[int], overdue: float) -> None:
         """What a claim takes while we wait to lock it is not returned, and locked all the same:
         its worker could not finish it before we commit. That lock is undone."""
-        waits = until == "start"
-        locks = waits and connection.in_atomic_block and connection.features.has_select_for_update
-        statement = statements.JOIN if waits else statements.LOOK
+        locks = until == "start" and _keeps_locks(connection)
+        statement = statements.JOIN if until == "start" else statements.LOOK
         wanted = missing()
         while wanted:
             with transaction.atomic(connection.alias) if locks else nullcontext():
@@ -91,7 +90,11 @@ def enqueue(
     def drop_expired(statement: str) -> bool:
         """Make room for ours where what holds a key will never be run; whether anything did."""
         left = {"name": values["name"], "keys": missing()}
-        dropped = within.rows_within(connection, statement, left, direct=False)
+        locks = _keeps_locks(connection)
+        with transaction.atomic(connection.alias) if locks else nullcontext():
+            dropped = within.rows_within(connection, statement, left, direct=False)
+            if locks and not dropped:  # nor locked, as by join()
+                transaction.set_rollback(True, using=connection.alias)
         for (id,) in dropped:
             say = partial(events.task_expired, id, values["name"])
             transaction.on_commit(say, using=connection.alias)
@@ -110,6 +113,11 @@ def enqueue(
             if len(ids) < len(calls) and drop_expired(drop):
                 break
     return ids, new
+
+
+def _keeps_locks(connection: BaseDatabaseWrapper) -> bool:
+    """Whether a row that a statement has locked stays so, in a transaction that is open."""
+    return bool(connection.features.has_select_for_update and not connection.get_autocommit())
 
 
 def key_of(

@@ -135,6 +135,7 @@ class Statements(Protocol):
     DEFER: str
     GIVE_BACK: str
     PROGRESS: str
+    PROGRESS_IF_FREE: str
     CANCELLED_RUNS: str
     PRUNE_RESULTS: str
     PRUNE_FAILED: str

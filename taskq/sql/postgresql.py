@@ -203,10 +203,11 @@ GIVE_BACK = f"""
 UPDATE taskq_task SET {_BACK} {_FENCES} RETURNING id
 """
 
-# By primary key, under the fence. No indexed column changes, so it touches no index (HOT). What
-# another has locked (a cancel in a transaction that is open) is passed over: a keeper waits
+# By primary key, under the fence. No indexed column changes, so it touches no index (HOT).
+PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"
+# What another has locked (a cancel in a transaction that is open) is passed over: a keeper waits
 # for nobody.
-PROGRESS = f"""
+PROGRESS_IF_FREE = f"""
 UPDATE taskq_task SET progress = %(progress)s
 WHERE id = (SELECT id FROM taskq_task {_FENCE} FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING id

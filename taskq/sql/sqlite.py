@@ -119,6 +119,7 @@ _BACK = f"""
 GIVE_BACK = f"UPDATE taskq_task SET {_BACK} {_FENCES} RETURNING id"
 
 PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"
+PROGRESS_IF_FREE = PROGRESS  # no row is locked by itself
 
 CANCELLED_RUNS = """
 SELECT worker_id, id, attempt FROM taskq_task

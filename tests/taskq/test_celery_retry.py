@@ -48,6 +48,7 @@ def test_retry_that_a_task_makes_itself_means_what_retry_would_mean():
     naive = datetime.datetime(2030, 1, 1, 12)
     assert Retry(eta=naive).eta == timezone.make_aware(naive)
     assert Retry(eta=naive, countdown=5).eta is None
+    assert Retry(eta=naive, countdown=-1).eta is None
 
 
 def test_retry_outside_of_a_run_raises_retry_whatever_the_limit():

@@ -303,8 +303,9 @@ def test_cancelled_runs_are_found_in_an_index_of_their_own(raw):
     assert pages < 100
 
 
-def test_progress_is_written_by_primary_key(raw):
+@pytest.mark.parametrize("statement", ["PROGRESS", "PROGRESS_IF_FREE"])
+def test_progress_is_written_by_primary_key(raw, statement):
     values = {"worker": 1, "id": 1, "attempt": 1, "progress": "{}"}
-    nodes, pages = explain(raw, postgresql.PROGRESS, values)
+    nodes, pages = explain(raw, getattr(postgresql, statement), values)
     assert indexes(nodes) == {"taskq_task_pkey"}
     assert pages < 20
