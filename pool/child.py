@@ -116,30 +116,31 @@ class Child:
             for number, handler in self._handlers.items():
                 signal.signal(number, handler)
 
-    def _release_signals(self) -> None:
-        """In a process that was forked here by what runs here: it is no child of the pool, and
-        who started it ends it by SIGTERM."""
-        for number, handler in self._handlers.items():
-            if callable(handler):
-                signal.signal(number, signal.SIG_DFL)
+    def _release_forks(self) -> None:
+        """What runs here may fork: that process is no child of the pool, and who started it ends
+        it by SIGTERM. Until it has no handler of ours any more, the signal waits."""
 
-    def _is_anothers(self, number: int) -> bool:
-        """Whether this signal has come to such a process before it could say so. Then it has the
-        effect that it has on any process."""
-        if os.getpid() == self.pid:
-            return False
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-        return True
+        def release() -> None:
+            for number, handler in self._handlers.items():
+                if callable(handler):
+                    signal.signal(number, signal.SIG_DFL)
+            let_go()
+
+        def let_go() -> None:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+
+        os.register_at_fork(
+            before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM}),
+            after_in_parent=let_go,
+            after_in_child=release,
+        )
 
     def _handle_term(self, number: int, frame: FrameType | None) -> None:
-        if self._is_anothers(number):
-            return
         self._termed = True
         self.slot.wake()
 
     def _handle_usr1(self, number: int, frame: FrameType | None) -> None:
-        if self.on_soft_limit is not None and not self._is_anothers(number):
+        if self.on_soft_limit is not None:
             self.on_soft_limit()
 
     def live(self, lifeline: int, unblock: set[signal.Signals]) -> None:
@@ -152,7 +153,7 @@ class Child:
         try:
             signal.set_wakeup_fd(-1)
             self.install_signals()
-            os.register_at_fork(after_in_child=self._release_signals)
+            self._release_forks()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
             if not kernel.die_with_parent(self.supervisor_pid):
                 threading.Thread(target=_die_at_end_of, args=(lifeline,), daemon=True).start()

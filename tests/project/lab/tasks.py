@@ -323,11 +323,12 @@ def misbehave(key, how):
                 time.sleep(5)
                 os._exit(0)
         case "terminate_child":
-            child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
-            child.start()
-            child.terminate()
-            child.join(10)
-            assert child.exitcode == -signal.SIGTERM
+            for _ in range(100):  # a signal may come before the child is what it is to be
+                child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+                child.start()
+                child.terminate()
+                child.join(10)
+                assert child.exitcode == -signal.SIGTERM
         case "fill_stdout":
             for _ in range(20_000):
                 print("x" * 100)
