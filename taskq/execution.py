@@ -137,9 +137,12 @@ def execute(
         # The task's writes and its row's end are one transaction.
         connection = connection_of(alias)
         with transaction.atomic(using=alias), begin(connection):
-            connection.on_commit(lambda: committed.append(True))
+            hooks = len(connection.run_on_commit)
             value = _guarded(definition, request, args, kwargs, arm, guard)
             result = payload.encode_result(value) if keeps else None
+            if len(connection.run_on_commit) > hooks:  # told before any of them is called
+                tell: Any = (set(connection.savepoint_ids), lambda: committed.append(True), False)
+                connection.run_on_commit.insert(hooks, tell)
             if not finish(connection, result):
                 raise _NotOurs
         return Done(written=True, result=result) if keeps else DONE_AND_WRITTEN

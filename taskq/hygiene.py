@@ -31,7 +31,7 @@ class Hygiene:
         # By its descriptor and not by its name, under which another may stand by then: that of a
         # new release.
         self._directory = _opened(".")
-        self._place = _place(".")
+        self._name = _directory()
         if self._directory is not None:
             weakref.finalize(self, os.close, self._directory)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
@@ -45,7 +45,7 @@ class Hygiene:
         signal.setitimer(signal.ITIMER_REAL, 0)
         # The bare function: that of ``signal`` makes enums of what it returns.
         _signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
-        if self._directory is not None and _place(".") != self._place:
+        if self._directory is not None and _directory() != self._name:
             try:
                 os.fchdir(self._directory)
             except OSError as error:  # the task has closed what it did not open
@@ -65,13 +65,11 @@ def _opened(directory: str) -> int | None:
         return None
 
 
-def _place(directory: str) -> tuple[int, int] | None:
-    """What tells a directory from any other, whatever it is called; None where it is not told."""
+def _directory() -> str:
     try:
-        found = os.stat(directory)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+        return os.getcwd()
+    except OSError:  # somebody removed it, say
+        return ""
 
 
 def open_caches() -> None:
