@@ -32,10 +32,18 @@ def test_idle_pool_uses_next_to_no_cpu(start):
     assert used() - before < 0.04  # 2 % of a core
 
 
+@pytest.fixture
+def _usual_descriptors():
+    """As many open files as a process may have by default, for those that a test starts."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("_usual_descriptors")
 def test_pool_larger_than_select_can_watch(start):
     """Two descriptors a slot: select() knows none above 1,023, nor are more allowed by default."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, most))
     pool = start("worker=waits", "--capacity", 600)
     pool.signal(signal.SIGTTIN)
     pool.wait_up("worker 2")
@@ -54,17 +62,11 @@ def test_term_lets_the_work_in_hand_finish(start):
     assert all(death["clean"] for death in pool.notes("death"))
 
 
-def test_a_child_that_never_saw_the_signal_leaves_at_once_as_well(start):
-    """It may come right before a sleep begins, and its handler then runs when that is over."""
-    pool = start("keeper=buries", "worker=waits_deaf*2")
-    began = time.monotonic()
-    assert pool.stop() == 0
-    assert time.monotonic() - began < 5
-    assert len(pool.notes("left")) == 3
-
-
-def test_idle_workers_leave_at_once_on_term(start):
-    pool = start("keeper=buries", "worker=waits*3")
+@pytest.mark.parametrize("worker", ["waits", "waits_deaf"])
+def test_idle_workers_leave_at_once_on_term(start, worker):
+    """Also one that does not see the signal: where it comes right before a sleep begins, its
+    handler runs when that is over."""
+    pool = start("keeper=buries", f"worker={worker}*3")
     began = time.monotonic()
     assert pool.stop() == 0
     assert time.monotonic() - began < 5

@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from pool import Child, Role, Scoreboard
+from pool import Child, Role, Scoreboard, State
 from stress.pools import wait_until
 from taskq import leases
 from taskq.celery import AsyncResult
 from taskq.claims import Claimed, Wanted
 from taskq.conf import Settings
+from taskq.keeper import Keeper
 from taskq.leases import Leases
 from taskq.queues import Queues
 from taskq.service import Service
@@ -176,6 +177,14 @@ def worker_of_no_pool(
     child = child_of_no_pool("worker", number)
     child.slot.grant(lease, child.slot.generation, 2**62)
     return worker_class(child, Service(settings=Settings(), queues=Queues(), alias="default"))
+
+
+def keeper_of_no_pool(settings: Settings, *, workers: int = 1) -> Keeper:
+    """The keeper of a pool whose workers are all this process, and idle."""
+    child = child_of_no_pool("keeper", workers)
+    for slot in child.scoreboard.slots[1:]:
+        slot.pid, slot.state = os.getpid(), State.IDLE
+    return Keeper(child, Service(settings=settings, queues=Queues(), alias="default"))
 
 
 @pytest.fixture

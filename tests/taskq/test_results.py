@@ -355,17 +355,16 @@ def test_pruning_that_always_fails_does_not_keep_the_pool_from_its_other_duties(
 @pytest.mark.postgresql
 def test_pruning_by_hand_leaves_nothing_in_a_poolers_session(old_ones, settings, monkeypatch):
     settings.TASKQ = {"LISTEN": False}
-    sessions = []
+    seen, connect = [], leases.connect
 
-    def connect(*args, **options):
-        sessions.append(connect_to_it(*args, **options).connection)
-        assert sessions[-1].rows("SHOW enable_seqscan", {}) == [("on",)]
-        return connect_to_it(*args, **options)
+    def connect_and_see(*args, **options):
+        db = connect(*args, **options)
+        seen.extend(db.connection.rows("SHOW enable_seqscan", {}))
+        return db
 
-    connect_to_it = leases.connect
-    monkeypatch.setattr(leases, "connect", connect)
+    monkeypatch.setattr(leases, "connect", connect_and_see)
     call_command("taskq_prune")
-    sessions.pop().close()
+    assert seen == [("on",)]
 
 
 def test_pruning_by_hand(old_ones, settings, capsys):

@@ -18,7 +18,7 @@ def other():
     connections["default"] = before
 
 
-def test_it_is_the_connection_of_this_thread(monkeypatch):
+def test_it_is_the_connection_of_this_thread():
     assert connection_of("default") is connections["default"]
     found = []
     thread = threading.Thread(

@@ -1,31 +1,20 @@
 """How a pool hears of work, and how little it asks while there is none."""
 
-import os
-import signal
 import time
 
 import psutil
 import pytest
 from django.db import connection, transaction
 
-from pool import Slot, clock
-from pool import State as SlotState
 from stress.pools import wait_until
-from taskq import claiming
 from taskq.claiming import REST
-from taskq.claims import Lane
-from taskq.conf import Settings
 from taskq.ear import MANY_WAKES
-from taskq.keeper import Keeper
-from taskq.leases import Leases
-from taskq.models import State, Task
-from taskq.queues import Queues
-from taskq.service import LOOKOUT, Service
+from taskq.models import Task
 from taskq.sql import postgresql
 from taskq.sql.postgresql_connection import Connection
 from tests.conftest import looks_seldom
 from tests.project.lab import tasks
-from tests.taskq.conftest import child_of_no_pool, worker_of_no_pool
+from tests.taskq.conftest import worker_of_no_pool
 from tests.taskq.waking import DEAF, asleep, crowded_out, ring
 
 
@@ -170,182 +159,6 @@ def test_tasks_that_come_in_one_by_one_are_claimed_together(start_pool, drained)
     assert pool.stop() == 0  # and its connections tell what they have counted
     wait_until(lambda: claims() > before)
     assert claims() - before < 10 + took / REST
-
-
-@pytest.fixture
-def second(worker, monkeypatch):
-    """The second worker of a pool, which has just claimed and run all there was."""
-    second = worker_of_no_pool(worker.id, number=2)
-    monkeypatch.setattr(second.child, "wait", lambda *args: False)
-    second.pace.note(tasks.noop.name, 0.0001)
-    monkeypatch.setattr(claiming, "REST", 600)  # it is not over when we come to look
-    tasks.noop.delay()
-    second.perform(second.claimer.fetch())
-    yield second
-    second.link.close()
-
-
-def test_of_workers_that_wait_for_tasks_to_come_in_all_but_one_sleep(second):
-    """Each would get a few of them, at a commit each."""
-    first = second.child.scoreboard.slots[1]
-    first.look_began = clock.now()
-    tasks.noop.delay()
-    assert second.claimer.fetch() is None
-    assert second.slot.state == SlotState.IDLE
-    assert second.hand.empty  # what it had finished is written
-    assert Task.objects.get().state == State.READY
-
-
-def test_who_looks_for_long_is_not_relied_on(second):
-    first = second.child.scoreboard.slots[1]
-    first.look_began = clock.now() - clock.nanoseconds(1)
-    tasks.noop.delay()
-    assert second.claimer.fetch() is not None
-
-
-def test_a_worker_that_looks_says_so_until_it_has_something(second, monkeypatch):
-    slots, said = [second.slot], []
-    claim, wake_one = second.claimer.claim, Service.wake_one
-
-    def claimed(place):
-        said.append(second.service.lookout(slots))
-        return claim(place)
-
-    def woken(service, scoreboard):
-        said.append(second.service.lookout(slots))
-        wake_one(service, scoreboard)
-
-    monkeypatch.setattr(second.claimer, "claim", claimed)
-    monkeypatch.setattr(Service, "wake_one", woken)
-    tasks.nap.delay("not known to be quick", 0)  # for what is behind it another is woken
-    assert second.claimer.fetch() is not None
-    assert said == [True, False]
-
-
-def test_who_left_it_to_another_looks_when_that_one_has_not(second, monkeypatch):
-    """It claims too early, or dies, or has only slow ones in the end: no wake-up comes of that."""
-    first, waits = second.child.scoreboard.slots[1], []
-
-    def wait(seconds, *_):
-        waits.append(seconds)
-        time.sleep(seconds if seconds < 1 else 0)
-        return False
-
-    monkeypatch.setattr(second.child, "wait", wait)
-    first.look_began = clock.now()
-    assert second.claimer.fetch() is None
-    assert waits == [LOOKOUT]
-    first.look_ended = clock.now()
-    monkeypatch.setattr(claiming, "REST", 0)
-    second.claimer._rest_until = 0
-    tasks.noop.delay()
-    assert second.claimer.fetch() is not None
-
-
-def test_who_left_it_to_another_sleeps_on_when_that_one_looks(second, monkeypatch):
-    first, waits = second.child.scoreboard.slots[1], []
-
-    def wait(seconds, *_):
-        waits.append(seconds)
-        time.sleep(seconds if seconds < 1 else 0)
-        first.look_began = clock.now()
-        return False
-
-    monkeypatch.setattr(second.child, "wait", wait)
-    first.look_began = clock.now()
-    assert second.claimer.fetch() is None
-    assert waits == [LOOKOUT, claiming.SLEEP]
-
-
-@pytest.mark.postgresql
-def test_while_a_worker_looks_in_a_crowd_the_keeper_asks_nothing(transactional_db, monkeypatch):
-    child = child_of_no_pool("keeper")
-    keeper = Keeper(child, Service(settings=Settings(), queues=Queues(), alias="default"))
-    worker = child.scoreboard.slots[1]
-    worker.pid, worker.state = os.getpid(), SlotState.IDLE
-    woken: list[int] = []
-    asked: list[object] = []
-    monkeypatch.setattr(Slot, "wake", lambda slot: woken.append(slot.index))
-    lanes = Leases.lanes
-    monkeypatch.setattr(
-        Leases, "lanes", lambda leases, queues: asked.append(queues) or lanes(leases, queues)
-    )
-    tasks.noop.delay()
-
-    def wakes(*, looks, open):
-        woken.clear()
-        asked.clear()
-        keeper._look_due = worker.look_ended = 0
-        worker.look_began = clock.now() if looks else 0
-        keeper.ear.open = open
-        keeper.dispatch()
-        return woken
-
-    assert wakes(looks=False, open=False) == [1]
-    assert wakes(looks=True, open=True) == [1]
-    assert asked
-    assert wakes(looks=True, open=False) == []
-    assert not asked
-    keeper.link.close()
-
-
-def test_where_who_was_woken_does_not_claim_each_is_woken_in_its_turn(
-    transactional_db, monkeypatch
-):
-    """One that hangs between two tasks, in a receiver say."""
-    settings = Settings(listen=False)
-    keeper = Keeper(
-        child_of_no_pool("keeper", 3), Service(settings=settings, queues=Queues(), alias="default")
-    )
-    for slot in keeper.child.scoreboard.slots[1:]:
-        slot.pid, slot.state = os.getpid(), SlotState.IDLE
-    keeper.child.scoreboard.slots[2].asked = keeper.child.scoreboard.slots[2].generation
-    woken = []
-    monkeypatch.setattr(Slot, "wake", lambda slot: woken.append(slot.index))
-    tasks.noop.delay()
-    for _ in range(3):
-        keeper._look_due = 0
-        keeper.dispatch()
-    assert woken == [1, 3, 1]
-    keeper.link.close()
-
-
-def test_one_look_that_was_held_up_blinds_nobody_for_long(transactional_db, monkeypatch):
-    """A twentieth of the time, or a database that hung for 3 s would cost a minute."""
-    settings = Settings(poll=0.2, listen=False)
-    keeper = Keeper(
-        child_of_no_pool("keeper"), Service(settings=settings, queues=Queues(), alias="default")
-    )
-    slot = keeper.child.scoreboard.slots[1]
-    slot.pid, slot.state = os.getpid(), SlotState.IDLE
-    monkeypatch.setattr(Leases, "lanes", lambda *_: time.sleep(0.1) or [])
-    began = clock.now()
-    keeper.dispatch()
-    assert 0.1 < (keeper._look_due - began) / clock.SECOND <= 0.25
-    keeper.link.close()
-
-
-def test_nor_does_one_of_a_worker(second):
-    now = clock.now()
-    lane = Lane("default", 0, 0.0, "-infinity", 0)
-    second.claimer.looked(now - clock.nanoseconds(10), [lane])
-    assert second.claimer.known_lanes() == [lane]
-    assert (second.claimer._stale - now) / clock.SECOND < 1.5
-
-
-def test_told_to_stop_while_it_rests_it_claims_no_more(second, monkeypatch):
-    waits = []
-
-    def wait(seconds, *_):
-        waits.append(seconds)
-        second.child._handle_term(signal.SIGTERM, None)
-        return False
-
-    monkeypatch.setattr(second.child, "wait", wait)
-    tasks.noop.delay()
-    assert second.claimer.fetch() is None
-    assert len(waits) == 1, "it sleeps, though the signal has been"
-    assert Task.objects.get().state == State.READY
 
 
 @pytest.mark.postgresql

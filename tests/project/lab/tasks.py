@@ -338,12 +338,11 @@ def misbehave(key, how):
 
 
 @shared_task
-def speak(key, language=None):
+def speak(key, language):
     zone = timezone.get_current_timezone_name()
     note("spoke", key=key, language=translation.get_language(), zone=zone)
-    if language:
-        translation.activate(language)
-        timezone.activate("Asia/Tokyo")
+    translation.activate(language)
+    timezone.activate("Asia/Tokyo")
 
 
 @shared_task
