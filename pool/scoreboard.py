@@ -56,6 +56,7 @@ class Slot(ctypes.Structure):
     soft_deadline: int
     hard_deadline: int
     doubtful_lease: int  # it lost track of what it holds under this lease
+    unwritten_task: int  # it could not write the outcome of this one
     done: int  # counts, over all generations
     retried: int
     failed: int

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 
 from pool import Child, State, clock
+from taskq.apart import Refusal, concerns_all
 from taskq.claims import Claimed, Haul, Lane, Wanted
+from taskq.database_errors import DATABASE_ERRORS
 from taskq.hand import Hand, Reliever
 from taskq.hygiene import release_connections
-from taskq.leases import DATABASE_ERRORS
 from taskq.link import Link
 from taskq.pace import Pace
 from taskq.queues import Queues
@@ -33,6 +34,8 @@ REACH = 0.010
 REACH_MOST = 32 * 1024
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
 SLEEP = 60.0
+#: Seconds at most until a claim that was refused is tried again.
+CLAIM_AGAIN = 2.0
 #: Seconds: a look that takes longer has much to pass over, and is not taken twice. A commit
 #: may be in it, which waits for the disk.
 SLOW_LOOK = 0.020
@@ -71,6 +74,7 @@ class Claimer:
         #: The last claim brought no large arguments.
         self._light = True
         self._look_took = 0
+        self._refusal = Refusal(child.name, "claim tasks", limit=CLAIM_AGAIN)
 
     def fetch(self) -> Claimed | None:
         """Claim the next tasks, or sleep until there may be some."""
@@ -92,10 +96,18 @@ class Claimer:
             self.sleep()
             self._slept = True
         except DATABASE_ERRORS as error:
+            time.sleep(self.failed(error))
+        return None
+
+    def failed(self, error: Exception) -> float:
+        """What was sent came back as an error; seconds to wait before the next try."""
+        if concerns_all(error):
             # A claim may have been made of which we never heard.
             self.hand.drop()
-            time.sleep(self.link.lost(error))
-        return None
+            return self.link.lost(error)
+        # It was rolled back, be it for a run that goes with it and cannot be written.
+        self.recorder.write_apart()
+        return self._refusal.came(error)
 
     def reach(self, task: Claimed) -> None:
         """Before a run of a batch: begin to claim the next batch, if this one is about to end
@@ -232,6 +244,7 @@ class Claimer:
 
     def came(self, haul: Haul, fenced: list[int], began: int) -> bool:
         """This came of a claim that was waited for since then; whether it is anything."""
+        self._refusal.over()
         self.recorder.say_fenced(fenced)
         slept, self._slept = self._slept, False
         if haul.lanes is not None:
@@ -272,6 +285,7 @@ class Claimer:
         if not lease or lease != self.hand.lease:
             # It has ended. One that we were given meanwhile is not in doubt.
             self.hand.renounce()
+            self.slot.unwritten_task = 0
             return
         self.slot.doubtful_lease = lease
         self.child.scoreboard.slots[KEEPER].wake()

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import datetime
 import logging
+import traceback as tracebacks
 from typing import Any
 
 from taskq import signals
 from taskq.context import Request
+from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
 
 log = logging.getLogger("taskq")
 
@@ -104,6 +106,21 @@ def task_fenced(task: int, name: str) -> None:
     _say(logging.WARNING, "task.fenced", text, task=task, name=name)
 
 
+def outcome_unwritten(task: int, name: str, error: str) -> None:
+    """The task is kept as failed, with this error in place of what came of it."""
+    if signals.task_failed.receivers:
+        signals.tell_aside(
+            signals.task_failed, task, name, request=None, error=error, traceback="", exception=None
+        )
+    text = f"{name} #{task} failed: {error}"
+    _say(logging.ERROR, "task.failed", text, task=task, name=name, error=error)
+
+
+def outcome_refused(task: int, name: str, error: str, again: BaseException) -> None:
+    text = f"{name} #{task}: {error}; nor that it failed: {first_line(again)}; the task is let go"
+    _say(logging.ERROR, "task.unwritten", text, task=task, name=name, error=error)
+
+
 def worker_started(worker: str, pool: str) -> None:
     if signals.worker_started.receivers:
         signals.tell(signals.worker_started, None, worker=worker, pool=pool)
@@ -127,13 +144,31 @@ def lease_reclaimed(worker: str, tasks: int) -> None:
 
 
 def database_lost(process: str, error: BaseException) -> None:
-    text = f"{process}: the database does not answer: {_first_line(error)}; trying again"
+    text = f"{process}: the database does not answer: {first_line(error)}; trying again"
     _say(logging.ERROR, "database.lost", text, process=process)
 
 
 def tables_missing(process: str, error: BaseException) -> None:
-    text = f"{process}: {_first_line(error)}: run manage.py migrate; trying again until then"
+    text = f"{process}: {first_line(error)}: run manage.py migrate; trying again until then"
     _say(logging.ERROR, "database.tables_missing", text, process=process)
+
+
+def database_locked(process: str, error: BaseException) -> None:
+    text = f"{process}: another process keeps the database locked: {first_line(error)}"
+    _say(logging.WARNING, "database.locked", f"{text}; trying again", process=process)
+
+
+def refused(process: str, what: str, error: BaseException) -> None:
+    """The database refused a statement of ours, or our own code failed: then with a traceback."""
+    ours = "" if isinstance(error, DATABASE_ERRORS) else f"\n{_traceback(error)}"
+    busy = meaning(error) is Meaning.BUSY
+    text = f"{process}: cannot {what}: {first_line(error)}; trying again{ours}"
+    _say(logging.WARNING if busy else logging.ERROR, "database.refused", text, process=process)
+
+
+def refusal_over(process: str, what: str, seconds: float) -> None:
+    text = f"{process}: could {what} after {seconds:.1f} s"
+    _say(logging.WARNING, "database.refusal_over", text, process=process, seconds=seconds)
 
 
 def database_back(process: str, seconds: float) -> None:
@@ -157,9 +192,13 @@ def schedule_unreadable(schedule: str, text: str, error: Exception) -> None:
     _say(logging.ERROR, "schedule.unreadable", said, schedule=schedule)
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def _traceback(error: BaseException) -> str:
+    return "".join(tracebacks.format_exception(error)).rstrip()
 
 
 def _say(level: int, event: str, text: str, **fields: Any) -> None:

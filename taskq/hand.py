@@ -19,7 +19,8 @@ from contextlib import closing, contextmanager, suppress
 from pool import clock
 from pool.backoff import Backoff
 from taskq.claims import Claimed, Haul, Lane, Run, Wanted
-from taskq.leases import DATABASE_ERRORS, Leases
+from taskq.database_errors import DATABASE_ERRORS
+from taskq.leases import Leases
 from taskq.link import Link
 from taskq.queues import Queues
 
@@ -139,6 +140,12 @@ class Hand:
         with self.lock:
             self._let_go()
             self.in_doubt = True
+
+    def let_out(self) -> list[Run]:
+        """The finished runs that are not written, for the caller to write one by one."""
+        with self.lock:
+            finished, self._finished = self._finished, []
+            return finished
 
     def renounce(self) -> None:
         """Forget everything, finished runs too: the lease is gone."""

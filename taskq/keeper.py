@@ -10,9 +10,10 @@ import time
 from pool import Child, Slot, State, clock, kernel
 from pool.supervisor import TICK
 from taskq import events, signals
+from taskq.apart import NEVER, Apart, Duty
 from taskq.cancelling import Canceller
+from taskq.database_errors import DATABASE_ERRORS, passes
 from taskq.ear import BUSY_LOOK, Ear
-from taskq.leases import DATABASE_ERRORS
 from taskq.link import Link
 from taskq.reporting import Reporter
 from taskq.retiring import Retirer
@@ -64,6 +65,28 @@ class Keeper:
         self._empty_looks = 0
         self._same_looks = 0
         self._due: list[int] = []
+        self._apart = Apart(child.name, self.link.close, limit=self.settings.heartbeat)
+        retirer, canceller, reporter = self.retirer, self.canceller, self.reporter
+        self.duties = [
+            # First: to bury can take as long as somebody keeps the tasks locked.
+            Duty("renew leases", self.renew, lambda: self._renew_due),
+            Duty("take back what the dead held", retirer.bury, lambda: retirer.bury_due),
+            Duty("give leases", self.register, lambda: NEVER),
+            Duty("reclaim expired leases", retirer.reclaim, lambda: retirer.due or NEVER),
+            Duty("send periodic tasks", self.tick, lambda: self.ticker.due),
+            Duty("look for work", self.dispatch, lambda: self._look_due),
+            Duty(
+                "look for cancelled runs",
+                lambda: canceller.look(self.link.leases()),
+                lambda: canceller.due,
+            ),
+            Duty(
+                "write progress",
+                lambda: reporter.look(self.link.leases()),
+                lambda: reporter.due,
+            ),
+            Duty("prune", self.prune, lambda: self._prune_due),
+        ]
 
     def run(self) -> int:
         """Keep until told to stop; the exit code."""
@@ -72,16 +95,8 @@ class Keeper:
         while not self.child.stopping:
             self.child.beat()
             try:
-                # First: to bury can take as long as somebody keeps the tasks locked.
-                self.renew()
-                self.retirer.bury()
-                self.register()
-                self.retirer.reclaim()
-                self.tick()
-                self.dispatch()
-                self.canceller.look(self.link.leases())
-                self.reporter.look(self.link.leases())
-                self.prune()
+                for duty in self.duties:
+                    self._apart.do(duty.what, duty.do)
                 self.link.answered()
                 self.child.worked()
                 self.sleep()
@@ -101,9 +116,8 @@ class Keeper:
             doubtful = lease and slot.doubtful_lease == lease
             if slot.state < State.IDLE or (lease and not doubtful) or not _runs(slot):
                 continue
-            if doubtful:
-                self.retirer.retire(lease, ran=0, charge=False, cause="the connection was lost")
-                slot.lease_generation = 0
+            if doubtful and not self.retirer.give_up(lease, slot):
+                continue
             newcomers[slot.pid] = slot
         if not newcomers:
             return
@@ -145,7 +159,8 @@ class Keeper:
     def keep_alive(self) -> None:
         """Between two of many dead: they can wait, but the leases of the living cannot."""
         self.child.beat()
-        self.renew()
+        renewing, *_ = self.duties
+        self._apart.do(renewing.what, renewing.do)
 
     def tick(self) -> None:
         """Send the periodic tasks that are due."""
@@ -187,23 +202,19 @@ class Keeper:
         now = clock.now()
         if now < self._prune_due:
             return
-        # Before it is tried: should it always fail, the other duties are done in between.
-        self._prune_due = now + clock.nanoseconds(PRUNE_EVERY)
         removed = self.link.leases().prune(
             result_ttl=self.settings.result_ttl,
             failed_ttl=self.settings.failed_ttl,
             idempotency_ttl=self.settings.idempotency_ttl,
             limit=PRUNE_BATCH,
         )
-        if max(removed) == PRUNE_BATCH:  # there is more
-            self._prune_due = now + LOOK_COST * (clock.now() - now)
+        more = max(removed) == PRUNE_BATCH
+        wait = LOOK_COST * (clock.now() - now) if more else clock.nanoseconds(PRUNE_EVERY)
+        self._prune_due = now + wait
 
     def sleep(self) -> None:
         """Until woken: by a death, by a new child, by an enqueuer, or by the clock."""
-        due = min(self._renew_due, self._look_due, self._prune_due, self.ticker.due)
-        due = min(due, self.canceller.due, self.reporter.due)
-        if reclaim_due := self.retirer.due:
-            due = min(due, reclaim_due)
+        due = min(self._apart.due(duty.what, duty.due()) for duty in self.duties)
         pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
         if self.ear is None:
             self.child.wait(pause)
@@ -240,7 +251,7 @@ class Keeper:
                 return 0
             except DATABASE_ERRORS as error:
                 pause = self.link.lost(error)
-                if clock.now() > until:
+                if clock.now() > until or not passes(error):
                     return 1  # the leases run out by themselves
                 time.sleep(pause)
 

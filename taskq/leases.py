@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import copy
 import datetime
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-import django.db
-import psycopg
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -25,9 +22,6 @@ from taskq.claims import Claimed, Haul, Lane, Run, Wanted
 from taskq.progress import Progress
 from taskq.queues import Queues
 from taskq.worker_leases import WorkerLeases
-
-#: What a database that is not there, or not well, raises below Django's wrappers and in them.
-DATABASE_ERRORS = (django.db.Error, psycopg.Error, sqlite3.Error)
 
 
 class Leases:
@@ -155,6 +149,10 @@ class Leases:
         """Keep it as failed; whether it was still ours. kind: see :meth:`retry`."""
         more = {"error": error, "traceback": traceback, "kind": kind}
         return self._one(self._sql.FAIL, worker, run, more)
+
+    def fail_plainly(self, worker: int, run: Run, error: str) -> bool:
+        """Keep it as failed by the least of statements; whether it was still ours."""
+        return self._one(self._sql.FAIL_PLAINLY, worker, run, {"error": error})
 
     def defer(self, worker: int, run: Run, delay: float) -> bool:
         """Release a task that is unknown here, to be looked at again after seconds."""

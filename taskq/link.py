@@ -5,12 +5,24 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 
-from psycopg import errors
-
 from pool import clock
 from pool.backoff import Backoff
 from taskq import events, leases
-from taskq.leases import DATABASE_ERRORS, Leases
+from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
+from taskq.leases import Leases
+
+
+def _refused(process: str, error: BaseException) -> None:
+    events.refused(process, "go on", error)
+
+
+#: What to say of an error that does not mean that the database is away.
+_SAY = {
+    Meaning.UNMIGRATED: events.tables_missing,
+    Meaning.LOCKED: events.database_locked,
+    Meaning.BUSY: _refused,
+    Meaning.ANSWER: _refused,
+}
 
 
 class Link:
@@ -52,7 +64,7 @@ class Link:
     def lost(self, error: Exception) -> float:
         """An error came: close. Returns the seconds to wait before the next try."""
         self._lost_at = self._lost_at or clock.now()
-        say = events.tables_missing if _lacks_tables(error) else events.database_lost
+        say = _SAY.get(meaning(error), events.database_lost)
         if say is not self._said:
             self._said = say
             say(self.owner, error)
@@ -74,12 +86,3 @@ class Link:
         if open_one is not None:
             with contextlib.suppress(*DATABASE_ERRORS):  # it is broken: nothing left to close
                 open_one.close()
-
-
-_OF_SQLITE = ("no such table", "no such column", "has no column named")
-
-
-def _lacks_tables(error: Exception) -> bool:
-    """Whether what the database says is that it has not the tables of this version."""
-    unknown = isinstance(error, (errors.UndefinedTable, errors.UndefinedColumn))
-    return unknown or any(text in str(error) for text in _OF_SQLITE)

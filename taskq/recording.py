@@ -5,20 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from pool import Slot
+from pool import Slot, clock
 from taskq import events, execution
-from taskq.claims import Claimed
+from taskq.apart import Refusal, concerns_all
+from taskq.claims import Claimed, Run
 from taskq.conf import Settings
 from taskq.context import Request
+from taskq.database_errors import passes
+from taskq.events import first_line
 from taskq.exceptions import UnknownTask
 from taskq.execution import Done, Failed, Fenced, Outcome, Retried
 from taskq.hand import Hand
-from taskq.leases import DATABASE_ERRORS, Leases
+from taskq.leases import Leases
 from taskq.link import Link
 from taskq.pace import Pace
 from taskq.progress import Progress
 from taskq.registry import Definition
 
+#: Characters of an error that are kept where no more can be written.
+PLAIN_LENGTH = 500
 #: The kind of error of a task that no worker knew, among those of its result.
 UNKNOWN = f"{UnknownTask.__module__}.{UnknownTask.__qualname__}"
 
@@ -32,6 +37,9 @@ class Recorder:
         self.pace = pace
         self.link = link
         self.settings = settings
+        self._busy = Refusal(link.owner, "write an outcome")
+        #: Nanoseconds that the end of the run in progress may take to write; 0 for no limit.
+        self._limit = 0
         #: A run has failed for want of memory: this process should not have another.
         self.out_of_memory = False
 
@@ -44,6 +52,24 @@ class Recorder:
         request: Request | None,
     ) -> bool:
         """Write the outcome, if it is not; whether it was ours to write."""
+        # The time limit is of the function. To write what came of it has as long again, and longer
+        # than it takes to see that the database is away.
+        if (hard := self.slot.hard_deadline) != 0:
+            self._limit = max(hard - self.slot.since, clock.nanoseconds(self.settings.lease / 2))
+        self._extend_limit()
+        try:
+            return self._conclude(task, definition, outcome, seconds, request)
+        finally:
+            self.slot.hard_deadline = self._limit = 0
+
+    def _conclude(
+        self,
+        task: Claimed,
+        definition: Definition,
+        outcome: Outcome,
+        seconds: float,
+        request: Request | None,
+    ) -> bool:
         keeps = not definition.options.ignore_result
         if definition.options.on_lost != "fail":
             self.pace.note(task.name, seconds)
@@ -58,7 +84,8 @@ class Recorder:
                 return self.cancelled(task, outcome, keeps, request)
             case Retried(when, delay, error, traceback, kind, exception):
                 ours = self.record(
-                    task,
+                    task.run,
+                    task.name,
                     lambda db: db.retry(
                         self.hand.lease,
                         task.run,
@@ -87,7 +114,9 @@ class Recorder:
         """Write a success. It is put off, to be written with others and with the next claim,
         unless that may take a while, the task must never run twice, or its result is kept."""
         if result is not None:
-            return self.record(task, lambda db: db.keep(self.hand.lease, task.run, result))
+            return self.record(
+                task.run, task.name, lambda db: db.keep(self.hand.lease, task.run, result)
+            )
         once = definition.options.on_lost == "fail"
         # With nothing left to run, the next step is to claim, and this goes with it.
         if not once and (not self.hand.waiting or self.pace.is_quick(task.name)):
@@ -118,7 +147,7 @@ class Recorder:
                 db.set_progress([(self.hand.lease, task.run, Progress(*progress))])
             return db.fail(self.hand.lease, task.run, error=error, traceback=traceback, kind=kind)
 
-        return self.record(task, write)
+        return self.record(task.run, task.name, write)
 
     def cancelled(
         self, task: Claimed, outcome: Retried | Failed, keeps: bool, request: Request | None
@@ -149,33 +178,91 @@ class Recorder:
             return
         wait = min(60.0, 1.0 + unknown_for / 2)
         events.task_unknown(task.id, task.name, wait)
-        self.record(task, lambda db: db.defer(self.hand.lease, task.run, wait))
+        self.record(task.run, task.name, lambda db: db.defer(self.hand.lease, task.run, wait))
 
     def remove(self, task: Claimed) -> bool:
         """Write at once that nothing is left to do; whether it was ours."""
-        return self.record(task, lambda db: task.id in db.finish(self.hand.lease, [task.run]))
+        return self._remove(task.run, task.name)
 
-    def record(self, task: Claimed, write: Callable[[Leases], bool]) -> bool:
-        """Write an outcome, however long the database is away; whether it was ours.
+    def _remove(self, run: Run, name: str) -> bool:
+        return self.record(run, name, lambda db: run[0] in db.finish(self.hand.lease, [run]))
 
-        It cannot go on for ever: the supervisor kills us when the lease ends.
+    def record(self, run: Run, name: str, write: Callable[[Leases], bool]) -> bool:
+        """Write an outcome; whether it was ours, and is written.
+
+        One that the database refuses fails the task.
         """
+        try:
+            ours = self._insist(write)
+        except Exception as error:
+            self._fail_plainly(run, name, error)
+            return False
+        if not ours:
+            events.task_fenced(run[0], name)
+        return ours
+
+    def _insist(self, write: Callable[[Leases], bool]) -> bool:
+        """Write, however long the database is away; whether it was ours. Raises what the
+        database refuses it for.
+
+        It cannot go on for ever: the supervisor kills us when the lease ends, or the time limit
+        of the run. That does not count while the database is away.
+        """
+        refused = False
         while True:
             try:
                 ours = write(self.link.leases())
-                break
-            except DATABASE_ERRORS as error:
-                self.hand.drop()
-                time.sleep(self.link.lost(error))
-        if not ours:
-            events.task_fenced(task.id, task.name)
-        return ours
+            except Exception as error:
+                if concerns_all(error):
+                    self.hand.drop()
+                    time.sleep(self.link.lost(error))
+                    self._extend_limit()
+                elif passes(error):
+                    time.sleep(self._busy.came(error))
+                elif refused:
+                    raise
+                else:
+                    # Believed when a new session refuses it too.
+                    refused = True
+                    self.hand.drop()
+                    self.link.close()
+            else:
+                self._busy.over()
+                return ours
+
+    def _extend_limit(self) -> None:
+        if self._limit:
+            self.slot.hard_deadline = clock.now() + self._limit
+
+    def _fail_plainly(self, run: Run, name: str, error: Exception) -> None:
+        """Its outcome was refused: keep that, or let go of the task, which is then charged."""
+        id, _ = run
+        text = f"its outcome could not be written: {first_line(error)}"
+        text = text.encode("ascii", "backslashreplace").decode()[:PLAIN_LENGTH]
+        text = text.replace("\0", "\\x00")
+        try:
+            ours = self._insist(lambda db: db.fail_plainly(self.hand.lease, run, text))
+        except Exception as again:
+            events.outcome_refused(id, name, text, again)
+            self.slot.unwritten_task = id
+            self.hand.drop()
+            return
+        if ours:
+            self.slot.failed += 1
+            events.outcome_unwritten(id, name, text)
+        else:
+            events.task_fenced(id, name)
 
     # What was put off
 
     def write_finished(self) -> None:
         if not self.hand.empty:
             self.say_fenced(self.hand.write(self.link.leases()))
+
+    def write_apart(self) -> None:
+        """Write what was put off one by one: together it was refused."""
+        for run in self.hand.let_out():
+            self._remove(run, "a finished task")
 
     def say_fenced(self, ids: list[int]) -> None:
         for id in ids:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
-from pool import Child, clock
+from pool import Child, Slot, clock
 from pool.deaths import BLAMELESS, Death
 from taskq import events
+from taskq.apart import Apart
 from taskq.link import Link
 from taskq.service import Service
 from taskq.worker_leases import Retired
 
+#: The cause of a loss where nothing has died.
+UNWRITTEN = "its outcome could not be written: see the log of its pool"
+
 
 class Retirer:
     """Takes back what the dead of this pool held, and what others anywhere held for too long.
+
+    One that cannot be ended does not keep the others: each fails apart.
 
     between: called between two of many. They can wait, but the leases of the living cannot.
     """
@@ -27,6 +34,9 @@ class Retirer:
         self.link = link
         self._between = between
         self._heartbeat = clock.nanoseconds(service.settings.heartbeat)
+        limit = service.settings.heartbeat
+        self._apart = Apart(child.name, link.close, limit=limit)
+        self._expired = Apart(child.name, link.close, limit=limit)
         self._unburied: list[Death] = []
         self._reclaim_due = 0
 
@@ -36,17 +46,34 @@ class Retirer:
         since = self.link.since
         return max(self._reclaim_due, since + self._heartbeat) if since else 0
 
+    @property
+    def bury_due(self) -> int:
+        """When to try again what was refused; a death that is new wakes us."""
+        return self._apart.next_due
+
     def bury(self) -> None:
         """Take back what dead children held: at once, with the cause of their death."""
         for death in list(self._unburied):
-            if self._bury(death):
-                self._unburied.remove(death)
+            self._bury(death)
             self._between()
         for number, death in self.scoreboard.unread_deaths():
-            if not self._bury(death):
+            if death not in self._unburied:  # the database may have gone away since
                 self._unburied.append(death)
+            self._bury(death)
             self.scoreboard.acknowledge(number)
             self._between()
+
+    def give_up(self, lease: int, slot: Slot) -> bool:
+        """End the lease of a child that lost track of what it holds, or could not write what
+        came of a task; whether it is done."""
+        ran = slot.unwritten_task
+        cause = UNWRITTEN if ran else "the connection was lost"
+
+        def end() -> None:
+            self.retire(lease, ran=ran, charge=ran != 0, cause=cause)
+            slot.lease_generation = 0
+
+        return self._apart.do(_ending(lease), end)
 
     def reclaim(self) -> None:
         """Take back the tasks of workers anywhere whose lease ran out.
@@ -62,14 +89,10 @@ class Retirer:
         ours = {slot.held_lease() for slot in self.scoreboard.living()}
         ours |= {death.lease for _, death in self.scoreboard.unread_deaths()}
         ours |= {death.lease for death in self._unburied}
-        for worker in self.link.leases().workers.expired():
-            if worker in ours:
-                continue
-            retired = self.retire(
-                worker, ran=None, charge=True, cause="lease ran out unrenewed", expired_only=True
-            )
-            if retired:
-                events.lease_reclaimed(retired.worker, len(retired.tasks))
+        expired = set(self.link.leases().workers.expired()) - ours
+        self._expired.keep(_ending(worker) for worker in expired)
+        for worker in sorted(expired):
+            self._expired.do(_ending(worker), partial(self._reclaim, worker))
             self._between()
         self._reclaim_due = now + self._heartbeat
 
@@ -97,12 +120,28 @@ class Retirer:
             self.service.wake_one(self.scoreboard)
         return retired
 
-    def _bury(self, death: Death) -> bool:
-        """Whether nothing is left that the dead child held."""
-        retired = death.lease and self.retire(
-            death.lease,
-            ran=death.task_id,
-            charge=death.cause not in BLAMELESS,
-            cause=str(death),
+    def _bury(self, death: Death) -> None:
+        """Until nothing is left that the dead child held."""
+
+        def end() -> None:
+            retired = death.lease and self.retire(
+                death.lease,
+                ran=death.task_id,
+                charge=death.cause not in BLAMELESS,
+                cause=str(death),
+            )
+            if not retired or retired.complete:
+                self._unburied.remove(death)
+
+        self._apart.do(_ending(death.lease), end)
+
+    def _reclaim(self, worker: int) -> None:
+        retired = self.retire(
+            worker, ran=None, charge=True, cause="lease ran out unrenewed", expired_only=True
         )
-        return not retired or retired.complete
+        if retired:
+            events.lease_reclaimed(retired.worker, len(retired.tasks))
+
+
+def _ending(lease: int) -> str:
+    return f"end lease {lease} and take back its tasks"

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from taskq import payload
 from taskq.claims import Claimed
+from taskq.database_errors import DATABASE_ERRORS
 from taskq.django_context import TaskqContext
 from taskq.execution import Done, Failed, Outcome
 from taskq.framework import (
@@ -24,7 +25,6 @@ from taskq.framework import (
     task_finished,
     task_started,
 )
-from taskq.leases import DATABASE_ERRORS
 from taskq.lookup import Attempt, Known, look_up
 from taskq.models import State
 from taskq.signals import tell

@@ -15,12 +15,12 @@ from taskq import context, events, execution, leases, registry
 from taskq.claiming import Claimer
 from taskq.claims import Claimed
 from taskq.context import Request
+from taskq.database_errors import DATABASE_ERRORS
 from taskq.execution import Outcome
 from taskq.hand import Hand, Reliever
 from taskq.host import Host
 from taskq.hygiene import Hygiene, open_caches
 from taskq.interrupting import Interrupter
-from taskq.leases import DATABASE_ERRORS
 from taskq.pace import Pace
 from taskq.recording import Recorder
 from taskq.registry import Definition
@@ -92,8 +92,6 @@ class Worker:
             outcome = self.execute(task, definition, visit.first() if visit else ())
             seconds = (clock.now() - self.slot.since) / clock.SECOND
             self.restore()
-            # The limit is of the function; how long its end may take to write, the lease says.
-            self.slot.hard_deadline = 0
             ours = self.recorder.conclude(task, definition, outcome, seconds, self.request)
             self.slot.task_id = 0
             if visit is not None and ours:
@@ -110,8 +108,8 @@ class Worker:
                 if self.hand.waiting:
                     self.hand.give_back(self.link.leases())
             except DATABASE_ERRORS as error:
-                self.hand.drop()
-                time.sleep(self.link.lost(error))
+                self.hand.drop()  # this task too
+                time.sleep(self.claimer.failed(error))
                 return False
         if self.hand.lease != self.slot.held_lease():
             self.hand.renounce()  # the lease ran out: others have these tasks by now
@@ -210,4 +208,4 @@ class Worker:
         try:
             self.hand.give_back(self.link.leases())
         except DATABASE_ERRORS as error:
-            self.link.lost(error)
+            self.claimer.failed(error)

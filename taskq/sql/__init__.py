@@ -132,6 +132,7 @@ class Statements(Protocol):
     KEEP: tuple[str, ...]
     RETRY: str
     FAIL: str
+    FAIL_PLAINLY: str
     DEFER: str
     GIVE_BACK: str
     PROGRESS: str

@@ -191,6 +191,14 @@ SET state = 2, worker_id = NULL, failed_at = clock_timestamp(), expires_at = NUL
 {_FENCE}
 """
 
+# Where the database refuses what says more: of the task's own texts it writes none.
+FAIL_PLAINLY = f"""
+UPDATE taskq_task
+SET state = 2, worker_id = NULL, failed_at = clock_timestamp(), expires_at = NULL,
+    error = %(error)s, traceback = ''
+{_FENCE}
+"""
+
 DEFER = f"""
 UPDATE taskq_task
 SET {_BACK},

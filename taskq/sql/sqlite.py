@@ -147,6 +147,13 @@ SET state = 2, worker_id = NULL, failed_at = {NOW}, expires_at = NULL,
 {_FENCE}
 """
 
+FAIL_PLAINLY = f"""
+UPDATE taskq_task
+SET state = 2, worker_id = NULL, failed_at = {NOW}, expires_at = NULL,
+    error = %(error)s, traceback = ''
+{_FENCE}
+"""
+
 DEFER = f"""
 UPDATE taskq_task
 SET {_BACK},

@@ -11,8 +11,8 @@ from typing import Literal
 
 from django.db import router
 
+from taskq.database_errors import DATABASE_ERRORS
 from taskq.execution import Done, Retried
-from taskq.leases import DATABASE_ERRORS
 from taskq.models import Task
 from taskq.queues import Queues
 from taskq.testing.clock import advance, seconds_of

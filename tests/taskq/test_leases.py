@@ -10,6 +10,7 @@ from django.utils import timezone
 from stress.pools import wait_until
 from taskq import leases
 from taskq.claims import Wanted
+from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import State, Task
 from taskq.queues import Queues
 from tests.project.lab import tasks
@@ -141,7 +142,7 @@ def test_finishing_and_claiming_happen_both_or_neither(worker, db_leases):
     (lane,) = db_leases.lanes(Queues())
     done = [worker.claim_one().run]
     lane.due, lane.id = "no date", 2**70  # what PostgreSQL refuses, and SQLite
-    with pytest.raises((*leases.DATABASE_ERRORS, OverflowError)):
+    with pytest.raises((*DATABASE_ERRORS, OverflowError)):
         db_leases.finish_and_claim(worker.id, done, Wanted(lane, 5, QUICK))
     assert Task.objects.filter(pk=done[0][0]).exists()
     assert db_leases.finish(worker.id, done) == {done[0][0]}

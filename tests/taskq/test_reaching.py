@@ -8,7 +8,8 @@ from django.db import connection
 from stress.pools import wait_until
 from taskq import claiming
 from taskq.claims import Wanted
-from taskq.leases import DATABASE_ERRORS, Leases
+from taskq.database_errors import DATABASE_ERRORS
+from taskq.leases import Leases
 from taskq.models import State, Task
 from taskq.sql.postgresql_connection import Connection
 from taskq.worker import Worker

@@ -4,7 +4,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from stress.pools import wait_until
-from taskq.leases import DATABASE_ERRORS
+from taskq.database_errors import DATABASE_ERRORS
 from taskq.link import Link
 from tests.project.lab import tasks
 

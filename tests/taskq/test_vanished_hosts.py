@@ -5,6 +5,7 @@ import pytest
 
 from stress.pools import wait_until
 from taskq import leases
+from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
 
@@ -30,7 +31,7 @@ def test_who_was_being_retired_can_be_retired_by_another(worker, db_leases):
             wait_until(retire, seconds=5)
             vanished.rows("SELECT 1", {})  # it was not gone, after all
 
-    with pytest.raises(leases.DATABASE_ERRORS):
+    with pytest.raises(DATABASE_ERRORS):
         at_it()
     assert Task.objects.get().state == State.READY
     vanished.close()

@@ -1,0 +1,132 @@
+"""What the keeper does fails apart: nothing that the database refuses stops the rest."""
+
+import os
+import signal
+
+import psycopg
+import pytest
+from django.db import connection
+from psycopg import errors
+
+from pool import clock
+from stress.pools import wait_until
+from taskq.apart import Apart, Refusal
+from taskq.models import Worker
+from tests.project.lab import tasks
+
+
+class Link:
+    def __init__(self):
+        self.closed = 0
+
+    def close(self):
+        self.closed += 1
+
+
+def refuse(kind=errors.InsufficientPrivilege):
+    raise kind("the database says no")
+
+
+def test_what_is_refused_is_said_once_and_tried_again_ever_later(caplog):
+    link = Link()
+    apart = Apart("keeper", link.close, limit=60)
+    tried = []
+
+    def act():
+        tried.append(clock.now())
+        if len(tried) < 3:
+            refuse()
+
+    wait_until(lambda: apart.do("prune", act))
+    assert len(tried) == 3
+    assert tried[2] - tried[1] > tried[1] - tried[0] > 0.05 * clock.SECOND
+    said, over = caplog.messages
+    assert said == "keeper: cannot prune: the database says no; trying again"
+    assert over.startswith("keeper: could prune after ")
+    assert link.closed == 1, "its session may have been at fault"
+
+
+def test_a_mistake_of_our_own_stops_nothing_else_and_is_shown_whole(caplog):
+    apart = Apart("keeper", Link().close, limit=60)
+    assert not apart.do("prune", lambda: {}["nothing"])
+    assert apart.do("renew leases", lambda: None)
+    assert "Traceback" in caplog.text
+    assert "'nothing'" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [psycopg.OperationalError, errors.AdminShutdown])
+def test_a_lost_connection_is_not_kept_apart(kind):
+    apart = Apart("keeper", Link().close, limit=60)
+    with pytest.raises(kind):
+        apart.do("prune", lambda: refuse(kind))
+
+
+def test_a_refusal_tells_when_to_try_again():
+    apart = Apart("keeper", Link().close, limit=60)
+    assert apart.due("prune", 7) == 7
+    apart.do("prune", refuse)
+    assert apart.due("prune", 7) == apart.next_due > clock.now()
+    apart.keep(["renew leases"])
+    assert apart.due("prune", 7) == 7
+
+
+def test_a_refusal_is_over_when_it_was_done(caplog):
+    refusal = Refusal("worker 1", "claim tasks", limit=2.0)
+    refusal.over()
+    assert not caplog.messages
+    pauses = [refusal.came(errors.RaiseException("no")) for _ in range(9)]
+    assert pauses[0] < pauses[3] <= pauses[8] <= 2.0
+    refusal.over()
+    assert refusal.due == 0
+    assert len(caplog.messages) == 2
+
+
+CURSE = {
+    "postgresql": (
+        """
+        CREATE FUNCTION curse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            IF OLD.name = 'cursed' THEN RAISE 'the site has its own ideas'; END IF;
+            RETURN OLD;
+        END $$
+        """,
+        "CREATE TRIGGER curse BEFORE DELETE ON taskq_worker FOR EACH ROW EXECUTE FUNCTION curse()",
+    ),
+    "sqlite": (
+        """
+        CREATE TRIGGER curse BEFORE DELETE ON taskq_worker WHEN OLD.name = 'cursed'
+        BEGIN SELECT RAISE(ABORT, 'the site has its own ideas'); END
+        """,
+    ),
+}
+
+
+@pytest.fixture
+def cursed(transactional_db):
+    """A worker whose lease has run out, and that the database does not let go."""
+    with connection.cursor() as cursor:
+        for statement in CURSE[connection.vendor]:
+            cursor.execute(statement)
+    Worker.objects.create(
+        pool="gone:1", host="gone", name="cursed", pid=1, lease_expires_at="2000-01-01T00:00Z"
+    )
+    yield
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("DROP FUNCTION curse CASCADE")
+        else:
+            cursor.execute("DROP TRIGGER curse")
+
+
+def test_a_lease_that_cannot_be_ended_stops_no_other_duty(cursed, start_pool, runs):
+    pool = start_pool("-c", 1, "--lease", "3", "--heartbeat", "0.5")
+    pool.wait_for_log("the site has its own ideas")
+    tasks.nap_at_first.delay("a", 60)
+    (first,) = wait_until(lambda: runs("start", "a"))
+    os.kill(first["pid"], signal.SIGKILL)
+    wait_until(lambda: runs("end", "a"))
+    tasks.nap.delay("b", 4)  # longer than a lease that nobody renews
+    wait_until(lambda: runs("end", "b"))
+    assert len(runs("start", "b")) == 1
+    assert "does not answer" not in pool.log()
+    assert pool.log().count("the site has its own ideas") == 1
+    assert pool.stop() == 0
