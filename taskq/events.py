@@ -14,7 +14,7 @@ import logging
 import traceback as tracebacks
 from typing import Any
 
-from taskq import signals
+from taskq import printable, signals
 from taskq.context import Request
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
 
@@ -62,14 +62,13 @@ def task_failed(
             signals.task_failed, request, error=error, traceback=traceback, exception=exception
         )
     text = f"{name} #{task} failed: {error}"
-    if traceback:
-        text += f"\n{traceback}"
-    _say(logging.ERROR, "task.failed", text, task=task, name=name, error=error)
+    _say(logging.ERROR, "task.failed", text, traceback, task=task, name=name, error=error)
 
 
 def commit_hook_failed(task: int, name: str, error: str, traceback: str) -> None:
-    text = f"{name} #{task} is done, and a callback of its on_commit() failed: {error}\n{traceback}"
-    _say(logging.ERROR, "task.commit_hook_failed", text, task=task, name=name, error=error)
+    text = f"{name} #{task} is done, and a callback of its on_commit() failed: {error}"
+    fields = {"task": task, "name": name, "error": error}
+    _say(logging.ERROR, "task.commit_hook_failed", text, traceback, **fields)
 
 
 def task_expired(task: int, name: str) -> None:
@@ -160,10 +159,10 @@ def database_locked(process: str, error: BaseException) -> None:
 
 def refused(process: str, what: str, error: BaseException) -> None:
     """The database refused a statement of ours, or our own code failed: then with a traceback."""
-    ours = "" if isinstance(error, DATABASE_ERRORS) else f"\n{_traceback(error)}"
-    busy = meaning(error) is Meaning.BUSY
-    text = f"{process}: cannot {what}: {first_line(error)}; trying again{ours}"
-    _say(logging.WARNING if busy else logging.ERROR, "database.refused", text, process=process)
+    ours = "" if isinstance(error, DATABASE_ERRORS) else _traceback(error)
+    level = logging.WARNING if meaning(error) is Meaning.BUSY else logging.ERROR
+    text = f"{process}: cannot {what}: {first_line(error)}; trying again"
+    _say(level, "database.refused", text, ours, process=process)
 
 
 def refusal_over(process: str, what: str, seconds: float) -> None:
@@ -201,6 +200,9 @@ def _traceback(error: BaseException) -> str:
     return "".join(tracebacks.format_exception(error)).rstrip()
 
 
-def _say(level: int, event: str, text: str, **fields: Any) -> None:
+def _say(level: int, event: str, text: str, below: str = "", **fields: Any) -> None:
+    """below: lines to stand under it. Nothing in the text of others begins a line of its own."""
     if log.isEnabledFor(level):
-        log.log(level, text, extra={"event": event, "fields": fields})
+        line = printable.in_a_line(text)
+        said = f"{line}\n{printable.in_lines(below)}" if below else line
+        log.log(level, said, extra={"event": event, "fields": fields})

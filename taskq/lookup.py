@@ -106,12 +106,13 @@ def attempts(history: str | None) -> list[Attempt]:
     if not history:
         return []
     # Not splitlines(): there are line ends that JSON leaves as they are.
-    runs = map(json.loads, history.split("\n"))
-    return [
-        Attempt(run["worker"], run["error"], run["traceback"], _started(run["started_at"]))
-        for run in runs
-    ]
+    return [_attempt(line) for line in history.split("\n")]
 
 
-def _started(text: str | None) -> datetime.datetime | None:
-    return None if text is None else stored_moment(text)
+def _attempt(line: str) -> Attempt:
+    try:
+        run = json.loads(line)
+        started = None if run["started_at"] is None else stored_moment(run["started_at"])
+        return Attempt(str(run["worker"]), str(run["error"]), str(run["traceback"]), started)
+    except (ValueError, TypeError, LookupError, RecursionError, AttributeError):
+        return Attempt("", "", line, None)  # somebody wrote the column by hand

@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from taskq.conf import DEFAULT_QUEUE, KEY_LENGTH, NAME_LENGTH, QUEUE_LENGTH
+from taskq.moment_field import MomentField
 from taskq.schedules.models import Schedule
 from taskq.states import SHOWN_WHEN, ShownState, State
 from taskq.task_queryset import Cancelled, TaskQuerySet
@@ -43,8 +44,8 @@ class Worker(models.Model):
     name = models.CharField(_("name"), max_length=64)
     host = models.CharField(_("host"), max_length=255)
     pid = models.IntegerField(_("process id"))
-    started_at = models.DateTimeField(_("started at"), db_default=Now())
-    lease_expires_at = models.DateTimeField(_("lease expires at"))
+    started_at = MomentField(_("started at"), db_default=Now())
+    lease_expires_at = MomentField(_("lease expires at"))
     listens = models.BooleanField(
         _("listens"), db_default=False, help_text=_("its pool sleeps: an enqueuer should wake it")
     )
@@ -74,9 +75,9 @@ class Task(models.Model):
         _("priority"), db_default=0, help_text=_("-100 to 100, higher is sooner")
     )
     state = models.SmallIntegerField(_("state"), choices=State, db_default=State.READY)
-    created_at = models.DateTimeField(_("created at"), db_default=Now())
-    execute_at = models.DateTimeField(_("due at"), db_default=Now())
-    expires_at = models.DateTimeField(
+    created_at = MomentField(_("created at"), db_default=Now())
+    execute_at = MomentField(_("due at"), db_default=Now())
+    expires_at = MomentField(
         _("expires at"), null=True, blank=True, help_text=_("not started by then, it is dropped")
     )
     retries = models.IntegerField(_("retries"), db_default=0)
@@ -96,7 +97,7 @@ class Task(models.Model):
     attempt = models.IntegerField(
         _("attempt"), db_default=0, help_text=_("how often it was claimed")
     )
-    started_at = models.DateTimeField(_("claimed at"), null=True, blank=True)
+    started_at = MomentField(_("claimed at"), null=True, blank=True)
 
     losses = models.SmallIntegerField(
         _("losses"), db_default=0, help_text=_("how often it lost its worker")
@@ -109,7 +110,7 @@ class Task(models.Model):
     isolated = models.BooleanField(
         _("claimed alone"), db_default=False, help_text=_("it was there when a worker was lost")
     )
-    unknown_since = models.DateTimeField(
+    unknown_since = MomentField(
         _("unknown since"),
         null=True,
         blank=True,
@@ -117,15 +118,15 @@ class Task(models.Model):
     )
     error = models.TextField(_("error"), db_default="", blank=True)
     traceback = models.TextField(_("traceback"), db_default="", blank=True)
-    failed_at = models.DateTimeField(_("failed at"), null=True, blank=True)
+    failed_at = MomentField(_("failed at"), null=True, blank=True)
     # NULL takes no room in a row, and nearly all have none.
-    scheduled_at = models.DateTimeField(
+    scheduled_at = MomentField(
         _("scheduled at"), null=True, blank=True, help_text=_("the tick of a schedule it is for")
     )
     history = models.TextField(  # noqa: DJ001
         _("history"), null=True, blank=True, help_text=_("runs that came to nothing")
     )
-    cancelled_at = models.DateTimeField(
+    cancelled_at = MomentField(
         _("cancelled at"), null=True, blank=True, help_text=_("asked to end, while it ran")
     )
     progress = models.TextField(_("progress"), null=True, blank=True)  # noqa: DJ001
@@ -203,9 +204,9 @@ class Result(models.Model):
     payload = models.TextField(_("arguments"), help_text=_("encoded"))
     queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH)
     priority = models.SmallIntegerField(_("priority"))
-    created_at = models.DateTimeField(_("created at"))
-    started_at = models.DateTimeField(_("claimed at"))
-    finished_at = models.DateTimeField(_("finished at"))
+    created_at = MomentField(_("created at"))
+    started_at = MomentField(_("claimed at"))
+    finished_at = MomentField(_("finished at"))
     worker = models.TextField(_("worker"))
     history = models.TextField(_("history"), null=True)  # noqa: DJ001  as the task's
     value = models.TextField(_("value"), help_text=_("encoded"))
@@ -230,7 +231,7 @@ class IdempotencyKey(models.Model):
     key = models.CharField(_("key"), max_length=KEY_LENGTH)
     # NULL only inside of the transaction that writes it.
     task_id = models.BigIntegerField(_("id of the task"), null=True)
-    created_at = models.DateTimeField(_("created at"), db_default=Now())
+    created_at = MomentField(_("created at"), db_default=Now())
 
     class Meta:
         verbose_name = _("idempotency key")
@@ -251,7 +252,7 @@ class PausedQueue(models.Model):
     """A queue of which nothing is claimed. The row is the pause: see ``taskq.pausing``."""
 
     queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH, primary_key=True)
-    paused_at = models.DateTimeField(_("paused at"), db_default=Now())
+    paused_at = MomentField(_("paused at"), db_default=Now())
     paused_by = models.CharField(_("paused by"), max_length=255, db_default="", blank=True)
 
     class Meta:

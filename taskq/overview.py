@@ -25,6 +25,7 @@ from django.db.models import (
 from django.db.models.functions import Now
 
 from taskq.models import SHOWN_WHEN, ShownState, State, Task, TaskQuerySet, Worker
+from taskq.moment_field import Bounded
 from taskq.sql.flows import FLOWS
 
 #: What the processes are called that run tasks, in the table of workers.
@@ -130,7 +131,7 @@ def _in_state(tasks: TaskQuerySet, state: State) -> QuerySet[Any, Any]:
     }
     if state is State.READY:
         due = Min("execute_at", filter=SHOWN_WHEN[ShownState.PENDING])
-        counts["oldest"] = _seconds(Now() - due)
+        counts["oldest"] = _seconds(Now() - Bounded(due))
     return tasks.filter(state=state).values("queue").order_by("queue").annotate(**counts)
 
 
@@ -161,11 +162,11 @@ def _workers(alias: str) -> list[WorkerLine]:
         Worker.objects.using(alias)
         .filter(name__startswith=WORKERS)
         .annotate(
-            left=_seconds(F("lease_expires_at") - Now()),
+            left=_seconds(Bounded(F("lease_expires_at")) - Now()),
             holds=Subquery(count),
             task_id=Subquery(first.values("pk")),
             task_name=Subquery(first.values("name")),
-            since=_seconds(Now() - since),
+            since=_seconds(Now() - Bounded(since)),
         )
     )
     lines = [
@@ -173,7 +174,7 @@ def _workers(alias: str) -> list[WorkerLine]:
             worker=row.name,
             pool=row.pool,
             pid=row.pid,
-            lease=row.left.total_seconds(),
+            lease=row.left.total_seconds() if row.left is not None else 0.0,
             holds=row.holds or 0,
             id=row.task_id,
             name=row.task_name,

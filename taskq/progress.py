@@ -35,8 +35,12 @@ class Progress:
         """What a row has of this run; None for what an earlier one said."""
         if stored is None:
             return None
-        found = json.loads(stored)
-        return cls(found["done"], found["total"]) if found["attempt"] == attempt else None
+        try:
+            found = json.loads(stored)
+            mine = found["attempt"] == attempt
+            return cls.checked(found["done"], found["total"]) if mine else None
+        except (ValueError, TypeError, LookupError, RecursionError):
+            return None  # somebody wrote the column by hand
 
     def __str__(self) -> str:
         of = f" of {self.total} ({self.percent} %)" if self.total else ""

@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from taskq import printable
 from taskq.models import ShownState
 from taskq.overview import Overview, WorkerLine
 
@@ -49,7 +50,7 @@ def _queues(seen: Overview) -> Table:
             for state, count in queue.counts.items()
         ]
         oldest = span(queue.oldest) if queue.counts[ShownState.PENDING] else "-"
-        table.add_row(queue.queue, *cells, oldest)
+        table.add_row(_text(queue.queue), *cells, oldest)
     return table
 
 
@@ -61,14 +62,20 @@ def _workers(workers: list[WorkerLine], rows: int | None) -> Table:
     shown = workers if rows is None else workers[:rows]
     for line in shown:
         lease = span(line.lease) if line.lease > 0 else Text("expired", style=_STYLES["lost"])
-        runs = f"{line.name} #{line.id}" if line.id else Text("idle", style="dim")
-        since = span(line.seconds) if line.id else "-"
+        runs = Text("idle", style="dim") if line.id is None else _text(f"{line.name} #{line.id}")
+        since = "-" if line.id is None else span(line.seconds)
         table.add_row(
-            line.worker, line.pool, str(line.pid), lease, str(line.holds or "-"), since, runs
+            *(_text(line.worker), _text(line.pool), str(line.pid)),
+            *(lease, str(line.holds or "-"), since, runs),
         )
     if len(shown) < len(workers):
         table.add_row(Text(f"… {len(workers) - len(shown)} more", style="dim"))
     return table
+
+
+def _text(of_a_row: str) -> Text:
+    """As it is: rich would take what is in brackets for its markup."""
+    return Text(printable.in_a_line(of_a_row))
 
 
 def span(seconds: float) -> str:

@@ -8,7 +8,6 @@ from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext, ngettext
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
         def has_retry_permission(self, request: HttpRequest) -> bool: ...
         def _tasks(self, count: int) -> str: ...
         def _log(self, request: HttpRequest, flag: int, tasks: str, verb: str) -> None: ...
+        def gone(self, request: HttpRequest, object_id: str) -> HttpResponse: ...
         def _to_the_page(self, request: HttpRequest, pk: int) -> HttpResponse: ...
 
 else:
@@ -36,7 +36,10 @@ class CancelMixin(Base):
 
     def get_urls(self) -> list[URLPattern]:
         guarded: Any = self.admin_site.admin_view(self.cancel_view)
-        return [path("<int:pk>/cancel/", guarded, name="taskq_task_cancel"), *super().get_urls()]
+        return [
+            path("<path:object_id>/cancel/", guarded, name="taskq_task_cancel"),
+            *super().get_urls(),
+        ]
 
     @admin.action(permissions=["retry"], description=_("Cancel selected %(verbose_name_plural)s"))
     def cancel_selected(self, request: HttpRequest, queryset: TaskQuerySet) -> None:
@@ -46,17 +49,19 @@ class CancelMixin(Base):
             self._log(request, CHANGE, self._tasks(sum(cancelled)), gettext("Cancelled"))
 
     @method_decorator(require_POST)
-    def cancel_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def cancel_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         if not self.has_retry_permission(request):
             raise PermissionDenied
-        chosen = cast(TaskQuerySet, self.get_queryset(request).filter(pk=pk))
-        task: Task = get_object_or_404(chosen)
+        task = self.get_object(request, object_id)
+        if task is None:
+            return self.gone(request, object_id)
+        chosen = cast(TaskQuerySet, self.get_queryset(request).filter(pk=task.pk))
         cancelled = chosen.cancel()
         self._say_cancelled(request, cancelled)
         if any(cancelled):
             self.log_change(request, task, gettext("Cancelled"))
         if not cancelled.removed:
-            return self._to_the_page(request, pk)
+            return self._to_the_page(request, task.pk)
         site = self.admin_site.name
         return HttpResponseRedirect(reverse("admin:taskq_task_changelist", current_app=site))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 from django.contrib.admin import display
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import QuerySet
+from django.db.models import Field, Model, QuerySet
 from django.db.models.functions import Substr
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
@@ -14,6 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from taskq import printable
 from taskq.admin import readable
 from taskq.models import Result, ShownState, Task
 from taskq.progress import Progress
@@ -27,7 +29,7 @@ class TaskList(ChangeList):
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         tasks: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
-        shortened: QuerySet[Any] = tasks.defer("payload", "error", "traceback").annotate(
+        shortened: QuerySet[Any] = tasks.defer("payload", "error", "traceback", "history").annotate(
             payload_start=Substr("payload", 1, readable.FETCHED),
             error_start=Substr("error", 1, readable.FETCHED),
         )
@@ -36,6 +38,8 @@ class TaskList(ChangeList):
 
 @display(description=_("state"))
 def state(task: Any) -> SafeString:
+    if task.shown_state is None:  # a number that no version of ours has written
+        return format_html('<span class="taskq-lost">{}</span>', task.state)
     shown = ShownState(task.shown_state)
     more = []
     if shown is ShownState.ACTIVE:
@@ -49,7 +53,7 @@ def state(task: Any) -> SafeString:
 
 @display(description=_("name"))
 def name_wrapped(task: Task | Result) -> SafeString:
-    parts = ((part,) for part in task.name.split("."))
+    parts = ((part,) for part in printable.in_a_line(task.name).split("."))
     return _line(format_html_join(mark_safe(".<wbr>"), "{}", parts))
 
 
@@ -68,14 +72,27 @@ def arguments(task: Task | Result) -> SafeString:
     return _text(readable.in_lines(task.payload))
 
 
+def moment(model: type[Model], name: str) -> Any:
+    """A column of times, with seconds, which Django's own leaves out."""
+    field: Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
+
+    @display(description=field.verbose_name, ordering=name)
+    def shown(row: Any) -> str:
+        found: datetime.datetime | None = getattr(row, name)
+        return NOTHING if found is None else readable.moment(found)
+
+    shown.__name__ = name  # the class of its cells
+    return shown
+
+
 @display(description=_("error"))
 def error(task: Task) -> SafeString:
-    return _text(task.error or NOTHING)
+    return _text(readable.text(task.error) or NOTHING)
 
 
 @display(description=_("traceback"))
 def traceback(task: Task) -> SafeString:
-    return _text(task.traceback or NOTHING)
+    return _text(readable.text(task.traceback) or NOTHING)
 
 
 @display(description=_("losses"))
@@ -99,7 +116,7 @@ def progress(task: Task) -> str:
 
 @display(description=_("UUID"))
 def uuid(task: Task) -> str:
-    return str(task.uuid)
+    return str(task.uuid) if task.pk >= 0 else NOTHING
 
 
 #: The fieldsets of a task's page: first what a person comes for.
@@ -113,8 +130,11 @@ PAGE: Any = (
         _("Times"),
         {
             "fields": [
-                *("created_at", "scheduled_at", "execute_at", "expires_at"),
-                *("started_at", "failed_at", "cancelled_at", "unknown_since"),
+                moment(Task, name)
+                for name in (
+                    *("created_at", "scheduled_at", "execute_at", "expires_at"),
+                    *("started_at", "failed_at", "cancelled_at", "unknown_since"),
+                )
             ]
         },
     ),

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from taskq import pausing
+from taskq.admin.columns import moment
 from taskq.models import PausedQueue
 from taskq.queues import check_queue
 
@@ -38,17 +39,20 @@ class PauseForm(PauseFormBase):
         return queue
 
 
+_PAUSED_AT = moment(PausedQueue, "paused_at")
+
+
 @admin.register(PausedQueue)
 class PausedQueueAdmin(PausedQueueAdminBase):
     """Who may add a pause may pause any queue, and who may delete one resumes it."""
 
     form = PauseForm
-    list_display = ("queue", "paused_at", "paused_by")
+    list_display = ("queue", _PAUSED_AT, "paused_by")
     ordering = ("queue",)
-    readonly_fields = ("paused_at", "paused_by")
+    readonly_fields = (_PAUSED_AT, "paused_by")
     actions = ("delete_selected",)
 
-    def get_fields(self, request: HttpRequest, obj: PausedQueue | None = None) -> tuple[str, ...]:
+    def get_fields(self, request: HttpRequest, obj: PausedQueue | None = None) -> tuple[Any, ...]:
         return ("queue", *self.readonly_fields) if obj else ("queue",)
 
     def has_change_permission(self, request: HttpRequest, obj: PausedQueue | None = None) -> bool:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
-from pprint import pformat
 
-from django.utils.text import Truncator
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from taskq import payload
+from taskq import payload, printable
+from taskq.admin.wrapped import wrapped
 from taskq.payload import PICKLED, PayloadError
 
 #: Characters of a long text that a list fetches, and that it shows.
 FETCHED = 400
 SHOWN = 80
-#: Characters of arguments that a page shows.
+#: Characters of a long text that a page shows.
 PAGE = 100_000
 #: Seconds above which a duration is shown as hours and minutes.
 MANY_SECONDS = 300
@@ -24,13 +24,13 @@ MANY_SECONDS = 300
 def in_a_line(stored: str) -> str:
     """Arguments as in a call, shortened. ``stored`` may be only how they begin."""
     call = None if len(stored) >= FETCHED else _call(stored, repr)
-    return Truncator(_safely(stored) if call is None else ", ".join(call)).chars(SHOWN)
+    return printable.in_a_line(_cut(_safely(stored) if call is None else ", ".join(call), SHOWN))
 
 
 def in_lines(stored: str) -> str:
     """Arguments as in a call, one a line."""
-    call = None if len(stored) > PAGE else _call(stored, _wrapped)
-    return Truncator(_safely(stored) if call is None else ",\n".join(call)).chars(PAGE)
+    call = None if len(stored) > PAGE else _call(stored, wrapped)
+    return text(_safely(stored) if call is None else ",\n".join(call))
 
 
 def headers(stored: str) -> str:
@@ -39,13 +39,23 @@ def headers(stored: str) -> str:
         return ""
     try:
         _args, _kwargs, found = payload.decode_call(stored)
+        return text("\n".join(f"{name}: {wrapped(value)}" for name, value in (found or {}).items()))
     except (PayloadError, RecursionError):
         return ""
-    return "\n".join(f"{name}: {_wrapped(value)}" for name, value in (found or {}).items())
+
+
+def text(long: str) -> str:
+    """A text of many lines, as much of it as a page shows."""
+    return printable.in_lines(_cut(long, PAGE))
 
 
 def first_line(error: str) -> str:
-    return Truncator(error.strip().partition("\n")[0]).chars(SHOWN)
+    return printable.in_a_line(_cut(error.strip().partition("\n")[0], SHOWN))
+
+
+def moment(found: datetime.datetime) -> str:
+    """A time in the current time zone, to the second."""
+    return timezone.localtime(found).replace(tzinfo=None).isoformat(" ", "seconds")
 
 
 def lease(left: datetime.timedelta | None) -> str:
@@ -76,5 +86,5 @@ def _safely(stored: str) -> str:
     return _("(pickled)") if stored.startswith(PICKLED) else stored
 
 
-def _wrapped(value: object) -> str:
-    return pformat(value, width=100, sort_dicts=False)
+def _cut(long: str, length: int) -> str:
+    return long if len(long) <= length else f"{long[: length - 1]}…"

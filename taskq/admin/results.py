@@ -11,7 +11,6 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.db.models.functions import Substr
 from django.http import HttpRequest
-from django.utils import timezone
 from django.utils.formats import localize
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -30,11 +29,12 @@ else:
     ResultAdminBase = admin.ModelAdmin
 
 
+_TIMES = [columns.moment(Result, name) for name in ("created_at", "started_at", "finished_at")]
 #: The fieldsets of a result's page.
 _PAGE: Any = (
     (None, {"fields": ["name", columns.arguments, "value_in_lines"]}),
-    (_("Runs"), {"fields": ["worker", "earlier_runs"]}),
-    (_("Times"), {"fields": ["created_at", "started_at", "finished_at", "took"]}),
+    (_("Runs"), {"fields": ["worker_in_a_line", "earlier_runs"]}),
+    (_("Times"), {"fields": [*_TIMES, "took"]}),
     (_("Place"), {"fields": ["queue", "priority", "id", "uuid"]}),
 )
 
@@ -44,9 +44,10 @@ class ResultList(ChangeList):
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         results: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
-        shortened: QuerySet[Any] = results.defer("payload", "value", "history").annotate(
+        shortened: QuerySet[Any] = results.defer("payload", "value", "history", "worker").annotate(
             payload_start=Substr("payload", 1, readable.FETCHED),
             value_start=Substr("value", 1, readable.FETCHED),
+            worker_start=Substr("worker", 1, readable.FETCHED),
         )
         return shortened
 
@@ -63,7 +64,7 @@ class ResultAdmin(OnlyShownMixin, SearchMixin, ResultAdminBase):
     list_per_page = 50
     list_display = (
         *("id", columns.name_wrapped, columns.arguments_shortened, "value_shortened"),
-        *("finished_at", "took", "queue", "priority", "worker"),
+        *(columns.moment(Result, "finished_at"), "took", "queue", "priority", "worker_in_a_line"),
     )
     list_display_links = ("id", columns.name_wrapped)
     list_filter = (QueueFilter, NameFilter)
@@ -84,9 +85,16 @@ class ResultAdmin(OnlyShownMixin, SearchMixin, ResultAdminBase):
     def value_in_lines(self, result: Result) -> SafeString:
         return format_html('<pre class="taskq-text">{}</pre>', readable.in_lines(result.value))
 
+    @admin.display(description=_("worker"))
+    def worker_in_a_line(self, result: Any) -> str:
+        # The list has fetched its start.
+        return readable.first_line(getattr(result, "worker_start", None) or result.worker)
+
     @admin.display(description=_("took"))
     def took(self, result: Result) -> str:
         """From the claim to the end of the last run."""
+        if result.finished_at is None or result.started_at is None:  # of SQLite: they are no times
+            return columns.NOTHING
         seconds = (result.finished_at - result.started_at).total_seconds()
         return _("%(seconds)s s") % {"seconds": localize(round(seconds, 3))}
 
@@ -94,8 +102,8 @@ class ResultAdmin(OnlyShownMixin, SearchMixin, ResultAdminBase):
     def earlier_runs(self, result: Result) -> SafeString | str:
         runs = (
             (
-                "" if run.started_at is None else localize(timezone.localtime(run.started_at)),
-                *(run.worker, run.kind, run.traceback),
+                "" if run.started_at is None else readable.moment(run.started_at),
+                *map(readable.text, (run.worker, run.kind, run.traceback)),
             )
             for run in attempts(result.history)
         )
@@ -104,4 +112,4 @@ class ResultAdmin(OnlyShownMixin, SearchMixin, ResultAdminBase):
 
     @admin.display(description=_("UUID"))
     def uuid(self, result: Result) -> str:
-        return str(uuid.UUID(int=result.pk))
+        return str(uuid.UUID(int=result.pk)) if result.pk >= 0 else columns.NOTHING

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from taskq.admin import readable
-from taskq.admin.columns import NOTHING
+from taskq.admin.columns import NOTHING, moment
 from taskq.admin.permissions import NotEditedMixin
 from taskq.schedules import entries
 from taskq.schedules.models import Schedule, ScheduleQuerySet
@@ -23,18 +23,21 @@ else:
     ScheduleAdminBase = admin.ModelAdmin
 
 
+_TIMES = (moment(Schedule, "next_at"), moment(Schedule, "last_at"))
+
+
 @admin.register(Schedule)
 class ScheduleAdmin(NotEditedMixin, ScheduleAdminBase):
     """The code says what there is; a person may pause it, and delete what is left over."""
 
-    list_display = ("name", "task", "ticks", "next_at", "last_at", "state")
-    sortable_by = ("name", "task", "next_at", "last_at")
+    list_display = ("name", "task", "ticks", *_TIMES, "state")
+    sortable_by = ("name", "task", *_TIMES)
     ordering = ("name",)
     search_fields = ("name", "task")
     list_filter = ("paused",)
     actions = ("pause_selected", "resume_selected")
     fields = (
-        *("name", "task", "arguments", "ticks", "catch_up", "next_at", "last_at", "state"),
+        *("name", "task", "arguments", "ticks", "catch_up", *_TIMES, "state"),
         *("queue", "priority"),
     )
     readonly_fields = fields

@@ -11,27 +11,28 @@ from django.contrib.admin.models import CHANGE, DELETION, LogEntry
 from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.views.main import ChangeList
-from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied
 from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
 from taskq.admin import columns, readable, summary
 from taskq.admin.cancelling import CancelMixin
 from taskq.admin.filters import NameFilter, QueueFilter, StateFilter
+from taskq.admin.gone import GoneMixin
 from taskq.admin.permissions import NotEditedMixin
+from taskq.admin.saying import SayingMixin
 from taskq.admin.search import SearchMixin
 from taskq.models import ShownState, State, Task, TaskQuerySet
+from taskq.moment_field import Bounded
 
 if TYPE_CHECKING:
     TaskAdminBase = admin.ModelAdmin[Task]
@@ -47,7 +48,7 @@ class StillHeld(Exception):
 
 
 @admin.register(Task)
-class TaskAdmin(CancelMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
+class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
     """Who may change tasks may retry and cancel them: there is nothing else to change."""
 
     # Sorting and facets would read the whole table, and so would counting it unfiltered
@@ -60,7 +61,14 @@ class TaskAdmin(CancelMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
     save_on_top = True
     list_display = (
         *("id", columns.name_wrapped, columns.state, columns.arguments_shortened),
-        *(columns.error_shortened, "execute_at", "queue", "priority", "retries", "losses"),
+        *(
+            columns.error_shortened,
+            columns.moment(Task, "execute_at"),
+            "queue",
+            "priority",
+            "retries",
+            "losses",
+        ),
         "worker",
     )
     list_display_links = ("id", columns.name_wrapped)
@@ -77,7 +85,7 @@ class TaskAdmin(CancelMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         tasks = cast(TaskQuerySet, super().get_queryset(request)).with_shown_state()
         left = ExpressionWrapper(
-            F("worker__lease_expires_at") - Now(), output_field=DurationField()
+            Bounded(F("worker__lease_expires_at")) - Now(), output_field=DurationField()
         )
         return tasks.select_related("worker").annotate(lease_left=left)
 
@@ -98,7 +106,7 @@ class TaskAdmin(CancelMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
 
         return [
             view("summary/", self.summary_view, "summary"),
-            view("<int:pk>/retry/", self.retry_view, "retry"),
+            view("<path:object_id>/retry/", self.retry_view, "retry"),
             *super().get_urls(),
         ]
 
@@ -112,17 +120,19 @@ class TaskAdmin(CancelMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
             self._log(request, CHANGE, self._tasks(retried), gettext("Retried"))
 
     @method_decorator(require_POST)
-    def retry_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def retry_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """The button on a task's page."""
         if not self.has_retry_permission(request):
             raise PermissionDenied
-        chosen = cast(TaskQuerySet, self.get_queryset(request).filter(pk=pk))
-        task = get_object_or_404(chosen)
+        task = self.get_object(request, object_id)
+        if task is None:
+            return self.gone(request, object_id)
+        chosen = cast(TaskQuerySet, self.get_queryset(request).filter(pk=task.pk))
         retried = chosen.retry()
         self._say_retried(request, retried, int(task.state == State.RUNNING), chosen)
         if retried:
             self.log_change(request, task, gettext("Retried"))
-        return self._to_the_page(request, pk)
+        return self._to_the_page(request, task.pk)
 
     @admin.action(permissions=["delete"], description=_("Delete selected %(verbose_name_plural)s"))
     def delete_selected(
@@ -132,9 +142,8 @@ class TaskAdmin(CancelMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
         if "post" not in request.POST:
             return self._confirm_deletion(request, queryset)
         deleted = queryset.discard()
-        text = ngettext("%(count)d task was deleted.", "%(count)d tasks were deleted.", deleted)
-        self.message_user(request, text % {"count": deleted}, messages.SUCCESS)
-        self._say_running(request, queryset.filter(state=State.RUNNING).count())
+        running = queryset.filter(state=State.RUNNING).count()
+        self._say_deleted(request, deleted, running)
         if deleted:
             self._log(request, DELETION, self._tasks(deleted), gettext("Deleted"))
         return None
@@ -187,7 +196,7 @@ class TaskAdmin(CancelMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
         """How many tasks of each name are in which state."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        rows = summary.by_name(cast(TaskQuerySet, super().get_queryset(request)))
+        rows = summary.by_name(cast(TaskQuerySet, self.get_queryset(request)))
         context = {
             **self.admin_site.each_context(request),
             "title": gettext("Tasks by name"),
@@ -217,56 +226,6 @@ class TaskAdmin(CancelMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
         )
         context["show_delete"] = obj.state != State.RUNNING
         return super().render_change_form(request, context, add, change, form_url, obj)
-
-    # What is said about it
-
-    def _tasks(self, count: int) -> str:
-        return ngettext("%(count)d task", "%(count)d tasks", count) % {"count": count}
-
-    def _say_retried(
-        self, request: HttpRequest, retried: int, running: int, chosen: TaskQuerySet
-    ) -> None:
-        rivalled = chosen.rivalled().count()
-        if retried:
-            text = ngettext(
-                "%(count)d task will run again.", "%(count)d tasks will run again.", retried
-            )
-            self.message_user(request, text % {"count": retried}, messages.SUCCESS)
-        elif not running and not rivalled:
-            text = gettext("Nothing to retry: no such task failed or waits for its next run.")
-            self.message_user(request, text, messages.WARNING)
-        self._say_running(request, running)
-        if rivalled:
-            text = ngettext(
-                "%(count)d task was left alone: another waits or runs with its unique key.",
-                "%(count)d tasks were left alone: others wait or run with their unique keys.",
-                rivalled,
-            )
-            self.message_user(request, text % {"count": rivalled}, messages.WARNING)
-
-    def _say_running(self, request: HttpRequest, running: int) -> None:
-        if running:
-            text = ngettext(
-                "%(count)d task runs and was left alone.",
-                "%(count)d tasks run and were left alone.",
-                running,
-            )
-            self.message_user(request, text % {"count": running}, messages.WARNING)
-
-    def _log(self, request: HttpRequest, flag: int, tasks: str, verb: str) -> None:
-        """One entry for many tasks, which says which were chosen."""
-        if request.POST.get("select_across") == "1":
-            chosen = gettext("all of %(filters)s") % {"filters": request.get_full_path()}
-        else:
-            pks = request.POST.getlist(helpers.ACTION_CHECKBOX_NAME)
-            chosen = ", ".join(f"#{pk}" for pk in pks)
-        LogEntry.objects.create(
-            user_id=cast(int, request.user.pk),
-            content_type=ContentType.objects.get_for_model(Task),
-            object_repr=tasks,
-            action_flag=flag,
-            change_message=f"{verb}: {chosen}",
-        )
 
     def _to_the_page(self, request: HttpRequest, pk: int) -> HttpResponseRedirect:
         url = reverse("admin:taskq_task_change", args=[pk], current_app=self.admin_site.name)

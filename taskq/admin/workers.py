@@ -21,9 +21,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from taskq.admin import readable
-from taskq.admin.columns import NOTHING
+from taskq.admin.columns import NOTHING, moment
 from taskq.admin.permissions import OnlyShownMixin
 from taskq.models import State, Worker
+from taskq.moment_field import Bounded
 from taskq.overview import held_by_worker
 
 if TYPE_CHECKING:
@@ -33,20 +34,21 @@ else:
 
 #: Tasks that a worker's page lists.
 MANY_HELD = 100
+_STARTED_AT, _EXPIRES_AT = moment(Worker, "started_at"), moment(Worker, "lease_expires_at")
 
 
 @admin.register(Worker)
 class WorkerAdmin(OnlyShownMixin, WorkerAdminBase):
     """Read-only: workers come and go with their pools."""
 
-    list_display = ("name", "pool", "host", "pid", "started_at", "lease", "holds", "held_task")
+    list_display = ("name", "pool", "host", "pid", _STARTED_AT, "lease", "holds", "held_task")
     list_display_links = ("name", "pool")
-    sortable_by = ("name", "pool", "host", "started_at")
+    sortable_by = ("name", "pool", "host", _STARTED_AT)
     ordering = ("pool", "pk")
     search_fields = ("pool", "name")
     show_full_result_count = False
     fields = (
-        *("name", "pool", "host", "pid", "started_at", "lease_expires_at", "lease", "listens"),
+        *("name", "pool", "host", "pid", _STARTED_AT, _EXPIRES_AT, "lease", "listens"),
         *("holds", "held_tasks"),
     )
     readonly_fields = fields
@@ -56,7 +58,9 @@ class WorkerAdmin(OnlyShownMixin, WorkerAdminBase):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
         first, count = held_by_worker()
-        left = ExpressionWrapper(F("lease_expires_at") - Now(), output_field=DurationField())
+        left = ExpressionWrapper(
+            Bounded(F("lease_expires_at")) - Now(), output_field=DurationField()
+        )
         workers: QuerySet[Worker] = (
             super()
             .get_queryset(request)
@@ -71,6 +75,8 @@ class WorkerAdmin(OnlyShownMixin, WorkerAdminBase):
 
     @admin.display(description=_("lease"))
     def lease(self, worker: Any) -> SafeString:
+        if worker.lease_left is None:  # of SQLite: its end is no time
+            return format_html('<span class="taskq-lost">{}</span>', NOTHING)
         kind = "active" if worker.lease_left > datetime.timedelta() else "lost"
         return format_html(
             '<span class="taskq-{}">{}</span>', kind, readable.lease(worker.lease_left)

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from taskq.conf import NAME_LENGTH, QUEUE_LENGTH
+from taskq.moment_field import MomentField
 from taskq.schedules.timing import TEXT_LENGTH, UTC, Timing, parse
 
 
@@ -55,8 +56,8 @@ class Schedule(models.Model):
     queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH)
     priority = models.SmallIntegerField(_("priority"))
     max_losses = models.SmallIntegerField(_("losses allowed"))
-    next_at = models.DateTimeField(_("next"), null=True)
-    last_at = models.DateTimeField(_("last"), null=True)
+    next_at = MomentField(_("next"), null=True)
+    last_at = MomentField(_("last"), null=True)
     paused = models.BooleanField(_("paused"), db_default=False)
 
     objects = ScheduleQuerySet.as_manager()

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
 
-from taskq.models import State, Task, TaskQuerySet
+from taskq.models import Result, State, Task, TaskQuerySet
 from tests.taskq.admin_site import HOUR, LIST, act, failed, page, running, said, text
 
 pytestmark = pytest.mark.django_db
@@ -81,9 +81,34 @@ def test_retry_button_hastens_a_task_that_waits_for_its_next_run(root):
     assert Task.objects.pending().get() == task
 
 
-def test_retry_of_a_task_that_is_gone_is_not_found(root):
-    assert root.post(f"{LIST}4242/retry/").status_code == 404
-    assert root.post(f"{LIST}{10**30}/retry/").status_code == 404
+@pytest.mark.parametrize("verb", ["retry", "cancel", "change", "delete", "history"])
+def test_a_task_that_has_finished_meanwhile_is_said_to_have(root, verb):
+    kept = Result.objects.create(
+        **{"id": 12, "name": "a", "payload": "[[],{}]", "queue": "default", "priority": 0},
+        **{"created_at": Now(), "started_at": Now(), "finished_at": Now()},
+        **{"worker": "a/worker 1/7", "value": "[[1],{}]"},
+    )
+    for url, what in (
+        (f"{LIST}{kept.pk}/{verb}/", "Task #12 has finished since; nothing is left to do."),
+        (f"{LIST}13/{verb}/", "There is no task #13: it has finished since, or was deleted."),
+    ):
+        send = root.post if verb in ("retry", "cancel") else root.get
+        response = send(url, follow=True)
+        assert response.redirect_chain == [(LIST, 302)]
+        (message,) = said(response)
+        assert message.startswith(what)
+
+
+def test_what_was_never_the_id_of_a_task_is_not_said_to_have_finished(root):
+    (message,) = said(root.get(f"{LIST}abc/change/", follow=True))
+    assert "finished" not in message
+
+
+def test_deleting_what_has_finished_meanwhile_says_so(root):
+    task = failed()
+    Task.objects.all().discard()
+    response = act(root, "delete_selected", task, post="yes")
+    assert said(response)[0].startswith("Nothing to delete")
 
 
 def test_retry_action_leaves_what_runs_alone_and_says_how_many(root):
@@ -192,7 +217,7 @@ def test_a_task_that_starts_between_the_question_and_the_answer_is_left_alone(ro
     act(root, "delete_selected", task)
     Task.objects.update(state=State.RUNNING, worker_id=77)
     response = act(root, "delete_selected", task, post="yes")
-    assert said(response) == ["0 tasks were deleted.", "1 task runs and was left alone."]
+    assert said(response) == ["1 task runs and was left alone."]
     assert Task.objects.get() == task
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from taskq import printable
 from taskq.management.arguments import add_database, database_alias
 from taskq.models import ShownState
 from taskq.overview import Overview, overview
@@ -68,7 +69,7 @@ class Command(BaseCommand):
         rows = [["queue", *(state.value for state in ShownState), "oldest due"]]
         rows += [
             [
-                queue.queue,
+                printable.in_a_line(queue.queue),
                 *(str(count) for count in queue.counts.values()),
                 f"{queue.oldest:.1f} s" if queue.counts[ShownState.PENDING] else "-",
             ]

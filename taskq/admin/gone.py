@@ -1,0 +1,52 @@
+"""A task that somebody has open, and that is gone by the time of the next click."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import gettext
+
+from taskq import ids
+from taskq.models import Result, Task
+
+if TYPE_CHECKING:
+    Base = admin.ModelAdmin[Task]
+else:
+    Base = object
+
+
+class GoneMixin(Base):
+    """Says that there is nothing left to do, where Django asks whether it was deleted.
+
+    Most tasks that are gone were done: their rows leave the table.
+    """
+
+    def gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Back to the list, with what is known of it."""
+        if Result.objects.filter(pk=object_id).exists():
+            text = gettext("Task #%(id)s has finished since; nothing is left to do.")
+        else:
+            text = gettext(
+                "There is no task #%(id)s: it has finished since, or was deleted. "
+                "Nothing is left to do."
+            )
+        self.message_user(request, text % {"id": object_id}, messages.WARNING)
+        site = self.admin_site.name
+        return HttpResponseRedirect(reverse("admin:taskq_task_changelist", current_app=site))
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """Django's own, for the pages of a task. It is private: if it is gone one day, Django's
+        words are shown again."""
+        try:
+            key = ids.parse(object_id)
+        except ValueError:  # no task ever had such an id
+            answer: HttpResponse = super()._get_obj_does_not_exist_redirect(  # type: ignore[misc]
+                request, opts, object_id
+            )
+            return answer
+        return self.gone(request, str(key))
