@@ -14,7 +14,7 @@ from typing import Any
 
 from setproctitle import setproctitle
 
-from pool import clock, kernel
+from pool import clock, groups, kernel
 from pool.patience import Stuck, patience
 from pool.roles import Role
 from pool.scoreboard import Scoreboard, Slot, State
@@ -26,8 +26,8 @@ LAST_LINES = 2.0
 
 EXIT_CRASHED = os.EX_SOFTWARE if hasattr(os, "EX_SOFTWARE") else 70
 
-#: Signals that a terminal or an operator sends to the whole process group. The
-#: supervisor alone answers them; a child that did as well would act twice.
+#: Signals of a terminal, or of an operator to all processes of a pool. The supervisor alone
+#: answers them; a child that did as well would act twice.
 _SUPERVISORS = ("SIGINT", "SIGQUIT", "SIGHUP", "SIGTTIN", "SIGTTOU")
 
 
@@ -143,6 +143,21 @@ class Child:
         if self.on_soft_limit is not None:
             self.on_soft_limit()
 
+    def _end_with(self, lifeline: int) -> None:
+        """End this process when the supervisor, the only writer of the pipe, is gone.
+
+        A support role ends what the others have started, too: they die by the kernel, at once,
+        and can end nothing any more.
+        """
+        while os.read(lifeline, 1):
+            pass
+        if self.role.support:
+            for slot in self.scoreboard.living():
+                if slot.pid != self.pid:
+                    groups.end(slot.pid)
+        groups.end(self.pid)
+        os.kill(self.pid, signal.SIGKILL)  # also if it has left its group
+
     def live(self, lifeline: int, unblock: set[signal.Signals]) -> None:
         """Run the role to its end and leave the process. Never returns.
 
@@ -151,12 +166,13 @@ class Child:
         """
         code = EXIT_CRASHED
         try:
+            groups.lead()
             signal.set_wakeup_fd(-1)
             self.install_signals()
             self._release_forks()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
-            if not kernel.die_with_parent(self.supervisor_pid):
-                threading.Thread(target=_die_at_end_of, args=(lifeline,), daemon=True).start()
+            if self.role.support or not kernel.die_with_parent(self.supervisor_pid):
+                threading.Thread(target=self._end_with, args=(lifeline,), daemon=True).start()
             if self.role.oom_victim:
                 kernel.prefer_as_oom_victim()
             self.title()
@@ -181,10 +197,3 @@ def flush_output() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # closed, or nobody reads it any more
             stream.flush()
-
-
-def _die_at_end_of(lifeline: int) -> None:
-    """End this process when the supervisor, the only writer of the pipe, is gone."""
-    while os.read(lifeline, 1):
-        pass
-    os.kill(os.getpid(), signal.SIGKILL)

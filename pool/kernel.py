@@ -6,11 +6,13 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 LINUX = sys.platform == "linux"
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024 if hasattr(os, "sysconf") else 4
 
 
@@ -25,6 +27,47 @@ def die_with_parent(parent: int) -> bool:
     if os.getppid() != parent:
         os._exit(os.EX_UNAVAILABLE)
     return armed
+
+
+def adopt_orphans() -> None:
+    """Become the parent of each descendant that loses its own, in place of process 1."""
+    if LINUX:
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children() -> list[int]:
+    """The children of this process, dead ones too; none where the kernel does not list them."""
+    found: list[int] = []
+    for thread in _entries("/proc/self/task"):
+        with contextlib.suppress(OSError):  # the thread has ended
+            found += map(int, Path(f"/proc/self/task/{thread}/children").read_bytes().split())
+    return found
+
+
+def _entries(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []
+
+
+def reap(first: Callable[[int], object]) -> tuple[int, int]:
+    """Take the wait status of a dead child: its pid and that, or two zeros.
+
+    first: called with the pid before, as long as no other process can have it. (Where the
+        kernel cannot say who is dead without that, it is called right after.) Raises
+        ChildProcessError when there are no children.
+    """
+    if not hasattr(os, "waitid"):
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid:
+            first(pid)
+        return pid, status
+    dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if dead is None:
+        return 0, 0
+    first(dead.si_pid)
+    return os.waitpid(dead.si_pid, 0)
 
 
 def prefer_as_oom_victim(points: int = 300) -> None:

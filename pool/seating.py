@@ -24,6 +24,10 @@ class Seating:
         """Those in which a child sits."""
         return (seat for seat in self._seats if seat.pid)
 
+    def of(self, pid: int) -> Seat | None:
+        """That in which this child sits."""
+        return next((seat for seat in self._seats if seat.pid == pid), None)
+
     def workers(self) -> list[Seat]:
         """Those of roles of which there may be more or fewer."""
         return [seat for seat in self._seats if seat.role.scalable]

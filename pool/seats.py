@@ -6,7 +6,7 @@ import os
 import signal
 from dataclasses import dataclass, field
 
-from pool import clock
+from pool import clock, groups
 from pool.backoff import Backoff
 from pool.deaths import Cause, Death, cause_of
 from pool.kernel import OomCounter
@@ -82,8 +82,10 @@ class Seat:
             self._send(signal.SIGUSR1)
 
     def condemn(self, verdict: Cause) -> None:
+        """Kill the child, and with it what it has started."""
         self.verdict = verdict
         self._send(signal.SIGKILL)
+        groups.end(self.pid)
 
     def condemn_for(self, run: tuple[int, int], verdict: Cause) -> None:
         """Kill the child because this run is past a hard deadline."""

@@ -5,13 +5,12 @@ One process, one thread, no database. It waits in one place, for signals
 signals, kill what is past its deadlines, fill empty seats.
 """
 
-import os
 from collections.abc import Sequence
 from enum import Enum
 
 from setproctitle import setproctitle
 
-from pool import clock, kernel, obituary
+from pool import clock, groups, kernel, obituary
 from pool.deaths import Cause
 from pool.forking import Forker
 from pool.log import log
@@ -106,15 +105,13 @@ class Supervisor:
         """Collect every dead child, also those inherited from dead children (PID 1)."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status = kernel.reap(first=self._end_programs)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            for seat in self._seats.occupied():
-                if seat.pid == pid:
-                    self._bury(seat, status)
-                    break
+            if (seat := self._seats.of(pid)) is not None:
+                self._bury(seat, status)
 
     def act_on_signals(self) -> None:
         for name in self._signals.take():
@@ -268,6 +265,11 @@ class Supervisor:
         if self.phase is Phase.CLOSING and clock.now() >= self._phase_ends:
             return False
         return self.phase is Phase.RUNNING or role.support
+
+    def _end_programs(self, pid: int) -> None:
+        """What a dead child has started ends with it."""
+        if self._seats.of(pid) is not None:
+            groups.end(pid)
 
     def _bury(self, seat: Seat, status: int) -> None:
         """Record a death, make it known, and decide when the seat is filled again."""

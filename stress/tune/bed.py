@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -87,10 +86,9 @@ class Bed(Closing):
 
 
 def lose(pool: Pool) -> None:
-    """SIGKILL to the whole process group at once: the host is gone."""
+    """SIGKILL to all of its processes at once: the host is gone."""
     if pool.process.poll() is None:
-        os.killpg(pool.pid, signal.SIGKILL)
-        pool.process.wait()
+        pool.kill_all()
 
 
 def _socket(url: str) -> str:

@@ -13,7 +13,8 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from pool import Child, State, clock
+from pool import Child, State, clock, groups, kernel
+from pool.groups import Programs
 from tests.pool.talk import note, options, told
 
 
@@ -211,15 +212,52 @@ def is_interrupted_at_exit(child: Child) -> None:
         rest(child)
 
 
-def has_grandchild(child: Child) -> None:
-    """Forks a child of its own that holds every pipe and outlives it."""
+def has_daemon(child: Child) -> None:
+    """Forks a child that holds every pipe, has a session of its own and outlives it."""
     up(child)
     if (pid := os.fork()) == 0:
+        os.setsid()
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
         time.sleep(60)
         os._exit(0)
     note("grandchild", grandchild=pid)
+    rest(child)
+
+
+def runs_programs(child: Child) -> None:
+    """Waits for a program, as a task does: a shell that has started another in the
+    background. The first child in the seat only."""
+    up(child)
+    begin(child)
+    if child.slot.generation == 1:
+        shell = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE)
+        note("programs", programs=[shell.pid, int(shell.stdout.readline())])
+        shell.wait()
+    rest(child)
+
+
+def tidies_up(child: Child) -> None:
+    """Has a program from the start, leaves others behind, and ends those."""
+    helper = subprocess.Popen(["sleep", "60"])
+    programs = Programs()
+    up(child)
+    script = "sleep 60 & echo $!; (sleep 60 & echo $! & wait) & wait"
+    shell = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
+    orphan = subprocess.check_output(["sh", "-c", "sleep 60 >&- & echo $!"])
+    left = [shell.pid, int(orphan), *(int(shell.stdout.readline()) for _ in range(2))]
+    free = subprocess.Popen(["sleep", "60"], start_new_session=True)
+    note("tidied", ended=programs.end(), left=left, kept=[helper.pid], free=[free.pid])
+    note("tidied again", ended=programs.end())
+    while not told("free"):
+        time.sleep(0.01)
+    os.kill(helper.pid, signal.SIGKILL)
+    groups.UNASKED = 0
+    free.kill()
+    while free.pid in kernel.children():
+        programs.end()
+        time.sleep(0.01)
+    note("reaped")
     rest(child)
 
 

@@ -134,9 +134,13 @@ class Sample:
         return self.wait_exit()
 
     def kill_all(self) -> None:
-        # All of them share the supervisor's process group, also orphans.
+        """All of the session, whoever is their parent by now."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.process.pid, signal.SIGKILL)
+        for process in psutil.process_iter():
+            with contextlib.suppress(ProcessLookupError):
+                if os.getsid(process.pid) == self.process.pid:
+                    os.kill(process.pid, signal.SIGKILL)
         self.process.wait()
 
 

@@ -29,18 +29,19 @@ def test_alarm_that_a_task_left_behind_does_not_spoil_the_end(start):
 
 
 def test_grandchild_that_lives_on_holds_nobody_up(start):
-    """It has inherited every pipe of the pool."""
-    pool = start("keeper=buries", "worker=has_grandchild")
+    """It has inherited every pipe of the pool, and has left the worker's process group."""
+    pool = start("keeper=buries", "worker=has_daemon")
     (note,) = pool.wait_note("grandchild")
     first = pool.wait_up("worker 1")
     os.kill(first, signal.SIGKILL)
     pool.wait_up("worker 1", other_than=first)
     assert pool.stop() == 0
     assert not gone(note["grandchild"])
+    os.kill(note["grandchild"], signal.SIGKILL)
 
 
 def test_children_do_not_live_on_for_a_grandchild_that_holds_their_pipes(start):
-    pool = start("worker=has_grandchild", "--setting", "no_parent_death_signal")
+    pool = start("worker=has_daemon", "--setting", "no_parent_death_signal")
     pool.wait_note("grandchild")
     worker = pool.wait_up("worker 1")
     pool.signal(signal.SIGKILL)

@@ -26,6 +26,7 @@ def sent(monkeypatch):
     """The signals that were sent instead of being sent."""
     signals = []
     monkeypatch.setattr(os, "kill", lambda pid, number: signals.append((pid, number)))
+    monkeypatch.setattr(os, "killpg", lambda pid, number: signals.append((-pid, number)))
     return signals
 
 
@@ -71,7 +72,7 @@ def test_death_does_not_name_the_lease_or_the_task_of_a_predecessor(seat, oom):
 
 def test_kill_is_put_down_to_the_verdict(seat, sent, oom):
     seat.condemn(Cause.LEASE_LOST)
-    assert sent == [(PID, signal.SIGKILL)]
+    assert sent == [(PID, signal.SIGKILL), (-PID, signal.SIGKILL)]  # and its programs
     assert seat.death(KILLED, oom).cause is Cause.LEASE_LOST
 
 

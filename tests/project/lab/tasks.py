@@ -5,6 +5,7 @@ import ctypes
 import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
 
@@ -259,6 +260,22 @@ def hang(key, masked=False):
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         while True:
             time.sleep(30)
+
+
+@shared_task(time_limit=1.0)
+def run_program_too_long(key):
+    _run_program(key)
+
+
+@shared_task
+def run_program(key):
+    _run_program(key)
+
+
+def _run_program(key):
+    """As subprocess.run() does, and says which program it is."""
+    with run(key), subprocess.Popen(["sleep", "60"]) as program:
+        note("program", key=key, program=program.pid)
 
 
 @shared_task

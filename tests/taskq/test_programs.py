@@ -1,0 +1,42 @@
+"""The programs that a task runs end with its run."""
+
+import signal
+
+import pytest
+
+from stress.pools import wait_until
+from taskq.models import Task
+from tests.pool.conftest import gone
+from tests.project.lab import tasks
+
+
+def programs(runs, count=1):
+    wait_until(lambda: len(runs("program")) >= count, what=f"{count} programs have started")
+    return [record["program"] for record in runs("program")]
+
+
+def test_a_program_ends_at_the_hard_limit_of_its_task(start_pool, runs, drained):
+    start_pool("-c", 1)
+    tasks.run_program_too_long.delay("a")
+    drained(30)
+    assert Task.objects.failed().get().losses == len(programs(runs)) == 3
+    assert gone(*programs(runs))
+
+
+@pytest.mark.postgresql  # the cut is the proxy's
+def test_a_program_ends_before_its_task_may_run_elsewhere(start_pool, far_away, runs):
+    proxy, url = far_away
+    start_pool("-c", 1, "--lease", 3, "--heartbeat", 1, DATABASE_URL=url)
+    tasks.run_program.delay("a")
+    (program,) = programs(runs)
+    proxy.hold()
+    wait_until(lambda: gone(program), what="the worker is stopped with its program")
+    assert Task.objects.get().losses == 0
+
+
+def test_a_program_ends_when_the_whole_pool_is_killed(start_pool, runs):
+    pool = start_pool("-c", 1)
+    tasks.run_program.delay("a")
+    (program,) = programs(runs)
+    pool.signal(signal.SIGKILL)
+    wait_until(lambda: gone(program))
