@@ -41,13 +41,15 @@ def are_keywords(value: object) -> bool:
     return isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
 
 
-def encoded(calls: Iterable[Arguments], headers: Mapping[str, Any] | None = None) -> Iterator[str]:
+def encoded(
+    task: str, calls: Iterable[Arguments], headers: Mapping[str, Any] | None = None
+) -> Iterator[str]:
     """The text of each call's arguments, with the headers that all have.
 
     Raises PayloadError with the index of the call.
     """
     for index, (args, kwargs) in enumerate(calls):
         try:
-            yield payload.encode(args, kwargs, headers)
+            yield payload.encode(args, kwargs, headers, task)
         except payload.PayloadError as error:
             raise payload.PayloadError(f"calls[{index}]: {error}") from error

@@ -98,7 +98,7 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
         request = Request(
             pk=None, name=definition.name, queue=row["queue"], retries=done, is_eager=True
         )
-        args, kwargs, request.sent_headers = payload.decode_call(row["payload"])
+        args, kwargs, request.sent_headers = payload.decode_call(row["payload"], definition.name)
         try:
             with _transaction(definition, using):
                 return EagerResult(call(definition, request, args, kwargs), None)

@@ -121,7 +121,7 @@ def execute(
     arguments before the task's own.
     """
     try:
-        args, kwargs, request.sent_headers = payload.decode_call(task.payload)
+        args, kwargs, request.sent_headers = payload.decode_call(task.payload, task.name)
     except BaseException as error:  # un-pickling may raise anything, and be cancelled
         return Failed(_error(error), "", _kind(error))
     keeps = not definition.options.ignore_result
@@ -133,13 +133,15 @@ def execute(
             signals.tell_of_run(signals.task_started, request)
         if not definition.options.atomic:
             value = _guarded(definition, request, args, kwargs, arm, guard)
-            return Done(written=False, result=payload.encode_result(value)) if keeps else DONE
+            if not keeps:
+                return DONE
+            return Done(written=False, result=payload.encode_result(value, task.name))
         # The task's writes and its row's end are one transaction.
         connection = connection_of(alias)
         with transaction.atomic(using=alias), begin(connection):
             hooks = len(connection.run_on_commit)
             value = _guarded(definition, request, args, kwargs, arm, guard)
-            result = payload.encode_result(value) if keeps else None
+            result = payload.encode_result(value, task.name) if keeps else None
             if len(connection.run_on_commit) > hooks:  # told before any of them is called
                 tell: Any = (set(connection.savepoint_ids), lambda: committed.append(True), False)
                 connection.run_on_commit.insert(hooks, tell)

@@ -116,7 +116,7 @@ def enqueue_many(
     connection, statements = _database(using)
     if options.unique is not None:
         return _enqueue_many_unique(connection, statements, values, list(calls), options, headers)
-    return _write_many(connection, statements, values, encoded(calls, headers)), set()
+    return _write_many(connection, statements, values, encoded(name, calls, headers)), set()
 
 
 def _write_many(
@@ -148,7 +148,7 @@ def _enqueue_many_unique(
     headers: Mapping[str, Any] | None,
 ) -> tuple[list[int], set[int]]:
     """As :func:`enqueue_many`; calls with the same key have the same primary key."""
-    texts = list(encoded(calls, headers))
+    texts = list(encoded(values["name"], calls, headers))
     keys = _keys(values["name"], calls)
     keyed: dict[str, str] = {}
     for key, text in zip(keys, texts, strict=True):
@@ -190,7 +190,7 @@ def row(
     """The values of a task's row, checked as :func:`enqueue` says; nothing is written."""
     values = columns(options, **terms)
     values["name"] = name
-    values["payload"] = payload.encode(args, kwargs, _headers(name, terms))
+    values["payload"] = payload.encode(args, kwargs, _headers(name, terms), name)
     return values
 
 
@@ -201,7 +201,7 @@ def rows(
     values = {"name": name, **columns(options, **terms)}
     headers = _headers(name, terms)
     pairs = list(calls)
-    found = [{**values, "payload": text} for text in encoded(pairs, headers)]
+    found = [{**values, "payload": text} for text in encoded(name, pairs, headers)]
     if options.unique is not None:
         _keys(name, pairs)
     return found

@@ -3,8 +3,8 @@
 JSON by Django's encoder, with the types that JSON lacks kept by a tag, so that
 a date comes back as a date. Tuples come back as lists and the keys of a dict as
 str, as JSON has no other; a time zone comes back as its offset. Pickle is for
-sites that opt in, and is signed with the site's key: nobody who can only write to
-the table can make us un-pickle.
+sites that opt in. It is signed with the site's key, for the name of its task: who can only
+write to the table can make us un-pickle nothing, and run no task with another one's arguments.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from taskq import conf
 
 TAG = "$taskq"
 PICKLED = "pickle:"
-_SALT = "taskq.payload"
+#: What a pickle is signed for: a call of a task, or what one returned.
+_CALL, _RESULT = "taskq.call:", "taskq.result:"
 
 Arguments = tuple[list[Any], dict[str, Any]]
 Headers = dict[str, Any]
@@ -37,16 +38,25 @@ class PayloadError(ValueError):
 
 
 def encode(
-    args: Sequence[Any], kwargs: Mapping[str, Any], headers: Mapping[str, Any] | None = None
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    headers: Mapping[str, Any] | None = None,
+    task: str = "",
+    use: str = _CALL,
 ) -> str:
     """Arguments, and headers if there are any, as the text to store.
+
+    task: its name, for which a pickle is signed; without it no task can read that. use: what
+    the text is, likewise.
 
     Raises PayloadError, naming the path of the argument that cannot be encoded, or
     the size when it is above ``MAX_PAYLOAD``.
     """
     settings = conf.settings()
-    write = _pickle if settings.serializer == "pickle" else _to_json
-    text = write(args, kwargs, headers)
+    if settings.serializer == "pickle":
+        text = _pickle(args, kwargs, headers, use + task)
+    else:
+        text = _to_json(args, kwargs, headers)
     if len(text) > settings.max_payload:  # the text is ASCII: characters are bytes
         what = "arguments and headers" if headers else "arguments"
         raise PayloadError(
@@ -65,20 +75,24 @@ def canonical(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     return json.dumps(json.loads(_to_json(args, kwargs)), sort_keys=True)
 
 
-def decode(text: str) -> Arguments:
+def decode(text: str, task: str = "") -> Arguments:
     """The arguments in a stored text. Raises PayloadError as :func:`decode_call`."""
-    args, kwargs, _ = decode_call(text)
+    args, kwargs, _ = decode_call(text, task)
     return args, kwargs
 
 
-def decode_call(text: str) -> tuple[list[Any], dict[str, Any], Headers | None]:
+def decode_call(
+    text: str, task: str = "", use: str = _CALL
+) -> tuple[list[Any], dict[str, Any], Headers | None]:
     """The arguments and the headers in a stored text, None for no headers.
+
+    task, use: those that it was encoded for.
 
     Raises PayloadError for text that is not ours: broken JSON, a wrong shape, a
     pickle with a bad signature or on a site that does not accept pickles.
     """
     if text.startswith(PICKLED):
-        loaded = _unpickle(text)
+        loaded = _unpickle(text, use + task)
     else:
         try:
             loaded = _from_json(text)
@@ -95,22 +109,22 @@ def decode_call(text: str) -> tuple[list[Any], dict[str, Any], Headers | None]:
     raise PayloadError("the stored arguments are not of the form [[…], {…}] or [[…], {…}, {…}]")
 
 
-def encode_result(value: Any) -> str:
+def encode_result(value: Any, task: str = "") -> str:
     """What a task returned as the text to store: the one argument of a call.
 
     Raises PayloadError as :func:`encode`.
     """
     try:
-        return encode([value], {})
+        return encode([value], {}, None, task, _RESULT)
     except PayloadError as error:
         raise PayloadError(
             f"what it returned, args[0] of a call here, cannot be kept: {error}"
         ) from error
 
 
-def decode_result(text: str) -> Any:
+def decode_result(text: str, task: str = "") -> Any:
     """What a task returned. Raises PayloadError as :func:`decode`."""
-    (value,), _ = decode(text)
+    (value,), _kwargs, _headers = decode_call(text, task, _RESULT)
     return value
 
 
@@ -279,31 +293,31 @@ def _encodable(value: Any) -> bool:
 # Pickle
 
 
-def _signer() -> signing.Signer:
-    return signing.Signer(salt=_SALT)
-
-
 def _pickle(
-    args: Sequence[Any], kwargs: Mapping[str, Any], headers: Mapping[str, Any] | None
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    headers: Mapping[str, Any] | None,
+    signed_for: str,
 ) -> str:
     try:
         body = pickle.dumps(_call(args, kwargs, headers))
     except Exception as error:  # pickling runs code of the value's own, which may raise anything
         raise PayloadError(f"the arguments cannot be pickled: {error}") from error
-    return PICKLED + _signer().sign(base64.b64encode(body).decode("ascii"))
+    return PICKLED + signing.Signer(salt=signed_for).sign(base64.b64encode(body).decode("ascii"))
 
 
-def _unpickle(text: str) -> Any:
+def _unpickle(text: str, signed_for: str) -> Any:
     if conf.settings().serializer != "pickle":
         raise PayloadError(
             "the stored arguments are pickled, and TASKQ['SERIALIZER'] is not 'pickle'"
         )
     try:
-        body = _signer().unsign(text.removeprefix(PICKLED))
+        body = signing.Signer(salt=signed_for).unsign(text.removeprefix(PICKLED))
     except signing.BadSignature as error:
         raise PayloadError(
-            "the signature of the stored arguments is wrong: somebody else wrote them, "
-            "or SECRET_KEY changed (keep the old one in SECRET_KEY_FALLBACKS)"
+            "the signature of the stored arguments is wrong: somebody else wrote them, they are of "
+            "a task of another name, or SECRET_KEY changed (keep the old one in "
+            "SECRET_KEY_FALLBACKS)"
         ) from error
     try:
         return pickle.loads(base64.b64decode(body))

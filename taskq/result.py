@@ -205,4 +205,4 @@ def _outcome(known: Known | None) -> Any:
     if known.value is None:
         kind = TaskRevokedError if known.cancelled else TaskFailed
         return kind(known.error, known.traceback)
-    return payload.decode_result(known.value)
+    return payload.decode_result(known.value, known.name)

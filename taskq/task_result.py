@@ -47,7 +47,7 @@ def task_result(known: Known, task: Task[..., Any], backend: str) -> TaskResult[
 
     Raises PayloadError for arguments, or a result, that cannot be read.
     """
-    args, kwargs = payload.decode(known.payload)
+    args, kwargs = payload.decode(known.payload, known.name)
     runs = list(known.attempts)
     if known.worker is not None and known.state is not State.FAILED:  # there it is in them
         runs.append(Attempt(known.worker, "", "", known.started_at))
@@ -70,7 +70,7 @@ def task_result(known: Known, task: Task[..., Any], backend: str) -> TaskResult[
         worker_ids=[run.worker for run in runs],
     )
     if known.value is not None:
-        _set(result, _return_value=payload.decode_result(known.value))
+        _set(result, _return_value=payload.decode_result(known.value, known.name))
     return result
 
 
@@ -119,7 +119,7 @@ class Run:
             return
         match outcome:
             case Done(result=str(encoded)):
-                value = payload.decode_result(encoded)
+                value = payload.decode_result(encoded, self._claimed.name)
                 _set(self._result, status=TaskResultStatus.SUCCESSFUL, _return_value=value)
             case Failed(traceback=traceback, kind=kind):
                 self._result.errors.append(

@@ -55,7 +55,7 @@ class Entry:
             "schedule": self.timing.text,
             "time_zone": timezone.get_default_timezone_name(),
             "catch_up": self.catch_up,
-            "payload": payload.encode(self.args, self.kwargs or {}),
+            "payload": payload.encode(self.args, self.kwargs or {}, task=self.definition.name),
             "queue": call["queue"],
             "priority": call["priority"],
             "max_losses": call["max_losses"],

@@ -77,7 +77,9 @@ def assert_enqueued(
     """
     name = _name(task)
     all_of_them = [_enqueued(each) for each in _tasks(using).filter(state=State.READY)]
-    wanted_args, wanted_kwargs = payload.decode(payload.encode(args or (), kwargs or {}))
+    wanted_args, wanted_kwargs = payload.decode(
+        payload.encode(args or (), kwargs or {}, task=name), name
+    )
     found = [
         each
         for each in all_of_them
@@ -103,7 +105,7 @@ def _tasks(using: str | None) -> Any:
 
 
 def _enqueued(task: Task) -> Enqueued:
-    args, kwargs = payload.decode(task.payload)
+    args, kwargs = payload.decode(task.payload, task.name)
     return Enqueued(
         id=task.pk,
         name=task.name,

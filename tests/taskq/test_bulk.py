@@ -118,7 +118,7 @@ def test_arguments_are_stored_as_they_are():
 def test_pickled_arguments_can_be_many(settings):
     settings.TASKQ = {"SERIALIZER": "pickle"}
     lab.quick.delay_many([({1, 2},), {"key": {3}}])
-    back = [payload.decode(text) for text in payloads()]
+    back = [payload.decode(text, lab.quick.name) for text in payloads()]
     assert back == [([{1, 2}], {}), ([], {"key": {3}})]
 
 

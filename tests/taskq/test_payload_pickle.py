@@ -12,7 +12,10 @@ from django.core.exceptions import ImproperlyConfigured
 
 from stress.project.shop.models import Order
 from taskq import payload
+from taskq.models import Task
 from taskq.payload import PayloadError, decode, encode
+from taskq.testing import assert_enqueued, run_all
+from tests.project.lab import tasks as lab
 
 
 @pytest.fixture
@@ -124,7 +127,44 @@ def test_pickle_survives_a_new_secret_key(pickles, settings):
 
 def signed(value):
     body = base64.b64encode(value).decode()
-    return payload.PICKLED + payload._signer().sign(body)
+    return payload.PICKLED + signing.Signer(salt="taskq.call:").sign(body)
+
+
+def test_the_pickle_of_one_task_is_none_of_another(pickles):
+    text = encode([Explosive()], {}, task="shop.tasks.greet")
+    for other in ("shop.tasks.refund", ""):
+        with pytest.raises(PayloadError, match="they are of a task of another name"):
+            decode(text, other)
+    assert not Explosive.went_off
+    decode(text, "shop.tasks.greet")
+    assert Explosive.went_off
+
+
+def test_the_pickle_of_a_result_is_none_of_a_call(pickles):
+    text = payload.encode_result({1}, "a")
+    assert payload.decode_result(text, "a") == {1}
+    with pytest.raises(PayloadError, match="signature"):
+        decode(text, "a")
+    with pytest.raises(PayloadError, match="signature"):
+        payload.decode_result(encode([{1}], {}, task="a"), "a")
+
+
+@pytest.mark.django_db
+def test_a_row_with_the_pickle_of_another_task_fails(pickles):
+    lab.quick.delay({1})
+    Task.objects.update(name=lab.nap.name)
+    run_all(propagate=False)
+    assert "they are of a task of another name" in Task.objects.failed().get().error
+
+
+@pytest.mark.django_db
+def test_pickles_go_all_the_way(pickles):
+    sent = lab.add.delay((1,), (2,))
+    lab.add.delay_many([({3}, 4), ((5,), (6,))])
+    assert_enqueued(lab.add, args=[{3}, 4])
+    run_all(propagate=False)
+    assert sent.get(timeout=0) == (1, 2)
+    assert "unsupported operand" in Task.objects.failed().get().error  # {3} + 4
 
 
 def test_error_while_unpickling_is_a_payload_error(pickles):
