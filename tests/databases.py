@@ -23,10 +23,12 @@ def pytest_load_initial_conftests() -> None:
         _cleanups.append(lambda: shutil.rmtree(home))
         os.environ["DATABASE_URL"] = f"sqlite:///{home}/db.sqlite3"
     elif CHOICE.startswith("postgresql") and "://" not in CHOICE:
+        version = OLDEST if CHOICE.endswith("oldest") else NEWEST
         # The machine does not crash under the tests, so nothing needs to reach the disk.
-        server = EmbeddedPostgres(
-            version=OLDEST if CHOICE.endswith("oldest") else NEWEST, settings={"fsync": "off"}
-        )
+        settings = {"fsync": "off"}
+        if version >= 17:  # before that it has a size that nobody fills
+            settings["max_notify_queue_pages"] = "64"
+        server = EmbeddedPostgres(version=version, settings=settings)
         _cleanups.append(server.close)
         os.environ["DATABASE_URL"] = server.create_database("taskq")
     else:

@@ -4,11 +4,7 @@ In READ COMMITTED. In stricter isolation a key that another transaction took aft
 began is a serialization failure, as with any unique index.
 """
 
-from taskq.sql.postgresql_enqueue import DUE_AND_EXPIRY
-
-_WAKE = """
-    CASE WHEN EXISTS (SELECT FROM taskq_worker WHERE listens) THEN pg_notify('taskq', '') END
-"""
+from taskq.sql.postgresql_enqueue import DUE_AND_EXPIRY, WAKE_ONE
 
 # Whether a task that waits can still be run: one that has expired, or is bound to, is dropped.
 _ALIVE = "coalesce(expires_at > greatest(statement_timestamp(), execute_at), true)"
@@ -29,7 +25,7 @@ WITH task AS (
     DO NOTHING
     RETURNING id, unique_key
 ), wake AS MATERIALIZED (
-    SELECT {_WAKE} AS sent
+    SELECT {WAKE_ONE} AS sent
 )
 SELECT task.id, task.unique_key, wake.sent FROM task CROSS JOIN wake
 """
@@ -42,7 +38,7 @@ SELECT task.id, task.unique_key, wake.sent FROM task CROSS JOIN wake
 # all that the name has. "+ 0" keeps taskq_task_ready out of it, which under old statistics looks
 # as good, and has an entry for all that waits.
 JOIN = f"""
-SELECT held.id, held.unique_key, {_WAKE}
+SELECT held.id, held.unique_key, {WAKE_ONE}
 FROM unnest(%(keys)s::text[]) AS wanted (key) CROSS JOIN LATERAL (
     SELECT id, unique_key FROM taskq_task
     WHERE name = %(name)s AND unique_key = wanted.key AND unique_place = ANY (%(places)s::int[])

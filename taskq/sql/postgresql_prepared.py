@@ -113,8 +113,7 @@ class Prepared:
 
         def answer() -> list[list[tuple[Any, ...]]]:
             with self._connection.lock:
-                results = [self._check(result) for result in self._ended(sent)]
-                return [_rows(*pair) for pair in zip(every, results, strict=True)]
+                return [_rows(*pair) for pair in zip(every, self._ended(sent), strict=True)]
 
         return answer
 
@@ -142,7 +141,7 @@ class Prepared:
 
     def _known(self, statement: str) -> _Kept:
         if self._sent is not None:  # nothing else is sent before what is on its way is taken in
-            self._ended(self._sent)
+            self._take_in(self._sent)
         kept = self._kept.get(statement)
         if kept is None:
             kept = self._kept[statement] = _Kept(statement, self._connection)
@@ -158,7 +157,7 @@ class Prepared:
         if not kept.name:  # here and below: not called where there is nothing to do
             self._prepare(kept)
         self._send(kept, parameters)
-        (result,) = self._connection.wait(generators.execute(self._pgconn))
+        result = self._answer()
         if result.status in _GOOD:
             return result
         if self._forgotten(result):
@@ -171,10 +170,15 @@ class Prepared:
         if at_once or kept.times >= PREPARE_AFTER:
             name = b"taskq_%d" % next(self._numbers)
             self._pgconn.send_prepare(name, kept.text)
-            (result,) = self._connection.wait(generators.execute(self._pgconn))
-            self._check(result)
+            self._check(self._answer())
             kept.name = name
         kept.times += 1
+
+    def _answer(self) -> PGresult:
+        """The first error that came, if one did: a commit may fail after a statement that did not
+        (a deferred constraint, a serialization failure, a full NOTIFY queue)."""
+        results: list[PGresult] = self._connection.wait(generators.execute(self._pgconn))
+        return next((each for each in results if each.status not in _GOOD), results[0])
 
     def _send(self, kept: _Kept, parameters: Any) -> None:
         if kept.name:
@@ -210,16 +214,19 @@ class Prepared:
         self._sent = _Sent(len(calls))
         return self._sent
 
-    def _ended(self, sent: _Sent) -> list[PGresult]:
-        """The results of what was sent; the first that is an error has the rest undone."""
+    def _take_in(self, sent: _Sent) -> None:
         if sent is self._sent:
             self._sent = None
             with self._or_closed():
                 sent.results = self._connection.wait(_fetched(self._pgconn, sent.count))
                 self._pgconn.exit_pipeline_mode()
-        if len(sent.results) != sent.count:
+
+    def _ended(self, sent: _Sent) -> list[PGresult]:
+        """The results of what was sent; the first error is raised, and has the rest undone."""
+        self._take_in(sent)
+        if len(sent.results) < sent.count:
             raise psycopg.OperationalError("the connection broke before the answer came")
-        return sent.results
+        return [self._check(result) for result in sent.results][: sent.count]
 
     @contextmanager
     def _or_closed(self) -> Iterator[None]:
@@ -246,13 +253,18 @@ def _rows(kept: _Kept, result: PGresult) -> list[tuple[Any, ...]]:
 
 
 def _fetched(pgconn: PGconn, count: int) -> PQGen[list[PGresult]]:
-    """Generator for the results of a pipeline."""
+    """Generator for the results of a pipeline; one more where its commit fails."""
     yield from generators.send(pgconn)
     results = []
     for _ in range(count):
         results.append((yield from generators.fetch(pgconn)))
         yield from generators.fetch(pgconn)  # None: the end of its results
-    yield from generators.fetch(pgconn)  # the sync
+    for _ in range(3):  # that error, the end of it, the sync
+        result = yield from generators.fetch(pgconn)
+        if result is not None and result.status == ExecStatus.PIPELINE_SYNC:
+            break
+        if result is not None:
+            results.append(result)
     return results
 
 

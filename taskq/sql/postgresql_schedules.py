@@ -4,6 +4,8 @@ Each statement runs alone, in autocommit: no lock is ever held while a client th
 so one that is frozen or cut off in the middle of a tick stops no other pool's.
 """
 
+from taskq.sql.postgresql_enqueue import WAKE_ONE
+
 #: By the unique index on the name. Locks nothing.
 READ = """
 SELECT name, task, schedule, time_zone, catch_up, payload, queue, priority, max_losses,
@@ -49,7 +51,7 @@ ORDER BY next_at LIMIT %(limit)s
 # now: it is passed over, so nobody waits here and no two can wait for each other. Rows by
 # primary key.
 TICK = (
-    """
+    f"""
 WITH move AS MATERIALIZED (
     SELECT * FROM json_to_recordset(%(moves)s::json) AS move (
         id bigint, expected timestamptz, schedule text, time_zone text, next timestamptz,
@@ -75,9 +77,7 @@ WITH move AS MATERIALIZED (
     ORDER BY tick.at, moved.id
     RETURNING id
 ), wake AS MATERIALIZED (
-    SELECT CASE WHEN EXISTS (SELECT FROM sent)
-                 AND EXISTS (SELECT FROM taskq_worker WHERE listens)
-                THEN pg_notify('taskq', '') END AS sent
+    SELECT CASE WHEN EXISTS (SELECT FROM sent) THEN {WAKE_ONE} END AS sent
 )
 SELECT moved.id, wake.sent FROM moved CROSS JOIN wake
 """,

@@ -6,20 +6,21 @@ Django's cursor and the driver's are left out, which take longer than all the re
 
 from __future__ import annotations
 
+import functools
 import os
 from asyncio import _get_running_loop
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from threading import get_ident
-from types import FunctionType, MethodType
 from typing import Any
 
-import django
 import psycopg
+from django.db.backends import utils
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
 
+from taskq.sql.djangos_own import Way, is_djangos_class
 from taskq.sql.postgresql_begin import (
     NO_PIPELINE,
     BeginningCursor,
@@ -63,7 +64,7 @@ def begin_within(
     connection: BaseDatabaseWrapper, *, direct: bool
 ) -> AbstractContextManager[object]:
     """Inside of an atomic block of Django's: save it the round trip of its BEGIN, if possible."""
-    return BegunWithFirst(connection) if direct else nullcontext()
+    return BegunWithFirst(connection) if direct and _is_own(connection) else nullcontext()
 
 
 def end_within(
@@ -88,16 +89,15 @@ def end_within(
 
 
 def _ready(connection: Any) -> bool:
-    """Whether a connection of Django's has nobody who watches what runs on it, and is fit to
-    run something; raises what its own cursor would."""
-    if not _is_djangos(connection.cursor):
+    """Whether a connection is all Django's own, has nobody who watches what runs on it, and is fit
+    to run something; raises what its own cursor would."""
+    if not _is_own(connection):
         return False
     # As connection.cursor() and its execute() do, but that what would find nothing to do is not
     # called: in a process that has waited each call is code that the caches have forgotten.
     if connection.health_check_enabled and not connection.health_check_done:
         connection.close_if_health_check_failed()
-    is_open = connection.connection is not None and _is_djangos(connection.ensure_connection)
-    if not is_open or _get_running_loop() is not None:
+    if connection.connection is None or _get_running_loop() is not None:
         connection.ensure_connection()
     if connection._thread_ident != get_ident():
         connection.validate_thread_sharing()
@@ -105,15 +105,29 @@ def _ready(connection: Any) -> bool:
         connection.validate_no_broken_transaction()
     if connection.queries_logged or connection.execute_wrappers:
         return False
-    return _is_djangos(CursorWrapper.execute) and _is_plain(connection.connection)
+    return _is_plain(connection.connection)
+
+
+def _is_own(connection: Any) -> bool:
+    """Whether no subclass and no tool has a hand in what runs on it, or in its transactions."""
+    backend: Any = type(connection)
+    way = _way(backend)
+    return (
+        way is not None
+        and way.is_own_for(connection)
+        and utils.CursorWrapper is CursorWrapper
+        and _CURSOR_WRAPPER.is_own()
+    )
 
 
 def _is_plain(raw: Any) -> bool:
-    """Whether nobody but Django has a hand in the driver's connection: no tool, no pipeline,
-    no preparing by the driver, which then drops what we have prepared as well."""
+    """The same of the driver's connection; no pipeline, and no preparing by the driver, which then
+    drops what we have prepared as well."""
     return (
         type(raw) is psycopg.Connection
-        and raw.cursor_factory in _DJANGOS_CURSORS
+        and raw.cursor_factory in _CURSORS
+        and _CURSORS[raw.cursor_factory].is_own()
+        and _CONNECTION.is_own_for(raw)
         and raw.prepare_threshold is None
         and raw.pgconn.pipeline_status == NO_PIPELINE
     )
@@ -124,11 +138,32 @@ def _begins(raw: psycopg.Connection[Any]) -> bool:
         return begins(raw)
 
 
-def _is_djangos(function: Any) -> bool:
-    """Whether no tool has put its own in this one's place: those pretend to be what they wrap."""
-    plain = type(function) in (FunctionType, MethodType)
-    return plain and function.__code__.co_filename.startswith(_DJANGO)
+@functools.cache
+def _way(wrapper: Any) -> Way | None:
+    own = issubclass(wrapper, base.DatabaseWrapper) and is_djangos_class(wrapper)
+    return Way(wrapper, _STATEMENT.split()) if own else None
 
 
-_DJANGO = os.path.dirname(django.__file__) + os.sep
-_DJANGOS_CURSORS: tuple[type, ...] = (base.Cursor, base.ServerBindingCursor, BeginningCursor)
+# Whatever a statement passes, and the end of a transaction. A test follows one of each.
+_STATEMENT = """
+cursor _cursor create_cursor _prepare_cursor make_cursor queries_logged ensure_connection
+close_if_health_check_failed validate_thread_sharing validate_no_broken_transaction
+"""
+_OF_CURSOR_WRAPPER = "__init__ execute _execute _execute_with_wrappers __getattr__"
+_OF_CURSOR = "__init__ execute fetchall"
+_OF_CONNECTION = "cursor _check_connection_ok"
+
+_PSYCOPG = os.path.dirname(psycopg.__file__) + os.sep
+_CURSOR_WRAPPER = Way(CursorWrapper, _OF_CURSOR_WRAPPER.split())
+_CONNECTION = Way(psycopg.Connection, _OF_CONNECTION.split(), _PSYCOPG)
+_PLAIN = Way(base.Cursor, _OF_CURSOR.split(), _PSYCOPG)
+_CURSORS = {
+    base.Cursor: _PLAIN,
+    BeginningCursor: _PLAIN,
+    base.ServerBindingCursor: Way(base.ServerBindingCursor, _OF_CURSOR.split(), _PSYCOPG),
+}
+
+
+def names_on_the_way() -> frozenset[str]:
+    """Of the methods that are looked at before a statement goes around them."""
+    return frozenset(f"{_STATEMENT} {_OF_CURSOR_WRAPPER} {_OF_CURSOR} {_OF_CONNECTION}".split())

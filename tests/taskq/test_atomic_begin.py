@@ -41,7 +41,7 @@ def new_connection(transactional_db):
 @contextmanager
 def begun(*, direct=True, gone=False):
     """As an atomic task is begun by a worker."""
-    with transaction.atomic(), leases.begin_within(connection, direct=direct):
+    with transaction.atomic(), leases.begin_within(connections["default"], direct=direct):
         yield
         transaction.set_rollback(gone)
 

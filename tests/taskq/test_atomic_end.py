@@ -3,7 +3,7 @@ along with that statement."""
 
 import psycopg
 import pytest
-from django.db import DatabaseError, IntegrityError, connection, transaction
+from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from stress.project.shop.models import Order
@@ -12,6 +12,9 @@ from taskq.models import Task
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+#: Itself: what django.db has under this name stands for it, and is none of Django's backends.
+connection = connections["default"]
 
 
 @pytest.fixture

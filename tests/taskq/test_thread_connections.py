@@ -1,6 +1,7 @@
 """Django's connections of this thread, found without an error on the way."""
 
 import asyncio
+import sys
 import threading
 
 import pytest
@@ -30,10 +31,20 @@ def test_it_is_the_connection_of_this_thread():
     assert first is second is not connections["default"]
 
 
-def test_it_is_found_without_asking_for_a_loop(monkeypatch):
-    mine = connections["default"]
-    monkeypatch.setattr(type(connections), "__getitem__", None)
-    assert connection_of("default") is mine
+def test_it_is_found_without_asking_for_a_loop():
+    called = []
+    connection_of("default")
+    sys.setprofile(lambda frame, event, _: called.append((event, frame.f_code.co_name)))
+    connection_of("default")
+    sys.setprofile(None)
+    assert [name for event, name in called if event == "call"] == ["connection_of"]
+
+
+def test_a_tool_that_chooses_the_connection_is_asked(monkeypatch):
+    """Where it has put its own in the place of the method that looks one up."""
+    chosen = object()
+    monkeypatch.setattr(type(connections), "__getitem__", lambda handler, alias: chosen)
+    assert connection_of("default") is chosen
 
 
 def test_one_that_was_put_in_its_place_is_seen(other):
