@@ -17,6 +17,7 @@ from enum import IntEnum
 
 from pool import clock, kernel
 from pool.deaths import Cause, Death
+from pool.finish_log import ROOM, FinishLog
 
 LABEL = 120  # bytes of the name of what a child runs
 _HEADER_WORDS = 8
@@ -73,9 +74,10 @@ class Slot(ctypes.Structure):
     ending_soft: int
     ending_hard: int
 
-    def open(self, index: int) -> "Slot":
+    def open(self, index: int, finish_log: FinishLog) -> "Slot":
         """Get ready, before the first fork."""
         self.index = index
+        self.finish_log = finish_log
         self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
@@ -179,19 +181,26 @@ def _fitting(label: str) -> bytes:
 
 
 class Scoreboard:
-    """Slots, deaths and a few flags for a pool of at most ``capacity`` children."""
+    """Slots, deaths and a few flags for a pool of at most ``capacity`` children.
 
-    def __init__(self, capacity: int) -> None:
-        slot_bytes = ctypes.sizeof(Slot)
+    room: runs that each may have done and not written.
+    """
+
+    def __init__(self, capacity: int, *, room: int = ROOM) -> None:
+        slot_bytes, log_words = ctypes.sizeof(Slot), FinishLog.words(room)
         deaths_at = _HEADER_WORDS * 8
         slots_at = deaths_at + DEATHS_KEPT * _DEATH_WORDS * 8
+        logs_at = slots_at + capacity * slot_bytes
         # A pipe for each, and as many as usual for what the children do.
         kernel.allow_descriptors(2 * capacity + DESCRIPTORS)
-        shared = mmap.mmap(-1, slots_at + capacity * slot_bytes)
+        shared = mmap.mmap(-1, logs_at + capacity * log_words * 8)
         self._header = memoryview(shared)[:deaths_at].cast("q")
         self._deaths = memoryview(shared)[deaths_at:slots_at].cast("q")
+        logs = memoryview(shared)[logs_at:].cast("q")
         self.slots = [
-            Slot.from_buffer(shared, slots_at + index * slot_bytes).open(index)
+            Slot.from_buffer(shared, slots_at + index * slot_bytes).open(
+                index, FinishLog(logs[index * log_words : (index + 1) * log_words])
+            )
             for index in range(capacity)
         ]
 

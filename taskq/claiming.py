@@ -239,7 +239,7 @@ class Claimer:
             return False
         if self.hand.lease != lease:
             self.recorder.write_finished()  # what was done under the old one
-            self.hand.lease = lease
+            self.hand.hold_under(lease)
         return True
 
     def came(self, haul: Haul, fenced: list[int], began: int) -> bool:

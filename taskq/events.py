@@ -137,6 +137,11 @@ def tasks_returned(count: int, worker: str, cause: str) -> None:
     _say(logging.INFO, "tasks.returned", text, count=count, worker=worker, cause=cause)
 
 
+def finishes_written(count: int, lease: int) -> None:
+    text = f"{count} tasks that a worker had finished and not written are written (lease {lease})"
+    _say(logging.INFO, "tasks.finished", text, count=count, lease=lease)
+
+
 def lease_reclaimed(worker: str, tasks: int) -> None:
     text = f"lease of {worker} ran out: {tasks} tasks reclaimed"
     _say(logging.WARNING, "lease.reclaimed", text, worker=worker, tasks=tasks)

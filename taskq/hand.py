@@ -18,6 +18,7 @@ from contextlib import closing, contextmanager, suppress
 
 from pool import clock
 from pool.backoff import Backoff
+from pool.finish_log import FinishLog
 from taskq.claims import Claimed, Haul, Lane, Run, Wanted
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.leases import Leases
@@ -31,11 +32,15 @@ _ROUND = 0.040
 
 
 class Hand:
-    """The tasks of one worker under one lease."""
+    """The tasks of one worker under one lease.
 
-    def __init__(self) -> None:
+    unwritten: where its finished runs stand for whoever buries it, in the same order as here.
+    """
+
+    def __init__(self, finish_log: FinishLog) -> None:
         self.lock = threading.Lock()
         self.lease = 0
+        self._finish_log = finish_log
         #: We may hold tasks that we do not know of: a claim or release went unanswered.
         self.in_doubt = False
         self._waiting: deque[Claimed] = deque()
@@ -63,10 +68,22 @@ class Hand:
     def empty(self) -> bool:
         return not (self._waiting or self._finished or self._reached or self._leaving)
 
+    def hold_under(self, lease: int) -> None:
+        """From now on what is claimed is held under this lease; nothing is held under the last."""
+        with self.lock:
+            self.lease = lease
+            self._finish_log.start(lease)
+
+    @property
+    def full(self) -> bool:
+        """Whether no more can be put off."""
+        return self._finish_log.full
+
     def put_off(self, run: Run) -> None:
-        """A quick run is done; write it with others, later."""
+        """A run is done; write it with others, later."""
         with self.lock:
             self._finished.append(run)
+            self._finish_log.add(*run)
 
     def refill(self, leases: Leases, wanted: Wanted) -> tuple[Haul, list[int]]:
         """Write the finished runs and claim more, both or neither. Nothing may be on its way.
@@ -141,17 +158,22 @@ class Hand:
             self._let_go()
             self.in_doubt = True
 
-    def let_out(self) -> list[Run]:
-        """The finished runs that are not written, for the caller to write one by one."""
+    @property
+    def oldest(self) -> Run | None:
+        """The first of the finished runs that are not written."""
+        return self._finished[0] if self._finished else None
+
+    def forget_oldest(self) -> None:
+        """It is written, or never will be."""
         with self.lock:
-            finished, self._finished = self._finished, []
-            return finished
+            self._written({self._finished[0][0]}, 1)
 
     def renounce(self) -> None:
         """Forget everything, finished runs too: the lease is gone."""
         with self.lock:
             self._let_go()
             self._finished.clear()
+            self._finish_log.clear()
             self.in_doubt = False
 
     def overrun(self) -> bool:
@@ -194,6 +216,7 @@ class Hand:
     def _written(self, ours: set[int], going: int) -> list[int]:
         """Forget the first of the finished runs; the ids of those that were no longer ours."""
         runs, self._finished = self._finished[:going], self._finished[going:]
+        self._finish_log.take_out(going)
         return [id for id, _ in runs if id not in ours]
 
 

@@ -116,6 +116,8 @@ class Keeper:
             doubtful = lease and slot.doubtful_lease == lease
             if slot.state < State.IDLE or (lease and not doubtful) or not _runs(slot):
                 continue
+            if not self.retirer.ready_for(slot):
+                continue
             if doubtful and not self.retirer.give_up(lease, slot):
                 continue
             newcomers[slot.pid] = slot

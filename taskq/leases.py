@@ -92,20 +92,35 @@ class Leases:
         else:
             assert self._sql.CLAIM_FIRST is not None
             values, claim = {**values, "queues": place.listed}, self._sql.CLAIM_FIRST
-        return [*_each(self._sql.FINISH, worker, runs), (claim, values)]
+        return [*sql.for_each(self._sql.FINISH, worker, runs), (claim, values)]
 
     def finish_and_look(
         self, worker: int, runs: Iterable[Run], queues: Queues
     ) -> tuple[set[int], list[Lane]]:
         """:meth:`finish` and :meth:`lanes` in one round trip."""
         *finished, rows = self._connection.batch(
-            *_each(self._sql.FINISH, worker, runs), (self._sql.LANES, {"queues": queues.listed})
+            *sql.for_each(self._sql.FINISH, worker, runs),
+            (self._sql.LANES, {"queues": queues.listed}),
         )
         return _ids(finished), _lanes(queues, rows)
 
     def finish(self, worker: int, runs: Iterable[Run]) -> set[int]:
         """Remove tasks that are done; the ids of those that were still ours."""
-        return _ids(self._connection.batch(*_each(self._sql.FINISH, worker, runs)))
+        return _ids(self._connection.batch(*sql.for_each(self._sql.FINISH, worker, runs)))
+
+    def finish_if_free(self, worker: int, runs: Sequence[Run]) -> tuple[set[int], set[int]]:
+        """:meth:`finish` for a worker that cannot, without waiting for anybody.
+
+        The ids of those that were still its own, and of those that are and that somebody has
+        locked.
+        """
+        finish = sql.for_each(self._sql.FINISH_IF_FREE, worker, runs)
+        written = _ids(self._connection.batch(*finish))
+        left = [run for run in runs if run[0] not in written]
+        if not left or self._sql.HELD_OF is None:
+            return written, set()
+        held = sql.for_each(self._sql.HELD_OF, worker, left)
+        return written, _ids(self._connection.batch(*held))
 
     def keep(self, worker: int, run: Run, result: str) -> bool:
         """Remove a task that is done and keep what it returned; whether it was still ours."""
@@ -116,7 +131,7 @@ class Leases:
     def give_back(self, worker: int, runs: Iterable[Run]) -> set[int]:
         """Release tasks that were not started, as if never claimed, and wake a pool for them."""
         wake: list[sql.Call] = [(self._wake, {})] if self._wake else []
-        given = self._connection.batch(*_each(self._sql.GIVE_BACK, worker, runs), *wake)
+        given = self._connection.batch(*sql.for_each(self._sql.GIVE_BACK, worker, runs), *wake)
         return _ids(given[: len(given) - len(wake)])
 
     def retry(
@@ -248,17 +263,6 @@ def _haul(answers: list[list[tuple[Any, ...]]], wanted: Wanted) -> Haul:
         elif due is not None:
             more.due, more.id = due, tasks[-1].id
     return Haul(_ids(finished), tasks, more if len(tasks) == limit else None, lanes)
-
-
-def _each(statement: str, worker: int, runs: Iterable[Run]) -> list[sql.Call]:
-    """The statement for many runs: once for each attempt, and nearly all are a first one."""
-    by_attempt: dict[int, sql.Ids] = {}
-    for id, attempt in runs:
-        by_attempt.setdefault(attempt, sql.Ids()).append(id)
-    return [
-        (statement, {"worker": worker, "ids": ids, "attempt": attempt})
-        for attempt, ids in by_attempt.items()
-    ]
 
 
 def _ids(answers: list[list[tuple[Any, ...]]]) -> set[int]:

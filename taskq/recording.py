@@ -119,7 +119,8 @@ class Recorder:
             )
         once = definition.options.on_lost == "fail"
         # With nothing left to run, the next step is to claim, and this goes with it.
-        if not once and (not self.hand.waiting or self.pace.is_quick(task.name)):
+        quick = not self.hand.waiting or self.pace.is_quick(task.name)
+        if not once and quick and not self.hand.full:
             self.hand.put_off(task.run)
             return True
         return self.remove(task)
@@ -237,9 +238,7 @@ class Recorder:
     def _fail_plainly(self, run: Run, name: str, error: Exception) -> None:
         """Its outcome was refused: keep that, or let go of the task, which is then charged."""
         id, _ = run
-        text = f"its outcome could not be written: {first_line(error)}"
-        text = text.encode("ascii", "backslashreplace").decode()[:PLAIN_LENGTH]
-        text = text.replace("\0", "\\x00")
+        text = plain_refusal(error)
         try:
             ours = self._insist(lambda db: db.fail_plainly(self.hand.lease, run, text))
         except Exception as again:
@@ -261,9 +260,17 @@ class Recorder:
 
     def write_apart(self) -> None:
         """Write what was put off one by one: together it was refused."""
-        for run in self.hand.let_out():
+        while (run := self.hand.oldest) is not None:
             self._remove(run, "a finished task")
+            self.hand.forget_oldest()
 
     def say_fenced(self, ids: list[int]) -> None:
         for id in ids:
             events.task_fenced(id, "a finished task")
+
+
+def plain_refusal(error: Exception) -> str:
+    """That an outcome was refused, in text that any database can write."""
+    text = f"its outcome could not be written: {first_line(error)}"
+    text = text.encode("ascii", "backslashreplace").decode()[:PLAIN_LENGTH]
+    return text.replace("\0", "\\x00")

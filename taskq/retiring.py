@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from pool import Child, Slot, clock
 from pool.deaths import BLAMELESS, Death
 from taskq import events
 from taskq.apart import Apart
+from taskq.claims import Run
+from taskq.finishing import finish_for
 from taskq.link import Link
 from taskq.service import Service
 from taskq.worker_leases import Retired
@@ -37,7 +39,8 @@ class Retirer:
         limit = service.settings.heartbeat
         self._apart = Apart(child.name, link.close, limit=limit)
         self._expired = Apart(child.name, link.close, limit=limit)
-        self._unburied: list[Death] = []
+        #: Each with what it had done and not written: its slot is another's by now.
+        self._unburied: dict[Death, list[Run]] = {}
         self._reclaim_due = 0
 
     @property
@@ -58,19 +61,26 @@ class Retirer:
             self._between()
         for number, death in self.scoreboard.unread_deaths():
             if death not in self._unburied:  # the database may have gone away since
-                self._unburied.append(death)
+                slot = self.scoreboard.slots[death.slot]
+                self._unburied[death] = slot.finish_log.under(death.lease)
             self._bury(death)
             self.scoreboard.acknowledge(number)
             self._between()
+
+    def ready_for(self, slot: Slot) -> bool:
+        """Whether a child may have a lease: what the one before it in its slot had done and not
+        written stands there until that one is buried."""
+        return all(death.slot != slot.index for _, death in self.scoreboard.unread_deaths())
 
     def give_up(self, lease: int, slot: Slot) -> bool:
         """End the lease of a child that lost track of what it holds, or could not write what
         came of a task; whether it is done."""
         ran = slot.unwritten_task
         cause = UNWRITTEN if ran else "the connection was lost"
+        done = slot.finish_log.under(lease)
 
         def end() -> None:
-            self.retire(lease, ran=ran, charge=ran != 0, cause=cause)
+            self.retire(lease, ran=ran, charge=ran != 0, cause=cause, done=done)
             slot.lease_generation = 0
 
         return self._apart.do(_ending(lease), end)
@@ -97,11 +107,23 @@ class Retirer:
         self._reclaim_due = now + self._heartbeat
 
     def retire(
-        self, lease: int, *, ran: int | None, charge: bool, cause: str, expired_only: bool = False
+        self,
+        lease: int,
+        *,
+        ran: int | None,
+        charge: bool,
+        cause: str,
+        expired_only: bool = False,
+        done: Sequence[Run] = (),
     ) -> Retired | None:
-        """End a lease (see :meth:`taskq.worker_leases.WorkerLeases.retire`), and tell of it."""
-        retired = self.link.leases().workers.retire(
-            lease, ran=ran, charge=charge, cause=cause, expired_only=expired_only
+        """End a lease (see :meth:`taskq.worker_leases.WorkerLeases.retire`), and tell of it.
+
+        done: what was finished under it and perhaps not written. That is written first.
+        """
+        db = self.link.leases()
+        leave = finish_for(db, lease, done) if done else set()
+        retired = db.workers.retire(
+            lease, ran=ran, charge=charge, cause=cause, expired_only=expired_only, leave=[*leave]
         )
         if retired is None:
             return None
@@ -129,9 +151,10 @@ class Retirer:
                 ran=death.task_id,
                 charge=death.cause not in BLAMELESS,
                 cause=str(death),
+                done=self._unburied[death],
             )
             if not retired or retired.complete:
-                self._unburied.remove(death)
+                del self._unburied[death]
 
         self._apart.do(_ending(death.lease), end)
 

@@ -38,7 +38,7 @@ class Worker:
         self.child = child
         self.service = service
         self.slot: Slot = child.slot
-        self.hand = Hand()
+        self.hand = Hand(self.slot.finish_log)
         self.pace = self.pace_class()
         #: Of the run in progress, or the last one.
         self.request: Request | None = None

@@ -68,7 +68,14 @@ class WorkerLeases:
         return [worker for (worker,) in self._connection.rows(self._sql.EXPIRED, {})]
 
     def retire(
-        self, worker: int, *, ran: int | None, charge: bool, cause: str, expired_only: bool = False
+        self,
+        worker: int,
+        *,
+        ran: int | None,
+        charge: bool,
+        cause: str,
+        expired_only: bool = False,
+        leave: Sequence[int] = (),
     ) -> Retired | None:
         """End a worker's lease and take back all that it holds.
 
@@ -77,6 +84,7 @@ class WorkerLeases:
         cause: what happened to the worker, kept with that task.
         expired_only: leave a worker alone that was renewed meanwhile, or that another
             reclaimer is at.
+        leave: tasks that are not to be taken back, as they are done and cannot be written yet.
 
         Returns None when there is no such worker (any more).
         """
@@ -96,6 +104,7 @@ class WorkerLeases:
                 "suspect": ran is None and held > 1,
                 "charge": int(charge),
                 "cause": cause,
+                "leave": list(leave),
             }
             rows = self._connection.rows(self._sql.TAKE_BACK, values) if held else []
             complete = self._connection.count(self._sql.REMOVE_WORKER, one) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, Protocol, cast
@@ -58,6 +58,20 @@ class Ids(list[int]):
 
 #: A statement and its parameters.
 Call = tuple[str, Mapping[str, Any]]
+
+
+def for_each(statement: str, worker: int, runs: Iterable[tuple[int, int]]) -> list[Call]:
+    """A statement for many runs (id, attempt) of a worker: once for each attempt, and nearly all
+    are a first one."""
+    by_attempt: dict[int, Ids] = {}
+    for id, attempt in runs:
+        by_attempt.setdefault(attempt, Ids()).append(id)
+    return [
+        (statement, {"worker": worker, "ids": ids, "attempt": attempt})
+        for attempt, ids in by_attempt.items()
+    ]
+
+
 #: Waits for what was sent; the rows of each statement.
 Answer = Callable[[], list[list[tuple[Any, ...]]]]
 
@@ -129,6 +143,8 @@ class Statements(Protocol):
     CLAIM_FIRST: str | None
     FINISH: str
     FINISH_ONE: str
+    FINISH_IF_FREE: str
+    HELD_OF: str | None
     KEEP: tuple[str, ...]
     RETRY: str
     FAIL: str

@@ -146,6 +146,15 @@ FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 # One alone, in a transaction of Django's: a list would be planned anew each time there.
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 
+# For a worker that is gone. What another transaction has locked (a cancel) is passed over: a
+# keeper waits for nobody. HELD_OF tells what that was: the same rows by the same index, no lock.
+FINISH_IF_FREE = f"""
+DELETE FROM taskq_task WHERE id = ANY (ARRAY(
+    SELECT id FROM taskq_task {_FENCES} FOR UPDATE SKIP LOCKED
+)) RETURNING id
+"""
+HELD_OF = f"SELECT id FROM taskq_task {_FENCES}"
+
 # By primary key in both tables. An id is new but for a sequence that was set back.
 KEEP = (
     f"""

@@ -48,7 +48,8 @@ HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id =
 # What ran, or may have run, has started in time (unless it had expired when it was claimed),
 # and somebody knew it.
 # A row that is locked belongs to a transaction that finishes it (an atomic task's
-# commit): it is left for the next time rather than waited for.
+# commit): it is left for the next time rather than waited for. So is what the worker has done
+# and could not be written for the same reason (leave), though it may be free by now.
 _TOLD = "held.blamed AND (held.ends OR %(charge)s > 0)"
 _KIND = f"CASE WHEN held.cancelled THEN {CANCELLED} ELSE {LOST} END"
 _MAY_HAVE_RUN = "held.blamed OR %(suspect)s"
@@ -70,7 +71,8 @@ FROM (
     SELECT id, id = %(blamed)s AS blamed, cancelled_at IS NOT NULL AS cancelled,
            cancelled_at IS NOT NULL OR
                id = %(blamed)s AND losses + %(charge)s >= max_losses AS ends
-    FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s
+    FROM taskq_task
+    WHERE state = 1 AND worker_id = %(worker)s AND id <> ALL (%(leave)s::bigint[])
     ORDER BY id FOR UPDATE SKIP LOCKED
 ) AS held
 WHERE task.id = held.id

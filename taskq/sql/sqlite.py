@@ -95,6 +95,8 @@ CLAIM_FIRST = None
 
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
+FINISH_IF_FREE = FINISH  # no row is locked by itself, and so none is left
+HELD_OF = None
 
 # Two statements in one transaction: a DELETE can be no part of an INSERT here.
 KEEP = (

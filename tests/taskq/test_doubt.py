@@ -11,7 +11,7 @@ OLD, NEW = 11, 12
 def worker():
     """In doubt of what it holds under the old lease."""
     worker = worker_of_no_pool(OLD)
-    worker.hand.lease = OLD
+    worker.hand.hold_under(OLD)
     worker.hand.drop()
     return worker
 

@@ -96,7 +96,11 @@ def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
 
 
 @pytest.mark.parametrize(
-    "statement", ["CLAIM", "CLAIM_FIRST", "LANES", "FINISH", "FINISH_ONE", "GIVE_BACK"]
+    "statement",
+    [
+        *("CLAIM", "CLAIM_FIRST", "LANES"),
+        *("FINISH", "FINISH_ONE", "FINISH_IF_FREE", "HELD_OF", "GIVE_BACK"),
+    ],
 )
 def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_leases, statement):
     """On the queue's own connections, which make no other."""
@@ -146,7 +150,9 @@ def test_a_claim_after_a_sleep_probes_each_lane_once_and_reads_from_one(raw):
     assert pages < 600
 
 
-@pytest.mark.parametrize("statement", ["FINISH", "FINISH_ONE", "GIVE_BACK"])
+@pytest.mark.parametrize(
+    "statement", ["FINISH", "FINISH_ONE", "FINISH_IF_FREE", "HELD_OF", "GIVE_BACK"]
+)
 def test_finishing_finds_tasks_by_primary_key(raw, statement):
     nodes, pages = explain(raw, getattr(postgresql, statement), RUN)
     assert indexes(nodes) == {"taskq_task_pkey"}
@@ -212,6 +218,7 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(raw):
 
 def test_taking_back_reads_only_what_the_worker_holds(raw):
     values = {"worker": 7, "blamed": 0, "suspect": False, "charge": 1, "cause": ""}
+    values["leave"] = [1, 2]
     nodes, _ = explain(raw, postgresql_workers.TAKE_BACK, values)
     assert "taskq_task_running" in indexes(nodes)
     assert not scans_whole_table(nodes, "taskq_task")

@@ -27,6 +27,16 @@ def quick(key):
 
 
 @shared_task(bind=True)
+def quick_or_fatal(self, key, victims=None):
+    """Quick; but at its first attempt it kills these processes, if any, and then its own."""
+    note("start", key=key)
+    if victims is not None and self.request.attempt == 1:
+        for pid in (*victims, os.getpid()):
+            os.kill(pid, signal.SIGKILL)
+    note("end", key=key)
+
+
+@shared_task(bind=True)
 def tick(self, key="tick"):
     """A periodic one: notes which tick it is for, and which task it is."""
     tick = self.request.scheduled_at

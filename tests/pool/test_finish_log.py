@@ -1,0 +1,118 @@
+"""What a child has done and not written, as others read it."""
+
+import itertools
+import os
+import signal
+
+import pytest
+
+from pool import Scoreboard
+from pool.finish_log import FinishLog
+
+LEASE = 7
+
+
+@pytest.fixture
+def ring():
+    found = Scoreboard(2, room=3).slots[1].finish_log
+    found.start(LEASE)
+    return found
+
+
+def test_what_is_added_stands_there_in_its_order_until_it_is_taken_out(ring):
+    ring.add(11, 1)
+    ring.add(12, 2)
+    ring.add(2**62 + 1, 2**31 - 1)
+    assert ring.under(LEASE) == [(11, 1), (12, 2), (2**62 + 1, 2**31 - 1)]
+    ring.take_out(2)
+    assert ring.under(LEASE) == [(2**62 + 1, 2**31 - 1)]
+
+
+def test_it_goes_round(ring):
+    for task in range(1, 20):
+        ring.add(task, 1)
+        assert ring.under(LEASE)[-1] == (task, 1)
+        if task > 2:
+            ring.take_out(1)
+    assert ring.under(LEASE) == [(18, 1), (19, 1)]
+
+
+def test_it_says_when_there_is_no_room(ring):
+    for task in (1, 2, 3):
+        assert not ring.full
+        ring.add(task, 1)
+    assert ring.full
+    ring.take_out(1)
+    assert not ring.full
+
+
+def test_nothing_of_one_lease_is_read_under_another(ring):
+    ring.add(1, 1)
+    assert ring.under(LEASE + 1) == []
+    ring.start(LEASE + 1)
+    assert ring.under(LEASE) == ring.under(LEASE + 1) == []
+    ring.add(2, 1)
+    assert ring.under(LEASE + 1) == [(2, 1)]
+    assert ring.under(LEASE) == []
+
+
+def test_each_slot_has_its_own(ring):
+    board = Scoreboard(3)
+    for slot in board.slots:
+        slot.finish_log.start(slot.index)
+        slot.finish_log.add(100 + slot.index, 1)
+    for slot in board.slots:
+        assert slot.finish_log.under(slot.index) == [(100 + slot.index, 1)]
+        assert slot.task_id == 0
+
+
+def test_who_took_out_hears_what_a_reader_has_written_of_it(ring):
+    ring.add(1, 1)
+    ring.add(2, 1)
+    ring.settle()
+    ring.add(3, 1)
+    assert ring.take_out(1) == 1
+    assert ring.take_out(2) == 1
+    ring.add(4, 1)
+    assert ring.take_out(1) == 0
+
+
+def test_the_next_child_of_the_slot_goes_on_where_the_last_one_was_killed():
+    """The object is a copy that the fork made of one which has seen nothing."""
+    board = Scoreboard(1)
+    for lease in (1, 2):
+        if os.fork() == 0:
+            ring = board.slots[0].finish_log
+            ring.start(lease)
+            ring.add(lease, 1)
+            ring.add(lease + 10, 1)
+            ring.take_out(1)
+            os._exit(0)
+        os.wait()
+        assert board.slots[0].finish_log.under(lease) == [(lease + 10, 1)]
+
+
+def test_a_child_that_is_killed_leaves_whole_entries_only():
+    """Of runs whose two words belong together, and that follow each other."""
+    board = Scoreboard(1, room=64)
+    reader, writer = os.pipe()
+    for lease in range(1, 20):
+        pid = os.fork()
+        if pid == 0:
+            ring: FinishLog = board.slots[0].finish_log
+            ring.start(lease)
+            os.write(writer, b"!")
+            for task in itertools.count(1):
+                if ring.full:
+                    ring.take_out(17)
+                ring.add(task, -task)
+        os.read(reader, 1)
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        found = board.slots[0].finish_log.under(lease)
+        assert len(found) <= 64
+        assert all(attempt == -task for task, attempt in found)
+        tasks = [task for task, _ in found]
+        assert tasks == list(range(tasks[0], tasks[0] + len(tasks))) if tasks else True
+    os.close(reader)
+    os.close(writer)

@@ -1,0 +1,250 @@
+"""What a worker has done is known outside of it: a task that is done does not run again because
+its worker died before that was written."""
+
+import logging
+import os
+import signal
+from collections import Counter
+
+import pytest
+from django.db import connection, transaction
+
+from pool import Cause, Death
+from pool.finish_log import ROOM
+from stress.pools import wait_until
+from taskq import pace
+from taskq.conf import Settings
+from taskq.finishing import finish_for
+from taskq.models import State, Task
+from tests.project.lab import tasks
+from tests.taskq.conftest import keeper_of_no_pool
+from tests.taskq.leasing import send
+
+QUICK = (tasks.quick.name,)
+HELD = 5
+
+
+def retire(worker, done, ran=0):
+    leave = finish_for(worker.db, worker.id, done)
+    return worker.db.workers.retire(worker.id, ran=ran, charge=True, cause="killed", leave=[*leave])
+
+
+@pytest.fixture
+def held(worker):
+    """The runs that a worker holds."""
+    for key in range(HELD):
+        send(key)
+    return [task.run for task in worker.claim(HELD, QUICK)]
+
+
+@pytest.fixture
+def said_no(transactional_db):
+    """Have the database refuse to remove a task."""
+
+    def refuse(id):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "CREATE FUNCTION refuse_end() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE 'no end for this one'; END $$"
+            )
+            cursor.execute(
+                "CREATE TRIGGER refuse_end BEFORE DELETE ON taskq_task FOR EACH ROW "
+                f"WHEN (OLD.id = {id}) EXECUTE FUNCTION refuse_end()"
+            )
+
+    yield refuse
+    with connection.cursor() as cursor:
+        cursor.execute("DROP FUNCTION refuse_end CASCADE")
+
+
+def left():
+    return set(Task.objects.values_list("pk", "state", "losses"))
+
+
+def test_what_the_dead_had_finished_is_written_and_the_rest_is_given_back(worker, held):
+    *done, ran, waited = held
+    assert retire(worker, done, ran=ran[0]).complete
+    assert left() == {(ran[0], State.READY, 1), (waited[0], State.READY, 0)}
+
+
+def test_a_run_that_was_over_when_its_worker_died_is_charged_nothing(worker, held):
+    retire(worker, held, ran=held[-1][0])
+    assert not Task.objects.exists()
+
+
+def test_an_entry_of_an_earlier_attempt_writes_nothing(worker, held):
+    id, attempt = held[0]
+    retire(worker, [(id, attempt - 1), (id, attempt + 1)])
+    assert (id, State.READY, 0) in left()
+
+
+def test_an_entry_that_is_written_already_harms_nothing(worker, held, new_worker):
+    """As of one that died between the answer of the database and its note of it."""
+    worker.db.finish(worker.id, held[:2])
+    assert retire(worker, held[:3]).complete
+    assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
+
+
+def test_what_another_has_taken_over_is_not_written(worker, held, new_worker):
+    retire(worker, [])
+    other = new_worker()
+    (taken,) = other.claim(1)
+    assert retire(worker, held) is None
+    assert Task.objects.get(pk=taken.id).state == State.RUNNING
+    assert Task.objects.count() == HELD
+
+
+@pytest.mark.postgresql
+def test_what_the_database_refuses_fails_that_task_alone(worker, held, said_no):
+    """As its worker would have it: else the dead worker would hold the rest for ever."""
+    said_no(held[1][0])
+    assert retire(worker, held[:3]).complete
+    (failed,) = Task.objects.failed()
+    assert failed.pk == held[1][0]
+    assert failed.error == "its outcome could not be written: no end for this one"
+    assert left() - {(failed.pk, State.FAILED, 0)} == {(id, State.READY, 0) for id, _ in held[3:]}
+
+
+@pytest.mark.postgresql
+def test_what_is_done_and_locked_is_left_until_it_can_be_written(worker, held):
+    """By a cancel in a transaction that is open, say. Taken back, it would run again."""
+    (locked, _), *_ = held
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT FROM taskq_task WHERE id = %s FOR UPDATE", [locked])
+        assert not retire(worker, held[:2]).complete
+    assert (locked, State.RUNNING, 0) in left()
+    assert retire(worker, held[:2]).complete
+    assert left() == {(id, State.READY, 0) for id, _ in held[2:]}
+
+
+# The keeper
+
+
+@pytest.fixture
+def keeper(transactional_db):
+    keeper = keeper_of_no_pool(Settings())
+    yield keeper
+    keeper.link.close()
+
+
+def die(keeper, slot, lease):
+    """As the supervisor records it; the slot is another child's from now on."""
+    ran = slot.task_id
+    keeper.scoreboard.record(Death(slot.index, 4711, lease, ran, 1, Cause.SIGNAL, signal.SIGKILL))
+    slot.generation += 1
+    slot.task_id = 0
+
+
+@pytest.fixture
+def dead(keeper, worker, held):
+    """A worker of the keeper's pool that was killed with runs that it had not written."""
+    slot = keeper.scoreboard.slots[1]
+    slot.grant(worker.id, slot.generation, 2**62)
+    slot.finish_log.start(worker.id)
+    for run in held[:3]:
+        slot.finish_log.add(*run)
+    die(keeper, slot, worker.id)
+    return slot
+
+
+def test_who_buries_a_worker_writes_what_it_had_done(keeper, dead, held, caplog):
+    caplog.set_level(logging.INFO, "taskq")
+    keeper.retirer.bury()
+    assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
+    assert "3 tasks that a worker had finished and not written are written" in caplog.text
+
+
+def test_who_ends_a_doubtful_lease_writes_what_was_done_under_it(keeper, worker, held):
+    slot = keeper.scoreboard.slots[1]
+    slot.grant(worker.id, slot.generation, 2**62)
+    slot.finish_log.start(worker.id)
+    slot.finish_log.add(*held[0])
+    slot.doubtful_lease = worker.id
+    keeper.register()
+    assert left() == {(id, State.READY, 0) for id, _ in held[1:]}
+
+
+def test_a_slot_gets_no_new_lease_before_what_stands_there_is_written(keeper, dead, worker, held):
+    """Its next child overwrites that; the keeper that would have buried was killed, say."""
+    keeper.register()
+    assert dead.held_lease() == 0
+    keeper.retirer.bury()
+    keeper.register()
+    assert dead.held_lease() not in (0, worker.id)
+    assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
+
+
+@pytest.mark.postgresql
+def test_a_dead_worker_that_is_buried_in_two_passes_keeps_what_it_had_done(keeper, dead, held):
+    """Though the next child of its slot works by then."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT FROM taskq_task WHERE id = %s FOR UPDATE", [held[0][0]])
+        keeper.retirer.bury()
+    keeper.register()
+    dead.finish_log.start(dead.held_lease())
+    dead.finish_log.add(1, 1)
+    keeper.retirer.bury()
+    assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
+
+
+# Real pools
+
+
+def batch(keys, fatal=None):
+    """Quick tasks, claimed together once they are known as such. fatal: which of them kill their
+    worker, and whom with it."""
+    tasks.quick_or_fatal.delay_many([(key, (fatal or {}).get(key)) for key in keys])
+
+
+def starts(runs):
+    return Counter(record["key"] for record in runs("start"))
+
+
+@pytest.fixture
+def warm(start_pool, drained):
+    """A pool of one worker that knows the task as quick."""
+
+    def start(*options):
+        pool = start_pool("-c", 1, *options)
+        batch(f"warm {n}" for n in range(50))
+        drained()
+        return pool
+
+    return start
+
+
+@pytest.mark.parametrize("with_keeper", [False, True], ids=["alone", "with its keeper"])
+def test_no_task_that_is_done_runs_again_after_its_worker_was_killed(
+    warm, runs, drained, with_keeper
+):
+    pool = warm()
+    victims = [pool.children("keeper")["keeper"]] if with_keeper else []
+    keys = [f"{n}" for n in range(300)]
+    batch(keys, fatal={"150": victims})
+    drained(30)
+    times = starts(runs)
+    assert times.keys() >= set(keys)
+    assert {key for key in times if times[key] > 1} == {"150"}
+    assert "had finished and not written are written" in pool.log()
+
+
+def test_workers_that_are_killed_from_outside_cost_one_run_each(start_pool, runs, drained):
+    pool = start_pool("-c", 2)
+    keys = [f"{n}" for n in range(1_000)]
+    tasks.nap.delay_many([(key, 0.002) for key in keys])
+    killed = set()
+    for _ in range(6):
+        begun = len(runs("start"))
+        wait_until(lambda begun=begun: len(runs("start")) > begun + 80)
+        pid = wait_until(lambda: set(pool.children("worker").values()) - killed).pop()
+        os.kill(pid, signal.SIGKILL)
+        killed.add(pid)
+    drained(60)
+    times = starts(runs)
+    assert times.keys() == set(keys)
+    assert sum(times.values()) - len(keys) <= len(killed)
+
+
+def test_there_is_room_for_a_batch_and_for_all_that_is_claimed_ahead():
+    """What is put off while a claim is on its way, and after that."""
+    assert ROOM >= 2 * pace.MOST + 1
