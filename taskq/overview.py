@@ -19,15 +19,29 @@ from django.db.models import (
     F,
     Min,
     OuterRef,
+    Q,
     QuerySet,
     Subquery,
 )
 from django.db.models.functions import Now
 
-from taskq.models import SHOWN_WHEN, ShownState, State, Task, TaskQuerySet, Worker
+from taskq import pausing
+from taskq.models import (
+    SHOWN_WHEN,
+    PausedQueue,
+    ShownState,
+    State,
+    Task,
+    TaskQuerySet,
+    Worker,
+)
 from taskq.moment_field import Bounded
 from taskq.sql.flows import FLOWS
 
+#: Of tasks that wait: a worker has seen them, and did not know the name.
+_UNKNOWN = Q(unknown_since__isnull=False)
+#: Unknown names that are listed.
+MANY_NAMES = 20
 #: What the processes are called that run tasks, in the table of workers.
 WORKERS = "worker"
 
@@ -35,11 +49,13 @@ WORKERS = "worker"
 @dataclass
 class QueueLine:
     """A queue: how many tasks are in each state, and for how many seconds one has been due,
-    at most."""
+    at most. unknown: those that wait as a worker does not know their names."""
 
     queue: str
     counts: dict[ShownState, int] = field(default_factory=lambda: dict.fromkeys(ShownState, 0))
     oldest: float = 0.0
+    unknown: int = 0
+    pause: PausedQueue | None = None
 
 
 @dataclass(frozen=True)
@@ -76,10 +92,12 @@ class Flow:
 
 @dataclass(frozen=True)
 class Overview:
-    """queues: by name. workers: who has been at a task for longest first, then the idle."""
+    """queues: by name. workers: who has been at a task for longest first, then the idle.
+    unknown: the names that a worker did not know, and how many tasks of each wait."""
 
     queues: list[QueueLine]
     workers: list[WorkerLine]
+    unknown: dict[str, int]
 
     @property
     def alive(self) -> int:
@@ -106,7 +124,10 @@ class Overview:
 def overview(alias: str) -> Overview:
     """Look. It reads what waits and what failed, each from its own index, so that it takes
     a while where there are millions."""
-    return Overview(_queues(alias), _workers(alias))
+    queues = _queues(alias)
+    # A second look at what waits: only where there is something to see.
+    unknown = _unknown(alias) if any(queue.unknown for queue in queues) else {}
+    return Overview(queues, _workers(alias), unknown)
 
 
 def flow(alias: str) -> Flow:
@@ -132,6 +153,7 @@ def _in_state(tasks: TaskQuerySet, state: State) -> QuerySet[Any, Any]:
     if state is State.READY:
         due = Min("execute_at", filter=SHOWN_WHEN[ShownState.PENDING])
         counts["oldest"] = _seconds(Now() - Bounded(due))
+        counts["unknown"] = Count("pk", filter=_UNKNOWN)
     return tasks.filter(state=state).values("queue").order_by("queue").annotate(**counts)
 
 
@@ -149,10 +171,19 @@ def _queues(alias: str) -> list[QueueLine]:
         for row in query:
             queue, oldest = row.pop("queue"), row.pop("oldest", None)
             line = lines.setdefault(queue, QueueLine(queue))
+            line.unknown += row.pop("unknown", 0)
             line.counts.update({ShownState(name): count for name, count in row.items()})
             if oldest is not None:
                 line.oldest = oldest.total_seconds()
+    for pause in pausing.paused(using=alias):
+        lines.setdefault(pause.queue, QueueLine(pause.queue)).pause = pause
     return [lines[name] for name in sorted(lines)]
+
+
+def _unknown(alias: str) -> dict[str, int]:
+    waiting = Task.objects.using(alias).filter(_UNKNOWN, state=State.READY)
+    counted = waiting.values("name").annotate(count=Count("pk")).order_by("-count", "name")
+    return dict(counted.values_list("name", "count")[:MANY_NAMES])
 
 
 def _workers(alias: str) -> list[WorkerLine]:

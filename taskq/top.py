@@ -34,6 +34,8 @@ def _head(seen: Overview, rates: tuple[float, float] | None, database: str) -> T
         head.append(f"   {came:.1f} in/s  {went:.1f} out/s")
     if lost := seen.total(ShownState.LOST):
         head.append(f"   {lost} lost", style=_STYLES["lost"])
+    if seen.unknown:
+        head.append(f"   {sum(seen.unknown.values())} of unknown names", style=_STYLES["lost"])
     if not seen.alive:
         head.append("   no worker is alive", style="bold red")
     return head
@@ -50,7 +52,10 @@ def _queues(seen: Overview) -> Table:
             for state, count in queue.counts.items()
         ]
         oldest = span(queue.oldest) if queue.counts[ShownState.PENDING] else "-"
-        table.add_row(_text(queue.queue), *cells, oldest)
+        name = _text(queue.queue)
+        if queue.pause is not None:
+            name.append("  paused", style="yellow")
+        table.add_row(name, *cells, oldest)
     return table
 
 

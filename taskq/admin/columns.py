@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from taskq import printable
 from taskq.admin import readable
-from taskq.models import Result, ShownState, Task
+from taskq.models import Result, ShownState, State, Task
 from taskq.progress import Progress
 
 #: Django fills in for fields what is empty, for functions only in lists.
@@ -42,6 +42,8 @@ def state(task: Any) -> SafeString:
         return format_html('<span class="taskq-lost">{}</span>', task.state)
     shown = ShownState(task.shown_state)
     more = []
+    if task.queue_paused and task.state == State.READY:
+        more.append(gettext("its queue is paused"))
     if shown is ShownState.ACTIVE:
         if task.cancelled_at is not None:
             more.append(gettext("asked to end"))

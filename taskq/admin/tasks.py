@@ -12,7 +12,16 @@ from django.contrib.admin.options import ShowFacets
 from django.contrib.admin.templatetags.admin_urls import add_preserved_filters
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import (
+    Count,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+)
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -31,7 +40,7 @@ from taskq.admin.gone import GoneMixin
 from taskq.admin.permissions import NotEditedMixin
 from taskq.admin.saying import SayingMixin
 from taskq.admin.search import SearchMixin
-from taskq.models import ShownState, State, Task, TaskQuerySet
+from taskq.models import PausedQueue, ShownState, State, Task, TaskQuerySet
 from taskq.moment_field import Bounded
 
 if TYPE_CHECKING:
@@ -87,7 +96,8 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
         left = ExpressionWrapper(
             Bounded(F("worker__lease_expires_at")) - Now(), output_field=DurationField()
         )
-        return tasks.select_related("worker").annotate(lease_left=left)
+        paused = PausedQueue.objects.filter(queue=OuterRef("queue"))
+        return tasks.select_related("worker").annotate(lease_left=left, queue_paused=Exists(paused))
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return columns.TaskList

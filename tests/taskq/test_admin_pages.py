@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from taskq import payload
+from taskq import pausing, payload
 from taskq.models import ShownState, State, Task, Worker
 from tests.project.lab import tasks as lab
 from tests.taskq.admin_site import (
@@ -52,6 +52,18 @@ def test_tasks_are_filtered_by_the_states_a_person_asks_for(root, each_state, st
 
 def test_an_unknown_state_is_refused_rather_than_ignored(root, each_state):
     assert root.get(LIST, {"state": "bogus"}).headers["Location"] == f"{LIST}?e=1"
+
+
+def test_tasks_of_a_paused_queue_say_so(root, good_worker):
+    waits = Task.objects.create(name="a", queue="mail")
+    Task.objects.create(name="b", queue="mail", state=State.RUNNING, worker=good_worker)
+    assert "paused" not in text(root.get(LIST)).replace("Paused queues", "").replace(
+        "pausedqueue", ""
+    )
+    pausing.pause("mail")
+    assert "pending</span>, its queue is paused" in text(root.get(LIST))
+    assert text(root.get(LIST)).count("its queue is paused") == 1
+    assert "its queue is paused" in text(root.get(page(waits)))
 
 
 def test_tasks_are_filtered_by_queue_and_by_name(root):

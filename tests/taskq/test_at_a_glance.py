@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from stress.pools import wait_until
-from taskq import overview
+from taskq import overview, pausing
 from taskq.models import State, Task, Worker
 from taskq.top import span
 from tests.project.lab import tasks
@@ -126,6 +126,39 @@ def test_status_says_what_passes_a_limit(capsys, limit, said):
     assert said in text
     assert limit[0] in text
     assert status(capsys, limit[0], "9999")[0] == 0
+
+
+@pytest.mark.usefixtures("_tasks")
+def test_status_and_top_say_which_queues_are_paused(capsys):
+    Task.objects.lost().delete()
+    pausing.pause("mail", by="ada")
+    pausing.pause("empty")
+    code, said = status(capsys)
+    assert code == 0  # somebody meant it
+    assert re.search(r"^mail paused since .* by ada: nothing of it is claimed$", said, re.M)
+    assert line_of(said, "empty  ")[:3] == ["empty", "0", "0"]
+    found = json.loads(status(capsys, "--json")[1])
+    assert {queue["queue"]: queue["paused"] for queue in found["queues"]} == {
+        **{"default": False, "mail": True, "empty": True}
+    }
+    call_command("taskq_top", "--once")
+    assert re.search(r"^ *mail  paused", capsys.readouterr().out, re.M)
+
+
+@pytest.mark.usefixtures("_tasks")
+def test_status_and_top_say_which_names_no_worker_knows(capsys):
+    Task.objects.lost().delete()
+    for name in ("shop.jobs.greet", "shop.jobs.greet", "evil\x1b[2J"):
+        Task.objects.create(name=name, unknown_since=Now(), execute_at=Now() + HOUR)
+    code, said = status(capsys)
+    assert code == 3
+    assert "! 3 tasks wait for a worker that knows their names: shop.jobs.greet (2), evil" in said
+    assert "TASKQ['IMPORTS']" in said
+    assert "\x1b" not in said
+    found = json.loads(status(capsys, "--json")[1])
+    assert found["unknown"] == {"shop.jobs.greet": 2, "evil\x1b[2J": 1}
+    call_command("taskq_top", "--once")
+    assert "3 of unknown names" in capsys.readouterr().out
 
 
 @pytest.mark.django_db

@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from taskq import ids
 from taskq.management.arguments import add_database, database_alias
+from taskq.management.queue_command import QueueCommand
 from taskq.models import Task, TaskQuerySet
 
 
-class Command(BaseCommand):
+class Command(QueueCommand):
     help = (
         "Cancel tasks: remove those that wait, and end those that run. In a running one "
         "TaskCancelled is raised, and TASKQ['CANCEL_GRACE'] seconds later its worker is killed; "

@@ -6,15 +6,19 @@ import getpass
 import socket
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from taskq import pausing
+from taskq import pausing, printable
 from taskq.management.arguments import add_database, database_alias
+from taskq.management.queue_command import QueueCommand
+from taskq.models import PausedQueue
 from taskq.queues import check_queue
 
+_TIME = "%Y-%m-%d %H:%M:%S %Z"
 
-class Command(BaseCommand):
+
+class Command(QueueCommand):
     help = (
         "Pause queues: no pool claims their tasks any more, within a second, until taskq_resume. "
         "What runs goes on, and tasks can be sent to them as ever. Without a queue, list what is "
@@ -36,9 +40,17 @@ class Command(BaseCommand):
                 self.stdout.write(f"{queue} was paused already")
         if not queues:
             for each in pausing.paused(using=alias):
-                since = timezone.localtime(each.paused_at)
-                by = f" by {each.paused_by}" if each.paused_by else ""
-                self.stdout.write(f"{each.queue} paused since {since:%Y-%m-%d %H:%M:%S %Z}{by}")
+                self.stdout.write(paused(each))
+
+
+def paused(queue: PausedQueue) -> str:
+    """That it is paused, since when and by whom, in words."""
+    text = f"{queue.queue} paused"
+    if queue.paused_at is not None:
+        text += f" since {timezone.localtime(queue.paused_at):{_TIME}}"
+    if queue.paused_by:
+        text += f" by {queue.paused_by}"
+    return printable.in_a_line(text)
 
 
 def checked(queues: list[str]) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import CommandParser
 
 from taskq import conf, leases
 from taskq.management import arguments
+from taskq.management.queue_command import QueueCommand
 
 #: Rows that one statement removes.
 BATCH = 1000
@@ -15,7 +16,7 @@ BATCH = 1000
 _SETTINGS = {"result_ttl": float, "failed_ttl": float, "idempotency_ttl": float}
 
 
-class Command(BaseCommand):
+class Command(QueueCommand):
     help = (
         "Remove results, failed tasks and idempotency keys that were kept for long enough. Pools "
         "do so by themselves, by the TASKQ settings RESULT_TTL, FAILED_TTL and IDEMPOTENCY_TTL. "

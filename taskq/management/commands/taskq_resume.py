@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from taskq import pausing
 from taskq.management.arguments import add_database, database_alias
 from taskq.management.commands.taskq_pause import checked
+from taskq.management.queue_command import QueueCommand
 
 
-class Command(BaseCommand):
+class Command(QueueCommand):
     help = (
         "Resume queues that taskq_pause has paused: pools go on with their tasks at once. The "
         "exit code is 0, also where a queue was not paused, and 1 when an argument was wrong."

@@ -6,17 +6,18 @@ import sys
 from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from taskq import ids
 from taskq.management.arguments import add_database, database_alias
+from taskq.management.queue_command import QueueCommand
 from taskq.models import Task
 
 #: The exit code where nothing was retried.
 NOTHING = 3
 
 
-class Command(BaseCommand):
+class Command(QueueCommand):
     help = (
         "Have tasks run again, now: those named by their ids, if they failed or wait for a retry, "
         "or all that failed. Their retries and losses are counted anew. Tasks that run are left "

@@ -8,7 +8,7 @@ import json
 import re
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import router
 from django.utils import timezone
 
@@ -17,6 +17,7 @@ from taskq.celery import SharedTask
 from taskq.eager import EagerResult
 from taskq.exceptions import NoResult
 from taskq.management.arguments import add_database, database_alias
+from taskq.management.queue_command import QueueCommand
 from taskq.models import Task
 from taskq.registry import Definition
 from taskq.result import AsyncResult
@@ -25,7 +26,7 @@ from taskq.result import AsyncResult
 _NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 
-class Command(BaseCommand):
+class Command(QueueCommand):
     help = (
         "Send a task, for the workers to run, and print its id. Arguments are JSON, or else text: "
         "taskq_run shop.tasks.resize 42 width=640 title=Sunset code='\"007\"'. The exit code is 0 "

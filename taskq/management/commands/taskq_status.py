@@ -7,10 +7,12 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from taskq import printable
 from taskq.management.arguments import add_database, database_alias
+from taskq.management.commands.taskq_pause import paused
+from taskq.management.queue_command import QueueCommand
 from taskq.models import ShownState
 from taskq.overview import Overview, overview
 
@@ -18,12 +20,13 @@ from taskq.overview import Overview, overview
 UNWELL = 3
 
 
-class Command(BaseCommand):
+class Command(QueueCommand):
     help = (
-        "Show how many tasks each queue has in which state, and who works. The exit code is 0; "
-        f"{UNWELL} when no worker is alive, when tasks are lost (held by a worker whose lease ran "
-        "out, and no pool has taken them back), or when a limit that was given is passed; "
-        "1 when an option was wrong."
+        "Show how many tasks each queue has in which state, which queues are paused, and who "
+        f"works. The exit code is 0; {UNWELL} when no worker is alive, when tasks are lost (held "
+        "by a worker whose lease ran out, and no pool has taken them back), when tasks wait whose "
+        "names a worker did not know, or when a limit that was given is passed; "
+        "1 when an option was wrong or the database gave no answer."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -80,6 +83,9 @@ class Command(BaseCommand):
             first, *others = zip(row, widths, strict=True)
             cells = [first[0].ljust(first[1]), *(text.rjust(width) for text, width in others)]
             self.stdout.write("  ".join(cells).rstrip())
+        for queue in seen.queues:
+            if queue.pause is not None:
+                self.stdout.write(f"{paused(queue.pause)}: nothing of it is claimed")
         if not seen.queues:
             self.stdout.write("no tasks")
         self.stdout.write(f"{seen.alive} workers alive in {seen.pools} pools, {seen.busy} busy")
@@ -93,6 +99,12 @@ def problems(seen: Overview, limits: dict[str, Any]) -> list[str]:
     found = [] if seen.alive else ["no worker is alive: start manage.py taskq_pool"]
     if lost:
         found.append(f"{lost} tasks are lost: the first pool that runs takes them back")
+    if seen.unknown:
+        names = [f"{printable.in_a_line(name)} ({n})" for name, n in seen.unknown.items()]
+        found.append(
+            f"{sum(seen.unknown.values())} tasks wait for a worker that knows their names: "
+            f"{', '.join(names)}; is each in an app's tasks.py, or in a module of TASKQ['IMPORTS']?"
+        )
     if wait is not None and seen.oldest > wait:
         found.append(f"a task has been due for {seen.oldest:.1f} s (--max-wait {wait:g})")
     if most is not None and pending > most:
@@ -109,11 +121,14 @@ def as_dict(seen: Overview, found: list[str]) -> dict[str, Any]:
                 "queue": queue.queue,
                 **{state.value: count for state, count in queue.counts.items()},
                 "oldest": queue.oldest,
+                "unknown": queue.unknown,
+                "paused": queue.pause is not None,
             }
             for queue in seen.queues
         ],
         "total": {state.value: seen.total(state) for state in ShownState},
         "oldest": seen.oldest,
+        "unknown": seen.unknown,
         "pools": seen.pools,
         "alive": seen.alive,
         "busy": seen.busy,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
 from taskq.management.arguments import add_database, database_alias
+from taskq.management.queue_command import QueueCommand
 from taskq.overview import Flow, flow, overview
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ LOOK_COST = 10
 WIDTH = 160
 
 
-class Command(BaseCommand):
+class Command(QueueCommand):
     help = (
         "Show the queues and the workers, and what each runs and for how long, again and again, "
         "until Ctrl-C; who has been at a task for longest comes first. in/s and out/s are the "

@@ -1,0 +1,36 @@
+"""A management command that reads or writes the tables of the queue."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import router
+
+from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
+from taskq.events import first_line
+from taskq.models import Task
+
+_SAID = {
+    Meaning.UNMIGRATED: "database {alias!r} lacks tables or columns of taskq: run manage.py migrate"
+    " ({error})",
+    Meaning.AWAY: "database {alias!r} does not answer: {error}",
+    Meaning.LOCKED: "database {alias!r} is locked by another process; try again ({error})",
+    Meaning.BUSY: "database {alias!r} was busy; try again ({error})",
+    Meaning.ANSWER: "database {alias!r} refuses: {error}",
+}
+
+
+class QueueCommand(BaseCommand):
+    """What the database says instead of an answer is one sentence, and the exit code is 1.
+
+    ``--traceback`` shows all of it, as with any command of Django's.
+    """
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        try:
+            return super().execute(*args, **options)
+        except DATABASE_ERRORS as error:
+            alias = options.get("database") or router.db_for_write(Task)
+            text = _SAID[meaning(error)].format(alias=alias, error=first_line(error))
+            raise CommandError(text) from error
