@@ -19,7 +19,7 @@ from django.core.checks import CheckMessage, Error
 from django.db import connections
 from django.utils import timezone
 
-from taskq import outbox, registry
+from taskq import ids, outbox, registry
 from taskq.calls import Call, pairs_of
 from taskq.django import OPTIONS, AnyResult, AnyTask, TaskqTask
 from taskq.framework import (
@@ -32,6 +32,7 @@ from taskq.framework import (
     normalize_json,
     task_enqueued,
 )
+from taskq.ids import TaskId
 from taskq.lookup import look_up
 from taskq.options import task_options
 from taskq.payload import PayloadError
@@ -120,26 +121,26 @@ class TaskqBackend(BaseTaskBackend):
             raise ValueError("idempotency_key is for one call: send this one with enqueue()")
         pairs = [_plain(args, kwargs) for args, kwargs in pairs_of(calls)]
         name, options = task.module_path, _definition(task).options
-        ids, known = outbox.enqueue_many(name, pairs, options, using=self.database, **_terms(task))
+        sent, known = outbox.enqueue_many(name, pairs, options, using=self.database, **_terms(task))
         now = timezone.now()
         results: dict[int, AnyResult] = {}  # calls with one key have one
-        for id, (args, kwargs) in zip(ids, pairs, strict=True):
+        for id, (args, kwargs) in zip(sent, pairs, strict=True):
             if id not in results:
                 waiting = self._waiting(task, id, args, kwargs, now)
                 results[id] = self._joined(waiting) if id in known else self._announced(waiting)
-        return [results[id] for id in ids]
+        return [results[id] for id in sent]
 
-    def get_result(self, result_id: str) -> AnyResult:
+    def get_result(self, result_id: str | uuid.UUID | int) -> AnyResult:
         """What came of a task so far.
 
         Raises TaskResultDoesNotExist for an id that is not known, or no longer, or is
         of a task that was not sent by way of Django's tasks.
         """
         try:
-            id = uuid.UUID(hex=result_id).int
-        except (ValueError, AttributeError, TypeError) as error:
+            id = ids.parse(result_id)
+        except ValueError as error:
             raise TaskResultDoesNotExist(result_id) from error
-        known = look_up(id, self.database) if id < 2**63 else None
+        known = look_up(id, self.database) if id < ids.TOO_LARGE else None
         definition = registry.find(known.name) if known is not None else None
         if known is None or definition is None or not isinstance(definition.bound, Task):
             raise TaskResultDoesNotExist(result_id)
@@ -181,7 +182,7 @@ class TaskqBackend(BaseTaskBackend):
     ) -> AnyResult:
         result: AnyResult = TaskResult(
             task=task,
-            id=str(uuid.UUID(int=id)),
+            id=TaskId.of(id),
             status=TaskResultStatus.READY,
             enqueued_at=at,
             started_at=None,

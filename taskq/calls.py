@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from taskq import payload
 
 #: The positional and the keyword arguments of a call.
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
+#: Raises TypeError for arguments that a function does not take.
+Check = Callable[[Sequence[Any], Mapping[str, Any]], object]
 #: One of many calls, as a user says it: the positional arguments, or the keyword arguments.
 Call = tuple[Any, ...] | list[Any] | Mapping[str, Any]
 
@@ -20,21 +22,29 @@ class Sent(NamedTuple):
     joined: bool
 
 
-def pairs_of(calls: Iterable[Call]) -> Iterator[Arguments]:
+def pairs_of(calls: Iterable[Call], check: Check | None = None) -> Iterator[Arguments]:
     """The positional and keyword arguments of each call.
 
-    Raises TypeError, with the index of the call, for what is neither.
+    check: raises TypeError for arguments that the function does not take.
+
+    Raises TypeError, with the index of the call, for such and for what is neither.
     """
     for index, call in enumerate(calls):
         if isinstance(call, (tuple, list)):
-            yield call, {}
+            pair: Arguments = call, {}
         elif are_keywords(call):
-            yield (), call
+            pair = (), call
         else:
             raise TypeError(
                 f"calls[{index}] is {call!r}: give a tuple of the positional arguments, "
                 "such as (42,), or a dict of the keyword arguments"
             )
+        if check is not None:
+            try:
+                check(*pair)
+            except TypeError as error:
+                raise TypeError(f"calls[{index}]: {error}") from error
+        yield pair
 
 
 def are_keywords(value: object) -> bool:

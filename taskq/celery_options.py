@@ -5,14 +5,14 @@ All of them are listed in docs/migrating/celery.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 #: There is no broker, and a task is acknowledged when it is done.
 _IGNORED_BY_DECORATOR = frozenset(
     "serializer acks_late acks_on_failure_or_timeout acks_on_failure acks_on_timeout "
     "reject_on_worker_lost "
-    "track_started compression store_errors_even_if_ignored throws typing trail "
+    "track_started compression store_errors_even_if_ignored throws trail "
     "send_events shared lazy".split()
 )
 _IGNORED_BY_CALL = frozenset(
@@ -49,25 +49,27 @@ _KNOWN_IN_CALL = (
 
 
 def of_decorator(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given to the decorator, without what changes nothing here.
+    """What was given to the decorator, without what changes nothing here. An option of
+    Celery's that is None was not given.
 
     Raises TypeError for an option of Celery's that is not here, with what to do instead.
     """
     _refuse(given, _INSTEAD_ON_DECORATOR, "shared_task")
-    return {name: value for name, value in given.items() if name not in _IGNORED_BY_DECORATOR}
+    passed_over = _IGNORED_BY_DECORATOR | _INSTEAD_ON_DECORATOR.keys()
+    return {name: value for name, value in given.items() if name not in passed_over}
 
 
-def check_call(names: Iterable[str]) -> None:
+def check_call(given: Mapping[str, Any]) -> None:
     """Raise TypeError, as :func:`of_decorator`, unless these options of a call change nothing."""
-    unknown = sorted(set(names) - _IGNORED_BY_CALL)
-    _refuse(unknown, _INSTEAD_IN_CALL, "apply_async")
+    _refuse(given, _INSTEAD_IN_CALL, "apply_async")
+    unknown = sorted(given.keys() - _IGNORED_BY_CALL - _INSTEAD_IN_CALL.keys())
     if unknown:
         raise TypeError(
             f"unknown apply_async option {', '.join(unknown)}; known are {_KNOWN_IN_CALL}"
         )
 
 
-def _refuse(given: Iterable[str], instead: Mapping[str, str], by: str) -> None:
-    for name in given:
-        if name in instead:
+def _refuse(given: Mapping[str, Any], instead: Mapping[str, str], by: str) -> None:
+    for name, value in given.items():
+        if value is not None and name in instead:
             raise TypeError(f"{by} has no {name!r} here: {instead[name]}")

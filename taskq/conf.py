@@ -190,14 +190,14 @@ def _contradictions(settings: Settings, given: Mapping[str, Any]) -> list[Proble
     if (
         settings.soft_time_limit
         and settings.time_limit
-        and settings.soft_time_limit >= settings.time_limit
+        and settings.soft_time_limit > settings.time_limit
     ):
         found.append(
             Problem(
                 "SOFT_TIME_LIMIT",
                 settings.soft_time_limit,
-                f"it must be below TIME_LIMIT ({settings.time_limit:g} s), or the task is "
-                "killed before it is warned",
+                f"it must be below TIME_LIMIT ({settings.time_limit:g} s), or equal to it: else "
+                "the task is killed before it is warned",
             )
         )
     return found

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime
-import uuid
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from taskq.ids import TaskId
 from taskq.progress import Progress
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ class Request:
     sent_headers: see ``headers``.
     scheduled_at: the tick that a periodic task was sent for, in UTC; else None.
     retry_limit: what this run has given ``retry()`` in place of its task's max_retries.
+    eager_id: the id of an eager run, which has no row.
     """
 
     pk: int | None
@@ -40,11 +41,13 @@ class Request:
     sent_headers: dict[str, Any] | None = None
     scheduled_at: datetime.datetime | None = None
     retry_limit: int | None = None
+    eager_id: TaskId | None = None
 
     @property
-    def id(self) -> uuid.UUID | None:
-        """The id that ``AsyncResult`` shows."""
-        return None if self.pk is None else uuid.UUID(int=self.pk)
+    def id(self) -> TaskId | None:
+        """The id that ``AsyncResult`` shows, or in an eager run the ``EagerResult``; None
+        outside of any run."""
+        return self.eager_id if self.pk is None else TaskId.of(self.pk)
 
     @property
     def headers(self) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from taskq import registry
 from taskq.context import current
 
 if TYPE_CHECKING:
-    from taskq.celery import SharedTask
+    from taskq.shared import SharedTask
 
 
 class _CurrentTask:
@@ -18,7 +18,7 @@ class _CurrentTask:
     """
 
     def _get(self) -> SharedTask[..., Any] | None:
-        from taskq.celery import SharedTask
+        from taskq.shared import SharedTask
 
         request = current.get()
         definition = registry.find(request.name) if request is not None else None

@@ -22,6 +22,7 @@ from typing import (
     overload,
 )
 
+from taskq import pickling
 from taskq.calls import Call
 from taskq.framework import (
     DEFAULT_TASK_BACKEND_ALIAS,
@@ -77,6 +78,12 @@ class TaskqTask(TypedTask[P, R]):
     unique: str | Callable[..., str | None] | None = TaskOptions.unique
     unique_until: Literal["start", "finish"] = TaskOptions.unique_until
     idempotency_key: str | None = None
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        """By the path of its function, and with what ``using()`` has changed."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        del values["func"]
+        return pickling.variant, (self.module_path, values)
 
     def enqueue_many(self, calls: Iterable[Call]) -> list[TaskResult[P, R]]:
         """Send the task once for each of the calls, by one statement, all or none.

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import contextlib
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from asgiref.sync import async_to_sync
 from django.conf import settings as django_settings
 from django.db import router, transaction
+from django.utils import timezone
 
 from taskq import payload, retries
 from taskq.context import Request
+from taskq.ids import TaskId
 from taskq.models import Task
 from taskq.registry import Definition
 from taskq.running import call
@@ -25,18 +28,33 @@ MAX_RETRIES = 1000
 
 
 class EagerResult:
-    """The outcome of a task that ran at once.
+    """The outcome of a task that ran at once; :class:`taskq.result.AsyncResult` says what
+    each of its attributes is.
 
     ``result`` is what it returned, or the exception that it raised.
     """
 
-    def __init__(self, result: Any, error: BaseException | None) -> None:
-        self.id = uuid.uuid4()
+    progress = worker = None
+    TimeoutError = builtins.TimeoutError
+
+    def __init__(
+        self,
+        request: Request,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        result: Any = None,
+        error: BaseException | None = None,
+    ) -> None:
+        assert request.id is not None  # an eager run has one
+        self.id: TaskId = request.id
+        self.name, self.queue, self.retries = request.name, request.queue, request.retries
+        self.args, self.kwargs = args, kwargs
+        self.date_done = timezone.now()
         self.result = result if error is None else error
         self._error = error
 
     @property
-    def task_id(self) -> uuid.UUID:
+    def task_id(self) -> TaskId:
         return self.id
 
     @property
@@ -60,16 +78,29 @@ class EagerResult:
 
     def get(self, timeout: float | None = None, propagate: bool = True, **ignored: Any) -> Any:
         """What it returned; raises what it raised, unless ``propagate`` is False."""
+        return self.maybe_throw(propagate)
+
+    wait = get
+
+    def maybe_throw(
+        self, propagate: bool = True, callback: Callable[[TaskId, Any], object] | None = None
+    ) -> Any:
         if self._error is not None and propagate:
             raise self._error
+        if callback is not None:
+            callback(self.id, self.result)
         return self.result
+
+    maybe_reraise = maybe_throw
+
+    def forget(self) -> None:
+        """There is nothing that keeps it."""
 
     def revoke(self, *, terminate: bool = False) -> bool:
         """It has run already: nothing to revoke."""
         return False
 
     cancel = revoke
-    progress = None
 
     @property
     def info(self) -> Any:
@@ -93,15 +124,21 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
             )
         # In a loop that lets the ORM use this thread's connections, and so the test's.
         definition = replace(definition, function=async_to_sync(definition.function))
-    done = 0
+    id, done = TaskId(uuid.uuid4()), 0
     while True:
         request = Request(
-            pk=None, name=definition.name, queue=row["queue"], retries=done, is_eager=True
+            pk=None,
+            name=definition.name,
+            queue=row["queue"],
+            retries=done,
+            is_eager=True,
+            eager_id=id,
         )
         args, kwargs, request.sent_headers = payload.decode_call(row["payload"], definition.name)
         try:
             with _transaction(definition, using):
-                return EagerResult(call(definition, request, args, kwargs), None)
+                value = call(definition, request, args, kwargs)
+            return EagerResult(request, args, kwargs, value)
         except Exception as error:
             again = retries.after(error, definition.options, done, request.retry_limit)
             if again and done < MAX_RETRIES:
@@ -109,7 +146,7 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
                 continue
             if getattr(django_settings, "CELERY_TASK_EAGER_PROPAGATES", False):
                 raise
-            return EagerResult(None, error)
+            return EagerResult(request, args, kwargs, error=error)
 
 
 def _loop_runs() -> bool:

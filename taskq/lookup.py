@@ -8,9 +8,12 @@ from dataclasses import dataclass
 
 from django.db import router
 
+from taskq.exceptions import WorkerLost
 from taskq.models import Result, State, Task
 from taskq.moments import stored_moment
 from taskq.progress import Progress
+
+LOST = f"{WorkerLost.__module__}.{WorkerLost.__qualname__}"
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Known:
     worker: who runs it, or ran it to its end. started_at: when that run was claimed.
     finished_at: when it was done, or failed.
     cancelled: somebody asked for it to end while it ran. progress: what the last run said.
+    retries: of what is done, as many as its history has runs that raised.
     """
 
     id: int
@@ -85,6 +89,7 @@ def look_up(id: int, using: str | None = None) -> Known | None:
     result = Result.objects.using(alias).filter(pk=id).first()
     if result is None:
         return None
+    runs = attempts(result.history)
     return Known(
         id=id,
         name=result.name,
@@ -96,7 +101,8 @@ def look_up(id: int, using: str | None = None) -> Known | None:
         started_at=result.started_at,
         finished_at=result.finished_at,
         worker=result.worker,
-        attempts=attempts(result.history),
+        attempts=runs,
+        retries=sum(run.kind != LOST for run in runs),
         value=result.value,
     )
 

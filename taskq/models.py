@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import uuid
-
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from taskq.conf import DEFAULT_QUEUE, KEY_LENGTH, NAME_LENGTH, QUEUE_LENGTH
+from taskq.ids import TaskId
 from taskq.moment_field import MomentField
 from taskq.schedules.models import Schedule
 from taskq.states import SHOWN_WHEN, ShownState, State
@@ -187,9 +186,9 @@ class Task(models.Model):
         return f"{self.name} #{self.pk}"
 
     @property
-    def uuid(self) -> uuid.UUID:
+    def uuid(self) -> TaskId:
         """The id that ``AsyncResult`` shows."""
-        return uuid.UUID(int=self.pk)
+        return TaskId.of(self.pk)
 
 
 class Result(models.Model):

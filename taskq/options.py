@@ -14,6 +14,8 @@ from taskq.schedules.moves import CATCH_UP, CatchUp
 from taskq.schedules.timing import parse
 
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
+#: Options whose None is a value of its own.
+_NONE = ("max_retries",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +41,8 @@ class TaskOptions:
     soft_time_limit: seconds after which SoftTimeLimitExceeded is raised in it.
     bind: pass the task itself as the first argument.
     ignore_result: do not keep what it returns.
+    typing: refuse a call whose arguments the function does not take when it is sent, rather
+        than let its run fail.
     schedule: send it periodically: a cron expression, in the site's time zone, or a
         timedelta.
     catch_up: what becomes of ticks of the schedule that were missed, as no pool ran for
@@ -69,6 +73,7 @@ class TaskOptions:
     soft_time_limit: float | None = None
     bind: bool = False
     ignore_result: bool = True
+    typing: bool = True
     schedule: str | datetime.timedelta | None = None
     catch_up: CatchUp = "once"
     unique: str | Callable[..., str | None] | None = None
@@ -76,19 +81,20 @@ class TaskOptions:
 
 
 def task_options(given: Mapping[str, Any]) -> TaskOptions:
-    """Options from what a decorator was given.
+    """Options from what a decorator was given. One that is None is as if it were not given,
+    but for max_retries, where None means no limit.
 
     Raises TypeError for an unknown option or a wrong type, ValueError for a value
     out of range; both name the option, the value and what is allowed.
     """
     known = {each.name for each in fields(TaskOptions)}
-    options = dict(given)
-    for name in options:
+    for name in given:
         if name not in known:
             raise TypeError(f"unknown task option {name!r}; known are {', '.join(sorted(known))}")
+    options = {name: each for name, each in given.items() if each is not None or name in _NONE}
     for name in ("autoretry_for", "dont_autoretry_for"):
         options[name] = _exceptions(name, options.get(name, ()))
-    if options.get("queue") is not None:
+    if "queue" in options:
         check_queue(options["queue"])
     check_priority(options.get("priority", 0))
     _check_retries(options)
@@ -96,11 +102,11 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
     _check_unique(options)
     on_lost = options.get("on_lost", "retry")
     _require(on_lost in ("retry", "fail"), "on_lost", on_lost, 'use "retry" or "fail"')
-    if options.get("schedule") is not None:
+    if "schedule" in options:
         parse(options["schedule"])
     catch_up = options.get("catch_up", "once")
     _require(catch_up in CATCH_UP, "catch_up", catch_up, f"use one of {', '.join(CATCH_UP)}")
-    for name in ("atomic", "bind", "ignore_result", "retry_jitter"):
+    for name in ("atomic", "bind", "ignore_result", "retry_jitter", "typing"):
         value = options.get(name, False)
         _require(isinstance(value, bool), name, value, "use True or False")
     return TaskOptions(**options)
@@ -134,7 +140,7 @@ def check_max_retries(name: str, value: object, none: str = "no limit") -> None:
 
 
 def _check_retries(options: dict[str, Any]) -> None:
-    automatic = options.get("retry_kwargs") or {}
+    automatic = options.get("retry_kwargs", {})
     _require(isinstance(automatic, Mapping), "retry_kwargs", automatic, "give a dict")
     options["retry_kwargs"] = automatic = dict(automatic)
     known = automatic.keys() <= {"max_retries", "countdown"}
@@ -146,19 +152,20 @@ def _check_retries(options: dict[str, Any]) -> None:
     check_seconds("default_retry_delay", options.get("default_retry_delay", 0))
     check_seconds("retry_backoff_max", options.get("retry_backoff_max", 0))
     backoff = options.get("retry_backoff", 0)
-    if isinstance(backoff, bool) or backoff is None:
+    if isinstance(backoff, bool):
         backoff = options["retry_backoff"] = 1.0 if backoff else 0.0
     check_seconds("retry_backoff", backoff)
 
 
 def _check_limits(options: dict[str, Any]) -> None:
     for name in ("time_limit", "soft_time_limit"):
-        if options.get(name) is not None:
+        if name in options:
             check_seconds(name, options[name])
             _require(options[name] > 0, name, options[name], "give a number of seconds above 0")
     hard, soft = options.get("time_limit"), options.get("soft_time_limit")
     if hard is not None and soft is not None:
-        _require(soft < hard, "soft_time_limit", soft, f"it must be below time_limit ({hard:g})")
+        mend = f"it must be below time_limit ({hard:g}), or equal to it"
+        _require(soft <= hard, "soft_time_limit", soft, mend)
 
 
 def _check_unique(options: dict[str, Any]) -> None:

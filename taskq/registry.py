@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ from taskq.options import TaskOptions
 if TYPE_CHECKING:
     from taskq.claims import Claimed
     from taskq.visit import Visit
+
+#: Ways to call one function that are remembered as right: without end where it takes any keyword.
+SHAPES = 100
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,9 @@ class Definition:
         Raises TypeError where there is no room for that, ValueError where the function says
         nothing of its arguments.
         """
-        signature = inspect.signature(self.function)
+        return self._own(inspect.signature(self.function))
+
+    def _own(self, signature: inspect.Signature) -> inspect.Signature:
         if not (self.options.bind or getattr(self.bound, "takes_context", False)):
             return signature
         parameters = list(signature.parameters.values())
@@ -57,6 +62,29 @@ class Definition:
         if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
             return signature
         return signature.replace(parameters=parameters[1:])
+
+    @functools.cached_property
+    def _taken(self) -> inspect.Signature:
+        """As :attr:`signature`, but of what is called: a decorator around the function may take
+        other arguments than the function does."""
+        return self._own(inspect.signature(self.function, follow_wrapped=False))
+
+    @functools.cached_property
+    def _shapes(self) -> set[tuple[object, ...]]:
+        return set()
+
+    def check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise TypeError unless the function takes these arguments."""
+        # All that counts is how many are positional, and the names of the others.
+        shape: tuple[object, ...] = (len(args), *kwargs)
+        if shape in self._shapes:
+            return
+        try:
+            self._taken.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}; it takes {self._taken}") from error
+        if len(self._shapes) < SHAPES:
+            self._shapes.add(shape)
 
     def arguments(self, args: list[Any]) -> list[Any]:
         return [self.bound, *args] if self.options.bind else args

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
+import datetime
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.db import connections, router
 
-from taskq import payload, sql
+from taskq import ids, payload, sql
 from taskq.exceptions import NoResult, TaskFailed, TaskRevokedError
+from taskq.ids import TaskId
 from taskq.lookup import Known, look_up
-from taskq.models import State, Task, TaskQuerySet
+from taskq.models import Result, State, Task, TaskQuerySet
 from taskq.progress import Progress
 
 #: Seconds between the first two looks for a result, and between later ones at most.
@@ -23,20 +27,26 @@ _OVER = ("SUCCESS", "FAILURE", "REVOKED")
 class AsyncResult:
     """A handle on a task that was sent.
 
-    id: a UUID whose ``.int`` is the row's primary key. Given as UUID or as text.
+    id: as ``delay()`` returned it; the UUID of that text and the row's primary key do as
+        well. Of a text that no task has for an id nothing is known, as in Celery.
+    using: the alias of the task's database; by default the router's for writes of ``Task``.
+
+    Raises ValueError for an id that is no str, UUID or int.
     """
 
     __slots__ = ("_id", "_pk", "_using")
 
-    def __init__(self, id: uuid.UUID | str, *, using: str | None = None) -> None:
+    #: What :meth:`get` raises, where Celery's users look for it.
+    TimeoutError = builtins.TimeoutError
+
+    def __init__(self, id: str | uuid.UUID | int, *, using: str | None = None) -> None:
+        self._id: TaskId | None = None
         try:
-            given = id if isinstance(id, uuid.UUID) else uuid.UUID(hex=id)
-        except (ValueError, AttributeError, TypeError) as error:
-            raise ValueError(
-                f"{id!r} is no task id; give the UUID that delay() returned"
-            ) from error
-        self._id: uuid.UUID | None = given
-        self._pk = given.int
+            self._pk = ids.parse(id)
+        except ValueError:
+            if not isinstance(id, str):
+                raise
+            self._pk, self._id = ids.TOO_LARGE, TaskId(id)
         self._using = using
 
     @classmethod
@@ -47,13 +57,14 @@ class AsyncResult:
         return result
 
     @property
-    def id(self) -> uuid.UUID:
+    def id(self) -> TaskId:
+        """The id as a str, which also has ``.int``, the row's primary key, and ``.hex``."""
         if self._id is None:  # many results are never asked
-            self._id = uuid.UUID(int=self._pk)
+            self._id = TaskId.of(self._pk)
         return self._id
 
     @property
-    def task_id(self) -> uuid.UUID:
+    def task_id(self) -> TaskId:
         return self.id
 
     def revoke(self, *, terminate: bool = False) -> bool:
@@ -65,9 +76,9 @@ class AsyncResult:
         """
         if terminate:
             return self.cancel()
-        if self._pk >= 2**63:  # no primary key is that large: the id is not ours
+        if self._pk >= ids.TOO_LARGE:
             return False
-        connection = connections[self._using or router.db_for_write(Task)]
+        connection = connections[self._alias]
         with connection.cursor() as cursor:
             cursor.execute(sql.REVOKE, {"id": self._pk})
             return bool(cursor.rowcount == 1)
@@ -82,12 +93,54 @@ class AsyncResult:
 
         Returns False when it is too late: it is done, has failed, or is not known.
         """
-        if self._pk >= 2**63:
+        if self._pk >= ids.TOO_LARGE:
             return False
-        tasks = TaskQuerySet(Task, using=self._using or router.db_for_write(Task))
+        tasks = TaskQuerySet(Task, using=self._alias)
         return any(tasks.filter(pk=self._pk).cancel())
 
-    # How far it is
+    # What it is, and how far
+
+    @property
+    def name(self) -> str | None:
+        """The task's name. This and all below: None when there is neither a task nor a
+        result."""
+        known = self._known()
+        return known.name if known is not None else None
+
+    @property
+    def args(self) -> list[Any] | None:
+        """The positional arguments. Raises PayloadError for ones that cannot be read."""
+        known = self._known()
+        return payload.decode(known.payload, known.name)[0] if known is not None else None
+
+    @property
+    def kwargs(self) -> dict[str, Any] | None:
+        """The keyword arguments. Raises PayloadError for ones that cannot be read."""
+        known = self._known()
+        return payload.decode(known.payload, known.name)[1] if known is not None else None
+
+    @property
+    def queue(self) -> str | None:
+        known = self._known()
+        return known.queue if known is not None else None
+
+    @property
+    def worker(self) -> str | None:
+        """What runs it, or ran it to its end."""
+        known = self._known()
+        return known.worker if known is not None else None
+
+    @property
+    def retries(self) -> int | None:
+        """How often it was retried."""
+        known = self._known()
+        return known.retries if known is not None else None
+
+    @property
+    def date_done(self) -> datetime.datetime | None:
+        """When it was done, failed or was cancelled; None before that."""
+        known = self._known()
+        return known.finished_at if known is not None else None
 
     @property
     def progress(self) -> Progress | None:
@@ -160,24 +213,49 @@ class AsyncResult:
                     "of those that were cancelled before they ran, or expired"
                 )
             if _status(known) in _OVER:
-                outcome = _outcome(known)
-                if propagate and known.state is State.FAILED:
-                    raise outcome
-                return outcome
+                return _given(known, propagate)
             left = pause if until is None else until - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"task {self} is not done after {timeout:g} s")
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, LAST_LOOK)
 
+    wait = get
+
+    def maybe_throw(
+        self, propagate: bool = True, callback: Callable[[TaskId, Any], object] | None = None
+    ) -> Any:
+        """What it returned so far, without waiting; raises what it failed with.
+
+        propagate: as of :meth:`get`. callback: called with the id and what is returned.
+        """
+        value = _given(self._known(), propagate)
+        if callback is not None:
+            callback(self.id, value)
+        return value
+
+    maybe_reraise = maybe_throw
+
+    def forget(self) -> None:
+        """Remove the result, if it is kept. A task that failed stays, for a person to look at."""
+        if self._pk < ids.TOO_LARGE:
+            Result.objects.using(self._alias).filter(pk=self._pk).delete()
+
     def _known(self) -> Known | None:
-        return look_up(self._pk, self._using) if self._pk < 2**63 else None
+        return look_up(self._pk, self._using) if self._pk < ids.TOO_LARGE else None
+
+    @property
+    def _alias(self) -> str:
+        return self._using or router.db_for_write(Task)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, AsyncResult) and other._pk == self._pk
+        """As in Celery, a handle equals another on the same task, and the task's id."""
+        if isinstance(other, AsyncResult):
+            return other.id == self.id
+        return other == self.id if isinstance(other, str) else NotImplemented
 
     def __hash__(self) -> int:
-        return hash(self._pk)
+        return hash(self.id)
 
     def __str__(self) -> str:
         return str(self.id)
@@ -206,3 +284,11 @@ def _outcome(known: Known | None) -> Any:
         kind = TaskRevokedError if known.cancelled else TaskFailed
         return kind(known.error, known.traceback)
     return payload.decode_result(known.value, known.name)
+
+
+def _given(known: Known | None, propagate: bool) -> Any:
+    """The outcome, raised where it is an error and is to be."""
+    outcome = _outcome(known)
+    if propagate and known is not None and known.state is State.FAILED:
+        raise outcome
+    return outcome

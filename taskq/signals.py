@@ -4,7 +4,7 @@
     def report(sender, id, name, exception, **kwargs): ...
 
 The sender is the task as its decorator made it, None where this process does not know it;
-``id`` is the UUID of its ``AsyncResult``, ``name`` its name. A receiver that raises is
+``id`` is that of its ``AsyncResult``, ``name`` its name. A receiver that raises is
 logged, and harms nothing. Where nobody listens it costs nothing.
 """
 
@@ -14,7 +14,6 @@ import contextlib
 import logging
 import queue
 import threading
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +24,7 @@ from django.dispatch import Signal
 
 from taskq import hygiene, registry
 from taskq.context import Request
+from taskq.ids import TaskId
 
 log = logging.getLogger("taskq")
 
@@ -89,7 +89,7 @@ def enqueued(connection: BaseDatabaseWrapper, name: str, ids: list[int], queue: 
                 if connection.in_atomic_block
                 else contextlib.nullcontext()
             ):
-                tell(task_enqueued, sender, id=uuid.UUID(int=id), name=name, queue=queue)
+                tell(task_enqueued, sender, id=TaskId.of(id), name=name, queue=queue)
         except django.db.Error:
             # A statement that failed, and whose error a receiver, or tell(), has caught.
             log.exception("a receiver of task_enqueued broke its savepoint; rolled back")
@@ -126,7 +126,7 @@ def tell_aside(signal: Signal, task: int, name: str, **fields: Any) -> None:
     global _aside
     if _aside is None:
         _aside = _Aside()
-    id, sender = uuid.UUID(int=task), _sender(name)
+    id, sender = TaskId.of(task), _sender(name)
     _aside.calls.put(lambda: tell(signal, sender, id=id, name=name, **fields))
 
 

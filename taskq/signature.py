@@ -9,7 +9,7 @@ from taskq.eager import EagerResult
 from taskq.result import AsyncResult
 
 if TYPE_CHECKING:
-    from taskq.celery import SharedTask
+    from taskq.shared import SharedTask
 
 
 class Signature:
@@ -61,6 +61,21 @@ class Signature:
         if self.immutable:
             return self.args, self.kwargs
         return (*args, *self.args), {**self.kwargs, **kwargs}
+
+    def clone(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Signature:
+        """A signature with these besides, as :meth:`apply_async` would send it."""
+        copy = Signature(self.task, *self._merge(args or (), kwargs or {}))
+        return copy.set(self.immutable, **{**self.options, **options})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Signature) and vars(other) == vars(self)
+
+    __hash__ = None  # type: ignore[assignment]  # it can be changed
 
     def __repr__(self) -> str:
         return f"<signature of {self.task.name}>"

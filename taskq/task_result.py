@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import uuid
 from collections.abc import Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from taskq.framework import (
     task_finished,
     task_started,
 )
+from taskq.ids import TaskId
 from taskq.lookup import Attempt, Known, look_up
 from taskq.models import State
 from taskq.signals import tell
@@ -54,7 +54,7 @@ def task_result(known: Known, task: Task[..., Any], backend: str) -> TaskResult[
     starts = [run.started_at for run in runs if run.started_at is not None]
     result: TaskResult[..., Any] = TaskResult(
         task=_as_sent(task, known, backend),
-        id=str(uuid.UUID(int=known.id)),
+        id=TaskId.of(known.id),
         status=_STATUS[known.state],
         enqueued_at=known.created_at,
         started_at=starts[0] if starts else None,

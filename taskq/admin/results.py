@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -20,6 +19,7 @@ from taskq.admin import columns, readable
 from taskq.admin.filters import NameFilter, QueueFilter
 from taskq.admin.permissions import OnlyShownMixin
 from taskq.admin.search import SearchMixin
+from taskq.ids import TaskId
 from taskq.lookup import attempts
 from taskq.models import Result
 
@@ -112,4 +112,4 @@ class ResultAdmin(OnlyShownMixin, SearchMixin, ResultAdminBase):
 
     @admin.display(description=_("UUID"))
     def uuid(self, result: Result) -> str:
-        return str(uuid.UUID(int=result.pk)) if result.pk >= 0 else columns.NOTHING
+        return TaskId.of(result.pk) if result.pk >= 0 else columns.NOTHING

@@ -56,7 +56,7 @@ def test_request_tells_of_the_run():
         return self.request
 
     request = run(look, retries=2)
-    assert request.id == uuid.UUID(int=7)
+    assert request.id == str(uuid.UUID(int=7))
     assert request.name == look.name
     assert request.retries == 2
     assert not request.called_directly

@@ -7,8 +7,9 @@ import inspect
 
 import pytest
 
-from taskq import registry
+from taskq import celery_options, registry
 from taskq.celery import SharedTask, shared_task
+from taskq.options import TaskOptions
 from tests.project.lab import tasks as lab
 
 pytestmark = pytest.mark.usefixtures("registered")
@@ -95,7 +96,6 @@ def test_attributes_of_the_function_are_kept_but_cover_none_of_the_task():
         {"compression": "zlib"},
         {"store_errors_even_if_ignored": True},
         {"throws": (KeyError,)},
-        {"typing": False},
         {"trail": False},
         {"send_events": False},
         {"shared": True},
@@ -184,3 +184,12 @@ def test_an_async_function_cannot_be_atomic():
             pass
 
     assert registry.find(f"{__name__}.ship") is None
+
+
+def test_an_option_of_celery_that_is_none_was_not_given():
+    instead = celery_options._INSTEAD_ON_DECORATOR
+    given = dict.fromkeys([*instead, "serializer", "queue", "time_limit"])
+    task = shared_task(**given)(lab.add.run)
+    assert task.options == TaskOptions()
+    with pytest.raises(TypeError, match="unknown task option 'max_retry'"):
+        shared_task(max_retry=None)

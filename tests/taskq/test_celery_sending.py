@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 import threading
 import uuid
@@ -9,7 +11,8 @@ import uuid
 import pytest
 from django.db import connections, transaction
 
-from taskq.celery import AsyncResult, shared_task
+from taskq import celery_options
+from taskq.celery import AsyncResult, NoResult, shared_task
 from taskq.models import State, Task
 from tests.project.lab import tasks as lab
 
@@ -24,7 +27,7 @@ def test_delay_writes_a_row_and_returns_its_id():
     result = lab.quick.delay("a")
     task = Task.objects.get()
     assert isinstance(result, AsyncResult)
-    assert isinstance(result.id, uuid.UUID)
+    assert isinstance(result.id, str)
     assert result.id.int == task.pk
     assert result.task_id == result.id == task.uuid
     assert task.name == "tests.project.lab.tasks.quick"
@@ -62,7 +65,11 @@ def test_delay_takes_arguments_that_are_called_like_options():
     ],
 )
 def test_apply_async_takes_args_and_kwargs(given, payload):
-    lab.quick.apply_async(*given)
+    @shared_task
+    def work(*args, **kwargs):
+        pass
+
+    work.apply_async(*given)
     assert Task.objects.get().payload == payload
 
 
@@ -155,6 +162,14 @@ def test_an_async_task_is_sent_like_any_other():
 
 
 @pytest.mark.django_db
+def test_an_option_of_apply_async_that_is_none_was_not_given():
+    lab.quick.apply_async(("a",), **dict.fromkeys([*celery_options._INSTEAD_IN_CALL, "serializer"]))
+    assert Task.objects.count() == 1
+    with pytest.raises(TypeError, match="unknown apply_async option timeout"):
+        lab.quick.apply_async(("a",), timeout=None)
+
+
+@pytest.mark.django_db
 def test_sending_is_one_statement(django_assert_num_queries):
     with django_assert_num_queries(1):
         lab.quick.delay("a")
@@ -163,25 +178,51 @@ def test_sending_is_one_statement(django_assert_num_queries):
 # AsyncResult
 
 
-def test_async_result_takes_a_uuid_and_its_text():
+def test_async_result_takes_an_id_its_uuid_and_its_number():
     id = uuid.UUID(int=42)
-    assert AsyncResult(id).id == id
-    assert AsyncResult(str(id)).id == id
-    assert AsyncResult(id.hex).id == id
-    assert AsyncResult(id=str(id)) == AsyncResult(id)
-    assert hash(AsyncResult(str(id))) == hash(AsyncResult(id))
+    for given in (id, str(id), id.hex, 42, "42"):
+        assert AsyncResult(given).id == AsyncResult(given).task_id == str(id)
+        assert AsyncResult(given).id.int == 42
+        assert AsyncResult(id=given) == AsyncResult(id)
+        assert hash(AsyncResult(given)) == hash(AsyncResult(id))
     assert AsyncResult(id) != AsyncResult(uuid.UUID(int=43))
-    assert AsyncResult(id) != id
+    assert AsyncResult(id) == str(id)
+    assert AsyncResult(id) != 42
     assert str(AsyncResult(id)) == str(id)
     assert repr(AsyncResult(id)) == f"<AsyncResult {id}>"
 
 
-@pytest.mark.parametrize(
-    "nonsense", ["", "42", "not an id", 42, 4.2, None, b"\0" * 16, [], "é" * 32]
-)
+def test_async_result_can_be_pickled_and_copied():
+    result = AsyncResult(uuid.UUID(int=42), using="other")
+    for again in (pickle.loads(pickle.dumps(result)), copy.deepcopy(result)):
+        assert (again, again.id.int, again._using) == (result, 42, "other")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("id", ["", "abc", "not an id", "é" * 32, "9" * 40, 2**100])
+def test_of_what_can_be_no_tasks_id_nothing_is_known(id):
+    """As in Celery."""
+    result = AsyncResult(id)
+    assert (result.status, result.result, result.ready()) == ("PENDING", None, False)
+    assert result == AsyncResult(id)
+    assert result != AsyncResult("another")
+    assert (result.revoke(), result.cancel(), result.forget()) == (False, False, None)
+    with pytest.raises(NoResult, match="there is neither a task"):
+        result.get()
+
+
+@pytest.mark.parametrize("nonsense", [4.2, None, b"\0" * 16, [], True, -1, 2**128])
 def test_async_result_refuses_nonsense(nonsense):
-    with pytest.raises(ValueError, match="is no task id; give the UUID that delay"):
+    with pytest.raises(ValueError, match="is no task id: give the id that delay"):
         AsyncResult(nonsense)
+
+
+@pytest.mark.django_db
+def test_an_id_finds_its_row_as_the_driver_has_it():
+    result = lab.quick.delay("a")
+    assert Task.objects.get(pk=result.id.int).uuid == result.id
+    Task.objects.update(error=result.id)
+    assert Task.objects.get(error=result.id).error == result.id
 
 
 @pytest.mark.django_db

@@ -63,7 +63,7 @@ def test_it_is_off_when_the_setting_is_false(settings, db):
 
 def test_result_of_a_success():
     result = divide.delay(8, 2)
-    assert isinstance(result.id, uuid.UUID)
+    assert result.id == str(uuid.UUID(result.id))
     assert result.task_id == result.id
     assert result.status == result.state == "SUCCESS"
     assert result.ready()
@@ -132,10 +132,11 @@ def test_bound_task_sees_an_eager_request():
     def look(self):
         return self.request
 
-    request = look.delay().get()
+    result = look.delay()
+    request = result.get()
     assert request.is_eager
     assert not request.called_directly
-    assert (request.id, request.name, request.queue) == (None, look.name, "own")
+    assert (request.id, request.name, request.queue) == (result.id, look.name, "own")
     assert look.apply_async(queue="other").get().queue == "other"
     assert current.get() is None
 

@@ -50,6 +50,7 @@ GOOD = {
     "atomic": [True, False],
     "bind": [True, False],
     "ignore_result": [True, False],
+    "typing": [True, False],
     "time_limit": [None, 0.001, 60],
     "soft_time_limit": [None, 0.001, 60],
     "schedule": [None, "*/5 * * * *", "every 90 s", timedelta(seconds=90)],
@@ -70,28 +71,29 @@ CLASSES = "give a tuple of exception classes"
 RETRIES = "give a whole number from 0, or None for no limit"
 BAD = {
     "queue": (["", "q" * 65, "a,b", "mail*", "nul\0", 5, ["mail"]], "give |cannot be"),
-    "priority": ([-101, 101, 0.5, "high", True, None, [1]], "give a whole number from -100 to 100"),
+    "priority": ([-101, 101, 0.5, "high", True, [1]], "give a whole number from -100 to 100"),
     "max_retries": ([-1, 1.5, "3", True, NAN, INF, [3]], RETRIES),
-    "default_retry_delay": ([-1, "3", True, None, NAN, INF, 10**11, 10**400, [3]], SECONDS),
+    "default_retry_delay": ([-1, "3", True, NAN, INF, 10**11, 10**400, [3]], SECONDS),
     "autoretry_for": (
-        [KeyError("k"), "KeyError", (int,), [KeyError, "x"], {1: 2}, None, 5],
+        [KeyError("k"), "KeyError", (int,), [KeyError, "x"], {1: 2}, 5],
         CLASSES,
     ),
     "dont_autoretry_for": ([KeyError("k"), "KeyError", (int,), [KeyError, 5], 5], CLASSES),
     "retry_kwargs": (["5", 5, [("countdown", 5)]], "give a dict"),
     "retry_backoff": ([-1, "yes", NAN, INF, [1]], SECONDS),
-    "retry_backoff_max": ([-1, "yes", None, NAN, INF, True], SECONDS),
-    "retry_jitter": ([None, 1, "no", []], "use True or False"),
-    "on_lost": (["ignore", None, True, 1, [], "RETRY"], 'use "retry" or "fail"'),
-    "atomic": ([None, 1, "yes"], "use True or False"),
-    "bind": ([None, 1, "yes"], "use True or False"),
-    "ignore_result": ([None, 1, "yes"], "use True or False"),
+    "retry_backoff_max": ([-1, "yes", NAN, INF, True], SECONDS),
+    "retry_jitter": ([1, "no", []], "use True or False"),
+    "on_lost": (["ignore", True, 1, [], "RETRY"], 'use "retry" or "fail"'),
+    "atomic": ([1, "yes"], "use True or False"),
+    "bind": ([1, "yes"], "use True or False"),
+    "ignore_result": ([1, "yes"], "use True or False"),
+    "typing": ([1, "yes"], "use True or False"),
     "time_limit": ([0, -1, "5", True, NAN, INF, [5]], "give a number of seconds "),
     "soft_time_limit": ([0, -1, "5", True, NAN, INF, [5]], "give a number of seconds "),
     "schedule": (["soon", 60, True, timedelta(0), {}], "give a cron expression"),
-    "catch_up": ([None, True, 1, "never", []], "use one of once, skip, all"),
+    "catch_up": ([True, 1, "never", []], "use one of once, skip, all"),
     "unique": (["", "arguments", "{}", "{", True, 5, ["args"], {}], 'use "args", a format'),
-    "unique_until": (["", "end", None, 5, True], 'use "start" or "finish"'),
+    "unique_until": (["", "end", 5, True], 'use "start" or "finish"'),
 }
 
 
@@ -155,11 +157,23 @@ def test_exceptions_become_a_tuple(given):
 
 def test_soft_limit_must_be_below_the_hard_one():
     assert task_options({"soft_time_limit": 5, "time_limit": 6}).soft_time_limit == 5
-    for soft in (6, 7):
-        with pytest.raises(
-            ValueError, match=f"soft_time_limit is {soft}: it must be below time_limit"
-        ):
-            task_options({"soft_time_limit": soft, "time_limit": 6})
+    with pytest.raises(ValueError, match="soft_time_limit is 7: it must be below time_limit"):
+        task_options({"soft_time_limit": 7, "time_limit": 6})
+
+
+def test_equal_limits_are_accepted():
+    """As in Celery. The soft one may come first, or never."""
+    options = task_options({"soft_time_limit": 6, "time_limit": 6})
+    assert (options.soft_time_limit, options.time_limit) == (6, 6)
+
+
+@pytest.mark.parametrize("name", sorted(GOOD.keys() - {"max_retries"}))
+def test_option_that_is_none_was_not_given(name):
+    assert task_options({name: None}) == TaskOptions()
+
+
+def test_max_retries_of_none_is_no_limit():
+    assert task_options({"max_retries": None}).max_retries is None
 
 
 def test_unknown_option_is_named_with_those_that_are_known():

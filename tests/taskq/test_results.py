@@ -87,13 +87,13 @@ def test_an_id_that_comes_again_replaces_an_old_result(worker):
     pk = send()
     old = timezone.now() - datetime.timedelta(days=1)
     Result.objects.create(
-        id=pk, name="old", payload="", queue="old", priority=5, worker="old", history="old",
+        id=pk, name="old", payload="", queue="old", priority=-77, worker="old", history="old",
         created_at=old, started_at=old, finished_at=old, value="old",
     )  # fmt: skip
     assert worker.db.keep(worker.id, worker.claim_one().run, "[[3],{}]")
     result = Result.objects.get()
     for field in Result._meta.concrete_fields:
-        assert getattr(result, field.attname) not in ("old", old, 5), field
+        assert getattr(result, field.attname) not in ("old", old, -77), field
 
 
 # The history
@@ -376,6 +376,9 @@ def test_pruning_by_hand(old_ones, settings, capsys):
     settings.TASKQ = {"FAILED_TTL": DAY}
     call_command("taskq_prune", result_ttl="0.001")
     assert left() == (0, [0])
-    for wrong in ("-1", "x", "0"):
+    Task.objects.create(name="x", state=State.FAILED, failed_at=timezone.now())
+    call_command("taskq_prune", failed_ttl="0", result_ttl=0)
+    assert left() == (0, [])
+    for wrong in ("-1", "x"):
         with pytest.raises(CommandError, match=r"--result-ttl|RESULT_TTL"):
             call_command("taskq_prune", result_ttl=wrong)

@@ -34,23 +34,22 @@ class Command(QueueCommand):
             parser.add_argument(
                 name,
                 metavar="SECONDS",
-                help=f"remove {what} that are older (default: {kept})",
+                help=f"remove {what} that are older; 0 is all of them (default: {kept})",
             )
         arguments.add_database(parser)
 
     def handle(self, **options: Any) -> None:
-        settings = arguments.settings(options, _SETTINGS, wanted="a number of seconds")
+        # All of them: as a setting, 0 would remove what nobody could have read.
+        every = {name: 0.0 for name in _SETTINGS if _is_zero(options[name])}
+        others = {name: options[name] for name in _SETTINGS if name not in every}
+        settings = arguments.settings(others, _SETTINGS, wanted="a number of seconds")
+        ttls = {name: every.get(name, getattr(settings, name)) for name in _SETTINGS}
         alias = arguments.database_alias(options["database"])
         db = leases.connect(alias, lease=settings.lease, direct=settings.direct)
         removed = [0, 0, 0]
         try:
             while True:
-                some = db.prune(
-                    result_ttl=settings.result_ttl,
-                    failed_ttl=settings.failed_ttl,
-                    idempotency_ttl=settings.idempotency_ttl,
-                    limit=BATCH,
-                )
+                some = db.prune(**ttls, limit=BATCH)
                 removed = [before + more for before, more in zip(removed, some, strict=True)]
                 if max(some) < BATCH:
                     break
@@ -60,3 +59,10 @@ class Command(QueueCommand):
         self.stdout.write(
             f"{results} results, {failed} failed tasks and {keys} idempotency keys removed"
         )
+
+
+def _is_zero(given: object) -> bool:
+    try:
+        return given is not None and float(str(given)) == 0
+    except ValueError:
+        return False

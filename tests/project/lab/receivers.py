@@ -23,7 +23,7 @@ def _fails(name):
 
 
 def _notes(name):
-    def hear(sender, signal, request=None, **fields):
+    def hear(sender, signal, id=None, request=None, **fields):
         told = {key: fields[key] for key in fields if isinstance(fields[key], (int, float, str))}
         if request is not None:
             told.update(headers=request.headers, retries=request.retries)
@@ -32,7 +32,7 @@ def _notes(name):
             told["trace"] = trace.get()
         if "exception" in fields:
             told["exception"] = repr(fields["exception"])
-        note("heard", signal=name, id=str(fields.get("id")), sender=repr(sender), **told)
+        note("heard", signal=name, id=str(id), sender=repr(sender), **told)
 
     return hear
 
