@@ -8,7 +8,7 @@ BENCH := .bench
 BENCH_OPTIONS ?= --json bench-results/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos prove bench lint test test-all clean
+.PHONY: help setup demo chaos prove bench lint test tests test-busy test-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,14 +38,16 @@ lint: $(READY) ## ruff and mypy --strict
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy taskq pool stress
 
-# Two halves side by side, as they wait far more than they work.
-test: lint ## lint, types, then all tests on PostgreSQL and on SQLite (what CI runs)
-	@echo "The tests of taskq on PostgreSQL; meanwhile those on SQLite, then of pool and stress."
-	@(TASKQ_TEST_DB=sqlite $(PY) -m pytest; sqlite=$$?; \
-	$(PY) -m pytest tests/pool tests/stress && exit $$sqlite) > .test-beside.log 2>&1 & beside=$$!; \
-	$(PY) -m pytest --ignore=tests/pool --ignore=tests/stress; failed=$$?; \
-	wait $$beside || failed=1; \
-	cat .test-beside.log; exit $$failed
+# Twice as many processes as cores, as tests wait more than they work.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')
+PYTEST = $(PY) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+test: lint tests ## lint, types, then all tests on PostgreSQL and on SQLite (what CI runs)
+
+tests: $(READY) ## the tests without lint (JOBS= processes)
+	$(PYTEST); failed=$$?; TASKQ_TEST_DB=sqlite $(PYTEST) && exit $$failed
+
+test-busy: $(READY) ## the tests beside eight busy loops, on a database that is slow to commit
+	$(PY) -m tests.busy $(MAKE) tests
 
 test-all: prove ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1, both PostgreSQLs; and prove
 	$(PY) -m tests.matrix
@@ -59,4 +61,4 @@ $(BENCH)/.ready: pyproject.toml
 	@touch $@
 
 clean: ## remove what was made here
-	rm -rf .test-beside.log $(VENV) $(BENCH) bench-results .matrix build *.egg-info .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json
+	rm -rf $(VENV) $(BENCH) bench-results .matrix build *.egg-info .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json

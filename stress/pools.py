@@ -15,13 +15,15 @@ import psutil
 T = TypeVar("T")
 
 TITLE = "taskq_pool: "
+#: Seconds that something may take on a machine that is slow or busy, before it counts as hung.
+GENEROUS = 60.0
 
 
 class TimedOut(AssertionError):
     """What was waited for did not happen in time."""
 
 
-def wait_until(condition: Callable[[], T], *, seconds: float = 15.0, what: str = "") -> T:
+def wait_until(condition: Callable[[], T], *, seconds: float = GENEROUS, what: str = "") -> T:
     """Wait for a true value and return it.
 
     Raises TimedOut after so many seconds.
@@ -91,7 +93,7 @@ class Pool:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
-    def stop(self, *, seconds: float = 30.0) -> int:
+    def stop(self, *, seconds: float = GENEROUS) -> int:
         """TERM; the exit code.
 
         Raises subprocess.TimeoutExpired.

@@ -17,7 +17,7 @@ from hypothesis import settings as hypothesis
 
 from pool.supervisor import REST
 from stress import history
-from stress.pools import Pool, wait_until
+from stress.pools import GENEROUS, Pool, wait_until
 from stress.proxy import Proxy
 from taskq import registry
 from taskq.models import Task, Worker
@@ -32,6 +32,10 @@ hypothesis.load_profile("pure functions")
 
 # Its asserts say what they compared, as those of the tests do.
 pytest.register_assert_rewrite("tests.taskq.admin_site")
+
+
+#: Seconds that a machine that is slow or busy may take for what should happen at once.
+SLACK = 15.0
 
 
 class PoolUnderTest(Pool):
@@ -60,7 +64,7 @@ class PoolUnderTest(Pool):
         wait_until(ready, what=f"{workers} workers up")
         return self
 
-    def wait_for_log(self, text: str, *, seconds: float = 15.0) -> None:
+    def wait_for_log(self, text: str, *, seconds: float = GENEROUS) -> None:
         wait_until(lambda: text in self.log(), seconds=seconds, what=f"log says {text!r}")
 
 
@@ -159,7 +163,7 @@ def start_pool(
 def drained() -> Callable[..., None]:
     """Wait until no task waits or runs."""
 
-    def wait(seconds: float = 20.0) -> None:
+    def wait(seconds: float = GENEROUS) -> None:
         wait_until(lambda: not Task.objects.exclude(state=2).exists(), seconds=seconds)
 
     return wait

@@ -1,7 +1,9 @@
 """The database under test, chosen before Django's settings are read.
 
 TASKQ_TEST_DB is ``postgresql`` (the newest that the wheel has, and the default),
-``postgresql-oldest``, ``sqlite``, or the URL of a server to use.
+``postgresql-oldest``, ``sqlite``, or the URL of a server to use. Each process of pytest-xdist
+has a server of its own, as some tests fill, slow down or cut off all of a server.
+TASKQ_TEST_COMMIT_DELAY: milliseconds that each commit of that server takes longer.
 """
 
 import os
@@ -17,22 +19,33 @@ _cleanups = []
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests() -> None:
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    several = getattr(early_config.known_args_namespace, "numprocesses", None)
+    if several and "PYTEST_XDIST_WORKER" not in os.environ:
+        return  # this process starts those that run the tests
     if CHOICE == "sqlite":
         home = tempfile.mkdtemp(prefix="taskq-sqlite-")
         _cleanups.append(lambda: shutil.rmtree(home))
         os.environ["DATABASE_URL"] = f"sqlite:///{home}/db.sqlite3"
     elif CHOICE.startswith("postgresql") and "://" not in CHOICE:
         version = OLDEST if CHOICE.endswith("oldest") else NEWEST
-        # The machine does not crash under the tests, so nothing needs to reach the disk.
-        settings = {"fsync": "off"}
-        if version >= 17:  # before that it has a size that nobody fills
-            settings["max_notify_queue_pages"] = "64"
-        server = EmbeddedPostgres(version=version, settings=settings)
+        server = EmbeddedPostgres(version=version, settings=_settings(version))
         _cleanups.append(server.close)
         os.environ["DATABASE_URL"] = server.create_database("taskq")
     else:
         os.environ["DATABASE_URL"] = CHOICE
+
+
+def _settings(version: int) -> dict[str, str]:
+    """Of the server's postgresql.conf."""
+    settings = {}
+    if version >= 17:  # before that it has a size that nobody fills
+        settings["max_notify_queue_pages"] = "64"
+    if delay := os.environ.get("TASKQ_TEST_COMMIT_DELAY"):
+        # The server waits only before it writes to the disk.
+        return settings | {"commit_delay": f"{delay}000", "commit_siblings": "0"}
+    # The machine does not crash under the tests, so nothing needs to reach the disk.
+    return settings | {"fsync": "off"}
 
 
 def pytest_unconfigure() -> None:

@@ -21,7 +21,7 @@ from stress.postgres import EmbeddedPostgres
 from stress.prove.proofs import Proof
 
 #: Seconds after which a trial is given up.
-PATIENCE = 90
+PATIENCE = 300
 TEMPLATE = "prove_template"
 
 

@@ -15,6 +15,9 @@ from stress.pools import Pool, wait_until
 from stress.prove.bench import FENCED, Bench
 from taskq.models import Schedule, Task, Worker
 
+#: Seconds for a lease that shall not run out, and for what a busy machine is to get done.
+LONG = 60.0
+
 
 def late_finish(bench: Bench) -> None:
     """A pool sleeps longer than its lease, in the middle of a run that another takes over.
@@ -85,7 +88,7 @@ def death_in_a_claim(bench: Bench) -> None:
 
 def poison(bench: Bench) -> None:
     """A task kills its worker in every run."""
-    bench.start_pool()
+    bench.start_pool(lease=LONG)
     key = bench.send("poison-exit")
     wait_until(lambda: Task.objects.failed().exists() or len(bench.records("start", key)) > 4)
 
@@ -102,21 +105,21 @@ def two_pools(bench: Bench) -> None:
 
 def killed_worker(bench: Bench) -> None:
     """A worker is killed in the middle of a run."""
-    bench.start_pool()
+    bench.start_pool(lease=LONG)
     key = bench.send("slow", 1.0)
     bench.kill(bench.started(key))
-    bench.settle()
+    bench.settle(seconds=LONG)
 
 
 def broken_transactions(bench: Bench) -> None:
     """An enqueuer changes its mind, another is killed before it commits."""
-    bench.start_pool()
+    bench.start_pool(lease=LONG)
     enqueuer = [sys.executable, "-m", "stress.prove.enqueuer"]
     environment = {**os.environ, "STRESS_SABOTAGE": bench.sabotage}
-    ended = subprocess.run(enqueuer, env=environment, timeout=30)
+    ended = subprocess.run(enqueuer, env=environment, timeout=LONG)
     assert ended.returncode == -signal.SIGKILL, f"the enqueuer ended with {ended.returncode}"
     bench.send("fast")
-    bench.settle()
+    bench.settle(seconds=LONG)
 
 
 def joined_call(bench: Bench) -> None:

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from pool import clock
+from stress.pools import GENEROUS
 from tests.conftest import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +93,7 @@ class Sample:
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
 
-    def wait_up(self, name: str, *, other_than: int = 0, seconds: float = 15.0) -> int:
+    def wait_up(self, name: str, *, other_than: int = 0, seconds: float = GENEROUS) -> int:
         """Wait until a child of that name is up; its pid."""
 
         def there() -> int:
@@ -111,7 +112,7 @@ class Sample:
         return self
 
     def wait_note(
-        self, what: str, *, count: int = 1, seconds: float = 15.0, **details: Any
+        self, what: str, *, count: int = 1, seconds: float = GENEROUS, **details: Any
     ) -> list[dict[str, Any]]:
         def there() -> list[dict[str, Any]]:
             found = self.notes(what, **details)
@@ -119,14 +120,14 @@ class Sample:
 
         return wait_until(there, seconds=seconds, what=f"{count} x {what} {details}")
 
-    def wait_log(self, text: str, *, seconds: float = 15.0) -> None:
+    def wait_log(self, text: str, *, seconds: float = GENEROUS) -> None:
         wait_until(lambda: text in self.log(), seconds=seconds, what=f"log says {text!r}")
 
     def wait_clock(self, moment: int) -> None:
         """Until the pool's clock has passed a moment."""
         wait_until(lambda: clock.now() >= moment)
 
-    def wait_exit(self, seconds: float = 15.0) -> int:
+    def wait_exit(self, seconds: float = GENEROUS) -> int:
         return self.process.wait(seconds)
 
     def stop(self) -> int:
@@ -151,6 +152,13 @@ def gone(*pids: int) -> bool:
             if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
                 return False
     return True
+
+
+@pytest.fixture(autouse=True)
+def log_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process a line of the supervisor's log may take its time. How long it may take
+    in a pool is the concern of test_log alone."""
+    monkeypatch.setattr("pool.log.PATIENCE", GENEROUS)
 
 
 @pytest.fixture

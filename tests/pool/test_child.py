@@ -46,7 +46,7 @@ def test_children_do_not_live_on_for_a_grandchild_that_holds_their_pipes(start):
     worker = pool.wait_up("worker 1")
     pool.signal(signal.SIGKILL)
     pool.wait_exit()
-    wait_until(lambda: gone(worker), seconds=5)
+    wait_until(lambda: gone(worker))
 
 
 def test_warning_that_comes_late_kills_no_child_without_a_soft_limit(start):

@@ -7,9 +7,7 @@ import psutil
 
 from pool import clock
 from pool.supervisor import TICK
-
-#: Seconds for fork, kill and burial on a busy machine, on top of a tick.
-SLACK = 2.0
+from tests.conftest import SLACK
 
 
 def seconds_after(deadline, note):
@@ -75,16 +73,16 @@ def test_supervisor_that_was_frozen_kills_as_soon_as_it_wakes(start):
 
 
 def test_keeper_that_no_longer_beats_is_killed_as_unresponsive(start):
-    pool = start("keeper=stops_beating", "worker=waits", "--patience", 1.0)
+    pool = start("keeper=stops_beating", "worker=waits", "--patience", 3.0)
     first = pool.wait_up("keeper")
     # As long as it beats it is left alone.
-    pool.wait_clock(clock.now() + clock.nanoseconds(1.4))
+    pool.wait_clock(clock.now() + clock.nanoseconds(3.4))
     assert pool.children()["keeper"] == first
     hung = clock.now()
     pool.tell("hang")
     (death,) = pool.wait_note("death")
     assert (death["pid"], death["text"]) == (first, "no longer responsive")
-    assert 0.5 < seconds_after(hung, death) < 1.0 + TICK + SLACK
+    assert 0.5 < seconds_after(hung, death) < 3.0 + TICK + SLACK
     assert pool.notes("up", name="keeper")[-1]["pid"] != first
 
 

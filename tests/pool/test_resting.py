@@ -5,20 +5,17 @@ import pytest
 from pool import Role, Scoreboard, State, clock
 from pool.seating import Seating
 from pool.supervisor import REST
-from tests.conftest import looks_seldom, wait_until
-
-#: Seconds for fork, kill and burial on a busy machine.
-SLACK = 2.0
+from tests.conftest import SLACK, looks_seldom, wait_until
 
 
 def test_a_supervisor_of_idle_children_looks_seldom(start):
     pool = start("worker=has_a_lease*4")
-    wait_until(lambda: looks_seldom(pool.pid), seconds=30)
+    wait_until(lambda: looks_seldom(pool.pid))
 
 
 def test_what_begins_in_a_rest_is_killed_when_it_is_late(start):
     pool = start("worker=has_a_lease", "keeper=buries_with_a_lease", "--hard", 0.2)
-    wait_until(lambda: looks_seldom(pool.pid), seconds=30)
+    wait_until(lambda: looks_seldom(pool.pid))
     pool.tell("begin")
     (begun,) = pool.wait_note("begun")
     (death,) = pool.wait_note("death")

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from pool.systemd import Systemd
-from tests.conftest import wait_until
+from tests.conftest import SLACK, wait_until
 
 
 class Service:
@@ -57,7 +57,7 @@ def test_who_does_not_read_hangs_nobody(service, caplog):
     began = time.monotonic()
     for _ in range(1000):
         systemd.notify("WATCHDOG=1")
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < SLACK
     assert "cannot reach systemd: [Errno 11]" in caplog.text
     assert service.heard() == "WATCHDOG=1"
 
@@ -136,7 +136,7 @@ def test_a_pool_at_rest_feeds_its_watchdog_in_time(start, service):
     wait_until(lambda: service.heard() == "READY=1")
     began = time.monotonic()
     assert [service.heard() for _ in range(20)] == ["WATCHDOG=1"] * 20
-    assert time.monotonic() - began < 12  # it should take 4
+    assert time.monotonic() - began < 4 + SLACK
 
 
 @pytest.mark.parametrize("service", ["abstract"], indirect=True)

@@ -20,7 +20,7 @@ def stress(*words, **environment):
         env={**os.environ, "COLUMNS": "200", **environment},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=550,
     )
 
 

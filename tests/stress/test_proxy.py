@@ -43,7 +43,7 @@ def proxy(echo: str) -> Iterator[Proxy]:
 
 
 def connect(proxy: Proxy) -> socket.socket:
-    return socket.create_connection((proxy.host, proxy.port), timeout=5)
+    return socket.create_connection((proxy.host, proxy.port), timeout=60)
 
 
 def ask(client: socket.socket, text: bytes) -> float:

@@ -104,7 +104,7 @@ class Caller(threading.Thread):
             with transaction.atomic():
                 self.id = self.call().id.int
                 self.called.set()
-                assert self.may_end.wait(15), "nobody told it to end"
+                assert self.may_end.wait(60), "nobody told it to end"
                 transaction.set_rollback(self.rollback)
         except Exception as error:
             self.error = error
@@ -114,7 +114,7 @@ class Caller(threading.Thread):
     def end(self) -> int | None:
         """Let the transaction end; the id that the call had."""
         self.may_end.set()
-        self.join(10)
+        self.join(60)
         assert not self.is_alive()
         assert self.error is None, self.error
         return self.id
@@ -137,19 +137,24 @@ def call(transactional_db: None) -> Iterator[Callable[..., Caller]]:
             condition = waits_for_a_lock if waits is True else waits
             wait_until(condition, what="the call waits for another transaction")
         else:
-            assert callers[-1].called.wait(10), callers[-1].error
+            assert callers[-1].called.wait(60), callers[-1].error
         return callers[-1]
 
     yield make
     for each in callers:
         each.may_end.set()
-        each.join(10)
+        each.join(60)
 
 
 def waits_for_a_lock() -> int:
-    """How many sessions do. For the eyes of a transaction it never changes: ask outside."""
+    """How many sessions of this database do."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+        # Within a transaction the activity is otherwise remembered from the first look.
+        cursor.execute("SELECT pg_stat_clear_snapshot()")
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity "
+            "WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
         return int(cursor.fetchone()[0])
 
 

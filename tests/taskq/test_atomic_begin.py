@@ -24,6 +24,7 @@ from taskq import leases
 from taskq.models import Task
 from taskq.sql.postgresql_begin import BeginningCursor
 from tests.project.lab import tasks
+from tests.taskq.sleepers import alarm_while_the_server_sleeps, end_what_sleeps
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -67,7 +68,7 @@ def test_the_begin_goes_along_with_the_first_statement():
 def test_in_a_worker_as_well(start_pool):
     result = tasks.show_statement.delay()
     start_pool("-c", 1)
-    assert result.get(timeout=20).startswith("BEGIN;\nSELECT current_query")
+    assert result.get(timeout=60).startswith("BEGIN;\nSELECT current_query")
 
 
 @pytest.mark.parametrize("direct", [True, False])
@@ -183,19 +184,21 @@ def test_interrupted_in_the_first_statement_it_commits_nothing():
 
     @begun()
     def both():
-        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        alarm.start()
         with pytest.raises(Interrupted):
             execute(f"{NUMBERS} RETURNING pg_sleep(30)", [1])
         Order.objects.create(number=2)
 
     before = signal.signal(signal.SIGALRM, interrupt)
+    alarm = threading.Thread(target=alarm_while_the_server_sleeps)
     try:
         with pytest.raises(DatabaseError):
             both()
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        alarm.join()
         signal.signal(signal.SIGALRM, before)
     connection.close()
+    end_what_sleeps()
     assert not Order.objects.exists()
 
 
@@ -240,7 +243,7 @@ class _LateFor:
     def __enter__(self):
         if threading.current_thread() is self.late:
             self.there.set()
-            self.other.join(10)
+            self.other.join(60)
         return self.lock.__enter__()
 
     def __exit__(self, *error):
@@ -258,7 +261,7 @@ def test_threads_that_share_the_connection_all_write_in_the_transaction(monkeypa
             cursor.execute(NUMBERS, [number])
 
     def come_second():
-        assert lock.there.wait(10)
+        assert lock.there.wait(60)
         if second == "a row":
             insert(2)
         else:
@@ -273,8 +276,8 @@ def test_threads_that_share_the_connection_all_write_in_the_transaction(monkeypa
             monkeypatch.setattr(shared.connection, "lock", lock)
             other.start()
             late.start()
-            other.join(10)
-            late.join(10)
+            other.join(60)
+            late.join(60)
             monkeypatch.undo()
     finally:
         shared.dec_thread_sharing()

@@ -18,7 +18,7 @@ from taskq.progress import Progress
 from tests.project.lab import tasks as lab
 
 
-def finished(result, seconds=20):
+def finished(result, seconds=60):
     def look():
         result.refresh()
         return result.is_finished
@@ -41,7 +41,7 @@ def test_both_front_doors_are_one_queue(start_pool, runs):
     pool = start_pool("-c", 2)
 
     assert [finished(result).return_value for result in sums] == list(range(1, 21))
-    assert celery.get(timeout=20) == 3
+    assert celery.get(timeout=60) == 3
     assert finished(sent).return_value == {"sent": 5}
     assert finished(asleep).return_value in (0, 1)
     status, args, name, workers, attempt = finished(told).return_value

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, connections, transaction
+from django.db import connections, transaction
 
 from pool import Scoreboard, clock
 from pool import State as Doing
@@ -16,10 +16,10 @@ from stress.project.shop.models import Order
 from taskq.cancelling import Canceller
 from taskq.celery import AsyncResult, TaskRevokedError
 from taskq.models import State, Task
+from tests.conftest import SLACK
 from tests.project.lab import tasks
-
-#: Seconds for signals and statements on a busy machine.
-SLACK = 2.0
+from tests.taskq.conftest import waits_for_a_lock
+from tests.taskq.sleepers import sleepers
 
 
 def cancelled(result):
@@ -93,19 +93,13 @@ def test_a_task_that_moves_on_meanwhile_is_not_missed(worker, then):
         state = State.RUNNING if then == "claim" else State.READY
         Task.objects.filter(pk=pk).update(state=state, attempt=1)
         thread.start()
-        wait_until(_somebody_waits)
+        wait_until(waits_for_a_lock)
     thread.join()
     assert done == [True]
     if then == "claim":
         assert Task.objects.get().cancelled_at is not None
     else:
         assert not Task.objects.exists()
-
-
-def _somebody_waits():
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return cursor.fetchone()[0]
 
 
 def test_revoke_ends_what_runs_only_when_told_to_terminate_it(worker):
@@ -271,21 +265,12 @@ def test_the_statement_that_runs_on_the_server_is_cancelled_too(start_pool, runs
     start_pool("-c", 1)
     result = tasks.ask_server.delay("a", 30)
     wait_until(lambda: runs("start", "a"))
-    wait_until(_sleeps)
+    wait_until(sleepers)
     result.cancel()
     cancelled(result)
-    wait_until(lambda: not _sleeps(), seconds=2)
+    wait_until(lambda: not sleepers())
     with transaction.atomic():
         Order.objects.select_for_update(nowait=True).get()
-
-
-def _sleeps():
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*) FROM pg_stat_activity "
-            "WHERE query LIKE '%pg_sleep%' AND state = 'active' AND pid <> pg_backend_pid()"
-        )
-        return cursor.fetchone()[0]
 
 
 @pytest.mark.parametrize("victim", ["worker", "pool"])

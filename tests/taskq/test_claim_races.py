@@ -48,7 +48,7 @@ def in_background(function):
     thread.start()
 
     def outcome():
-        thread.join(10)
+        thread.join(60)
         assert result, "it never came back"
         return result[0]
 
@@ -57,7 +57,8 @@ def in_background(function):
 
 def waits_for_a_lock():
     return Worker.objects.raw(
-        "SELECT 1 AS id FROM pg_stat_activity WHERE wait_event_type = 'Lock' LIMIT 1"
+        "SELECT 1 AS id FROM pg_stat_activity "
+        "WHERE wait_event_type = 'Lock' AND datname = current_database() LIMIT 1"
     )
 
 

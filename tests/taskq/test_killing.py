@@ -18,6 +18,7 @@ from stress.cgroup import MemoryCgroup, Unavailable
 from stress.pools import is_gone, wait_until
 from stress.project.shop.models import Order, Shipment
 from taskq.models import State, Task, Worker
+from tests.conftest import SLACK
 from tests.project.lab import tasks
 
 SHORT = ("--lease", "3", "--heartbeat", "1", "--poll", "0.5")
@@ -64,7 +65,7 @@ def test_who_cannot_be_buried_costs_the_living_no_lease(start_pool, runs):
         cursor.execute("LOCK TABLE taskq_task IN SHARE MODE")
         killed = kill(dead)
         wait_until(lambda: clock.now() - killed > 9 * clock.SECOND, what="longer than leases last")
-    wait_until(lambda: runs("end", "a") and runs("end", "b"), seconds=30)
+    wait_until(lambda: runs("end", "a") and runs("end", "b"))
     assert len(runs("start", "a")) == 1
     assert pool.stop() == 0
 
@@ -77,7 +78,7 @@ def test_a_killed_workers_task_is_charged_one_loss_with_its_cause(start_pool, ru
     row = Task.objects.get(pk=pk)
     assert (row.losses, row.error, row.isolated) == (1, "killed by SIGKILL", True)
     pool.signal(signal.SIGQUIT)
-    assert pool.process.wait(20) == 0
+    assert pool.process.wait(60) == 0
 
 
 def test_the_neighbours_of_a_killed_task_are_given_back_uncharged(start_pool, runs, drained):
@@ -193,11 +194,11 @@ def test_all_children_go_with_their_supervisor_and_the_work_is_reclaimed(pool_at
     children = pool_at_work.descendants()
     assert len(children) == 3
     killed = kill(pool_at_work.pid)
-    wait_until(lambda: all(map(is_gone, children)), seconds=1, what="no child is left")
+    wait_until(lambda: all(map(is_gone, children)), what="no child is left")
     wait_until(lambda: len(runs("start", "a")) == 2)
     waited = (runs("start", "a")[1]["at"] - killed) / clock.SECOND
     # The lease, and one interval of whoever reclaims.
-    assert 1 < waited < 3 + 1 + 1
+    assert 1 < waited < 3 + 1 + SLACK
     wait_until(lambda: runs("end", "a"))
 
 
@@ -205,12 +206,12 @@ def test_a_lost_hosts_task_is_taken_over_by_another_pool(pool_at_work, runs):
     killed = clock.now()
     pool_at_work.kill_all()
     wait_until(lambda: len(runs("start", "a")) == 2)
-    assert (runs("start", "a")[1]["at"] - killed) / clock.SECOND < 3 + 1 + 1
+    assert (runs("start", "a")[1]["at"] - killed) / clock.SECOND < 3 + 1 + SLACK
     wait_until(lambda: runs("end", "a"))
 
 
 def test_a_killed_keeper_is_replaced_before_any_lease_ends(start_pool, runs):
-    pool = start_pool("-c", 2, *SHORT)
+    pool = start_pool("-c", 2, "--lease", "12", "--heartbeat", "1")
     tasks.nap.delay("a", 5)
     (start,) = wait_until(lambda: runs("start", "a"))
     renewals = Worker.objects.filter(pid=start["pid"]).values_list("lease_expires_at", flat=True)
@@ -229,7 +230,7 @@ def test_a_killed_keeper_is_replaced_before_any_lease_ends(start_pool, runs):
 
 @pytest.mark.postgresql  # to run it on one is enough
 def test_a_frozen_keeper_is_replaced_before_any_lease_ends(start_pool, runs):
-    pool = start_pool("-c", 1, "--lease", "6", "--heartbeat", "1")
+    pool = start_pool("-c", 1, "--lease", "12", "--heartbeat", "1")
     tasks.nap.delay("a", 8)
     wait_until(lambda: runs("start", "a"))
     keeper = pool.children("keeper")["keeper"]
@@ -293,7 +294,7 @@ def test_a_woken_pool_stops_within_a_tick_and_its_late_finish_touches_no_row(sta
     wait_until(lambda: not Task.objects.exists())
     assert second["pid"] in [record["pid"] for record in runs("end", "a")]
     late = [record["at"] - woken for record in runs() if record["pid"] == first["pid"]]
-    assert max(late) / clock.SECOND < TICK + 0.2
+    assert max(late) / clock.SECOND < TICK + SLACK
     # Both go on as before.
     assert other.stop() == 0
     frozen.wait_ready(1)
@@ -303,10 +304,10 @@ def test_a_woken_pool_stops_within_a_tick_and_its_late_finish_touches_no_row(sta
 
 @pytest.mark.postgresql  # to run it on one is enough
 def test_a_task_that_holds_the_gil_for_three_leases_runs_once(start_pool, runs):
-    start_pool("-c", 1, "--lease", "2", "--heartbeat", "0.5")
-    start_pool("-c", 1, "--lease", "2", "--heartbeat", "0.5")
-    tasks.hold_gil.delay("a", 6)
-    wait_until(lambda: runs("end", "a"), seconds=20)
+    start_pool("-c", 1, "--lease", "3", "--heartbeat", "0.5")
+    start_pool("-c", 1, "--lease", "3", "--heartbeat", "0.5")
+    tasks.hold_gil.delay("a", 9)
+    wait_until(lambda: runs("end", "a"))
     assert len(runs("start", "a")) == 1
     wait_until(lambda: not Task.objects.exists())
 

@@ -102,7 +102,7 @@ def test_cut_connections_do_not_harm_what_runs(url, pool_on, runs):
 
 
 def test_an_outage_shorter_than_the_lease_harms_nothing(server, url, pool_on, runs):
-    pool = pool_on("-c", "2", "--lease", "9", "--heartbeat", "1")
+    pool = pool_on("-c", "2", "--lease", "60", "--heartbeat", "1")
     wait_until(lambda: len(pool.children("worker")) == 2)
     send(url, tasks.nap, "a", 4)
     wait_until(lambda: runs("start", "a"))
@@ -116,13 +116,14 @@ def test_an_outage_shorter_than_the_lease_harms_nothing(server, url, pool_on, ru
 def test_the_time_limit_ends_with_the_function_however_long_its_end_takes_to_write(
     server, url, pool_on, runs
 ):
-    pool = pool_on("-c", "1", "--lease", "9", "--heartbeat", "1", "--time-limit", "2")
+    pool = pool_on("-c", "1", "--lease", "60", "--heartbeat", "1", "--time-limit", "6")
     wait_until(lambda: len(pool.children("worker")) == 1)
     send(url, tasks.nap_and_keep, "a", 1)
-    wait_until(lambda: runs("start", "a"))
+    (start,) = wait_until(lambda: runs("start", "a"))
     server.crash()
-    (end,) = wait_until(lambda: runs("end", "a"))
-    wait_until(lambda: clock.now() - end["at"] > 3 * clock.SECOND, what="past the time limit")
+    wait_until(lambda: runs("end", "a"))
+    past = start["at"] + 7 * clock.SECOND
+    wait_until(lambda: clock.now() > past, what="past the time limit")
     server.start()
     wait_until(lambda: all_done(url))
     assert len(runs("start", "a")) == 1
@@ -147,7 +148,7 @@ def test_an_outage_longer_than_the_lease_stops_the_work_and_starts_it_again(
     assert all(pool.process.poll() is None for pool in pools)
     server.start()
     wait_until(lambda: len(runs("start", "a")) == 2)
-    wait_until(lambda: runs("end", "a"), seconds=30)
+    wait_until(lambda: runs("end", "a"))
     wait_until(lambda: all_done(url))
     deaths = [{"kind": "kill", "victim": first["pid"], "at": crashed + 3 * clock.SECOND, "pid": 0}]
     assert not judge([*runs(), *deaths], FinalState()).violations["overlaps"]
@@ -173,6 +174,6 @@ def test_a_pool_can_be_stopped_while_its_database_is_away(server, url, pool_on, 
     wait_until(lambda: runs("end", "a"))
     server.crash()
     try:
-        assert pool.stop(seconds=20) == 0
+        assert pool.stop() == 0
     finally:
         server.start()

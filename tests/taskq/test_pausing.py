@@ -93,12 +93,12 @@ def test_nothing_of_it_starts_soon_after_and_all_of_it_at_once_when_resumed(star
     before = starts(runs)
     assert before < 2_000
     lab.quick.apply_async(("other",), queue="other")
-    wait_until(lambda: runs("end", "other"), seconds=5, what="other queues go on")
+    wait_until(lambda: runs("end", "other"), what="other queues go on")
     time.sleep(0.3)
     assert starts(runs) == before + 1
     assert not Task.objects.filter(queue="default", state=1).exists(), "none is held"
     pausing.resume("default")
-    wait_until(lambda: starts(runs) > before + 1, seconds=5)
+    wait_until(lambda: starts(runs) > before + 1)
 
 
 def test_what_waits_behind_a_long_run_is_not_started_either(start_pool, runs):
@@ -124,7 +124,7 @@ def test_a_pool_that_starts_honours_it_and_one_that_sleeps_is_woken(start_pool, 
     time.sleep(0.3)
     assert not runs()
     call_command("taskq_resume", "default")
-    wait_until(lambda: runs("end", "a"), seconds=5)
+    wait_until(lambda: runs("end", "a"))
 
 
 def test_a_burst_ends_beside_a_queue_that_is_paused(start_pool, transactional_db):
@@ -132,7 +132,7 @@ def test_a_burst_ends_beside_a_queue_that_is_paused(start_pool, transactional_db
     lab.noop.apply_async(queue="mail")
     lab.noop.delay()
     pool = start_pool("-c", 1, "--burst", ready=False)
-    assert pool.process.wait(30) == 0
+    assert pool.process.wait(60) == 0
     assert Task.objects.get().queue == "mail"
     assert not Worker.objects.exists()
 

@@ -110,7 +110,7 @@ def test_the_keeper_waits_for_nobody_who_has_locked_the_task(worker):
 def test_what_a_task_says_last_is_seen_within_a_second_or_so(start_pool, runs):
     pool = start_pool("-c", 1)
     result = tasks.count.delay("a", list(range(101)), "wait")
-    wait_until(lambda: result.progress == Progress(100, 100), seconds=5)
+    wait_until(lambda: result.progress == Progress(100, 100))
     assert result.status == "STARTED"
     assert result.info == {"done": 100, "total": 100}
     pool.signal(signal.SIGUSR1)
@@ -141,7 +141,7 @@ def test_it_is_seen_while_the_tasks_own_transaction_is_open(start_pool, runs):
     if connection.vendor == "sqlite":
         pytest.skip("an open transaction that has written holds the only write lock")
     result = tasks.count_in_transaction.delay("a")
-    wait_until(lambda: result.progress == Progress(7), seconds=5)
+    wait_until(lambda: result.progress == Progress(7))
     assert not Order.objects.exists()
 
 
@@ -172,7 +172,7 @@ def test_a_long_task_ends_when_its_pool_drains_and_goes_on_later(start_pool, run
     pool = start_pool("-c", 1)
     tasks.checkpoint.delay("a")
     wait_until(lambda: runs("start", "a"))
-    assert pool.stop(seconds=10) == 0
+    assert pool.stop() == 0
     assert runs("stopping", "a")
     assert Task.objects.pending().get().retries == 1
     start_pool("-c", 1)

@@ -38,7 +38,7 @@ class Reloaded(PoolUnderTest):
         }
         options = ["-c", "1", "--reload"]
         super().__init__(options, directory / "reload.log", {**environment, **edited})
-        wait_until(Worker.objects.filter(name="worker 1").exists, seconds=30)
+        wait_until(Worker.objects.filter(name="worker 1").exists)
 
     def edit_until_said(self, text: str, module: str) -> None:
         """Save the module until the log has one more of a text: once the watcher has seen
@@ -49,7 +49,7 @@ class Reloaded(PoolUnderTest):
             self._save(module)
             return self.log().count(text) > before
 
-        wait_until(said, seconds=30, what=f"{text!r} once more")
+        wait_until(said, what=f"{text!r} once more")
 
     def _save(self, module: str) -> None:
         """Each time a second later, and all of it long ago: a pool that broken code has

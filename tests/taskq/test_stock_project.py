@@ -154,7 +154,7 @@ def test_a_killed_workers_task_is_successful_on_attempt_two(project, tmp_path):
             "workers": 2,
         }
         pool.terminate()
-        assert pool.wait(20) == 0
+        assert pool.wait(60) == 0
     finally:
         print(f"--- {project.log('pool.log')}\n{project.log('sender.log')}")
         for each in started:

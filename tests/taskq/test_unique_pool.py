@@ -77,8 +77,8 @@ def test_a_pool_that_cannot_claim_what_is_held_asks_for_wake_ups_and_not_all_the
     # Due once it is joined, and not sooner.
     Task.objects.filter(name=lab.count_orders.name).update(execute_at=Now())
     ring(1)
-    wait_until(asleep, seconds=5, what="it asks for wake-ups, although a task is due")
+    wait_until(asleep, what="it asks for wake-ups, although a task is due")
     assert Task.objects.pending().exists()
     assert not runs("seen")
     caller.end()
-    wait_until(lambda: runs("seen"), seconds=5)
+    wait_until(lambda: runs("seen"))

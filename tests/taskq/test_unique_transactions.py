@@ -125,7 +125,7 @@ def test_what_is_claimed_while_a_call_would_join_it_is_not_held_up(worker, conne
 
     def begin_to_claim():
         threading.Thread(target=claim, daemon=True).start()
-        assert in_flight.wait(10)
+        assert in_flight.wait(60)
 
     def calls():
         with meanwhile(begin_to_claim, before="FOR KEY SHARE"):
@@ -157,7 +157,7 @@ def test_a_retry_by_a_person_that_meets_a_call_leaves_its_task_alone(call, worke
     thread.start()
     wait_until(waits_for_a_lock, what="the retry waits for the call")
     caller.end()
-    thread.join(10)
+    thread.join(60)
     assert retried == [0]
     assert Task.objects.get(pk=first).state == State.FAILED
 
@@ -189,13 +189,13 @@ def test_many_take_their_keys_in_one_order_whatever_theirs_is(call, monkeypatch)
     def one_by_one():
         task.delay(5)
         begun.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return task.delay(9)
 
     one = call(one_by_one, waits=begun.is_set)
     many = call(lambda: task.delay_many([(9,), (5,)])[0], waits=True)
     go_on.set()
-    assert one.called.wait(10), one.error
+    assert one.called.wait(60), one.error
     assert one.end() == many.end()
     assert Task.objects.count() == 2
 

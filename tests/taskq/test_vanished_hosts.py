@@ -28,7 +28,7 @@ def test_who_was_being_retired_can_be_retired_by_another(worker, db_leases):
         with vanished.transaction():
             assert vanished.rows("SELECT id FROM taskq_worker FOR UPDATE", {})
             assert retire() is None
-            wait_until(retire, seconds=5)
+            wait_until(retire)
             vanished.rows("SELECT 1", {})  # it was not gone, after all
 
     with pytest.raises(DATABASE_ERRORS):

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from stress.pools import wait_until
 from taskq.models import State, Task, Worker
 from tests.project.lab import tasks as lab
+from tests.taskq.conftest import waits_for_a_lock
 
 HOUR = datetime.timedelta(hours=1)
 
@@ -155,7 +156,7 @@ def test_a_task_that_is_claimed_meanwhile_is_left_alone(transactional_db, worker
         thread = threading.Thread(target=act)
         thread.start()
         wait_until(waits_for_a_lock, what="the verb waits for the claim")
-    thread.join(10)
+    thread.join(60)
     assert counts == [0]
     assert Task.objects.get().state == State.RUNNING
 
@@ -167,14 +168,6 @@ def test_a_claim_passes_over_what_is_being_discarded(transactional_db, worker):
         assert Task.objects.all().discard() == 1
         assert worker.claim() == []
     assert not Task.objects.exists()
-
-
-def waits_for_a_lock():
-    with connection.cursor() as cursor:
-        # Within a transaction the activity is otherwise remembered from the first look.
-        cursor.execute("SELECT pg_stat_clear_snapshot()")
-        cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-        return cursor.fetchone()[0]
 
 
 @pytest.mark.postgresql
@@ -194,7 +187,7 @@ def test_tasks_are_locked_in_order_so_that_two_who_do_this_never_deadlock(transa
         wait_until(waits_for_a_lock, what="the verb waits for the second")
         free = Task.objects.select_for_update(skip_locked=True).values_list("pk", flat=True)
         assert sorted(free) == [locked.pk, 3]
-    thread.join(10)
+    thread.join(60)
 
 
 def test_a_sleeping_pool_starts_a_retried_task_at_once(start_pool, runs):
@@ -206,7 +199,7 @@ def test_a_sleeping_pool_starts_a_retried_task_at_once(start_pool, runs):
     lab.quick.delay("a")  # once it has run, the pool has looked and sleeps
     wait_until(lambda: runs("end", "a") and not Task.objects.exclude(state=State.FAILED).exists())
     assert Task.objects.failed().retry() == 1
-    wait_until(lambda: runs("end", "b"), seconds=5)
+    wait_until(lambda: runs("end", "b"))
 
 
 @pytest.mark.postgresql

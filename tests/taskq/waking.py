@@ -9,7 +9,7 @@ from taskq.models import Worker
 from tests.project.lab import tasks
 
 #: Options of a pool: far longer than any of these tests, so only a wake-up can be in time.
-DEAF = ("--poll", "30")
+DEAF = ("--poll", "600")
 
 
 def asleep():
