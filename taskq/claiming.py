@@ -115,7 +115,7 @@ class Claimer:
         if (
             not (self._more and self._light)
             or self.hand.reaching
-            or task.isolated
+            or task.alone
             or not self.pace.is_quick(task.name)
             or self.hand.waiting > self.pace.within(REACH)
             or self.child.stopping

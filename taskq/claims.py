@@ -53,7 +53,7 @@ class Claimed(NamedTuple):
     queue: str
     retries: int
     losses: int
-    isolated: bool  # there when a worker was lost, and so never in a batch
+    alone: bool  # never in a batch, and written at once: see max_losses and isolated of its row
     expired: bool
     unknown_for: float | None  # seconds since a worker first did not know it
     scheduled_at: datetime.datetime | str | None  # the tick it is for; SQLite has it as text

@@ -12,6 +12,7 @@ from __future__ import annotations
 import datetime
 import logging
 import traceback as tracebacks
+from collections.abc import Sequence
 from typing import Any
 
 from taskq import printable, signals
@@ -145,6 +146,14 @@ def finishes_written(count: int, lease: int) -> None:
 def lease_reclaimed(worker: str, tasks: int) -> None:
     text = f"lease of {worker} ran out: {tasks} tasks reclaimed"
     _say(logging.WARNING, "lease.reclaimed", text, worker=worker, tasks=tasks)
+
+
+def workers_missing(workers: Sequence[int], lease: float) -> None:
+    text = (
+        f"{len(workers)} workers hold tasks and are not in the table of workers: was it emptied, "
+        f"or the tasks restored without it? Their tasks are reclaimed in {lease:g} s"
+    )
+    _say(logging.WARNING, "workers.missing", text, workers=list(workers))
 
 
 def database_lost(process: str, error: BaseException) -> None:

@@ -73,6 +73,11 @@ class Keeper:
             Duty("take back what the dead held", retirer.bury, lambda: retirer.bury_due),
             Duty("give leases", self.register, lambda: NEVER),
             Duty("reclaim expired leases", retirer.reclaim, lambda: retirer.due or NEVER),
+            Duty(
+                "look for missing workers",
+                retirer.put_back,
+                lambda: retirer.put_back_due,
+            ),
             Duty("send periodic tasks", self.tick, lambda: self.ticker.due),
             Duty("look for work", self.dispatch, lambda: self._look_due),
             Duty(

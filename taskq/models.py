@@ -13,6 +13,7 @@ from taskq.moment_field import MomentField
 from taskq.schedules.models import Schedule
 from taskq.states import SHOWN_WHEN, ShownState, State
 from taskq.task_queryset import Cancelled, TaskQuerySet
+from taskq.worker_ids import RandomId
 
 __all__ = [
     "SHOWN_WHEN",
@@ -37,6 +38,7 @@ class Worker(models.Model):
     tasks and removes the row.
     """
 
+    id = models.BigIntegerField(_("id"), primary_key=True, db_default=RandomId())
     pool = models.CharField(
         _("pool"), max_length=255, help_text=_("host and pid of the supervisor")
     )
@@ -48,6 +50,16 @@ class Worker(models.Model):
     listens = models.BooleanField(
         _("listens"), db_default=False, help_text=_("its pool sleeps: an enqueuer should wake it")
     )
+    # How the lease was ended, where not all that it held could be taken back at once: who takes
+    # back the rest decides nothing anew.
+    end_cause = models.TextField(_("ended by"), null=True, blank=True)  # noqa: DJ001
+    end_blamed = models.BigIntegerField(
+        _("blamed"),
+        null=True,
+        blank=True,
+        help_text=_("the task that it ran, 0 for none; none given: nobody knows"),
+    )
+    end_charge = models.BooleanField(_("charged"), db_default=False)
 
     class Meta:
         verbose_name = _("worker")

@@ -117,7 +117,8 @@ class Recorder:
             return self.record(
                 task.run, task.name, lambda db: db.keep(self.hand.lease, task.run, result)
             )
-        once = definition.options.on_lost == "fail"
+        # Its row knows how it was sent, by whatever code.
+        once = task.alone or definition.options.on_lost == "fail"
         # With nothing left to run, the next step is to claim, and this goes with it.
         quick = not self.hand.waiting or self.pace.is_quick(task.name)
         if not once and quick and not self.hand.full:

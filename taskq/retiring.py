@@ -17,6 +17,9 @@ from taskq.worker_leases import Retired
 
 #: The cause of a loss where nothing has died.
 UNWRITTEN = "its outcome could not be written: see the log of its pool"
+#: The look for missing workers may cost so small a part of the time: it is long only where many
+#: dead entries are in the index, under a transaction that somebody has left open.
+PUT_BACK_COST = 100
 
 
 class Retirer:
@@ -42,6 +45,7 @@ class Retirer:
         #: Each with what it had done and not written: its slot is another's by now.
         self._unburied: dict[Death, list[Run]] = {}
         self._reclaim_due = 0
+        self.put_back_due = 0
 
     @property
     def due(self) -> int:
@@ -99,12 +103,24 @@ class Retirer:
         ours = {slot.held_lease() for slot in self.scoreboard.living()}
         ours |= {death.lease for _, death in self.scoreboard.unread_deaths()}
         ours |= {death.lease for death in self._unburied}
+        ours.discard(0)  # no lease
         expired = set(self.link.leases().workers.expired()) - ours
         self._expired.keep(_ending(worker) for worker in expired)
         for worker in sorted(expired):
             self._expired.do(_ending(worker), partial(self._reclaim, worker))
             self._between()
         self._reclaim_due = now + self._heartbeat
+
+    def put_back(self) -> None:
+        """Give a lease again to workers that hold tasks and are in no table any more. It runs out,
+        unless the worker is still there to renew it, and then its tasks are reclaimed."""
+        began = clock.now()
+        if began < self.put_back_due:
+            return
+        if workers := self.link.leases().workers.put_back(self.service.settings.lease):
+            events.workers_missing(workers, self.service.settings.lease)
+        now = clock.now()
+        self.put_back_due = now + max(self._heartbeat, PUT_BACK_COST * (now - began))
 
     def retire(
         self,

@@ -39,8 +39,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.filter(SHOWN_WHEN[ShownState.ACTIVE])
 
     def lost(self) -> TaskQuerySet:
-        """Held by nobody who could finish it: its worker's lease has run out, and no
-        pool has been there to take it back."""
+        """Held by no worker that could finish it: its worker's lease has run out, or its worker
+        is in no table any more, and no pool has been there to take it back."""
         return self.filter(SHOWN_WHEN[ShownState.LOST])
 
     def failed(self) -> TaskQuerySet:
@@ -61,8 +61,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.annotate(shown_state=Case(*cases, output_field=models.CharField()))
 
     def retry(self) -> int:
-        """Have tasks run again, now: those that failed, and those that wait for their
-        next run after one that did not succeed. Returns how many.
+        """Have tasks run again, now: those that failed, those that are lost, and those that
+        wait for their next run after one that did not succeed. Returns how many.
 
         What runs is left alone, and so is what has yet to run for the first time: it
         may be delayed for a reason. Retries and losses are counted anew, and an expiry
@@ -80,10 +80,14 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return count
 
     def _retry(self, using: str, tries: int = 10) -> int:
-        again = Q(state=State.FAILED) | Q(state=State.READY, attempt__gt=0, execute_at__gt=Now())
+        waits = Q(state=State.READY, attempt__gt=0, execute_at__gt=Now())
+        again = Q(state=State.FAILED) | waits | self._lost(using)
         with suppress(IntegrityError) if tries > 1 else nullcontext(), transaction.atomic(using):
             return self._locked(again & ~self._has_rival(using), using).update(
+                # What was lost may hurt those who are claimed with it.
+                isolated=Case(When(state=State.RUNNING, then=True), default=F("isolated")),
                 state=State.READY,
+                worker=None,
                 execute_at=Now(),
                 expires_at=Case(When(expires_at__gt=Now(), then=F("expires_at"))),
                 # Not attempt: the fence needs one that was never there before. Nor
@@ -101,18 +105,21 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self._retry(using, tries - 1)
 
     def discard(self) -> int:
-        """Delete the tasks that no worker holds; what runs is left alone. Returns how many.
+        """Delete the tasks that no worker holds, lost ones too; what runs is left alone.
+        Returns how many.
 
         Unlike ``delete()`` it never reads the tasks first, and sends no signals.
         """
         using = self._writer()
         with transaction.atomic(using=using):
+            idle = ~Q(state=State.RUNNING) | self._lost(using)
             # None for no tasks at all.
-            return self._locked(~Q(state=State.RUNNING), using)._raw_delete(using) or 0
+            return self._locked(idle, using)._raw_delete(using) or 0
 
     def cancel(self) -> Cancelled:
         """Remove those that wait, and have those that run end; see :mod:`taskq.cancelling`.
 
+        The run of a lost one is over: it is kept as cancelled at once, and counted as asked.
         As everything else, part of the transaction that is open.
         """
         using = self._writer()
@@ -121,11 +128,19 @@ class TaskQuerySet(models.QuerySet["Task"]):
                 # All of them first: a claim in between would hide a task from both below.
                 self._locked(~Q(state=State.FAILED), using).count()
             removed = self._locked(Q(state=State.READY), using)._raw_delete(using) or 0
+            over = self._locked(self._lost(using), using).update(
+                state=State.FAILED,
+                worker=None,
+                cancelled_at=Coalesce("cancelled_at", Now()),
+                failed_at=Now(),
+                error="cancelled; its worker was lost",
+                traceback="",
+            )
             running = self._locked(Q(state=State.RUNNING), using)
             asked = running.update(cancelled_at=Coalesce("cancelled_at", Now()))
             if asked:
                 tell_cancelled(using)
-        return Cancelled(removed, asked)
+        return Cancelled(removed, asked + over)
 
     # As with Django's own delete(): templates may call none, and Task.objects has none,
     # lest somebody retries, cancels or discards all there is.
@@ -142,6 +157,12 @@ class TaskQuerySet(models.QuerySet["Task"]):
         )
         rival = Exists(same.filter(state__lt=State.FAILED)) | Exists(later)
         return Q(state=State.FAILED, unique_key__isnull=False) & rival
+
+    def _lost(self, using: str) -> Q:
+        """As :meth:`lost`, of tasks that may change hands while they are waited for: it names
+        the workers that hold them, and one that claims such a task meanwhile is not among these."""
+        holders = TaskQuerySet(self.model, using=using).lost().values("worker_id")
+        return Q(Q(worker__isnull=True) | Q(worker__in=holders), state=State.RUNNING)
 
     def _writer(self) -> str:
         return self._db or router.db_for_write(self.model)  # type: ignore[attr-defined]

@@ -102,7 +102,7 @@ class Worker:
     def ready_for(self, task: Claimed, definition: Definition) -> bool:
         """Whether it may run. One that may take long, or cost its worker its life, is held alone:
         what is finished is written before, and what was claimed meanwhile is given back."""
-        if task.isolated or not self.pace.is_quick(task.name):
+        if task.alone or not self.pace.is_quick(task.name):
             try:
                 self.recorder.write_finished()
                 if self.hand.waiting:

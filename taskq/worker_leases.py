@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskq import sql
+from taskq.worker_ids import new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class WorkerLeases:
         values = {
             "pool": pool,
             "host": host,
+            "ids": [new_id() for _ in processes],
             "names": [name for name, _ in processes],
             "pids": [pid for _, pid in processes],
             "lease": lease,
@@ -86,31 +88,52 @@ class WorkerLeases:
             reclaimer is at.
         leave: tasks that are not to be taken back, as they are done and cannot be written yet.
 
-        Returns None when there is no such worker (any more).
+        What is decided of it, by whom it was retired first: where a task is locked, and has to be
+        left for the next time, that decides nothing anew.
+
+        Returns None when there is no such worker (any more), and nothing that it holds.
         """
         one = {"worker": worker}
         with self._connection.transaction():
             lock = self._sql.LOCK_EXPIRED_WORKER if expired_only else self._sql.LOCK_WORKER
             found = self._connection.rows(lock, one)
+            if not found and not expired_only:
+                found = self._connection.rows(self._sql.PUT_BACK, {**one, "lease": 0.0})
             if not found:
                 return None
+            ((pool, name, decided, blamed, charged),) = found
             ((held, last),) = self._connection.rows(self._sql.HELD, one)
-            # Where nobody saw what it ran: a task held alone was at work. Of several
-            # any may have been: none is charged, each is claimed alone from now on.
-            blamed = ran if ran is not None else last if held == 1 else 0
+            if decided is not None:
+                cause, charge = decided, bool(charged)
+            elif ran is not None or held < 2:
+                # Where nobody saw what it ran: a task held alone was at work.
+                blamed = ran if ran is not None else last or 0
+            # Else any of them may have been: none is charged, each is claimed alone from now on.
+            end = {**one, "blamed": blamed, "charge": charge, "cause": cause}
             values = {
-                **one,
+                **end,
                 "blamed": blamed or 0,
-                "suspect": ran is None and held > 1,
+                "suspect": blamed is None,
                 "charge": int(charge),
-                "cause": cause,
                 "leave": list(leave),
             }
             rows = self._connection.rows(self._sql.TAKE_BACK, values) if held else []
             complete = self._connection.count(self._sql.REMOVE_WORKER, one) == 1
-        ((pool, name),) = found
+            if not complete and decided is None:
+                self._connection.count(self._sql.DECIDE, end)
         tasks = [
             TakenBack(id, name, losses, bool(blamed), bool(failed), cancelled_at is not None)
             for id, name, losses, blamed, failed, cancelled_at in rows
         ]
         return Retired(f"{name} of {pool}", tasks, complete)
+
+    def put_back(self, lease: float) -> list[int]:
+        """Put back the rows of workers that hold tasks and are not there, with a lease of so many
+        seconds: their ids. Somebody removed them, or restored tasks without them; once that lease
+        has run out they are retired like any other.
+        """
+        _, rows = self._connection.batch(
+            (self._sql.NAME_HOLDER, {"worker": new_id()}),
+            (self._sql.PUT_ALL_BACK, {"lease": lease}),
+        )
+        return [worker for (worker,) in rows]

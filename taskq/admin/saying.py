@@ -35,7 +35,9 @@ class SayingMixin(Base):
             )
             self.message_user(request, text % {"count": retried}, messages.SUCCESS)
         elif not running and not rivalled:
-            text = gettext("Nothing to retry: no such task failed or waits for its next run.")
+            text = gettext(
+                "Nothing to retry: no such task failed, is lost or waits for its next run."
+            )
             self.message_user(request, text, messages.WARNING)
         self._say_running(request, running)
         if rivalled:

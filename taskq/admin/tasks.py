@@ -19,7 +19,6 @@ from django.db.models import (
     ExpressionWrapper,
     F,
     OuterRef,
-    Q,
     QuerySet,
 )
 from django.db.models.functions import Now
@@ -40,7 +39,7 @@ from taskq.admin.gone import GoneMixin
 from taskq.admin.permissions import NotEditedMixin
 from taskq.admin.saying import SayingMixin
 from taskq.admin.search import SearchMixin
-from taskq.models import PausedQueue, ShownState, State, Task, TaskQuerySet
+from taskq.models import SHOWN_WHEN, PausedQueue, ShownState, State, Task, TaskQuerySet
 from taskq.moment_field import Bounded
 
 if TYPE_CHECKING:
@@ -123,7 +122,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
     @admin.action(permissions=["retry"], description=_("Retry selected %(verbose_name_plural)s"))
     def retry_selected(self, request: HttpRequest, queryset: TaskQuerySet) -> None:
         # Before, or those that are retried and run at once would count as well.
-        running = queryset.filter(state=State.RUNNING).count()
+        running = queryset.active().count()
         retried = queryset.retry()
         self._say_retried(request, retried, running, queryset)
         if retried:
@@ -134,12 +133,12 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
         """The button on a task's page."""
         if not self.has_retry_permission(request):
             raise PermissionDenied
-        task = self.get_object(request, object_id)
+        task: Any = self.get_object(request, object_id)
         if task is None:
             return self.gone(request, object_id)
         chosen = cast(TaskQuerySet, self.get_queryset(request).filter(pk=task.pk))
         retried = chosen.retry()
-        self._say_retried(request, retried, int(task.state == State.RUNNING), chosen)
+        self._say_retried(request, retried, int(task.shown_state == ShownState.ACTIVE), chosen)
         if retried:
             self.log_change(request, task, gettext("Retried"))
         return self._to_the_page(request, task.pk)
@@ -152,7 +151,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
         if "post" not in request.POST:
             return self._confirm_deletion(request, queryset)
         deleted = queryset.discard()
-        running = queryset.filter(state=State.RUNNING).count()
+        running = queryset.active().count()
         self._say_deleted(request, deleted, running)
         if deleted:
             self._log(request, DELETION, self._tasks(deleted), gettext("Deleted"))
@@ -182,7 +181,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
 
     def _confirm_deletion(self, request: HttpRequest, queryset: TaskQuerySet) -> TemplateResponse:
         counts = queryset.aggregate(
-            total=Count("pk"), running=Count("pk", filter=Q(state=State.RUNNING))
+            total=Count("pk"), running=Count("pk", filter=SHOWN_WHEN[ShownState.ACTIVE])
         )
         named = list(queryset[:MANY_NAMED])
         context = {
@@ -232,9 +231,9 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
         """The buttons, where they would do something: Django leaves out all others."""
         waits = obj.shown_state == ShownState.FUTURE and obj.attempt > 0
         context["show_retry"] = self.has_retry_permission(request) and (
-            waits or obj.state == State.FAILED
+            waits or obj.state == State.FAILED or obj.shown_state == ShownState.LOST
         )
-        context["show_delete"] = obj.state != State.RUNNING
+        context["show_delete"] = obj.shown_state != ShownState.ACTIVE
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def _to_the_page(self, request: HttpRequest, pk: int) -> HttpResponseRedirect:

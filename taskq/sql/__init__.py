@@ -41,6 +41,9 @@ LOST = "'taskq.exceptions.WorkerLost'"
 #: The same of a run that ended because its task was cancelled.
 CANCELLED = "'taskq.exceptions.TaskCancelled'"
 
+#: Pool, host, name and pid of a worker that holds tasks and of which nothing else is known.
+UNKNOWN_WORKER = "'an unknown pool', '', 'a worker', 0"
+
 #: What a result replaces of another with its id.
 REPLACED = ", ".join(
     f"{column} = excluded.{column}"
@@ -168,9 +171,13 @@ class WorkerStatements(Protocol):
     EXPIRED: str
     LOCK_WORKER: str
     LOCK_EXPIRED_WORKER: str
+    PUT_BACK: str
+    PUT_ALL_BACK: str
+    NAME_HOLDER: str
     HELD: str
     TAKE_BACK: str
     REMOVE_WORKER: str
+    DECIDE: str
 
 
 class ScheduleStatements(Protocol):

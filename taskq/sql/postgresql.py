@@ -76,7 +76,8 @@ WITH {lanes} alive AS MATERIALIZED (
     WHERE id = %(worker)s AND lease_expires_at > clock_timestamp()
     FOR KEY SHARE
 ), due AS MATERIALIZED (
-    SELECT id, execute_at, (name = ANY (%(quick)s) AND NOT isolated) AS quick
+    SELECT id, execute_at,
+           (name = ANY (%(quick)s) AND NOT isolated AND max_losses > 0) AS quick
     FROM taskq_task
     WHERE state = 0 AND execute_at <= statement_timestamp() AND EXISTS (SELECT FROM alive)
       AND {there}
@@ -96,7 +97,7 @@ SET state = 1, worker_id = %(worker)s, attempt = task.attempt + 1,
 FROM taken
 WHERE task.id = taken.id AND (taken.place = 1 OR taken.quick)
 RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queue,
-          task.retries, task.losses, task.isolated,
+          task.retries, task.losses, task.isolated OR task.max_losses <= 0,
           coalesce(task.expires_at <= statement_timestamp(), false),
           extract(epoch FROM statement_timestamp() - task.unknown_since)::float8,
           task.scheduled_at, CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END

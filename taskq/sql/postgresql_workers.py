@@ -6,13 +6,13 @@ when a transaction began.
 
 from __future__ import annotations
 
-from taskq.sql import CANCELLED, LOST
+from taskq.sql import CANCELLED, LOST, UNKNOWN_WORKER
 from taskq.sql.postgresql import history
 
 REGISTER = """
-INSERT INTO taskq_worker (pool, host, name, pid, lease_expires_at)
-SELECT %(pool)s, %(host)s, name, pid, clock_timestamp() + %(lease)s * interval '1 second'
-FROM unnest(%(names)s::text[], %(pids)s::int[]) AS process (name, pid)
+INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
+SELECT id, %(pool)s, %(host)s, name, pid, clock_timestamp() + %(lease)s * interval '1 second'
+FROM unnest(%(ids)s::bigint[], %(names)s::text[], %(pids)s::int[]) AS process (id, name, pid)
 RETURNING pid, id
 """
 
@@ -30,16 +30,57 @@ LISTENS = (
 )
 
 # A scan of a table with a row a process: smaller than any index look-up is worth.
-EXPIRED = "SELECT id FROM taskq_worker WHERE lease_expires_at <= clock_timestamp() ORDER BY id"
+EXPIRED = (
+    "SELECT id FROM taskq_worker WHERE lease_expires_at <= clock_timestamp() "
+    "ORDER BY lease_expires_at, id"
+)
 
 # Retiring takes these in this order, in one transaction. The worker's row is locked
 # first, against claims in flight; only the statements after that look for its tasks,
 # with a snapshot that sees what such a claim has committed.
-LOCK_WORKER = "SELECT pool, name FROM taskq_worker WHERE id = %(worker)s FOR UPDATE"
-LOCK_EXPIRED_WORKER = """
-SELECT pool, name FROM taskq_worker
+_WORKER = "pool, name, end_cause, end_blamed, end_charge"
+LOCK_WORKER = f"SELECT {_WORKER} FROM taskq_worker WHERE id = %(worker)s FOR UPDATE"
+LOCK_EXPIRED_WORKER = f"""
+SELECT {_WORKER} FROM taskq_worker
 WHERE id = %(worker)s AND lease_expires_at <= clock_timestamp()
 FOR UPDATE SKIP LOCKED
+"""
+
+# The row of a worker is there while it holds anything: a claim in flight keeps it, and retiring
+# removes it last. Where it is not, a person removed it, or restored the tasks without it. Then
+# it is put back, so that whoever retires this worker finds it, locks it and decides once.
+_PUT_BACK = f"""
+INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
+SELECT id, {UNKNOWN_WORKER}, clock_timestamp() + %(lease)s * interval '1 second'
+"""
+# By taskq_task_running.
+PUT_BACK = f"""
+{_PUT_BACK} FROM (SELECT %(worker)s::bigint AS id) AS gone
+WHERE EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
+ON CONFLICT (id) DO NOTHING
+RETURNING {_WORKER}
+"""
+# All of them: a loose index scan, a probe for each worker that holds anything. A process that
+# has the lease may still be there, until that would have ended: so long no other gets its tasks.
+PUT_ALL_BACK = f"""
+WITH RECURSIVE held AS (
+    SELECT min(worker_id) AS id FROM taskq_task WHERE state = 1
+    UNION ALL
+    SELECT (SELECT min(worker_id) FROM taskq_task WHERE state = 1 AND worker_id > held.id)
+    FROM held WHERE held.id IS NOT NULL
+)
+{_PUT_BACK} FROM held
+WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM taskq_worker AS worker WHERE worker.id = held.id)
+ON CONFLICT (id) DO NOTHING
+RETURNING id
+"""
+# Held, and by nobody: they get a worker. By taskq_task_running; what is locked waits.
+NAME_HOLDER = """
+UPDATE taskq_task SET worker_id = %(worker)s
+WHERE id = ANY (ARRAY(
+    SELECT id FROM taskq_task WHERE state = 1 AND worker_id IS NULL FOR UPDATE SKIP LOCKED
+))
+RETURNING id
 """
 
 # By taskq_task_running.
@@ -83,4 +124,12 @@ REMOVE_WORKER = """
 DELETE FROM taskq_worker AS worker
 WHERE id = %(worker)s
   AND NOT EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = worker.id)
+"""
+
+# The lease is over, and the rest for whoever comes next: with what is decided here.
+DECIDE = """
+UPDATE taskq_worker
+SET end_cause = %(cause)s, end_blamed = %(blamed)s, end_charge = %(charge)s,
+    lease_expires_at = least(lease_expires_at, clock_timestamp())
+WHERE id = %(worker)s
 """

@@ -57,7 +57,8 @@ WHERE id IN (
         SELECT id, row_number() OVER sequence AS place, min(quick) OVER sequence AS quick
         FROM (
             SELECT id, execute_at,
-                   name IN (SELECT value FROM json_each(%(quick)s)) AND NOT isolated AS quick
+                   name IN (SELECT value FROM json_each(%(quick)s))
+                       AND NOT isolated AND max_losses > 0 AS quick
             FROM taskq_task
             WHERE state = 0 AND queue = %(queue)s AND priority = %(priority)s
               AND execute_at <= {NOW}
@@ -67,7 +68,7 @@ WHERE id IN (
     ) WHERE place = 1 OR quick
 ) AND EXISTS (SELECT 1 FROM taskq_worker WHERE id = %(worker)s AND lease_expires_at > {NOW})
 RETURNING execute_at || printf('%%20d', id), id, attempt, name, payload, queue, retries, losses,
-          isolated, coalesce(expires_at <= {NOW}, 0),
+          isolated OR max_losses <= 0, coalesce(expires_at <= {NOW}, 0),
           (julianday({NOW}) - julianday(unknown_since)) * 86400.0,
           scheduled_at, NULL
 """

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from taskq.sql import CANCELLED, LOST
+from taskq.sql import CANCELLED, LOST, UNKNOWN_WORKER
 from taskq.sql.sqlite import history
 from taskq.sql.sqlite_time import NOW, later
 
 REGISTER = f"""
-INSERT INTO taskq_worker (pool, host, name, pid, lease_expires_at)
-SELECT %(pool)s, %(host)s, names.value, pids.value, {later("%(lease)s")}
-FROM json_each(%(names)s) AS names JOIN json_each(%(pids)s) AS pids ON pids.key = names.key
+INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
+SELECT ids.value, %(pool)s, %(host)s, names.value, pids.value, {later("%(lease)s")}
+FROM json_each(%(ids)s) AS ids
+JOIN json_each(%(names)s) AS names ON names.key = ids.key
+JOIN json_each(%(pids)s) AS pids ON pids.key = ids.key
 RETURNING pid, id
 """
 
@@ -21,10 +23,37 @@ RETURNING id
 
 LISTENS = "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s"
 
-EXPIRED = f"SELECT id FROM taskq_worker WHERE lease_expires_at <= {NOW} ORDER BY id"
+EXPIRED = (
+    f"SELECT id FROM taskq_worker WHERE lease_expires_at <= {NOW} ORDER BY lease_expires_at, id"
+)
 
-LOCK_WORKER = "SELECT pool, name FROM taskq_worker WHERE id = %(worker)s"
+_WORKER = "pool, name, end_cause, end_blamed, end_charge"
+LOCK_WORKER = f"SELECT {_WORKER} FROM taskq_worker WHERE id = %(worker)s"
 LOCK_EXPIRED_WORKER = f"{LOCK_WORKER} AND lease_expires_at <= {NOW}"
+
+_PUT_BACK = f"""
+INSERT OR IGNORE INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
+SELECT id, {UNKNOWN_WORKER}, {later("%(lease)s")}
+"""
+PUT_BACK = f"""
+{_PUT_BACK} FROM (SELECT %(worker)s AS id)
+WHERE EXISTS (SELECT 1 FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
+RETURNING {_WORKER}
+"""
+PUT_ALL_BACK = f"""
+WITH RECURSIVE held AS (
+    SELECT min(worker_id) AS id FROM taskq_task WHERE state = 1
+    UNION ALL
+    SELECT (SELECT min(worker_id) FROM taskq_task WHERE state = 1 AND worker_id > held.id)
+    FROM held WHERE held.id IS NOT NULL
+)
+{_PUT_BACK} FROM held
+WHERE id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM taskq_worker AS worker WHERE worker.id = held.id)
+RETURNING id
+"""
+NAME_HOLDER = """
+UPDATE taskq_task SET worker_id = %(worker)s WHERE state = 1 AND worker_id IS NULL RETURNING id
+"""
 
 HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
 
@@ -56,4 +85,11 @@ RETURNING id, name, losses, {_BLAMED}, state = 2, cancelled_at
 REMOVE_WORKER = """
 DELETE FROM taskq_worker WHERE id = %(worker)s
   AND NOT EXISTS (SELECT 1 FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
+"""
+
+DECIDE = f"""
+UPDATE taskq_worker
+SET end_cause = %(cause)s, end_blamed = %(blamed)s, end_charge = %(charge)s,
+    lease_expires_at = min(lease_expires_at, {NOW})
+WHERE id = %(worker)s
 """

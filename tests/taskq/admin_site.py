@@ -74,9 +74,15 @@ def failed(name="boom", **fields):
 
 
 def running(**fields):
-    return Task.objects.create(
-        name="runs", state=State.RUNNING, worker_id=1_000_077, attempt=1, **fields
+    worker, _ = Worker.objects.get_or_create(
+        pk=1_000_077,
+        pool="web-3:4713",
+        name="worker 3",
+        host="web-3",
+        pid=9,
+        defaults={"lease_expires_at": Now() + HOUR},
     )
+    return Task.objects.create(name="runs", state=State.RUNNING, worker=worker, attempt=1, **fields)
 
 
 def text(response):

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
 
-from taskq.models import Result, State, Task, TaskQuerySet
+from taskq.models import Result, State, Task, TaskQuerySet, Worker
 from tests.taskq.admin_site import HOUR, LIST, act, failed, page, running, said, text
 
 pytestmark = pytest.mark.django_db
@@ -59,18 +59,18 @@ def test_retry_needs_the_csrf_token():
     assert Task.objects.pending().get() == task
 
 
-@pytest.mark.parametrize("state", ["pending", "future", "active", "lost"])
+@pytest.mark.parametrize("state", ["pending", "future", "active"])
 def test_retry_button_is_there_only_where_it_does_something(root, each_state, state):
     task = each_state[state]
     assert "/retry/" not in text(root.get(page(task)))
     before = Task.objects.values().get(pk=task.pk)
     response = root.post(page(task, "retry"), follow=True)
     assert Task.objects.values().get(pk=task.pk) == before
-    expected = {
-        "active": "1 task runs and was left alone.",
-        "lost": "1 task runs and was left alone.",
-    }.get(state, "Nothing to retry: no such task failed or waits for its next run.")
-    assert said(response) == [expected]
+    assert said(response) == [
+        "1 task runs and was left alone."
+        if state == "active"
+        else "Nothing to retry: no such task failed, is lost or waits for its next run."
+    ]
     assert not LogEntry.objects.exists()
 
 
@@ -109,6 +109,36 @@ def test_deleting_what_has_finished_meanwhile_says_so(root):
     Task.objects.all().discard()
     response = act(root, "delete_selected", task, post="yes")
     assert said(response)[0].startswith("Nothing to delete")
+
+
+LOST = pytest.mark.parametrize("how", ["lease ran out", "worker is gone"])
+
+
+@pytest.fixture
+def lost(each_state, how):
+    if how == "worker is gone":
+        Worker.objects.get(tasks=each_state["lost"]).delete()
+    return each_state["lost"]
+
+
+@LOST
+def test_what_is_lost_can_be_retried(root, lost):
+    assert "/retry/" in text(root.get(page(lost)))
+    assert said(root.post(page(lost, "retry"), follow=True)) == ["1 task will run again."]
+    assert lost in Task.objects.pending()
+
+
+@LOST
+def test_what_is_lost_can_be_cancelled(root, lost):
+    act(root, "cancel_selected", lost)
+    assert lost in Task.objects.cancelled()
+
+
+@LOST
+def test_what_is_lost_can_be_deleted(root, lost):
+    assert "runs now" not in text(act(root, "delete_selected", lost))
+    assert said(act(root, "delete_selected", lost, post="yes")) == ["1 task was deleted."]
+    assert lost not in Task.objects.all()
 
 
 def test_retry_action_leaves_what_runs_alone_and_says_how_many(root):
@@ -212,10 +242,10 @@ def test_delete_action_on_all_that_a_filter_lets_through(root):
     assert Task.objects.get() == other
 
 
-def test_a_task_that_starts_between_the_question_and_the_answer_is_left_alone(root):
+def test_a_task_that_starts_between_the_question_and_the_answer_is_left_alone(root, good_worker):
     task = failed()
     act(root, "delete_selected", task)
-    Task.objects.update(state=State.RUNNING, worker_id=77)
+    Task.objects.update(state=State.RUNNING, worker=good_worker)
     response = act(root, "delete_selected", task, post="yes")
     assert said(response) == ["1 task runs and was left alone."]
     assert Task.objects.get() == task

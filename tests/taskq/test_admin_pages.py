@@ -185,7 +185,8 @@ def test_page_shows_the_worker_and_its_lease(root, each_state, good_worker):
     assert re.search(r"lease: (0:59:\d\d|1:00:00) left", active)
     assert re.search(r"lease: expired (1:00:\d\d) ago", text(lost))
     # A worker that is no more: nothing refers to its row.
-    assert "#1000077: gone" in text(root.get(page(running())))
+    orphan = Task.objects.create(name="runs", state=State.RUNNING, worker_id=1_000_078)
+    assert "#1000078: gone" in text(root.get(page(orphan)))
     assert "runs" in text(root.get(LIST))
 
 

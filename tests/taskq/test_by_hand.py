@@ -166,7 +166,7 @@ def test_nothing_to_retry_has_a_code_of_its_own():
     for words in (["--failed"], [str(ready.pk)], [str(uuid.UUID(int=2**100))]):
         assert retry(*words) == (
             3,
-            "nothing to retry: no such task failed or waits for a retry\n",
+            "nothing to retry: no such task failed, is lost or waits for a retry\n",
         )
 
 

@@ -186,6 +186,15 @@ def test_a_task_that_once_lost_its_worker_is_claimed_alone(worker):
     assert [[task.id for task in worker.claim(50, QUICK)] for _ in ids] == [[pk] for pk in ids]
 
 
+@pytest.mark.parametrize("max_losses", [0, -1])
+def test_a_task_whose_row_allows_no_loss_is_claimed_alone(worker, max_losses):
+    ids = [send(str(n)) for n in range(3)]
+    Task.objects.filter(pk=ids[1]).update(max_losses=max_losses)
+    batches = [worker.claim(50, QUICK) for _ in ids]
+    assert [[task.id for task in batch] for batch in batches] == [[pk] for pk in ids]
+    assert [batch[0].alone for batch in batches] == [False, True, False]
+
+
 def test_a_worker_without_a_good_lease_claims_nothing(new_worker, db_leases):
     send()
     late = new_worker(lease=0.0)

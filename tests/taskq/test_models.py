@@ -119,9 +119,8 @@ def test_names_for_people():
 def test_tables_are_named_as_documented():
     assert (Task._meta.app_label, Task._meta.db_table) == ("taskq", "taskq_task")
     assert (Worker._meta.app_label, Worker._meta.db_table) == ("taskq", "taskq_worker")
-    assert (
-        Task._meta.pk.get_internal_type() == Worker._meta.pk.get_internal_type() == "BigAutoField"
-    )
+    assert Task._meta.pk.get_internal_type() == "BigAutoField"
+    assert Worker._meta.pk.get_internal_type() == "BigIntegerField"
 
 
 def test_migrations_are_complete():

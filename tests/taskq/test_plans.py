@@ -226,6 +226,24 @@ def test_taking_back_reads_only_what_the_worker_holds(raw):
     assert indexes(nodes) == {"taskq_task_running"}
 
 
+def test_the_look_for_missing_workers_probes_once_for_each_that_holds_anything(raw):
+    """20,000 tasks, held by 50 workers, of which three are in no table; and two held by nobody."""
+    cursor = psycopg.Cursor(raw)
+    cursor.execute("DELETE FROM taskq_worker WHERE id IN (7, 21, 50)")
+    values = {"lease": 30.0}
+    nodes, pages = explain(raw, postgresql_workers.PUT_ALL_BACK, values)
+    assert "taskq_task_running" in indexes(nodes)
+    assert not scans_whole_table(nodes, "taskq_task")
+    assert pages < 500
+    cursor.execute("INSERT INTO taskq_task (name, state) SELECT 'x', 1 FROM generate_series(1, 2)")
+    nodes, pages = explain(raw, postgresql_workers.NAME_HOLDER, {"worker": 77})
+    assert indexes(nodes) == {"taskq_task_running", "taskq_task_pkey"}
+    assert pages < 100
+    with raw.transaction(force_rollback=True):
+        put_back = cursor.execute(postgresql_workers.PUT_ALL_BACK, values).fetchall()
+    assert put_back == [(7,), (21,), (50,)]
+
+
 def test_a_heartbeat_touches_no_task(raw):
     nodes, _ = explain(raw, postgresql_workers.RENEW, {"workers": [1, 2, 3], "lease": 30.0})
     assert {node["Relation Name"] for node in nodes if "Relation Name" in node} == {"taskq_worker"}

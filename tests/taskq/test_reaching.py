@@ -214,6 +214,17 @@ def test_what_must_be_held_alone_is_also_when_it_was_reached_for(
     assert max(map(len, held.values())) > 1
 
 
+def test_what_its_row_says_must_not_be_repeated_is_held_alone_and_written_at_once(reaching, held):
+    """Whatever the code here says of its name: it was sent with on_lost="fail" elsewhere."""
+    ids = send(2 * BATCH)
+    once = ids[1 : BATCH + 2]
+    Task.objects.filter(pk__in=once).update(max_losses=0)
+    while (ran := reaching.step()) is not None:
+        assert ran not in once or not Task.objects.filter(pk=ran).exists()
+    assert set(held) == set(ids)
+    assert [held[pk] for pk in once] == [{pk} for pk in once]
+
+
 def test_what_turns_out_slow_is_held_alone_from_then_on(reaching, held, monkeypatch):
     ids = send(3 * BATCH)
     until_it_reaches(reaching)

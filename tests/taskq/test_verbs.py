@@ -29,6 +29,17 @@ def failed(**fields):
     return task(state=State.FAILED, attempt=3, error="Boom: it broke", failed_at=Now(), **fields)
 
 
+def holder(left=HOUR):
+    return Worker.objects.create(pool="p", name="w", host="h", pid=1, lease_expires_at=Now() + left)
+
+
+@pytest.fixture(params=["lease ran out", "worker is gone", "nobody holds it"])
+def lost(request, db):
+    by = {"lease ran out": lambda: holder(-HOUR).pk, "worker is gone": lambda: 4711}
+    worker = by.get(request.param, lambda: None)()
+    return task(state=State.RUNNING, worker_id=worker, attempt=2, losses=1, started_at=Now())
+
+
 @pytest.mark.django_db
 def test_retry_makes_a_failed_task_due_as_if_it_were_new():
     made = failed(
@@ -71,13 +82,28 @@ def test_retry_hastens_what_waits_for_its_next_run_but_not_what_is_delayed():
     assert list(Task.objects.future()) == [delayed]
 
 
+def test_retry_makes_a_lost_task_due_and_has_it_claimed_alone(lost):
+    assert Task.objects.all().retry() == 1
+    again = Task.objects.pending().get()
+    assert (again.worker_id, again.started_at) == (None, None)
+    assert (again.attempt, again.losses, again.isolated) == (2, 0, True)
+
+
+def test_discard_deletes_a_lost_task(lost):
+    assert Task.objects.all().discard() == 1
+    assert not Task.objects.exists()
+
+
+def test_cancel_keeps_a_lost_task_as_cancelled(lost):
+    assert Task.objects.all().cancel() == (0, 1)
+    over = Task.objects.cancelled().get()
+    assert (over.worker_id, over.error) == (None, "cancelled; its worker was lost")
+
+
 @pytest.mark.django_db
-def test_retry_leaves_alone_what_runs_is_lost_or_is_due():
-    worker = Worker.objects.create(
-        pool="p", name="w", host="h", pid=1, lease_expires_at=Now() + HOUR
-    )
-    task(state=State.RUNNING, worker=worker, attempt=1)
-    task(state=State.RUNNING, worker_id=worker.pk + 1, attempt=1, execute_at=Now() + HOUR)
+def test_retry_leaves_alone_what_runs_or_is_due():
+    task(state=State.RUNNING, worker=holder(), attempt=1)
+    task(state=State.RUNNING, worker=holder(), attempt=1, execute_at=Now() + HOUR)
     task(attempt=1, retries=2, execute_at=Now() - HOUR)
     before = list(Task.objects.order_by("pk").values())
     assert Task.objects.all().retry() == 0
@@ -86,7 +112,7 @@ def test_retry_leaves_alone_what_runs_is_lost_or_is_due():
 
 @pytest.mark.django_db
 def test_discard_deletes_all_but_what_runs():
-    running = task(state=State.RUNNING, worker_id=1)
+    running = task(state=State.RUNNING, worker=holder())
     task()
     task(execute_at=Now() + HOUR)
     failed()

@@ -1,6 +1,9 @@
 """The leases of workers: given, renewed, retired; statement by statement, on a real database."""
 
+import contextlib
+
 import pytest
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -30,6 +33,41 @@ def test_renew_extends_good_leases_and_never_revives_ended_ones(new_worker, db_l
     left = Worker.objects.get(pk=good.id).lease_expires_at - timezone.now()
     assert left.total_seconds() > 55
     assert db_leases.workers.expired() == [ended.id]
+
+
+def test_an_id_is_never_given_twice_also_where_history_goes_back(db_leases):
+    """As after a restore: the table is as it was before, and the database's sequences too."""
+    given = []
+    for _ in range(3):
+        given += db_leases.workers.register("host:9", "host", [("w", 7), ("w", 8)], 9.0).values()
+        Worker.objects.all().delete()
+        with connection.cursor() as cursor:
+            for name in sequences(cursor):
+                cursor.execute(name)
+    assert len(set(given)) == 6
+    assert all(0 < worker < 2**62 for worker in given)
+
+
+def sequences(cursor):
+    """Statements that set back what counts the rows of workers."""
+    if connection.vendor == "sqlite":
+        cursor.execute("SELECT count(*) FROM sqlite_master WHERE name = 'sqlite_sequence'")
+        there = cursor.fetchone()[0]
+        return ["DELETE FROM sqlite_sequence WHERE name = 'taskq_worker'"] if there else []
+    cursor.execute("SELECT pg_get_serial_sequence('taskq_worker', 'id')")
+    (name,) = cursor.fetchone()
+    return [f"ALTER SEQUENCE {name} RESTART"] if name else []
+
+
+def test_a_row_that_a_person_writes_gets_such_an_id_too(transactional_db):
+    values = "('p', 'w', 'h', 1, '2020-01-01')"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO taskq_worker (pool, name, host, pid, lease_expires_at) "
+            f"VALUES {values}, {values}"
+        )
+    ids = Worker.objects.values_list("pk", flat=True)
+    assert len({id for id in ids if 2**32 < id < 2**62}) == 2
 
 
 # Retire: what becomes of the tasks of a worker that is gone
@@ -141,3 +179,105 @@ def test_retiring_twice_does_nothing_the_second_time(worker):
     retire(worker, ran=worker.claim_one().id)
     assert retire(worker) is None
     assert Task.objects.get().losses == 1
+
+
+# A task that somebody has locked is left for the next time
+
+
+@contextlib.contextmanager
+def locked(pk):
+    with transaction.atomic():
+        Task.objects.select_for_update().get(pk=pk)
+        yield
+
+
+@pytest.fixture
+def batch(worker):
+    """Three tasks that a worker holds."""
+    ids = [send(str(n)) for n in range(3)]
+    assert len(worker.claim(50, QUICK)) == 3
+    return ids
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("left", [0, 2])
+def test_what_was_not_charged_at_first_is_not_charged_as_the_last_one_left(worker, batch, left):
+    with locked(batch[left]):
+        assert not retire(worker, ran=None).complete
+    assert retire(worker, ran=None).complete
+    assert set(Task.objects.values_list("state", "losses", "isolated")) == {(State.READY, 0, True)}
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("left", [0, 2])
+def test_another_keeper_ends_what_one_began_and_decides_nothing_anew(
+    worker, new_worker, batch, left
+):
+    """The keeper that saw the death is killed, and only the lease tells of it."""
+    Task.objects.update(max_losses=1)
+    with locked(batch[left]):
+        assert not retire(worker, ran=batch[0], cause="exit code 7").complete
+    assert worker.id in new_worker().db.workers.expired()
+    assert retire(worker, ran=None, cause="lease ran out", expired_only=True).complete
+    assert list(Task.objects.order_by("pk").values_list("state", "losses", "error")) == [
+        (State.FAILED, 1, "exit code 7"),
+        (State.READY, 0, ""),
+        (State.READY, 0, ""),
+    ]
+
+
+@pytest.mark.postgresql
+def test_what_an_unsure_worker_gave_up_is_not_charged_when_it_is_taken_back_later(worker):
+    pk = send()
+    worker.claim_one()
+    with locked(pk):
+        assert not retire(worker, ran=0, charge=False, cause="the connection was lost").complete
+    retire(worker, ran=None, cause="lease ran out", expired_only=True)
+    row = Task.objects.get()
+    assert (row.state, row.losses, row.isolated) == (State.READY, 0, False)
+
+
+# Tasks whose worker is in no table
+
+
+def test_a_worker_that_holds_tasks_and_is_gone_is_put_back(worker, db_leases):
+    send()
+    worker.claim_one()
+    assert db_leases.workers.put_back(30.0) == []
+    Worker.objects.all().delete()
+    assert db_leases.workers.put_back(0.0) == [worker.id]
+    assert db_leases.workers.put_back(0.0) == []
+    assert db_leases.workers.expired() == [worker.id]
+    assert retire(worker, ran=None, cause="lease ran out", expired_only=True).complete
+    row = Task.objects.get()
+    assert (row.state, row.losses, row.error) == (State.READY, 1, "lease ran out")
+
+
+def test_a_worker_that_is_still_there_renews_the_lease_that_was_put_back(worker, db_leases):
+    task = send()
+    attempt = worker.claim_one().attempt
+    Worker.objects.all().delete()
+    db_leases.workers.put_back(30.0)
+    assert db_leases.workers.renew([worker.id], 30.0) == {worker.id}
+    assert db_leases.finish(worker.id, [(task, attempt)]) == {task}
+
+
+def test_running_tasks_of_nobody_get_a_worker_and_are_taken_back_with_it(worker, db_leases):
+    for n in range(2):
+        send(str(n))
+    worker.claim(50, QUICK)
+    Task.objects.update(worker=None)
+    (unknown,) = db_leases.workers.put_back(0.0)
+    assert set(Task.objects.values_list("worker", flat=True)) == {unknown}
+    db_leases.workers.retire(unknown, ran=None, charge=True, cause="lease ran out")
+    assert set(Task.objects.values_list("state", "losses", "isolated")) == {(State.READY, 0, True)}
+
+
+def test_the_dead_worker_of_a_pool_is_buried_also_when_its_row_is_gone(worker):
+    pk = send()
+    worker.claim_one()
+    Worker.objects.all().delete()
+    assert retire(worker, ran=pk, cause="exit code 7").complete
+    row = Task.objects.get()
+    assert (row.state, row.losses, row.error) == (State.READY, 1, "exit code 7")
+    assert not Worker.objects.exists()

@@ -19,10 +19,10 @@ NOTHING = 3
 
 class Command(QueueCommand):
     help = (
-        "Have tasks run again, now: those named by their ids, if they failed or wait for a retry, "
-        "or all that failed. Their retries and losses are counted anew. Tasks that run are left "
-        f"alone. The exit code is 0; {NOTHING} when there was nothing to retry; 1 when an option "
-        "was wrong."
+        "Have tasks run again, now: those named by their ids, if they failed, wait for a retry or "
+        "are lost (see taskq_status), or all that failed. Their retries and losses are counted "
+        f"anew. Tasks that run are left alone. The exit code is 0; {NOTHING} when there was "
+        "nothing to retry; 1 when an option was wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -55,7 +55,7 @@ class Command(QueueCommand):
             self.stdout.write(f"{_tasks(retried)} will run again")
             return
         if not rivalled:
-            self.stderr.write("nothing to retry: no such task failed or waits for a retry")
+            self.stderr.write("nothing to retry: no such task failed, is lost or waits for a retry")
         sys.exit(NOTHING)
 
 

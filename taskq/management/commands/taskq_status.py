@@ -24,9 +24,9 @@ class Command(QueueCommand):
     help = (
         "Show how many tasks each queue has in which state, which queues are paused, and who "
         f"works. The exit code is 0; {UNWELL} when no worker is alive, when tasks are lost (held "
-        "by a worker whose lease ran out, and no pool has taken them back), when tasks wait whose "
-        "names a worker did not know, or when a limit that was given is passed; "
-        "1 when an option was wrong or the database gave no answer."
+        "by a worker whose lease ran out, or that is in no table any more, and no pool has taken "
+        "them back), when tasks wait whose names a worker did not know, or when a limit that was "
+        "given is passed; 1 when an option was wrong or the database gave no answer."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -98,7 +98,7 @@ def problems(seen: Overview, limits: dict[str, Any]) -> list[str]:
     wait, most, worst = limits["max_wait"], limits["max_pending"], limits["max_failed"]
     found = [] if seen.alive else ["no worker is alive: start manage.py taskq_pool"]
     if lost:
-        found.append(f"{lost} tasks are lost: the first pool that runs takes them back")
+        found.append(f"{lost} tasks are lost: a pool that runs takes them back")
     if seen.unknown:
         names = [f"{printable.in_a_line(name)} ({n})" for name, n in seen.unknown.items()]
         found.append(
