@@ -1,7 +1,6 @@
 """The Django app: checks, and finding the tasks."""
 
 from django.apps import AppConfig
-from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,6 +11,6 @@ class TaskqConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from taskq import checks  # noqa: F401  registers itself
+        from taskq import checks, discovery  # noqa: F401  checks register themselves
 
-        autodiscover_modules("tasks")
+        discovery.discover()

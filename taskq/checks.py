@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings as django_settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import ERROR, CheckMessage, Error, Tags, Warning, register
 from django.db import connections, router
+from django.urls import get_resolver
 
-from taskq import conf
+from taskq import conf, discovery, registry
 from taskq.sql import VENDORS
+
+#: What ``manage.py`` is told to do.
+_NEED_NO_TASKS = (["migrate"], ["makemigrations"], ["runserver"])
 
 
 @register(Tags.compatibility)
@@ -34,9 +40,51 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_schedules(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     from taskq.schedules import entries
 
-    if conf.problems(getattr(django_settings, "TASKQ", {})):
-        return []  # E001 has more to say
+    if conf.problems(getattr(django_settings, "TASKQ", {})) or discovery.broken():
+        return []  # E001 or E010 has more to say
     return [Error(f"{problem}.", id="taskq.E020") for problem in entries.problems()]
+
+
+class Unimportable(Error):
+    """It fails ``check``, and each command that needs the tasks. ``migrate`` and ``runserver`` show
+    it and go on: what they do may be what mends it."""
+
+    def is_serious(self, level: int = ERROR) -> bool:
+        return sys.argv[1:2] not in _NEED_NO_TASKS and super().is_serious(level)
+
+
+@register(Tags.compatibility)
+def check_imports(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    return [
+        Unimportable(
+            f"{each}.",
+            hint=f"python -c 'import django; django.setup(); import {each.module}' shows all of "
+            "it, with DJANGO_SETTINGS_MODULE set. No pool starts without its tasks.",
+            id="taskq.E010",
+        )
+        for each in discovery.broken()
+    ]
+
+
+@register(Tags.compatibility)
+def check_tasks_are_found(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Views are where such tasks usually are: they are imported with the URLs."""
+    with contextlib.suppress(Exception):  # Django's own checks say what is wrong with them
+        get_resolver().url_patterns  # noqa: B018  which imports them
+    modules: dict[str, list[str]] = {}
+    for definition in registry.late():
+        modules.setdefault(definition.function.__module__, []).append(definition.name)
+    return [
+        Warning(
+            f"{module} defines {', '.join(sorted(names))}, and a pool need not import it.",
+            hint=f"Move its tasks to the tasks.py of an app, or set "
+            f"TASKQ['IMPORTS'] = [{module!r}].",
+            id="taskq.W010",
+        )
+        for module, names in sorted(modules.items())
+    ]
 
 
 @register(Tags.compatibility)

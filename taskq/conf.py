@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -50,6 +50,8 @@ class Settings:
     max_memory_per_child: KiB of resident memory above which it is replaced.
     listen: hear of new tasks by LISTEN/NOTIFY. False polls only (a connection pooler
         in transaction mode); a string names the database alias of a direct connection.
+    imports: modules that define tasks, beside the ``tasks.py`` of each app. The site imports them
+        as pools do: who sends a task knows it.
     schedule: periodic tasks, by name; ``taskq.schedules.entries`` says what an entry is.
     """
 
@@ -71,6 +73,7 @@ class Settings:
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
     listen: bool | str = True
+    imports: Sequence[str] = ()
     schedule: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -154,6 +157,13 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "LISTEN": (
         lambda value: isinstance(value, (bool, str)),
         "use True, False, or the alias in DATABASES of a direct connection",
+    ),
+    "IMPORTS": (
+        lambda value: (
+            isinstance(value, (list, tuple))
+            and all(isinstance(each, str) and each.strip(".") for each in value)
+        ),
+        'give a list of modules, such as ["shop.jobs"]',
     ),
     "SCHEDULE": (lambda value: isinstance(value, Mapping), "give a dict of entries by name"),
 }

@@ -78,8 +78,20 @@ def task_expired(task: int, name: str) -> None:
 
 
 def task_unknown(task: int, name: str, wait: float) -> None:
-    text = f"{name} #{task} is not known here; left for {wait:.0f} s to a worker that knows it"
+    text = (
+        f"{name} #{task} is not known here; left for {wait:.0f} s to a worker that knows it. Is it "
+        "in an app's tasks.py, or in a module of TASKQ['IMPORTS']?"
+    )
     _say(logging.WARNING, "task.unknown", text, task=task, name=name)
+
+
+def unknown_left(count: int, names: list[str]) -> None:
+    """Of a burst that ends."""
+    text = (
+        f"{count} tasks are left whose names are not known here: {', '.join(names)}. Is each in an "
+        "app's tasks.py, or in a module of TASKQ['IMPORTS']?"
+    )
+    _say(logging.ERROR, "tasks.unknown_left", text, count=count, names=names)
 
 
 def task_lost(task: int, name: str, worker: str, cause: str, losses: int, failed: bool) -> None:

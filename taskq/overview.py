@@ -125,9 +125,18 @@ def overview(alias: str) -> Overview:
     """Look. It reads what waits and what failed, each from its own index, so that it takes
     a while where there are millions."""
     queues = _queues(alias)
-    # A second look at what waits: only where there is something to see.
-    unknown = _unknown(alias) if any(queue.unknown for queue in queues) else {}
+    unknown: dict[str, int] = {}
+    if any(queue.unknown for queue in queues):  # else it need not look at what waits again
+        for _queue, name, count in unknown_names(alias)[:MANY_NAMES]:
+            unknown[name] = unknown.get(name, 0) + count
     return Overview(queues, _workers(alias), unknown)
+
+
+def unknown_names(alias: str) -> list[tuple[str, str, int]]:
+    """Queue, name and number of the tasks that wait for a worker that knows them, most first."""
+    waiting = Task.objects.using(alias).filter(_UNKNOWN, state=State.READY)
+    counted = waiting.values("queue", "name").annotate(count=Count("pk")).order_by("-count", "name")
+    return list(counted.values_list("queue", "name", "count"))
 
 
 def flow(alias: str) -> Flow:
@@ -178,12 +187,6 @@ def _queues(alias: str) -> list[QueueLine]:
     for pause in pausing.paused(using=alias):
         lines.setdefault(pause.queue, QueueLine(pause.queue)).pause = pause
     return [lines[name] for name in sorted(lines)]
-
-
-def _unknown(alias: str) -> dict[str, int]:
-    waiting = Task.objects.using(alias).filter(_UNKNOWN, state=State.READY)
-    counted = waiting.values("name").annotate(count=Count("pk")).order_by("-count", "name")
-    return dict(counted.values_list("name", "count")[:MANY_NAMES])
 
 
 def _workers(alias: str) -> list[WorkerLine]:

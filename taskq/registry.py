@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
+
 from taskq.conf import NAME_LENGTH
 from taskq.options import TaskOptions
 
@@ -91,6 +93,8 @@ class Definition:
 
 
 _definitions: dict[str, Definition] = {}
+#: Names that came once Django was set up: a pool, which forks then, need not have them.
+_late: set[str] = set()
 
 
 def register(definition: Definition) -> None:
@@ -116,6 +120,8 @@ def register(definition: Definition) -> None:
             f"two tasks are called {name!r}: {_place(known.function)} and {_place(function)}; "
             "give one of them another name="
         )
+    if known is None and apps.ready:
+        _late.add(name)
     _definitions[name] = definition
 
 
@@ -129,6 +135,11 @@ def names() -> list[str]:
 
 def definitions() -> list[Definition]:
     return list(_definitions.values())
+
+
+def late() -> list[Definition]:
+    """Those of modules that something has imported only after Django was set up."""
+    return [definition for name, definition in _definitions.items() if name in _late]
 
 
 def _place(function: Callable[..., Any]) -> str:

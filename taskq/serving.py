@@ -10,8 +10,9 @@ from django.conf import settings as django_settings
 from django.db import connections
 
 from pool import Role, Scoreboard, Supervisor
-from taskq import registry, reloading, sql
+from taskq import events, registry, reloading, sql
 from taskq.keeper import Keeper
+from taskq.overview import unknown_names
 from taskq.service import Service
 from taskq.worker import Worker
 
@@ -40,7 +41,8 @@ def set_up_logging(level: str | None) -> None:
 def serve(service: Service, *, reload: bool = False) -> int:
     """Run a pool until it is stopped; the exit code.
 
-    1 when a burst saw a task fail, or when no worker ever came up.
+    1 when a burst saw a task fail or left one whose name is not known here, or when no worker ever
+    came up.
     """
     concurrency = service.settings.concurrency or os.cpu_count() or 1
     scoreboard = Scoreboard(capacity=2 * concurrency + 16)
@@ -60,8 +62,23 @@ def serve(service: Service, *, reload: bool = False) -> int:
     gc.collect()
     gc.freeze()
     code = supervisor.run()
-    failed = sum(slot.failed for slot in scoreboard.slots)
-    return code or int(service.burst and failed > 0)
+    if service.burst and code == 0:
+        failed = sum(slot.failed for slot in scoreboard.slots)
+        code = int(failed > 0 or _leaves_unknown(service))
+    return code
+
+
+def _leaves_unknown(service: Service) -> bool:
+    """Whether tasks are left that wait for a worker that knows their names."""
+    known = set(registry.names())
+    left = [
+        (name, count)
+        for queue, name, count in unknown_names(service.alias)
+        if service.queues.admit(queue) and name not in known
+    ]
+    if left:
+        events.unknown_left(sum(count for _name, count in left), [name for name, _count in left])
+    return bool(left)
 
 
 def _roles(service: Service, concurrency: int, reload: bool) -> list[Role]:
@@ -98,7 +115,9 @@ def _announce(service: Service, concurrency: int) -> None:
     log.info("  database  %s: %s %s", service.alias, database.display_name, name)
     log.info("  workers   %d", concurrency)
     log.info("  lease     %g s, heartbeat %g s", settings.lease, settings.heartbeat)
-    log.info("  tasks     %d: %s", len(known), ", ".join(known) or "none found in any tasks.py")
+    log.info(
+        "  tasks     %d: %s", len(known), ", ".join(known) or "none in any tasks.py or IMPORTS"
+    )
     if schedules := [entry.name for entry in service.plan.entries]:
         log.info("  schedules %d: %s", len(schedules), ", ".join(schedules))
     if django_settings.DEBUG:

@@ -143,7 +143,10 @@ def _of_setting(name: object, given: object) -> Entry:
             raise ValueError(f"{key!r} is missing")
     definition = registry.find(given["task"]) if isinstance(given["task"], str) else None
     if definition is None:
-        known = ", ".join(registry.names()) or "none: they are looked for in each app's tasks.py"
+        known = (
+            ", ".join(registry.names())
+            or "none: they are looked for in each app's tasks.py and TASKQ['IMPORTS']"
+        )
         raise ValueError(f"task is {given['task']!r}: no such task; known are {known}")
     args, kwargs = given.get("args", ()), given.get("kwargs", {})
     if isinstance(args, (str, bytes)) or not isinstance(args, Sequence):

@@ -50,7 +50,7 @@ class _Recorder(Recorder):
     def put_off_unknown(self, task: Claimed) -> None:
         raise UnknownTask(
             f"task #{task.id} is called {task.name!r}, and no task of that name is known here: "
-            "is it in the tasks.py of an installed app, or was the module imported?"
+            "is it in the tasks.py of an installed app, or in a module of TASKQ['IMPORTS']?"
         )
 
 

