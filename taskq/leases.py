@@ -38,6 +38,11 @@ class Leases:
         self.workers = WorkerLeases(connection, vendor)
 
     @property
+    def home(self) -> str | None:
+        """The schema of the tables that this sees, for :func:`finish_within`."""
+        return self._connection.home
+
+    @property
     def connection(self) -> sql.Connection:
         """For statements that are not about leases."""
         return self._connection
@@ -127,6 +132,11 @@ class Leases:
         values = {"worker": worker, "id": run[0], "attempt": run[1], "value": result}
         removed, *_ = self._connection.batch(*((each, values) for each in self._sql.KEEP))
         return len(removed) == 1
+
+    def holds(self, worker: int, run: Run) -> bool:
+        """Whether a run is still this worker's."""
+        values = {"worker": worker, "id": run[0], "attempt": run[1]}
+        return bool(self._connection.rows(self._sql.HOLDS, values))
 
     def give_back(self, worker: int, runs: Iterable[Run]) -> set[int]:
         """Release tasks that were not started, as if never claimed, and wake a pool for them."""
@@ -286,24 +296,25 @@ def finish_within(
     *,
     result: str | None = None,
     direct: bool = True,
+    home: str | None = None,
 ) -> bool:
     """Finish a run in the transaction that its own code has open on Django's connection,
     and keep its result, if any; whether it was still ours. If not, that transaction must
     be rolled back.
 
-    direct: see :func:`connect`.
+    direct: see :func:`connect`. home: :attr:`Leases.home` of the connection that has claimed it.
+        The code may have changed what the session sees under our tables' names.
     """
     statements, within = sql.of(connection.vendor), sql.within_of(connection.vendor)
     id, attempt = run
-    values = {"worker": worker, "id": id, "attempt": attempt, "value": result}
+    values = {"worker": worker, "id": id, "attempt": attempt}
     # Refused where the task has marked its transaction for a rollback, which would take our
     # finish with it, silently.
     if result is None:
-        return within.end_within(connection, statements.FINISH_ONE, values, direct=direct)
-    removed, *_ = [
-        within.rows_within(connection, each, values, direct=direct) for each in statements.KEEP
-    ]
-    return len(removed) == 1
+        finish = sql.qualified(statements.FINISH_ONE, home)
+        return within.end_within(connection, finish, values, direct=direct)
+    keep = [sql.qualified(each, home) for each in statements.KEEP]
+    return within.keep_within(connection, keep, {**values, "value": result}, direct=direct)
 
 
 def connect(alias: str, *, lease: float, name: str = "taskq", direct: bool = True) -> Leases:

@@ -44,6 +44,8 @@ class Link:
         self._said: Callable[[str, Exception], None] | None = None
         #: When the contact that we have now began; 0 while there is none.
         self.since = 0
+        #: The schema of the queue's tables: :attr:`Leases.home` of the last connection.
+        self.home: str | None = None
 
     @property
     def current(self) -> Leases | None:
@@ -54,6 +56,7 @@ class Link:
         """The connection, opened if need be. Raises one of DATABASE_ERRORS."""
         if self._leases is None:
             self._leases = self.another()
+            self.home = self._leases.home
         return self._leases
 
     def another(self) -> Leases:

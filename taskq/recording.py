@@ -24,6 +24,13 @@ from taskq.registry import Definition
 
 #: Characters of an error that are kept where no more can be written.
 PLAIN_LENGTH = 500
+#: The error of an atomic task whose end removed no row, though its worker holds it.
+STILL_HELD = (
+    "the end of its transaction did not remove its row, which its worker holds, so the transaction "
+    "was rolled back: is there a trigger or a row security policy on taskq_task, or does Django's "
+    "connection lead to another database than the queue's own?"
+)
+
 #: The kind of error of a task that no worker knew, among those of its result.
 UNKNOWN = f"{UnknownTask.__module__}.{UnknownTask.__qualname__}"
 
@@ -107,7 +114,14 @@ class Recorder:
                 kept = kind if keeps else None
                 return self.fail(task, error, traceback, kept, request, exception)
             case Fenced():
-                events.task_fenced(task.id, task.name)
+                # Looked at again by our own connection: what its code has done to its session must
+                # not leave a task running for ever under a worker that has long gone on.
+                if self.hand.in_doubt:  # the lease is given up
+                    events.task_fenced(task.id, task.name)
+                elif self.record(
+                    task.run, task.name, lambda db: db.holds(self.hand.lease, task.run)
+                ):
+                    return self.fail(task, STILL_HELD, "", None, request)
         return False
 
     def finish(self, task: Claimed, definition: Definition, result: str | None) -> bool:

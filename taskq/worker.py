@@ -179,9 +179,13 @@ class Worker:
         self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None
     ) -> bool:
         """Finish an atomic task in the transaction of its own code; whether it was ours."""
-        direct = self.service.settings.direct
         return self.may_go_on() and leases.finish_within(
-            connection, self.hand.lease, task.run, result=result, direct=direct
+            connection,
+            self.hand.lease,
+            task.run,
+            result=result,
+            direct=self.service.settings.direct,
+            home=self.link.home,
         )
 
     # Between two runs, and after the last

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import importlib
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, Protocol, cast
@@ -80,7 +81,12 @@ Answer = Callable[[], list[list[tuple[Any, ...]]]]
 
 
 class Connection(Protocol):
-    """A connection of the queue's own, apart from that of the tasks' code."""
+    """A connection of the queue's own, apart from that of the tasks' code.
+
+    home: the schema of the queue's tables, as SQL writes its name; None where that is not asked.
+    """
+
+    home: str | None
 
     def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None: ...
     def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]: ...
@@ -123,6 +129,14 @@ class Within(Protocol):
         self,
         connection: BaseDatabaseWrapper,
         statement: str,
+        values: Mapping[str, int],
+        *,
+        direct: bool,
+    ) -> bool: ...
+    def keep_within(
+        self,
+        connection: BaseDatabaseWrapper,
+        statements: Sequence[str],
         values: Mapping[str, Any],
         *,
         direct: bool,
@@ -144,6 +158,7 @@ class Statements(Protocol):
     LANES: str
     CLAIM: str
     CLAIM_FIRST: str | None
+    HOLDS: str
     FINISH: str
     FINISH_ONE: str
     FINISH_IF_FREE: str
@@ -228,6 +243,19 @@ def workers_of(vendor: str) -> WorkerStatements:
 def schedules_of(vendor: str) -> ScheduleStatements:
     """The statements about schedules."""
     return cast(ScheduleStatements, _module(vendor, "_schedules"))
+
+
+_TABLES = re.compile(r"\btaskq_(?:task|result|worker)\b")
+
+
+@functools.cache
+def qualified(statement: str, schema: str | None) -> str:
+    """The statement with its tables named in full: it then means the same whatever the session's
+    search_path is, and whatever temporary tables there are."""
+    if schema is None:
+        return statement
+    prefix = schema.replace("%", "%%")
+    return _TABLES.sub(lambda found: f"{prefix}.{found[0]}", statement)
 
 
 def load(vendor: str) -> None:

@@ -143,8 +143,12 @@ _HELD = "attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1"
 _FENCE = f"WHERE id = %(id)s AND {_HELD}"
 _FENCES = f"WHERE id = ANY (%(ids)s) AND {_HELD}"
 
+# By primary key, under the fence. Locks nothing.
+HOLDS = f"SELECT id FROM taskq_task {_FENCE}"
+
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
-# One alone, in a transaction of Django's: a list would be planned anew each time there.
+# One alone, in a transaction of Django's: a list would be planned anew each time there. There
+# this and KEEP name their tables' schema, and what they call is in pg_catalog.
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 
 # For a worker that is gone. What another transaction has locked (a cancel) is passed over: a
@@ -165,7 +169,7 @@ WITH done AS (
 )
 INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, started_at, history,
                           finished_at, worker, value)
-SELECT done.*, clock_timestamp(), {_WHO}, %(value)s FROM done
+SELECT done.*, pg_catalog.clock_timestamp(), {_WHO}, %(value)s FROM done
 ON CONFLICT (id) DO UPDATE SET {REPLACED}
 RETURNING id
 """,

@@ -17,6 +17,12 @@ from taskq.sql.postgresql_prepared import Prepared
 
 CHANNEL = "taskq"
 
+# By primary keys of the catalog; locks nothing.
+_HOME = """
+SELECT quote_ident(nspname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE pg_class.oid = to_regclass('taskq_task')
+"""
+
 
 def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
     """The site's own options, without its connection pool, in the isolation that our statements
@@ -83,6 +89,9 @@ class Connection(Prepared):
                 f"{settings}; SET tcp_user_timeout = {patience}; "
                 f"SET idle_in_transaction_session_timeout = {patience}"
             )
+
+        #: None before the tables are there: who finds none closes this, and connects anew.
+        self.home: str | None = next((name for (name,) in self.rows(_HOME, {})), None)
 
     def transaction(self) -> AbstractContextManager[object]:
         return self._connection.transaction()

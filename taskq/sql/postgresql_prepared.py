@@ -33,6 +33,14 @@ _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = b"22012", b"26000"
 _KEPT = "taskq_prepared"  # in the connection
 
 
+#: After :class:`Undone`: brings the transaction back to what it was.
+UNDO = "ROLLBACK TO SAVEPOINT taskq"
+
+
+class Undone(Exception):
+    """A statement failed, and only that: after ``UNDO`` the transaction can go on."""
+
+
 class _Kept:
     """What a connection keeps of a statement.
 
@@ -122,19 +130,31 @@ class Prepared:
         the statement touched a row. If not, nothing is committed: only a rollback can follow.
 
         statement: one that can be a CTE.
+
+        Raises :class:`Undone` where the statement failed.
         """
         with self._connection.lock:
             kept = self._known(touching(statement))
             self._prepare(kept, at_once=True)
-            places = b",".join(b"%d" % values[place] for place in kept.places)
+            if kept.name:
+                places = b",".join(b"%d" % values[place] for place in kept.places)
+                call = b"EXECUTE %b(%b)" % (kept.name, places)
+            else:
+                call = (touching(statement) % values).encode()
             # As one text, of which the server runs nothing after an error. To send the two in
             # a pipeline takes half as long again.
-            self._pgconn.send_query(b"EXECUTE %b(%b); COMMIT" % (kept.name, places))
-            touched, *committed = self._connection.wait(generators.execute(self._pgconn))
-            if _state(touched) == _DIVISION_BY_ZERO:
+            self._pgconn.send_query(b"SAVEPOINT taskq; %b; RELEASE taskq; COMMIT" % call)
+            begun, *results = self._connection.wait(generators.execute(self._pgconn))
+            self._check(begun)
+            if _state(results[0]) == _DIVISION_BY_ZERO:
                 return False
-            for result in (touched, *committed):
-                self._check(result)
+            try:
+                for result in results:
+                    self._check(result)
+            except psycopg.Error as error:
+                if self._pgconn.transaction_status == TransactionStatus.INERROR:
+                    raise Undone from error
+                raise
             return True
 
     # Under the connection's lock
@@ -188,9 +208,11 @@ class Prepared:
 
     def _forgotten(self, result: PGresult) -> bool:
         """Whether the server has forgotten what was prepared (DISCARD ALL), and all is as it was
-        before. In a transaction it is not: that has failed."""
+        before. In a transaction it is not: that has failed. Who does this once may do it again, so
+        nothing is prepared here any more."""
         if result.status in _GOOD or _state(result) != _NO_SUCH_STATEMENT:
             return False
+        self._keep = False
         for each in self._kept.values():
             each.name = b""
         return self._pgconn.transaction_status == TransactionStatus.IDLE

@@ -9,16 +9,18 @@ from __future__ import annotations
 import functools
 import os
 from asyncio import _get_running_loop
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from threading import get_ident
 from typing import Any
 
 import psycopg
+from django.db import ProgrammingError, transaction
 from django.db.backends import utils
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
+from psycopg import errors
 
 from taskq.sql.djangos_own import Way, is_djangos_class
 from taskq.sql.postgresql_begin import (
@@ -28,7 +30,7 @@ from taskq.sql.postgresql_begin import (
     begins,
     begins_otherwise,
 )
-from taskq.sql.postgresql_prepared import Prepared
+from taskq.sql.postgresql_prepared import UNDO, Prepared, Undone
 
 
 def rows_within(
@@ -68,7 +70,7 @@ def begin_within(
 
 
 def end_within(
-    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
+    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, int], *, direct: bool
 ) -> bool:
     """Run the last statement of an atomic block of Django's; whether it touched a row. If not,
     the block must be rolled back.
@@ -79,13 +81,63 @@ def end_within(
     statement: one that can be a CTE, and returns what it touches.
     """
     outermost = len(connection.atomic_blocks) == 1 and connection.commit_on_exit
-    if not direct or not outermost or not _ready(connection):
-        return len(rows_within(connection, statement, values, direct=direct)) == 1
-    prepared = Prepared.of(connection.connection, keep=True)
+    if not outermost or not _ready(connection):
+        return keep_within(connection, [statement], values, direct=direct)
+    raw = connection.connection
+    prepared = Prepared.of(raw, keep=direct)
     with connection.wrap_database_errors:
-        if _begins(connection.connection):  # nothing else was done in the block
-            return len(prepared.rows(statement, values)) == 1
-        return prepared.commit_with(statement, values)
+        try:
+            if _begins(raw):  # nothing else was done in the block
+                return len(prepared.rows(statement, values)) == 1
+            return prepared.commit_with(statement, values)
+        except errors.InsufficientPrivilege:
+            pass  # it was not in the transaction that this could have spoilt
+        except Undone:
+            raw.execute(UNDO)
+    return _touched_by_own_role(connection, statement, values)
+
+
+def keep_within(
+    connection: BaseDatabaseWrapper,
+    statements: Sequence[str],
+    values: Mapping[str, Any],
+    *,
+    direct: bool,
+) -> bool:
+    """The same of a statement that takes more than numbers, or that Django is to commit."""
+    (statement,) = statements
+    try:
+        with transaction.atomic(connection.alias):
+            return len(rows_within(connection, statement, values, direct=direct)) == 1
+    except ProgrammingError:
+        return _touched_by_own_role(connection, statement, values)
+
+
+def _touched_by_own_role(
+    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any]
+) -> bool:
+    """After it was refused: as the role that the session began with, as the task may have taken
+    one that has no right to our tables (SET ROLE). What is deferred to the commit runs as the
+    task's again."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ROLES)
+        ((user, role),) = cursor.fetchall()
+        cursor.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT")
+        if own := connection.settings_dict["OPTIONS"].get("assume_role"):
+            cursor.execute(_SET_LOCAL, ["role", own])
+        else:
+            cursor.execute("SET LOCAL role TO DEFAULT")
+        cursor.execute(statement, values)
+        touched = len(cursor.fetchall())
+        cursor.execute(_SET_LOCAL, ["session_authorization", user])
+        cursor.execute(_SET_LOCAL, ["role", role])
+    return touched == 1
+
+
+_ROLES = """
+SELECT pg_catalog.current_setting('session_authorization'), pg_catalog.current_setting('role')
+"""
+_SET_LOCAL = "SELECT pg_catalog.set_config(%s, %s, true)"
 
 
 def _ready(connection: Any) -> bool:

@@ -94,6 +94,9 @@ WHERE id IN (SELECT value FROM json_each(%(ids)s))
 # A look at the lanes first costs no round trip.
 CLAIM_FIRST = None
 
+# By primary key, under the fence. Locks nothing.
+HOLDS = f"SELECT id FROM taskq_task {_FENCE}"
+
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 FINISH_IF_FREE = FINISH  # no row is locked by itself, and so none is left

@@ -26,6 +26,8 @@ _ANYTHING = (WORK, CANCEL)
 class Connection:
     """A connection of the queue's own, which two threads may share under its lock."""
 
+    home: str | None = "main"  # before which a temporary table of that name is found
+
     def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None:
         self._wrapper = wrapper
         self._lock = threading.RLock()

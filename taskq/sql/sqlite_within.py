@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -29,7 +29,19 @@ def begin_within(
 
 
 def end_within(
-    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
+    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, int], *, direct: bool
 ) -> bool:
     """Run the last statement of an atomic block of Django's; whether it touched a row."""
     return len(rows_within(connection, statement, values, direct=direct)) == 1
+
+
+def keep_within(
+    connection: BaseDatabaseWrapper,
+    statements: Sequence[str],
+    values: Mapping[str, Any],
+    *,
+    direct: bool,
+) -> bool:
+    """Run the last statements of an atomic block of Django's; whether the first touched a row."""
+    kept, *_ = [rows_within(connection, each, values, direct=direct) for each in statements]
+    return len(kept) == 1

@@ -19,6 +19,8 @@ from taskq.link import Link
 class Within:
     """A :class:`taskq.sql.Connection` that is not the queue's own."""
 
+    home: str | None = None
+
     def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool = False) -> None:
         self._wrapper = wrapper
         self._within = sql.within_of(wrapper.vendor)

@@ -121,7 +121,7 @@ def test_an_error_that_the_task_has_hidden_is_one_at_its_end(worker, run):
 
 
 @pytest.mark.postgresql
-def test_who_drops_what_is_prepared_costs_one_attempt_at_most(worker, run):
+def test_who_drops_what_is_prepared_costs_nothing(worker, run):
     tasks.quick.delay(2)
     second = worker.claim_one().run
 
@@ -133,10 +133,9 @@ def test_who_drops_what_is_prepared_costs_one_attempt_at_most(worker, run):
     assert end(run)
     with connection.cursor() as cursor:
         cursor.execute("DISCARD ALL")
-    with pytest.raises(DatabaseError):
-        end(second)
     assert end(second)
     assert not Task.objects.exists()
+    assert Order.objects.count() == 2
 
 
 def test_who_watches_sees_it(worker, run):
@@ -145,3 +144,104 @@ def test_who_watches_sees_it(worker, run):
         assert leases.finish_within(connection, worker.id, run)
     assert sum("DELETE" in query["sql"] for query in queries) == 1
     assert (Order.objects.count(), Task.objects.count()) == (1, 0)
+
+
+# What the task has done to its session
+
+
+@pytest.fixture
+def stranger(transactional_db):
+    """A role that may use the shop's tables, and none of the queue's."""
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE taskq_stranger")
+        cursor.execute("GRANT INSERT, SELECT ON shop_order TO taskq_stranger")
+        cursor.execute("GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO taskq_stranger")
+    yield "taskq_stranger"
+    with connection.cursor() as cursor:
+        cursor.execute("DROP OWNED BY taskq_stranger")
+        cursor.execute("DROP ROLE taskq_stranger")
+
+
+DECOY = """
+CREATE TEMPORARY TABLE taskq_task ON COMMIT DROP AS SELECT * FROM public.taskq_task LIMIT 0;
+CREATE TEMPORARY TABLE taskq_result ON COMMIT DROP AS SELECT * FROM public.taskq_result LIMIT 0
+"""
+LEFT = {
+    "another schema": "SET LOCAL search_path TO pg_catalog",
+    "no schema": "SET LOCAL search_path TO ''",
+    "tables of that name": DECOY,
+    "a role": "SET LOCAL ROLE taskq_stranger",
+    "a user": "SET LOCAL SESSION AUTHORIZATION taskq_stranger",
+    "nothing prepared": "DEALLOCATE ALL",
+    "a role and a schema": (
+        "SET LOCAL search_path TO pg_catalog; DEALLOCATE ALL; SET LOCAL ROLE taskq_stranger"
+    ),
+}
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("left", LEFT.values(), ids=LEFT)
+@pytest.mark.parametrize("effects", [True, False], ids=["effects", "no effects"])
+@pytest.mark.parametrize("direct", [True, False], ids=["direct", "pooled"])
+@pytest.mark.parametrize("result", [None, "[1]"], ids=["finish", "keep"])
+def test_whatever_the_task_has_set_its_end_is_ours(
+    worker, run, stranger, left, effects, direct, result
+):
+    tasks.quick.delay(2)
+    runs = [run, worker.claim_one().run]
+    home = worker.db.home
+    assert home == "public"
+    for each in runs:  # the first has the statement prepared
+        with transaction.atomic(), leases.begin_within(connection, direct=direct):
+            if effects:
+                Order.objects.create(number=each[0])
+            if each is runs[1]:
+                with connection.cursor() as cursor:
+                    cursor.execute(left)
+            assert leases.finish_within(
+                connection, worker.id, each, direct=direct, result=result, home=home
+            )
+    assert not Task.objects.exists()
+    assert Order.objects.count() == (2 if effects else 0)
+
+
+@pytest.mark.postgresql
+def test_what_is_deferred_to_the_commit_runs_as_the_tasks_role(worker, run, stranger):
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            CREATE TABLE said (who text);
+            GRANT INSERT ON said TO taskq_stranger;
+            CREATE FUNCTION say() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN INSERT INTO said VALUES (current_user); RETURN NULL; END $$;
+            CREATE CONSTRAINT TRIGGER say AFTER INSERT ON shop_order
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION say()
+            """
+        )
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL ROLE taskq_stranger")
+            order()
+            assert leases.finish_within(connection, worker.id, run, home=worker.db.home)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT who FROM said")
+            assert cursor.fetchall() == [("taskq_stranger",)]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP FUNCTION say CASCADE; DROP TABLE said")
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("result", [None, "[1]"], ids=["finish", "keep"])
+def test_a_temporary_table_of_that_name_is_not_ours(worker, run, result):
+    try:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                for table in ("taskq_task", "taskq_result"):
+                    cursor.execute(f"CREATE TEMPORARY TABLE {table} AS SELECT * FROM {table}")
+            assert leases.finish_within(
+                connection, worker.id, run, result=result, home=worker.db.home
+            )
+        assert not worker.db.holds(worker.id, run)
+    finally:
+        connection.close()

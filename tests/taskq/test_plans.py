@@ -151,7 +151,7 @@ def test_a_claim_after_a_sleep_probes_each_lane_once_and_reads_from_one(raw):
 
 
 @pytest.mark.parametrize(
-    "statement", ["FINISH", "FINISH_ONE", "FINISH_IF_FREE", "HELD_OF", "GIVE_BACK"]
+    "statement", ["FINISH", "FINISH_ONE", "FINISH_IF_FREE", "HELD_OF", "GIVE_BACK", "HOLDS"]
 )
 def test_finishing_finds_tasks_by_primary_key(raw, statement):
     nodes, pages = explain(raw, getattr(postgresql, statement), RUN)

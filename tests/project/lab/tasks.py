@@ -440,3 +440,20 @@ def solo(key, seconds=0.0):
 
 
 receivers.connect()
+
+
+@shared_task(atomic=True)
+def order_and_execute(number, statement):
+    """An order, and a statement that may change what this session is."""
+    Order.objects.create(number=number)
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+@shared_task(ignore_result=False)
+def execute(*statements):
+    """Run them on Django's connection; the rows of the last."""
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return [list(row) for row in cursor.fetchall()] if cursor.description else []
