@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
-import traceback
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,7 +15,7 @@ from django.conf import settings as django_settings
 from django.db import router, transaction
 from django.utils import timezone
 
-from taskq import payload, retries
+from taskq import error_text, payload, retries
 from taskq.context import Request
 from taskq.ids import TaskId
 from taskq.models import Task
@@ -65,7 +64,7 @@ class EagerResult:
 
     @property
     def traceback(self) -> str | None:
-        return None if self._error is None else "".join(traceback.format_exception(self._error))
+        return None if self._error is None else error_text.traceback(self._error)
 
     def ready(self) -> bool:
         return True
@@ -141,12 +140,15 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
             return EagerResult(request, args, kwargs, value)
         except Exception as error:
             again = retries.after(error, definition.options, done, request.retry_limit)
-            if again and done < MAX_RETRIES:
+            if again is not None and done < MAX_RETRIES:
                 done += 1
                 continue
+            ended = retries.given_up(error, request) if again is None else error
             if getattr(django_settings, "CELERY_TASK_EAGER_PROPAGATES", False):
-                raise
-            return EagerResult(request, args, kwargs, error=error)
+                if ended is error:
+                    raise
+                raise ended from error
+            return EagerResult(request, args, kwargs, error=ended)
 
 
 def _loop_runs() -> bool:

@@ -212,9 +212,10 @@ def ticks_missed(schedule: str, since: datetime.datetime, catch_up: str) -> None
     _say(logging.WARNING, "schedule.missed", text, schedule=schedule, catch_up=catch_up)
 
 
-def schedule_unreadable(schedule: str, text: str, error: Exception) -> None:
-    said = f"schedule {schedule}: {text!r} cannot be read here and is left to other pools: {error}"
-    _say(logging.ERROR, "schedule.unreadable", said, schedule=schedule)
+def schedule_unreadable(schedule: str, row: str, error: Exception) -> None:
+    """row: what its row says, as far as that can be at fault."""
+    said = f"schedule {schedule}: {row} cannot be read here and is left to other pools"
+    _say(logging.ERROR, "schedule.unreadable", f"{said}: {first_line(error)}", schedule=schedule)
 
 
 def first_line(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from typing import cast
 
 from taskq.terms import moment, seconds
 
@@ -10,7 +11,8 @@ from taskq.terms import moment, seconds
 class Retry(Exception):
     """Raised by ``task.retry()``: run this task again later.
 
-    exc: what went wrong, for the record. eta: a time, or countdown: seconds from now (given
+    exc: what went wrong, for the record: an exception, a class of one, which is made as
+    ``raise`` makes it, or a text. eta: a time, or countdown: seconds from now (given
     both, the countdown counts). Raises TypeError or ValueError for what is neither.
     """
 
@@ -18,15 +20,31 @@ class Retry(Exception):
         self,
         message: str = "the task is to be retried",
         *,
-        exc: BaseException | None = None,
+        exc: BaseException | type[BaseException] | str | None = None,
         eta: datetime.datetime | None = None,
         countdown: float | datetime.timedelta = 0.0,
     ) -> None:
         super().__init__(message)
-        self.exc = exc
+        self.exc, self.text = _exception(exc)
         wait = seconds("countdown", countdown)
         when = None if eta is None else moment("eta", eta)
         self.countdown, self.eta = max(0.0, wait), None if wait else when
+
+
+def _exception(given: object) -> tuple[BaseException | None, str]:
+    """What was given as the cause of a retry, as ``raise`` takes it; else as text."""
+    if given is None:
+        return None, ""
+    if issubclass(type(given), BaseException):
+        return cast(BaseException, given), ""
+    if issubclass(type(given), str):
+        return None, str.__str__(cast(str, given))
+    if isinstance(given, type) and issubclass(given, BaseException):
+        try:
+            return given(), ""
+        except Exception as error:  # it takes arguments
+            return error, ""
+    raise TypeError(f"exc is {given!r}: give an exception, its class, or a text")
 
 
 class MaxRetriesExceededError(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import os
-import traceback as tracebacks
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,17 +12,13 @@ from typing import Any
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from taskq import events, payload, retries, signals
+from taskq import error_text, events, payload, retries, signals
 from taskq.claims import Claimed
 from taskq.context import Request
 from taskq.moments import stored_moment
 from taskq.registry import Definition
 from taskq.running import call
 from taskq.thread_connections import connection_of
-
-#: Characters of an error and of a traceback that are kept.
-ERROR_LENGTH = 2_000
-TRACEBACK_LENGTH = 64_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +88,7 @@ class _NotOurs(Exception):
 def request_of(task: Claimed) -> Request:
     """What a run of a claimed task may know of itself."""
     # In their order: keywords would take a third longer.
-    request = Request(task.id, task.name, task.queue, task.retries, task.losses)
-    if task.scheduled_at:
-        request.scheduled_at = stored_moment(task.scheduled_at)
-    return request
+    return Request(task.id, task.name, task.queue, task.retries, task.losses)
 
 
 def execute(
@@ -113,17 +105,19 @@ def execute(
 ) -> Outcome:
     """Run a task and say what came of it. Raises nothing that the task raises.
 
-    request: of this run; it is told of the headers. alias: the database that the row is
-    in. begin: entered as the transaction of an atomic task is opened on the connection.
+    request: of this run; it is told of the headers and of the tick. alias: the database that
+    the row is in. begin: entered as the transaction of an atomic task is opened on the connection.
     finish: ends the task in that transaction, and keeps its result, if any; whether it was
     still ours. arm: called right before the function; what it raises, the task has raised.
     guard: called as the function returns or raises, before anything else is done. first:
     arguments before the task's own.
     """
     try:
+        if task.scheduled_at:
+            request.scheduled_at = stored_moment(task.scheduled_at)
         args, kwargs, request.sent_headers = payload.decode_call(task.payload, task.name)
     except BaseException as error:  # un-pickling may raise anything, and be cancelled
-        return Failed(_error(error), "", _kind(error))
+        return Failed(error_text.message(error), "", error_text.kind(error))
     keeps = not definition.options.ignore_result
     committed: list[bool] = []
     try:
@@ -152,7 +146,8 @@ def execute(
         return Fenced()
     except BaseException as error:  # whatever a task raises is the task's, SystemExit too
         if committed:  # by what the task has asked to be called then
-            events.commit_hook_failed(task.id, task.name, _error(error), _traceback(error))
+            text, traceback = error_text.message(error), error_text.traceback(error)
+            events.commit_hook_failed(task.id, task.name, text, traceback)
             return Done(written=True, result=result)
         return _outcome(error, definition, request)
 
@@ -170,45 +165,47 @@ def _guarded(
         arm()
         return call(definition, request, args, kwargs)
     finally:
-        if _generation != generation:
-            # The task forked and its child came back here: it must touch nothing.
-            os._exit(0)
+        _end_if_forked(generation)
         guard()
 
 
 def _outcome(error: BaseException, definition: Definition, request: Request) -> Outcome:
+    """What an exception makes of a run. Code of its own has a part in that, and may raise too."""
+    generation = _generation
+    try:
+        return _retried(error, definition, request) or _failed(
+            retries.given_up(error, request), heard=bool(signals.task_failed.receivers)
+        )
+    except BaseException:
+        return _failed(error)
+    finally:
+        _end_if_forked(generation)
+
+
+def _retried(error: BaseException, definition: Definition, request: Request) -> Retried | None:
     again = retries.after(error, definition.options, request.retries, request.retry_limit)
     if again is None:
-        out_of_memory = isinstance(error, MemoryError)
-        heard = error if signals.task_failed.receivers else None
-        return Failed(_error(error), _traceback(error), _kind(error), out_of_memory, heard)
-    cause = again.exc or error.__context__
-    text, traceback = (_error(cause), _traceback(cause)) if cause is not None else ("", "")
+        return None
+    cause = again.exc if again.exc is not None else error.__context__
+    if cause is None:  # it may have been given as text
+        return Retried(again.eta, again.countdown, again.text, "", error_text.kind(again))
     heard = cause if signals.task_retried.receivers else None
-    return Retried(again.eta, again.countdown, text, traceback, _kind(cause or again), heard)
+    text, traceback = error_text.message(cause), error_text.traceback(cause)
+    return Retried(again.eta, again.countdown, text, traceback, error_text.kind(cause), heard)
 
 
-def _kind(error: BaseException) -> str:
-    return f"{type(error).__module__}.{type(error).__qualname__}"
+def _failed(error: BaseException, *, heard: bool = False) -> Failed:
+    """The failure that an exception is. heard: somebody wants to hear of the exception itself."""
+    return Failed(
+        error_text.message(error),
+        error_text.traceback(error),
+        error_text.kind(error),
+        out_of_memory=issubclass(type(error), MemoryError),
+        exception=error if heard else None,
+    )
 
 
-def _error(error: BaseException) -> str:
-    """The exception's class and message, as the last line of a traceback has them."""
-    return _storable("".join(tracebacks.format_exception_only(error)).strip(), ERROR_LENGTH)
-
-
-def _traceback(error: BaseException) -> str:
-    try:
-        text = "".join(tracebacks.format_exception(error))
-    except Exception as broken:  # formatting runs code of the exception's own
-        text = f"(the traceback cannot be shown: {type(broken).__name__})"
-    return _storable(text, TRACEBACK_LENGTH)
-
-
-def _storable(text: str, length: int) -> str:
-    """Text that a database column takes: no NUL, no lone surrogates, not too long."""
-    clean = text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
-    if len(clean) <= length:
-        return clean
-    half = length // 2
-    return f"{clean[:half]}\n… {len(clean) - 2 * half} characters left out …\n{clean[-half:]}"
+def _end_if_forked(generation: int) -> None:
+    """The task forked and its child came back here: it must touch nothing."""
+    if _generation != generation:
+        os._exit(0)

@@ -192,7 +192,7 @@ class Recorder:
             )
             self.fail(task, text, "", UNKNOWN, execution.request_of(task))
             return
-        wait = min(60.0, 1.0 + unknown_for / 2)
+        wait = min(60.0, 1.0 + max(0.0, unknown_for) / 2)  # the database's clock may be set back
         events.task_unknown(task.id, task.name, wait)
         self.record(task.run, task.name, lambda db: db.defer(self.hand.lease, task.run, wait))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import random
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, cast
 
 from taskq.context import Request
 from taskq.exceptions import MaxRetriesExceededError, Retry
@@ -26,7 +26,7 @@ def retry(
     options: TaskOptions,
     request: Request,
     *,
-    exc: BaseException | None = None,
+    exc: BaseException | type[BaseException] | str | None = None,
     eta: datetime.datetime | None = None,
     countdown: float | datetime.timedelta | None = None,
     max_retries: int | None,
@@ -37,30 +37,42 @@ def retry(
     """
     if countdown is None:
         countdown = options.default_retry_delay if eta is None else 0.0
-    error: BaseException = Retry(exc=exc, eta=eta, countdown=countdown)
-    spent = max_retries is not None and request.retries >= max_retries
-    if request.called_directly or spent:
-        if exc is not None:
-            raise exc
-        if not request.called_directly:
-            error = MaxRetriesExceededError(f"{request.name} was retried {request.retries} times")
-    raise error
+    again = Retry(exc=exc, eta=eta, countdown=countdown)
+    if request.called_directly:
+        raise again if again.exc is None else again.exc
+    if max_retries is not None and request.retries >= max_retries:
+        raise given_up(again, request)
+    raise again
+
+
+def given_up(error: BaseException, request: Request) -> BaseException:
+    """What a run ends with that is not tried again. Of a Retry: its cause."""
+    if not issubclass(type(error), Retry):
+        return error
+    again = cast(Retry, error)
+    if again.exc is not None:
+        return again.exc
+    text = f"{request.name} was retried {request.retries} times"
+    return MaxRetriesExceededError(f"{text}: {again.text}" if again.text else text)
 
 
 def after(
     error: BaseException, options: TaskOptions, retries: int, limit: int | None = None
 ) -> Retry | None:
-    """The automatic retry that this error of a run is due, if any.
+    """The retry that this error of a run is due, if any: the one that it is, or an automatic one.
 
     limit: of retries, where the run has said one by itself; in place of the options'.
     """
-    if isinstance(error, Retry):
-        return error
-    if not isinstance(error, options.autoretry_for) or isinstance(
-        error, options.dont_autoretry_for
+    # By its type, as an except clause does: isinstance() asks the error for its class.
+    raised = type(error)
+    if issubclass(raised, Retry):
+        own = options.max_retries if limit is None else limit
+        return None if own is not None and retries >= own else cast(Retry, error)
+    if not issubclass(raised, options.autoretry_for) or issubclass(
+        raised, options.dont_autoretry_for
     ):
         return None
-    if isinstance(error, MaxRetriesExceededError):  # the task gave up by itself
+    if issubclass(raised, MaxRetriesExceededError):  # the task gave up by itself
         return None
     if limit is None:
         limit = options.retry_kwargs.get("max_retries")

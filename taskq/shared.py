@@ -200,7 +200,7 @@ class SharedTask(Generic[P, R]):
     def retry(
         self,
         *,
-        exc: BaseException | None = None,
+        exc: BaseException | type[BaseException] | str | None = None,
         eta: datetime.datetime | None = None,
         countdown: float | datetime.timedelta | None = None,
         max_retries: int | None = None,
@@ -210,9 +210,9 @@ class SharedTask(Generic[P, R]):
         Always raises: Retry, or, when no retry is left or the function was called
         directly, ``exc``; MaxRetriesExceededError where there is no ``exc``.
 
-        exc: what went wrong. eta, countdown: when (given both, the countdown counts); by
-        default after ``default_retry_delay``. max_retries: instead of the task's own,
-        which None leaves in force.
+        exc: what went wrong: an exception, its class, or a text. eta, countdown: when (given
+        both, the countdown counts); by default after ``default_retry_delay``. max_retries:
+        instead of the task's own, which None leaves in force.
         """
         check_max_retries("max_retries", max_retries, "the task's own")
         self.request.retry_limit = max_retries

@@ -122,8 +122,8 @@ class WorkerLeases:
             if not complete and decided is None:
                 self._connection.count(self._sql.DECIDE, end)
         tasks = [
-            TakenBack(id, name, losses, bool(blamed), bool(failed), cancelled_at is not None)
-            for id, name, losses, blamed, failed, cancelled_at in rows
+            TakenBack(id, name, losses, bool(blamed), bool(failed), bool(cancelled))
+            for id, name, losses, blamed, failed, cancelled in rows
         ]
         return Retired(f"{name} of {pool}", tasks, complete)
 

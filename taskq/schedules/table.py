@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from taskq.moments import stored_moment
 from taskq.schedules.entries import Entry
-from taskq.schedules.moves import CatchUp, Move
+from taskq.schedules.moves import Move
 from taskq.schedules.timing import UTC, Timing
 from taskq.sql import Connection, ScheduleStatements
 
@@ -21,21 +23,30 @@ _INSTANT = datetime.timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Stand:
-    """Where a schedule stands. ``schedule`` and ``time_zone`` are the row's, which may be
-    those of another deployment than ours; ``now`` is the database's clock."""
+    """Where a schedule stands. All but ``now``, which is the database's clock, is the row's:
+    that may be of another deployment than ours, or be typed by hand. ``stored`` is the next
+    tick as the database has it."""
 
     id: int
     name: str
     schedule: str
     time_zone: str
-    catch_up: CatchUp
-    next_at: datetime.datetime
+    catch_up: str
+    stored: datetime.datetime | str
     now: datetime.datetime
+
+    @cached_property
+    def next_at(self) -> datetime.datetime:
+        """The next tick. Raises ValueError for what no datetime holds."""
+        return _moment(self.stored)
 
     @property
     def wait(self) -> float:
-        """Seconds until its next tick; 0 or less when it is due."""
-        return (self.next_at - self.now).total_seconds()
+        """Seconds until its next tick; 0 or less when it is due, or is no time at all."""
+        try:
+            return (self.next_at - self.now).total_seconds()
+        except ValueError:
+            return 0.0
 
 
 class Table:
@@ -65,7 +76,7 @@ class Table:
         """The schedules of these names that are not paused, soonest first."""
         rows = self._connection.rows(self._sql.LOOK, {"names": list(names), "limit": limit})
         return [
-            Stand(id, name, schedule, time_zone, catch_up, _moment(next_at), _moment(now))
+            Stand(id, name, schedule, time_zone, catch_up, next_at, _moment(now))
             for id, name, schedule, time_zone, catch_up, next_at, now in rows
         ]
 
@@ -85,7 +96,7 @@ class Table:
             *known, next_at, _ = row
             if known == list(columns.values()):
                 return True
-            expected = None if next_at is None else _moment(next_at)
+            expected = next_at
         next_at = self._first(entry.timing, columns, row, expected)
         values = {**columns, "next_at": next_at, "expected": expected}
         return len(self._connection.rows(self._sql.SAVE, values)) == 1
@@ -95,8 +106,8 @@ class Table:
         timing: Timing,
         columns: dict[str, Any],
         row: tuple[Any, ...] | None,
-        expected: datetime.datetime | None,
-    ) -> datetime.datetime | None:
+        expected: str | None,
+    ) -> datetime.datetime | str | None:
         """The next tick of what is to be written."""
         if row is None:
             ((now,),) = self._connection.rows(self._sql.NOW, {})
@@ -106,14 +117,15 @@ class Table:
         # Of a tick that is due and not yet sent, that of the new schedule takes the place.
         since = _moment(row[-1])
         if expected is not None:
-            since = min(since, expected - _INSTANT)
+            with suppress(ValueError, OverflowError):  # what no datetime holds is no tick
+                since = min(since, _moment(expected) - _INSTANT)
         return next(timing.after(since), None)
 
 
 def _values(stand: Stand, move: Move) -> dict[str, Any]:
     return {
         "id": stand.id,
-        "expected": stand.next_at.isoformat(),
+        "expected": str(stand.stored),
         "schedule": stand.schedule,
         "time_zone": stand.time_zone,
         "next": move.next_at and move.next_at.isoformat(),
@@ -122,4 +134,7 @@ def _values(stand: Stand, move: Move) -> dict[str, Any]:
 
 
 def _moment(stored: datetime.datetime | str) -> datetime.datetime:
-    return stored_moment(stored).astimezone(UTC)
+    try:
+        return stored_moment(stored).astimezone(UTC)
+    except OverflowError as error:  # the last hours that a datetime holds, in another zone
+        raise ValueError(str(error)) from error

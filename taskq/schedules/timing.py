@@ -152,7 +152,7 @@ def parse(schedule: object, zone: str = "UTC") -> Timing:
         return _every(schedule, float(every[1]))
     if len(text) > TEXT_LENGTH:
         raise ValueError(f"schedule has {len(text)} characters: {_MEND}")
-    ZoneInfo(zone)
+    _open(zone)
     try:
         comes = next(CronSim(text, EPOCH + 50 * 365 * 86400 * SECOND), None)
     except CronSimError as error:
@@ -161,6 +161,15 @@ def parse(schedule: object, zone: str = "UTC") -> Timing:
     if comes is None:
         raise ValueError(f"schedule is {schedule!r}: {_MEND}; this never comes")
     return Cron(text, zone)
+
+
+def _open(zone: str) -> None:
+    """Raise ValueError for what is no zone's name, but a folder of zones or no file's name."""
+    try:
+        ZoneInfo(zone)
+    except OSError as error:
+        name = "give a zone's name, such as 'America/New_York'"
+        raise ValueError(f"time_zone is {zone!r}: {name}") from error
 
 
 def _every(given: object, seconds: float) -> Every:

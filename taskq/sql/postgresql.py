@@ -68,6 +68,8 @@ FROM head {_MOST_URGENT_FIRST}
 # A unique key that is released on start is released here: whatever becomes of this claim,
 # the task goes back without it, and can meet no other that has taken it meanwhile. So is that
 # of a task that has expired, which no call may join any more.
+# No value that a row can have makes it fail: that would hold up all that waits behind. The
+# attempt starts anew after the last number, and times are read as text, or as numbers.
 def _claim(there: str, lanes: str = "", more: str = "") -> str:
     """there: which of the due tasks. lanes: CTEs that this may use. more: columns at the end."""
     return f"""
@@ -89,7 +91,7 @@ WITH {lanes} alive AS MATERIALIZED (
     FROM due WINDOW sequence AS (ORDER BY execute_at, id)
 )
 UPDATE taskq_task AS task
-SET state = 1, worker_id = %(worker)s, attempt = task.attempt + 1,
+SET state = 1, worker_id = %(worker)s, attempt = mod(task.attempt, 2147483647) + 1,
     started_at = statement_timestamp(),
     unique_key = CASE WHEN task.unique_until = 'finish'
                        AND coalesce(task.expires_at > statement_timestamp(), true)
@@ -99,8 +101,9 @@ WHERE task.id = taken.id AND (taken.place = 1 OR taken.quick)
 RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queue,
           task.retries, task.losses, task.isolated OR task.max_losses <= 0,
           coalesce(task.expires_at <= statement_timestamp(), false),
-          extract(epoch FROM statement_timestamp() - task.unknown_since)::float8,
-          task.scheduled_at, CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
+          extract(epoch FROM statement_timestamp())::float8
+          - extract(epoch FROM task.unknown_since)::float8,
+          task.scheduled_at::text, CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
           {more}
 """
 
@@ -191,7 +194,7 @@ _BACK = """
 # It has started in time, and here it is known.
 RETRY = f"""
 UPDATE taskq_task AS task
-SET {_BACK}, retries = retries + 1, expires_at = NULL, unknown_since = NULL,
+SET {_BACK}, retries = least(retries, 2147483646) + 1, expires_at = NULL, unknown_since = NULL,
     execute_at = coalesce(%(when)s::timestamptz,
                           clock_timestamp() + %(delay)s * interval '1 second'),
     error = %(error)s, traceback = %(traceback)s, {_HISTORY}

@@ -6,10 +6,11 @@ so one that is frozen or cut off in the middle of a tick stops no other pool's.
 
 from taskq.sql.postgresql_enqueue import WAKE_ONE
 
-#: By the unique index on the name. Locks nothing.
+#: By the unique index on the name. Locks nothing. The next tick is text here and below, as a
+#: row by hand can have one that no datetime of Python's holds.
 READ = """
 SELECT name, task, schedule, time_zone, catch_up, payload, queue, priority, max_losses,
-       next_at, clock_timestamp()
+       next_at::text, clock_timestamp()
 FROM taskq_schedule WHERE name = ANY (%(names)s)
 """
 
@@ -39,10 +40,10 @@ WHERE NOT paused AND next_at < clock_timestamp() - %(seconds)s * interval '1 sec
 
 # In order of taskq_schedule_due: those that are due, and the one after them. Locks nothing.
 LOOK = """
-SELECT id, name, schedule, time_zone, catch_up, next_at, clock_timestamp()
+SELECT id, name, schedule, time_zone, catch_up, next_at::text, clock_timestamp()
 FROM taskq_schedule
 WHERE NOT paused AND next_at IS NOT NULL AND name = ANY (%(names)s)
-ORDER BY next_at LIMIT %(limit)s
+ORDER BY taskq_schedule.next_at LIMIT %(limit)s
 """
 
 # The whole of a tick: the schedule moves on and its tasks are there, or neither. A schedule

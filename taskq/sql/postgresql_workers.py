@@ -98,7 +98,8 @@ TAKE_BACK = f"""
 UPDATE taskq_task AS task
 SET state = CASE WHEN held.ends THEN 2 ELSE 0 END,
     failed_at = CASE WHEN held.ends THEN clock_timestamp() END,
-    losses = task.losses + CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 END,
+    losses = least(32767, task.losses::int
+                   + CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 END),
     isolated = task.isolated OR {_MAY_HAVE_RUN},
     expires_at = CASE WHEN ({_MAY_HAVE_RUN}) AND task.expires_at > task.started_at THEN NULL
                       ELSE task.expires_at END,
@@ -111,13 +112,14 @@ SET state = CASE WHEN held.ends THEN 2 ELSE 0 END,
 FROM (
     SELECT id, id = %(blamed)s AS blamed, cancelled_at IS NOT NULL AS cancelled,
            cancelled_at IS NOT NULL OR
-               id = %(blamed)s AND losses + %(charge)s >= max_losses AS ends
+               id = %(blamed)s AND losses::int + %(charge)s >= max_losses AS ends
     FROM taskq_task
     WHERE state = 1 AND worker_id = %(worker)s AND id <> ALL (%(leave)s::bigint[])
     ORDER BY id FOR UPDATE SKIP LOCKED
 ) AS held
 WHERE task.id = held.id
-RETURNING task.id, task.name, task.losses, held.blamed, held.ends, task.cancelled_at
+RETURNING task.id, task.name, task.losses, held.blamed, held.ends,
+          task.cancelled_at IS NOT NULL
 """
 
 REMOVE_WORKER = """

@@ -11,7 +11,8 @@ from __future__ import annotations
 from taskq.sql import HISTORY_LENGTH, REPLACED
 from taskq.sql.sqlite_time import NOW, later
 
-# By taskq_task_ready, as in PostgreSQL.
+# By taskq_task_ready, as in PostgreSQL. Due is what the claim takes for due, which compares
+# text: a text that is no time waits long, or not at all.
 LANES = f"""
 WITH RECURSIVE waiting AS (
     SELECT min(queue) AS queue FROM taskq_task WHERE state = 0 AND %(queues)s IS NULL
@@ -41,7 +42,10 @@ WITH RECURSIVE waiting AS (
     ) AS id
     FROM lane WHERE lane.priority IS NOT NULL
 )
-SELECT head.queue, head.priority, (julianday(task.execute_at) - julianday({NOW})) * 86400.0,
+SELECT head.queue, head.priority,
+       CASE WHEN task.execute_at > {NOW}
+            THEN coalesce((julianday(task.execute_at) - julianday({NOW})) * 86400.0, 1e9)
+            ELSE 0.0 END,
        task.execute_at || '', task.id
 FROM head JOIN taskq_task AS task ON task.id = head.id
 ORDER BY head.priority DESC, task.execute_at, task.id
@@ -49,7 +53,7 @@ ORDER BY head.priority DESC, task.execute_at, task.id
 
 CLAIM = f"""
 UPDATE taskq_task
-SET state = 1, worker_id = %(worker)s, attempt = attempt + 1, started_at = {NOW},
+SET state = 1, worker_id = %(worker)s, attempt = attempt %% 2147483647 + 1, started_at = {NOW},
     unique_key = CASE WHEN unique_until = 'finish' AND coalesce(expires_at > {NOW}, 1)
                       THEN unique_key END
 WHERE id IN (
@@ -70,7 +74,7 @@ WHERE id IN (
 RETURNING execute_at || printf('%%20d', id), id, attempt, name, payload, queue, retries, losses,
           isolated OR max_losses <= 0, coalesce(expires_at <= {NOW}, 0),
           (julianday({NOW}) - julianday(unknown_since)) * 86400.0,
-          scheduled_at, NULL
+          scheduled_at || '', NULL
 """
 
 _WHO = "(SELECT pool || '/' || name || '/' || id FROM taskq_worker WHERE id = %(worker)s)"
@@ -140,7 +144,7 @@ _HISTORY = f"""
 
 RETRY = f"""
 UPDATE taskq_task
-SET {_BACK}, retries = retries + 1, expires_at = NULL, unknown_since = NULL,
+SET {_BACK}, retries = min(retries, 2147483646) + 1, expires_at = NULL, unknown_since = NULL,
     execute_at = coalesce(%(when)s, {later("%(delay)s")}),
     error = %(error)s, traceback = %(traceback)s, {_HISTORY}
 {_FENCE}

@@ -22,7 +22,7 @@ ON CONFLICT (name) DO UPDATE
 SET task = excluded.task, schedule = excluded.schedule, time_zone = excluded.time_zone,
     catch_up = excluded.catch_up, payload = excluded.payload, queue = excluded.queue,
     priority = excluded.priority, max_losses = excluded.max_losses, next_at = excluded.next_at
-WHERE taskq_schedule.next_at IS datetime(%(expected)s)
+WHERE taskq_schedule.next_at IS %(expected)s
 RETURNING id
 """
 
@@ -45,7 +45,7 @@ ORDER BY next_at LIMIT %(limit)s
 _MOVES = """
     SELECT json_extract(value, '$.id') AS id, json_extract(value, '$.schedule') AS schedule,
            json_extract(value, '$.time_zone') AS time_zone,
-           datetime(json_extract(value, '$.expected')) AS expected,
+           json_extract(value, '$.expected') AS expected,
            datetime(json_extract(value, '$.next')) AS next,
            json_extract(value, '$.ticks') AS ticks
     FROM json_each(%(moves)s)

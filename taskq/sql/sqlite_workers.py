@@ -68,7 +68,8 @@ TAKE_BACK = f"""
 UPDATE taskq_task
 SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     failed_at = CASE WHEN {_ENDS} THEN {NOW} END,
-    losses = losses + CASE WHEN {_BLAMED} AND NOT {_CANCELLED} THEN %(charge)s ELSE 0 END,
+    losses = min(32767, losses
+                 + CASE WHEN {_BLAMED} AND NOT {_CANCELLED} THEN %(charge)s ELSE 0 END),
     isolated = isolated OR {_MAY_HAVE_RUN},
     expires_at = CASE WHEN {_MAY_HAVE_RUN} AND expires_at > started_at THEN NULL
                       ELSE expires_at END,

@@ -15,7 +15,7 @@ from asgiref.sync import async_to_sync
 
 from pool import Child, Role, Scoreboard, clock
 from taskq import conf
-from taskq.claims import Claimed, Lane
+from taskq.claims import Claimed, Lane, Run
 from taskq.exceptions import Retry, TaskFailed, UnknownTask
 from taskq.execution import Failed, Outcome
 from taskq.leases import Leases
@@ -47,6 +47,10 @@ class Concluded:
 
 
 class _Recorder(Recorder):
+    def record(self, run: Run, name: str, write: Callable[[Leases], bool]) -> bool:
+        """What the database refuses is the test's to see."""
+        return write(self.link.leases())
+
     def put_off_unknown(self, task: Claimed) -> None:
         raise UnknownTask(
             f"task #{task.id} is called {task.name!r}, and no task of that name is known here: "
@@ -135,7 +139,7 @@ class InProcessWorker(Worker):
     def _error_of(self, outcome: Outcome) -> BaseException | None:
         error = self._error
         if isinstance(error, Retry):
-            error = error.exc or error.__context__
+            error = error.exc if error.exc is not None else error.__context__
         if isinstance(outcome, Failed) and error is None:  # nothing that the function raised
             error = TaskFailed(outcome.error, outcome.traceback)
         return error

@@ -88,6 +88,36 @@ def new_worker(db_leases: Leases) -> Callable[..., HandWorker]:
     return make
 
 
+@pytest.fixture
+def refusing(transactional_db: None) -> Iterator[Callable[[str, str, str], None]]:
+    """Have the database refuse what is done to rows of which a condition is true."""
+    undo: list[str] = []
+
+    def refuse(doing: str, rows: str, when: str) -> None:
+        name = f"refuse_{len(undo)}"
+        if connection.vendor == "postgresql":
+            made = (
+                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ "
+                "BEGIN RAISE 'the site has its own ideas'; END $$; "
+                f"CREATE TRIGGER {name} BEFORE {doing} ON {rows} FOR EACH ROW "
+                f"WHEN ({when}) EXECUTE FUNCTION {name}()"
+            )
+            undo.append(f"DROP FUNCTION {name} CASCADE")
+        else:
+            made = (
+                f"CREATE TRIGGER {name} BEFORE {doing} ON {rows} WHEN {when} "
+                "BEGIN SELECT RAISE(ABORT, 'the site has its own ideas'); END"
+            )
+            undo.append(f"DROP TRIGGER {name}")
+        with connection.cursor() as cursor:
+            cursor.execute(made)
+
+    yield refuse
+    with connection.cursor() as cursor:
+        for each in undo:
+            cursor.execute(each)
+
+
 class Caller(threading.Thread):
     """Another process, as far as the database knows: a transaction that ends when told."""
 

@@ -19,7 +19,7 @@ django.setup()
 from django.db import connections  # noqa: E402
 
 from taskq.conf import settings  # noqa: E402
-from taskq.leases import DATABASE_ERRORS  # noqa: E402
+from taskq.database_errors import DATABASE_ERRORS  # noqa: E402
 from taskq.models import Schedule  # noqa: E402
 from taskq.queues import Queues  # noqa: E402
 from taskq.schedules import moves, ticker  # noqa: E402

@@ -1,0 +1,92 @@
+"""Exceptions with ideas of their own: a run that raises one fails or is retried like any other,
+with whatever can be shown, and its worker goes on."""
+
+import pytest
+
+from taskq import error_text
+from taskq.models import Task
+from taskq.payload import decode
+from tests.project.lab import oddities, tasks
+
+
+@pytest.fixture
+def outcomes(start_pool, runs, drained):
+    """Runs tasks, and an innocent one behind each, in a pool of one worker; of each its row and
+    how often it ran, by key."""
+
+    def of(calls):
+        pool = start_pool("-c", 1)
+        for key, (task, *args) in calls.items():
+            task.delay(key, *args)
+            tasks.quick.delay(f"behind {key}")
+        drained(60)
+        assert "died" not in pool.log()
+        assert "exit code" not in pool.log()
+        rows = {decode(row.payload)[0][0]: row for row in Task.objects.failed()}
+        for key in calls:
+            assert runs("end", f"behind {key}"), key
+            assert rows[key].losses == 0, key
+            assert rows[key].error, key
+        return {key: (rows[key], len(runs("start", key))) for key in calls}
+
+    return of
+
+
+def test_whatever_is_raised_the_run_fails_once_and_its_worker_goes_on(outcomes):
+    found = outcomes({how: (oddities.fail_oddly, how) for how in oddities.MAKERS})
+    for how, (row, ran) in found.items():
+        assert ran == 1, how
+        assert row.traceback, how
+    assert "€" in found["not all of it storable"][0].error
+    assert "boom, it went" in found["odd cause"][0].error
+
+
+def test_whatever_is_given_to_retry_the_run_is_retried(outcomes):
+    odd = ["looks up", "no notes", "no text", "no truth", "no class", "syntax", "NUL"]
+    for how, (row, ran) in outcomes({how: (oddities.retry_oddly, how) for how in odd}).items():
+        assert ran == 2, how
+        assert row.retries == 1, how
+
+
+def test_an_error_without_a_class_is_not_retried_by_anothers_name(outcomes):
+    ((row, ran),) = outcomes({"a": (oddities.fail_oddly_and_retry, "no class")}).values()
+    assert ran == 1
+    assert "NoClass" in row.error
+
+
+def test_a_cause_given_as_a_class_or_a_text_is_retried_and_then_raised(outcomes):
+    found = outcomes(
+        {
+            "retry with class": (oddities.retry_with_class,),
+            "raise with class": (oddities.raise_retry_with_class,),
+            "retry with text": (oddities.retry_with_text,),
+        }
+    )
+    assert {ran for _, ran in found.values()} == {2}
+    assert {row.retries for row, _ in found.values()} == {1}
+    text = found.pop("retry with text")[0].error
+    assert "MaxRetriesExceededError" in text
+    assert text.endswith("text of a cause")
+    assert {row.error for row, _ in found.values()} == {
+        "tests.project.lab.oddities.Boom: boom, it went"
+    }
+
+
+def test_what_can_be_shown_of_an_error_is():
+    assert "LooksUp" in error_text.message(oddities.LooksUp(code=7))
+    assert error_text.message(oddities.SubclassedText()).endswith("text of its own class")
+    shown = error_text.message(oddities.NoText())
+    assert shown.startswith("tests.project.lab.oddities.NoText: ")
+    assert error_text.kind(oddities.Nul()) == "odd\\x00module.Nul\\x00Error"
+    assert error_text.kind(oddities.OddlyNamed()) == "OddlyNamed"
+    assert "odd" in error_text.message(oddities.odd_syntax_error())
+    with pytest.raises(oddities.NoNotes) as found:
+        raise oddities.NoNotes("where it was raised")
+    assert "where it was raised" in error_text.traceback(found.value)
+    assert __file__ in error_text.traceback(found.value)
+
+
+def test_a_text_is_cut_in_the_middle():
+    text = error_text.message(ValueError("x" * 10_000))
+    assert len(text) < error_text.ERROR_LENGTH + 100
+    assert "characters left out" in text
