@@ -8,7 +8,7 @@ BENCH := .bench
 BENCH_OPTIONS ?= --json bench-results/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos prove bench lint test tests test-busy test-all clean
+.PHONY: help setup demo chaos chaos-sqlite prove bench lint test tests test-busy test-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -27,8 +27,15 @@ demo: $(READY) ## real work through real crashes, in half a minute (DATABASE_URL
 SECONDS ?= 60
 SEED ?= 7
 FAULTS ?= all
-chaos: $(READY) ## break everything for a minute and count (SECONDS=, SEED=, FAULTS= to choose)
-	$(PY) -m stress chaos --seconds $(SECONDS) --seed $(SEED) --faults $(FAULTS) -c 4
+chaos: $(READY) ## break everything for a minute and count (SECONDS=, SEED=, FAULTS=, DATABASE_URL=)
+	$(PY) -m stress chaos --seconds $(SECONDS) --seed $(SEED) --faults $(FAULTS) -c 4 \
+		--database-url "$(DATABASE_URL)"
+
+chaos-sqlite: $(READY) ## the same on SQLite, with ten seeds
+	for seed in 1 2 3 4 5 6 7 8 9 10; do \
+		home=$$(mktemp -d) && $(MAKE) chaos SEED=$$seed SECONDS=30 DATABASE_URL=sqlite:///$$home/chaos.sqlite3 \
+		&& rm -r $$home || exit 1; \
+	done
 
 prove: $(READY) ## take out one protection at a time: the checker must see each
 	$(PY) -m stress prove

@@ -207,6 +207,16 @@ class Scoreboard:
     def living(self) -> Iterator[Slot]:
         return (slot for slot in self.slots if slot.alive)
 
+    @property
+    def others_wait_until(self) -> int:
+        """Until when the children leave what only one of them can have to the one that says so
+        here. A time, so that nobody waits for long when that one dies."""
+        return int(self._header[2])
+
+    @others_wait_until.setter
+    def others_wait_until(self, moment: int) -> None:
+        self._header[2] = moment
+
     # The ring of deaths: the supervisor writes, one reader acknowledges.
 
     def record(self, death: Death) -> None:

@@ -183,6 +183,12 @@ def database_locked(process: str, error: BaseException) -> None:
     _say(logging.WARNING, "database.locked", f"{text}; trying again", process=process)
 
 
+def waited_for_write_lock(process: str, seconds: float) -> None:
+    """SQLite has one, and does not say who has it."""
+    text = f"{process}: waited {seconds:.1f} s for SQLite's write lock, which others had"
+    _say(logging.WARNING, "database.write_lock", text, process=process, seconds=seconds)
+
+
 def refused(process: str, what: str, error: BaseException) -> None:
     """The database refused a statement of ours, or our own code failed: then with a traceback."""
     ours = "" if isinstance(error, DATABASE_ERRORS) else _traceback(error)

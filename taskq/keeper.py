@@ -20,6 +20,7 @@ from taskq.retiring import Retirer
 from taskq.schedules.ticker import Ticker
 from taskq.service import Service
 from taskq.sql import CANCEL, WORK
+from taskq.turns import Turn
 
 #: Seconds between looks where nothing can wake us (SQLite: costs no query).
 GLANCE = 0.05
@@ -42,7 +43,7 @@ class Keeper:
         self.service = service
         self.settings = service.settings
         self.scoreboard = child.scoreboard
-        self.link = service.link(child.name)
+        self.link = service.link(child.name, Turn(child, first=True))
         listen = self.settings.listen
         #: The connection that hears wake-ups, where there is one.
         self.ear = Ear(self.link) if listen is True else None

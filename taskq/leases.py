@@ -317,13 +317,21 @@ def finish_within(
     return within.keep_within(connection, keep, {**values, "value": result}, direct=direct)
 
 
-def connect(alias: str, *, lease: float, name: str = "taskq", direct: bool = True) -> Leases:
+def connect(
+    alias: str,
+    *,
+    lease: float,
+    name: str = "taskq",
+    direct: bool = True,
+    turn: sql.Turn | None = None,
+) -> Leases:
     """Open a connection of our own to the queue's database, apart from Django's.
 
     lease: seconds; a dead network holds us for no more than a part of it.
     name: shown in pg_stat_activity.
     direct: it is ours alone; False where a pooler may give it to others between two
         transactions, so that nothing may be left behind in its session.
+    turn: among the processes of a pool, on SQLite.
     """
     shared = connections[alias]
     driver = sql.driver_of(shared.vendor)
@@ -331,4 +339,4 @@ def connect(alias: str, *, lease: float, name: str = "taskq", direct: bool = Tru
     settings["OPTIONS"] = driver.connection_options(settings.get("OPTIONS", {}), lease, name)
     wrapper = type(shared)(settings, alias)
     wrapper.connect()
-    return Leases(driver.Connection(wrapper, direct=direct), shared.vendor)
+    return Leases(driver.Connection(wrapper, direct=direct, turn=turn), shared.vendor)

@@ -10,6 +10,7 @@ from pool.backoff import Backoff
 from taskq import events, leases
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
 from taskq.leases import Leases
+from taskq.sql import Turn
 
 
 def _refused(process: str, error: BaseException) -> None:
@@ -30,14 +31,17 @@ class Link:
     that it is back.
 
     owner: the process's name, for log lines and pg_stat_activity.
-    direct: see :func:`taskq.leases.connect`.
+    direct, turn: see :func:`taskq.leases.connect`.
     """
 
-    def __init__(self, owner: str, alias: str, lease: float, *, direct: bool) -> None:
+    def __init__(
+        self, owner: str, alias: str, lease: float, *, direct: bool, turn: Turn | None = None
+    ) -> None:
         self.owner = owner
         self._alias = alias
         self._lease = lease
         self._direct = direct
+        self._turn = turn
         self._leases: Leases | None = None
         self._backoff = Backoff(first=0.05, limit=min(2.0, lease / 4))
         self._lost_at = 0
@@ -62,7 +66,9 @@ class Link:
     def another(self) -> Leases:
         """Open one beside it, for the caller to close. Raises one of DATABASE_ERRORS."""
         name = f"taskq {self.owner}"
-        return leases.connect(self._alias, lease=self._lease, name=name, direct=self._direct)
+        return leases.connect(
+            self._alias, lease=self._lease, name=name, direct=self._direct, turn=self._turn
+        )
 
     def lost(self, error: Exception) -> float:
         """An error came: close. Returns the seconds to wait before the next try."""

@@ -13,6 +13,7 @@ from taskq.link import Link
 from taskq.queues import Queues
 from taskq.schedules.entries import entries
 from taskq.schedules.ticker import Plan
+from taskq.sql import Turn
 
 #: The keeper's slot on the scoreboard: it is the first role.
 KEEPER = 0
@@ -42,9 +43,9 @@ class Service:
     def pool(self) -> str:
         return f"{self.host}:{self.supervisor}"
 
-    def link(self, owner: str) -> Link:
+    def link(self, owner: str, turn: Turn | None = None) -> Link:
         """The connection to the queue of one of the pool's processes."""
-        return Link(owner, self.alias, self.settings.lease, direct=self.settings.direct)
+        return Link(owner, self.alias, self.settings.lease, direct=self.settings.direct, turn=turn)
 
     def sleepers(self, scoreboard: Scoreboard) -> Iterator[Slot]:
         """The workers that sleep; one that is stopped (SIGSTOP) would not wake."""

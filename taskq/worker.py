@@ -25,6 +25,7 @@ from taskq.pace import Pace
 from taskq.recording import Recorder
 from taskq.registry import Definition
 from taskq.service import Service
+from taskq.turns import Turn
 from taskq.visit import Visit
 
 
@@ -44,7 +45,7 @@ class Worker:
         self.request: Request | None = None
         self.runs = 0
         self.worn_out = False
-        self.link = service.link(child.name)
+        self.link = service.link(child.name, Turn(child, first=False))
         self.interrupter = Interrupter(self.slot)
         self.recorder = self.recorder_class(
             self.slot, self.hand, self.pace, self.link, service.settings

@@ -80,6 +80,19 @@ def for_each(statement: str, worker: int, runs: Iterable[tuple[int, int]]) -> li
 Answer = Callable[[], list[list[tuple[Any, ...]]]]
 
 
+class Turn(Protocol):
+    """A process's place among those of its pool, where only one at a time can write.
+
+    first: the others wait before their next write while this one waits to write.
+    """
+
+    first: bool
+
+    def give_way(self) -> None: ...
+    def waits(self) -> None: ...
+    def over(self, seconds: float) -> None: ...
+
+
 class Connection(Protocol):
     """A connection of the queue's own, apart from that of the tasks' code.
 
@@ -88,7 +101,9 @@ class Connection(Protocol):
 
     home: str | None
 
-    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None: ...
+    def __init__(
+        self, wrapper: BaseDatabaseWrapper, *, direct: bool, turn: Turn | None = None
+    ) -> None: ...
     def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]: ...
     def count(self, statement: str, values: Mapping[str, Any]) -> int: ...
     def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]: ...

@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import IsolationLevel
 from psycopg.adapt import Dumper
 
-from taskq.sql import Ids
+from taskq.sql import Ids, Turn
 from taskq.sql.postgresql_prepared import Prepared
 
 CHANNEL = "taskq"
@@ -58,7 +58,10 @@ class _IdsDumper(Dumper):
 class Connection(Prepared):
     """A connection of the queue's own. psycopg's lock lets two threads share it."""
 
-    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None:
+    def __init__(
+        self, wrapper: BaseDatabaseWrapper, *, direct: bool, turn: Turn | None = None
+    ) -> None:
+        # Nobody waits for a turn here: all may write at once.
         raw: psycopg.Connection[Any] = wrapper.connection
         raw.autocommit = True
         # Or the driver would drop, after a rollback, what we have prepared.

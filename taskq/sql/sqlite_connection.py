@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import threading
 from collections import Counter
@@ -12,7 +13,8 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from taskq.sql import CANCEL, WORK, Answer, Call
+from taskq.sql import CANCEL, WORK, Answer, Call, Turn
+from taskq.sql.sqlite_lock import WriteLock
 
 
 def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
@@ -22,15 +24,22 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
 
 _ANYTHING = (WORK, CANCEL)
 
+#: How statements of ours begin that do not write.
+_READS = ("SELECT", "WITH", "PRAGMA")
+
 
 class Connection:
     """A connection of the queue's own, which two threads may share under its lock."""
 
     home: str | None = "main"  # before which a temporary table of that name is found
 
-    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool) -> None:
+    def __init__(
+        self, wrapper: BaseDatabaseWrapper, *, direct: bool, turn: Turn | None = None
+    ) -> None:
         self._wrapper = wrapper
         self._lock = threading.RLock()
+        self._write_lock = WriteLock(wrapper.settings_dict["OPTIONS"]["timeout"], turn)
+        wrapper.connection.execute("PRAGMA busy_timeout = 0")  # _write_lock waits instead
         # Kept in the file: readers and the writer do not wait for each other.
         self._execute("PRAGMA journal_mode = WAL", {})
         self._version = self._data_version()
@@ -85,8 +94,12 @@ class Connection:
         # The cursor below Django's logging and thread checks; %(name)s is its style.
         cursor = self._wrapper.create_cursor()
         if not values:
-            return cursor.execute(statement.replace("%%", "%"))
-        return cursor.execute(statement, adapted(values))
+            act = functools.partial(cursor.execute, statement.replace("%%", "%"))
+        else:
+            act = functools.partial(cursor.execute, statement, adapted(values))
+        begins = not self._wrapper.connection.in_transaction
+        writes = begins and not statement.lstrip().startswith(_READS)
+        return self._write_lock.ask(act, give_way=writes)
 
 
 def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from taskq.queues import Queues
 from taskq.recording import Recorder
 from taskq.registry import Definition
 from taskq.service import Service
+from taskq.sql import Turn
 from taskq.testing.transactions import commits, mended
 from taskq.testing.within import LinkWithin
 from taskq.worker import Worker
@@ -164,7 +165,7 @@ class _Here(Child):
 
 
 class _Within(Service):
-    def link(self, owner: str) -> Link:
+    def link(self, owner: str, turn: Turn | None = None) -> Link:
         return LinkWithin(self.alias)
 
 

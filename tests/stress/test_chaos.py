@@ -47,11 +47,12 @@ def test_a_short_run_that_kills_workers_and_keepers_is_clean(tmp_path: Path) -> 
     assert set(report["recovery_s"]["worker"]) == {"median", "p99", "max", "n"}
 
 
-@pytest.mark.slow
 @pytest.mark.sqlite
 def test_a_short_run_on_sqlite_is_clean(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/chaos.sqlite3"
-    report = chaos(tmp_path, "--faults", "worker-kill,enqueuer-kill", "--database-url", url)
+    report = chaos(
+        tmp_path, "--faults", "worker-kill,keeper-kill,enqueuer-kill", "--database-url", url
+    )
     assert report["ok"] is True
     assert report["counts"]["committed"] > 0
 
