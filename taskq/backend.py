@@ -7,8 +7,8 @@ What it sends are rows like any other's, run by the same workers.
 
 from __future__ import annotations
 
-import datetime
 import functools
+import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -34,6 +34,7 @@ from taskq.framework import (
 )
 from taskq.ids import TaskId
 from taskq.lookup import look_up
+from taskq.moments import Stored, stored_moment
 from taskq.options import task_options
 from taskq.payload import PayloadError
 from taskq.queues import check_queue
@@ -108,9 +109,10 @@ class TaskqBackend(BaseTaskBackend):
             options,
             using=self.database,
             idempotency_key=getattr(task, "idempotency_key", None),
+            timed=True,
             **_terms(task),
         )
-        waiting = self._waiting(task, sent.id, args, kwargs, timezone.now())
+        waiting = self._waiting(task, sent.id, args, kwargs, sent.written_at)
         return self._joined(waiting) if sent.joined else self._announced(waiting)
 
     def enqueue_many(self, task: AnyTask, calls: Iterable[Call]) -> list[AnyResult]:
@@ -121,13 +123,15 @@ class TaskqBackend(BaseTaskBackend):
             raise ValueError("idempotency_key is for one call: send this one with enqueue()")
         pairs = [_plain(args, kwargs) for args, kwargs in pairs_of(calls)]
         name, options = task.module_path, _definition(task).options
-        sent, known = outbox.enqueue_many(name, pairs, options, using=self.database, **_terms(task))
-        now = timezone.now()
+        sent, written_at = outbox.enqueue_many(
+            name, pairs, options, using=self.database, timed=True, **_terms(task)
+        )
         results: dict[int, AnyResult] = {}  # calls with one key have one
         for id, (args, kwargs) in zip(sent, pairs, strict=True):
             if id not in results:
-                waiting = self._waiting(task, id, args, kwargs, now)
-                results[id] = self._joined(waiting) if id in known else self._announced(waiting)
+                waiting = self._waiting(task, id, args, kwargs, written_at.get(id))
+                new = id in written_at
+                results[id] = self._announced(waiting) if new else self._joined(waiting)
         return [results[id] for id in sent]
 
     def get_result(self, result_id: str | uuid.UUID | int) -> AnyResult:
@@ -178,13 +182,15 @@ class TaskqBackend(BaseTaskBackend):
             return waiting
 
     def _waiting(
-        self, task: AnyTask, id: int, args: list[Any], kwargs: dict[str, Any], at: datetime.datetime
+        self, task: AnyTask, id: int, args: list[Any], kwargs: dict[str, Any], at: Stored | None
     ) -> AnyResult:
+        if isinstance(task, TaskqTask) and task.idempotency_key:  # of the call, not of the task
+            task = replace(task, idempotency_key=None)
         result: AnyResult = TaskResult(
             task=task,
             id=TaskId.of(id),
             status=TaskResultStatus.READY,
-            enqueued_at=at,
+            enqueued_at=timezone.now() if at is None else stored_moment(at),
             started_at=None,
             last_attempted_at=None,
             finished_at=None,
@@ -221,7 +227,10 @@ def _definition(task: AnyTask) -> Definition:
 
 def _plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """Arguments as JSON has them; raises TypeError or ValueError as Django words it."""
-    return cast(list[Any], normalize_json(args)), cast(dict[str, Any], normalize_json(kwargs))
+    plain = cast(list[Any], normalize_json(args)), cast(dict[str, Any], normalize_json(kwargs))
+    if any(isinstance(each, (dict, list)) for each in (*plain[0], *plain[1].values())):
+        plain = tuple(json.loads(json.dumps(plain)))  # there the keys of a dict are str
+    return plain
 
 
 def _terms(task: AnyTask) -> Terms:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from taskq import payload
+from taskq.moments import Stored
 
 #: The positional and the keyword arguments of a call.
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
@@ -16,10 +17,14 @@ Call = tuple[Any, ...] | list[Any] | Mapping[str, Any]
 
 
 class Sent(NamedTuple):
-    """What a call has come to: a task of its own, or one that was there and is joined."""
+    """What a call has come to: a task of its own, or one that was there and is joined.
+
+    written_at: when its own was written, by the database's clock, where that was asked for.
+    """
 
     id: int
     joined: bool
+    written_at: Stored | None = None
 
 
 def pairs_of(calls: Iterable[Call], check: Check | None = None) -> Iterator[Arguments]:

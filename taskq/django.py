@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -77,7 +77,8 @@ class TaskqTask(TypedTask[P, R]):
     catch_up: CatchUp = TaskOptions.catch_up
     unique: str | Callable[..., str | None] | None = TaskOptions.unique
     unique_until: Literal["start", "finish"] = TaskOptions.unique_until
-    idempotency_key: str | None = None
+    # It is of a call, and so makes no other task.
+    idempotency_key: str | None = field(default=None, compare=False)
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         """By the path of its function, and with what ``using()`` has changed."""

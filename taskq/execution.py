@@ -173,8 +173,9 @@ def _outcome(error: BaseException, definition: Definition, request: Request) -> 
     """What an exception makes of a run. Code of its own has a part in that, and may raise too."""
     generation = _generation
     try:
+        heard = bool(signals.task_failed.receivers) or definition.visit is not None
         return _retried(error, definition, request) or _failed(
-            retries.given_up(error, request), heard=bool(signals.task_failed.receivers)
+            retries.given_up(error, request), heard=heard
         )
     except BaseException:
         return _failed(error)

@@ -33,10 +33,14 @@ else:
         )
         from django_tasks.backends.base import BaseTaskBackend
         from django_tasks.base import DEFAULT_TASK_PRIORITY, Task, TaskError
-        from django_tasks.exceptions import InvalidTaskError as InvalidTask
         from django_tasks.exceptions import TaskResultDoesNotExist
         from django_tasks.signals import task_enqueued, task_finished, task_started
         from django_tasks.utils import normalize_json
+
+        try:
+            from django_tasks.exceptions import InvalidTask
+        except ImportError:  # as it was called up to 0.12
+            from django_tasks.exceptions import InvalidTaskError as InvalidTask
     except ModuleNotFoundError as error:
         raise ImportError(
             f"Django {django.get_version()} has no tasks of its own: install their backport "

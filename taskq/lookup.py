@@ -35,6 +35,7 @@ class Known:
     worker: who runs it, or ran it to its end. started_at: when that run was claimed.
     finished_at: when it was done, or failed.
     cancelled: somebody asked for it to end while it ran. progress: what the last run said.
+    run_after: the time that it was sent for, if one was given.
     retries: of what is done, as many as its history has runs that raised.
     """
 
@@ -45,6 +46,7 @@ class Known:
     priority: int
     state: State | None
     created_at: datetime.datetime
+    run_after: datetime.datetime | None = None
     started_at: datetime.datetime | None
     finished_at: datetime.datetime | None
     worker: str | None
@@ -76,6 +78,7 @@ def look_up(id: int, using: str | None = None) -> Known | None:
             priority=task.priority,
             state=State(task.state),
             created_at=task.created_at,
+            run_after=task.run_after,
             started_at=task.started_at,
             finished_at=task.failed_at,
             worker=f"{worker.pool}/{worker.name}/{worker.pk}" if worker else None,
@@ -98,6 +101,7 @@ def look_up(id: int, using: str | None = None) -> Known | None:
         priority=result.priority,
         state=None,
         created_at=result.created_at,
+        run_after=result.run_after,
         started_at=result.started_at,
         finished_at=result.finished_at,
         worker=result.worker,

@@ -134,6 +134,9 @@ class Task(models.Model):
     scheduled_at = MomentField(
         _("scheduled at"), null=True, blank=True, help_text=_("the tick of a schedule it is for")
     )
+    run_after = MomentField(
+        _("run after"), null=True, blank=True, help_text=_("the time that it was sent for")
+    )
     history = models.TextField(  # noqa: DJ001
         _("history"), null=True, blank=True, help_text=_("runs that came to nothing")
     )
@@ -216,6 +219,7 @@ class Result(models.Model):
     queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH)
     priority = models.SmallIntegerField(_("priority"))
     created_at = MomentField(_("created at"))
+    run_after = MomentField(_("run after"), null=True)
     started_at = MomentField(_("claimed at"))
     finished_at = MomentField(_("finished at"))
     worker = models.TextField(_("worker"))

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import datetime
 
+#: A time, its text, or microseconds since 1970: as a statement returns it.
+Stored = datetime.datetime | str | int
 
-def stored_moment(stored: datetime.datetime | str) -> datetime.datetime:
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def stored_moment(stored: Stored) -> datetime.datetime:
     """An aware time. SQLite has them as text, in UTC and without saying so. Raises ValueError
     for one that no datetime holds, such as PostgreSQL's infinity."""
+    if isinstance(stored, int):
+        return _EPOCH + datetime.timedelta(microseconds=stored)
     try:
         found = datetime.datetime.fromisoformat(stored) if isinstance(stored, str) else stored
     except ValueError as error:

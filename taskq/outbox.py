@@ -14,6 +14,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from taskq import conf, idempotency, payload, signals, sql, unique
 from taskq.calls import Arguments, Sent, are_keywords, encoded
 from taskq.models import Task
+from taskq.moments import Stored
 from taskq.options import TaskOptions
 from taskq.terms import Terms, columns
 from taskq.thread_connections import connection_of
@@ -32,6 +33,7 @@ def enqueue(
     using: str | None = None,
     unique_key: str | None = None,
     idempotency_key: str | None = None,
+    timed: bool = False,
     **terms: Unpack[Terms],
 ) -> Sent:
     """Write a task, or join one that was there.
@@ -44,6 +46,7 @@ def enqueue(
         holds it; in place of what the option ``unique`` makes of the arguments.
     idempotency_key: returns the task of this name that was first sent with the key, for
         ``IDEMPOTENCY_TTL``, whatever has become of it.
+    timed: say when it was written.
     terms: see :class:`taskq.terms.Terms`. A task that is joined keeps its own.
 
     Raises TypeError or ValueError (PayloadError among them), naming the argument.
@@ -51,12 +54,12 @@ def enqueue(
     values = row(name, args, kwargs, options, **terms)
     connection, statements = _database(using)
     if unique_key is None and idempotency_key is None and options.unique is None:  # as most calls
-        return _write(connection, statements, values)
+        return _write(connection, statements, values, timed)
     key = check_keys(name, args, kwargs, options, unique_key, idempotency_key)
 
     def send() -> Sent:
         if key is None:
-            return _write(connection, statements, values)
+            return _write(connection, statements, values, timed)
         return _write_unique(connection, values, key, options)
 
     return idempotency.once(connection, name, idempotency_key, send) if idempotency_key else send()
@@ -79,12 +82,16 @@ def check_keys(
 
 
 def _write(
-    connection: BaseDatabaseWrapper, statements: sql.EnqueueStatements, values: Mapping[str, Any]
+    connection: BaseDatabaseWrapper,
+    statements: sql.EnqueueStatements,
+    values: Mapping[str, Any],
+    timed: bool,
 ) -> Sent:
     within, direct = sql.within_of(connection.vendor), _direct(connection)
-    ((id, *_),) = within.rows_within(connection, statements.ENQUEUE, values, direct=direct)
+    statement = statements.ENQUEUE_TIMED if timed else statements.ENQUEUE
+    ((id, *rest),) = within.rows_within(connection, statement, values, direct=direct)
     _tell(connection, values, [id])
-    return Sent(id, joined=False)
+    return Sent(id, False, rest[0] if timed else None)
 
 
 def _write_unique(
@@ -93,8 +100,8 @@ def _write_unique(
     until, direct = options.unique_until, _direct(connection)
     calls = {key: values["payload"]}
     ids, new = unique.enqueue(connection, values, calls, until=until, direct=direct)
-    _tell(connection, values, new)
-    return Sent(ids[key], joined=not new)
+    _tell(connection, values, list(new))
+    return Sent(ids[key], not new, new.get(ids[key]))
 
 
 def enqueue_many(
@@ -103,10 +110,11 @@ def enqueue_many(
     options: TaskOptions,
     *,
     using: str | None = None,
+    timed: bool = False,
     **terms: Unpack[Terms],
-) -> tuple[list[int], set[int]]:
-    """Write a task for each of the calls, all or none; the primary keys, in their order, and
-    those of tasks that were there and are joined.
+) -> tuple[list[int], dict[int, Stored]]:
+    """Write a task for each of the calls, or join one that was there, all or none; the primary
+    keys, in their order, and where ``timed`` when those were written that are new.
 
     As :func:`enqueue` in everything else, with one statement and one wake-up for all
     (one for each ``STATEMENT`` characters of arguments).
@@ -115,8 +123,11 @@ def enqueue_many(
     headers = _headers(name, terms)
     connection, statements = _database(using)
     if options.unique is not None:
-        return _enqueue_many_unique(connection, statements, values, list(calls), options, headers)
-    return _write_many(connection, statements, values, encoded(name, calls, headers)), set()
+        return _enqueue_many_unique(
+            connection, statements, values, list(calls), options, headers, timed
+        )
+    texts = encoded(name, calls, headers)
+    return _write_many(connection, statements, values, texts, timed)
 
 
 def _write_many(
@@ -124,19 +135,24 @@ def _write_many(
     statements: sql.EnqueueStatements,
     values: Mapping[str, Any],
     texts: Iterable[str],
-) -> list[int]:
+    timed: bool,
+) -> tuple[list[int], dict[int, Stored]]:
     within, parts = sql.within_of(connection.vendor), list(_parts(texts))
     direct = _direct(connection)
+    statement = statements.ENQUEUE_MANY_TIMED if timed else statements.ENQUEUE_MANY
     ids: list[int] = []
+    written_at: dict[int, Stored] = {}
     with transaction.atomic(connection.alias) if len(parts) > 1 else nullcontext():
         for payloads in parts:
             # As text, which costs the client far less than an array's quotes.
             more = {**values, "payloads": json.dumps(payloads)}
-            found = within.rows_within(connection, statements.ENQUEUE_MANY, more, direct=direct)
+            found = within.rows_within(connection, statement, more, direct=direct)
             # The database numbers them in their order, but returns them in any.
             ids += sorted([id for id, *_ in found])
+            if timed:
+                written_at.update((id, at) for id, at, *_ in found)
     _tell(connection, values, ids)
-    return ids
+    return ids, written_at
 
 
 def _enqueue_many_unique(
@@ -146,7 +162,8 @@ def _enqueue_many_unique(
     calls: Sequence[Arguments],
     options: TaskOptions,
     headers: Mapping[str, Any] | None,
-) -> tuple[list[int], set[int]]:
+    timed: bool,
+) -> tuple[list[int], dict[int, Stored]]:
     """As :func:`enqueue_many`; calls with the same key have the same primary key."""
     texts = list(encoded(values["name"], calls, headers))
     keys = _keys(values["name"], calls)
@@ -156,18 +173,20 @@ def _enqueue_many_unique(
             keyed.setdefault(key, text)
     keyed = dict(sorted(keyed.items()))  # the order in which all take keys
     until, direct = options.unique_until, _direct(connection)
-    rest, ids, new = iter(keyed.items()), {}, []
+    rest, ids = iter(keyed.items()), {}
+    new: dict[int, Stored] = {}
     with transaction.atomic(connection.alias):
         for some in _parts(keyed.values()):
             part = dict(islice(rest, len(some)))
             held, written = unique.enqueue(connection, values, part, until=until, direct=direct)
             ids.update(held)
-            new += written
-        _tell(connection, values, new)
+            new.update(written)
+        _tell(connection, values, list(new))
         plain = [text for key, text in zip(keys, texts, strict=True) if key is None]
-        others = iter(_write_many(connection, statements, values, plain))
-    every = [ids[key] if key is not None else next(others) for key in keys]
-    return every, set(ids.values()).difference(new)
+        others, times = _write_many(connection, statements, values, plain, timed)
+    left = iter(others)
+    every = [ids[key] if key is not None else next(left) for key in keys]
+    return every, {**new, **times}
 
 
 def _keys(name: str, calls: Sequence[Arguments]) -> list[str | None]:

@@ -112,14 +112,17 @@ def decode_call(
 def encode_result(value: Any, task: str = "") -> str:
     """What a task returned as the text to store: the one argument of a call.
 
-    Raises PayloadError as :func:`encode`.
+    Raises TypeError for what cannot be encoded, as Django's own backends do, and PayloadError
+    for what is too large.
     """
     try:
         return encode([value], {}, None, task, _RESULT)
     except PayloadError as error:
-        raise PayloadError(
-            f"what it returned, args[0] of a call here, cannot be kept: {error}"
-        ) from error
+        said = str(error).replace("args[0]", "result", 1).replace("arguments", "result", 1)
+        text = f"what it returned, here called result, cannot be kept: {said}"
+        if error.__cause__ is None:
+            raise PayloadError(text) from error
+        raise TypeError(f"Unsupported type: {text}") from error.__cause__
 
 
 def decode_result(text: str, task: str = "") -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,7 +43,8 @@ _STATUS = {
 def task_result(known: Known, task: Task[..., Any], backend: str) -> TaskResult[..., Any]:
     """What is known of a task, as Django has it.
 
-    task: as it was defined; the result's has the queue and priority that it was sent with.
+    task: as it was defined; the result's has the queue, the priority and the time that it was
+    sent with.
     backend: the alias of the one that knows this of it, and is to be asked again.
 
     Raises PayloadError for arguments, or a result, that cannot be read.
@@ -75,11 +77,16 @@ def task_result(known: Known, task: Task[..., Any], backend: str) -> TaskResult[
 
 
 def _as_sent(task: Task[..., Any], known: Known, backend: str) -> Task[..., Any]:
-    queue, priority = known.queue, known.priority
-    if (task.queue_name, task.priority, task.backend) == (queue, priority, backend):
+    sent: dict[str, Any] = {
+        "queue_name": known.queue,
+        "priority": known.priority,
+        "run_after": known.run_after,
+        "backend": backend,
+    }
+    if all(getattr(task, name) == value for name, value in sent.items()):
         return task
     try:
-        return dataclasses.replace(task, queue_name=queue, priority=priority, backend=backend)
+        return dataclasses.replace(task, **sent)
     except InvalidTask:  # the backend no longer has that queue
         return task
 
@@ -117,11 +124,12 @@ class Run:
     def finished(self, outcome: Outcome) -> None:
         if self._result is None:
             return
+        error: BaseException | None = None
         match outcome:
             case Done(result=str(encoded)):
                 value = payload.decode_result(encoded, self._claimed.name)
                 _set(self._result, status=TaskResultStatus.SUCCESSFUL, _return_value=value)
-            case Failed(traceback=traceback, kind=kind):
+            case Failed(traceback=traceback, kind=kind, exception=error):
                 self._result.errors.append(
                     TaskError(exception_class_path=kind, traceback=traceback)
                 )
@@ -129,10 +137,21 @@ class Run:
             case _:
                 return  # it will be run again
         _set(self._result, finished_at=timezone.now())
-        self._tell(task_finished)
+        self._tell(task_finished, error)
 
-    def _tell(self, signal: Signal) -> None:
-        tell(signal, self._sender, task_result=self._result)
+    def _tell(self, signal: Signal, error: BaseException | None = None) -> None:
+        """Send a signal; with an error from where it is handled, as Django's own backends do:
+        so sys.exc_info() has it, and Django's log the traceback."""
+        if error is None:
+            tell(signal, self._sender, task_result=self._result)
+            return
+        try:
+            raise error
+        except BaseException:
+            here = sys.exc_info()[2]
+            # Without this place, and not by a method of the error's own.
+            BaseException.with_traceback(error, here and here.tb_next)
+            tell(signal, self._sender, task_result=self._result)
 
     def _running(self) -> TaskResult[..., Any]:
         claimed = self._claimed

@@ -22,6 +22,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import events, payload, registry, sql
 from taskq.conf import KEY_LENGTH, MAX_SECONDS
+from taskq.moments import Stored
 from taskq.registry import Definition
 from taskq.sql import keys
 
@@ -41,9 +42,9 @@ def enqueue(
     *,
     until: str,
     direct: bool,
-) -> tuple[dict[str, int], list[int]]:
+) -> tuple[dict[str, int], dict[int, Stored]]:
     """Write a task for each of the keys (key -> encoded arguments), or join the one that
-    holds it: key -> id, and the ids of those that were written.
+    holds it: key -> id, and for those that were written id -> when.
 
     values: the columns that all have, as of ``taskq.terms.columns``. until: "start" or "finish".
     direct: see :func:`taskq.leases.connect`.
@@ -51,23 +52,22 @@ def enqueue(
     within, statements = sql.within_of(connection.vendor), keys.of(connection.vendor)
     steps = _STEPS if until == "start" else _STEPS[:1]
     ids: dict[str, int] = {}
-    new: list[int] = []
+    new: dict[int, Stored] = {}
 
     def missing() -> list[str]:
         return [key for key in calls if key not in ids]
 
-    def run(statement: str, wanted: list[str], *, direct: bool, **more: Any) -> dict[str, int]:
+    def run(
+        statement: str, wanted: list[str], *, direct: bool, **more: Any
+    ) -> list[tuple[Any, ...]]:
         pairs = json.dumps([(calls[key], key) for key in wanted])
         all_of_it = {**values, "unique_until": until, "keys": wanted, "calls": pairs, **more}
-        found: dict[str, int] = {}
-        for id, key, *_ in within.rows_within(connection, statement, all_of_it, direct=direct):
-            found.setdefault(key, id)
-        return found
+        return within.rows_within(connection, statement, all_of_it, direct=direct)
 
     def insert(place: int) -> None:
         written = run(statements.INSERT, missing(), direct=direct, place=place)
-        ids.update(written)
-        new.extend(written.values())
+        for id, key, written_at, *_ in written:
+            ids[key], new[id] = id, written_at
 
     def join(places: list[int], overdue: float) -> None:
         """What a claim takes while we wait to lock it is not returned, and locked all the same:
@@ -78,7 +78,10 @@ def enqueue(
         while wanted:
             with transaction.atomic(connection.alias) if locks else nullcontext():
                 # Not prepared: a plan made while the table was empty would be kept.
-                found = run(statement, wanted, direct=False, places=places, overdue=overdue)
+                rows = run(statement, wanted, direct=False, places=places, overdue=overdue)
+                found: dict[str, int] = {}
+                for id, key, *_ in rows:
+                    found.setdefault(key, id)
                 strays = locks and len(found) < len(wanted)
                 if strays:
                     transaction.set_rollback(True, using=connection.alias)

@@ -48,8 +48,8 @@ UNKNOWN_WORKER = "'an unknown pool', '', 'a worker', 0"
 #: What a result replaces of another with its id.
 REPLACED = ", ".join(
     f"{column} = excluded.{column}"
-    for column in "name payload queue priority created_at started_at history finished_at "
-    "worker value".split()
+    for column in "name payload queue priority created_at run_after started_at history "
+    "finished_at worker value".split()
 )
 
 #: What a wake-up may say: there is work, or a running task was cancelled.
@@ -163,6 +163,8 @@ class EnqueueStatements(Protocol):
 
     ENQUEUE: str
     ENQUEUE_MANY: str
+    ENQUEUE_TIMED: str
+    ENQUEUE_MANY_TIMED: str
     WAKE: str | None
     TELL_CANCELLED: str | None
 

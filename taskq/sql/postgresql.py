@@ -168,10 +168,10 @@ KEEP = (
     f"""
 WITH done AS (
     DELETE FROM taskq_task {_FENCE}
-    RETURNING id, name, payload, queue, priority, created_at, started_at, history
+    RETURNING id, name, payload, queue, priority, created_at, run_after, started_at, history
 )
-INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, started_at, history,
-                          finished_at, worker, value)
+INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, run_after, started_at,
+                          history, finished_at, worker, value)
 SELECT done.*, pg_catalog.clock_timestamp(), {_WHO}, %(value)s FROM done
 ON CONFLICT (id) DO UPDATE SET {REPLACED}
 RETURNING id

@@ -4,7 +4,7 @@ In READ COMMITTED. In stricter isolation a key that another transaction took aft
 began is a serialization failure, as with any unique index.
 """
 
-from taskq.sql.postgresql_enqueue import DUE_AND_EXPIRY, WAKE_ONE
+from taskq.sql.postgresql_enqueue import COLUMNS, TIMES, WAKE_ONE, WRITTEN_AT
 
 # Whether a task that waits can still be run: one that has expired, or is bound to, is dropped.
 _ALIVE = "coalesce(expires_at > greatest(statement_timestamp(), execute_at), true)"
@@ -15,19 +15,18 @@ _ALIVE = "coalesce(expires_at > greatest(statement_timestamp(), execute_at), tru
 # so that two such statements never wait for each other.
 INSERT = f"""
 WITH task AS (
-    INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at,
-                            unique_key, unique_until, unique_place)
-    SELECT %(name)s, call ->> 0, %(queue)s, %(priority)s, %(max_losses)s, {DUE_AND_EXPIRY},
+    INSERT INTO taskq_task ({COLUMNS}, unique_key, unique_until, unique_place)
+    SELECT %(name)s, call ->> 0, %(queue)s, %(priority)s, %(max_losses)s, {TIMES},
            call ->> 1, %(unique_until)s, %(place)s
     FROM json_array_elements(%(calls)s::json) AS call
     ORDER BY call ->> 1
     ON CONFLICT (name, unique_key, unique_place) WHERE state < 2 AND unique_key IS NOT NULL
     DO NOTHING
-    RETURNING id, unique_key
+    RETURNING id, unique_key, {WRITTEN_AT} AS written_at
 ), wake AS MATERIALIZED (
     SELECT {WAKE_ONE} AS sent
 )
-SELECT task.id, task.unique_key, wake.sent FROM task CROSS JOIN wake
+SELECT task.*, wake.sent FROM task CROSS JOIN wake
 """
 
 # The waiting tasks that hold the keys, by taskq_task_unique. They are locked until the

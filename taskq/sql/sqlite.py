@@ -109,9 +109,9 @@ HELD_OF = None
 # Two statements in one transaction: a DELETE can be no part of an INSERT here.
 KEEP = (
     f"""
-INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, started_at, history,
-                          finished_at, worker, value)
-SELECT id, name, payload, queue, priority, created_at, started_at, history,
+INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, run_after, started_at,
+                          history, finished_at, worker, value)
+SELECT id, name, payload, queue, priority, created_at, run_after, started_at, history,
        {NOW}, {_WHO}, %(value)s
 FROM taskq_task {_FENCE}
 ON CONFLICT (id) DO UPDATE SET {REPLACED}

@@ -4,18 +4,17 @@ From its first statement that writes until its end a transaction has the one wri
 nobody claims: there is nothing to lock, nobody to wait for, and no task that others hold up.
 """
 
-from taskq.sql.sqlite_enqueue import DUE_AND_EXPIRY
+from taskq.sql.sqlite_enqueue import COLUMNS, TIMES
 from taskq.sql.sqlite_time import NOW, later
 
 INSERT = f"""
-INSERT INTO taskq_task (name, payload, queue, priority, max_losses, execute_at, expires_at,
-                        unique_key, unique_until, unique_place)
+INSERT INTO taskq_task ({COLUMNS}, unique_key, unique_until, unique_place)
 SELECT %(name)s, json_extract(value, '$[0]'), %(queue)s, %(priority)s, %(max_losses)s,
-       {DUE_AND_EXPIRY}, json_extract(value, '$[1]'), %(unique_until)s, %(place)s
+       {TIMES}, json_extract(value, '$[1]'), %(unique_until)s, %(place)s
 FROM json_each(%(calls)s) WHERE 1 ORDER BY json_extract(value, '$[1]')
 ON CONFLICT (name, unique_key, unique_place) WHERE state < 2 AND unique_key IS NOT NULL
 DO NOTHING
-RETURNING id, unique_key
+RETURNING id, unique_key, created_at
 """
 
 _ALIVE = f"coalesce(expires_at > max({NOW}, execute_at), 1)"

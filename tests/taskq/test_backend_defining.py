@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import re
+import subprocess
+import sys
 
 import django
 import pytest
@@ -224,3 +226,19 @@ def test_taskq_must_be_installed(settings):
     settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "taskq"]
     (message,) = TaskqBackend("default", {}).check()
     assert message.id == "taskq.E006"
+
+
+@pytest.mark.skipif(django.VERSION >= (6, 0), reason="Django has its own tasks")
+def test_the_backport_may_name_its_error_as_django_does():
+    """As its next release does: InvalidTaskError was its name up to 0.12."""
+    code = (
+        "from django_tasks import exceptions as names;"
+        "new = vars(names).pop('InvalidTaskError', None) or names.InvalidTask;"
+        "names.InvalidTask = new;"
+        "from taskq import framework;"
+        "assert framework.InvalidTask is new;"
+        "import taskq.backend"
+    )
+    said = subprocess.run([sys.executable, "-c", f"import django; django.setup(); {code}"],
+                          capture_output=True, text=True)  # fmt: skip
+    assert said.returncode == 0, said.stderr

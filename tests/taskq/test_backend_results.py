@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import datetime
+import pickle
+import sys
 import uuid
+from traceback import extract_tb, format_exception
 
 import pytest
 from django.utils import timezone
@@ -14,8 +19,9 @@ from tests.taskq.djangos_tasks import native  # first: there may be none
 from stress.pools import wait_until
 from taskq import payload
 from taskq.celery import AsyncResult
-from taskq.framework import TaskResultDoesNotExist, TaskResultStatus
+from taskq.framework import TaskResultDoesNotExist, TaskResultStatus, task_finished
 from taskq.models import Task
+from taskq.testing import run_all
 from tests.project.lab import tasks as lab
 
 
@@ -86,6 +92,88 @@ def test_result_of_a_task_that_failed_has_the_error_of_each_attempt(worker, new_
         _ = result.return_value
     task = native.send.get_result(result.id).task
     assert (task.priority, task.queue_name, task.func) == (3, "mail", native.send.func)
+
+
+@pytest.mark.django_db
+def test_what_enqueue_returns_is_what_get_result_finds(backend):
+    soon = timezone.now() + datetime.timedelta(hours=1)
+    sent = [
+        native.add.enqueue(1, b=2),
+        native.add.enqueue({1: [None, {2.5: (1, 2)}]}, b=[{True: 1}]),
+        native.send.using(priority=-5, queue_name="default", run_after=soon).enqueue(1),
+        native.charge.using(idempotency_key="a").enqueue("a", 1),
+        native.charge.using(idempotency_key="a").enqueue("a", 1),
+        *native.send.using(run_after=soon).enqueue_many([(number,) for number in range(3)]),
+        *native.unique.enqueue_many([(1,), (2,), (1,)]),
+        native.unique.enqueue(3),
+        native.unique.enqueue(1),
+    ]
+    for result in sent:
+        found = backend.get_result(result.id)
+        assert found == result
+        assert dataclasses.asdict(found) == dataclasses.asdict(result)
+        assert found.task.run_after == result.task.run_after
+        assert pickle.loads(pickle.dumps(result)) == copy.deepcopy(result) == result
+    times = [result.enqueued_at for result in sent]
+    assert times[:3] == sorted(times[:3])
+    (at,) = set(times[5:8])
+    assert at == Task.objects.get(pk=sent[5].id.int).created_at
+
+
+@pytest.mark.django_db
+def test_the_time_that_it_was_sent_for_stays_with_a_result(backend):
+    past = timezone.now() - datetime.timedelta(seconds=5)
+    result = native.add.using(run_after=past).enqueue(1, 2)
+    assert backend.get_result(result.id).task.run_after == past
+    run_all()
+    found = backend.get_result(result.id)
+    assert (found.return_value, found.task.run_after) == (3, past)
+    assert found.task == result.task
+    assert backend.get_result(native.add.enqueue(1).id).task.run_after is None
+
+
+@pytest.mark.django_db
+def test_the_time_that_it_was_sent_for_outlives_a_retry(backend):
+    past = timezone.now() - datetime.timedelta(seconds=5)
+    result = native.fail_twice.using(run_after=past).enqueue("a")
+    run_all()
+    assert Task.objects.get().retries == 1
+    result.refresh()
+    assert backend.get_result(result.id).task.run_after == past
+
+
+@pytest.mark.django_db
+def test_an_id_is_a_str_a_uuid_or_a_number(backend):
+    result = native.add.enqueue(1)
+    id = uuid.UUID(result.id)
+    for given in (result.id, str(result.id), id, id.hex, id.int, str(id.int)):
+        assert backend.get_result(given) == native.add.get_result(given) == result
+
+
+@pytest.mark.django_db
+def test_task_finished_is_sent_where_the_error_is_handled(caplog):
+    """As Django's own backends do: its log has the traceback."""
+    heard = []
+
+    def hear(sender, task_result, **kwargs):
+        heard.append((str(task_result.status), sys.exc_info()))
+
+    task_finished.connect(hear)
+    try:
+        failed, _ = native.fail.enqueue("a"), native.add.enqueue(1, 2)
+        run_all(propagate=False)
+    finally:
+        task_finished.disconnect(hear)
+    (status, (kind, error, traceback)), other = heard
+    assert (status, kind, str(error)) == ("FAILED", ValueError, "no good")
+    assert extract_tb(traceback)[-1].name == "fail"
+    assert "task_result.py" not in "".join(format_exception(error))
+    assert other == ("SUCCESSFUL", (None, None, None))
+    failed.refresh()
+    assert failed.errors[0].traceback.endswith("ValueError: no good\n")
+    (record,) = [each for each in caplog.records if "state=FAILED" in each.getMessage()]
+    assert record.exc_info is not None
+    assert record.exc_info[1] is error
 
 
 @pytest.mark.django_db

@@ -31,7 +31,7 @@ def test_all_that_a_backend_can_do_ours_can(backend):
 
 @pytest.mark.django_db
 def test_enqueue_writes_a_row_and_returns_a_result_that_is_ready():
-    before = timezone.now()
+    before = timezone.now() - datetime.timedelta(milliseconds=1)  # SQLite's own precision
     result = native.add.enqueue(1, b=(2, 3))
     row = Task.objects.get()
     assert (row.name, row.payload) == ("tests.project.native.tasks.add", '[[1],{"b":[2,3]}]')

@@ -30,7 +30,7 @@ def test_the_same_key_is_the_same_task():
     first = send()
     assert send() == first
     assert send("order-43") != first
-    assert send(task=lab.noop) != first, "keys are those of a name"
+    assert send(task=lab.fail) != first, "keys are those of a name"
     assert Task.objects.count() == 3
 
 

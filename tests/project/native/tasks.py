@@ -80,6 +80,11 @@ def charge(key, seconds):
         time.sleep(seconds)
 
 
+@task_with_options(unique="args")
+def unique(number):
+    return number
+
+
 @task
 def give_back_an_object():
     return object()
