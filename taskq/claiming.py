@@ -78,6 +78,7 @@ class Claimer:
 
     def fetch(self) -> Claimed | None:
         """Claim the next tasks, or sleep until there may be some."""
+        self.recorder.tally.tell_when_due()
         try:
             if self.hand.in_doubt:
                 self.recorder.write_finished()
@@ -172,7 +173,8 @@ class Claimer:
         # With work in sight that others were quicker to claim, or without a good
         # lease, nobody is sure to wake us.
         quiet = not self._lanes and self.slot.lease_is_good(clock.now())
-        self.child.wait(SLEEP if quiet else self.service.settings.poll)
+        pause = SLEEP if quiet else self.service.settings.poll
+        self.child.wait(min(pause, self.recorder.tally.wait()))
 
     def look(self) -> list[Lane]:
         """The lanes with due tasks, most urgent first; what is finished is written."""

@@ -13,13 +13,19 @@ import datetime
 import logging
 import traceback as tracebacks
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskq import printable, signals
 from taskq.context import Request
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
 
+if TYPE_CHECKING:
+    from taskq.tally import Ran
+
 log = logging.getLogger("taskq")
+
+#: Seconds from which a success is a line of its own; quicker ones are counted (taskq.tally).
+SLOW = 1.0
 
 
 def task_started(task: int, name: str) -> None:
@@ -30,9 +36,27 @@ def task_started(task: int, name: str) -> None:
 def task_succeeded(task: int, name: str, seconds: float, request: Request | None) -> None:
     if signals.task_succeeded.receivers:
         signals.tell_of_run(signals.task_succeeded, request, seconds=seconds)
-    if log.isEnabledFor(logging.DEBUG):
-        text = f"{name} #{task} succeeded in {seconds:.3f} s"
-        _say(logging.DEBUG, "task.succeeded", text, task=task, name=name, seconds=seconds)
+    level = logging.DEBUG if seconds < SLOW else logging.INFO
+    if log.isEnabledFor(level):
+        text = f"ran {name} #{task} in {_span(seconds)}"
+        _say(level, "task.succeeded", text, task=task, name=name, seconds=seconds)
+
+
+def tasks_succeeded(worker: str, ran: Sequence[Ran], others: int) -> None:
+    """What one worker ran lately that was over quickly. others: runs of more names."""
+    if not log.isEnabledFor(logging.INFO):
+        return
+    parts = [
+        f"{each.name} {each.count:,} times, median {_span(each.median)}"
+        if each.count > 1
+        else f"{each.name} #{each.task} in {_span(each.median)}"
+        for each in ran
+    ]
+    if others:
+        parts.append(f"other tasks {others:,} times")
+    runs = {each.name: {"count": each.count, "median": each.median} for each in ran}
+    text = f"{worker} ran {'; '.join(parts)}"
+    _say(logging.INFO, "tasks.succeeded", text, worker=worker, runs=runs, others=others)
 
 
 def task_retried(
@@ -227,6 +251,12 @@ def schedule_unreadable(schedule: str, row: str, error: Exception) -> None:
 def first_line(error: BaseException) -> str:
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def _span(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.1f} s"
+    return f"{seconds * 1000:.{0 if seconds >= 0.01 else 1}f} ms"
 
 
 def _traceback(error: BaseException) -> str:

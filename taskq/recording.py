@@ -21,6 +21,7 @@ from taskq.link import Link
 from taskq.pace import Pace
 from taskq.progress import Progress
 from taskq.registry import Definition
+from taskq.tally import Tally
 
 #: Characters of an error that are kept where no more can be written.
 PLAIN_LENGTH = 500
@@ -44,6 +45,7 @@ class Recorder:
         self.pace = pace
         self.link = link
         self.settings = settings
+        self.tally = Tally(link.owner)
         self._busy = Refusal(link.owner, "write an outcome")
         #: Nanoseconds that the end of the run in progress may take to write; 0 for no limit.
         self._limit = 0
@@ -86,6 +88,8 @@ class Recorder:
                 ours = written or self.finish(task, definition, result)
                 if ours:
                     events.task_succeeded(task.id, task.name, seconds, request)
+                    if seconds < events.SLOW:
+                        self.tally.note(task.id, task.name, seconds)
                 return ours
             case Retried() | Failed() if self.slot.ending:
                 return self.cancelled(task, outcome, keeps, request)

@@ -210,6 +210,7 @@ class Worker:
     def leave(self) -> None:
         """Write what is finished and give back what is not started. The keeper ends
         our lease when we are gone, and so sees to what this did not reach."""
+        self.recorder.tally.tell()
         try:
             self.hand.give_back(self.link.leases())
         except DATABASE_ERRORS as error:

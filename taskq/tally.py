@@ -1,0 +1,88 @@
+"""What a worker ran that was over quickly: counted, and said once in a while in one line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pool import clock
+from taskq import events
+
+#: Seconds between two lines of a worker.
+EVERY = 10.0
+#: Names in a line; the others are counted together.
+NAMES = 10
+#: Run times of a name that are kept, for their median.
+_KEPT = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """task: the id, where there was one run only. median: seconds."""
+
+    name: str
+    count: int
+    median: float
+    task: int
+
+
+class _Runs:
+    """Those of one name. Of many runs each second time is kept, or each fourth, and so on."""
+
+    __slots__ = ("count", "seconds", "step", "task")
+
+    def __init__(self, task: int) -> None:
+        self.task = task
+        self.count = 0
+        self.step = 1
+        self.seconds: list[float] = []
+
+    def thin(self) -> None:
+        del self.seconds[::2]
+        self.step *= 2
+
+    def ran(self, name: str) -> Ran:
+        ordered = sorted(self.seconds)
+        return Ran(name, self.count, ordered[len(ordered) // 2], self.task)
+
+
+class Tally:
+    """The successes of one worker since its last line."""
+
+    def __init__(self, worker: str) -> None:
+        self._worker = worker
+        self._runs: dict[str, _Runs] = {}
+        self._due = 0
+
+    def note(self, task: int, name: str, seconds: float) -> None:
+        """Of each success: it costs a few tenths of a microsecond."""
+        runs = self._runs.get(name)
+        if runs is None:
+            runs = self._runs[name] = _Runs(task)
+        runs.count += 1
+        if runs.count % runs.step == 0:
+            runs.seconds.append(seconds)
+            if len(runs.seconds) == _KEPT:
+                runs.thin()
+
+    def wait(self) -> float:
+        """Seconds until the next line is due, at least 0; infinity where nothing is to be said."""
+        if not self._runs:
+            return float("inf")
+        return max(0.0, (self._due - clock.now()) / clock.SECOND)
+
+    def tell_when_due(self) -> None:
+        if self._runs and clock.now() >= self._due:
+            self.tell()
+
+    def tell(self) -> None:
+        """Say what there is, most runs first, and begin anew."""
+        if not self._runs:
+            return
+        ran = sorted((runs.ran(name) for name, runs in self._runs.items()), key=_most_first)
+        self._runs.clear()
+        self._due = clock.now() + clock.nanoseconds(EVERY)
+        events.tasks_succeeded(self._worker, ran[:NAMES], sum(each.count for each in ran[NAMES:]))
+
+
+def _most_first(ran: Ran) -> tuple[int, str]:
+    return -ran.count, ran.name
