@@ -60,11 +60,15 @@ class Child:
         self._termed = False
         self._shown: str | None = None
         self._handlers: dict[int, Any] = {
-            **{int(getattr(signal, name)): signal.SIG_IGN for name in _SUPERVISORS},
-            int(signal.SIGCHLD): signal.SIG_DFL,
+            **{int(getattr(signal, name)): _signal.SIG_IGN for name in _SUPERVISORS},
+            int(signal.SIGCHLD): _signal.SIG_DFL,
             int(signal.SIGTERM): self._handle_term,
             int(signal.SIGUSR1): self._handle_usr1,
         }
+        # Python ignores these, and any other process dies of them.
+        for number in (signal.SIGPIPE, signal.SIGXFSZ):
+            if (handler := _signal.getsignal(number)) is not None:
+                self._handlers[int(number)] = handler
 
     @property
     def stopping(self) -> bool:
@@ -110,11 +114,11 @@ class Child:
         return bool(readable)
 
     def install_signals(self) -> None:
-        """(Re)install our signal handlers; what ran here may have replaced them."""
-        # The bare function: that of ``signal`` makes an enum of what it returns.
-        if list(map(_signal.getsignal, self._handlers)) != list(self._handlers.values()):
-            for number, handler in self._handlers.items():
-                signal.signal(number, handler)
+        """(Re)install our signal handlers, whatever Python's table says: C code that puts its own
+        in their place does not change that."""
+        # The bare functions: those of ``signal`` make enums of what they take and return.
+        for number, handler in self._handlers.items():
+            _signal.signal(number, handler)
 
     def _release_forks(self) -> None:
         """What runs here may fork: that process is no child of the pool, and who started it ends

@@ -41,29 +41,29 @@ class Programs:
         self._kept = set(kernel.children())
         self._dead_since: dict[int, int] = {}
 
-    def end(self) -> int:
-        """End what a run has left in our group; how many programs that were.
+    def left(self) -> set[int]:
+        """What a run has left in our group.
 
         A program that leads a session of its own (``start_new_session=True``) is no longer in
-        the group, and lives on.
+        it, and lives on.
         """
         if not _has_children():
-            return 0
-        ended: set[int] = set()
+            return set()
+        self._reap_unasked()
+        return {pid for pid in self._others() if _group(pid) == os.getpid()}
+
+    def end(self) -> None:
+        """End them, and reap them."""
         until = clock.now() + clock.nanoseconds(GONE)
         # Again and again: the children of one that is killed become ours.
-        while left := [pid for pid in self._others() if _group(pid) == os.getpid()]:
+        while left := self.left():
             for pid in left:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
-                    if _is_alive(pid):
-                        ended.add(pid)
-                        os.kill(pid, signal.SIGKILL)
-            if not any(map(_reap, left)):
+                    os.kill(pid, signal.SIGKILL)
+            if not any([_reap(pid) for pid in left]):
                 if clock.now() > until:
-                    break
+                    raise TimeoutError(f"{sorted(left)} do not end")
                 time.sleep(0.001)
-        self._reap_unasked()
-        return len(ended)
 
     def _others(self) -> list[int]:
         return [pid for pid in kernel.children() if pid not in self._kept]

@@ -8,12 +8,22 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 LINUX = sys.platform == "linux"
 
 _PR_SET_PDEATHSIG = 1
+_PR_GET_PDEATHSIG = 2
 _PR_SET_CHILD_SUBREAPER = 36
 _PAGE_KIB = os.sysconf("SC_PAGE_SIZE") // 1024 if hasattr(os, "sysconf") else 4
+
+
+_libc = ctypes.CDLL(None)
+
+
+def _prctl(option: int, argument: Any) -> bool:
+    """Whether the kernel knows this, and did it."""
+    return LINUX and _libc.prctl(option, argument, 0, 0, 0) == 0
 
 
 def die_with_parent(parent: int) -> bool:
@@ -23,16 +33,22 @@ def die_with_parent(parent: int) -> bool:
     parent's pid is compared afterwards. Returns False where the kernel cannot
     do this: the lifeline pipe of ``pool.child`` must do it then.
     """
-    armed = LINUX and ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0
+    armed = _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(os.EX_UNAVAILABLE)
     return armed
 
 
+def parent_death_signal() -> int:
+    """The signal that this process gets when its parent dies; 0 for none."""
+    number = ctypes.c_int()
+    _prctl(_PR_GET_PDEATHSIG, ctypes.byref(number))
+    return number.value
+
+
 def adopt_orphans() -> None:
     """Become the parent of each descendant that loses its own, in place of process 1."""
-    if LINUX:
-        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def children() -> list[int]:

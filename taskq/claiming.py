@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from pool import Child, State, clock
 from taskq.apart import Refusal, concerns_all
 from taskq.claims import Claimed, Haul, Lane, Wanted
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.hand import Hand, Reliever
-from taskq.hygiene import release_connections
 from taskq.link import Link
 from taskq.pace import Pace
 from taskq.queues import Queues
@@ -53,6 +53,7 @@ class Claimer:
         link: Link,
         recorder: Recorder,
         reliever: Reliever,
+        settle: Callable[[], bool],
     ) -> None:
         self.child = child
         self.service = service
@@ -62,6 +63,8 @@ class Claimer:
         self.link = link
         self.recorder = recorder
         self._reliever = reliever
+        #: Called before a sleep; whether more tasks may run here.
+        self._settle = settle
         self._lanes: list[Lane] = []
         self._stale = 0
         self._rest_until = 0
@@ -93,9 +96,9 @@ class Claimer:
             self._flows = False
             self.recorder.write_finished()
             self.idle()
-            release_connections()
-            self.sleep()
-            self._slept = True
+            if self._settle():
+                self.sleep()
+                self._slept = True
         except DATABASE_ERRORS as error:
             time.sleep(self.failed(error))
         return None

@@ -7,7 +7,9 @@ import logging
 import os
 import signal
 import weakref
+from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 import psycopg
 from django.core.cache import caches
@@ -16,18 +18,28 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
 
+from pool import clock
+from pool.leftovers import Leftovers, Trait
+from taskq.liveness import Liveness
 from taskq.thread_connections import connection_of
 
 log = logging.getLogger("taskq")
 
+#: A task whose last runs, so many, have left nothing behind is no longer looked at after each.
+TRUSTED = 20
+#: Among such runs, looks take one part in so many of the time.
+LOOK_COST = 100
 #: Seconds to ask the server that it gives up a query: it may not answer any more.
 CANCEL_TIMEOUT = 1.0
 
 
 class Hygiene:
-    """What a worker's process looked like before the first task."""
+    """What a worker's process is like before the first task, and has to be like before each.
 
-    def __init__(self) -> None:
+    traits: what is looked at in the process, see :mod:`pool.leftovers`.
+    """
+
+    def __init__(self, traits: Sequence[Trait] = ()) -> None:
         # By its descriptor and not by its name, under which another may stand by then: that of a
         # new release.
         self._directory = _opened(".")
@@ -36,11 +48,33 @@ class Hygiene:
             weakref.finalize(self, os.close, self._directory)
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
         self._aliases = [alias for alias in connections if _can_be_opened(alias)]
+        self._liveness = Liveness()
+        self._leftovers = Leftovers(traits)
+        self._look_due = 0
+        #: A run was made since the last look.
+        self._behind = False
+        #: By the name of a task: how many runs in a row have left nothing behind.
+        self._clean: dict[str, int] = {}
+        #: Connections that the next run may find open.
+        self.opened = self._in_use()
+        #: No run may follow in this process.
+        self.beyond_repair = False
 
-    def restore(self) -> None:
-        """Alarms, masked signals, working directory, transactions: as before the task.
+    def before(self, *, quick: bool) -> bool:
+        """Right before a run: what others have left is undone, and its connections are alive.
+        Whether it may be made here.
 
-        Signal handlers are the pool's, and restored by it.
+        quick: it is one of many that take next to no time.
+        """
+        if self._behind and not quick:
+            self.look()
+        self._liveness.check(self.opened)
+        return not self.beyond_repair
+
+    def restore(self, name: str = "", now: int = 0) -> None:
+        """Right after a run.
+
+        name: of the task. now: on the pool's clock.
         """
         signal.setitimer(signal.ITIMER_REAL, 0)
         # The bare function: that of ``signal`` makes enums of what it returns.
@@ -50,11 +84,41 @@ class Hygiene:
                 os.fchdir(self._directory)
             except OSError as error:  # the task has closed what it did not open
                 log.error("a task left the working directory, and there is no way back: %s", error)
+        self.opened = self._in_use()
+        if self.opened:
+            restore_connections()
+        clean = self._clean.get(name, 0)
+        if clean < TRUSTED or now >= self._look_due:
+            self._clean[name] = 0 if self.look() else clean + 1
+        else:
+            self._behind = True
+
+    def settle(self) -> bool:
+        """There is nothing to do: all that is left behind is undone, connections are closed.
+        Whether there may be more runs here."""
+        if self._behind:
+            self.look()
+        release_connections()
+        self.opened = self._in_use()
+        return not self.beyond_repair
+
+    def look(self) -> bool:
+        """Undo what harms the next run, or have that made by another process; whether there was
+        anything."""
+        began = clock.now()
+        found = self._leftovers.undo()
+        self.beyond_repair = self._leftovers.beyond_repair
+        self._behind = False
+        now = clock.now()
+        self._look_due = now + LOOK_COST * (now - began)
+        return found
+
+    def _in_use(self) -> list[BaseDatabaseWrapper]:
         # To have Django list those that are in use takes five times as long.
         for alias in self._aliases:
             if connection_of(alias).connection is not None:
-                restore_connections()
-                break
+                return [each for each in map(connection_of, self._aliases) if each.connection]
+        return []
 
 
 def _opened(directory: str) -> int | None:
@@ -108,10 +172,7 @@ def restore_connections() -> None:
         ):
             log.warning("a task left a transaction open on %r; rolled back", connection.alias)
             # Without this, close() would wait for the end of the atomic block.
-            connection.in_atomic_block = False
-            connection.savepoint_ids = []
-            connection.needs_rollback = False
-            connection.run_on_commit = []
+            _forget_transaction(connection)
             connection.close()
         elif _is_at_it(connection):
             log.warning(
@@ -127,6 +188,14 @@ def restore_connections() -> None:
             connection.close()
         elif not _may_stay(connection):
             connection.close_if_unusable_or_obsolete()
+
+
+def _forget_transaction(connection: BaseDatabaseWrapper) -> None:
+    connection.in_atomic_block = False
+    connection.savepoint_ids = []
+    connection.atomic_blocks = []
+    connection.needs_rollback = False
+    connection.run_on_commit = []
 
 
 def _is_at_it(connection: BaseDatabaseWrapper) -> bool:
@@ -158,3 +227,20 @@ def release_connections() -> None:
     restore_connections()
     for connection in connections.all(initialized_only=True):
         connection.close_if_unusable_or_obsolete()
+
+
+#: Connections of the process that forked this one. To close one, or to have it collected as
+#: garbage, would end the session that the other goes on with.
+_of_the_parent: list[Any] = []
+
+
+def abandon_connections() -> None:
+    """In a process that a task has forked: begin without any, and leave those that are open to the
+    task. What is open in other threads went with them."""
+    for connection in connections.all(initialized_only=True):
+        _of_the_parent.append(connection.connection)
+        _forget_transaction(connection)
+        connection.connection = None
+        if pools := getattr(connection, "_connection_pools", None):
+            _of_the_parent.extend(pools.values())
+            pools.clear()

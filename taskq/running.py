@@ -51,7 +51,9 @@ class _AsyncRun:
     def run(self) -> Any:
         _AsyncRun.running = self
         try:
-            return asyncio.run(self._main())
+            # With a factory the runner leaves alone what asyncio.get_event_loop() gives after it.
+            with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+                return runner.run(self._main())
         except asyncio.CancelledError:
             if self._error is not None:
                 raise self._error from None

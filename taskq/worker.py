@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -11,6 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pool import Child, Slot, clock
 from pool.kernel import resident_kib
+from pool.leftovers import traits_of
 from taskq import context, events, execution, leases, registry
 from taskq.claiming import Claimer
 from taskq.claims import Claimed
@@ -19,7 +21,7 @@ from taskq.database_errors import DATABASE_ERRORS
 from taskq.execution import Outcome
 from taskq.hand import Hand, Reliever
 from taskq.host import Host
-from taskq.hygiene import Hygiene, open_caches
+from taskq.hygiene import Hygiene, abandon_connections, open_caches
 from taskq.interrupting import Interrupter
 from taskq.pace import Pace
 from taskq.recording import Recorder
@@ -50,11 +52,18 @@ class Worker:
         self.recorder = self.recorder_class(
             self.slot, self.hand, self.pace, self.link, service.settings
         )
-        self._hygiene = Hygiene()
+        self._hygiene = Hygiene()  # until run() knows what is of the process
         context.host = Host(child, service.alias)
         self._reliever = Reliever(self.hand, self.link, lambda: child.stopping)
         self.claimer = Claimer(
-            child, service, self.hand, self.pace, self.link, self.recorder, self._reliever
+            child,
+            service,
+            self.hand,
+            self.pace,
+            self.link,
+            self.recorder,
+            self._reliever,
+            settle=lambda: self._hygiene.settle(),
         )
 
     def run(self) -> int:
@@ -63,10 +72,14 @@ class Worker:
         self.child.on_soft_limit = self.interrupter.interrupt
         self._reliever.start()
         events.worker_started(self.child.name, self.service.pool)
+        # What the receivers have set up is of the process. In a context of its own: to look at
+        # some of it, such as decimal's, makes it.
+        self._hygiene = copy_context().run(Hygiene, traits_of(self.child))
+        os.register_at_fork(after_in_child=abandon_connections)
         # After the receivers: who counts as idle is woken, and must hear it.
         self.child.booted()
         self.child.title("idle")
-        while not self.child.stopping and not self.worn_out:
+        while not (self.child.stopping or self.worn_out or self._hygiene.beyond_repair):
             task = self.hand.take() or self.claimer.fetch()
             if task is not None:
                 # What it sets, or a receiver, is gone with the run: a language, a time zone.
@@ -91,19 +104,21 @@ class Worker:
             if visit is not None:
                 visit.started()
             outcome = self.execute(task, definition, visit.first() if visit else ())
-            seconds = (clock.now() - self.slot.since) / clock.SECOND
-            self.restore()
+            now = clock.now()
+            seconds = (now - self.slot.since) / clock.SECOND
+            self.restore(task.name, now)
             ours = self.recorder.conclude(task, definition, outcome, seconds, self.request)
             self.slot.task_id = 0
             if visit is not None and ours:
                 visit.finished(outcome)
-                self.restore()
+                self.restore(task.name, now)
             self.count_run()
 
     def ready_for(self, task: Claimed, definition: Definition) -> bool:
         """Whether it may run. One that may take long, or cost its worker its life, is held alone:
         what is finished is written before, and what was claimed meanwhile is given back."""
-        if task.alone or not self.pace.is_quick(task.name):
+        quick = not task.alone and self.pace.is_quick(task.name)
+        if not quick:
             try:
                 self.recorder.write_finished()
                 if self.hand.waiting:
@@ -114,6 +129,9 @@ class Worker:
                 return False
         if self.hand.lease != self.slot.held_lease():
             self.hand.renounce()  # the lease ran out: others have these tasks by now
+            return False
+        if (self._hygiene.opened or not quick) and not self.is_sound(quick=quick):
+            self.hand.drop()  # this task too: the keeper gives it back as we leave
             return False
         return self.may_go_on()
 
@@ -191,11 +209,14 @@ class Worker:
 
     # Between two runs, and after the last
 
-    def restore(self) -> None:
+    def is_sound(self, *, quick: bool) -> bool:
+        """Whether a run may begin in this process: what earlier ones left behind is undone."""
+        return self._hygiene.before(quick=quick)
+
+    def restore(self, name: str, now: int) -> None:
         """This process as it was before the run. Before the outcome is written: on SQLite a
         transaction that the task left open holds the lock that this takes."""
-        self.child.install_signals()
-        self._hygiene.restore()
+        self._hygiene.restore(name, now)
 
     def count_run(self) -> None:
         """One run more; whether it is time for a new process in the place of this one."""

@@ -247,15 +247,16 @@ def tidies_up(child: Child) -> None:
     orphan = subprocess.check_output(["sh", "-c", "sleep 60 >&- & echo $!"])
     left = [shell.pid, int(orphan), *(int(shell.stdout.readline()) for _ in range(2))]
     free = subprocess.Popen(["sleep", "60"], start_new_session=True)
-    note("tidied", ended=programs.end(), left=left, kept=[helper.pid], free=[free.pid])
-    note("tidied again", ended=programs.end())
+    found = sorted(programs.left())
+    programs.end()
+    note("tidied", found=found, left=left, kept=[helper.pid], free=[free.pid])
     while not told("free"):
         time.sleep(0.01)
     os.kill(helper.pid, signal.SIGKILL)
     groups.UNASKED = 0
     free.kill()
     while free.pid in kernel.children():
-        programs.end()
+        programs.left()
         time.sleep(0.01)
     note("reaped")
     rest(child)

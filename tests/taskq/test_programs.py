@@ -1,5 +1,6 @@
 """The programs that a task runs end with its run."""
 
+import os
 import signal
 
 import pytest
@@ -23,6 +24,15 @@ def test_a_program_ends_at_the_hard_limit_of_its_task(start_pool, runs, drained)
     assert gone(*programs(runs))
 
 
+def test_a_program_ends_when_its_task_is_cancelled(start_pool, runs):
+    start_pool("-c", 1, TASKQ_CANCEL_GRACE="1")
+    result = tasks.run_program.delay("a")
+    (program,) = programs(runs)
+    assert result.cancel()
+    wait_until(lambda: Task.objects.cancelled().exists())
+    assert gone(program)
+
+
 @pytest.mark.postgresql  # the cut is the proxy's
 def test_a_program_ends_before_its_task_may_run_elsewhere(start_pool, far_away, runs):
     proxy, url = far_away
@@ -40,3 +50,13 @@ def test_a_program_ends_when_the_whole_pool_is_killed(start_pool, runs):
     (program,) = programs(runs)
     pool.signal(signal.SIGKILL)
     wait_until(lambda: gone(program))
+
+
+def test_a_program_that_a_run_leaves_behind_ends_with_it(start_pool, runs, drained):
+    start_pool("-c", 1)
+    tasks.leave_programs.delay("a")
+    drained()
+    ((left, free),) = [record["programs"] for record in runs("left")]
+    assert gone(left)
+    assert not gone(free), "it has a session of its own"
+    os.kill(free, signal.SIGKILL)

@@ -4,19 +4,23 @@ import asyncio
 import ctypes
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 
 from django.core.cache import caches
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
 from django.utils import timezone, translation
 
+from pool import kernel
+from pool.leftovers import TRAITS
 from stress.project.lab import tasks as stress_lab
 from stress.project.runs import note, run
 from stress.project.shop.models import Order, Shipment
 from taskq.celery import SoftTimeLimitExceeded, TaskCancelled, current_task, shared_task
+from tests.pool.messes import MESSES
 from tests.project.lab import oddities, receivers  # noqa: F401  has tasks too
 
 
@@ -282,6 +286,12 @@ def run_program(key):
     _run_program(key)
 
 
+@shared_task
+def leave_programs(key):
+    programs = [subprocess.Popen(["sleep", "60"], start_new_session=new) for new in (False, True)]
+    note("left", key=key, programs=[program.pid for program in programs])
+
+
 def _run_program(key):
     """As subprocess.run() does, and says which program it is."""
     with run(key), subprocess.Popen(["sleep", "60"]) as program:
@@ -361,6 +371,59 @@ def misbehave(key, how):
                 print("x" * 100)
         case "change_directory":
             os.chdir("/")
+    note("end", key=key)
+
+
+@shared_task
+def mess(key, name):
+    note("start", key=key)
+    MESSES[name]()
+
+
+@shared_task
+def look_around(key):
+    """What it finds of what others may have changed."""
+    looks = {trait.name: repr(trait.look()) for trait in TRAITS if trait.name != "open files"}
+    seen = {name: re.sub(" at 0x[0-9a-f]+", "", look) for name, look in looks.items()}
+    seen |= {"group": os.getpgrp() == os.getpid(), "parent": kernel.parent_death_signal()}
+    note("seen", key=key, seen=seen, children=kernel.children())
+
+
+@shared_task
+def ask_database(key, alias="default"):
+    """Which of the server's processes answers."""
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        note("asked", key=key, backend=cursor.fetchone()[0])
+
+
+@shared_task
+def share_work(key):
+    """Two processes of its own use the ORM, and so does it."""
+    note("start", key=key)
+    Order.objects.count()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        counts = pool.map(_order, range(4))
+    note("shared", key=key, orders=sorted(counts), count=Order.objects.count())
+
+
+def _order(number):
+    return Order.objects.create(number=number).number
+
+
+@shared_task
+def get_loop(key):
+    loop = asyncio.get_event_loop_policy().get_event_loop()
+    note("loop", key=key, value=loop.run_until_complete(asyncio.sleep(0, "slept")))
+
+
+_open = []
+
+
+@shared_task
+def leak_descriptors(key, count):
+    note("start", key=key)
+    _open.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(count))
     note("end", key=key)
 
 

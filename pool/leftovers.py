@@ -1,0 +1,301 @@
+"""What a run may change in its process, and the next one would suffer from.
+
+All of it is undone between two runs, or the process is replaced. Not in the list, and so left as
+it is: what a library sets up once, when it is first used, and relies on from then on. That is the
+environment, ``sys.path``, handlers of signals that harm nobody, raised limits, threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import decimal
+import errno
+import faulthandler
+import gc
+import locale
+import logging
+import operator
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pool import kernel
+from pool.child import Child
+from pool.groups import Programs
+
+log = logging.getLogger("pool")
+
+
+@dataclass(frozen=True)
+class Trait:
+    """Something that a run may change.
+
+    look: what it is like now. put_back: called with what it was like before; it raises OSError or
+    ValueError where there is no way back, as ``look`` may. harms: whether the change from what was
+    to what is hurts the next run; any does by default.
+    """
+
+    name: str
+    look: Callable[[], Any]
+    put_back: Callable[[Any], object]
+    harms: Callable[[Any, Any], bool] = operator.ne
+
+
+class Leftovers:
+    """Remembers what this process is like when this is made."""
+
+    def __init__(self, traits: Sequence[Trait]) -> None:
+        self._was = [(trait, trait.look()) for trait in traits]
+        self._said: set[str] = set()
+        #: Something has changed for good: another process has to take over.
+        self.beyond_repair = False
+
+    def undo(self) -> bool:
+        """Put back what harms the next run; whether there was anything."""
+        found = False
+        for trait, was in self._was:
+            try:
+                if trait.harms(was, trait.look()):
+                    found = True
+                    trait.put_back(was)
+                    self._say(logging.INFO, f"a run changed this, and it is put back: {trait.name}")
+            except (OSError, ValueError) as error:
+                found = self.beyond_repair = True
+                self._say(
+                    logging.WARNING,
+                    f"a run changed this for good, and its process is replaced: {trait.name}: "
+                    f"{error}",
+                )
+        return found
+
+    def _say(self, level: int, text: str) -> None:
+        """Once: a task may do it each time."""
+        if text not in self._said:
+            self._said.add(text)
+            log.log(level, text)
+
+
+def _fewer(was: Any, now: Any) -> bool:
+    return bool(now < was)
+
+
+def _below(now: int, was: int, endless: int) -> bool:
+    return now != endless and (was == endless or now < was)
+
+
+#: Limits of the kernel that end or fail a process. Not that of core dumps: libraries lower it.
+_LIMITS = [
+    getattr(resource, name)
+    for name in "RLIMIT_CPU RLIMIT_AS RLIMIT_DATA RLIMIT_STACK RLIMIT_FSIZE RLIMIT_NOFILE "
+    "RLIMIT_NPROC".split()
+    if hasattr(resource, name)
+]
+
+
+def _limits() -> list[tuple[int, int]]:
+    return [resource.getrlimit(limit) for limit in _LIMITS]
+
+
+def _any_lower(was: list[tuple[int, int]], now: list[tuple[int, int]]) -> bool:
+    return now != was and any(
+        _below(ours, theirs, resource.RLIM_INFINITY)
+        for pair in zip(now, was, strict=True)
+        for ours, theirs in zip(*pair, strict=True)
+    )
+
+
+def _set_limits(was: list[tuple[int, int]]) -> None:
+    for limit, pair in zip(_LIMITS, was, strict=True):
+        if resource.getrlimit(limit) != pair:
+            resource.setrlimit(limit, pair)
+
+
+def _users() -> tuple[int, ...]:
+    if not kernel.LINUX:
+        return os.geteuid(), os.getegid()
+    return (*os.getresuid(), *os.getresgid(), *os.getgroups())
+
+
+def _become(was: tuple[int, ...]) -> None:
+    if not kernel.LINUX:
+        os.seteuid(was[0])
+        os.setegid(was[1])
+        return
+    os.seteuid(was[1])  # first: the others may need its rights
+    if os.getgroups() != list(was[6:]):
+        os.setgroups(was[6:])
+    os.setresgid(*was[3:6])
+    os.setresuid(*was[:3])
+
+
+_TIMERS = (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+
+
+def _timers() -> list[bool]:
+    """Whether those run that count the CPU time of this process, and end it."""
+    return [signal.getitimer(timer)[0] > 0 for timer in _TIMERS]
+
+
+def _stop_timers(was: list[bool]) -> None:
+    for timer, ran in zip(_TIMERS, was, strict=True):
+        if not ran:
+            signal.setitimer(timer, 0)
+
+
+def _umask() -> int:
+    mask = os.umask(0o077)  # the one way to ask; a thread may open a file meanwhile
+    os.umask(mask)
+    return mask
+
+
+def _zone() -> tuple[str | None, tuple[str, str]]:
+    return os.environ.get("TZ"), time.tzname
+
+
+def _set_zone(was: tuple[str | None, tuple[str, str]]) -> None:
+    if was[0] is None:
+        os.environ.pop("TZ", None)
+    else:
+        os.environ["TZ"] = was[0]
+    time.tzset()
+
+
+def _streams() -> tuple[object, ...]:
+    """The files behind them too: one that others stand in for may be a socket by now."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and stream.closed:
+            raise ValueError("it is closed")
+    files = [os.fstat(descriptor) for descriptor in (1, 2)]
+    return sys.stdout, sys.stderr, *((file.st_dev, file.st_ino) for file in files)
+
+
+def _set_streams(was: tuple[object, ...]) -> None:
+    sys.stdout, sys.stderr = was[:2]
+    if _streams() != was:
+        raise ValueError("its descriptor is another file")
+
+
+def _highest_descriptor() -> int:
+    """The number that the next one that is opened has: as many are open at least."""
+    try:
+        probe = os.dup(2)
+    except OSError as error:
+        if error.errno != errno.EMFILE:
+            raise
+        return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    os.close(probe)
+    return probe
+
+
+def _nearly_all(was: int, now: int) -> bool:
+    """Whether what is left may be too little for a run."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return most != resource.RLIM_INFINITY and now > was and now > most * 3 // 4
+
+
+def _give_up(was: int) -> None:
+    raise ValueError(f"more than {_highest_descriptor()} are open")
+
+
+def _errors() -> list[Any]:
+    return [each for each in warnings.filters if each[0] == "error"]
+
+
+def _set_errors(was: list[Any]) -> None:
+    kept = [each for each in warnings.filters if each[0] != "error" or each in was]
+    warnings.resetwarnings()  # what warned already is forgotten by that
+    warnings.filters.extend(kept)  # type: ignore[attr-defined]
+
+
+_DECIMAL = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
+
+
+def _decimal() -> tuple[list[Any], dict[Any, bool]]:
+    context = decimal.getcontext()
+    return [getattr(context, name) for name in _DECIMAL], dict(context.traps)
+
+
+def _set_decimal(was: tuple[list[Any], dict[Any, bool]]) -> None:
+    context = decimal.getcontext()
+    for name, value in zip(_DECIMAL, was[0], strict=True):
+        setattr(context, name, value)
+    context.traps.update(was[1])
+
+
+def _event_loops() -> tuple[asyncio.AbstractEventLoopPolicy, bool]:
+    """Who makes them, and whether ``asyncio.get_event_loop()`` gives one, which it does until
+    ``asyncio.run()`` was called."""
+    policy = asyncio.get_event_loop_policy()
+    own: Any = getattr(policy, "_local", None)
+    if own is None:
+        return policy, True
+    loop = own._loop
+    return policy, not (own._set_called if loop is None else loop.is_closed())
+
+
+def _set_event_loops(was: tuple[asyncio.AbstractEventLoopPolicy, bool]) -> None:
+    policy, _ = was
+    asyncio.set_event_loop_policy(policy)
+    own: Any = getattr(policy, "_local", None)
+    if own is not None:
+        own._loop, own._set_called = None, False
+
+
+#: What any process has.
+TRAITS: tuple[Trait, ...] = (
+    Trait("limits of its resources", _limits, _set_limits, _any_lower),
+    Trait("user and groups", _users, _become),
+    Trait("timers of its CPU time", _timers, _stop_timers, lambda was, now: _fewer(now, was)),
+    Trait("umask", _umask, os.umask),
+    Trait(
+        "priority (nice)",
+        lambda: os.getpriority(os.PRIO_PROCESS, 0),
+        lambda was: os.setpriority(os.PRIO_PROCESS, 0, was),
+    ),
+    Trait("open files", _highest_descriptor, _give_up, _nearly_all),
+    Trait("standard output", _streams, _set_streams),
+    Trait("time zone of the C library", _zone, _set_zone),
+    Trait(
+        "locale",
+        lambda: locale.setlocale(locale.LC_ALL),
+        lambda was: locale.setlocale(locale.LC_ALL, was),
+    ),
+    Trait("event loops", _event_loops, _set_event_loops),
+    Trait("warnings that are errors", _errors, _set_errors),
+    Trait("decimal context", _decimal, _set_decimal),
+    Trait("default time-out of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
+    Trait("logging.disable()", lambda: logging.root.manager.disable, logging.disable),
+    Trait("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit, _fewer),
+    Trait("garbage collector", gc.isenabled, lambda was: gc.enable(), _fewer),
+    # Nobody can ask whether one runs.
+    Trait(
+        "dump_traceback_later()",
+        faulthandler.cancel_dump_traceback_later,
+        lambda was: None,
+    ),
+)
+
+
+def traits_of(child: Child) -> tuple[Trait, ...]:
+    """All of a child of a pool: what ties it to its supervisor, too."""
+    programs = Programs()
+    return (
+        *TRAITS,
+        # After the user: the kernel forgets it whenever that changes, also there and back.
+        Trait(
+            "parent-death signal",
+            kernel.parent_death_signal,
+            lambda was: kernel.die_with_parent(child.supervisor_pid),
+        ),
+        Trait("process group", os.getpgrp, lambda was: os.setpgid(0, was)),
+        # Put back without a look: a library may have set one behind Python's back.
+        Trait("signal handlers", child.install_signals, lambda was: None),
+        Trait("programs", programs.left, lambda was: programs.end()),
+    )

@@ -1,0 +1,63 @@
+"""Whether open connections to the database are alive, without a round trip to it."""
+
+from __future__ import annotations
+
+import logging
+import select
+from typing import Any
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from pool import clock
+
+log = logging.getLogger("taskq")
+
+#: Seconds between two runs after which what is open is opened anew: firewalls forget a connection
+#: that says nothing for minutes, and tell nobody.
+FORGOTTEN = 60.0
+
+
+class Liveness:
+    """Of the Django connections of one thread, looked at before each run."""
+
+    def __init__(self) -> None:
+        #: By alias: the connection, and how to ask the kernel for what has come on its socket.
+        self._polls: dict[str, tuple[Any, select.poll]] = {}
+        self._looked = clock.now()
+
+    def check(self, opened: list[BaseDatabaseWrapper]) -> None:
+        """Close those that have ended: Django opens a new one for whoever asks for it next."""
+        now = clock.now()
+        forgotten = now - self._looked > clock.nanoseconds(FORGOTTEN)
+        self._looked = now
+        for connection in opened:
+            raw = connection.connection
+            if raw is None or connection.vendor != "postgresql":
+                continue
+            if forgotten:
+                connection.close()
+            elif raw.closed or (self._poll(connection.alias, raw).poll(0) and _has_ended(raw)):
+                log.info("the connection to %r has ended: replaced", connection.alias)
+                connection.close()
+
+    def _poll(self, alias: str, raw: Any) -> select.poll:
+        known, poll = self._polls.get(alias, (None, None))
+        if known is not raw or poll is None:
+            poll = select.poll()
+            poll.register(raw.pgconn.socket, select.POLLIN)
+            self._polls[alias] = raw, poll
+        return poll
+
+
+def _has_ended(raw: psycopg.Connection[Any]) -> bool:
+    """Something has come that nobody asked for: a notice, say, or the end."""
+    poll = select.poll()
+    poll.register(raw.pgconn.socket, select.POLLIN)
+    try:
+        # The last words of the server come before the end itself.
+        while poll.poll(0):
+            raw.pgconn.consume_input()
+    except psycopg.Error:
+        return True
+    return False

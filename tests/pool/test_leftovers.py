@@ -1,0 +1,210 @@
+"""What a run may leave behind: each of the list is put back, or the process is to be replaced."""
+
+import contextlib
+import os
+import resource
+import signal
+import sys
+import time
+import traceback
+
+import pytest
+
+from pool import Child, Role, Scoreboard, kernel
+from pool.leftovers import TRAITS, Leftovers, Trait, traits_of
+from tests.pool.messes import MESSES
+
+BONDS = ["parent-death signal", "process group", "signal handlers", "programs"]
+#: Those that nobody can ask for: to look is to put back.
+UNSEEN = {"dump_traceback_later()", "signal handlers"}
+NOBODY = 65534
+
+
+def in_a_fork(function):
+    """Call it in a process that may be spoiled."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            function()
+            code = 0
+        except BaseException:
+            os.write(2, traceback.format_exc().encode())
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+def child_of_no_pool():
+    """This process, tied to the one that has forked it."""
+    scoreboard = Scoreboard(capacity=1)
+    role = Role(name="worker", run=lambda child: 0)
+    os.setpgid(0, 0)
+    child = Child(role, 1, scoreboard.slots[0], scoreboard, os.getppid(), "test", first_try=True)
+    child.install_signals()
+    kernel.die_with_parent(os.getppid())
+    return child
+
+
+def burn(seconds=0.6):
+    """Live on for longer than any of the messes would have it, using CPU time."""
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
+def test_there_is_a_mess_for_each_trait():
+    assert {trait.name for trait in TRAITS} | set(BONDS) == set(MESSES)
+
+
+@pytest.mark.parametrize("name", sorted(MESSES.keys() - {"open files"} - UNSEEN))
+def test_each_is_put_back_as_it_was(name):
+    if name in ("user and groups", "priority (nice)") and os.geteuid() != 0:
+        pytest.skip("needs root")
+
+    def check():
+        (trait,) = [trait for trait in traits_of(child_of_no_pool()) if trait.name == name]
+        leftovers, was = Leftovers([trait]), trait.look()
+        assert not leftovers.undo()
+        MESSES[name]()
+        assert trait.harms(was, trait.look())
+        assert leftovers.undo()
+        assert not trait.harms(was, trait.look())
+        burn(1.2 if name == "limits of its resources" else 0.3)
+        assert not leftovers.undo()
+        assert not leftovers.beyond_repair
+
+    in_a_fork(check)
+
+
+def test_a_timer_that_dumps_and_exits_is_cancelled():
+    def check():
+        leftovers = Leftovers(TRAITS)
+        MESSES["dump_traceback_later()"]()
+        leftovers.undo()
+        burn()
+
+    in_a_fork(check)
+
+
+def test_handlers_that_were_replaced_behind_pythons_back_are_put_back():
+    def check():
+        child, warned = child_of_no_pool(), []
+        child.on_soft_limit = lambda: warned.append(True)
+        leftovers = Leftovers(traits_of(child))
+        MESSES["signal handlers"]()
+        leftovers.undo()
+        for number in (signal.SIGUSR1, signal.SIGTERM, signal.SIGPIPE):
+            os.kill(os.getpid(), number)
+        assert warned
+        assert child.stopping
+
+    in_a_fork(check)
+
+
+def drop_rights():
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
+def lower_for_good():
+    resource.setrlimit(resource.RLIMIT_CPU, (3600, 3600))
+
+
+def close_output():
+    sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    sys.stdout.close()
+
+
+def redirect_output():
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+
+
+@pytest.mark.parametrize(
+    "mess",
+    [lower_for_good, lambda: os.nice(3), MESSES["open files"], close_output, redirect_output],
+    ids=["hard limit", "nice", "descriptors", "closed output", "output elsewhere"],
+)
+def test_what_cannot_be_put_back_has_the_process_replaced(mess):
+    def check():
+        drop_rights()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+        leftovers = Leftovers(TRAITS)
+        with contextlib.suppress(OSError):
+            mess()
+        assert leftovers.undo()
+        assert leftovers.beyond_repair
+
+    in_a_fork(check)
+
+
+def test_a_user_that_is_given_up_for_good_has_the_process_replaced():
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+
+    def check():
+        leftovers = Leftovers(TRAITS)
+        drop_rights()
+        assert leftovers.undo()
+        assert leftovers.beyond_repair
+
+    in_a_fork(check)
+
+
+def raise_limit():
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft + 1, hard))
+
+
+@pytest.mark.parametrize(
+    ("mess", "kept"),
+    [
+        (lambda: sys.setrecursionlimit(5000), lambda: sys.getrecursionlimit() == 5000),
+        (raise_limit, lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 256),
+        (lambda: os.environ.update(SET="once"), lambda: os.environ.get("SET") == "once"),
+        (lambda: sys.path.append("/lib/x"), lambda: sys.path[-1] == "/lib/x"),
+    ],
+    ids=["recursion limit", "limit of open files", "environment", "sys.path"],
+)
+def test_what_a_library_sets_up_once_for_all_runs_stays(mess, kept):
+    def check():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (255, 1000))
+        leftovers = Leftovers(TRAITS)
+        mess()
+        assert not leftovers.undo()
+        assert kept()
+
+    in_a_fork(check)
+
+
+def test_who_changed_user_there_and_back_dies_with_its_parent_again():
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+
+    def check():
+        child = child_of_no_pool()
+        leftovers = Leftovers(traits_of(child))
+        assert kernel.parent_death_signal() == signal.SIGKILL
+        os.seteuid(NOBODY)
+        os.seteuid(0)
+        assert kernel.parent_death_signal() == 0
+        assert leftovers.undo()
+        assert kernel.parent_death_signal() == signal.SIGKILL
+
+    in_a_fork(check)
+
+
+def test_it_is_said_once_of_each(caplog):
+    value = [1]
+    trait = Trait("a value", lambda: value[0], lambda was: value.__setitem__(0, was))
+    leftovers = Leftovers([trait])
+    caplog.set_level("INFO", "pool")
+    for _ in range(3):
+        value[0] = 2
+        assert leftovers.undo()
+        assert value == [1]
+    assert [record.message for record in caplog.records] == [
+        "a run changed this, and it is put back: a value"
+    ]
