@@ -11,48 +11,56 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Iterable
-from operator import attrgetter, is_
+from collections.abc import Iterator, Sequence, Set
+from itertools import chain
+from operator import attrgetter, call, is_
 from types import FunctionType, MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import django
 
-_DJANGO = os.path.dirname(django.__file__) + os.sep
+DJANGO = os.path.dirname(django.__file__) + os.sep
+
+
+class Stretch(NamedTuple):
+    """Attributes of a class that a statement passes, and the folder of the package that writes
+    them."""
+
+    owner: type
+    names: Sequence[str]
+    root: str = DJANGO
 
 
 class Way:
-    """Attributes of a class that are on the way of a statement.
+    """What a statement passes, from Django's connection to the driver."""
 
-    root: the folder of the package that writes them.
-    """
-
-    def __init__(self, owner: type, names: Iterable[str], root: str = _DJANGO) -> None:
-        self.names = frozenset(names)
-        self._owner = owner
-        self._root = root
-        self._look = attrgetter(*self.names)
-        self._known: tuple[object, ...] = (None,) * len(self.names)
+    def __init__(self, *stretches: Stretch) -> None:
+        self._owners = [each.owner for each in stretches]
+        self._looks = [attrgetter(*each.names) for each in stretches]
+        self._roots = [each.root for each in stretches for _ in each.names]
+        self._known: list[object] = [None] * len(self._roots)
 
     def is_own(self) -> bool:
-        """Whether the package has written all of them as they are now."""
-        found = self._look(self._owner)
+        """Whether Django and the driver have written all of it as it is now."""
         # By identity: proxies are equal to what they wrap.
-        if all(map(is_, found, self._known)):
+        if all(map(is_, self._found(), self._known)):
             return True
-        own = all(_is_from(self._root, each) for each in found)
-        if own:  # such as the one that Django's tests put there
+        found = list(self._found())
+        own = all(map(_is_from, self._roots, found))
+        if own:  # such as what Django's tests put there
             self._known = found
         return own
 
-    def is_own_for(self, instance: Any) -> bool:
-        """The same for one instance, in which an attribute may stand before the class's."""
-        if not self.is_own():
-            return False
-        own = vars(instance)
-        return own.keys().isdisjoint(self.names) or all(
-            _is_bound(own[name], name, instance) for name in self.names & own.keys()
-        )
+    def _found(self) -> Iterator[object]:
+        return chain.from_iterable(map(call, self._looks, self._owners))
+
+
+def is_shadowed(instance: Any, names: Set[str]) -> bool:
+    """Whether an attribute of one instance stands before a method of its class."""
+    own = vars(instance)
+    if own.keys().isdisjoint(names):
+        return False
+    return not all(_is_bound(own[name], name, instance) for name in names & own.keys())
 
 
 def _is_bound(attribute: object, name: str, instance: object) -> bool:
@@ -76,4 +84,4 @@ def is_djangos_class(owner: type) -> bool:
 def _is_shipped(owner: type) -> bool:
     module = sys.modules.get(owner.__module__)
     file = getattr(module, "__file__", None) or ""
-    return file.startswith(_DJANGO) and getattr(module, owner.__qualname__, None) is owner
+    return file.startswith(DJANGO) and getattr(module, owner.__qualname__, None) is owner

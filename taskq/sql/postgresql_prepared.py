@@ -12,7 +12,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import Any
 
 import psycopg
 from psycopg import errors, generators
@@ -30,7 +30,6 @@ PREPARE_AFTER = 1
 _PLACE = re.compile(r"%\((\w+)\)s")
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = b"22012", b"26000"
-_KEPT = "taskq_prepared"  # in the connection
 
 
 #: After :class:`Undone`: brings the transaction back to what it was.
@@ -41,11 +40,11 @@ class Undone(Exception):
     """A statement failed, and only that: after ``UNDO`` the transaction can go on."""
 
 
-class _Kept:
+class Kept:
     """What a connection keeps of a statement.
 
     name: of what the server has prepared, empty before. loader: reads its rows; it has looked
-        up once how.
+        up once how. seen: see :class:`taskq.sql.postgresql_shared.SharedPrepared`.
     """
 
     def __init__(self, statement: str, connection: psycopg.Connection[Any]) -> None:
@@ -53,6 +52,7 @@ class _Kept:
         self.formats = [PyFormat.TEXT] * len(self.places)
         self.name = b""
         self.times = 0
+        self.seen = 0
         self.loader = Transformer(connection)
         self.knows_types = False
 
@@ -80,18 +80,9 @@ class Prepared:
         self._pgconn = connection.pgconn
         self._keep = keep
         self._dumper = Transformer(connection)
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[str, Kept] = {}
         self._numbers = itertools.count()
         self._sent: _Sent | None = None
-
-    @classmethod
-    def of(cls, connection: psycopg.Connection[Any], *, keep: bool) -> Self:
-        """The one that the connection has for us."""
-        both: dict[bool, Self] = vars(connection).setdefault(_KEPT, {})
-        found = both.get(keep)
-        if found is None:
-            found = both[keep] = cls(connection, keep=keep)
-        return found
 
     def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """Run a statement; the rows that it returns."""
@@ -159,19 +150,19 @@ class Prepared:
 
     # Under the connection's lock
 
-    def _known(self, statement: str) -> _Kept:
+    def _known(self, statement: str) -> Kept:
         if self._sent is not None:  # nothing else is sent before what is on its way is taken in
             self._take_in(self._sent)
         kept = self._kept.get(statement)
         if kept is None:
-            kept = self._kept[statement] = _Kept(statement, self._connection)
+            kept = self._kept[statement] = Kept(statement, self._connection)
         return kept
 
-    def _parameters(self, kept: _Kept, values: Mapping[str, Any]) -> Any:
+    def _parameters(self, kept: Kept, values: Mapping[str, Any]) -> Any:
         # As text, of types that the server finds: psycopg's depend on how large a number is.
         return self._dumper.dump_sequence([values[place] for place in kept.places], kept.formats)
 
-    def _result(self, kept: _Kept, values: Mapping[str, Any]) -> PGresult:
+    def _result(self, kept: Kept, values: Mapping[str, Any]) -> PGresult:
         result: PGresult
         parameters = self._parameters(kept, values)
         if not kept.name:  # here and below: not called where there is nothing to do
@@ -184,7 +175,7 @@ class Prepared:
             return self._result(kept, values)
         return self._check(result)
 
-    def _prepare(self, kept: _Kept, *, at_once: bool = False) -> None:
+    def _prepare(self, kept: Kept, *, at_once: bool = False) -> None:
         if kept.name or not self._keep:
             return
         if at_once or kept.times >= PREPARE_AFTER:
@@ -198,13 +189,19 @@ class Prepared:
         """The first error that came, if one did: a commit may fail after a statement that did not
         (a deferred constraint, a serialization failure, a full NOTIFY queue)."""
         results: list[PGresult] = self._connection.wait(generators.execute(self._pgconn))
+        if len(results) == 1:
+            return results[0]
         return next((each for each in results if each.status not in _GOOD), results[0])
 
-    def _send(self, kept: _Kept, parameters: Any) -> None:
-        if kept.name:
+    def _send(self, kept: Kept, parameters: Any) -> None:
+        if kept.name and self._is_there(kept):
             self._pgconn.send_query_prepared(kept.name, parameters)
         else:
             self._pgconn.send_query_params(kept.text, parameters)
+
+    def _is_there(self, kept: Kept) -> bool:
+        """Whether to rely on the server's having what was prepared."""
+        return True
 
     def _forgotten(self, result: PGresult) -> bool:
         """Whether the server has forgotten what was prepared (DISCARD ALL), and all is as it was
@@ -223,7 +220,7 @@ class Prepared:
             raise errors.error_from_result(result, self._connection.info.encoding)
         return result
 
-    def _begin(self, calls: list[tuple[_Kept, Mapping[str, Any]]]) -> _Sent:
+    def _begin(self, calls: list[tuple[Kept, Mapping[str, Any]]]) -> _Sent:
         parameters = [self._parameters(*call) for call in calls]
         for kept, _ in calls:
             self._prepare(kept)
@@ -264,7 +261,7 @@ def _state(result: PGresult) -> bytes | None:
     return result.error_field(DiagnosticField.SQLSTATE)
 
 
-def _rows(kept: _Kept, result: PGresult) -> list[tuple[Any, ...]]:
+def _rows(kept: Kept, result: PGresult) -> list[tuple[Any, ...]]:
     loader = kept.loader
     # To look up how each column is read takes longer than to read a row.
     loader.set_pgresult(result, set_loaders=not kept.knows_types)

@@ -22,7 +22,7 @@ from django.db.backends.postgresql import base
 from django.db.backends.utils import CursorWrapper
 from psycopg import errors
 
-from taskq.sql.djangos_own import Way, is_djangos_class
+from taskq.sql.djangos_own import Stretch, Way, is_djangos_class, is_shadowed
 from taskq.sql.postgresql_begin import (
     NO_PIPELINE,
     BeginningCursor,
@@ -30,7 +30,8 @@ from taskq.sql.postgresql_begin import (
     begins,
     begins_otherwise,
 )
-from taskq.sql.postgresql_prepared import UNDO, Prepared, Undone
+from taskq.sql.postgresql_prepared import UNDO, Undone
+from taskq.sql.postgresql_shared import SharedPrepared
 
 
 def rows_within(
@@ -44,13 +45,13 @@ def rows_within(
     if not _ready(connection):
         return _by_cursor(connection, statement, values)
     raw = connection.connection
-    beginning = _begins(raw)
+    beginning = not connection.autocommit and _begins(raw)
     if beginning and begins_otherwise(raw):
         return _by_cursor(connection, statement, values)
-    prepared = Prepared.of(raw, keep=direct)
+    prepared = SharedPrepared.of(raw, keep=direct)
     with connection.wrap_database_errors:
         if beginning:  # the driver would take a round trip for that
-            return prepared.batch(("BEGIN", {}), (statement, values))[-1]
+            return prepared.begun_with(statement, values)
         return prepared.rows(statement, values)
 
 
@@ -66,7 +67,9 @@ def begin_within(
     connection: BaseDatabaseWrapper, *, direct: bool
 ) -> AbstractContextManager[object]:
     """Inside of an atomic block of Django's: save it the round trip of its BEGIN, if possible."""
-    return BegunWithFirst(connection) if direct and _is_own(connection) else nullcontext()
+    backend: Any = type(connection)
+    own = direct and _is_known(backend) and _is_own(connection, connection.connection)
+    return BegunWithFirst(connection) if own else nullcontext()
 
 
 def end_within(
@@ -84,7 +87,7 @@ def end_within(
     if not outermost or not _ready(connection):
         return keep_within(connection, [statement], values, direct=direct)
     raw = connection.connection
-    prepared = Prepared.of(raw, keep=direct)
+    prepared = SharedPrepared.of(raw, keep=direct)
     with connection.wrap_database_errors:
         try:
             if _begins(raw):  # nothing else was done in the block
@@ -143,7 +146,8 @@ _SET_LOCAL = "SELECT pg_catalog.set_config(%s, %s, true)"
 def _ready(connection: Any) -> bool:
     """Whether a connection is all Django's own, has nobody who watches what runs on it, and is fit
     to run something; raises what its own cursor would."""
-    if not _is_own(connection):
+    backend: Any = type(connection)
+    if not _is_known(backend):
         return False
     # As connection.cursor() and its execute() do, but that what would find nothing to do is not
     # called: in a process that has waited each call is code that the caches have forgotten.
@@ -157,31 +161,27 @@ def _ready(connection: Any) -> bool:
         connection.validate_no_broken_transaction()
     if connection.queries_logged or connection.execute_wrappers:
         return False
-    return _is_plain(connection.connection)
-
-
-def _is_own(connection: Any) -> bool:
-    """Whether no subclass and no tool has a hand in what runs on it, or in its transactions."""
-    backend: Any = type(connection)
-    way = _way(backend)
+    raw = connection.connection
     return (
-        way is not None
-        and way.is_own_for(connection)
-        and utils.CursorWrapper is CursorWrapper
-        and _CURSOR_WRAPPER.is_own()
+        _is_own(connection, raw)
+        # Or the driver drops what we have prepared with what it has.
+        and raw.prepare_threshold is None
+        and raw.pgconn.pipeline_status == NO_PIPELINE
     )
 
 
-def _is_plain(raw: Any) -> bool:
-    """The same of the driver's connection; no pipeline, and no preparing by the driver, which then
-    drops what we have prepared as well."""
+def _is_own(connection: Any, raw: Any) -> bool:
+    """Whether no subclass and no tool has a hand in what runs on a connection of a known class, or
+    in its transactions. raw: the driver's."""
+    if type(raw) is not psycopg.Connection or utils.CursorWrapper is not CursorWrapper:
+        return False
+    backend: Any = type(connection)
+    cursor = _CURSORS.get(raw.cursor_factory)
     return (
-        type(raw) is psycopg.Connection
-        and raw.cursor_factory in _CURSORS
-        and _CURSORS[raw.cursor_factory].is_own()
-        and _CONNECTION.is_own_for(raw)
-        and raw.prepare_threshold is None
-        and raw.pgconn.pipeline_status == NO_PIPELINE
+        cursor is not None
+        and _way(backend, cursor).is_own()
+        and not is_shadowed(connection, _NAMES)
+        and not is_shadowed(raw, _CONNECTION_NAMES)
     )
 
 
@@ -191,31 +191,38 @@ def _begins(raw: psycopg.Connection[Any]) -> bool:
 
 
 @functools.cache
-def _way(wrapper: Any) -> Way | None:
-    own = issubclass(wrapper, base.DatabaseWrapper) and is_djangos_class(wrapper)
-    return Way(wrapper, _STATEMENT.split()) if own else None
+def _is_known(backend: Any) -> bool:
+    return issubclass(backend, base.DatabaseWrapper) and is_djangos_class(backend)
 
 
-# Whatever a statement passes, and the end of a transaction. A test follows one of each.
-_STATEMENT = """
-cursor _cursor create_cursor _prepare_cursor make_cursor queries_logged ensure_connection
-close_if_health_check_failed validate_thread_sharing validate_no_broken_transaction
-"""
-_OF_CURSOR_WRAPPER = "__init__ execute _execute _execute_with_wrappers __getattr__"
-_OF_CURSOR = "__init__ execute fetchall"
-_OF_CONNECTION = "cursor _check_connection_ok"
+@functools.cache
+def _way(backend: Any, cursor: Any) -> Way:
+    return Way(
+        Stretch(backend, sorted(_NAMES)),
+        Stretch(CursorWrapper, _CURSOR_WRAPPER_NAMES),
+        Stretch(cursor, _CURSOR_NAMES, _PSYCOPG),
+        Stretch(psycopg.Connection, sorted(_CONNECTION_NAMES), _PSYCOPG),
+    )
+
+
+# A test follows a statement, and finds no others that do anything with it.
+_NAMES = frozenset(
+    "cursor _cursor create_cursor _prepare_cursor make_cursor queries_logged ensure_connection "
+    "close_if_health_check_failed validate_thread_sharing validate_no_broken_transaction".split()
+)
+_CURSOR_WRAPPER_NAMES = "__init__ execute _execute _execute_with_wrappers __getattr__".split()
+_CURSOR_NAMES = "__init__ execute fetchall".split()
+_CONNECTION_NAMES = frozenset("cursor _check_connection_ok".split())
 
 _PSYCOPG = os.path.dirname(psycopg.__file__) + os.sep
-_CURSOR_WRAPPER = Way(CursorWrapper, _OF_CURSOR_WRAPPER.split())
-_CONNECTION = Way(psycopg.Connection, _OF_CONNECTION.split(), _PSYCOPG)
-_PLAIN = Way(base.Cursor, _OF_CURSOR.split(), _PSYCOPG)
-_CURSORS = {
-    base.Cursor: _PLAIN,
-    BeginningCursor: _PLAIN,
-    base.ServerBindingCursor: Way(base.ServerBindingCursor, _OF_CURSOR.split(), _PSYCOPG),
+#: Those that Django's connections may have, each with the one whose methods it should have.
+_CURSORS: dict[Any, Any] = {
+    base.Cursor: base.Cursor,
+    base.ServerBindingCursor: base.ServerBindingCursor,
+    BeginningCursor: base.Cursor,
 }
 
 
 def names_on_the_way() -> frozenset[str]:
     """Of the methods that are looked at before a statement goes around them."""
-    return frozenset(f"{_STATEMENT} {_OF_CURSOR_WRAPPER} {_OF_CURSOR} {_OF_CONNECTION}".split())
+    return frozenset([*_NAMES, *_CURSOR_WRAPPER_NAMES, *_CURSOR_NAMES, *_CONNECTION_NAMES])

@@ -8,7 +8,7 @@ import functools
 
 import pytest
 from django.core.exceptions import SynchronousOnlyOperation
-from django.db import DatabaseError, InternalError, OperationalError, connection, transaction
+from django.db import InternalError, OperationalError, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import Cursor
 from django.db.backends.utils import CursorWrapper
@@ -226,7 +226,7 @@ def send_some():
     for number in range(5):
         lab.quick.delay(number)
         lab.quick.delay_many([(number,)])
-        assert Order.objects.count() == 0
+        Order.objects.exists()
 
 
 @pytest.mark.postgresql
@@ -263,33 +263,94 @@ def test_who_drops_what_is_prepared_loses_no_task(forget):
 
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
-def test_dropped_in_a_transaction_it_is_an_error_there_and_nowhere_else():
+@pytest.mark.parametrize(
+    "drop",
+    [
+        "DEALLOCATE ALL",
+        "deallocate taskq_0",
+        "SELECT 1; DEALLOCATE ALL",
+        "-- as it is\nDEALLOCATE ALL",
+        "DO $$ BEGIN EXECUTE 'DEALLOCATE ALL'; END $$",
+    ],
+)
+def test_dropped_in_a_transaction_it_is_lost_to_nobody(drop):
     send_some()
     with transaction.atomic():
+        Order.objects.create(number=1)
         with connection.cursor() as cursor:
-            cursor.execute("DEALLOCATE ALL")
-        with pytest.raises(DatabaseError):
-            lab.quick.delay(0)
-        transaction.set_rollback(True)
+            cursor.execute(drop)
+        send_all_ways()
+        send_all_ways()
     send_some()
-    assert Task.objects.count() == 20
+    assert (Order.objects.count(), Task.objects.count()) == (1, 10 + 2 * 4 + 10)
+
+
+def send_all_ways():
+    lab.quick.delay(0)
+    lab.quick.delay_many([(0,), (1,)])
+    lab.quick.apply_async((0,), idempotency_key=f"{Task.objects.count()}")
 
 
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
-def test_dropped_before_a_transaction_that_begins_with_a_task_it_is_an_error_once():
+@pytest.mark.parametrize("told", [True, False], ids=["by Django", "behind its back"])
+@pytest.mark.parametrize("begins", [True, False], ids=["task first", "order first"])
+def test_dropped_before_a_transaction_it_is_lost_to_nobody(told, begins):
     def in_a_transaction():
         with transaction.atomic():
+            if not begins:
+                Order.objects.create(number=Order.objects.count())
             lab.quick.delay(0)
 
     for _ in range(3):
         in_a_transaction()
-    with connection.cursor() as cursor:
-        cursor.execute("DISCARD ALL")
-    with pytest.raises(DatabaseError):
+    for _ in range(2):
+        if told:
+            with connection.cursor() as cursor:
+                cursor.execute("DISCARD ALL")
+        elif begins:
+            connection.connection.pgconn.exec_(b"DISCARD ALL")
         in_a_transaction()
-    in_a_transaction()
-    assert Task.objects.count() == 4
+    assert Task.objects.count() == 5
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("new_connection")
+def test_after_what_drops_nothing_it_is_used_in_a_transaction():
+    send_some()
+    with transaction.atomic():
+        for statement in (
+            "SET LOCAL lock_timeout = '1s'",
+            "SELECT 'a;b'",
+            "SELECT 1",
+            "SAVEPOINT a",
+        ):
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        assert sent_by_what_is_prepared()
+        with connection.cursor() as cursor:
+            cursor.execute("DO $$ BEGIN END $$")
+        assert not sent_by_what_is_prepared()
+    assert sent_by_what_is_prepared()
+    with transaction.atomic():
+        Order.objects.exists()
+        assert sent_by_what_is_prepared()
+
+
+def sent_by_what_is_prepared():
+    """Whether a task is, by the server's count of its uses."""
+
+    def uses():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT sum(generic_plans + custom_plans) FROM pg_prepared_statements "
+                "WHERE statement LIKE '%INSERT INTO taskq_task%'"
+            )
+            return cursor.fetchone()[0]
+
+    before = uses()
+    lab.quick.delay(0)
+    return uses() == before + 1
 
 
 @pytest.mark.postgresql

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import shutil
 import sys
 
+import dj_database_url
 import pytest
 from django.db import connection, connections, transaction
 
+from stress.chaos.bouncer import pgbouncer
+from stress.chaos.databases import Database
 from taskq import leases
 from taskq.models import Task
 from taskq.sql import postgresql_within
@@ -181,3 +185,28 @@ def test_all_methods_on_the_way_are_looked_at():
     missing = backends - looked_at
     # The rest does nothing with the statement.
     assert missing <= {"__enter__", "__exit__", "allow_thread_sharing", "pool"}
+
+
+@pytest.fixture
+def bouncer(tmp_path, database_url):
+    """The URL of a PgBouncer in transaction mode, of which nobody has told us."""
+    if shutil.which("pgbouncer") is None:
+        pytest.skip("there is no pgbouncer on this machine")
+    with pgbouncer(Database(database_url, None), "127.0.0.1", tmp_path) as url:
+        yield dj_database_url.parse(url)
+
+
+def test_behind_a_pooler_that_nobody_has_told_of_nothing_is_prepared(use, bouncer):
+    from django.db.backends.postgresql.base import DatabaseWrapper
+
+    pooled = use(DatabaseWrapper)
+    pooled.settings_dict.update({key: bouncer[key] for key in ("HOST", "PORT", "USER", "PASSWORD")})
+    for _ in range(4):
+        tasks.quick.delay(0)
+        with transaction.atomic():
+            Task.objects.exists()
+            tasks.quick.delay(0)
+    with pooled.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements")
+        assert cursor.fetchone() == (0,)
+    assert Task.objects.count() == 8
