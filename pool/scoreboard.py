@@ -69,6 +69,7 @@ class Slot(ctypes.Structure):
     lease: int
     lease_deadline: int  # work under the lease must have stopped by then
     lease_generation: int  # which child the lease was given to
+    spent_lease: int  # what runs may end under it, and nothing more may start
     ending_task: int  # the run that was asked to end, and its deadlines
     ending_attempt: int
     ending_soft: int
@@ -142,6 +143,11 @@ class Slot(ctypes.Structure):
     def lease_is_good(self, now: int) -> bool:
         """Whether the child holds a lease that is not about to end."""
         return self.held_lease() != 0 and now < self.lease_deadline
+
+    def may_start(self, now: int) -> bool:
+        """Whether the child may start work under the lease that it holds."""
+        lease = self.held_lease()
+        return lease != 0 and lease != self.spent_lease and now < self.lease_deadline
 
     def grant(self, lease: int, generation: int, deadline: int) -> None:
         """Publish a new lease of an idle child. The generation goes out first and

@@ -83,7 +83,7 @@ class Claimer:
         """Claim the next tasks, or sleep until there may be some."""
         self.recorder.tally.tell_when_due()
         try:
-            if self.hand.in_doubt:
+            if self.hand.in_doubt or self.spent():
                 self.recorder.write_finished()
                 self.hand.drop()  # what that has taken in
                 self.disown()
@@ -102,6 +102,11 @@ class Claimer:
         except DATABASE_ERRORS as error:
             time.sleep(self.failed(error))
         return None
+
+    def spent(self) -> bool:
+        """Whether we hold all that we hold under a lease that is to be given up."""
+        lease = self.slot.held_lease()
+        return lease != 0 and lease == self.slot.spent_lease == self.hand.lease
 
     def failed(self, error: Exception) -> float:
         """What was sent came back as an error; seconds to wait before the next try."""
@@ -151,7 +156,7 @@ class Claimer:
 
     def find(self) -> bool:
         """Claim what is most urgent, wherever it is; whether anything came."""
-        if not self.slot.lease_is_good(clock.now()):
+        if not self.slot.may_start(clock.now()):
             return False
         self.slot.look_began = clock.now()
         try:
@@ -175,7 +180,7 @@ class Claimer:
                 return
         # With work in sight that others were quicker to claim, or without a good
         # lease, nobody is sure to wake us.
-        quiet = not self._lanes and self.slot.lease_is_good(clock.now())
+        quiet = not self._lanes and self.slot.may_start(clock.now())
         pause = SLEEP if quiet else self.service.settings.poll
         self.child.wait(min(pause, self.recorder.tally.wait()))
 
@@ -240,7 +245,7 @@ class Claimer:
         lease = self.slot.held_lease()
         # Said before the claim: from now on the lease's deadline is enforced.
         self.slot.state = State.BUSY
-        if not self.slot.lease_is_good(clock.now()):
+        if not self.slot.may_start(clock.now()):
             return False
         if self.hand.lease != lease:
             self.recorder.write_finished()  # what was done under the old one

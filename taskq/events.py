@@ -157,6 +157,11 @@ def outcome_refused(task: int, name: str, error: str, again: BaseException) -> N
     _say(logging.ERROR, "task.unwritten", text, task=task, name=name, error=error)
 
 
+def run_taken(task: int, name: str) -> None:
+    text = f"{name} #{task} is no longer ours since the database was away: its run is stopped"
+    _say(logging.WARNING, "task.taken", text, task=task, name=name)
+
+
 def worker_started(worker: str, pool: str) -> None:
     if signals.worker_started.receivers:
         signals.tell(signals.worker_started, None, worker=worker, pool=pool)

@@ -7,14 +7,14 @@ import os
 import signal
 import time
 
-from pool import Child, Slot, State, clock, kernel
-from pool.supervisor import TICK
-from taskq import events, signals
+from pool import Child, Slot, State, clock
+from taskq import signals
 from taskq.apart import NEVER, Apart, Duty
 from taskq.cancelling import Canceller
 from taskq.database_errors import DATABASE_ERRORS, passes
 from taskq.ear import BUSY_LOOK, Ear
 from taskq.link import Link
+from taskq.renewing import Renewer, runs
 from taskq.reporting import Reporter
 from taskq.retiring import Retirer
 from taskq.schedules.ticker import Ticker
@@ -54,14 +54,10 @@ class Keeper:
         self.reporter = Reporter(self.scoreboard)
         self.retirer = Retirer(child, service, self.link, between=self.keep_alive)
         self.ticker = Ticker(service.plan, self.link, service.alias, self.settings.heartbeat)
-        self._lease = clock.nanoseconds(self.settings.lease)
-        self._heartbeat = clock.nanoseconds(self.settings.heartbeat)
-        # Work must have stopped before others may start it: a tick of the supervisor,
-        # which enforces the deadline, and something for the kill itself.
-        self._margin = clock.nanoseconds(max(2 * TICK, self.settings.lease * 0.05))
-        self._renew_due = 0
+        self.renewer = Renewer(child, self.link, self.settings)
         self._look_due = 0
-        self._prune_due = clock.now() + self._heartbeat  # not while everything starts
+        # Not while everything starts.
+        self._prune_due = clock.now() + clock.nanoseconds(self.settings.heartbeat)
         self._last_work = 0
         self._empty_looks = 0
         self._same_looks = 0
@@ -70,7 +66,7 @@ class Keeper:
         retirer, canceller, reporter = self.retirer, self.canceller, self.reporter
         self.duties = [
             # First: to bury can take as long as somebody keeps the tasks locked.
-            Duty("renew leases", self.renew, lambda: self._renew_due),
+            Duty("renew leases", self.renewer.renew, lambda: self.renewer.due),
             Duty("take back what the dead held", retirer.bury, lambda: retirer.bury_due),
             Duty("give leases", self.register, lambda: NEVER),
             Duty("reclaim expired leases", retirer.reclaim, lambda: retirer.due or NEVER),
@@ -109,22 +105,25 @@ class Keeper:
             except DATABASE_ERRORS as error:
                 if self.ear is not None:
                     self.ear.lost()
+                self.renewer.lost()
                 self.child.wait(self.link.lost(error))
         return self.close()
 
     # The duties, one a method
 
     def register(self) -> None:
-        """Give a lease to each child that is up and has none, or lost track of its own."""
+        """Give a lease to each child that is up and has none, lost track of what it holds, or runs
+        nothing under one that is spent."""
         newcomers: dict[int, Slot] = {}
         for slot in self.scoreboard.living():
             lease = slot.held_lease()
-            doubtful = lease and slot.doubtful_lease == lease
-            if slot.state < State.IDLE or (lease and not doubtful) or not _runs(slot):
+            spent = slot.spent_lease == lease and slot.state == State.IDLE
+            over = lease and (spent or slot.doubtful_lease == lease)
+            if slot.state < State.IDLE or (lease and not over) or not runs(slot):
                 continue
             if not self.retirer.ready_for(slot):
                 continue
-            if doubtful and not self.retirer.give_up(lease, slot):
+            if over and not self.retirer.give_up(lease, slot):
                 continue
             newcomers[slot.pid] = slot
         if not newcomers:
@@ -136,33 +135,10 @@ class Keeper:
             self.service.pool, self.service.host, processes, self.settings.lease
         )
         for pid, worker in given.items():
-            newcomers[pid].grant(worker, generations[pid], asked + self._lease - self._margin)
+            newcomers[pid].grant(worker, generations[pid], self.renewer.deadline(asked))
             newcomers[pid].wake()
-
-    def renew(self) -> None:
-        """Extend the leases of all children that the kernel says are alive."""
-        now = clock.now()
-        if now < self._renew_due:
-            return
-        slots = [slot for slot in self.scoreboard.living() if slot.held_lease() and _runs(slot)]
-        held = {slot.held_lease(): slot for slot in slots}
-        asked = clock.now()
-        kept = self.link.leases().workers.renew(list(held), self.settings.lease)
-        for lease, slot in held.items():
-            if slot.held_lease() != lease:
-                continue  # it died meanwhile
-            if lease in kept:
-                slot.lease_deadline = asked + self._lease - self._margin
-            else:
-                # It was taken over. Work under it must stop; an idle child gets another.
-                slot.lease_deadline = 1
-                if slot.state == State.IDLE:
-                    slot.lease_generation = 0
-        late = now - self._renew_due
-        if self._renew_due and late > self._heartbeat / 2:
-            left = self._lease - self._heartbeat - late
-            events.renewal_late(late / clock.SECOND, left / clock.SECOND)
-        self._renew_due = asked + self._heartbeat
+            if newcomers[pid] is self.child.slot and self.ear is not None:
+                self.ear.open = False  # as far as enqueuers can see
 
     def keep_alive(self) -> None:
         """Between two of many dead: they can wait, but the leases of the living cannot."""
@@ -299,9 +275,3 @@ class Keeper:
         self._look_due = min(self._look_due, clock.now() + clock.nanoseconds(GLANCE))
         if self._empty_looks == 2:
             os.kill(self.child.supervisor_pid, signal.SIGTERM)
-
-
-def _runs(slot: Slot) -> bool:
-    """Whether to vouch for a child. One that is stopped (SIGSTOP) does no work: its lease
-    runs out, and the supervisor kills it."""
-    return kernel.is_running(slot.pid)

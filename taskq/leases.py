@@ -194,6 +194,11 @@ class Leases:
         rows = self._connection.rows(self._sql.CANCELLED_RUNS, {"workers": list(workers)})
         return [(worker, (id, attempt)) for worker, id, attempt in rows]
 
+    def held(self, runs: Iterable[Run]) -> set[tuple[int, Run]]:
+        """Of these runs those that a worker holds: worker, run."""
+        rows = self._connection.rows(self._sql.HELD_RUNS, {"ids": sql.Ids(id for id, _ in runs)})
+        return {(worker, (id, attempt)) for worker, id, attempt in rows}
+
     def set_progress(
         self, found: Iterable[tuple[int, Run, Progress]], *, wait: bool = True
     ) -> set[int]:

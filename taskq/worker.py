@@ -133,15 +133,14 @@ class Worker:
         if (self._hygiene.opened or not quick) and not self.is_sound(quick=quick):
             self.hand.drop()  # this task too: the keeper gives it back as we leave
             return False
-        return self.may_go_on()
+        return self.or_drop(self.slot.may_start(clock.now()))
 
-    def may_go_on(self) -> bool:
-        """Whether our lease is good. One that is about to end is given up: else what we no
-        longer run is held until it ends, and then charged; or for longer, if it is renewed."""
-        if not self.slot.lease_is_good(clock.now()):
+    def or_drop(self, good: bool) -> bool:
+        """Whether our lease is good for it. One that is not is given up: else what we no longer
+        run is held until it ends, and then charged; or for longer, if it is renewed."""
+        if not good:
             self.hand.drop()
-            return False
-        return True
+        return good
 
     def start(self, task: Claimed, definition: Definition) -> None:
         """Say on the scoreboard, in the title and to who listens what runs."""
@@ -198,7 +197,8 @@ class Worker:
         self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None
     ) -> bool:
         """Finish an atomic task in the transaction of its own code; whether it was ours."""
-        return self.may_go_on() and leases.finish_within(
+        good = self.or_drop(self.slot.lease_is_good(clock.now()))
+        return good and leases.finish_within(
             connection,
             self.hand.lease,
             task.run,

@@ -56,10 +56,11 @@ class WorkerLeases:
         rows = self._connection.rows(self._sql.REGISTER, values)
         return {pid: worker for pid, worker in rows}
 
-    def renew(self, workers: Sequence[int], lease: float) -> set[int]:
-        """Extend leases that have not run out; the ids of those that were."""
+    def renew(self, workers: Sequence[int], lease: float) -> dict[int, int]:
+        """Extend leases that have not run out: the ids of those that were, each with the pid in its
+        row, 0 where that was put back (:meth:`put_back`)."""
         values = {"workers": list(workers), "lease": lease}
-        return {worker for (worker,) in self._connection.rows(self._sql.RENEW, values)}
+        return dict(self._connection.rows(self._sql.RENEW, values))
 
     def set_listens(self, worker: int, listens: bool) -> None:
         """Say whether enqueuers should send wake-ups, for this process to hear."""

@@ -189,6 +189,7 @@ class Statements(Protocol):
     PROGRESS: str
     PROGRESS_IF_FREE: str
     CANCELLED_RUNS: str
+    HELD_RUNS: str
     PRUNE_RESULTS: str
     PRUNE_FAILED: str
     PRUNE_KEYS: str

@@ -245,6 +245,9 @@ SELECT worker_id, id, attempt FROM taskq_task
 WHERE state = 1 AND cancelled_at IS NOT NULL AND worker_id = ANY (%(workers)s)
 """
 
+# Who holds tasks now, and for which attempt. By primary key; locks nothing.
+HELD_RUNS = "SELECT worker_id, id, attempt FROM taskq_task WHERE id = ANY (%(ids)s) AND state = 1"
+
 # Some of those that ended before, oldest first. What another prunes, or retries, is locked
 # and passed over. By taskq_result_finished, taskq_task_failed and taskq_idempotency_created,
 # then by primary key.

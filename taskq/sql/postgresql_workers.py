@@ -22,7 +22,7 @@ RENEW = """
 UPDATE taskq_worker
 SET lease_expires_at = clock_timestamp() + %(lease)s * interval '1 second'
 WHERE id = ANY (%(workers)s) AND lease_expires_at > clock_timestamp()
-RETURNING id
+RETURNING id, pid
 """
 
 LISTENS = (

@@ -137,6 +137,11 @@ WHERE state = 1 AND cancelled_at IS NOT NULL
   AND worker_id IN (SELECT value FROM json_each(%(workers)s))
 """
 
+HELD_RUNS = """
+SELECT worker_id, id, attempt FROM taskq_task
+WHERE id IN (SELECT value FROM json_each(%(ids)s)) AND state = 1
+"""
+
 _HISTORY = f"""
     history = CASE WHEN %(kind)s IS NULL THEN history
                    ELSE {history("%(kind)s", "%(traceback)s")} END

@@ -35,7 +35,7 @@ def test_the_formulae_are_those_of_the_keeper(lease, heartbeat):
     settings = conf.overridden({"LEASE": lease, "HEARTBEAT": heartbeat})
     service = Service(settings=settings, queues=Queues(), alias="default")
     keeper = Keeper(SimpleNamespace(scoreboard=None, name="keeper"), service)
-    assert keeper._margin / 1e9 == pytest.approx(formulae.margin(lease))
+    assert keeper.renewer.margin / 1e9 == pytest.approx(formulae.margin(lease))
     role = serving._roles(service, 1, reload=False)[0]
     assert role.patience == formulae.keeper_patience(lease, heartbeat)
     backoff = [keeper.link._backoff.next() for _ in range(20)]

@@ -47,3 +47,6 @@ def test_who_works_on_when_the_workers_are_deleted_overlaps_with_nobody(start_po
     for key in "ab":
         (end,) = runs("end", key)
         assert end["pid"] == runs("start", key)[-1]["pid"]
+    # Who got its lease back has one under its own name soon.
+    ours = Worker.objects.filter(name__in=["keeper", "worker 1"], pid__gt=0)
+    wait_until(lambda: ours.count() == Worker.objects.count() == 4)

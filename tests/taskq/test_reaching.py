@@ -271,3 +271,16 @@ def test_work_left_is_reckoned_by_the_slowest_quick_task(reaching, monkeypatch):
     for seconds in (0.0001, 0.005):
         reaching.pace.note(f"task of {seconds} s", seconds)
     assert reaching.pace.within(claiming.REACH) == 2
+
+
+def test_nothing_more_starts_under_a_lease_that_is_spent(reaching, caplog):
+    """What is done is written under it, what waits goes back with it."""
+    ids = send(3 * BATCH)
+    assert reaching.step() == ids[0]
+    reaching.slot.spent_lease = lease = reaching.slot.held_lease()
+    for _ in range(3):
+        reaching.step()
+    assert reaching.slot.doubtful_lease == lease
+    assert not Task.objects.filter(pk=ids[0]).exists()
+    assert Task.objects.count() == 3 * BATCH - 1
+    assert not fenced(caplog)
