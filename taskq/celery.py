@@ -22,6 +22,7 @@ from taskq.exceptions import (
     TaskFailed,
     TaskRevokedError,
 )
+from taskq.joining import allow_join_result
 from taskq.options import task_options
 from taskq.result import AsyncResult
 from taskq.shared import SharedTask
@@ -39,6 +40,7 @@ __all__ = [
     "TaskCancelled",
     "TaskFailed",
     "TaskRevokedError",
+    "allow_join_result",
     "current_task",
     "shared_task",
 ]

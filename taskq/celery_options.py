@@ -69,6 +69,16 @@ def check_call(given: Mapping[str, Any]) -> None:
         )
 
 
+def check_retry(given: Mapping[str, Any]) -> None:
+    """Raise TypeError unless these options of a retry change nothing."""
+    for name in sorted(given.keys() - _IGNORED_BY_CALL):
+        if given[name] is not None:
+            raise TypeError(
+                f"retry has no {name!r} here: it runs the same call again, with the arguments, "
+                "queue and priority that it has; send another call by apply_async()"
+            )
+
+
 def _refuse(given: Mapping[str, Any], instead: Mapping[str, str], by: str) -> None:
     for name, value in given.items():
         if value is not None and name in instead:

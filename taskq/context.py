@@ -11,6 +11,7 @@ from taskq.ids import TaskId
 from taskq.progress import Progress
 
 if TYPE_CHECKING:
+    from taskq.exceptions import Retry
     from taskq.host import Host
 
 #: The worker that this process is; None in any other process.
@@ -29,6 +30,7 @@ class Request:
     scheduled_at: the tick that a periodic task was sent for, in UTC; else None.
     retry_limit: what this run has given ``retry()`` in place of its task's max_retries.
     eager_id: the id of an eager run, which has no row.
+    asked_retry: what this run has asked for by ``retry()``.
     """
 
     pk: int | None
@@ -42,6 +44,7 @@ class Request:
     scheduled_at: datetime.datetime | None = None
     retry_limit: int | None = None
     eager_id: TaskId | None = None
+    asked_retry: Retry | None = None
 
     @property
     def id(self) -> TaskId | None:

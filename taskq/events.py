@@ -74,6 +74,15 @@ def task_retried(
     _say(logging.INFO, "task.retried", text, task=task, name=name, retries=retries)
 
 
+def retry_swallowed(request: Request) -> None:
+    run = request.id if request.pk is None else request.pk
+    text = (
+        f"{request.name} #{run} called retry(), caught the Retry that this raised, and went on. It "
+        "is retried all the same: let Retry pass, or say retry(throw=False)"
+    )
+    _say(logging.WARNING, "task.retry_swallowed", text, task=request.pk, name=request.name)
+
+
 def task_failed(
     task: int,
     name: str,

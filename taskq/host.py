@@ -22,6 +22,11 @@ class Host:
         return pk is not None and self._child.slot.task_id == pk
 
     @property
+    def is_running(self) -> bool:
+        """Whether a task runs."""
+        return self._child.slot.task_id != 0
+
+    @property
     def attempt(self) -> int:
         return self._child.slot.attempt
 

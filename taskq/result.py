@@ -8,19 +8,22 @@ import datetime
 import time
 import uuid
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import connections, router
 
 from taskq import ids, payload, sql
 from taskq.exceptions import NoResult, TaskFailed, TaskRevokedError
 from taskq.ids import TaskId
+from taskq.joining import refuse_in_a_task
 from taskq.lookup import Known, look_up
 from taskq.models import Result, State, Task, TaskQuerySet
 from taskq.progress import Progress
 
 #: Seconds between the first two looks for a result, and between later ones at most.
 FIRST_LOOK, LAST_LOOK = 0.01, 0.5
+T = TypeVar("T")
+
 _OVER = ("SUCCESS", "FAILURE", "REVOKED")
 
 
@@ -104,50 +107,42 @@ class AsyncResult:
     def name(self) -> str | None:
         """The task's name. This and all below: None when there is neither a task nor a
         result."""
-        known = self._known()
-        return known.name if known is not None else None
+        return self._of(lambda known: known.name)
 
     @property
     def args(self) -> list[Any] | None:
         """The positional arguments. Raises PayloadError for ones that cannot be read."""
-        known = self._known()
-        return payload.decode(known.payload, known.name)[0] if known is not None else None
+        return self._of(lambda known: payload.decode(known.payload, known.name)[0])
 
     @property
     def kwargs(self) -> dict[str, Any] | None:
         """The keyword arguments. Raises PayloadError for ones that cannot be read."""
-        known = self._known()
-        return payload.decode(known.payload, known.name)[1] if known is not None else None
+        return self._of(lambda known: payload.decode(known.payload, known.name)[1])
 
     @property
     def queue(self) -> str | None:
-        known = self._known()
-        return known.queue if known is not None else None
+        return self._of(lambda known: known.queue)
 
     @property
     def worker(self) -> str | None:
         """What runs it, or ran it to its end."""
-        known = self._known()
-        return known.worker if known is not None else None
+        return self._of(lambda known: known.worker)
 
     @property
     def retries(self) -> int | None:
         """How often it was retried."""
-        known = self._known()
-        return known.retries if known is not None else None
+        return self._of(lambda known: known.retries)
 
     @property
     def date_done(self) -> datetime.datetime | None:
         """When it was done, failed or was cancelled; None before that."""
-        known = self._known()
-        return known.finished_at if known is not None else None
+        return self._of(lambda known: known.finished_at)
 
     @property
     def progress(self) -> Progress | None:
         """What the last run said by ``set_progress()``, while there is a task; up to a
         second old. None when it has not said."""
-        known = self._known()
-        return known.progress if known is not None else None
+        return self._of(lambda known: known.progress)
 
     @property
     def info(self) -> Any:
@@ -188,20 +183,29 @@ class AsyncResult:
     @property
     def traceback(self) -> str | None:
         """Of the last run that raised."""
-        known = self._known()
-        return (known.traceback or None) if known is not None else None
+        return self._of(lambda known: known.traceback or None)
 
-    def get(self, timeout: float | None = None, propagate: bool = True, **ignored: Any) -> Any:
+    def get(
+        self,
+        timeout: float | None = None,
+        propagate: bool = True,
+        *,
+        disable_sync_subtasks: bool = True,
+        **ignored: Any,
+    ) -> Any:
         """Wait for what the task returned.
 
         It waits in vain in the transaction that sent the task, as no worker sees that yet.
 
         timeout: seconds; None is for ever. propagate: raise what it failed with, rather
-            than return it.
+            than return it. disable_sync_subtasks: False lets a task wait for another.
 
         Raises TimeoutError; TaskFailed when it failed, and its TaskRevokedError when it was
-        cancelled while it ran; NoResult when there is neither the task nor a result.
+        cancelled while it ran; NoResult when there is neither the task nor a result;
+        RuntimeError in a task: where all workers wait for tasks, none is left to run those.
         """
+        if disable_sync_subtasks:
+            refuse_in_a_task()
         until = None if timeout is None else time.monotonic() + timeout
         pause = FIRST_LOOK
         while True:
@@ -243,6 +247,10 @@ class AsyncResult:
 
     def _known(self) -> Known | None:
         return look_up(self._pk, self._using) if self._pk < ids.TOO_LARGE else None
+
+    def _of(self, read: Callable[[Known], T]) -> T | None:
+        known = self._known()
+        return read(known) if known is not None else None
 
     @property
     def _alias(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 import random
+import sys
 from collections.abc import Callable
-from typing import NoReturn, cast
+from typing import cast
 
 from taskq.context import Request
 from taskq.exceptions import MaxRetriesExceededError, Retry
@@ -30,8 +31,10 @@ def retry(
     eta: datetime.datetime | None = None,
     countdown: float | datetime.timedelta | None = None,
     max_retries: int | None,
-) -> NoReturn:
-    """Raise Retry; or, when no retry is left, ``exc`` or MaxRetriesExceededError.
+    throw: bool = True,
+) -> Retry:
+    """Raise Retry, or return it if not ``throw``; or, when no retry is left, raise ``exc`` or
+    MaxRetriesExceededError.
 
     Where the function was called directly there is no run to try again: ``exc`` or Retry.
     """
@@ -42,7 +45,11 @@ def retry(
         raise again if again.exc is None else again.exc
     if max_retries is not None and request.retries >= max_retries:
         raise given_up(again, request)
-    raise again
+    request.asked_retry = again
+    if throw:
+        raise again
+    again.__context__ = sys.exc_info()[1]  # as if it were raised
+    return again
 
 
 def given_up(error: BaseException, request: Request) -> BaseException:

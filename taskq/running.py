@@ -8,21 +8,40 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from taskq import hygiene
+from taskq import events, hygiene
 from taskq.context import Request, current
+from taskq.exceptions import Retry
 from taskq.registry import Definition
 
 
 def call(definition: Definition, request: Request, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Run the function and return what it returns; raises what it raises."""
+    """Run the function and return what it returns; raises what it raises, or the Retry that it
+    has asked for and that did not end it."""
     token = current.set(request)
     try:
         arguments = definition.arguments(args)
         if definition.is_async:
-            return _AsyncRun(definition.function, arguments, kwargs).run()
-        return definition.function(*arguments, **kwargs)
+            value = _AsyncRun(definition.function, arguments, kwargs).run()
+        else:
+            value = definition.function(*arguments, **kwargs)
+    except Exception as error:
+        again = request.asked_retry
+        if again is None or again is error:
+            raise
+        _say_if_swallowed(request, again)
+        raise again from error
     finally:
         current.reset(token)
+    if request.asked_retry is not None:
+        _say_if_swallowed(request, request.asked_retry)
+        raise request.asked_retry
+    return value
+
+
+def _say_if_swallowed(request: Request, again: Retry) -> None:
+    # One that retry(throw=False) returned was never raised.
+    if again.__traceback__ is not None:
+        events.retry_swallowed(request)
 
 
 def interrupt(error: BaseException) -> None:

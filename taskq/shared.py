@@ -6,7 +6,7 @@ import datetime
 import functools
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, Unpack
+from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
 from django.conf import settings as django_settings
 
@@ -14,7 +14,7 @@ from taskq import celery_options, conf, eager, outbox, pickling, registry, retri
 from taskq.calls import Call, are_keywords, pairs_of
 from taskq.context import Request, current
 from taskq.eager import EagerResult
-from taskq.exceptions import MaxRetriesExceededError
+from taskq.exceptions import MaxRetriesExceededError, Retry
 from taskq.options import TaskOptions, check_max_retries
 from taskq.result import AsyncResult
 from taskq.signature import Signature
@@ -197,32 +197,64 @@ class SharedTask(Generic[P, R]):
         """Say how far this run is; see :class:`taskq.context.Request`."""
         self.request.set_progress(done, total)
 
+    @overload
     def retry(
         self,
         *,
+        throw: Literal[True] = True,
         exc: BaseException | type[BaseException] | str | None = None,
         eta: datetime.datetime | None = None,
         countdown: float | datetime.timedelta | None = None,
         max_retries: int | None = None,
-    ) -> NoReturn:
+        **ignored: Any,
+    ) -> NoReturn: ...
+    @overload
+    def retry(
+        self,
+        *,
+        throw: bool,
+        exc: BaseException | type[BaseException] | str | None = None,
+        eta: datetime.datetime | None = None,
+        countdown: float | datetime.timedelta | None = None,
+        max_retries: int | None = None,
+        **ignored: Any,
+    ) -> Retry: ...
+    def retry(
+        self,
+        *,
+        throw: bool = True,
+        exc: BaseException | type[BaseException] | str | None = None,
+        eta: datetime.datetime | None = None,
+        countdown: float | datetime.timedelta | None = None,
+        max_retries: int | None = None,
+        **ignored: Any,
+    ) -> Retry:
         """Give up this run and have the task run again later.
 
-        Always raises: Retry, or, when no retry is left or the function was called
-        directly, ``exc``; MaxRetriesExceededError where there is no ``exc``.
+        Raises Retry, or, when no retry is left or the function was called directly,
+        ``exc``; MaxRetriesExceededError where there is no ``exc``.
+
+        The task is run again also where its code catches the Retry and goes on. What the run
+        returns is dropped then, and with ``atomic=True`` what it has written.
 
         exc: what went wrong: an exception, its class, or a text. eta, countdown: when (given
         both, the countdown counts); by default after ``default_retry_delay``. max_retries:
-        instead of the task's own, which None leaves in force.
+        instead of the task's own, which None leaves in force. throw: False returns the Retry
+        instead, for a run that has more to do before it ends.
+
+        Raises TypeError for options of Celery's that would make it another call.
         """
+        celery_options.check_retry(ignored)
         check_max_retries("max_retries", max_retries, "the task's own")
         self.request.retry_limit = max_retries
-        retries.retry(
+        return retries.retry(
             self.options,
             self.request,
             exc=exc,
             eta=eta,
             countdown=countdown,
             max_retries=self.options.max_retries if max_retries is None else max_retries,
+            throw=throw,
         )
 
     def __repr__(self) -> str:

@@ -17,7 +17,7 @@ from pool import Child, Role, Scoreboard, clock
 from taskq import conf
 from taskq.claims import Claimed, Lane, Run
 from taskq.exceptions import Retry, TaskFailed, UnknownTask
-from taskq.execution import Failed, Outcome
+from taskq.execution import Failed, Outcome, Retried
 from taskq.leases import Leases
 from taskq.link import Link
 from taskq.pace import Pace
@@ -139,6 +139,9 @@ class InProcessWorker(Worker):
 
     def _error_of(self, outcome: Outcome) -> BaseException | None:
         error = self._error
+        asked = self.request.asked_retry if self.request is not None else None
+        if asked is not None and isinstance(outcome, Retried):  # whatever has become of it
+            error = asked
         if isinstance(error, Retry):
             error = error.exc if error.exc is not None else error.__context__
         if isinstance(outcome, Failed) and error is None:  # nothing that the function raised

@@ -198,10 +198,14 @@ def test_a_directory_that_may_not_be_entered_costs_nobody_his_worker(monkeypatch
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("task", [tasks.quick, tasks.doze], ids=["sync", "async"])
-def test_a_soft_limit_that_passes_before_the_function_is_called_is_raised_in_it(worker, runs, task):
+@pytest.mark.parametrize(
+    ("task", "args"), [(tasks.quick, ("a",)), (tasks.doze, ("a", 0))], ids=["sync", "async"]
+)
+def test_a_soft_limit_that_passes_before_the_function_is_called_is_raised_in_it(
+    worker, runs, task, args
+):
     """While the run is made ready: by receivers of signals, say."""
-    task.delay("a")
+    task.delay(*args)
     claimed = worker.claim_one()
     ours = worker_of_no_pool(worker.id)
     ours.slot.begin(claimed.id, claimed.attempt, claimed.name, clock.now(), 1, 0)

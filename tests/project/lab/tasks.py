@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+from asgiref.sync import async_to_sync, sync_to_async
 from django.core.cache import caches
 from django.db import connection, connections, transaction
 from django.utils import timezone, translation
@@ -126,6 +127,23 @@ def ship(number, seconds=0.0, fail=False):
 @shared_task(ignore_result=False)
 def add(a, b):
     return a + b
+
+
+@shared_task(bind=True)
+def swallow_retry(self, key):
+    with run(key):
+        try:
+            if self.request.retries < 2:
+                self.retry(countdown=0)
+        except Exception:
+            pass
+
+
+@shared_task(ignore_result=False)
+def wait_for_another(as_a_coroutine=False):
+    if as_a_coroutine:
+        return async_to_sync(sync_to_async(add.delay(1, 2).get))()
+    return add.delay(1, 2).get()
 
 
 @shared_task(ignore_result=False, atomic=True)
