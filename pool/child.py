@@ -2,6 +2,7 @@
 
 import _signal  # type: ignore[import-not-found]
 import contextlib
+import io
 import logging
 import os
 import select
@@ -180,6 +181,7 @@ class Child:
             if self.role.oom_victim:
                 kernel.prefer_as_oom_victim()
             self.title()
+            _by_lines(sys.stdout)
             code = self.role.run(self) or 0
         except SystemExit as leaving:
             code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
@@ -195,6 +197,13 @@ class Child:
                     flush_output()
             finally:  # also when a signal handler that a task left behind raises
                 os._exit(code)
+
+
+def _by_lines(stream: object) -> None:
+    """What is printed is out with the end of its line, and so before a kill. Python would keep it
+    until there are 8 KiB where nobody sits at a terminal."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(line_buffering=True)
 
 
 def flush_output() -> None:

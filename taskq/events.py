@@ -171,6 +171,12 @@ def run_taken(task: int, name: str) -> None:
     _say(logging.WARNING, "task.taken", text, task=task, name=name)
 
 
+def interruption_swallowed(task: int, name: str, seconds: float, raised: str) -> None:
+    """Of a soft time limit, or a cancel."""
+    text = f"{name} #{task} has caught {raised} and returned all the same, after {_span(seconds)}"
+    _say(logging.WARNING, "task.interruption_swallowed", text, task=task, name=name)
+
+
 def worker_started(worker: str, pool: str) -> None:
     if signals.worker_started.receivers:
         signals.tell(signals.worker_started, None, worker=worker, pool=pool)
@@ -181,6 +187,23 @@ def worker_stopped(worker: str, pool: str) -> None:
     if signals.worker_stopped.receivers:
         signals.tell(signals.worker_stopped, None, worker=worker, pool=pool)
     _say(logging.DEBUG, "worker.stopped", f"{worker} stopped", worker=worker)
+
+
+def worker_grown(worker: str, kib: int, limit: int, runs: int) -> None:
+    text = (
+        f"{worker} is replaced after {runs} runs: it has {kib:,} KiB, more than "
+        f"TASKQ['MAX_MEMORY_PER_CHILD'] ({limit:,})"
+    )
+    _say(logging.INFO, "worker.grown", text, worker=worker, kib=kib, limit=limit, runs=runs)
+
+
+def memory_limit_too_low(kib: int, limit: int) -> None:
+    text = (
+        f"a worker has {kib:,} KiB before it runs anything, more than "
+        f"TASKQ['MAX_MEMORY_PER_CHILD'] ({limit:,}): each is replaced after one task. "
+        "Raise it"
+    )
+    _say(logging.WARNING, "worker.memory_limit_too_low", text, kib=kib, limit=limit)
 
 
 def tasks_returned(count: int, worker: str, cause: str) -> None:

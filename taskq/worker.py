@@ -18,7 +18,7 @@ from taskq.claiming import Claimer
 from taskq.claims import Claimed
 from taskq.context import Request
 from taskq.database_errors import DATABASE_ERRORS
-from taskq.execution import Outcome
+from taskq.execution import Done, Outcome
 from taskq.hand import Hand, Reliever
 from taskq.host import Host
 from taskq.hygiene import Hygiene, abandon_connections, open_caches
@@ -76,6 +76,7 @@ class Worker:
         # some of it, such as decimal's, makes it.
         self._hygiene = copy_context().run(Hygiene, traits_of(self.child))
         os.register_at_fork(after_in_child=abandon_connections)
+        self.check_memory()
         # After the receivers: who counts as idle is woken, and must hear it.
         self.child.booted()
         self.child.title("idle")
@@ -87,6 +88,12 @@ class Worker:
         self.leave()
         events.worker_stopped(self.child.name, self.service.pool)
         return 0
+
+    def check_memory(self) -> None:
+        """Say once for a pool that its limit leaves no room for a task."""
+        limit, first = self.service.settings.max_memory_per_child, self.slot.generation == 1
+        if limit and first and self.child.number == 1 and (kib := resident_kib()) > limit:
+            events.memory_limit_too_low(kib, limit)
 
     # Running
 
@@ -107,6 +114,8 @@ class Worker:
             now = clock.now()
             seconds = (now - self.slot.since) / clock.SECOND
             self.restore(task.name, now)
+            if (raised := self.interrupter.raised) and isinstance(outcome, Done):
+                events.interruption_swallowed(task.id, task.name, seconds, raised)
             ours = self.recorder.conclude(task, definition, outcome, seconds, self.request)
             self.slot.task_id = 0
             if visit is not None and ours:
@@ -225,8 +234,12 @@ class Worker:
         settings = self.service.settings
         if settings.max_tasks_per_child and self.runs >= settings.max_tasks_per_child:
             self.worn_out = True
-        elif settings.max_memory_per_child and not self.hand.waiting:
-            self.worn_out |= resident_kib() > settings.max_memory_per_child
+        limit = settings.max_memory_per_child
+        if limit and not self.worn_out and not self.hand.waiting:
+            kib = resident_kib()
+            self.worn_out = kib > limit
+            if self.worn_out:
+                events.worker_grown(self.child.name, kib, limit, self.runs)
 
     def leave(self) -> None:
         """Write what is finished and give back what is not started. The keeper ends

@@ -382,7 +382,7 @@ def works_twice(child: Child) -> None:
 def leaves_output(child: Child) -> None:
     """Has said something that is yet in a buffer when it leaves."""
     up(child)
-    sys.stdout.write("last words\n")
+    sys.stdout.write("last words")  # a line would be out at its end
     rest(child)
 
 

@@ -183,6 +183,22 @@ def too_long(key):
 
 
 @shared_task(soft_time_limit=0.3)
+def shrug(key):
+    """Returns at its soft limit, as if nothing were."""
+    with run(key):
+        try:
+            time.sleep(30)
+        except SoftTimeLimitExceeded:
+            return
+
+
+@shared_task(on_lost="fail")
+def print_and_die(key):
+    print(f"printed by {key}")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@shared_task(soft_time_limit=0.3)
 async def doze_too_long(key):
     with run(key):
         await asyncio.sleep(30)
