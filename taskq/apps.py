@@ -1,7 +1,15 @@
 """The Django app: checks, and finding the tasks."""
 
+import sys
+
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
+
+if sys.argv[1:2] in (["taskq_pool"], ["taskq"]):
+    # From as early on as we are here: to load a large site takes seconds, in which a TERM may come.
+    from pool import signals
+
+    signals.note_early()
 
 
 class TaskqConfig(AppConfig):

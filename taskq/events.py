@@ -183,6 +183,12 @@ def worker_started(worker: str, pool: str) -> None:
     _say(logging.DEBUG, "worker.started", f"{worker} started", worker=worker)
 
 
+def keeper_started(pool: str) -> None:
+    if signals.keeper_started.receivers:
+        signals.tell(signals.keeper_started, None, pool=pool)
+    _say(logging.DEBUG, "keeper.started", "keeper started")
+
+
 def worker_stopped(worker: str, pool: str) -> None:
     if signals.worker_stopped.receivers:
         signals.tell(signals.worker_stopped, None, worker=worker, pool=pool)
@@ -271,6 +277,15 @@ def database_back(process: str, seconds: float) -> None:
 def renewal_late(seconds: float, left: float) -> None:
     text = f"leases were renewed {seconds:.1f} s late, {left:.1f} s before they end"
     _say(logging.WARNING, "lease.late", text, seconds=seconds, left=left)
+
+
+def threads_before_fork(names: list[str]) -> None:
+    text = (
+        f"threads that run now will not run in the pool's processes: {', '.join(sorted(names))}. "
+        "What they do is not done there, and a lock that one of them holds is never released: "
+        "start them in a receiver of taskq.signals.worker_started (docs/workers.md)"
+    )
+    _say(logging.WARNING, "pool.threads", text, threads=names)
 
 
 def ticks_missed(schedule: str, since: datetime.datetime, catch_up: str) -> None:

@@ -8,7 +8,7 @@ import signal
 import time
 
 from pool import Child, Slot, State, clock
-from taskq import signals
+from taskq import events, signals
 from taskq.apart import NEVER, Apart, Duty
 from taskq.cancelling import Canceller
 from taskq.database_errors import DATABASE_ERRORS, passes
@@ -93,6 +93,7 @@ class Keeper:
     def run(self) -> int:
         """Keep until told to stop; the exit code."""
         self.child.title()
+        events.keeper_started(self.service.pool)
         self.child.booted()
         while not self.child.stopping:
             self.child.beat()

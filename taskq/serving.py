@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 
@@ -10,7 +9,7 @@ from django.conf import settings as django_settings
 from django.db import connections
 
 from pool import Role, Scoreboard, Supervisor
-from taskq import events, registry, reloading, sql
+from taskq import before_fork, events, registry, reloading
 from taskq.keeper import Keeper
 from taskq.overview import unknown_names
 from taskq.service import Service
@@ -53,14 +52,7 @@ def serve(service: Service, *, reload: bool = False) -> int:
         title=TITLE,
     )
     _announce(service, concurrency)
-    # Connections must not cross a fork. What is loaded by now is shared with the
-    # children for as long as nobody writes to it, so the collector leaves it alone; the
-    # statements and the adapters of the driver alone are 1.4 MiB a child.
-    sql.load(connections[service.alias].vendor)
-    connections[service.alias].get_connection_params()
-    connections.close_all()
-    gc.collect()
-    gc.freeze()
+    before_fork.get_ready(service)
     code = supervisor.run()
     if service.burst and code == 0:
         failed = sum(slot.failed for slot in scoreboard.slots)

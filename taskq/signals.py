@@ -56,6 +56,8 @@ task_lost = Signal()
 #: In the worker, before its first task, and after its last when it leaves in peace:
 #: ``worker``, such as "worker 3", and ``pool``, its host and process id.
 worker_started = Signal()
+#: In the keeper, before anything else; again in one that replaces it: ``pool``.
+keeper_started = Signal()
 worker_stopped = Signal()
 
 

@@ -147,6 +147,17 @@ def test_the_page_on_runs_runs_and_carries_a_trace(registered, no_receivers, mon
     assert page.trace.get() is None
 
 
+def test_the_log_thread_of_the_page_on_workers_starts_in_each_process(no_receivers):
+    page = types.ModuleType("workers_page")
+    ((_, code),) = [step for step in steps((ROOT / "docs/workers.md").read_text()) if step[0] == ""]
+    exec(compile(code, "docs/workers.md", "exec"), vars(page))
+    before = page.handler.queue
+    for started in (signals.worker_started, signals.keeper_started):
+        started.send(None)
+        assert page.handler.queue is not before
+        before = page.handler.queue
+
+
 def test_the_schedules_that_the_docs_show_are_right(registered, settings):
     page = types.ModuleType("shop.tasks")
     sys.modules["shop.tasks"] = page

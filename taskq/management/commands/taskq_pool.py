@@ -132,6 +132,15 @@ class Command(QueueCommand):
                 "taskq_pool needs fork(), which this system lacks: run it on Linux or macOS "
                 "(tasks can be enqueued from here)."
             )
+        from pool import signals
+
+        with signals.starting():
+            code = self._run(options)
+        if code:
+            sys.exit(code)
+
+    def _run(self, options: dict[str, Any]) -> int:
+        """Run a pool as the options say; the exit code."""
         from taskq import discovery, reloading, serving
 
         if broken := discovery.broken():  # the checks say so too, where they are not skipped
@@ -155,11 +164,8 @@ class Command(QueueCommand):
         )
         serving.set_up_logging(options["loglevel"])
         if options["reload"] and not reloading.is_inner():
-            code = reloading.Outer().run()
-        else:
-            code = serving.serve(service, reload=options["reload"])
-        if code:
-            sys.exit(code)
+            return reloading.Outer().run()
+        return serving.serve(service, reload=options["reload"])
 
     def _settings(self, options: dict[str, Any]) -> conf.Settings:
         default = self.default_concurrency
