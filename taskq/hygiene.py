@@ -20,6 +20,7 @@ from psycopg.pq import TransactionStatus
 
 from pool import clock
 from pool.leftovers import Leftovers, Trait
+from taskq import sessions
 from taskq.liveness import Liveness
 from taskq.thread_connections import connection_of
 
@@ -85,7 +86,7 @@ class Hygiene:
             except OSError as error:  # the task has closed what it did not open
                 log.error("a task left the working directory, and there is no way back: %s", error)
         self.opened = self._in_use()
-        if self.opened:
+        if self.opened or sessions.has_foreign():
             restore_connections()
         clean = self._clean.get(name, 0)
         if clean < TRUSTED or now >= self._look_due:
@@ -188,6 +189,7 @@ def restore_connections() -> None:
             connection.close()
         elif not _may_stay(connection):
             connection.close_if_unusable_or_obsolete()
+    sessions.restore()
 
 
 def _forget_transaction(connection: BaseDatabaseWrapper) -> None:

@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pool import Child, Slot, clock
 from pool.kernel import resident_kib
 from pool.leftovers import traits_of
-from taskq import context, events, execution, leases, registry
+from taskq import context, events, execution, leases, registry, sessions
 from taskq.claiming import Claimer
 from taskq.claims import Claimed
 from taskq.context import Request
@@ -69,6 +69,7 @@ class Worker:
     def run(self) -> int:
         """Work until told to stop or worn out; the exit code."""
         open_caches()
+        sessions.begin()
         self.child.on_soft_limit = self.interrupter.interrupt
         self._reliever.start()
         events.worker_started(self.child.name, self.service.pool)

@@ -75,6 +75,12 @@ def _is_from(root: str, attribute: object) -> bool:
     return type(function) is FunctionType and function.__code__.co_filename.startswith(root)
 
 
+def is_djangos(instance: object) -> bool:
+    """Whether Django ships the class of this, and all that it inherits from."""
+    owner: Any = type(instance)
+    return is_djangos_class(owner)
+
+
 @functools.cache
 def is_djangos_class(owner: type) -> bool:
     """Whether Django ships this class and all that it inherits from."""

@@ -74,3 +74,77 @@ def test_the_end_of_a_task_is_not_bound_to_what_it_has_set(start_pool, drained):
         assert Order.objects.count() == 4
     finally:
         execute("DROP ROLE taskq_stranger")
+
+
+#: All that a statement may leave behind in its session.
+PROBE = """
+SELECT current_setting('search_path'), current_user, session_user,
+       coalesce(current_setting('app.tenant', true), ''), current_setting('statement_timeout'),
+       current_setting('TimeZone'), (SELECT count(*) FROM pg_cursors WHERE name = 'left_open'),
+       (SELECT count(*) FROM pg_listening_channels()),
+       (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
+       (SELECT count(*) FROM pg_prepared_statements WHERE from_sql),
+       to_regclass('pg_temp.left_there') IS NULL
+"""
+LEFT_SETTINGS = [
+    "SET search_path TO pg_catalog",
+    "SET ROLE taskq_stranger",
+    "SET SESSION AUTHORIZATION taskq_stranger",
+    "SET statement_timeout TO '7s'",
+    "SET TIME ZONE 'Asia/Tokyo'",
+    "SELECT set_config('app.tenant', '5', false)",
+    "SELECT public.take_tenant('5')",
+    "SELECT pg_advisory_lock(7)",
+]
+LEFT_ELSE = [
+    "DECLARE left_open CURSOR WITH HOLD FOR SELECT 1",
+    "LISTEN nothing",
+    "CREATE TEMPORARY TABLE left_there (n int)",
+    "PREPARE left_there AS SELECT 1",
+    "DO $$ BEGIN EXECUTE 'PREPARE left_there AS SELECT 1'; END $$",
+]
+
+
+@pytest.fixture
+def tenant_by_function(transactional_db):
+    execute("CREATE ROLE taskq_stranger")
+    execute(
+        "CREATE FUNCTION take_tenant(text) RETURNS text LANGUAGE sql AS "
+        "$$ SELECT set_config('app.tenant', $1, false) $$"
+    )
+    yield
+    execute("DROP FUNCTION take_tenant; DROP ROLE taskq_stranger")
+
+
+@pytest.mark.postgresql
+@pytest.mark.usefixtures("tenant_by_function")
+@pytest.mark.parametrize("listen", ["true", "false"])
+def test_nothing_of_a_session_reaches_the_next_task(start_pool, listen):
+    """listen: false where a pooler may be in between."""
+    began = tasks.execute.delay(PROBE)
+    after = {left: (tasks.execute.delay(left), tasks.execute.delay(PROBE)) for left in LEFT}
+    start_pool("-c", 1, TASKQ_LISTEN=listen)
+    expected = began.get(timeout=20)
+    for left, (leaving, probe) in after.items():
+        leaving.get(timeout=20)
+        assert (left, probe.get(timeout=20)) == (left, expected)
+
+
+LEFT = [*LEFT_SETTINGS, *LEFT_ELSE]
+
+
+@pytest.mark.postgresql
+def test_a_session_that_can_be_reset_stays_open(start_pool):
+    pid = "SELECT pg_backend_pid()"
+    pids = [tasks.execute.delay("SET statement_timeout TO '7s'", pid) for _ in range(5)]
+    start_pool("-c", 1)
+    assert len({str(each.get(timeout=20)) for each in pids}) == 1
+
+
+@pytest.mark.sqlite
+def test_nothing_of_a_connection_reaches_the_next_task(start_pool):
+    leaving = tasks.execute.delay("CREATE TEMPORARY TABLE taskq_task (n int)")
+    probe = tasks.execute.delay("SELECT count(*) FROM sqlite_temp_master")
+    start_pool("-c", 1)
+    leaving.get(timeout=20)
+    assert probe.get(timeout=20) == [[0]]

@@ -1,0 +1,95 @@
+"""What a task does to its sessions on databases does not reach the next task in its worker.
+
+It may set a ``search_path``, a role or a variable, lock something for the session, or choose the
+tenant of a backend that is not quite Django's. On PostgreSQL a session that a task has used is
+reset; all others are closed, and with them whatever was done there.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+import django.db
+import psycopg
+from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
+from django.db.backends.signals import connection_created
+
+from taskq.sql.djangos_own import is_djangos
+from taskq.sql.postgresql_session import Session
+
+#: The backends of this process that are not Django's own, and what they held as it began.
+_foreign: dict[Any, dict[str, Any]] = {}
+_begun = False
+
+
+def begin() -> None:
+    """Before a process's first task: note what is to be restored after each."""
+    global _begun
+    _begun = True
+    for alias in connections:
+        with suppress(ImproperlyConfigured, ImportError):  # no driver: only others use it
+            connection: Any = connections[alias]
+            if not is_djangos(connection):
+                _foreign[connection] = _copied(vars(connection))
+    # After the site's own receivers: it is the last to connect.
+    connection_created.connect(_note, dispatch_uid="taskq.sessions")
+
+
+def has_foreign() -> bool:
+    """Whether there is a backend that may have changed without a connection."""
+    return bool(_foreign)
+
+
+def restore() -> None:
+    """After a task: bring the sessions of this thread back to how they began, or close them."""
+    if not _begun:
+        return
+    connection: Any
+    for connection in connections.all(initialized_only=True):
+        own = is_djangos(connection)
+        if connection.connection is not None and not (own and _is_restored(connection)):
+            if connection.vendor == "postgresql":
+                connection.connection.close()  # a pool of the driver's would keep it
+            connection.close()
+        if own:
+            continue
+        if connection in _foreign:
+            _restore_attributes(connection, _foreign[connection])
+        else:  # another thread's: it gets another
+            del connections[connection.alias]
+
+
+def _is_restored(connection: Any) -> bool:
+    session = Session.of(connection.connection) if connection.vendor == "postgresql" else None
+    if session is None:
+        return False
+    try:
+        return session.restore()
+    except psycopg.Error:
+        return False
+
+
+def _restore_attributes(connection: Any, began: dict[str, Any]) -> None:
+    tenant = began.get("tenant")
+    if tenant is not None and connection.tenant is not tenant:
+        # By its own method: django-tenants forgets what else belongs to a tenant then.
+        connection.set_tenant(tenant)
+    for name in vars(connection).keys() - began.keys():
+        delattr(connection, name)
+    vars(connection).update(_copied(began))
+
+
+def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.copy() if isinstance(value, (dict, list, set)) else value
+        for name, value in attributes.items()
+    }
+
+
+def _note(connection: Any, **kwargs: object) -> None:
+    """A connection was made. Without what is noted here it is closed after the task."""
+    if connection.vendor == "postgresql" and is_djangos(connection) and connection.autocommit:
+        with suppress(django.db.Error, psycopg.Error):
+            Session(connection.connection)
