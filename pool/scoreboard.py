@@ -51,7 +51,8 @@ class Slot(ctypes.Structure):
     worked: int  # generation that got as far as doing something useful
     task_id: int  # what it runs, 0 between runs
     attempt: int
-    since: int
+    since: int  # when that began; between two runs, when the last batch came in
+    others: int  # work that it holds, or may hold, waits behind what it runs
     look_began: int  # when it last began to look for work, and when it last had done so
     look_ended: int
     soft_deadline: int
@@ -65,6 +66,7 @@ class Slot(ctypes.Structure):
     progress_attempt: int
     progress_done: int  # so much of the total, in units of its own
     progress_total: int  # 0 when it is not known
+    watches: int  # it looks by itself at how long the runs of the others take
     # Written by whoever renews leases.
     lease: int
     lease_deadline: int  # work under the lease must have stopped by then
@@ -74,6 +76,7 @@ class Slot(ctypes.Structure):
     ending_attempt: int
     ending_soft: int
     ending_hard: int
+    recalled: int  # what waits behind the run that began then is taken from the child
 
     def open(self, index: int, finish_log: FinishLog) -> "Slot":
         """Get ready, before the first fork."""

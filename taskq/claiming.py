@@ -9,8 +9,9 @@ from pool import Child, State, clock
 from taskq.apart import Refusal, concerns_all
 from taskq.claims import Claimed, Haul, Lane, Wanted
 from taskq.database_errors import DATABASE_ERRORS
-from taskq.hand import Hand, Reliever
+from taskq.hand import Hand
 from taskq.link import Link
+from taskq.overrun import Recall
 from taskq.pace import Pace
 from taskq.queues import Queues
 from taskq.recording import Recorder
@@ -52,7 +53,7 @@ class Claimer:
         pace: Pace,
         link: Link,
         recorder: Recorder,
-        reliever: Reliever,
+        recall: Recall,
         settle: Callable[[], bool],
     ) -> None:
         self.child = child
@@ -62,7 +63,7 @@ class Claimer:
         self.pace = pace
         self.link = link
         self.recorder = recorder
-        self._reliever = reliever
+        self.recall = recall
         #: Called before a sleep; whether more tasks may run here.
         self._settle = settle
         self._lanes: list[Lane] = []
@@ -71,6 +72,7 @@ class Claimer:
         self._slept = True
         #: Of several who looked for work we are the one too many; who looks rather than we.
         self._spared = False
+        self._keeper = child.scoreboard.slots[KEEPER]
         self._before_us = child.scoreboard.slots[KEEPER + 1 : child.slot.index]
         #: Work was there each time, and the lane of the last claim may have more.
         self._flows = self._more = False
@@ -86,10 +88,11 @@ class Claimer:
             if self.hand.in_doubt or self.spent():
                 self.recorder.write_finished()
                 self.hand.drop()  # what that has taken in
+                self.recall.nothing_waits()
                 self.disown()
                 if not self.hand.in_doubt:
                     return None  # a new lease is there: no more wake-up comes for that
-            elif self.grasp() or (not self.spare() and self.find()):
+            elif self.grasp() or self.claim_anew():
                 return self.hand.take()
             if self.child.stopping:
                 return None
@@ -107,6 +110,11 @@ class Claimer:
         """Whether we hold all that we hold under a lease that is to be given up."""
         lease = self.slot.held_lease()
         return lease != 0 and lease == self.slot.spent_lease == self.hand.lease
+
+    def claim_anew(self) -> bool:
+        """Claim with empty hands, unless another does; whether anything came."""
+        self.recall.nothing_waits()
+        return not self.spare() and self.find()
 
     def failed(self, error: Exception) -> float:
         """What was sent came back as an error; seconds to wait before the next try."""
@@ -134,7 +142,7 @@ class Claimer:
         wanted = self.wanted(lanes[0] if lanes else self.service.queues)
         try:
             self._more = self.hand.reach(self.link.leases(), wanted)
-            self._reliever.arm()
+            self._say_that_others_wait()
         except DATABASE_ERRORS as error:
             # The hand is in doubt now: that is seen to after this run.
             self.hand.drop()
@@ -268,7 +276,8 @@ class Claimer:
         # Said before anyone is woken, who might leave it to us again.
         self.slot.look_ended = clock.now()
         if len(haul.tasks) > 1:
-            self._reliever.arm()
+            self.slot.since = clock.now()  # none of these has waited yet
+            self._say_that_others_wait()
         lanes = len(self._lanes) if haul.lanes is None else haul.lanes
         # One that is not known to be quick was claimed alone, whatever waits behind it.
         alone = not self.pace.is_quick(haul.tasks[0].name)
@@ -279,6 +288,12 @@ class Claimer:
             if lanes == 1:
                 self._rest_until = clock.now() + clock.nanoseconds(REST)
         return True
+
+    def _say_that_others_wait(self) -> None:
+        """Have the keeper see to it that they do not wait for long."""
+        self.slot.others = 1
+        if not self._keeper.watches:
+            self._keeper.wake()
 
     def idle(self) -> None:
         if self.slot.state != State.IDLE:
@@ -298,4 +313,4 @@ class Claimer:
             self.slot.unwritten_task = 0
             return
         self.slot.doubtful_lease = lease
-        self.child.scoreboard.slots[KEEPER].wake()
+        self._keeper.wake()

@@ -14,6 +14,7 @@ from taskq.cancelling import Canceller
 from taskq.database_errors import DATABASE_ERRORS, passes
 from taskq.ear import BUSY_LOOK, Ear
 from taskq.link import Link
+from taskq.overrun import OverrunWatch
 from taskq.renewing import Renewer, runs
 from taskq.reporting import Reporter
 from taskq.retiring import Retirer
@@ -53,6 +54,7 @@ class Keeper:
         self.canceller = Canceller(self.scoreboard, grace=grace, every=heartbeat)
         self.reporter = Reporter(self.scoreboard)
         self.retirer = Retirer(child, service, self.link, between=self.keep_alive)
+        self.overruns = OverrunWatch(child, service, self.link)
         self.ticker = Ticker(service.plan, self.link, service.alias, self.settings.heartbeat)
         self.renewer = Renewer(child, self.link, self.settings)
         self._look_due = 0
@@ -64,10 +66,12 @@ class Keeper:
         self._due: list[int] = []
         self._apart = Apart(child.name, self.link.close, limit=self.settings.heartbeat)
         retirer, canceller, reporter = self.retirer, self.canceller, self.reporter
+        overruns = self.overruns
         self.duties = [
             # First: to bury can take as long as somebody keeps the tasks locked.
             Duty("renew leases", self.renewer.renew, lambda: self.renewer.due),
             Duty("take back what the dead held", retirer.bury, lambda: retirer.bury_due),
+            Duty("give back what waits too long", overruns.look, lambda: overruns.due),
             Duty("give leases", self.register, lambda: NEVER),
             Duty("reclaim expired leases", retirer.reclaim, lambda: retirer.due or NEVER),
             Duty(

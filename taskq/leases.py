@@ -122,9 +122,9 @@ class Leases:
         finish = sql.for_each(self._sql.FINISH_IF_FREE, worker, runs)
         written = _ids(self._connection.batch(*finish))
         left = [run for run in runs if run[0] not in written]
-        if not left or self._sql.HELD_OF is None:
+        if not left or self._sql.STILL_HELD is None:
             return written, set()
-        held = sql.for_each(self._sql.HELD_OF, worker, left)
+        held = sql.for_each(self._sql.STILL_HELD, worker, left)
         return written, _ids(self._connection.batch(*held))
 
     def keep(self, worker: int, run: Run, result: str) -> bool:
@@ -138,10 +138,19 @@ class Leases:
         values = {"worker": worker, "id": run[0], "attempt": run[1]}
         return bool(self._connection.rows(self._sql.HOLDS, values))
 
-    def give_back(self, worker: int, runs: Iterable[Run]) -> set[int]:
-        """Release tasks that were not started, as if never claimed, and wake a pool for them."""
+    def held_by(self, worker: int) -> list[Run]:
+        """The runs that a worker holds, begun or not."""
+        rows = self._connection.rows(self._sql.HELD_BY, {"worker": worker})
+        return [(id, attempt) for id, attempt in rows]
+
+    def give_back(self, worker: int, runs: Iterable[Run], *, wait: bool = True) -> set[int]:
+        """Release tasks that were not started, as if never claimed, and wake a pool for them.
+
+        wait: for who has locked one, rather than pass over it.
+        """
+        statement = self._sql.GIVE_BACK if wait else self._sql.GIVE_BACK_IF_FREE
         wake: list[sql.Call] = [(self._wake, {})] if self._wake else []
-        given = self._connection.batch(*sql.for_each(self._sql.GIVE_BACK, worker, runs), *wake)
+        given = self._connection.batch(*sql.for_each(statement, worker, runs), *wake)
         return _ids(given[: len(given) - len(wake)])
 
     def retry(

@@ -59,16 +59,12 @@ class Link:
     def leases(self) -> Leases:
         """The connection, opened if need be. Raises one of DATABASE_ERRORS."""
         if self._leases is None:
-            self._leases = self.another()
+            name = f"taskq {self.owner}"
+            self._leases = leases.connect(
+                self._alias, lease=self._lease, name=name, direct=self._direct, turn=self._turn
+            )
             self.home = self._leases.home
         return self._leases
-
-    def another(self) -> Leases:
-        """Open one beside it, for the caller to close. Raises one of DATABASE_ERRORS."""
-        name = f"taskq {self.owner}"
-        return leases.connect(
-            self._alias, lease=self._lease, name=name, direct=self._direct, turn=self._turn
-        )
 
     def lost(self, error: Exception) -> float:
         """An error came: close. Returns the seconds to wait before the next try."""

@@ -13,7 +13,7 @@ class Pace:
     A name is quick while its runs take no longer than ``QUICK`` on average, the last five
     of them counting for two thirds. One slow run among many, of a commit that waited for
     the disk, ends no batches: if others wait behind it for long, they are given back
-    (:class:`taskq.hand.Reliever`).
+    (:mod:`taskq.overrun`).
     """
 
     def __init__(self) -> None:

@@ -19,10 +19,11 @@ from taskq.claims import Claimed
 from taskq.context import Request
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.execution import Done, Outcome
-from taskq.hand import Hand, Reliever
+from taskq.hand import Hand
 from taskq.host import Host
 from taskq.hygiene import Hygiene, abandon_connections, open_caches
 from taskq.interrupting import Interrupter
+from taskq.overrun import Recall
 from taskq.pace import Pace
 from taskq.recording import Recorder
 from taskq.registry import Definition
@@ -54,7 +55,7 @@ class Worker:
         )
         self._hygiene = Hygiene()  # until run() knows what is of the process
         context.host = Host(child, service.alias)
-        self._reliever = Reliever(self.hand, self.link, lambda: child.stopping)
+        self.recall = Recall(self.slot)
         self.claimer = Claimer(
             child,
             service,
@@ -62,7 +63,7 @@ class Worker:
             self.pace,
             self.link,
             self.recorder,
-            self._reliever,
+            self.recall,
             settle=lambda: self._hygiene.settle(),
         )
 
@@ -71,7 +72,6 @@ class Worker:
         open_caches()
         sessions.begin()
         self.child.on_soft_limit = self.interrupter.interrupt
-        self._reliever.start()
         events.worker_started(self.child.name, self.service.pool)
         # What the receivers have set up is of the process. In a context of its own: to look at
         # some of it, such as decimal's, makes it.
@@ -108,7 +108,10 @@ class Worker:
         elif self.ready_for(task, definition):
             visit = self.visit(task, definition)
             self.claimer.reach(task)
-            self.start(task, definition)
+            self.begin(task, definition)
+            if self.recall.came:
+                return self.answer_recall(task)
+            self.tell(task)
             if visit is not None:
                 visit.started()
             outcome = self.execute(task, definition, visit.first() if visit else ())
@@ -133,6 +136,7 @@ class Worker:
                 self.recorder.write_finished()
                 if self.hand.waiting:
                     self.hand.give_back(self.link.leases())
+                self.slot.others = 0
             except DATABASE_ERRORS as error:
                 self.hand.drop()  # this task too
                 time.sleep(self.claimer.failed(error))
@@ -152,8 +156,8 @@ class Worker:
             self.hand.drop()
         return good
 
-    def start(self, task: Claimed, definition: Definition) -> None:
-        """Say on the scoreboard, in the title and to who listens what runs."""
+    def begin(self, task: Claimed, definition: Definition) -> None:
+        """Say on the scoreboard what runs."""
         slot, settings, options = self.slot, self.service.settings, definition.options
         hard = options.time_limit or settings.time_limit
         soft = options.soft_time_limit or settings.soft_time_limit
@@ -166,6 +170,21 @@ class Worker:
             soft=now + clock.nanoseconds(soft) if soft else 0,
             hard=now + clock.nanoseconds(hard) if hard else 0,
         )
+
+    def answer_recall(self, task: Claimed) -> None:
+        """The keeper takes back what waits, this task too, or has done so by now: it does not run.
+        Whoever of us two comes second touches no row."""
+        self.recall.answer()
+        self.slot.task_id = 0
+        self.hand.put_back(task)
+        try:
+            self.hand.give_back(self.link.leases())
+        except DATABASE_ERRORS as error:
+            self.hand.drop()
+            time.sleep(self.claimer.failed(error))
+
+    def tell(self, task: Claimed) -> None:
+        """Say in the title and to who listens what runs."""
         if self.runs == 0:
             self.child.worked()
         # A title costs a quarter of a no-op. Of quick runs nobody could read the ids in it.

@@ -179,13 +179,15 @@ class Statements(Protocol):
     FINISH: str
     FINISH_ONE: str
     FINISH_IF_FREE: str
-    HELD_OF: str | None
+    STILL_HELD: str | None
     KEEP: tuple[str, ...]
     RETRY: str
     FAIL: str
     FAIL_PLAINLY: str
     DEFER: str
     GIVE_BACK: str
+    GIVE_BACK_IF_FREE: str
+    HELD_BY: str
     PROGRESS: str
     PROGRESS_IF_FREE: str
     CANCELLED_RUNS: str

@@ -155,13 +155,13 @@ FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 
 # For a worker that is gone. What another transaction has locked (a cancel) is passed over: a
-# keeper waits for nobody. HELD_OF tells what that was: the same rows by the same index, no lock.
+# keeper waits for nobody. STILL_HELD tells what that was: the same rows by the same index, no lock.
 FINISH_IF_FREE = f"""
 DELETE FROM taskq_task WHERE id = ANY (ARRAY(
     SELECT id FROM taskq_task {_FENCES} FOR UPDATE SKIP LOCKED
 )) RETURNING id
 """
-HELD_OF = f"SELECT id FROM taskq_task {_FENCES}"
+STILL_HELD = f"SELECT id FROM taskq_task {_FENCES}"
 
 # By primary key in both tables. An id is new but for a sequence that was set back.
 KEEP = (
@@ -227,6 +227,16 @@ SET {_BACK},
 GIVE_BACK = f"""
 UPDATE taskq_task SET {_BACK} {_FENCES} RETURNING id
 """
+
+# By the keeper, of a worker whose run takes long. What another has locked is passed over.
+GIVE_BACK_IF_FREE = f"""
+UPDATE taskq_task SET {_BACK} WHERE id = ANY (ARRAY(
+    SELECT id FROM taskq_task {_FENCES} FOR NO KEY UPDATE SKIP LOCKED
+)) RETURNING id
+"""
+
+# What a worker holds, from taskq_task_running. Locks nothing.
+HELD_BY = "SELECT id, attempt FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
 
 # By primary key, under the fence. No indexed column changes, so it touches no index (HOT).
 PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"

@@ -104,7 +104,7 @@ HOLDS = f"SELECT id FROM taskq_task {_FENCE}"
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 FINISH_IF_FREE = FINISH  # no row is locked by itself, and so none is left
-HELD_OF = None
+STILL_HELD = None
 
 # Two statements in one transaction: a DELETE can be no part of an INSERT here.
 KEEP = (
@@ -127,6 +127,9 @@ _BACK = f"""
 """
 
 GIVE_BACK = f"UPDATE taskq_task SET {_BACK} {_FENCES} RETURNING id"
+
+GIVE_BACK_IF_FREE = GIVE_BACK
+HELD_BY = "SELECT id, attempt FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
 
 PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"
 PROGRESS_IF_FREE = PROGRESS  # no row is locked by itself

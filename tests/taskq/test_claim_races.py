@@ -154,6 +154,7 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
     cursor = psycopg.Cursor(session)
     cursor.execute(postgresql_workers.LOCK_WORKER, {"worker": worker.id})
     values = {"worker": worker.id, "blamed": task.id, "suspect": False, "charge": 1, "cause": "x"}
+    values["leave"] = []
     cursor.execute(postgresql_workers.TAKE_BACK, values)
     db = connect()
     _, outcome = in_background(lambda: db.finish(worker.id, [task.run]))

@@ -99,7 +99,7 @@ def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
     "statement",
     [
         *("CLAIM", "CLAIM_FIRST", "LANES"),
-        *("FINISH", "FINISH_ONE", "FINISH_IF_FREE", "HELD_OF", "GIVE_BACK"),
+        *("FINISH", "FINISH_ONE", "FINISH_IF_FREE", "STILL_HELD", "GIVE_BACK", "GIVE_BACK_IF_FREE"),
     ],
 )
 def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_leases, statement):
@@ -151,7 +151,7 @@ def test_a_claim_after_a_sleep_probes_each_lane_once_and_reads_from_one(raw):
 
 
 @pytest.mark.parametrize(
-    "statement", ["FINISH", "FINISH_ONE", "FINISH_IF_FREE", "HELD_OF", "GIVE_BACK", "HOLDS"]
+    "statement", ["FINISH", "FINISH_ONE", "FINISH_IF_FREE", "STILL_HELD", "GIVE_BACK", "HOLDS"]
 )
 def test_finishing_finds_tasks_by_primary_key(raw, statement):
     nodes, pages = explain(raw, getattr(postgresql, statement), RUN)
@@ -222,8 +222,9 @@ def test_taking_back_reads_only_what_the_worker_holds(raw):
     nodes, _ = explain(raw, postgresql_workers.TAKE_BACK, values)
     assert "taskq_task_running" in indexes(nodes)
     assert not scans_whole_table(nodes, "taskq_task")
-    nodes, _ = explain(raw, postgresql_workers.HELD, {"worker": 7})
-    assert indexes(nodes) == {"taskq_task_running"}
+    for held in (postgresql_workers.HELD, postgresql.HELD_BY):
+        nodes, _ = explain(raw, held, {"worker": 7})
+        assert indexes(nodes) == {"taskq_task_running"}
 
 
 def test_the_look_for_missing_workers_probes_once_for_each_that_holds_anything(raw):

@@ -1,7 +1,5 @@
 """The next batch is claimed while the last tasks of this one run."""
 
-import time
-
 import pytest
 from django.db import connection
 
@@ -9,7 +7,6 @@ from stress.pools import wait_until
 from taskq import claiming
 from taskq.claims import Wanted
 from taskq.database_errors import DATABASE_ERRORS
-from taskq.leases import Leases
 from taskq.models import State, Task
 from taskq.sql.postgresql_connection import Connection
 from taskq.worker import Worker
@@ -85,31 +82,13 @@ def test_it_does_not_reach_for_what_is_not_there(reaching, monkeypatch):
 def test_a_long_run_gives_back_what_was_reached_for(reaching, caplog):
     ids = send(3 * BATCH)
     until_it_reaches(reaching)
-    reaching.hand.give_back(reaching.link.leases())  # as the reliever does
+    reaching.hand.give_back(reaching.link.leases())  # as it answers a recall
     assert set(Task.objects.values_list("pk", "state")) == {
         (pk, State.READY) for pk in ids[BATCH - 1 :]
     }
     wait_until(lambda: reaching.step() is None)
     assert not Task.objects.exists()
     assert not fenced(caplog)
-
-
-def test_a_batch_that_was_long_in_coming_is_not_given_back_for_that(reaching, monkeypatch):
-    """The reliever wanted to give back what waited, and had to wait itself for the claim."""
-    given, claim = [], Leases.finish_and_claim
-
-    def slowly(leases, *args):
-        time.sleep(0.3)  # two relievers' rounds and more
-        return claim(leases, *args)
-
-    monkeypatch.setattr(Leases, "finish_and_claim", slowly)
-    monkeypatch.setattr(Leases, "give_back", lambda leases, lease, runs: given.append(runs) or [])
-    monkeypatch.setattr(reaching.claimer, "reach", lambda task: None)
-    reaching._reliever.start()
-    ids = send(3 * BATCH)
-    assert [reaching.step() for _ in ids] == ids
-    assert not given
-    reaching.recorder.write_finished()  # and the reliever has nothing more to watch
 
 
 def test_of_a_lease_in_doubt_nothing_more_is_run_that_was_reached_for(reaching):
