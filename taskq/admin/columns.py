@@ -12,7 +12,7 @@ from django.db.models.functions import Substr
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from taskq import printable
@@ -49,6 +49,7 @@ def state(task: Any) -> SafeString:
             more.append(gettext("asked to end"))
         if (found := Progress.read(task.progress, task.attempt)) is not None:
             more.append(str(found))
+        more.append(printable.in_a_line(f"{task.worker.name}, {task.worker.host}"))
     text = format_html('<span class="taskq-{}">{}</span>', shown.value, shown.label)
     return format_html("{}, {}", text, ", ".join(more)) if more else text
 
@@ -56,17 +57,39 @@ def state(task: Any) -> SafeString:
 @display(description=_("name"))
 def name_wrapped(task: Task | Result) -> SafeString:
     parts = ((part,) for part in printable.in_a_line(task.name).split("."))
-    return _line(format_html_join(mark_safe(".<wbr>"), "{}", parts))
+    return line(format_html_join(mark_safe(".<wbr>"), "{}", parts))
 
 
 @display(description=_("arguments"))
 def arguments_shortened(task: Any) -> SafeString:
-    return _line(readable.in_a_line(task.payload_start))
+    return line(readable.in_a_line(task.payload_start))
 
 
-@display(description=_("error"))
-def error_shortened(task: Any) -> SafeString:
-    return _line(readable.first_line(task.error_start))
+@display(description=_("arguments, error"))
+def arguments_and_error(task: Any) -> SafeString:
+    """One below the other: a list has room for few columns."""
+    error = readable.first_line(task.error_start)
+    shown = format_html('<span class="taskq-line taskq-error">{}</span>', error) if error else ""
+    return format_html("{}{}", arguments_shortened(task), shown)
+
+
+@display(description=_("queue"))
+def queue_and_priority(row: Task | Result) -> str:
+    queue = printable.in_a_line(row.queue)
+    return f"{queue}, {row.priority}" if row.priority else queue
+
+
+@display(description=_("tries"))
+def tries(task: Task) -> str:
+    """What was counted against it."""
+    parts = []
+    if task.retries:
+        text = ngettext("%(count)d retry", "%(count)d retries", task.retries)
+        parts.append(text % {"count": task.retries})
+    if task.losses:
+        text = ngettext("%(count)d loss", "%(count)d losses", task.losses)
+        parts.append(text % {"count": task.losses})
+    return ", ".join(parts) or NOTHING
 
 
 @display(description=_("arguments"))
@@ -79,9 +102,14 @@ def moment(model: type[Model], name: str) -> Any:
     field: Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
 
     @display(description=field.verbose_name, ordering=name)
-    def shown(row: Any) -> str:
+    def shown(row: Any) -> SafeString | str:
         found: datetime.datetime | None = getattr(row, name)
-        return NOTHING if found is None else readable.moment(found)
+        if found is None:
+            return NOTHING
+        # It may be broken between the two, and not within a date.
+        day, time = readable.moment(found).split(" ")
+        part = '<span class="taskq-moment">{}</span>'
+        return format_html(f"{part} {part}", day, time)
 
     shown.__name__ = name  # the class of its cells
     return shown
@@ -147,7 +175,7 @@ PAGE: Any = (
 )
 
 
-def _line(text: str) -> SafeString:
+def line(text: str) -> SafeString:
     return format_html('<span class="taskq-line">{}</span>', text)
 
 

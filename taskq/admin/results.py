@@ -57,16 +57,21 @@ class ResultAdmin(OnlyShownMixin, SearchMixin, ResultAdminBase):
     """Newest first. Pools remove them, by the setting RESULT_TTL."""
 
     # As with tasks: each of these would read the whole table.
-    sortable_by = ("id",)
+    sortable_by = ("id_in_short",)
     ordering = ("-pk",)
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     list_per_page = 50
     list_display = (
-        *("id", columns.name_wrapped, columns.arguments_shortened, "value_shortened"),
-        *(columns.moment(Result, "finished_at"), "took", "queue", "priority", "worker_in_a_line"),
+        *("id_in_short", columns.name_wrapped, "arguments_and_value"),
+        *(
+            columns.moment(Result, "finished_at"),
+            "took",
+            columns.queue_and_priority,
+            "worker_in_a_line",
+        ),
     )
-    list_display_links = ("id", columns.name_wrapped)
+    list_display_links = ("id_in_short", columns.name_wrapped)
     list_filter = (QueueFilter, NameFilter)
     fieldsets = _PAGE
 
@@ -76,19 +81,26 @@ class ResultAdmin(OnlyShownMixin, SearchMixin, ResultAdminBase):
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return ResultList
 
-    @admin.display(description=_("value"))
-    def value_shortened(self, result: Any) -> SafeString:
-        text = readable.in_a_line(result.value_start)
-        return format_html('<span class="taskq-line">{}</span>', text)
+    @admin.display(description=_("id"), ordering="pk")
+    def id_in_short(self, result: Result) -> int:
+        """Under a short title: a list has room for few columns."""
+        return result.pk
+
+    @admin.display(description=_("arguments, value"))
+    def arguments_and_value(self, result: Any) -> SafeString:
+        value = readable.in_a_line(result.value_start)
+        line = '{}<span class="taskq-line taskq-value">{}</span>'
+        return format_html(line, columns.arguments_shortened(result), value)
 
     @admin.display(description=_("value"))
     def value_in_lines(self, result: Result) -> SafeString:
         return format_html('<pre class="taskq-text">{}</pre>', readable.in_lines(result.value))
 
     @admin.display(description=_("worker"))
-    def worker_in_a_line(self, result: Any) -> str:
+    def worker_in_a_line(self, result: Any) -> SafeString:
         # The list has fetched its start.
-        return readable.first_line(getattr(result, "worker_start", None) or result.worker)
+        worker = getattr(result, "worker_start", None) or result.worker
+        return columns.line(readable.first_line(worker))
 
     @admin.display(description=_("took"))
     def took(self, result: Result) -> str:

@@ -68,16 +68,8 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
     list_per_page = 50
     save_on_top = True
     list_display = (
-        *("id", columns.name_wrapped, columns.state, columns.arguments_shortened),
-        *(
-            columns.error_shortened,
-            columns.moment(Task, "execute_at"),
-            "queue",
-            "priority",
-            "retries",
-            "losses",
-        ),
-        "worker",
+        *("id", columns.name_wrapped, columns.state, columns.arguments_and_error),
+        *(columns.moment(Task, "execute_at"), columns.queue_and_priority, columns.tries),
     )
     list_display_links = ("id", columns.name_wrapped)
     list_filter = (StateFilter, QueueFilter, NameFilter)

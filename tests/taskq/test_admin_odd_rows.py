@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from contextlib import suppress
 
@@ -203,8 +204,9 @@ def test_long_texts_are_cut_on_the_page(root):
 
 def test_times_are_shown_with_seconds(root):
     task = Task.objects.create(name="a", execute_at="2031-02-03T04:05:06Z")
-    assert "2031-02-03 04:05:06" in text(root.get(LIST))
-    assert "2031-02-03 04:05:06" in text(root.get(page(task)))
+    for url in (LIST, page(task)):
+        shown = re.sub("<[^>]*>", "", text(root.get(url)))
+        assert "2031-02-03 04:05:06" in shown
 
 
 def test_the_summary_counts_what_a_subclass_lets_one_see(rf: RequestFactory, django_user_model):

@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from taskq import pausing, payload
-from taskq.models import ShownState, State, Task, Worker
+from taskq.models import Schedule, ShownState, State, Task, Worker
+from taskq.testing import run_all
 from tests.project.lab import tasks as lab
 from tests.taskq.admin_site import (
     HOUR,
@@ -201,7 +202,7 @@ def test_workers_show_their_lease_and_what_they_hold(root, good_worker, dead_wor
     assert f'<a href="{page(first)}">first #{first.pk}</a>' in rows
     assert f"later #{later.pk}" not in rows
     assert re.findall(r'field-holds">(\d+)', rows) == ["2", "0"]
-    assert re.findall(r'class="taskq-(\w+)">([a-z]*)', rows) == [
+    assert re.findall(r'class="taskq-(active|lost)">([a-z]*)', rows) == [
         ("active", ""),
         ("lost", "expired"),
     ]
@@ -227,6 +228,28 @@ def test_summary_counts_each_name_by_state_and_links_to_the_list(root, each_stat
         task.pk for task in Task.objects.filter(name="a&b").failed()
     }
     assert f'href="{SUMMARY}"' in text(root.get(LIST))
+
+
+@pytest.mark.parametrize("kind", ["task", "result", "worker", "schedule"])
+def test_lists_have_no_more_columns_than_1400_pixels_have_room_for(root, each_state, kind):
+    """Beside the menu and the filters, as Django's admin has them."""
+    lab.add.apply_async((1, 2), queue="sums")
+    run_all(queues="sums")
+    Schedule.objects.create(name="a", task="b", schedule="every 60 s", priority=0, max_losses=3)
+    shown = text(root.get(f"/admin/taskq/{kind}/"))
+    assert 4 < len(re.findall(r'<th scope="col"', shown)) <= 8
+    # What could be long may be broken anywhere.
+    assert 'class="taskq-line"' in shown or kind in ("worker", "schedule")
+
+
+def test_a_list_shows_what_was_counted_against_a_task_and_where_it_is(root, good_worker):
+    failed(retries=3, losses=1, queue="mail", priority=-10, error="ValueError: <no>")
+    Task.objects.create(name="runs", state=State.RUNNING, worker=good_worker, attempt=1)
+    shown = text(root.get(LIST))
+    assert "3 retries, 1 loss" in shown
+    assert "mail, -10" in shown
+    assert '<span class="taskq-line taskq-error">ValueError: &lt;no&gt;</span>' in shown
+    assert "active</span>, worker 1, web-1" in shown
 
 
 def test_summary_of_nothing(root):

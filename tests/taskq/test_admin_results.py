@@ -57,7 +57,7 @@ def test_a_result_shows_what_was_returned_and_by_whom(root):
     rows = text(root.get(LIST))
     assert "tests.<wbr>project.<wbr>lab.<wbr>tasks.<wbr>add" in rows
     assert '<span class="taskq-line">1, b=2</span>' in rows
-    assert '<span class="taskq-line">3</span>' in rows
+    assert '<span class="taskq-line taskq-value">3</span>' in rows
     page = text(root.get(f"{LIST}{pk}/change/"))
     assert '<pre class="taskq-text">1,\nb=2</pre>' in page
     assert '<pre class="taskq-text">3</pre>' in page
