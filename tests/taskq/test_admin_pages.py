@@ -237,7 +237,8 @@ def test_lists_have_no_more_columns_than_1400_pixels_have_room_for(root, each_st
     run_all(queues="sums")
     Schedule.objects.create(name="a", task="b", schedule="every 60 s", priority=0, max_losses=3)
     shown = text(root.get(f"/admin/taskq/{kind}/"))
-    assert 4 < len(re.findall(r'<th scope="col"', shown)) <= 8
+    table = shown.partition('id="result_list"')[2]
+    assert 4 < table.count('<th scope="col"') <= 8
     # What could be long may be broken anywhere.
     assert 'class="taskq-line"' in shown or kind in ("worker", "schedule")
 
