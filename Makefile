@@ -56,7 +56,7 @@ tests: $(READY) ## the tests without lint (JOBS= processes)
 test-busy: $(READY) ## the tests beside eight busy loops, on a database that is slow to commit
 	$(PY) -m tests.busy $(MAKE) tests
 
-test-all: prove ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1, both PostgreSQLs; and prove
+test-all: prove ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1 and its own tests, both PostgreSQLs; and prove
 	$(PY) -m tests.matrix
 
 bench: $(BENCH)/.ready ## how fast, beside PostgreSQL itself and other queues (BENCH_OPTIONS="--quick")
