@@ -8,7 +8,7 @@ BENCH := .bench
 BENCH_OPTIONS ?= --json bench-results/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos chaos-sqlite prove bench lint test tests test-busy test-all clean
+.PHONY: help setup demo chaos chaos-sqlite explore prove bench lint test tests test-busy test-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -37,6 +37,11 @@ chaos-sqlite: $(READY) ## the same on SQLite, with ten seeds
 		&& rm -r $$home || exit 1; \
 	done
 
+EXPLORE := $(PY) -m stress explore
+explore: $(READY) ## every order of statements: of any two actors all, and of more 100,000 that are drawn
+	$(EXPLORE) --pairs
+	$(EXPLORE) --seed 1 --orders 50000 & other=$$!; $(EXPLORE) --seed 2 --orders 50000 && wait $$other
+
 prove: $(READY) ## take out one protection at a time: the checker must see each
 	$(PY) -m stress prove
 
@@ -56,7 +61,7 @@ tests: $(READY) ## the tests without lint (JOBS= processes)
 test-busy: $(READY) ## the tests beside eight busy loops, on a database that is slow to commit
 	$(PY) -m tests.busy $(MAKE) tests
 
-test-all: prove ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1 and its own tests, both PostgreSQLs; and prove
+test-all: prove explore ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1 and its own tests, both PostgreSQLs; prove, explore
 	$(PY) -m tests.matrix
 
 bench: $(BENCH)/.ready ## how fast, beside PostgreSQL itself and other queues (BENCH_OPTIONS="--quick")

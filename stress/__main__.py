@@ -10,6 +10,7 @@ import sys
 COMMANDS = {
     "chaos": ("stress.chaos", "break everything on purpose, and see that nothing is lost (60 s)"),
     "prove": ("stress.prove", "show that the checker catches each protection's absence"),
+    "explore": ("stress.explore", "step a few actors through every order of their statements"),
     "tune": ("stress.tune", "measure leases and heartbeats, and recommend some"),
     "bench": ("stress.bench", "how fast we are, beside PostgreSQL itself and other queues"),
     "monkey": ("stress.monkey", "torment a pool that is already running somebody's project"),

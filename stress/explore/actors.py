@@ -1,0 +1,189 @@
+"""What an actor may do, each by the code that does it in a site or in a pool."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from stress.explore.gate import COMMIT, Gate
+from stress.explore.scene import NAME, OPTIONS, UNTIL_FINISH, UNTIL_START, Scene
+from taskq import outbox
+from taskq.claims import Wanted
+from taskq.leases import Leases
+from taskq.models import Task
+from taskq.options import TaskOptions
+from taskq.queues import Queues
+
+
+@dataclass(frozen=True)
+class Hands:
+    """What an actor acts with. db: a connection as a pool's processes have. gate: of the thread."""
+
+    scene: Scene
+    db: Leases
+    gate: Gate
+
+    @property
+    def run(self) -> tuple[int, int]:
+        """What ``scene.worker`` has held since before."""
+        return self.scene.running, 1
+
+
+# A worker
+
+
+def claim(by: Hands) -> None:
+    _claim(by, by.scene.worker)
+
+
+def claim_elsewhere(by: Hands) -> None:
+    _claim(by, by.scene.other)
+
+
+def _claim(by: Hands, worker: int) -> None:
+    haul = by.db.finish_and_claim(worker, [], Wanted(Queues.parse(""), 1, ()))
+    for task in haul.tasks:
+        by.scene.holds(worker, task.id)
+
+
+def finish(by: Hands) -> None:
+    for task in by.db.finish(by.scene.worker, [by.run]):
+        by.scene.ends(by.scene.worker, task, gone=True)
+
+
+def retry(by: Hands) -> None:
+    if by.db.retry(by.scene.worker, by.run, when=None, delay=0.0, error="e", traceback=""):
+        by.scene.ends(by.scene.worker, by.scene.running)
+
+
+def fail(by: Hands) -> None:
+    if by.db.fail(by.scene.worker, by.run, error="e", traceback=""):
+        by.scene.ends(by.scene.worker, by.scene.running)
+
+
+def give_back(by: Hands) -> None:
+    for task in by.db.give_back(by.scene.worker, [by.run]):
+        by.scene.ends(by.scene.worker, task)
+
+
+# A keeper
+
+
+def retire(by: Hands) -> None:
+    """The worker has died."""
+    _retire(by, expired_only=False)
+
+
+def reclaim(by: Hands) -> None:
+    """Another pool looks for leases that have run out."""
+    if by.scene.worker in by.db.workers.expired():
+        _retire(by, expired_only=True)
+
+
+def _retire(by: Hands, *, expired_only: bool) -> None:
+    scene = by.scene
+    found = by.db.workers.retire(
+        scene.worker, ran=scene.running, charge=True, cause="died", expired_only=expired_only
+    )
+    if found is None:
+        return
+    if expired_only and scene.alive:
+        scene.seen.append("a lease was reclaimed that had not run out")
+    scene.alive = False  # also where a task was locked, and it is to be retired once more
+    for task in found.tasks:
+        scene.ends(scene.worker, task.id)
+
+
+def renew(by: Hands) -> None:
+    if by.db.workers.renew([by.scene.worker], 3600.0) and not by.scene.alive:
+        by.scene.seen.append("a lease was renewed that had run out")
+
+
+# A person
+
+
+def cancel(by: Hands) -> None:
+    """The task that runs."""
+    _cancel(by, by.scene.running)
+
+
+def cancel_waiting(by: Hands) -> None:
+    _cancel(by, by.scene.waiting)
+
+
+def _cancel(by: Hands, task: int) -> None:
+    with _transaction(by):
+        removed = Task.objects.filter(pk=task).cancel().removed
+    if removed:
+        by.scene.gone.add(task)
+
+
+def retry_failed(by: Hands) -> None:
+    """Whatever has failed by then."""
+    with _transaction(by):
+        Task.objects.filter(pk__in=[by.scene.running, by.scene.failed]).retry()
+
+
+# A sender
+
+
+def join(by: Hands) -> None:
+    """A call with the key of the task that waits: it is joined, and starts after the commit."""
+    scene = by.scene
+    with _transaction(by):
+        sent = outbox.enqueue(NAME, (), {}, OPTIONS[UNTIL_START], unique_key=UNTIL_START)
+        if sent.joined:
+            scene.joined[sent.id] += 1
+    if sent.joined:
+        scene.joined[sent.id] -= 1
+    else:
+        scene.there.add(sent.id)
+
+
+def send_alone(by: Hands) -> None:
+    """A call with the key of the task that runs, beside which no other of its key may be."""
+    with _transaction(by):
+        sent = outbox.enqueue(NAME, (), {}, OPTIONS[UNTIL_FINISH], unique_key=UNTIL_FINISH)
+    by.scene.there.add(sent.id)
+    by.scene.alone.add(sent.id)
+
+
+def send_once(by: Hands) -> None:
+    """A call with an idempotency key."""
+    with _transaction(by):
+        sent = outbox.enqueue(NAME, (), {}, TaskOptions(), idempotency_key="once")
+    by.scene.there.add(sent.id)
+    by.scene.once.add(sent.id)
+
+
+@contextmanager
+def _transaction(by: Hands) -> Iterator[None]:
+    """Of the actor's own, which waits before its commit."""
+    with transaction.atomic():
+        yield
+        by.gate.step(COMMIT)
+
+
+ACTORS: dict[str, Callable[[Hands], None]] = {
+    each.__name__.replace("_", "-"): each
+    for each in (
+        claim,
+        claim_elsewhere,
+        finish,
+        retry,
+        fail,
+        give_back,
+        retire,
+        reclaim,
+        renew,
+        cancel,
+        cancel_waiting,
+        retry_failed,
+        join,
+        send_alone,
+        send_once,
+    )
+}

@@ -1,0 +1,43 @@
+"""Which actors, in which order: drawn by number, or small cases in all orders."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import random
+from collections.abc import Callable, Iterator, Sequence
+
+from stress.explore.actors import ACTORS
+from stress.explore.conductor import Conductor, Order
+from stress.explore.schedule import Drawn, InTurn
+
+#: Actors of a case that is drawn.
+SIZES = (2, 3, 3, 4)
+
+#: Plays one order.
+Play = Callable[[Conductor], Order]
+
+
+def drawn(seed: int, case: int) -> Play:
+    """The case of a number. The same seed and number are the same actors and the same choices."""
+    chance = random.Random(f"{seed}/{case}")
+    actors = chance.choices(list(ACTORS), k=chance.choice(SIZES))
+    alive = chance.random() < 0.75
+    schedule = Drawn(f"{seed}/{case}")
+    return functools.partial(Conductor.play, actors=actors, schedule=schedule, alive=alive)
+
+
+def all_orders(actors: Sequence[str]) -> Iterator[Play]:
+    """All orders of these, with a good lease and with one that is over."""
+    for alive in (True, False):
+        schedule = InTurn()
+        play = functools.partial(Conductor.play, actors=actors, schedule=schedule, alive=alive)
+        yield play
+        while schedule.more():
+            yield play
+
+
+def pairs() -> Iterator[Play]:
+    """All orders of any two."""
+    for pair in itertools.combinations_with_replacement(ACTORS, 2):
+        yield from all_orders(pair)

@@ -1,0 +1,64 @@
+"""What must hold after each step of any order, in what is committed and in what the actors saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from stress.explore.scene import Scene
+
+# Committed rows: each with whether its worker is there.
+_ROWS = """
+SELECT id, state, worker_id, cancelled_at IS NOT NULL,
+       EXISTS (SELECT FROM taskq_worker AS worker WHERE worker.id = task.worker_id)
+FROM taskq_task AS task
+"""
+
+
+def broken(session: psycopg.Connection[Any], scene: Scene, *, over: bool) -> list[str]:
+    """What does not hold, in words. over: all actors are done."""
+    rows = session.execute(_ROWS).fetchall()
+    found = list(scene.seen)
+    state = {}
+    for id, at, worker, cancelled, worker_there in rows:
+        state[id] = at
+        if at == 1 and not worker_there:
+            found.append(f"{_who(scene, id)} is an orphan: it runs, and its worker is gone")
+        if (at == 1) != (worker is not None):
+            found.append(f"{_who(scene, id)} is in state {at} with worker {worker}")
+        if at == 0 and cancelled:
+            found.append(f"{_who(scene, id)} was cancelled, and waits to be run")
+    for id, calls in scene.joined.items():
+        if calls and state.get(id) != 0:
+            found.append(f"{_who(scene, id)} has started, though a call that joined it is open")
+    if sum(state.get(id, 2) < 2 for id in scene.alone) > 1:
+        found.append("two tasks of one key, until it has finished, wait or run")
+    if len(scene.once) > 1:
+        found.append("two tasks were sent with one idempotency key")
+    return found + _holds(scene) + (_lost(scene, set(state)) if over else [])
+
+
+def _holds(scene: Scene) -> list[str]:
+    """Runs: each ends once, and a task has one at a time."""
+    found, at_once = [], dict.fromkeys((task for _, task in scene.held), 0)
+    for (worker, task), times in scene.held.items():
+        ended = scene.ended[worker, task]
+        at_once[task] += times - ended
+        if ended > times:
+            found.append(f"a run of {_who(scene, task)} has ended twice")
+    return found + [
+        f"{_who(scene, task)} is under two leases" for task, runs in at_once.items() if runs > 1
+    ]
+
+
+def _lost(scene: Scene, left: set[int]) -> list[str]:
+    lost, ghosts = scene.there - scene.gone - left, left - scene.there | scene.gone & left
+    return [f"{_who(scene, task)} is lost" for task in lost] + [
+        f"{_who(scene, task)} is there, and should not be" for task in ghosts
+    ]
+
+
+def _who(scene: Scene, task: int) -> str:
+    known = {scene.running: "running", scene.waiting: "waiting", scene.failed: "failed"}
+    return f"the {known[task]} task" if task in known else "a task that was sent"

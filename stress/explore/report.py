@@ -1,0 +1,44 @@
+"""An order as a script that a person can follow."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+
+import taskq.sql
+from stress.explore.conductor import Order
+
+_LENGTH = 70
+
+
+def script(order: Order, case: str) -> str:
+    """What was done, step by step, and what was wrong then."""
+    lease = "good" if order.alive else "over"
+    lines = [f"{case}: {', '.join(order.actors)}; the lease of the worker is {lease}"]
+    width = max(len(name) for name, *_ in order.steps)
+    for number, (name, statement, held_up) in enumerate(order.steps, 1):
+        waits = f"   ({', '.join(held_up)} must wait)" if held_up else ""
+        lines.append(f"{number:4}. {name:{width}}  {_name(statement)}{waits}")
+    return "\n".join([*lines, *(f"    ! {text}" for text in dict.fromkeys(order.broken))])
+
+
+def _name(statement: str) -> str:
+    """A statement of ours by its name, any other by how it begins."""
+    text = " ".join(statement.split())
+    known = _names().get(text)
+    return known or (text if len(text) <= _LENGTH else f"{text[: _LENGTH - 2]} …")
+
+
+@functools.cache
+def _names() -> dict[str, str]:
+    """Text -> name of all statements for PostgreSQL, as they are now."""
+    found: dict[str, str] = {}
+    for module in pkgutil.iter_modules(taskq.sql.__path__):
+        if not module.name.startswith("postgresql"):
+            continue
+        for name, value in vars(importlib.import_module(f"taskq.sql.{module.name}")).items():
+            for text in value if isinstance(value, tuple) else (value,):
+                if name.isupper() and not name.startswith("_") and isinstance(text, str):
+                    found.setdefault(" ".join(text.split()), f"{module.name}.{name}")
+    return found

@@ -1,0 +1,95 @@
+"""What the actors find: two workers, and a task in each state that matters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import psycopg
+
+from taskq.options import TaskOptions
+
+NAME = "explored"
+#: Unique keys: of calls that wait until their task starts, and until it has finished.
+UNTIL_START, UNTIL_FINISH = "start", "finish"
+OPTIONS = {
+    UNTIL_START: TaskOptions(unique="args"),
+    UNTIL_FINISH: TaskOptions(unique="args", unique_until="finish"),
+}
+
+
+@dataclass
+class Scene:
+    """The tasks and workers of one order, and what has become of them.
+
+    running: held by ``worker`` since before. waiting: has yet to start. failed: for a person.
+    alive: whether the lease of ``worker`` is good.
+    """
+
+    worker: int
+    other: int
+    alive: bool
+    running: int
+    waiting: int
+    failed: int
+    #: How often a worker got a task, and how often one such run came to its end.
+    held: Counter[tuple[int, int]] = field(default_factory=Counter)
+    ended: Counter[tuple[int, int]] = field(default_factory=Counter)
+    #: The tasks that were committed, and those of them that are done or were cancelled.
+    there: set[int] = field(default_factory=set)
+    gone: set[int] = field(default_factory=set)
+    #: By how many transactions that are open each task was joined.
+    joined: Counter[int] = field(default_factory=Counter)
+    #: The tasks with the key of the one that runs, and with an idempotency key.
+    alone: set[int] = field(default_factory=set)
+    once: set[int] = field(default_factory=set)
+    #: What somebody saw that must not be.
+    seen: list[str] = field(default_factory=list)
+
+    def holds(self, worker: int, task: int) -> None:
+        self.held[worker, task] += 1
+
+    def ends(self, worker: int, task: int, *, gone: bool = False) -> None:
+        self.ended[worker, task] += 1
+        if gone:
+            self.gone.add(task)
+
+
+#: The workers of an order.
+WORKER, OTHER = 1, 2
+
+_TABLES = ("taskq_task", "taskq_worker", "taskq_result", "taskq_idempotencykey")
+_CLEAR = "; ".join(f"DELETE FROM {table}" for table in _TABLES)
+_CLEAR_THOROUGHLY = f"TRUNCATE {', '.join(_TABLES)}"
+
+_WORKERS = """
+INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
+SELECT id, 'p', 'h', 'worker', id, now() + CASE WHEN good THEN 1 ELSE -1 END * interval '1 hour'
+FROM (VALUES (%s, %s), (%s, true)) AS lease (id, good)
+"""
+_TASKS = """
+INSERT INTO taskq_task (name, state, worker_id, attempt, execute_at, started_at, failed_at,
+                        unique_key, unique_until, unique_place)
+VALUES (%(name)s, 1, %(worker)s, 1, now() - interval '1 hour', now(), NULL, 'finish', 'finish', 0),
+       (%(name)s, 0, NULL, 0, now(), NULL, NULL, 'start', 'start', 0),
+       (%(name)s, 2, NULL, 1, now() - interval '1 hour', NULL, now(), 'start', 'start', 0)
+RETURNING id
+"""
+
+
+def clear(session: psycopg.Connection[Any], *, thoroughly: bool) -> None:
+    """Remove what the last order left. thoroughly: with the dead rows of many."""
+    session.execute(_CLEAR_THOROUGHLY if thoroughly else _CLEAR)
+
+
+def make(session: psycopg.Connection[Any], *, alive: bool) -> Scene:
+    """A new one. alive: whether the lease of the worker at work is good."""
+    session.execute(_WORKERS, [WORKER, alive, OTHER])
+    rows = session.execute(_TASKS, {"name": NAME, "worker": WORKER}).fetchall()
+    running, waiting, failed = (id for (id,) in rows)
+    made = Scene(WORKER, OTHER, alive, running, waiting, failed)
+    made.there |= {running, waiting, failed}
+    made.alone.add(running)
+    made.holds(WORKER, running)
+    return made
