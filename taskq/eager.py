@@ -33,7 +33,7 @@ class EagerResult:
     ``result`` is what it returned, or the exception that it raised.
     """
 
-    progress = worker = None
+    progress = worker = children = parent = None
     TimeoutError = builtins.TimeoutError
 
     def __init__(
@@ -95,7 +95,7 @@ class EagerResult:
     def forget(self) -> None:
         """There is nothing that keeps it."""
 
-    def revoke(self, *, terminate: bool = False) -> bool:
+    def revoke(self, *, terminate: bool = False, **ignored: Any) -> bool:
         """It has run already: nothing to revoke."""
         return False
 

@@ -66,7 +66,7 @@ class Definition:
         return signature.replace(parameters=parameters[1:])
 
     @functools.cached_property
-    def _taken(self) -> inspect.Signature:
+    def taken(self) -> inspect.Signature:
         """As :attr:`signature`, but of what is called: a decorator around the function may take
         other arguments than the function does."""
         return self._own(inspect.signature(self.function, follow_wrapped=False))
@@ -82,9 +82,9 @@ class Definition:
         if shape in self._shapes:
             return
         try:
-            self._taken.bind(*args, **kwargs)
+            self.taken.bind(*args, **kwargs)
         except TypeError as error:
-            raise TypeError(f"{self.name}: {error}; it takes {self._taken}") from error
+            raise TypeError(f"{self.name}: {error}; it takes {self.taken}") from error
         if len(self._shapes) < SHAPES:
             self._shapes.add(shape)
 

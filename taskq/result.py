@@ -20,10 +20,10 @@ from taskq.lookup import Known, look_up
 from taskq.models import Result, State, Task, TaskQuerySet
 from taskq.progress import Progress
 
-#: Seconds between the first two looks for a result, and between later ones at most.
-FIRST_LOOK, LAST_LOOK = 0.01, 0.5
 T = TypeVar("T")
 
+#: Seconds between the first two looks for a result, and between later ones at most.
+FIRST_LOOK, LAST_LOOK = 0.01, 0.5
 _OVER = ("SUCCESS", "FAILURE", "REVOKED")
 
 
@@ -39,6 +39,8 @@ class AsyncResult:
 
     __slots__ = ("_id", "_pk", "_using")
 
+    #: Of a workflow, and there is none.
+    children = parent = None
     #: What :meth:`get` raises, where Celery's users look for it.
     TimeoutError = builtins.TimeoutError
 
@@ -70,10 +72,9 @@ class AsyncResult:
     def task_id(self) -> TaskId:
         return self.id
 
-    def revoke(self, *, terminate: bool = False) -> bool:
-        """Remove the task if it has not started; leave it alone if it runs.
-
-        terminate: end it if it runs, as :meth:`cancel` does.
+    def revoke(self, *, terminate: bool = False, **ignored: Any) -> bool:
+        """Remove the task if it has not started; leave it alone if it runs, or if ``terminate``
+        end it as :meth:`cancel` does. Celery's signal, wait and timeout are ignored.
 
         Returns whether it was removed, or will end.
         """
@@ -105,8 +106,7 @@ class AsyncResult:
 
     @property
     def name(self) -> str | None:
-        """The task's name. This and all below: None when there is neither a task nor a
-        result."""
+        """The task's name. This and all below: None when there is neither task nor result."""
         return self._of(lambda known: known.name)
 
     @property
@@ -140,8 +140,7 @@ class AsyncResult:
 
     @property
     def progress(self) -> Progress | None:
-        """What the last run said by ``set_progress()``, while there is a task; up to a
-        second old. None when it has not said."""
+        """What the last run said by ``set_progress()``, while there is a task; up to 1 s old."""
         return self._of(lambda known: known.progress)
 
     @property
@@ -258,9 +257,8 @@ class AsyncResult:
 
     def __eq__(self, other: object) -> bool:
         """As in Celery, a handle equals another on the same task, and the task's id."""
-        if isinstance(other, AsyncResult):
-            return other.id == self.id
-        return other == self.id if isinstance(other, str) else NotImplemented
+        id = other.id if isinstance(other, AsyncResult) else other
+        return id == self.id if isinstance(id, str) else NotImplemented
 
     def __hash__(self) -> int:
         return hash(self.id)

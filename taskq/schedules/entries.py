@@ -138,6 +138,7 @@ def _of_setting(name: object, given: object) -> Entry:
     for key in given:
         if key not in KEYS:
             raise ValueError(f"{key!r} is no such key; known are {', '.join(KEYS)}")
+    given = {key: value for key, value in given.items() if value is not None}
     for key in ("task", "schedule"):
         if key not in given:
             raise ValueError(f"{key!r} is missing")
@@ -157,9 +158,9 @@ def _of_setting(name: object, given: object) -> Entry:
         _check_call(definition, args, kwargs)
     except TypeError as error:
         raise TypeError(f"args and kwargs do not fit the task: {error}") from error
-    if given.get("queue") is not None:
+    if "queue" in given:
         check_queue(given["queue"])
-    if given.get("priority") is not None:
+    if "priority" in given:
         check_priority(given["priority"])
     catch_up = given.get("catch_up", definition.options.catch_up)
     if catch_up not in CATCH_UP:
@@ -179,7 +180,7 @@ def _of_setting(name: object, given: object) -> Entry:
 def _check_call(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
     """Raise TypeError, as a call would, unless the function takes these arguments."""
     try:
-        signature = definition.signature
+        signature = definition.taken
     except ValueError:  # it has none to look at
         return
     signature.bind(*args, **kwargs)

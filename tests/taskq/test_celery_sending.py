@@ -234,6 +234,12 @@ def test_revoke_removes_a_task_that_waits():
 
 
 @pytest.mark.django_db
+def test_revoke_takes_what_celerys_does():
+    assert lab.quick.delay("a").revoke(terminate=True, signal="SIGKILL", wait=False, timeout=1)
+    assert not Task.objects.exists()
+
+
+@pytest.mark.django_db
 def test_revoke_removes_a_task_that_is_not_due_yet():
     assert lab.quick.apply_async(("a",), countdown=60).revoke()
     assert not Task.objects.exists()

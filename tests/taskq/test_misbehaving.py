@@ -197,6 +197,14 @@ def test_a_directory_that_may_not_be_entered_costs_nobody_his_worker(monkeypatch
     Hygiene().restore()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_equal_limits_end_a_run_by_one_or_the_other(start_pool):
+    start_pool("-c", 1)
+    tasks.at_both_limits.delay("a")
+    wait_until(lambda: Task.objects.failed().exists(), seconds=60, what="it has ended")
+    assert "limit" in Task.objects.get().error
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize(
     ("task", "args"), [(tasks.quick, ("a",)), (tasks.doze, ("a", 0))], ids=["sync", "async"]

@@ -16,6 +16,7 @@ from taskq.schedules import entries
 
 TICK = "tests.project.lab.tasks.tick"
 NAP = "tests.project.lab.tasks.nap"  # takes a key and seconds
+NOOP = "tests.project.lab.tasks.noop"
 GOOD = {"task": TICK, "schedule": "0 3 * * *"}
 HOUR = datetime.timedelta(hours=1)
 
@@ -43,7 +44,8 @@ def said(settings, entry, name="nightly"):
         {**GOOD, "args": ["x"]},
         {**GOOD, "kwargs": {"key": datetime.date(2026, 1, 1)}},
         {**GOOD, "queue": "mail", "priority": -5, "catch_up": "all"},
-        {**GOOD, "queue": None, "priority": None},
+        {**GOOD, "queue": None, "priority": None, "catch_up": None},
+        {"task": NOOP, "schedule": HOUR, "args": None, "kwargs": None},
         {"task": NAP, "schedule": HOUR, "args": ("x", 1)},
         None,
     ],

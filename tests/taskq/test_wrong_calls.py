@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 
 import pytest
+from django.core.management import call_command
 
 from taskq import registry
 from taskq.celery import shared_task
 from taskq.models import Task
+from taskq.schedules import entries
 from tests.project.lab import tasks as lab
 
 pytestmark = [pytest.mark.usefixtures("registered"), pytest.mark.django_db]
@@ -90,7 +92,7 @@ def test_the_task_itself_is_no_argument_of_a_call():
             bound.delay(*wrong)
 
 
-def test_what_counts_is_what_a_decorator_around_the_function_takes():
+def test_what_counts_is_what_a_decorator_around_the_function_takes(settings):
     def with_connection(function):
         @functools.wraps(function)
         def call(*args, **kwargs):
@@ -105,6 +107,11 @@ def test_what_counts_is_what_a_decorator_around_the_function_takes():
 
     fetch.delay("https://example.com")
     assert Task.objects.count() == 1
+    call_command("taskq_run", fetch.name, "https://example.com")
+    assert Task.objects.count() == 2
+    schedule = {"task": fetch.name, "schedule": "0 3 * * *", "args": ["https://example.com"]}
+    settings.TASKQ = {"SCHEDULE": {"nightly": schedule}}
+    assert entries.problems() == []
 
 
 def test_positional_only_arguments_and_any_others():

@@ -173,6 +173,6 @@ def _value(word: str) -> Any:
 def _check_call(definition: Definition, args: list[Any], kwargs: dict[str, Any]) -> None:
     """Here rather than in a worker, where nobody waits for it."""
     try:
-        definition.signature.bind(*args, **kwargs)
+        definition.taken.bind(*args, **kwargs)
     except TypeError as error:
         raise CommandError(f"{definition.name}: {error}") from error

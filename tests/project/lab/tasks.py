@@ -172,6 +172,12 @@ async def doze(key, seconds):
         await asyncio.sleep(seconds)
 
 
+@shared_task(soft_time_limit=0.5, time_limit=0.5)
+def at_both_limits(key):
+    with run(key):
+        time.sleep(30)
+
+
 @shared_task(soft_time_limit=0.3)
 def too_long(key):
     with run(key):
