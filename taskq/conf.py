@@ -52,6 +52,8 @@ class Settings:
         in transaction mode); a string names the database alias of a direct connection.
     imports: modules that define tasks, beside the ``tasks.py`` of each app. The site imports them
         as pools do: who sends a task knows it.
+    context: what a task is sent in and run in again, by the name of a header; ``taskq.contexts``
+        says what it is.
     schedule: periodic tasks, by name; ``taskq.schedules.entries`` says what an entry is.
     """
 
@@ -74,6 +76,7 @@ class Settings:
     max_memory_per_child: int | None = None
     listen: bool | str = True
     imports: Sequence[str] = ()
+    context: Mapping[str, str] = field(default_factory=dict)
     schedule: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -164,6 +167,13 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
             and all(isinstance(each, str) and each.strip(".") for each in value)
         ),
         'give a list of modules, such as ["shop.jobs"]',
+    ),
+    "CONTEXT": (
+        lambda value: (
+            isinstance(value, Mapping)
+            and all(isinstance(each, str) and each for pair in value.items() for each in pair)
+        ),
+        'give a dict of modules by header, such as {"tenant": "taskq.contrib.tenants"}',
     ),
     "SCHEDULE": (lambda value: isinstance(value, Mapping), "give a dict of entries by name"),
 }

@@ -21,6 +21,7 @@ from taskq import sql
 from taskq.claims import Claimed, Haul, Lane, Run, Wanted
 from taskq.progress import Progress
 from taskq.queues import Queues
+from taskq.sql.djangos_own import is_djangos
 from taskq.worker_leases import WorkerLeases
 
 
@@ -331,6 +332,20 @@ def finish_within(
     return within.keep_within(connection, keep, {**values, "value": result}, direct=direct)
 
 
+def search_path(alias: str) -> str | None:
+    """The schemas that this thread's connection looks in, where its backend is not Django's and so
+    may choose them for each cursor: those of the tenant that this process serves. None for others,
+    which have them from their settings."""
+    connection = connections[alias]
+    if connection.vendor != "postgresql" or is_djangos(connection):
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW search_path")
+        path = str(cursor.fetchone()[0])
+    connection.close()
+    return path
+
+
 def connect(
     alias: str,
     *,
@@ -338,6 +353,7 @@ def connect(
     name: str = "taskq",
     direct: bool = True,
     turn: sql.Turn | None = None,
+    search_path: str | None = None,
 ) -> Leases:
     """Open a connection of our own to the queue's database, apart from Django's.
 
@@ -346,11 +362,16 @@ def connect(
     direct: it is ours alone; False where a pooler may give it to others between two
         transactions, so that nothing may be left behind in its session.
     turn: among the processes of a pool, on SQLite.
+    search_path: see :func:`search_path`; of no use behind a pooler.
     """
     shared = connections[alias]
     driver = sql.driver_of(shared.vendor)
     settings = copy.deepcopy(shared.settings_dict)
-    settings["OPTIONS"] = driver.connection_options(settings.get("OPTIONS", {}), lease, name)
+    options = driver.connection_options(settings.get("OPTIONS", {}), lease, name)
+    if search_path is not None and direct:
+        path = search_path.replace("\\", "\\\\").replace(" ", "\\ ")
+        options["options"] = f"{options.get('options', '')} -c search_path={path}".strip()
+    settings["OPTIONS"] = options
     wrapper = type(shared)(settings, alias)
     wrapper.connect()
     return Leases(driver.Connection(wrapper, direct=direct, turn=turn), shared.vendor)

@@ -50,6 +50,7 @@ class Link:
         self.since = 0
         #: The schema of the queue's tables: :attr:`Leases.home` of the last connection.
         self.home: str | None = None
+        self._search_path: str | None = None
 
     @property
     def current(self) -> Leases | None:
@@ -59,9 +60,15 @@ class Link:
     def leases(self) -> Leases:
         """The connection, opened if need be. Raises one of DATABASE_ERRORS."""
         if self._leases is None:
-            name = f"taskq {self.owner}"
+            # Before the first task is claimed: what that sets there is not for us.
+            self._search_path = self._search_path or leases.search_path(self._alias)
             self._leases = leases.connect(
-                self._alias, lease=self._lease, name=name, direct=self._direct, turn=self._turn
+                self._alias,
+                lease=self._lease,
+                name=f"taskq {self.owner}",
+                direct=self._direct,
+                turn=self._turn,
+                search_path=self._search_path,
             )
             self.home = self._leases.home
         return self._leases

@@ -11,7 +11,7 @@ from typing import Any, Unpack
 from django.db import router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from taskq import conf, idempotency, payload, signals, sql, unique
+from taskq import conf, contexts, idempotency, payload, signals, sql, unique
 from taskq.calls import Arguments, Sent, are_keywords, encoded
 from taskq.models import Task
 from taskq.moments import Stored
@@ -227,8 +227,11 @@ def rows(
 
 
 def _headers(name: str, terms: Terms) -> Mapping[str, Any] | None:
-    """Those that were given, with what the receivers of task_enqueuing add to them."""
+    """Those that were given, with the contexts that the call is made in, and what the receivers of
+    task_enqueuing add to them."""
     headers = terms.get("headers")
+    if conf.settings().context:
+        headers = contexts.captured(headers)
     if signals.task_enqueuing.receivers:
         headers = signals.enqueuing(name, headers)
         if not are_keywords(headers):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from taskq import events, hygiene
+from taskq import conf, contexts, events, hygiene
 from taskq.context import Request, current
 from taskq.exceptions import Retry
 from taskq.registry import Definition
@@ -21,7 +21,10 @@ def call(definition: Definition, request: Request, args: list[Any], kwargs: dict
     try:
         arguments = definition.arguments(args)
         if definition.is_async:
-            value = _AsyncRun(definition.function, arguments, kwargs).run()
+            value = _AsyncRun(definition.function, arguments, kwargs, request.sent_headers).run()
+        elif conf.settings().context:
+            with contexts.entered(request.sent_headers):
+                value = definition.function(*arguments, **kwargs)
         else:
             value = definition.function(*arguments, **kwargs)
     except Exception as error:
@@ -60,9 +63,14 @@ class _AsyncRun:
     running: _AsyncRun | None = None
 
     def __init__(
-        self, function: Callable[..., Any], args: list[Any], kwargs: dict[str, Any]
+        self,
+        function: Callable[..., Any],
+        args: list[Any],
+        kwargs: dict[str, Any],
+        headers: Mapping[str, Any] | None,
     ) -> None:
         self._call = (function, args, kwargs)
+        self._headers = headers
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._error: BaseException | None = None
@@ -90,8 +98,12 @@ class _AsyncRun:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         if self._error is not None:  # it came before there was anything to cancel
             raise self._error
+        # In the thread of the ORM's async methods, whose connections they may concern.
+        entered = contexts.entered(self._headers)
+        await sync_to_async(entered.__enter__)()
         try:
             return await function(*args, **kwargs)
         finally:
+            await sync_to_async(entered.__exit__)(None, None, None)
             # The ORM's async methods used connections of another thread.
             await sync_to_async(hygiene.release_connections)()

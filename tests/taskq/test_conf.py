@@ -64,6 +64,7 @@ GOOD = {
     "MAX_MEMORY_PER_CHILD": COUNTS,
     "LISTEN": [True, False, "direct"],
     "IMPORTS": [[], (), ["shop.jobs"], ("shop.jobs", "shop.views")],
+    "CONTEXT": [{}, {"tenant": "taskq.contrib.tenants"}],
     "SCHEDULE": [{}, {"nightly": {}}],
 }
 NO_SECONDS = [0, -1, -0.5, NAN, INF, -INF, 10**11, 10**400, "5", True, [5], {}]
@@ -89,6 +90,10 @@ BAD = {
     "MAX_MEMORY_PER_CHILD": (NO_COUNTS, "give a whole number from 1, or None"),
     "LISTEN": ([None, 1, 0.5, ["direct"]], "use True, False, or the alias in DATABASES"),
     "IMPORTS": ([None, 1, "shop.jobs", [1], [""], ["."], {}], "give a list of modules, such as"),
+    "CONTEXT": (
+        [None, 1, [], "a", {"a": 1}, {1: "a"}, {"": "a"}],
+        "give a dict of modules by header",
+    ),
     "SCHEDULE": ([None, 1, [], "nightly"], "give a dict of entries by name"),
 }
 

@@ -560,3 +560,13 @@ def execute(*statements):
         for statement in statements:
             cursor.execute(statement)
         return [list(row) for row in cursor.fetchall()] if cursor.description else []
+
+
+@shared_task(ignore_result=False)
+def language():
+    return translation.get_language()
+
+
+@shared_task(ignore_result=False)
+async def language_of_a_coroutine():
+    return translation.get_language()

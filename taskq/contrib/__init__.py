@@ -1,0 +1,1 @@
+"""Adapters for other packages; none is imported unless a setting names it."""
