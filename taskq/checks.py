@@ -105,6 +105,31 @@ def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     ]
 
 
+@register(Tags.database)
+def check_encoding(
+    app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Arguments, results and what a task raises can be any text. Asks the database, so it runs
+    with ``migrate`` and ``check --database`` alone."""
+    from taskq.models import Task
+
+    alias = router.db_for_write(Task)
+    if alias not in (databases or ()) or connections[alias].vendor != "postgresql":
+        return []
+    with connections[alias].cursor() as cursor:
+        cursor.execute("SHOW server_encoding")
+        (encoding,) = cursor.fetchone()
+    if encoding == "UTF8":
+        return []
+    return [
+        Error(
+            f"DATABASES[{alias!r}] is encoded in {encoding}, which cannot hold every text.",
+            hint="Keep the tasks in a database with the encoding UTF8.",
+            id="taskq.E011",
+        )
+    ]
+
+
 @register(Tags.compatibility)
 def check_time_zone_support(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any

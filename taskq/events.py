@@ -136,6 +136,16 @@ def task_lost(task: int, name: str, worker: str, cause: str, losses: int, failed
     _say(level, "task.lost", text, task=task, name=name, worker=worker, cause=cause, failed=failed)
 
 
+def task_interrupted(task: int, name: str, error: str, losses: int, wait: float | None) -> None:
+    """wait: seconds until it is run again; None when it failed."""
+    failed = wait is None
+    if signals.task_lost.receivers:
+        signals.tell_aside(signals.task_lost, task, name, cause=error, losses=losses, failed=failed)
+    level, then = (logging.ERROR, "failed") if failed else (logging.WARNING, f"again in {wait} s")
+    text = f"{name} #{task} was {error}; loss {losses}, {then}"
+    _say(level, "task.interrupted", text, task=task, name=name, cause=error, failed=failed)
+
+
 def task_cancelled(task: int, name: str, cause: str, request: Request | None = None) -> None:
     if signals.task_cancelled.receivers:
         if request is None:

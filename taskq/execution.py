@@ -15,10 +15,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from taskq import error_text, events, payload, retries, signals
 from taskq.claims import Claimed
 from taskq.context import Request
+from taskq.interruption import was_interrupted
 from taskq.moments import stored_moment
 from taskq.registry import Definition
 from taskq.running import call
 from taskq.thread_connections import connection_of
+
+#: How the error of a run begins that an outage has ended.
+INTERRUPTED = "interrupted, as a connection to the database broke"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +65,20 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class Interrupted:
+    """An outage of the database ended it: to be run again as one whose worker was lost."""
+
+    error: str
+    traceback: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
 class Fenced:
     """It was no longer ours when it came to commit: its effects were rolled back."""
 
 
-Outcome = Done | Retried | Failed | Fenced
+Outcome = Done | Retried | Failed | Interrupted | Fenced
 
 #: How many forks lie between this process and the first to import this: a task that forks
 #: comes back in its child as well, with one more. os.getpid() would tell too, by a system
@@ -173,10 +186,13 @@ def _outcome(error: BaseException, definition: Definition, request: Request) -> 
     """What an exception makes of a run. Code of its own has a part in that, and may raise too."""
     generation = _generation
     try:
+        if (retried := _retried(error, definition, request)) is not None:
+            return retried
+        if was_interrupted(error):
+            text = f"{INTERRUPTED}: {error_text.message(error)}"
+            return Interrupted(text, error_text.traceback(error), error_text.kind(error))
         heard = bool(signals.task_failed.receivers) or definition.visit is not None
-        return _retried(error, definition, request) or _failed(
-            retries.given_up(error, request), heard=heard
-        )
+        return _failed(retries.given_up(error, request), heard=heard)
     except BaseException:
         return _failed(error)
     finally:

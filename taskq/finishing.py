@@ -33,5 +33,13 @@ def finish_for(db: Leases, lease: int, done: Sequence[Run]) -> set[int]:
 
 def _fail(db: Leases, lease: int, run: Run, error: Exception) -> None:
     text = plain_refusal(error)
-    if db.fail_plainly(lease, run, text):
+    try:
+        ours = db.fail_plainly(lease, run, text)
+    except Exception as again:
+        if passes(again):
+            raise
+        # It goes back to wait, with what else was held.
+        events.outcome_refused(run[0], "a finished task", text, again)
+        return
+    if ours:
         events.outcome_unwritten(run[0], "a finished task", text)

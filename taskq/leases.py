@@ -185,6 +185,24 @@ class Leases:
         more = {"error": error, "traceback": traceback, "kind": kind}
         return self._one(self._sql.FAIL, worker, run, more)
 
+    def lose(
+        self,
+        worker: int,
+        run: Run,
+        *,
+        delay: float,
+        error: str,
+        traceback: str,
+        kind: str | None = None,
+    ) -> tuple[int, bool] | None:
+        """Charge it with a loss and have it run again after seconds, or keep it as failed; its
+        losses, and whether it failed. None when it was not ours any more. kind: see
+        :meth:`retry`."""
+        more = {"delay": delay, "error": error, "traceback": traceback, "kind": kind}
+        values = {"worker": worker, "id": run[0], "attempt": run[1], **more}
+        rows = self._connection.rows(self._sql.LOSE, values)
+        return (rows[0][0], bool(rows[0][1])) if rows else None
+
     def fail_plainly(self, worker: int, run: Run, error: str) -> bool:
         """Keep it as failed by the least of statements; whether it was still ours."""
         return self._one(self._sql.FAIL_PLAINLY, worker, run, {"error": error})

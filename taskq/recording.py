@@ -14,7 +14,7 @@ from taskq.context import Request
 from taskq.database_errors import passes
 from taskq.events import first_line
 from taskq.exceptions import UnknownTask
-from taskq.execution import Done, Failed, Fenced, Outcome, Retried
+from taskq.execution import Done, Failed, Fenced, Interrupted, Outcome, Retried
 from taskq.hand import Hand
 from taskq.leases import Leases
 from taskq.link import Link
@@ -23,6 +23,10 @@ from taskq.progress import Progress
 from taskq.registry import Definition
 from taskq.tally import Tally
 
+#: Seconds until a run that an outage has ended is started again: so much more each time, as what
+#: is away may be another database than ours.
+AGAIN = 5.0
+AGAIN_MOST = 60.0
 #: Characters of an error that are kept where no more can be written.
 PLAIN_LENGTH = 500
 #: The error of an atomic task whose end removed no row, though its worker holds it.
@@ -91,7 +95,7 @@ class Recorder:
                     if seconds < events.SLOW:
                         self.tally.note(task.id, task.name, seconds)
                 return ours
-            case Retried() | Failed() if self.slot.ending:
+            case Retried() | Failed() | Interrupted() if self.slot.ending:
                 return self.cancelled(task, outcome, keeps, request)
             case Retried(when, delay, error, traceback, kind, exception):
                 ours = self.record(
@@ -117,6 +121,8 @@ class Recorder:
                 self.out_of_memory |= out_of_memory
                 kept = kind if keeps else None
                 return self.fail(task, error, traceback, kept, request, exception)
+            case Interrupted():
+                return self.lose(task, outcome, keeps)
             case Fenced():
                 # Looked at again by our own connection: what its code has done to its session must
                 # not leave a task running for ever under a worker that has long gone on.
@@ -169,8 +175,38 @@ class Recorder:
 
         return self.record(task.run, task.name, write)
 
+    def lose(self, task: Claimed, outcome: Interrupted, keeps: bool) -> bool:
+        """Write a run that an outage has ended, once that is over."""
+        wait = 0.0 if task.losses < 0 else min(AGAIN_MOST, AGAIN ** min(task.losses, 9))
+        came: list[tuple[int, bool]] = []
+
+        def write(db: Leases) -> bool:
+            lost = db.lose(
+                self.hand.lease,
+                task.run,
+                delay=wait,
+                error=outcome.error,
+                traceback=outcome.traceback,
+                kind=outcome.kind if keeps else None,
+            )
+            came.extend([lost] if lost is not None else [])
+            return lost is not None
+
+        ours = self.record(task.run, task.name, write)
+        if ours:
+            ((losses, failed),) = came
+            self.slot.failed += failed
+            events.task_interrupted(
+                task.id, task.name, outcome.error, losses, None if failed else wait
+            )
+        return ours
+
     def cancelled(
-        self, task: Claimed, outcome: Retried | Failed, keeps: bool, request: Request | None
+        self,
+        task: Claimed,
+        outcome: Retried | Failed | Interrupted,
+        keeps: bool,
+        request: Request | None,
     ) -> bool:
         """It was asked to end, and has: it is kept, and not run again, whatever it raised."""
         error, traceback = outcome.error or "cancelled", outcome.traceback

@@ -18,7 +18,7 @@ from stress.checker.state import TaskRow
 #: What a pool writes as the error of a task that was failed because of losses.
 LOSS = re.compile(
     r"exit code -?\d+$|killed by \w+|out of memory \(|time limit passed|lease ran out"
-    r"|no longer responsive|stopped while at work"
+    r"|no longer responsive|stopped while at work|interrupted, as a connection"
 )
 
 #: The causes that are one signal, told apart by a counter of the kernel's.
@@ -182,7 +182,7 @@ def _begun(evidence: Evidence, charge: Charge) -> list[Run]:
 
 
 def _went_down(evidence: Evidence, run: Run) -> bool:
-    return run.died or bool(evidence.causes(run))
+    return run.died or run.cut_off or bool(evidence.causes(run))
 
 
 @dataclass

@@ -51,6 +51,7 @@ class Run:
     losses, attempt: as the run was told, None when it did not say.
     scheduled_at: the tick that a schedule sent its task for.
     moved_on: it is open, but its process went on to another run.
+    error: the class of what it raised.
     """
 
     key: str
@@ -65,6 +66,12 @@ class Run:
     how: str = "open"
     moved_on: bool = False
     death: Death | None = None
+    error: str = ""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether it ended with an error of its connection: a pool takes it for interrupted."""
+        return self.error in ("OperationalError", "InterfaceError")
 
     @property
     def returned(self) -> bool:
@@ -124,6 +131,7 @@ class _Reader:
                 run.seen = at
                 if kind != "tick":
                     run.how, run.over, run.moved_on = kind, at, False
+                    run.error = str(record.get("error", ""))
         elif kind in ("death", "kill"):
             self._bury(death_of(record))
 

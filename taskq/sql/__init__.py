@@ -184,6 +184,7 @@ class Statements(Protocol):
     RETRY: str
     FAIL: str
     FAIL_PLAINLY: str
+    LOSE: str
     DEFER: str
     GIVE_BACK: str
     GIVE_BACK_IF_FREE: str

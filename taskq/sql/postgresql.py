@@ -216,6 +216,21 @@ SET state = 2, worker_id = NULL, failed_at = clock_timestamp(), expires_at = NUL
 {_FENCE}
 """
 
+# A loss, as in postgresql_workers.TAKE_BACK, of a run whose worker is well.
+_ENDS = "(cancelled_at IS NOT NULL OR losses::int + 1 >= max_losses)"
+LOSE = f"""
+UPDATE taskq_task AS task
+SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
+    failed_at = CASE WHEN {_ENDS} THEN clock_timestamp() END,
+    execute_at = CASE WHEN {_ENDS} THEN execute_at
+                      ELSE clock_timestamp() + %(delay)s * interval '1 second' END,
+    losses = least(32767, losses::int + 1), expires_at = NULL, unknown_since = NULL,
+    worker_id = NULL, started_at = NULL,
+    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
+{_FENCE}
+RETURNING losses, state = 2
+"""
+
 DEFER = f"""
 UPDATE taskq_task
 SET {_BACK},

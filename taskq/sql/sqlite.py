@@ -172,6 +172,19 @@ SET state = 2, worker_id = NULL, failed_at = {NOW}, expires_at = NULL,
 {_FENCE}
 """
 
+_ENDS = "(cancelled_at IS NOT NULL OR losses + 1 >= max_losses)"
+LOSE = f"""
+UPDATE taskq_task
+SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
+    failed_at = CASE WHEN {_ENDS} THEN {NOW} END,
+    execute_at = CASE WHEN {_ENDS} THEN execute_at ELSE {later("%(delay)s")} END,
+    losses = min(32767, losses + 1), expires_at = NULL, unknown_since = NULL,
+    worker_id = NULL, started_at = NULL,
+    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
+{_FENCE}
+RETURNING losses, state = 2
+"""
+
 DEFER = f"""
 UPDATE taskq_task
 SET {_BACK},

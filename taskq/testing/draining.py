@@ -12,7 +12,7 @@ from typing import Literal
 from django.db import router
 
 from taskq.database_errors import DATABASE_ERRORS
-from taskq.execution import Done, Retried
+from taskq.execution import Done, Interrupted, Retried
 from taskq.models import Task
 from taskq.queues import Queues
 from taskq.testing.clock import advance, seconds_of
@@ -153,7 +153,7 @@ def _ran(concluded: Concluded) -> Ran:
             outcome: Literal["succeeded", "retried", "failed", "expired"] = "expired"
         case Done():
             outcome = "succeeded"
-        case Retried():
+        case Retried() | Interrupted():
             outcome = "retried"
         case _:
             outcome = "failed"

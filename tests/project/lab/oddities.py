@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 
+from django.db import OperationalError, connection
+
 from stress.project.runs import run
+from stress.project.shop.models import Order
 from taskq.celery import shared_task
 from taskq.exceptions import Retry
 
@@ -159,3 +162,71 @@ def raise_retry_with_class(key):
 def retry_for_ever(self, key):
     with run(key):
         self.retry(countdown=0.1)
+
+
+def cut_connection() -> None:
+    """What the database does to a session as it restarts."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+
+
+@shared_task(bind=True, ignore_result=False)
+def be_cut_off(self, key, times):
+    with run(key):
+        if self.request.losses + self.request.retries < times:
+            cut_connection()
+
+
+@shared_task(bind=True, atomic=True)
+def be_cut_off_in_transaction(self, key, times):
+    with run(key):
+        Order.objects.create(number=1000 + self.request.losses)
+        if self.request.losses < times:
+            cut_connection()
+
+
+@shared_task(on_lost="fail")
+def be_cut_off_once(key):
+    with run(key):
+        cut_connection()
+
+
+@shared_task(bind=True, autoretry_for=(OperationalError,), default_retry_delay=0)
+def be_cut_off_and_retry(self, key):
+    with run(key):
+        if not self.request.retries:
+            cut_connection()
+
+
+@shared_task
+def fail_as_if_cut_off(key, how):
+    """The connection is well, and is another matter."""
+    with run(key):
+        Order.objects.count()
+        match how:
+            case "made up":
+                raise OperationalError("made up by the task")
+            case "a conflict":
+                with connection.cursor() as cursor:
+                    cursor.execute("DO $$ BEGIN RAISE SQLSTATE '40001'; END $$")
+            case "a time-out":
+                with connection.cursor() as cursor:
+                    cursor.execute("SET statement_timeout = 10; SELECT pg_sleep(10)")
+            case "a cursor":
+                with connection.cursor() as cursor:
+                    pass
+                cursor.execute("SELECT 1")
+
+
+@shared_task
+def fail_because_cut_off(key, how):
+    """Its own error, raised from or beside that of the connection."""
+    with run(key):
+        try:
+            cut_connection()
+        except OperationalError as error:
+            if how == "from":
+                raise Boom from error
+            if how == "beside":
+                raise Boom  # noqa: B904
+        raise Boom
