@@ -57,6 +57,9 @@ class Report:
         table.add_row("faults", ", ".join(f"{name} {n}" for name, n in self.faults.items()))
         table.add_row("out of memory by", self.oom)
         table.add_row("logged", ", ".join(f"{name} {n}" for name, n in self.events.items()))
+        again = ", ".join(f"{n} by {cause}" for cause, n in self.verdict.duplicates.items())
+        rate = f"{self.verdict.run_again * 10_000:.1f} of 10,000"
+        table.add_row("done, and run again", f"{rate} ({again})" if again else rate)
         for name, each in self.verdict.recovery_s.items():
             if each is not None:
                 text = f"median {each.median:.3f} s, p99 {each.p99:.3f} s, max {each.max:.3f} s"

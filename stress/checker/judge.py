@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from stress.checker import blame, losses, results, ticks, unique
+from stress.checker import blame, innocents, losses, results, ticks, unique
 from stress.checker.evidence import Evidence
 from stress.checker.overlaps import overlaps
 from stress.checker.records import Record
@@ -31,9 +31,11 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
         "overlaps": [each.finding() for each in at_once if not each.allowed],
         "missed_calls": unique.missed_calls(evidence),
         "unexplained_duplicates": unexplained,
+        "forgotten_finishes": innocents.forgotten_finishes(evidence),
         "unfenced_finishes": losses.unfenced_finishes(evidence),
         "atomic_mismatch": losses.atomic_mismatch(evidence),
         "innocents_charged": blame.innocents_charged(evidence),
+        "innocents_failed": innocents.innocents_failed(evidence),
         "poison_unquarantined": blame.poison_unquarantined(evidence),
         "wrong_outcome": blame.wrong_outcome(evidence),
         "wrong_results": results.wrong_results(evidence),
@@ -87,4 +89,5 @@ def _counts(evidence: Evidence) -> dict[str, int]:
         "open": ends["open"],
         "unexplained_deaths": len(blame.unexplained_deaths(evidence)),
         "fenced_finishes": evidence.state.fenced,
+        "done": sum(map(evidence.ended, evidence.by_key)),
     }

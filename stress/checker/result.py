@@ -14,9 +14,11 @@ VIOLATIONS = (
     "overlaps",
     "missed_calls",
     "unexplained_duplicates",
+    "forgotten_finishes",
     "unfenced_finishes",
     "atomic_mismatch",
     "innocents_charged",
+    "innocents_failed",
     "poison_unquarantined",
     "wrong_outcome",
     "wrong_results",
@@ -81,7 +83,7 @@ class Verdict:
     counts: committed, rolled_back, undetermined (enqueuers killed before they could say),
         runs, ended, raised, killed, open (nobody saw how they ended), unexplained_deaths
         (runs whose process died though nobody did anything to it: a lease that a pool
-        lost by itself), fenced_finishes.
+        lost by itself), fenced_finishes, done (tasks of which a run returned).
     """
 
     violations: Mapping[str, Sequence[Finding]]
@@ -89,6 +91,12 @@ class Verdict:
     duplicates: Mapping[str, int] = field(default_factory=dict)
     allowed_overlaps: Sequence[Finding] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def run_again(self) -> float:
+        """Second runs to the end, per task that is done."""
+        done = self.counts.get("done", 0)
+        return sum(self.duplicates.values()) / done if done else 0.0
 
     @property
     def ok(self) -> bool:
@@ -105,6 +113,7 @@ class Verdict:
             "violations": {name: len(found) for name, found in self.violations.items()},
             "recovery_s": {name: each and each.as_json() for name, each in self.recovery_s.items()},
             "duplicates": dict(self.duplicates),
+            "run_again": round(self.run_again, 6),
             "allowed_overlaps": [each.text for each in self.allowed_overlaps],
             "counts": dict(self.counts),
             "findings": {

@@ -56,6 +56,13 @@ PROOFS = {
             "replaced_in_a_batch",
             "unexplained_duplicates",
         ),
+        Proof(
+            "finish-log",
+            "a dead worker's finishes not written",
+            "killer_in_a_batch",
+            "forgotten_finishes",
+        ),
+        Proof("recall", "recalled tasks started", "long_one_in_a_batch", "unexplained_duplicates"),
         Proof("one-tick", "ticks sent from wherever", "two_tickers", "double_ticks"),
         Proof("join-lock", "unique calls that lock nothing", "joined_call", "missed_calls"),
         Proof("unique-run", "unique keys released on start, all", "calls_of_a_group", "overlaps"),

@@ -15,11 +15,13 @@ from types import ModuleType
 from typing import Any
 
 from pool import Child, kernel
+from pool.finish_log import FinishLog
 from pool.scoreboard import Slot
 from taskq import execution, outbox
 from taskq.calls import Sent
 from taskq.claims import Claimed
 from taskq.execution import Outcome
+from taskq.overrun import Recall
 from taskq.registry import Definition
 from taskq.sql import postgresql, postgresql_keys, postgresql_schedules, postgresql_workers
 from taskq.worker import Worker
@@ -91,7 +93,7 @@ def no_key_share() -> None:
 
 def no_loss_counted() -> None:
     """A task that took its worker down is given back as if nothing had been."""
-    _swap(postgresql_workers, f"losses = task.losses + {_CHARGED},", "TAKE_BACK")
+    _swap(postgresql_workers, _CHARGED, "TAKE_BACK", instead="0")
 
 
 def reclaim_of_the_living() -> None:
@@ -146,8 +148,19 @@ def no_mark_of_a_cancel() -> None:
 
 
 def unwritten_at_the_end() -> None:
-    """A worker that leaves does not write what it has finished."""
+    """A worker that leaves does not write what it has finished, nor does its keeper."""
     Worker.leave = lambda self: None  # type: ignore[method-assign]
+    no_finish_log()
+
+
+def no_finish_log() -> None:
+    """Who buries a worker does not read what it had done."""
+    FinishLog.under = lambda self, lease: []  # type: ignore[method-assign]
+
+
+def deaf_to_recalls() -> None:
+    """A worker starts what it holds, though the keeper has given it back meanwhile."""
+    Recall.came = False  # type: ignore[assignment, method-assign]
 
 
 def ticks_from_anywhere() -> None:
@@ -189,6 +202,8 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "atomic-effects": effects_apart,
     "innocent-neighbours": neighbours_charged,
     "written-at-the-end": unwritten_at_the_end,
+    "finish-log": no_finish_log,
+    "recall": deaf_to_recalls,
     "one-tick": ticks_from_anywhere,
     "join-lock": no_join_lock,
     "unique-run": key_released_on_start,

@@ -13,6 +13,7 @@ import sys
 
 from stress.pools import Pool, wait_until
 from stress.prove.bench import FENCED, Bench
+from taskq import pausing
 from taskq.models import Schedule, Task, Worker
 
 #: Seconds for a lease that shall not run out, and for what a busy machine is to get done.
@@ -161,6 +162,20 @@ def killer_in_a_batch(bench: Bench) -> None:
     bench.settle()
     bench.send_all(["mate"] * 15 + ["killer-mate-exit"] + ["mate"] * 15)
     bench.settle()
+
+
+def long_one_in_a_batch(bench: Bench) -> None:
+    """One of a batch takes long, while others wait behind it and another worker is idle."""
+    bench.start_pool(2, lease=LONG)
+    bench.send_all(["slow"] * 50, 0.001)  # known as quick from then on
+    bench.settle()
+    pausing.pause("default")
+    for count, seconds in ((10, 0.001), (1, 0.4), (20, 0.001)):
+        bench.send_all(["slow"] * count, seconds)
+    pausing.resume("default")
+    bench.settle(seconds=LONG)
+    # Nobody is to say that it was the end of the pool that had a task run twice.
+    bench.passed(1.5, since=bench.records("end")[-1]["at"])
 
 
 def replaced_in_a_batch(bench: Bench) -> None:

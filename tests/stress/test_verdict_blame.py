@@ -216,16 +216,13 @@ def test_a_harmless_task_does_not_fail():
     assert verdict.broken() == ["wrong_outcome"]
 
 
-def test_a_harmless_task_may_fail_when_the_database_was_taken_from_it():
-    row = failed("a", "InterfaceError: closed", losses=0)
-    story = raised("a", "plain").fault("restart", 1.5, 3, effect="cut")
-    assert story.verdict(row).ok
-
-
-def test_one_of_its_runs_is_enough():
-    row = failed("a", "InterfaceError: closed", losses=0)
+@pytest.mark.parametrize("when", [1.5, 30.5])
+def test_no_outcome_is_wrong_of_what_was_hit_in_any_of_its_runs(when):
+    """That it failed for it is another matter."""
     story = raised("a", "plain").start("a", 30).note("raised", 31, WORKER, key="a", error="X")
-    assert story.fault("restart", 30.5, 32, effect="cut").verdict(row).ok
+    story.fault("restart", when, when + 1.5, effect="cut")
+    verdict = story.verdict(failed("a", "InterfaceError: closed", losses=0))
+    assert verdict.broken() == ["innocents_failed"]
 
 
 def test_a_task_that_always_fails_fails_with_its_error():

@@ -121,10 +121,6 @@ def twice():
     return Story().sent("a").run("a", 1, 2)
 
 
-def killed_itself(story):
-    return story.start("b", 2.1).note("death", 2.5, WORKER, victim=WORKER)
-
-
 def seen_to_die(story):
     return story.note("death", 2.5, victim=WORKER, cause="seen")
 
@@ -139,10 +135,9 @@ def seen_to_die(story):
         (lambda story: story.freeze(1.5, WORKER), "freeze"),
         (lambda story: story.fault("restart", 1.5, 3, effect="cut"), "restart"),
         (lambda story: story.fault("proxy", 2.5, 9, effect="cut", victims=POOL), "proxy"),
-        (lambda story: killed_itself(story), "death of a worker"),
         (lambda story: seen_to_die(story.start("b", 2.1)), "death of a worker"),
     ],
-    ids="after within supervisor pool frozen outage cut-off by-itself seen".split(),
+    ids="after within supervisor pool frozen outage cut-off seen".split(),
 )
 def test_a_second_end_is_explained_by_what_hit_its_first_worker(blow, cause):
     story = blow(twice().sent("b", kind="rude"))
