@@ -279,6 +279,11 @@ def refusal_over(process: str, what: str, seconds: float) -> None:
     _say(logging.WARNING, "database.refusal_over", text, process=process, seconds=seconds)
 
 
+def grants_missing(process: str, statements: list[str]) -> None:
+    text = f"{process}: its role lacks grants: run {'; '.join(statements)}"
+    _say(logging.ERROR, "database.grants", text, process=process, statements=statements)
+
+
 def database_back(process: str, seconds: float) -> None:
     text = f"{process}: the database answers again after {seconds:.1f} s"
     _say(logging.WARNING, "database.back", text, process=process, seconds=seconds)

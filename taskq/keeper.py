@@ -13,6 +13,7 @@ from taskq.apart import NEVER, Apart, Duty
 from taskq.cancelling import Canceller
 from taskq.database_errors import DATABASE_ERRORS, passes
 from taskq.ear import BUSY_LOOK, Ear
+from taskq.grants import GrantCheck
 from taskq.link import Link
 from taskq.overrun import OverrunWatch
 from taskq.renewing import Renewer, runs
@@ -57,6 +58,7 @@ class Keeper:
         self.overruns = OverrunWatch(child, service, self.link)
         self.ticker = Ticker(service.plan, self.link, service.alias, self.settings.heartbeat)
         self.renewer = Renewer(child, self.link, self.settings)
+        self.grants = GrantCheck(self.link, service.alias)
         self._look_due = 0
         # Not while everything starts.
         self._prune_due = clock.now() + clock.nanoseconds(self.settings.heartbeat)
@@ -70,6 +72,7 @@ class Keeper:
         self.duties = [
             # First: to bury can take as long as somebody keeps the tasks locked.
             Duty("renew leases", self.renewer.renew, lambda: self.renewer.due),
+            Duty("look at grants", self.grants.look, lambda: NEVER),
             Duty("take back what the dead held", retirer.bury, lambda: retirer.bury_due),
             Duty("give back what waits too long", overruns.look, lambda: overruns.due),
             Duty("give leases", self.register, lambda: NEVER),
