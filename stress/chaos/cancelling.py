@@ -19,14 +19,15 @@ LATEST = 2.5
 
 def cancel(history: History, key: str, result: AsyncResult) -> None:
     """Cancel a task. Where the database fails in the middle of it, it may be so or not."""
+    # By its key too: after a failover its id may be another's.
+    chosen = Task.objects.filter(pk=result.id.int, payload__contains=f'"{key}"')
     history.record("cancelling", key=key)
     attempt = None
     try:
-        removed, asked = Task.objects.filter(pk=result.id.int).cancel()
+        removed, asked = chosen.cancel()
         if asked:
             # Nobody can claim it any more: this attempt is the last.
-            attempts = Task.objects.filter(pk=result.id.int).values_list("attempt", flat=True)
-            attempt = attempts.first()
+            attempt = chosen.values_list("attempt", flat=True).first()
     except django.db.Error:
         connection.close()
         return

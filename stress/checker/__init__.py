@@ -38,6 +38,10 @@ fault {name, phase, target?, victims?, effect?}
                         reach the database, or lost their connections; with no victims
                         that is everyone. effect "slow": its answers are late. Whoever is
                         named in victims may die of it, or lose its lease.
+failover {copied, lost}
+                        an older copy of the database has taken its place, and is up: what was
+                        committed from when the copy was begun until the server was lost may be
+                        gone.
 pool-exit {victim, code, expected}
                         a pool ended, with a code, where one of expected was right.
 kill {victim}           short for a worker's death.

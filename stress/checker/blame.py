@@ -119,7 +119,7 @@ def wrong_outcome(evidence: Evidence) -> list[Finding]:
     found = []
     for key in sorted(evidence.sent.committed):
         kind, row, runs = evidence.kind(key), evidence.rows.get(key), evidence.of(key)
-        if kind.once and len(runs) > 1:
+        if kind.once and sum(not evidence.failovers.touched(run) for run in runs) > 1:
             text = f"{key} must not be repeated, and was started {len(runs)} times"
             found.append(Finding(text, (key,)))
         if kind.poison or any(evidence.injected(run) for run in runs):

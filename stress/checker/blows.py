@@ -32,6 +32,11 @@ class Blow:
     slows: bool = False
     death: Death | None = None
 
+    @property
+    def over_all(self) -> bool:
+        """Whether it hits everybody."""
+        return self.victims is None
+
 
 @dataclass(frozen=True)
 class Freeze:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from stress.checker.failovers import Failovers
 from stress.checker.records import Record
 from stress.checker.result import Finding
 from stress.checker.runs import Run
@@ -14,16 +15,16 @@ class Cancels:
     """The cancels of a history.
 
     One that was begun, and of which nobody lived to say what came, may have removed its
-    task, or asked it to end, or neither.
+    task, or asked it to end, or neither. So may one that a failover has taken back.
     """
 
-    def __init__(self, records: Iterable[Record]) -> None:
-        self._begun: set[str] = set()
+    def __init__(self, records: Iterable[Record], failovers: Failovers) -> None:
+        self._begun: dict[str, int] = {}  # when
         self._over: dict[str, Record] = {}
         for record in records:
             if record["kind"] == "cancelling":
-                self._begun.add(str(record["key"]))
-            elif record["kind"] == "cancel":
+                self._begun[str(record["key"])] = int(record["at"])
+            elif record["kind"] == "cancel" and not failovers.undone(record["at"]):
                 self._over[str(record["key"])] = record
 
     def may_have_removed(self, key: str) -> bool:
@@ -40,11 +41,13 @@ class Cancels:
             record = self._over.get(run.key)
             if record is None or not _forbids(record, run):
                 continue
+            if run.began < self._begun.get(run.key, 0):
+                continue  # of a later attempt, which a failover has taken back
             what = "removed" if record["outcome"] == "removed" else "asked to end"
             text = f"{run.key} was cancelled ({what}), and started after that in process {run.pid}"
             found.append(Finding(text, (run.key,)))
         for row in rows:
-            if row.cancelled and row.key not in self._begun | self._over.keys():
+            if row.cancelled and row.key not in self._begun.keys() | self._over.keys():
                 text = f"{row.key} is cancelled, and nobody asked for it"
                 found.append(Finding(text, (row.key,)))
         return found

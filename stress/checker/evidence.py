@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pool.clock import SECOND
 from stress.checker.blows import Blow, Blows
 from stress.checker.cancels import Cancels
+from stress.checker.failovers import Failovers
 from stress.checker.records import Record, Span, in_order
 from stress.checker.runs import Run, runs
 from stress.checker.sent import sent
@@ -21,10 +22,11 @@ class Evidence:
         self.records = in_order(records)
         self.state = state
         self.limits = limits
-        self.sent = sent(self.records, state)
+        self.failovers = Failovers(self.records, limits)
+        self.sent = sent(self.records, state, self.failovers)
         self.runs = runs(self.records)
         self.blows = Blows(self.records, limits)
-        self.cancels = Cancels(self.records)
+        self.cancels = Cancels(self.records, self.failovers)
         self.rows: dict[str, TaskRow] = {row.key: row for row in state.tasks}
         self.by_key: dict[str, list[Run]] = defaultdict(list)
         self._by_pid: dict[int, list[Run]] = defaultdict(list)

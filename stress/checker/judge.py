@@ -82,6 +82,7 @@ def _counts(evidence: Evidence) -> dict[str, int]:
         "committed": len(evidence.sent.committed),
         "rolled_back": len(evidence.sent.ghosts),
         "undetermined": evidence.sent.unsaid,
+        "taken_back": evidence.sent.taken_back,
         "runs": len(evidence.runs),
         "ended": ends["end"],
         "raised": ends["raised"],

@@ -14,10 +14,11 @@ The rule, from the strongest evidence to the weakest:
 3. Otherwise none. A run whose process was killed is over when that was recorded;
    between the last sign of life and that record nothing is held against it.
 
-One overlap is allowed (docs/guarantees.md, G4): a machine that is frozen as a whole can
+Two overlaps are allowed (docs/guarantees.md). One is of G4: a machine that is frozen as a whole can
 stop nothing. So what was frozen together with its supervisor, was taken over while
 it was frozen, and is still at it for no more than a tick of the supervisor after the
-thaw, is counted apart.
+thaw, is counted apart. The other ends with the first renewal after a failover that has taken
+back what was committed: see ``failovers``.
 """
 
 from __future__ import annotations
@@ -96,13 +97,22 @@ def proven_overlap(evidence: Evidence, first: Run, second: Run) -> Overlap | Non
     if not both:
         return None
     total = sum(span.seconds for span in both)
-    allowed = all(_woken(evidence, first, span) for span in both)
+    allowed = all(
+        _woken(evidence, first, span) or _failed_over(evidence, first, second, span)
+        for span in both
+    )
     return Overlap(first, second, total, allowed)
 
 
 def _proven(evidence: Evidence, run: Run) -> list[Span]:
     frozen = evidence.blows.frozen(run.pid)
     return run.until(run.seen).without(freeze.span for freeze in frozen)
+
+
+def _failed_over(evidence: Evidence, first: Run, second: Run, span: Span) -> bool:
+    """Whether a pool cannot have known yet that the database has gone back."""
+    blows = [blow for run in (first, second) for blow in evidence.blows.on(run, span)]
+    return evidence.failovers.allow(span, blows)
 
 
 def _woken(evidence: Evidence, run: Run, span: Span) -> bool:

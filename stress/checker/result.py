@@ -79,11 +79,12 @@ class Verdict:
         nothing else was broken meanwhile; "worker_disturbed" and "pool_disturbed": where
         something was. None where there was no such death.
     duplicates: cause -> second runs to the end that it explains.
-    allowed_overlaps: of machines that were frozen as a whole and woke (docs/guarantees.md, G4).
+    allowed_overlaps: of machines that were frozen as a whole and woke, and of pools that could not
+        know yet that the database had gone back (docs/guarantees.md).
     counts: committed, rolled_back, undetermined (enqueuers killed before they could say),
-        runs, ended, raised, killed, open (nobody saw how they ended), unexplained_deaths
-        (runs whose process died though nobody did anything to it: a lease that a pool
-        lost by itself), fenced_finishes, done (tasks of which a run returned).
+        taken_back (a failover may have), runs, ended, raised, killed, open (nobody saw how they
+        ended), unexplained_deaths (runs whose process died though nobody did anything to it: a
+        lease that a pool lost by itself), fenced_finishes, done (tasks of which a run returned).
     """
 
     violations: Mapping[str, Sequence[Finding]]

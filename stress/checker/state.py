@@ -121,6 +121,8 @@ class Limits:
         stopped and taken over because of it.
     tick: the longest that a woken supervisor may take to stop its workers.
     slack: what a busy machine may add to that.
+    reconnect: the longest that a pool may take from the moment at which a server is up again to its
+        first renewal.
     unwritten: the longest that a run may be over in the history and not yet in the
         table. Who dies in that time leaves a run that must be made again.
     """
@@ -128,4 +130,5 @@ class Limits:
     lease: float = 30.0
     tick: float = 0.25
     slack: float = 0.25
+    reconnect: float = 2.0
     unwritten: float = 1.0

@@ -32,13 +32,21 @@ def double_ticks(evidence: Evidence) -> list[Finding]:
     found = []
     for kind, schedule in sorted(evidence.state.schedules.items()):
         for tick, keys in sorted(_sent(evidence, kind).items()):
-            if len(keys) > 1:
+            # What a failover has taken back is sent again, and the schedule stands where it stood.
+            kept = [key for key in keys if not _taken_back(evidence, key)]
+            if len(kept) > 1:
                 text = f"the tick of {kind} at {tick} was sent {len(keys)} times"
                 found.append(Finding(text, tuple(sorted(keys))))
             if schedule.last is None or tick > schedule.last:
                 text = f"the tick of {kind} at {tick} was sent, and its schedule did not move on"
                 found.append(Finding(text, tuple(sorted(keys))))
     return found
+
+
+def _taken_back(evidence: Evidence, key: str) -> bool:
+    if key in evidence.rows:
+        return False
+    return any(evidence.failovers.touched(run) for run in evidence.of(key))
 
 
 def _sent(evidence: Evidence, kind: str) -> dict[int, set[str]]:

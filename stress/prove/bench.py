@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from django.db import connections
 
 from pool import clock
 from stress import history
@@ -24,6 +25,7 @@ from stress.chaos.tables import read_final_state
 from stress.chaos.watch import Watcher
 from stress.checker import LeftOver, Limits, Verdict, judge
 from stress.closing import Closing
+from stress.going_back import Snapshot
 from stress.history import History
 from stress.pools import Pool, TimedOut, wait_until
 from stress.proxy import Proxy
@@ -53,6 +55,7 @@ class Bench(Closing):
         self.history = History(os.environ["TASKQ_HISTORY"])
         self.database = Database(os.environ["DATABASE_URL"], None)
         self.pools: list[Pool] = []
+        self.lease = LEASE  # the longest of any pool
         self._expected: dict[int, int] = {}  # exit codes, where it is not 0
         self._tail = history.Tail(self.history.path)
         self._records: list[dict[str, Any]] = []
@@ -92,6 +95,7 @@ class Bench(Closing):
         pool = Pool(MANAGE, words, log=log, environment=environment)
         self._stack.callback(_kill, pool)
         self.pools.append(pool)
+        self.lease = max(self.lease, lease)
         self._watcher.add(pool.pid)
         wait_until(lambda: self._leases(pool) == workers + 1, what=f"pool up: {pool.log()}")
         return pool
@@ -132,10 +136,7 @@ class Bench(Closing):
         return {record["scheduled_at"] for record in self.records("start")}
 
     def ended(self, key: str, *, seconds: float = 15.0) -> None:
-        """Wait for the end of a run.
-
-        Raises TimedOut.
-        """
+        """Wait for the end of a run. Raises TimedOut."""
         wait_until(lambda: self.records("end", key), seconds=seconds, what=f"an end of {key}")
 
     def ended_or_gone(self, key: str, pid: int) -> None:
@@ -207,6 +208,15 @@ class Bench(Closing):
         finally:
             self.history.record("fault", phase="end", **of)
 
+    def fail_over(self, before: Snapshot, *, copied: int) -> None:
+        """The database of before takes the place of this one, on the record."""
+        lost = clock.now()
+        self.history.record("fault", name="failover", phase="begin", effect="cut")
+        before.restore()
+        self.history.record("fault", name="failover", phase="end")
+        self.history.record("failover", copied=copied, lost=lost)
+        connections.close_all()  # ours were ended as well
+
     @contextmanager
     def claims_held_up(self) -> Iterator[None]:
         """Meanwhile a claim that has chosen its tasks does not come to its end: a trigger
@@ -226,9 +236,9 @@ class Bench(Closing):
         return self._waits("transactionid", "tuple")
 
     def _waits(self, *kinds: str) -> bool:
-        statement = "SELECT FROM pg_locks WHERE NOT granted AND locktype = ANY (%s)"
+        look = "SELECT FROM pg_locks WHERE NOT granted AND locktype = ANY (%s)"
         with psycopg.connect(self.database.url) as session:
-            return session.execute(statement, [list(kinds)]).rowcount > 0
+            return session.execute(look, [list(kinds)]).rowcount > 0
 
     # The end
 
@@ -252,7 +262,7 @@ class Bench(Closing):
             left_over += [LeftOver(pid, processes.title(pid)) for pid in _outliving(pool)]
         fenced = sum(pool.log().count(FENCED) for pool in self.pools)
         state = read_final_state(left_over, deadlocks=0, fenced=fenced)
-        return judge(history.read(self.history.path), state, Limits(lease=LEASE))
+        return judge(history.read(self.history.path), state, Limits(lease=self.lease))
 
     def close(self) -> None:
         self._stack.close()

@@ -66,6 +66,13 @@ PROOFS = {
         Proof("one-tick", "ticks sent from wherever", "two_tickers", "double_ticks"),
         Proof("join-lock", "unique calls that lock nothing", "joined_call", "missed_calls"),
         Proof("unique-run", "unique keys released on start, all", "calls_of_a_group", "overlaps"),
+        Proof("worker-ids", "ids of workers that repeat", "history_goes_back", "overlaps"),
+        Proof(
+            "missing-workers",
+            "no look for workers that are in no table",
+            "workers_forgotten",
+            "stuck",
+        ),
         Proof("parent-death", "children that outlive their supervisor", "no_supervisor", "orphans"),
         Proof(
             "cancel-mark",

@@ -181,6 +181,21 @@ def key_released_on_start() -> None:
     _swap(postgresql, kept, "CLAIM", "CLAIM_FIRST", instead="CASE WHEN false")
 
 
+def ids_that_are_counted() -> None:
+    """Ids of workers are counted in the database, and so go back with it."""
+    # By name: whichever process of a pool is the first to ask.
+    counted = """SELECT (
+        SELECT coalesce(max(id), 1000 * length(process.name)) + 1
+        FROM taskq_worker AS other WHERE other.name = process.name
+    ), %(pool)s"""
+    _swap(postgresql_workers, "SELECT id, %(pool)s", "REGISTER", instead=counted)
+
+
+def missing_workers_stay_so() -> None:
+    """Nobody puts back the workers that hold tasks and are in no table."""
+    _swap(postgresql_workers, "WHERE id IS NOT NULL", "PUT_ALL_BACK", instead="WHERE false")
+
+
 def children_stay() -> None:
     """Children do not notice that their supervisor is gone."""
     kernel.die_with_parent = lambda parent: True
@@ -207,6 +222,8 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "one-tick": ticks_from_anywhere,
     "join-lock": no_join_lock,
     "unique-run": key_released_on_start,
+    "worker-ids": ids_that_are_counted,
+    "missing-workers": missing_workers_stay_so,
     "parent-death": children_stay,
     "cancel-mark": no_mark_of_a_cancel,
 }

@@ -11,6 +11,11 @@ import signal
 import subprocess
 import sys
 
+from django.db import connections
+
+from pool import clock
+from stress.chaos import processes
+from stress.going_back import Snapshot
 from stress.pools import Pool, wait_until
 from stress.prove.bench import FENCED, Bench
 from taskq import pausing
@@ -214,6 +219,38 @@ def cancelled_and_killed(bench: Bench) -> None:
     with bench.frozen(keeper):
         bench.cancel(key)
         bench.kill(worker)
+    bench.settle()
+
+
+def history_goes_back(bench: Bench) -> None:
+    """A database takes over that is older than two pools. One of them hears of it late, in the
+    middle of a run, when the other has claimed the same task."""
+    key = bench.send("slow", 14.0)
+    copied = clock.now()
+    before = Snapshot(bench.database.url)
+    connections.close_all()
+    network = bench.start_proxy()
+    late = bench.start_pool(proxy=network, lease=8.0, heartbeat=1.0)
+    first = bench.started(key)
+    bench.start_pool(lease=8.0, heartbeat=1.0)
+    with bench.fault("cut-off", late, "cut"):
+        network.hold()
+        bench.fail_over(before, copied=copied)
+        bench.started(key, 2)
+        network.forward()
+    bench.ended_or_gone(key, first)
+    bench.settle(seconds=25)
+
+
+def workers_forgotten(bench: Bench) -> None:
+    """A pool is gone in the middle of a run, and somebody empties the table of workers."""
+    gone = bench.start_pool()
+    key = bench.send("slow", 1.0)
+    worker = bench.started(key)
+    bench.kill_supervisor(gone)
+    wait_until(lambda: not processes.state(worker), what="the worker has gone with it")
+    Worker.objects.all().delete()
+    bench.start_pool()
     bench.settle()
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from pool import clock
 from stress.chaos.faults.base import (
     Lane,
     Need,
@@ -98,6 +99,34 @@ class DatabaseFreeze(SceneFault):
                     process.resume()
 
 
+class LossyFailover(SceneFault):
+    name = "lossy-failover"
+    row = 26
+    text = "a copy of the server, some seconds old, takes its place: a standby that lagged"
+    right = "no lease is two pools', late finishes touch no row, overlaps end with the reconnect"
+    lane = Lane.DATABASE
+    effect = "cut"
+
+    def seconds(self, options: Options) -> float:
+        return options.lease / 2 + 3.0
+
+    def applies(self, options: Options) -> str | None:
+        return needs_own_server(options)
+
+    def inject(self, scene: Scene, rng: random.Random) -> None:
+        server = scene.database.server
+        with tempfile.TemporaryDirectory(prefix="taskq-copy-") as home:
+            place, copied = Path(home) / "data", clock.now()
+            server.copy_to(place)
+            scene.pause(rng.uniform(0.1, 1.0) * scene.options.lease)
+            lost = clock.now()
+            try:
+                server.go_back_to(place)
+            finally:
+                scene.database.start_again()
+        scene.history.record("failover", copied=copied, lost=lost)
+
+
 class DiskFull(SceneFault):
     name = "disk-full"
     row = 21
@@ -173,4 +202,11 @@ def unmount(place: Path) -> None:
     subprocess.run(["umount", str(place)], check=True, capture_output=True, text=True)
 
 
-FAULTS = [CutConnections, DatabaseRestart, DatabaseFreeze, DiskFull, LongTransaction]
+FAULTS = [
+    CutConnections,
+    DatabaseRestart,
+    DatabaseFreeze,
+    DiskFull,
+    LongTransaction,
+    LossyFailover,
+]
