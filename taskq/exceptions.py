@@ -22,11 +22,11 @@ class Retry(Exception):
         *,
         exc: BaseException | type[BaseException] | str | None = None,
         eta: datetime.datetime | None = None,
-        countdown: float | datetime.timedelta = 0.0,
+        countdown: float | datetime.timedelta | None = None,
     ) -> None:
         super().__init__(message)
         self.exc, self.text = _exception(exc)
-        wait = seconds("countdown", countdown)
+        wait = 0.0 if countdown is None else seconds("countdown", countdown)
         when = None if eta is None else moment("eta", eta)
         self.countdown, self.eta = max(0.0, wait), None if wait else when
 

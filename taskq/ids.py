@@ -30,6 +30,10 @@ class TaskId(str):
     def int(self) -> builtins.int:
         return uuid.UUID(self).int
 
+    def __int__(self) -> builtins.int:
+        """As of a UUID, and so ``Task.objects.get(pk=result.id)`` finds the row."""
+        return self.int
+
     @property
     def hex(self) -> str:
         return uuid.UUID(self).hex

@@ -44,7 +44,7 @@ def test_retry_that_a_task_makes_itself_is_checked_as_it_is_made(given, error):
 
 def test_retry_that_a_task_makes_itself_means_what_retry_would_mean():
     assert Retry(countdown=datetime.timedelta(minutes=5)).countdown == 300.0
-    assert Retry(countdown=-1).countdown == 0.0
+    assert Retry(countdown=-1).countdown == Retry(countdown=None).countdown == 0.0
     naive = datetime.datetime(2030, 1, 1, 12)
     assert Retry(eta=naive).eta == timezone.make_aware(naive)
     assert Retry(eta=naive, countdown=5).eta is None

@@ -221,6 +221,7 @@ def test_async_result_refuses_nonsense(nonsense):
 def test_an_id_finds_its_row_as_the_driver_has_it():
     result = lab.quick.delay("a")
     assert Task.objects.get(pk=result.id.int).uuid == result.id
+    assert Task.objects.get(pk=result.id).pk == result.id.int
     Task.objects.update(error=result.id)
     assert Task.objects.get(error=result.id).error == result.id
 

@@ -34,6 +34,7 @@ def test_an_id_is_a_str_that_knows_its_number():
     assert isinstance(id, str)
     assert id == str(id) == "00000000-0000-0000-0000-000000000010"
     assert type(str(id)) is str
+    assert int(id) == 16
     assert (id.int, id.hex, id[:8]) == (16, uuid.UUID(int=16).hex, "00000000")
     assert json.loads(json.dumps({"id": id, id: 1})) == {"id": id, id: 1}
     assert {str(id): "here"}[id] == "here"
