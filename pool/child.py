@@ -176,6 +176,8 @@ class Child:
             self.install_signals()
             self._release_forks()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
+            if self.role.support:
+                kernel.wake_with_parent()
             if self.role.support or not kernel.die_with_parent(self.supervisor_pid):
                 threading.Thread(target=self._end_with, args=(lifeline,), daemon=True).start()
             if self.role.oom_victim:

@@ -33,12 +33,14 @@ def end(leader: int) -> None:
 class Programs:
     """The programs below this process, which adopts those that lose their parent.
 
-    What runs already when this is made is kept: it belongs to the process and not to a run.
+    What runs already when this is made is kept: it belongs to the process and not to a run. The
+    same holds for what the threads start that there are already.
     """
 
     def __init__(self) -> None:
         kernel.adopt_orphans()
         self._kept = set(kernel.children())
+        self._threads = kernel.threads() - {str(os.getpid())}
         self._dead_since: dict[int, int] = {}
 
     def left(self) -> set[int]:
@@ -66,7 +68,7 @@ class Programs:
                 time.sleep(0.001)
 
     def _others(self) -> list[int]:
-        return [pid for pid in kernel.children() if pid not in self._kept]
+        return [pid for pid in kernel.children(self._threads) if pid not in self._kept]
 
     def _reap_unasked(self) -> None:
         """Reap the dead outside of our group. Whoever started one may still want its exit code,

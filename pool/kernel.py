@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,11 @@ def die_with_parent(parent: int) -> bool:
     return armed
 
 
+def wake_with_parent() -> None:
+    """Ask for SIGCONT when the parent dies: a process that is stopped sees nothing else."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
+
+
 def parent_death_signal() -> int:
     """The signal that this process gets when its parent dies; 0 for none."""
     number = ctypes.c_int()
@@ -51,10 +56,19 @@ def adopt_orphans() -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
-def children() -> list[int]:
-    """The children of this process, dead ones too; none where the kernel does not list them."""
+def threads() -> set[str]:
+    """The threads of this process, Python's and others'; none off Linux."""
+    return set(_entries("/proc/self/task"))
+
+
+def children(apart_from: Collection[str] = ()) -> list[int]:
+    """The children of this process, dead ones too; none where the kernel does not list them.
+
+    apart_from: threads whose children are left out. Those of one that has ended, and orphans, count
+        as the main thread's.
+    """
     found: list[int] = []
-    for thread in _entries("/proc/self/task"):
+    for thread in threads().difference(apart_from):
         with contextlib.suppress(OSError):  # the thread has ended
             found += map(int, Path(f"/proc/self/task/{thread}/children").read_bytes().split())
     return found

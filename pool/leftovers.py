@@ -8,6 +8,7 @@ environment, ``sys.path``, handlers of signals that harm nobody, raised limits, 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import decimal
 import errno
 import faulthandler
@@ -37,9 +38,9 @@ log = logging.getLogger("pool")
 class Trait:
     """Something that a run may change.
 
-    look: what it is like now. put_back: called with what it was like before; it raises OSError or
-    ValueError where there is no way back, as ``look`` may. harms: whether the change from what was
-    to what is hurts the next run; any does by default.
+    look: what it is like now; it raises OSError or ValueError where there is nothing to look at.
+    put_back: called with what it was like before; it raises where there is no way back. harms:
+    whether the change from what was to what is hurts the next run; any does by default.
     """
 
     name: str
@@ -52,7 +53,11 @@ class Leftovers:
     """Remembers what this process is like when this is made."""
 
     def __init__(self, traits: Sequence[Trait]) -> None:
-        self._was = [(trait, trait.look()) for trait in traits]
+        self._was: list[tuple[Trait, Any]] = []
+        for trait in traits:
+            # There may be nothing to look at, such as no standard output.
+            with contextlib.suppress(OSError, ValueError):
+                self._was.append((trait, trait.look()))
         self._said: set[str] = set()
         #: Something has changed for good: another process has to take over.
         self.beyond_repair = False
@@ -66,7 +71,7 @@ class Leftovers:
                     found = True
                     trait.put_back(was)
                     self._say(logging.INFO, f"a run changed this, and it is put back: {trait.name}")
-            except (OSError, ValueError) as error:
+            except Exception as error:
                 found = self.beyond_repair = True
                 self._say(
                     logging.WARNING,
@@ -233,18 +238,22 @@ def _event_loops() -> tuple[asyncio.AbstractEventLoopPolicy, bool]:
     """Who makes them, and whether ``asyncio.get_event_loop()`` gives one, which it does until
     ``asyncio.run()`` was called."""
     policy = asyncio.get_event_loop_policy()
-    own: Any = getattr(policy, "_local", None)
-    if own is None:
-        return policy, True
-    loop = own._loop
-    return policy, not (own._set_called if loop is None else loop.is_closed())
+    loop, called = _own_loop(policy)
+    return policy, not (called if loop is None else loop.is_closed())
+
+
+def _own_loop(policy: Any) -> tuple[Any, bool]:
+    """The main thread's, and whether one was set; nothing of both where a library has made the
+    policy in its own way."""
+    own = getattr(policy, "_local", None)
+    return getattr(own, "_loop", None), getattr(own, "_set_called", False)
 
 
 def _set_event_loops(was: tuple[asyncio.AbstractEventLoopPolicy, bool]) -> None:
     policy, _ = was
     asyncio.set_event_loop_policy(policy)
-    own: Any = getattr(policy, "_local", None)
-    if own is not None:
+    if _own_loop(policy) != (None, False):
+        own: Any = policy._local  # type: ignore[attr-defined]
         own._loop, own._set_called = None, False
 
 

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict
 from typing import Any
@@ -240,7 +241,18 @@ def runs_programs(child: Child) -> None:
 def tidies_up(child: Child) -> None:
     """Has a program from the start, leaves others behind, and ends those."""
     helper = subprocess.Popen(["sleep", "60"])
+    begins, of_a_thread = threading.Event(), []
+
+    def start_later() -> None:
+        begins.wait()
+        of_a_thread.append(subprocess.Popen(["sleep", "60"]))
+        time.sleep(60)
+
+    threading.Thread(target=start_later, daemon=True).start()
     programs = Programs()
+    begins.set()
+    while not of_a_thread:
+        time.sleep(0.01)
     up(child)
     script = "sleep 60 & echo $!; (sleep 60 & echo $! & wait) & wait"
     shell = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
@@ -249,7 +261,7 @@ def tidies_up(child: Child) -> None:
     free = subprocess.Popen(["sleep", "60"], start_new_session=True)
     found = sorted(programs.left())
     programs.end()
-    note("tidied", found=found, left=left, kept=[helper.pid], free=[free.pid])
+    note("tidied", found=found, left=left, kept=[helper.pid, of_a_thread[0].pid], free=[free.pid])
     while not told("free"):
         time.sleep(0.01)
     os.kill(helper.pid, signal.SIGKILL)

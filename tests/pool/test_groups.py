@@ -41,10 +41,13 @@ def test_programs_of_a_worker_that_is_stopped_end_with_it(start):
     wait_until(lambda: gone(*programs), what="its programs are gone")
 
 
-def test_programs_end_when_the_supervisor_is_killed(start):
+@pytest.mark.parametrize("stopped", [False, True], ids=["", "keeper stopped"])
+def test_programs_end_when_the_supervisor_is_killed(start, stopped):
     """The kernel kills the worker in that moment. The support role ends what it had started."""
     pool = start("keeper=buries", "worker=runs_programs")
     programs, worker, keeper = programs_of(pool), pool.wait_up("worker 1"), pool.wait_up("keeper")
+    if stopped:
+        os.kill(keeper, signal.SIGSTOP)
     pool.signal(signal.SIGKILL)
     pool.wait_exit()
     wait_until(lambda: gone(*programs, worker, keeper), what="all of them are gone")

@@ -1,5 +1,6 @@
 """What a run may leave behind: each of the list is put back, or the process is to be replaced."""
 
+import asyncio
 import contextlib
 import os
 import resource
@@ -192,6 +193,35 @@ def test_who_changed_user_there_and_back_dies_with_its_parent_again():
         assert kernel.parent_death_signal() == 0
         assert leftovers.undo()
         assert kernel.parent_death_signal() == signal.SIGKILL
+
+    in_a_fork(check)
+
+
+def test_a_process_without_output_has_none_to_put_back():
+    def check():
+        os.close(1)
+        sys.stdout = None
+        leftovers = Leftovers(TRAITS)
+        assert not leftovers.undo()
+        os.umask(os.umask(0) ^ 0o070)
+        assert leftovers.undo()
+
+    in_a_fork(check)
+
+
+def test_a_policy_of_a_library_is_put_back_and_its_inside_left_alone():
+    class Policy(asyncio.AbstractEventLoopPolicy):
+        pass
+
+    def check():
+        policy = Policy()
+        asyncio.set_event_loop_policy(policy)
+        leftovers = Leftovers(TRAITS)
+        assert not leftovers.undo()
+        asyncio.set_event_loop_policy(None)
+        assert leftovers.undo()
+        assert asyncio.get_event_loop_policy() is policy
+        assert not leftovers.beyond_repair
 
     in_a_fork(check)
 

@@ -56,7 +56,9 @@ _DEATHS = {
     "kill": "SIGKILL",
     "stack": "SIGSEGV",
 }
-_SURVIVED = "close break open handlers mask fork child stdout chdir".split()
+_SURVIVED = (
+    "close break open handlers native mask timer limit fork child program stdout chdir".split()
+)
 _RAISED = {
     "exit": "SystemExit",
     "interrupt": "KeyboardInterrupt",

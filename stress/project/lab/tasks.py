@@ -4,9 +4,11 @@ Each takes its key first, by which the history, the tables and the checker know 
 """
 
 import ctypes
+import faulthandler
 import os
 import resource
 import signal
+import subprocess
 import sys
 import time
 from typing import Any, NoReturn
@@ -278,6 +280,16 @@ def _misbehave(how: str) -> None:
             for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):
                 signal.signal(number, signal.SIG_IGN)
             signal.alarm(1)
+        case "native":
+            faulthandler.register(signal.SIGUSR1)  # Python's table of handlers does not change
+        case "timer":
+            signal.setitimer(signal.ITIMER_PROF, 0.2)
+            faulthandler.dump_traceback_later(1.0, exit=True)
+        case "limit":
+            _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+            resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1, hard))
+        case "program":
+            subprocess.Popen(["sleep", "30"])
         case "mask":
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         case "fork":
