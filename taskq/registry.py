@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 
+from taskq import printable
 from taskq.conf import NAME_LENGTH
 from taskq.options import TaskOptions
 
@@ -112,8 +113,12 @@ def register(definition: Definition) -> None:
             f"atomic is True, but {_place(function)} is async: Django's transactions do not "
             "reach into coroutines; make it a plain def"
         )
-    if not isinstance(name, str) or not name or len(name) > NAME_LENGTH or "\0" in name:
+    if not isinstance(name, str) or not name or len(name) > NAME_LENGTH:
         raise ValueError(f"name is {name!r}: give 1 to {NAME_LENGTH} characters")
+    if name != printable.in_a_line(name):  # it is shown by ps, in logs and on terminals
+        raise ValueError(
+            f"name is {name!r}: give 1 to {NAME_LENGTH} characters, without control characters"
+        )
     known = _definitions.get(name)
     if known is not None and _place(known.function) != _place(function):
         raise ValueError(

@@ -105,7 +105,7 @@ def test_one_function_may_be_two_tasks():
     assert (registry.find("first"), registry.find("second")) == (first, second)
 
 
-@pytest.mark.parametrize("name", ["", "n" * 256, "nul\0", None, 5, b"work"])
+@pytest.mark.parametrize("name", ["", "n" * 256, "nul\0", "\x1b[31m", "a\nb", None, 5, b"work"])
 def test_bad_name_is_refused(name):
     with pytest.raises(ValueError, match=r"name is .*: give 1 to 255 characters"):
         define(name=name)

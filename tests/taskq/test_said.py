@@ -29,7 +29,7 @@ def test_a_cancel_that_a_task_swallowed_is_said(start_pool, runs, drained):
 
 
 def test_what_a_task_printed_is_there_when_its_worker_is_killed(start_pool):
-    pool = start_pool("-c", 1)
+    pool = start_pool("-c", 1, PYTHONUNBUFFERED="")
     tasks.print_and_die.delay("a")
     pool.wait_for_log("printed by a")
     pool.wait_for_log("lost its worker")

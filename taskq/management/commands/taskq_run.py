@@ -12,7 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import router
 from django.utils import timezone
 
-from taskq import registry
+from taskq import printable, registry
 from taskq.celery import SharedTask
 from taskq.eager import EagerResult
 from taskq.exceptions import NoResult
@@ -103,7 +103,7 @@ class Command(QueueCommand):
         except (TimeoutError, NoResult) as error:
             raise CommandError(str(error)) from error
         if result.failed():
-            raise CommandError(f"it failed: {value}")
+            raise CommandError(printable.in_a_line(f"it failed: {value}"))
         self.stdout.write(json.dumps(value, default=str))
 
 
