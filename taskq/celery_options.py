@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from taskq.context import Request
+
 #: There is no broker, and a task is acknowledged when it is done.
 _IGNORED_BY_DECORATOR = frozenset(
     "serializer acks_late acks_on_failure_or_timeout acks_on_failure acks_on_timeout "
@@ -69,10 +71,16 @@ def check_call(given: Mapping[str, Any]) -> None:
         )
 
 
-def check_retry(given: Mapping[str, Any]) -> None:
-    """Raise TypeError unless these options of a retry change nothing."""
+def check_retry(given: Mapping[str, Any], request: Request) -> None:
+    """Raise TypeError unless these options of a retry change nothing of the run's call."""
+    same = {
+        "args": list(request.args or ()),
+        "kwargs": request.kwargs,
+        "queue": request.queue,
+    }
     for name in sorted(given.keys() - _IGNORED_BY_CALL):
-        if given[name] is not None:
+        value = list(given[name]) if isinstance(given[name], tuple) else given[name]
+        if value is not None and (name not in same or value != same[name]):
             raise TypeError(
                 f"retry has no {name!r} here: it runs the same call again, with the arguments, "
                 "queue and priority that it has; send another call by apply_async()"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from taskq.ids import TaskId
@@ -26,7 +26,7 @@ class Request:
         of any.
     retries: how often the task was retried before. losses: how often it lost its worker.
     called_directly: the function was just called; there is no run.
-    sent_headers: see ``headers``.
+    args, kwargs: of the call; None outside of a run. sent_headers: see ``headers``.
     scheduled_at: the tick that a periodic task was sent for, in UTC; else None.
     retry_limit: what this run has given ``retry()`` in place of its task's max_retries.
     eager_id: the id of an eager run, which has no row.
@@ -40,6 +40,8 @@ class Request:
     losses: int = 0
     is_eager: bool = False
     called_directly: bool = False
+    args: list[Any] | None = field(default=None, repr=False)
+    kwargs: dict[str, Any] | None = field(default=None, repr=False)
     sent_headers: dict[str, Any] | None = None
     scheduled_at: datetime.datetime | None = None
     retry_limit: int | None = None

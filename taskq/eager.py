@@ -134,6 +134,7 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
             eager_id=id,
         )
         args, kwargs, request.sent_headers = payload.decode_call(row["payload"], definition.name)
+        request.args, request.kwargs = args, kwargs
         try:
             with _transaction(definition, using):
                 value = call(definition, request, args, kwargs)

@@ -129,6 +129,7 @@ def execute(
         if task.scheduled_at:
             request.scheduled_at = stored_moment(task.scheduled_at)
         args, kwargs, request.sent_headers = payload.decode_call(task.payload, task.name)
+        request.args, request.kwargs = args, kwargs
     except BaseException as error:  # un-pickling may raise anything, and be cancelled
         return Failed(error_text.message(error), "", error_text.kind(error))
     keeps = not definition.options.ignore_result

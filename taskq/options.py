@@ -6,6 +6,7 @@ import datetime
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from operator import attrgetter
 from typing import Any, Literal
 
 from taskq.conf import MAX_SECONDS
@@ -78,6 +79,30 @@ class TaskOptions:
     catch_up: CatchUp = "once"
     unique: str | Callable[..., str | None] | None = None
     unique_until: Literal["start", "finish"] = "start"
+
+
+def _shown(name: str) -> Any:
+    return property(attrgetter(f"options.{name}"))
+
+
+class ShownOptions:
+    """The options that Celery's tasks have as attributes, of whatever has ``options``. They can
+    only be read."""
+
+    queue: str | None = _shown("queue")
+    priority: int = _shown("priority")
+    max_retries: int | None = _shown("max_retries")
+    default_retry_delay: float = _shown("default_retry_delay")
+    autoretry_for: tuple[type[BaseException], ...] = _shown("autoretry_for")
+    dont_autoretry_for: tuple[type[BaseException], ...] = _shown("dont_autoretry_for")
+    retry_kwargs: Mapping[str, Any] = _shown("retry_kwargs")
+    retry_backoff: float = _shown("retry_backoff")
+    retry_backoff_max: float = _shown("retry_backoff_max")
+    retry_jitter: bool = _shown("retry_jitter")
+    time_limit: float | None = _shown("time_limit")
+    soft_time_limit: float | None = _shown("soft_time_limit")
+    ignore_result: bool = _shown("ignore_result")
+    typing: bool = _shown("typing")
 
 
 def task_options(given: Mapping[str, Any]) -> TaskOptions:

@@ -15,7 +15,7 @@ from taskq.calls import Call, are_keywords, pairs_of
 from taskq.context import Request, current
 from taskq.eager import EagerResult
 from taskq.exceptions import MaxRetriesExceededError, Retry
-from taskq.options import TaskOptions, check_max_retries
+from taskq.options import ShownOptions, TaskOptions, check_max_retries
 from taskq.result import AsyncResult
 from taskq.signature import Signature
 from taskq.terms import Terms
@@ -24,7 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class SharedTask(Generic[P, R]):
+class SharedTask(ShownOptions, Generic[P, R]):
     """A function that can be sent to the queue. Calling it just calls it.
 
     It is pickled, and copied, as the task that is registered by its name.
@@ -159,6 +159,34 @@ class SharedTask(Generic[P, R]):
         """The same as :meth:`apply_async`: a task is always part of the transaction."""
         return self.apply_async(*args, **options)
 
+    def apply(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        throw: bool = False,
+    ) -> EagerResult:
+        """Run the task here and now, with its retries, as in eager mode.
+
+        throw: raise what it raises.
+        """
+        row = outbox.row(self.name, args or (), kwargs or {}, self.options)
+        result = eager.run(self._definition, row, using=None)
+        if throw:
+            result.get()
+        return result
+
+    def signature(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        immutable: bool = False,
+        **options: Any,
+    ) -> Signature:
+        """This task with some of its arguments, and options of apply_async, to be sent later."""
+        return Signature(self, args or (), kwargs or {}, immutable=immutable).set(**options)
+
     def s(self, *args: Any, **kwargs: Any) -> Signature:
         """This task with some of its arguments, to be sent later."""
         return Signature(self, args, kwargs)
@@ -170,14 +198,6 @@ class SharedTask(Generic[P, R]):
     def AsyncResult(self, task_id: str | uuid.UUID | int) -> AsyncResult:
         """The handle on the task with this id, as Celery has it."""
         return AsyncResult(task_id)
-
-    @property
-    def max_retries(self) -> int | None:
-        return self.options.max_retries
-
-    @property
-    def default_retry_delay(self) -> float:
-        return self.options.default_retry_delay
 
     @property
     def request(self) -> Request:
@@ -244,7 +264,7 @@ class SharedTask(Generic[P, R]):
 
         Raises TypeError for options of Celery's that would make it another call.
         """
-        celery_options.check_retry(ignored)
+        celery_options.check_retry(ignored, self.request)
         check_max_retries("max_retries", max_retries, "the task's own")
         self.request.retry_limit = max_retries
         return retries.retry(

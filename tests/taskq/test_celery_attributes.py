@@ -26,6 +26,60 @@ def test_a_task_shows_its_retries_and_the_error_of_too_many():
     assert shared_task(max_retries=None)(lab.add.run).max_retries is None
 
 
+def test_a_task_shows_its_options_to_be_read_only():
+    options = {
+        "queue": "mail", "priority": 5, "max_retries": None, "default_retry_delay": 2,
+        "autoretry_for": (KeyError,), "dont_autoretry_for": (ValueError,), "retry_backoff": 3.0,
+        "retry_backoff_max": 9, "retry_jitter": False, "retry_kwargs": {"countdown": 1},
+        "time_limit": 60, "soft_time_limit": 30, "ignore_result": False, "typing": False,
+    }  # fmt: skip
+    task = shared_task(**options)(lab.add.run)
+    for name, value in options.items():
+        assert getattr(task, name) == value
+        with pytest.raises(AttributeError):
+            setattr(task, name, value)
+
+
+def test_a_task_is_applied_here_and_now():
+    @shared_task(bind=True, name="work", default_retry_delay=0)
+    def work(self, a, b=0):
+        if self.request.retries < 2:
+            self.retry(exc=KeyError(a))
+        return a + b
+
+    result = work.apply((1,), {"b": 2})
+    assert (result.get(), result.retries, result.status) == (3, 2, "SUCCESS")
+    failed = work.apply(("x", 1))
+    assert isinstance(failed.result, TypeError)
+    with pytest.raises(TypeError):
+        work.apply(("x", 1), throw=True)
+
+
+def test_a_signature_is_made_with_options(db):
+    signature = lab.add.signature((2,), {"b": 3}, queue="mail")
+    assert signature == lab.add.s(2, b=3).set(queue="mail")
+    assert lab.add.signature((1, 2), immutable=True) == lab.add.si(1, 2)
+    signature.delay()
+    assert Task.objects.get().queue == "mail"
+
+
+def test_a_run_knows_its_call_and_may_repeat_it_in_its_retry(db):
+    seen = []
+
+    @shared_task(bind=True, name="work")
+    def work(self, a, *, b):
+        seen.append((self.request.args, self.request.kwargs))
+        if self.request.retries == 0:
+            request = self.request
+            self.retry(args=request.args, kwargs=request.kwargs, queue=request.queue, countdown=0)
+
+    work.delay([1], b=2)
+    run_all(forward=None)
+    work.apply(([1],), {"b": 2})
+    assert seen == [([[1]], {"b": 2})] * 4
+    assert (work.request.args, work.request.kwargs) == (None, None)
+
+
 def test_a_task_finds_the_result_of_one_of_its_own_calls(db):
     result = lab.add.delay(1, 2)
     found = lab.add.AsyncResult(str(result.id))
