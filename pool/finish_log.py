@@ -55,6 +55,10 @@ class FinishLog:
         self._first = self._words[_FIRST] = self._first + count
         return settled
 
+    def take_back(self) -> None:
+        """The newest of them is written."""
+        self._last = self._words[_LAST] = self._last - 1
+
     def clear(self) -> None:
         self._first = self._words[_FIRST] = self._last
 

@@ -71,6 +71,11 @@ class Hand:
         self._finished.append(run)
         self._finish_log.add(*run)
 
+    def forget_newest(self) -> None:
+        """What was put off last is written, apart from the rest."""
+        self._finished.pop()
+        self._finish_log.take_back()
+
     def refill(self, leases: Leases, wanted: Wanted) -> tuple[Haul, list[int]]:
         """Write the finished runs and claim more, both or neither. Nothing may be on its way.
 

@@ -136,19 +136,27 @@ class Recorder:
 
     def finish(self, task: Claimed, definition: Definition, result: str | None) -> bool:
         """Write a success. It is put off, to be written with others and with the next claim,
-        unless that may take a while, the task must never run twice, or its result is kept."""
+        unless that may take a while, the task must never run twice, or its result is kept.
+
+        But for one with a result it is on the scoreboard before: should we die of an outage, the
+        keeper writes it.
+        """
         if result is not None:
             return self.record(
                 task.run, task.name, lambda db: db.keep(self.hand.lease, task.run, result)
             )
+        if self.hand.full:
+            return self.remove(task)
+        self.hand.put_off(task.run)
         # Its row knows how it was sent, by whatever code.
         once = task.alone or definition.options.on_lost == "fail"
         # With nothing left to run, the next step is to claim, and this goes with it.
         quick = not self.hand.waiting or self.pace.is_quick(task.name)
-        if not once and quick and not self.hand.full:
-            self.hand.put_off(task.run)
+        if not once and quick:
             return True
-        return self.remove(task)
+        ours = self.remove(task)
+        self.hand.forget_newest()
+        return ours
 
     def fail(
         self,

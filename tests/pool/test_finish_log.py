@@ -28,6 +28,15 @@ def test_what_is_added_stands_there_in_its_order_until_it_is_taken_out(ring):
     assert ring.under(LEASE) == [(2**62 + 1, 2**31 - 1)]
 
 
+def test_the_newest_can_be_taken_back(ring):
+    ring.add(11, 1)
+    ring.add(12, 1)
+    ring.take_back()
+    assert ring.under(LEASE) == [(11, 1)]
+    ring.add(13, 1)
+    assert ring.under(LEASE) == [(11, 1), (13, 1)]
+
+
 def test_it_goes_round(ring):
     for task in range(1, 20):
         ring.add(task, 1)

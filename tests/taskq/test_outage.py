@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
@@ -99,6 +100,22 @@ def test_cut_connections_do_not_harm_what_runs(url, pool_on, runs):
     assert "does not answer" in pool.log()
     assert "answers again" in pool.log()
     assert rows(url, "SELECT count(*) FROM taskq_task WHERE losses > 0") == [(0,)]
+
+
+def test_what_has_ended_in_an_outage_is_not_run_again_though_its_worker_dies_in_it(
+    server, url, pool_on, runs
+):
+    pool = pool_on("-c", "1", "--lease", "60", "--heartbeat", "1")
+    wait_until(lambda: len(pool.children("worker")) == 1)
+    send(url, tasks.nap, "a", 2)
+    (run,) = wait_until(lambda: runs("start", "a"))
+    server.crash()
+    pool.wait_for_log("worker 1: the database does not answer", seconds=30)
+    os.kill(run["pid"], signal.SIGKILL)
+    server.start()
+    wait_until(lambda: all_done(url), seconds=60)
+    assert len(runs("start", "a")) == len(runs("end", "a")) == 1
+    assert "had finished and not written are written" in pool.log()
 
 
 def test_an_outage_shorter_than_the_lease_harms_nothing(server, url, pool_on, runs):
