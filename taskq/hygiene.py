@@ -224,11 +224,27 @@ def _may_stay(connection: BaseDatabaseWrapper) -> bool:
     )
 
 
-def release_connections() -> None:
-    """There is nothing to do: close this thread's connections as after a request."""
+def release_connections() -> bool:
+    """There is nothing to do: close this thread's connections as after a request. Whether any is
+    to stay open (CONN_MAX_AGE)."""
     restore_connections()
     for connection in connections.all(initialized_only=True):
         connection.close_if_unusable_or_obsolete()
+    return bool(_open_ones())
+
+
+#: Of the thread that runs what async tasks ask of the ORM.
+_of_async_tasks = Liveness()
+
+
+def replace_ended_connections() -> None:
+    """The same as before each run, for that thread."""
+    _of_async_tasks.check(_open_ones())
+
+
+def _open_ones() -> list[BaseDatabaseWrapper]:
+    every = connections.all(initialized_only=True)
+    return [connection for connection in every if connection.connection is not None]
 
 
 #: Connections of the process that forked this one. To close one, or to have it collected as
@@ -241,8 +257,17 @@ def abandon_connections() -> None:
     task. What is open in other threads went with them."""
     for connection in connections.all(initialized_only=True):
         _of_the_parent.append(connection.connection)
+        if connection.vendor == "postgresql" and connection.connection is not None:
+            close_copy(connection.connection)
         _forget_transaction(connection)
         connection.connection = None
         if pools := getattr(connection, "_connection_pools", None):
             _of_the_parent.extend(pools.values())
             pools.clear()
+
+
+def close_copy(connection: Any) -> None:
+    """Close the descriptor of a connection that a fork has copied, and say nothing to the server.
+    With it open, the session would outlive the process whose it is."""
+    with suppress(psycopg.Error, OSError):  # it has ended already
+        os.close(connection.fileno())

@@ -61,6 +61,8 @@ class _AsyncRun:
     """One run of an ``async def`` task, in an event loop of its own."""
 
     running: _AsyncRun | None = None
+    #: Whether the last one has left connections open, in the thread that they are used in.
+    left_open = False
 
     def __init__(
         self,
@@ -106,4 +108,4 @@ class _AsyncRun:
         finally:
             await sync_to_async(entered.__exit__)(None, None, None)
             # The ORM's async methods used connections of another thread.
-            await sync_to_async(hygiene.release_connections)()
+            _AsyncRun.left_open = await sync_to_async(hygiene.release_connections)()

@@ -21,7 +21,7 @@ from taskq.database_errors import DATABASE_ERRORS
 from taskq.execution import Done, Outcome
 from taskq.hand import Hand
 from taskq.host import Host
-from taskq.hygiene import Hygiene, abandon_connections, open_caches
+from taskq.hygiene import Hygiene, abandon_connections, close_copy, open_caches
 from taskq.interrupting import Interrupter
 from taskq.overrun import Recall
 from taskq.pace import Pace
@@ -76,7 +76,7 @@ class Worker:
         # What the receivers have set up is of the process. In a context of its own: to look at
         # some of it, such as decimal's, makes it.
         self._hygiene = copy_context().run(Hygiene, traits_of(self.child))
-        os.register_at_fork(after_in_child=abandon_connections)
+        os.register_at_fork(after_in_child=self.abandon)
         self.check_memory()
         # After the receivers: who counts as idle is woken, and must hear it.
         self.child.booted()
@@ -246,6 +246,12 @@ class Worker:
         """This process as it was before the run. Before the outcome is written: on SQLite a
         transaction that the task left open holds the lock that this takes."""
         self._hygiene.restore(name, now)
+
+    def abandon(self) -> None:
+        """In a process that a task has forked: it begins without connections, ours too."""
+        abandon_connections()
+        if (leases := self.link.current) is not None and leases.connection.fileno() is not None:
+            close_copy(leases.connection)
 
     def count_run(self) -> None:
         """One run more; whether it is time for a new process in the place of this one."""

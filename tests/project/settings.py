@@ -33,6 +33,8 @@ for _key in "UNKNOWN_TASK_TTL SERIALIZER LISTEN MAX_LOSSES SCHEDULE CANCEL_GRACE
 # A second way to the database, with or without psycopg's pool.
 if os.environ.get("TASKQ_TEST_SECOND"):
     DATABASES["second"] = DATABASES["default"].copy()  # noqa: F405
+if os.environ.get("TASKQ_TEST_PERSISTENT"):
+    DATABASES["default"]["CONN_MAX_AGE"] = None  # noqa: F405
 if _pool := os.environ.get("TASKQ_TEST_POOLED"):
     for _database in DATABASES.values():  # noqa: F405
         _options = {**_database.get("OPTIONS", {}), "pool": json.loads(_pool)}

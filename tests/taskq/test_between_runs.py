@@ -1,15 +1,17 @@
 """Nothing that one run leaves behind reaches the next."""
 
 import os
+import signal
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from pool.leftovers import TRAITS
 from stress.pools import wait_until
 from stress.project.shop.models import Order
 from taskq.hygiene import TRUSTED, Hygiene, abandon_connections
 from taskq.models import Task
+from tests.pool.conftest import gone
 from tests.pool.messes import MESSES
 from tests.project.lab import tasks
 
@@ -97,11 +99,46 @@ def test_processes_that_a_task_forks_have_connections_of_their_own(start_pool, r
     assert not Task.objects.exists()
 
 
+@pytest.mark.postgresql
+def test_a_daemon_that_a_task_has_forked_keeps_no_session_of_its_worker(start_pool, runs):
+    """It has copies of all its sockets: the server would take the worker for alive."""
+    start_pool("-c", 1)
+    Order.objects.create(number=1)
+    tasks.fork_daemon.delay("a")
+    (record,) = wait_until(lambda: runs("daemon"))
+    os.kill(record["pid"], signal.SIGKILL)
+
+    def is_free():
+        with transaction.atomic():
+            return Order.objects.select_for_update(skip_locked=True).exists()
+
+    wait_until(is_free, what="the row is no longer locked")
+    assert not gone(record["daemon"])
+    for each in runs("daemon"):
+        os.kill(each["daemon"], signal.SIGKILL)
+
+
+def test_a_soft_limit_holds_after_a_task_that_replaced_the_handlers_below_python(start_pool, runs):
+    start_pool("-c", 1)
+    tasks.mess.delay("a", "signal handlers")
+    tasks.too_long.delay("b")
+    wait_until(lambda: runs("warned", "b"))
+
+
+def test_a_worker_ends_with_its_supervisor_whatever_user_a_task_was(start_pool, runs):
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
+    pool = start_pool("-c", 1)
+    tasks.visit_another_user.delay("a")
+    tasks.nap.delay("b", 60)
+    (record,) = wait_until(lambda: runs("start", "b"))
+    pool.signal(signal.SIGKILL)
+    wait_until(lambda: gone(record["pid"]))
+
+
 @pytest.mark.django_db(transaction=True)
 def test_a_fork_leaves_the_session_of_its_parent_alone():
     """Also one in the middle of a transaction: it begins with none of it."""
-    from django.db import transaction
-
     with transaction.atomic():
         Order.objects.create(number=1)
         raw = connection.connection

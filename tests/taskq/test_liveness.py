@@ -99,6 +99,20 @@ def test_the_server_ends_it_while_other_tasks_run(start_pool, other, runs, drain
     assert "has ended: replaced" in pool.log()
 
 
+@pytest.mark.parametrize("task", [tasks.ask_database, tasks.ask_database_async], ids=str)
+def test_the_server_ends_one_that_stays_open_while_the_pool_is_idle(start_pool, other, runs, task):
+    """CONN_MAX_AGE is None. What a coroutine asks of the ORM is asked in a thread of its own."""
+    start_pool("-c", 1, TASKQ_TEST_PERSISTENT="1")
+    for key in ("first", "second"):
+        task.delay(key)
+        wait_until(lambda key=key: runs("asked", key), what=f"{key} run")
+    first, second = (record["backend"] for record in runs("asked"))
+    assert first == second
+    end(other, first)
+    task.delay("third")
+    assert wait_until(lambda: runs("asked", "third"))[0]["backend"] != first
+
+
 def test_the_server_ends_idle_sessions(start_pool, other, runs, drained):
     start_pool("-c", 1)
     with other.cursor() as cursor:

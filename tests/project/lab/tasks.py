@@ -452,6 +452,36 @@ def _order(number):
 
 
 @shared_task
+def fork_daemon(key):
+    """It lives on in a session of its own. The task holds a lock on a row meanwhile."""
+    with transaction.atomic():
+        Order.objects.select_for_update().get()
+        if (daemon := os.fork()) == 0:
+            os.setsid()
+            time.sleep(60)
+            os._exit(0)
+        note("daemon", key=key, daemon=daemon)
+        time.sleep(60)
+
+
+@shared_task
+async def ask_database_async(key):
+    note("asked", key=key, backend=await sync_to_async(_backend)())
+
+
+def _backend():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return cursor.fetchone()[0]
+
+
+@shared_task
+def visit_another_user(key):
+    os.seteuid(65534)
+    os.seteuid(0)
+
+
+@shared_task
 def get_loop(key):
     loop = asyncio.get_event_loop_policy().get_event_loop()
     note("loop", key=key, value=loop.run_until_complete(asyncio.sleep(0, "slept")))
