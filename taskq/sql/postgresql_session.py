@@ -49,10 +49,11 @@ class Session:
         return vars(connection).get(_SESSION)
 
     def restore(self) -> bool:
-        """Bring it back to how it began, by one round trip if it was used; whether it is now."""
+        """Bring it back to how it began, by one round trip where a statement may have left
+        something; whether it is now."""
         if self._watch is None or not self._is_ours or self._watch.doubts != self._doubts:
             return False
-        if self._watch.statements == self._statements:
+        if self._watch.traces == self._traces:
             return True
         with self._connection.lock:
             self._connection.pgconn.send_query(self._reset)
@@ -62,4 +63,4 @@ class Session:
 
     def _note(self) -> None:
         if self._watch is not None:
-            self._statements, self._doubts = self._watch.statements, self._watch.doubts
+            self._traces, self._doubts = self._watch.traces, self._watch.doubts

@@ -18,6 +18,7 @@ from psycopg._queries import PostgresQuery
 from psycopg.pq import TransactionStatus
 
 from taskq.sql import Call
+from taskq.sql.postgresql_plain import leaves_nothing
 from taskq.sql.postgresql_prepared import Kept, Prepared
 
 _KEPT = "taskq_prepared"  # in the connection
@@ -31,19 +32,20 @@ _MAY_DROP = re.compile(rb"\b(?:DEALLOCATE|DISCARD|PREPARE|EXECUTE|DO|CALL)\b", r
 
 
 class Watch(PrepareManager):
-    """What psycopg asks, for each statement of a connection, whether to keep that prepared. Here
-    statements are counted too, and those that may drop what is prepared, or leave something."""
+    """What psycopg asks, for each statement of a connection, whether to keep that prepared. It also
+    counts those that may leave something in the session, or drop what is prepared there."""
 
     def __init__(self, plain: PrepareManager) -> None:
         vars(self).update(vars(plain))
-        self.statements = 0
+        self.traces = 0
         self.doubts = 0
 
     def maybe_add_to_cache(self, query: PostgresQuery, prep: Prepare, name: bytes) -> Key | None:
-        self.statements += 1
         text = query.query
-        if (b";" in text or not _IS_PLAIN(text)) and _MAY_DROP(text):
-            self.doubts += 1
+        if not leaves_nothing(text):
+            self.traces += 1
+            if (b";" in text or not _IS_PLAIN(text)) and _MAY_DROP(text):
+                self.doubts += 1
         return super().maybe_add_to_cache(query, prep, name)
 
 

@@ -1,0 +1,67 @@
+"""Whether a statement can leave anything behind in its session.
+
+Nearly all statements of nearly all tasks cannot: they read and write rows. To reset a session after
+each such task would cost more than to run it.
+"""
+
+from __future__ import annotations
+
+import re
+
+#: Bytes of a statement that are looked through. In a longer one nobody knows what it calls.
+LENGTH = 8192
+#: Bytes in which a name stands, with the white space behind it; a longer one is not known.
+NAME = 32
+
+_READS_OR_WRITES = re.compile(
+    rb"\s*(?:SELECT|UPDATE|DELETE|SAVEPOINT|RELEASE|ROLLBACK|(INSERT\s+INTO\s+[\w.\"$]+\s*\(?))",
+    re.IGNORECASE,
+).match
+# A comment, a second statement, and a table made by SELECT INTO.
+_MORE = re.compile(rb";|--|/\*|\bINTO\b", re.IGNORECASE).search
+_NAME = re.compile(rb"[\w.$\"]+\Z").search
+
+# What may stand before a parenthesis: words of SQL, types, and functions of PostgreSQL that
+# Django's ORM calls. None of them changes a session.
+_HARMLESS = frozenset(
+    b"""
+    all and any array as between by case conflict distinct else except exists filter from group
+    having ilike in intersect interval is join lateral like limit not offset on or order over
+    partition returning row select set some then union using values when where within
+    bit char decimal numeric time timestamp timestamptz varbit varchar
+    avg bool_and bool_or count max min stddev_pop stddev_samp sum var_pop var_samp array_agg
+    json_agg jsonb_agg string_agg
+    cume_dist dense_rank first_value lag last_value lead nth_value ntile percent_rank rank
+    row_number
+    abs acos asin atan atan2 cast ceil ceiling coalesce cos cot degrees exp floor greatest least
+    ln log mod nullif pi power radians random round sign sin sqrt tan trunc
+    ascii btrim char_length chr concat concat_ws left length lower lpad ltrim md5 position
+    regexp_replace repeat replace reverse right rpad rtrim sha224 sha256 sha384 sha512 strpos
+    substr substring to_char translate trim upper
+    age clock_timestamp date_part date_trunc extract make_date make_interval now
+    statement_timestamp timezone transaction_timestamp
+    array_length array_position cardinality json_build_object jsonb_array_length
+    jsonb_build_array jsonb_build_object jsonb_extract_path jsonb_extract_path_text jsonb_set
+    jsonb_typeof to_jsonb unnest gen_random_uuid
+    plainto_tsquery setweight to_tsquery to_tsvector ts_headline ts_rank websearch_to_tsquery
+    """.split()
+)
+
+
+def leaves_nothing(statement: bytes) -> bool:
+    """Whether this reads or writes rows and calls nothing but what is known to be harmless.
+
+    Text in it that looks like a call makes the answer False, and never the other way round. A
+    function that a trigger or a view calls is not seen.
+    """
+    if len(statement) > LENGTH or (begins := _READS_OR_WRITES(statement)) is None:
+        return False
+    # Behind the name of the table that is inserted into its columns stand in parentheses.
+    rest = statement[begins.end() if begins[1] else 0 :]
+    return _MORE(rest) is None and all(map(_is_harmless, rest.split(b"(")[:-1]))
+
+
+def _is_harmless(before: bytes) -> bool:
+    """Whether a parenthesis behind this opens no call, or a harmless one."""
+    name = _NAME(before.rstrip()[-NAME:])
+    return name is None or name[0].lower() in _HARMLESS
