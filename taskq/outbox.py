@@ -114,7 +114,7 @@ def enqueue_many(
     **terms: Unpack[Terms],
 ) -> tuple[list[int], dict[int, Stored]]:
     """Write a task for each of the calls, or join one that was there, all or none; the primary
-    keys, in their order, and where ``timed`` when those were written that are new.
+    keys, in their order, and of each new one, if ``timed``, when it was written.
 
     As :func:`enqueue` in everything else, with one statement and one wake-up for all
     (one for each ``STATEMENT`` characters of arguments).
