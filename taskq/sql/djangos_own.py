@@ -11,7 +11,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Sequence, Set
 from itertools import chain
 from operator import attrgetter, call, is_
 from types import FunctionType, MethodType
@@ -42,25 +42,23 @@ class Way:
 
     def is_own(self) -> bool:
         """Whether Django and the driver have written all of it as it is now."""
+        found = map(call, self._looks, self._owners)
         # By identity: proxies are equal to what they wrap.
-        if all(map(is_, self._found(), self._known)):
+        if all(map(is_, chain.from_iterable(found), self._known)):
             return True
-        found = list(self._found())
-        own = all(map(_is_from, self._roots, found))
+        as_it_is = list(chain.from_iterable(map(call, self._looks, self._owners)))
+        own = all(map(_is_from, self._roots, as_it_is))
         if own:  # such as what Django's tests put there
-            self._known = found
+            self._known = as_it_is
         return own
-
-    def _found(self) -> Iterator[object]:
-        return chain.from_iterable(map(call, self._looks, self._owners))
 
 
 def is_shadowed(instance: Any, names: Set[str]) -> bool:
     """Whether an attribute of one instance stands before a method of its class."""
     own = vars(instance)
-    if own.keys().isdisjoint(names):
-        return False
-    return not all(_is_bound(own[name], name, instance) for name in names & own.keys())
+    return not own.keys().isdisjoint(names) and not all(
+        _is_bound(own[name], name, instance) for name in names & own.keys()
+    )
 
 
 def _is_bound(attribute: object, name: str, instance: object) -> bool:

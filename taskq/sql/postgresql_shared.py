@@ -69,10 +69,11 @@ class SharedPrepared(Prepared):
     @classmethod
     def of(cls, connection: psycopg.Connection[Any], *, keep: bool) -> Self:
         """The one that the connection has for us."""
-        both: dict[bool, Self] = vars(connection).setdefault(_KEPT, {})
-        found = both.get(keep)
-        if found is None:
-            found = both[keep] = cls(connection, keep=keep)
+        try:
+            found: Self = vars(connection)[_KEPT][keep]
+        except KeyError:
+            found = cls(connection, keep=keep)
+            vars(connection).setdefault(_KEPT, {})[keep] = found
         return found
 
     def begun_with(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:

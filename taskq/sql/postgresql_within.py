@@ -49,10 +49,14 @@ def rows_within(
     if beginning and begins_otherwise(raw):
         return _by_cursor(connection, statement, values)
     prepared = SharedPrepared.of(raw, keep=direct)
-    with connection.wrap_database_errors:
+    try:
         if beginning:  # the driver would take a round trip for that
             return prepared.begun_with(statement, values)
         return prepared.rows(statement, values)
+    except psycopg.Error:
+        # Entered only now: nearly always there is nothing to wrap.
+        with connection.wrap_database_errors:
+            raise
 
 
 def _by_cursor(
