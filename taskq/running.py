@@ -100,6 +100,8 @@ class _AsyncRun:
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
         if self._error is not None:  # it came before there was anything to cancel
             raise self._error
+        if _AsyncRun.left_open:
+            await sync_to_async(hygiene.replace_ended_connections)()
         # In the thread of the ORM's async methods, whose connections they may concern.
         entered = contexts.entered(self._headers)
         await sync_to_async(entered.__enter__)()

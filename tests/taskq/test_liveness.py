@@ -102,7 +102,7 @@ def test_the_server_ends_it_while_other_tasks_run(start_pool, other, runs, drain
 @pytest.mark.parametrize("task", [tasks.ask_database, tasks.ask_database_async], ids=str)
 def test_the_server_ends_one_that_stays_open_while_the_pool_is_idle(start_pool, other, runs, task):
     """CONN_MAX_AGE is None. What a coroutine asks of the ORM is asked in a thread of its own."""
-    start_pool("-c", 1, TASKQ_TEST_PERSISTENT="1")
+    pool = start_pool("-c", 1, TASKQ_TEST_PERSISTENT="1")
     for key in ("first", "second"):
         task.delay(key)
         wait_until(lambda key=key: runs("asked", key), what=f"{key} run")
@@ -111,6 +111,7 @@ def test_the_server_ends_one_that_stays_open_while_the_pool_is_idle(start_pool, 
     end(other, first)
     task.delay("third")
     assert wait_until(lambda: runs("asked", "third"))[0]["backend"] != first
+    assert "has ended: replaced" in pool.log()  # before the run: it was not interrupted
 
 
 def test_the_server_ends_idle_sessions(start_pool, other, runs, drained):
