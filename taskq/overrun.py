@@ -90,7 +90,8 @@ class OverrunWatch:
     def look(self) -> None:
         """Recall what waits behind runs that take long, and give back what was recalled."""
         now = clock.now()
-        if now < self.due:
+        # One that does not watch was woken, perhaps for this.
+        if self._child.slot.watches and now < self.due:
             return
         crowded = [slot for slot in self._child.scoreboard.living() if slot.others]
         self._watch(now, bool(crowded))

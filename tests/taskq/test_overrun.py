@@ -208,6 +208,9 @@ def test_looks_are_taken_while_somebody_has_a_batch(look, slot):
     assert keeper.watches
     look(CALM)
     assert not keeper.watches
+    slot.others = 1
+    look(0.001)  # woken for it
+    assert keeper.watches
 
 
 def test_who_has_a_batch_wakes_a_keeper_that_does_not_look(worker):
