@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import django.db
 import psycopg
@@ -21,6 +22,8 @@ from taskq.sql.postgresql_session import Session
 
 #: The backends of this process that are not Django's own, and what they held as it began.
 _foreign: dict[Any, dict[str, Any]] = {}
+#: Those that see the statements of a connection, as it was made.
+_wrappers: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
 _begun = False
 
 
@@ -54,6 +57,7 @@ def restore() -> None:
                 connection.connection.close()  # a pool of the driver's would keep it
             connection.close()
         if own:
+            connection.execute_wrappers[:] = _wrappers.get(connection, connection.execute_wrappers)
             continue
         if connection in _foreign:
             _restore_attributes(connection, _foreign[connection])
@@ -89,7 +93,10 @@ def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _note(connection: Any, **kwargs: object) -> None:
-    """A connection was made. Without what is noted here it is closed after the task."""
-    if connection.vendor == "postgresql" and is_djangos(connection) and connection.autocommit:
+    """A connection was made. Without what is noted of a session it is closed after the task."""
+    if not is_djangos(connection):
+        return
+    _wrappers[connection] = list(connection.execute_wrappers)
+    if connection.vendor == "postgresql" and connection.autocommit:
         with suppress(django.db.Error, psycopg.Error):
             Session(connection.connection)

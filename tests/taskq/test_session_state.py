@@ -141,6 +141,13 @@ def test_a_session_that_can_be_reset_stays_open(start_pool):
     assert len({str(each.get(timeout=20)) for each in pids}) == 1
 
 
+def test_a_wrapper_that_a_task_has_left_sees_nothing_of_the_next(start_pool):
+    tasks.leave_wrapper.delay()
+    probe = tasks.execute.delay("SELECT 1")
+    start_pool("-c", 1)
+    assert probe.get(timeout=20) == [[1]]
+
+
 @pytest.mark.sqlite
 def test_nothing_of_a_connection_reaches_the_next_task(start_pool):
     leaving = tasks.execute.delay("CREATE TEMPORARY TABLE taskq_task (n int)")

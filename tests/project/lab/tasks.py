@@ -600,3 +600,10 @@ def language():
 @shared_task(ignore_result=False)
 async def language_of_a_coroutine():
     return translation.get_language()
+
+
+@shared_task
+def leave_wrapper():
+    """Each statement after it fails."""
+    Order.objects.exists()
+    connection.execute_wrappers.append(lambda *args: 1 / 0)
