@@ -81,10 +81,10 @@ class TaskqTask(TypedTask[P, R]):
     idempotency_key: str | None = field(default=None, compare=False)
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        """By the path of its function, and with what ``using()`` has changed."""
+        """By its name, and with what ``using()`` has changed."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         del values["func"]
-        return pickling.variant, (self.module_path, values)
+        return pickling.variant, (self.module_path, self.func.__module__, values)
 
     def enqueue_many(self, calls: Iterable[Call]) -> list[TaskResult[P, R]]:
         """Send the task once for each of the calls, by one statement, all or none.

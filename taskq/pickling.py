@@ -5,9 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
-
-from django.utils.module_loading import import_string
+from typing import Any, cast
 
 from taskq import registry
 
@@ -26,6 +24,6 @@ def registered(name: str, module: str) -> object:
     return definition.bound
 
 
-def variant(path: str, values: Mapping[str, Any]) -> Any:
-    """The task of Django's that is found at this path, with these values of its fields."""
-    return replace(import_string(path), **values)
+def variant(name: str, module: str, values: Mapping[str, Any]) -> object:
+    """As :func:`registered` a task of Django's, with these values of its fields."""
+    return replace(cast(Any, registered(name, module)), **values)

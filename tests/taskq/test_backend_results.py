@@ -120,6 +120,12 @@ def test_what_enqueue_returns_is_what_get_result_finds(backend):
     assert at == Task.objects.get(pk=sent[5].id.int).created_at
 
 
+def test_a_task_can_be_pickled_whatever_its_module_calls_it():
+    again = pickle.loads(pickle.dumps(native.named_otherwise.using(priority=5)))
+    assert again == native.named_otherwise.using(priority=5)
+    assert again != native.named_otherwise
+
+
 @pytest.mark.django_db
 def test_the_time_that_it_was_sent_for_stays_with_a_result(backend):
     past = timezone.now() - datetime.timedelta(seconds=5)

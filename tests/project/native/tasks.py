@@ -85,6 +85,13 @@ def unique(number):
     return number
 
 
+def _function():
+    pass
+
+
+named_otherwise = task_with_options(_function, max_retries=9)
+
+
 @task
 def give_back_an_object():
     return object()
