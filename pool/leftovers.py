@@ -7,9 +7,7 @@ environment, ``sys.path``, handlers of signals that harm nobody, raised limits, 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import decimal
 import errno
 import faulthandler
 import gc
@@ -21,13 +19,11 @@ import resource
 import signal
 import socket
 import sys
-import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pool import kernel
+from pool import interpreter, kernel
 from pool.child import Child
 from pool.groups import Programs
 
@@ -160,33 +156,6 @@ def _umask() -> int:
     return mask
 
 
-def _zone() -> tuple[str | None, tuple[str, str]]:
-    return os.environ.get("TZ"), time.tzname
-
-
-def _set_zone(was: tuple[str | None, tuple[str, str]]) -> None:
-    if was[0] is None:
-        os.environ.pop("TZ", None)
-    else:
-        os.environ["TZ"] = was[0]
-    time.tzset()
-
-
-def _streams() -> tuple[object, ...]:
-    """The files behind them too: one that others stand in for may be a socket by now."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and stream.closed:
-            raise ValueError("it is closed")
-    files = [os.fstat(descriptor) for descriptor in (1, 2)]
-    return sys.stdout, sys.stderr, *((file.st_dev, file.st_ino) for file in files)
-
-
-def _set_streams(was: tuple[object, ...]) -> None:
-    sys.stdout, sys.stderr = was[:2]
-    if _streams() != was:
-        raise ValueError("its descriptor is another file")
-
-
 def _highest_descriptor() -> int:
     """The number that the next one that is opened has: as many are open at least."""
     try:
@@ -209,54 +178,6 @@ def _give_up(was: int) -> None:
     raise ValueError(f"more than {_highest_descriptor()} are open")
 
 
-def _errors() -> list[Any]:
-    return [each for each in warnings.filters if each[0] == "error"]
-
-
-def _set_errors(was: list[Any]) -> None:
-    kept = [each for each in warnings.filters if each[0] != "error" or each in was]
-    warnings.resetwarnings()  # what warned already is forgotten by that
-    warnings.filters.extend(kept)  # type: ignore[attr-defined]
-
-
-_DECIMAL = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
-
-
-def _decimal() -> tuple[list[Any], dict[Any, bool]]:
-    context = decimal.getcontext()
-    return [getattr(context, name) for name in _DECIMAL], dict(context.traps)
-
-
-def _set_decimal(was: tuple[list[Any], dict[Any, bool]]) -> None:
-    context = decimal.getcontext()
-    for name, value in zip(_DECIMAL, was[0], strict=True):
-        setattr(context, name, value)
-    context.traps.update(was[1])
-
-
-def _event_loops() -> tuple[asyncio.AbstractEventLoopPolicy, bool]:
-    """Who makes them, and whether ``asyncio.get_event_loop()`` gives one, which it does until
-    ``asyncio.run()`` was called."""
-    policy = asyncio.get_event_loop_policy()
-    loop, called = _own_loop(policy)
-    return policy, not (called if loop is None else loop.is_closed())
-
-
-def _own_loop(policy: Any) -> tuple[Any, bool]:
-    """The main thread's, and whether one was set; nothing of both where a library has made the
-    policy in its own way."""
-    own = getattr(policy, "_local", None)
-    return getattr(own, "_loop", None), getattr(own, "_set_called", False)
-
-
-def _set_event_loops(was: tuple[asyncio.AbstractEventLoopPolicy, bool]) -> None:
-    policy, _ = was
-    asyncio.set_event_loop_policy(policy)
-    if _own_loop(policy) != (None, False):
-        own: Any = policy._local  # type: ignore[attr-defined]
-        own._loop, own._set_called = None, False
-
-
 #: What any process has.
 TRAITS: tuple[Trait, ...] = (
     Trait("limits of its resources", _limits, _set_limits, _any_lower),
@@ -269,16 +190,20 @@ TRAITS: tuple[Trait, ...] = (
         lambda was: os.setpriority(os.PRIO_PROCESS, 0, was),
     ),
     Trait("open files", _highest_descriptor, _give_up, _nearly_all),
-    Trait("standard output", _streams, _set_streams),
-    Trait("time zone of the C library", _zone, _set_zone),
+    Trait("standard output", interpreter.streams, interpreter.set_streams),
+    Trait("time zone of the C library", interpreter.zone, interpreter.set_zone),
     Trait(
         "locale",
         lambda: locale.setlocale(locale.LC_ALL),
         lambda was: locale.setlocale(locale.LC_ALL, was),
     ),
-    Trait("event loops", _event_loops, _set_event_loops),
-    Trait("warnings that are errors", _errors, _set_errors),
-    Trait("decimal context", _decimal, _set_decimal),
+    Trait("event loops", interpreter.event_loops, interpreter.set_event_loops),
+    Trait(
+        "warnings that are errors",
+        interpreter.errors_by_warnings,
+        interpreter.set_errors_by_warnings,
+    ),
+    Trait("decimal context", interpreter.decimal_context, interpreter.set_decimal_context),
     Trait("default time-out of sockets", socket.getdefaulttimeout, socket.setdefaulttimeout),
     Trait("logging.disable()", lambda: logging.root.manager.disable, logging.disable),
     Trait("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit, _fewer),

@@ -85,6 +85,7 @@ class Hygiene:
                 os.fchdir(self._directory)
             except OSError as error:  # the task has closed what it did not open
                 log.error("a task left the working directory, and there is no way back: %s", error)
+                self.beyond_repair = True
         self.opened = self._in_use()
         if self.opened or sessions.has_foreign():
             restore_connections()
@@ -108,7 +109,7 @@ class Hygiene:
         anything."""
         began = clock.now()
         found = self._leftovers.undo()
-        self.beyond_repair = self._leftovers.beyond_repair
+        self.beyond_repair |= self._leftovers.beyond_repair
         self._behind = False
         now = clock.now()
         self._look_due = now + LOOK_COST * (now - began)

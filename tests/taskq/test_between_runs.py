@@ -65,6 +65,15 @@ def test_what_many_quick_runs_left_is_undone_before_one_that_is_not_quick():
     assert os.umask(before) == before
 
 
+def test_a_worker_that_cannot_go_back_to_its_directory_is_replaced(monkeypatch, tmp_path):
+    ours = Hygiene()
+    ours._directory = 2**20  # a task has closed what it did not open
+    monkeypatch.chdir(tmp_path)
+    ours.restore()
+    assert ours.beyond_repair
+    assert not ours.before(quick=False)
+
+
 def test_a_worker_whose_tasks_leak_descriptors_is_replaced_before_one_fails(
     start_pool, runs, drained
 ):

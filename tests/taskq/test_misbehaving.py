@@ -227,7 +227,7 @@ def test_a_coroutine_is_cancelled_also_before_it_has_begun():
     async def function():
         raise AssertionError
 
-    run = running._AsyncRun(function, [], {})
+    run = running._AsyncRun(function, [], {}, None)
     run.cancel(SoftTimeLimitExceeded())
     with pytest.raises(SoftTimeLimitExceeded):
         run.run()
