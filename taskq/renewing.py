@@ -36,6 +36,8 @@ class Renewer:
         self._due = 0
         #: Since the last outage, or since there is this keeper, all is settled.
         self._settled = False
+        #: The server of the last renewal.
+        self._server = ""
 
     @property
     def due(self) -> int:
@@ -59,7 +61,12 @@ class Renewer:
             for slot in living:
                 if slot is not self._keeper.slot:
                     slot.spent_lease = slot.held_lease()
-        self._extend([slot for slot in living if runs(slot)])
+        server = self._extend([slot for slot in living if runs(slot)])
+        known, self._server = self._server, server or self._server
+        if self._settled and known and known != self._server:
+            # A pooler has hidden an outage from us: from the beginning, at once.
+            self._settled = False
+            return
         if not self._settled:
             self._stop_lost_runs(living)
         late = now - self._due
@@ -69,10 +76,11 @@ class Renewer:
         self._due = now + self._heartbeat
         self._settled = True
 
-    def _extend(self, slots: list[Slot]) -> None:
+    def _extend(self, slots: list[Slot]) -> str:
+        """Which server has done it; nothing where there was nothing to do."""
         held = {slot.held_lease(): slot for slot in slots}
         asked = clock.now()
-        kept = self._link.leases().workers.renew(list(held), self._seconds)
+        kept, server = self._link.leases().workers.renew(list(held), self._seconds)
         for lease, slot in held.items():
             if slot.held_lease() != lease:
                 continue  # it died meanwhile
@@ -85,6 +93,7 @@ class Renewer:
                 slot.lease_deadline = 1
                 if slot.state == State.IDLE:
                     slot.lease_generation = 0
+        return server
 
     def _stop_lost_runs(self, slots: list[Slot]) -> None:
         at_work: dict[tuple[int, Run], Slot] = {}

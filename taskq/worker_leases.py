@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from taskq import sql
 from taskq.worker_ids import new_id
@@ -19,6 +20,14 @@ class TakenBack:
     blamed: bool  # it was what the worker ran
     failed: bool  # it is not to be run again
     cancelled: bool = False  # that is why
+
+
+class Renewed(NamedTuple):
+    """kept: the leases that were extended, each with the pid in its row, 0 where that was put back.
+    server: what tells this run of the server from others; empty where nothing was extended."""
+
+    kept: dict[int, int]
+    server: str
 
 
 @dataclass(frozen=True)
@@ -56,11 +65,11 @@ class WorkerLeases:
         rows = self._connection.rows(self._sql.REGISTER, values)
         return {pid: worker for pid, worker in rows}
 
-    def renew(self, workers: Sequence[int], lease: float) -> dict[int, int]:
-        """Extend leases that have not run out: the ids of those that were, each with the pid in its
-        row, 0 where that was put back (:meth:`put_back`)."""
+    def renew(self, workers: Sequence[int], lease: float) -> Renewed:
+        """Extend leases that have not run out."""
         values = {"workers": list(workers), "lease": lease}
-        return dict(self._connection.rows(self._sql.RENEW, values))
+        rows = self._connection.rows(self._sql.RENEW, values)
+        return Renewed({worker: pid for worker, pid, _ in rows}, rows[0][2] if rows else "")
 
     def set_listens(self, worker: int, listens: bool) -> None:
         """Say whether enqueuers should send wake-ups, for this process to hear."""

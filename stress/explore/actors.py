@@ -98,7 +98,7 @@ def _retire(by: Hands, *, expired_only: bool) -> None:
 
 
 def renew(by: Hands) -> None:
-    if by.db.workers.renew([by.scene.worker], 3600.0) and not by.scene.alive:
+    if by.db.workers.renew([by.scene.worker], 3600.0).kept and not by.scene.alive:
         by.scene.seen.append("a lease was renewed that had run out")
 
 

@@ -17,12 +17,13 @@ RETURNING pid, id
 """
 
 # One statement for a pool, whatever it holds: it touches no task and, as no indexed
-# column changes, no index either (HOT). A lease that ran out is never revived.
+# column changes, no index either (HOT). A lease that ran out is never revived. When the server was
+# started says whether it is another one by now, which a pooler between us would hide.
 RENEW = """
 UPDATE taskq_worker
 SET lease_expires_at = clock_timestamp() + %(lease)s * interval '1 second'
 WHERE id = ANY (%(workers)s) AND lease_expires_at > clock_timestamp()
-RETURNING id, pid
+RETURNING id, pid, extract(epoch FROM pg_postmaster_start_time())::text
 """
 
 LISTENS = (

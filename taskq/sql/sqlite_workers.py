@@ -18,7 +18,7 @@ RETURNING pid, id
 RENEW = f"""
 UPDATE taskq_worker SET lease_expires_at = {later("%(lease)s")}
 WHERE id IN (SELECT value FROM json_each(%(workers)s)) AND lease_expires_at > {NOW}
-RETURNING id, pid
+RETURNING id, pid, ''
 """
 
 LISTENS = "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s"

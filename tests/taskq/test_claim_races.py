@@ -167,7 +167,7 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
 def test_renewing_does_not_wait_for_a_claim_in_flight(worker, session):
     tasks.quick.delay("a")
     claim_in(session, worker, postgresql.CLAIM)
-    assert worker.db.workers.renew([worker.id], 60.0) == {worker.id}
+    assert worker.db.workers.renew([worker.id], 60.0).kept.keys() == {worker.id}
 
 
 def test_reclaimers_do_not_wait_for_each_other(new_worker, session, connect):

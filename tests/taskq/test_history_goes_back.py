@@ -147,6 +147,22 @@ def test_what_a_worker_has_done_and_the_database_says_it_runs_is_taken_back(keep
     assert slot.may_start(1)
 
 
+@pytest.mark.postgresql
+def test_a_server_that_a_pooler_has_put_in_the_place_of_another_is_noticed(keeper, slot, running):
+    """No connection of ours broke."""
+    Task.objects.update(state=State.READY, worker=None)
+    for _ in range(2):
+        keeper.renewer._due = 0
+        keeper.renewer.renew()
+        assert keeper.renewer.due > 0
+    keeper.renewer._server, keeper.renewer._due = "another", 0
+    keeper.renewer.renew()
+    assert not slot.ending
+    assert keeper.renewer.due == 0
+    keeper.renewer.renew()
+    assert slot.ending
+
+
 def test_a_keeper_that_takes_over_asks_as_after_an_outage(keeper, slot, running):
     Task.objects.update(state=State.READY, worker=None)
     another = Renewer(keeper.child, keeper.link, Settings())

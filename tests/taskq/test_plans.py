@@ -320,6 +320,11 @@ def test_the_admin_probes_for_what_each_worker_holds(raw):
     assert '"Seq Scan", "Parent Relationship": "SubPlan"' not in plan
 
 
+def test_the_runs_of_a_pool_are_looked_up_by_primary_key(raw):
+    nodes, _ = explain(raw, postgresql.HELD_RUNS, {"ids": [60_001, 60_002, 1]})
+    assert indexes(nodes) == {"taskq_task_pkey"}
+
+
 def test_cancelled_runs_are_found_in_an_index_of_their_own(raw):
     raw.execute("UPDATE taskq_task SET cancelled_at = now() WHERE state = 1 AND id % 1000 = 0")
     raw.execute("VACUUM ANALYZE taskq_task") if raw.autocommit else None

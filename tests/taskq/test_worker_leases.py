@@ -29,7 +29,7 @@ def test_register_gives_each_process_its_lease(db_leases):
 
 def test_renew_extends_good_leases_and_never_revives_ended_ones(new_worker, db_leases):
     good, ended = new_worker(2, 5.0), new_worker(3, 0.0)
-    assert db_leases.workers.renew([good.id, ended.id, 10**9], 60.0) == {good.id: 2}
+    assert db_leases.workers.renew([good.id, ended.id, 10**9], 60.0).kept == {good.id: 2}
     left = Worker.objects.get(pk=good.id).lease_expires_at - timezone.now()
     assert left.total_seconds() > 55
     assert db_leases.workers.expired() == [ended.id]
@@ -258,7 +258,7 @@ def test_a_worker_that_is_still_there_renews_the_lease_that_was_put_back(worker,
     attempt = worker.claim_one().attempt
     Worker.objects.all().delete()
     db_leases.workers.put_back(30.0)
-    assert db_leases.workers.renew([worker.id], 30.0) == {worker.id: 0}
+    assert db_leases.workers.renew([worker.id], 30.0).kept == {worker.id: 0}
     assert db_leases.finish(worker.id, [(task, attempt)]) == {task}
 
 
