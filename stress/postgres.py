@@ -8,7 +8,7 @@ import signal
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import psutil
 import psycopg
 
 from stress.closing import Closing
+from stress.pools import wait_until
 
 with warnings.catch_warnings():
     # Where it keeps its locks without a session of systemd: nothing that concerns us.
@@ -55,7 +56,7 @@ class EmbeddedPostgres(Closing):
         self._server.ensure_pgdata_inited()
         with (self.home / "data/postgresql.auto.conf").open("a") as conf:
             conf.writelines(f"{name} = {value}\n" for name, value in (settings or {}).items())
-        self._server.start()
+        self._start(self._server.start)
 
     @property
     def url(self) -> str:
@@ -131,7 +132,22 @@ class EmbeddedPostgres(Closing):
 
         Raises subprocess.SubprocessError when it cannot, such as on a full disk.
         """
-        self._server.ensure_postgres_running()
+        self._start(self._server.ensure_postgres_running)
+
+    def _start(self, start: Callable[[], object]) -> None:
+        try:
+            start()
+        except subprocess.TimeoutExpired:
+            # The wheel gives up after ten seconds, and the server starts all the same.
+            wait_until(lambda: self._is_up(start), what="the server is up")
+
+    def _is_up(self, start: Callable[[], object]) -> bool:
+        try:
+            start()
+            psycopg.connect(self.url).close()
+        except (subprocess.SubprocessError, AssertionError, ValueError, psycopg.OperationalError):
+            return False  # its file is half written, or it does not answer yet
+        return True
 
     def close(self) -> None:
         """Stop the server and remove its files."""
