@@ -80,6 +80,17 @@ def looks_seldom(supervisor: int) -> bool:
     return waits() - before <= seconds / REST + 3
 
 
+#: Files that take the longest. They come first, so that no process is left alone with one.
+LONG = (
+    "test_admin_odd_rows test_killing test_outage test_commands_without_answer test_discovery "
+    "test_explore test_bench test_prove test_chaos test_monkey test_tune test_draining"
+).split()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.stem not in LONG)
+
+
 @pytest.fixture
 def history_file(tmp_path: Path) -> Path:
     path = tmp_path / "history.jsonl"
