@@ -24,8 +24,8 @@ class LabConfig(AppConfig):
 
     def swallows(self):
         """As code that catches whatever there is."""
-        print("ready() sleeps", flush=True)
         try:
+            print("ready() sleeps", flush=True)
             time.sleep(30)
         except BaseException:
             print("ready() goes on", flush=True)
