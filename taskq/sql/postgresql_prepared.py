@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -22,12 +21,12 @@ from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from taskq.sql import Answer, Call
+from taskq.sql.postgresql_numbered import numbered
 
 #: Executions of a statement after which the server keeps it parsed: to prepare it is one
 #: round trip more, which a connection that sends one task and ends should not pay.
 PREPARE_AFTER = 1
 
-_PLACE = re.compile(r"%\((\w+)\)s")
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = b"22012", b"26000"
 
@@ -48,7 +47,7 @@ class Kept:
     """
 
     def __init__(self, statement: str, connection: psycopg.Connection[Any]) -> None:
-        self.text, self.places = _numbered(statement)
+        self.text, self.places = numbered(statement)
         self.formats = [PyFormat.TEXT] * len(self.places)
         self.name = b""
         self.times = 0
@@ -291,18 +290,3 @@ def _fetched(pgconn: PGconn, count: int) -> PQGen[list[PGresult]]:
 def touching(statement: str) -> str:
     """The statement, with an error where it touches no row."""
     return f"WITH touched AS ({statement}) SELECT 1 / count(*) FROM touched"
-
-
-@functools.cache
-def _numbered(statement: str) -> tuple[bytes, tuple[str, ...]]:
-    """A statement with $1 in the place of %(name)s, and the names in their order."""
-    places: list[str] = []
-
-    def number(found: re.Match[str]) -> str:
-        name = found[1]
-        if name not in places:
-            places.append(name)
-        return f"${places.index(name) + 1}"
-
-    text = _PLACE.sub(number, statement).replace("%%", "%")
-    return text.encode(), tuple(places)
