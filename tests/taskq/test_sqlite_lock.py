@@ -75,14 +75,19 @@ def renew(order):
 def test_workers_write_only_once_a_keeper_that_waits_has_written(keeper_and_worker, monkeypatch):
     # As on a machine on which the keeper's thread comes late to each of its tries.
     monkeypatch.setattr(sqlite_lock, "FIRST", (0.03, 0.05))
+    monkeypatch.setattr(turns, "HOLD", GENEROUS)
     keeper, worker = keeper_and_worker
-    scoreboard = keeper.child.scoreboard
+    scoreboard, order, over = keeper.child.scoreboard, [], keeper.turn.over
+    # Said before the workers may go on.
+    monkeypatch.setattr(
+        keeper.turn, "over", lambda seconds: order.append("keeper") or over(seconds)
+    )
     for _ in range(5):
-        order = []
+        order.clear()
         with write_lock():
-            keeper.begin(renew(order))
+            keeper.begin(lambda db: db.workers.renew([1], 30))
             wait_until(lambda: clock.now() < scoreboard.others_wait_until)
-            worker.begin(lambda db, order=order: order.append(db.finish(7, [(1, 1)]) or "worker"))
+            worker.begin(lambda db: order.append(db.finish(7, [(1, 1)]) or "worker"))
             time.sleep(0.02)  # the worker would ask from here on
         keeper.thread.join(GENEROUS)
         worker.thread.join(GENEROUS)
