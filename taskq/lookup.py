@@ -30,7 +30,8 @@ class Attempt:
 class Known:
     """A task and how it fares.
 
-    state: of its row; None when it is done, and ``value`` is what it returned, encoded.
+    state: of its row; None when it is done, and ``value`` is what it returned, encoded. One that
+        this version does not know is READY, for it is not over, and nobody here runs it.
     attempts: the runs that came to nothing, oldest first.
     worker: who runs it, or ran it to its end. started_at: when that run was claimed.
     finished_at: when it was done, or failed.
@@ -76,7 +77,7 @@ def look_up(id: int, using: str | None = None) -> Known | None:
             payload=task.payload,
             queue=task.queue,
             priority=task.priority,
-            state=State(task.state),
+            state=State(task.state) if task.state in State.values else State.READY,
             created_at=task.created_at,
             run_after=task.run_after,
             started_at=task.started_at,

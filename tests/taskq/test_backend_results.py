@@ -67,6 +67,13 @@ def test_result_through_the_life_of_its_task(worker):
     )  # fmt: skip
 
 
+def test_the_result_of_a_task_in_a_state_of_another_version_is_one_that_waits(worker):
+    result = native.add.enqueue(1, 2)
+    Task.objects.update(state=7)
+    found = native.add.get_result(result.id)
+    assert (found.status, found.args, found.attempts) == (TaskResultStatus.READY, [1, 2], 0)
+
+
 def test_result_of_a_task_that_failed_has_the_error_of_each_attempt(worker, new_worker):
     result = native.send.using(priority=3).enqueue(1)
     first = worker.claim_one()

@@ -13,6 +13,7 @@ from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from taskq import lookup
 from taskq.models import State, Task
 from taskq.testing import assert_enqueued
 from tests.project.lab import tasks
@@ -179,3 +180,25 @@ def test_retry_has_to_be_told_which(words):
 def test_retry_refuses_what_is_no_id():
     with pytest.raises(CommandError, match="'x' is neither an id, such as 42, nor a UUID"):
         retry("x")
+
+
+def test_a_task_in_a_state_of_another_version_is_left_alone_until_it_is_discarded(capsys):
+    """It is shown as one that waits, and nobody ends it by a mistake."""
+    sent = tasks.add.delay(1, 2)
+    Task.objects.update(state=7)
+    assert (sent.status, sent.ready(), sent.result, sent.info) == ("PENDING", False, None, None)
+    assert (sent.args, sent.worker) == ([1, 2], None)
+    with pytest.raises(TimeoutError, match="is not done"):
+        sent.get(timeout=0.01)
+    assert lookup.look_up(sent.id.int).state is State.READY
+    assert not sent.cancel()
+    assert not sent.revoke()
+    assert retry(str(sent.id)) == (
+        3,
+        "nothing to retry: no such task failed, is lost or waits for a retry\n",
+    )
+    with pytest.raises(SystemExit):
+        call_command("taskq_status")
+    assert "no tasks" in capsys.readouterr().out
+    assert Task.objects.get().state == 7
+    assert Task.objects.filter(pk=sent.id.int).discard() == 1
