@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pool import Child, State, clock
 from taskq.apart import Refusal, concerns_all
-from taskq.claims import Claimed, Haul, Lane, Wanted
+from taskq.claims import Claimed, Haul, Lane, Run, Wanted
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.hand import Hand
 from taskq.link import Link
@@ -198,8 +198,8 @@ class Claimer:
         # Idle first, then the look: a wake-up that comes in between finds us idle.
         self.idle()
         began = clock.now()
-        lanes, fenced = self.hand.look(self.link.leases(), self.service.queues)
-        self.recorder.say_fenced(fenced)
+        lanes, untouched = self.hand.look(self.link.leases(), self.service.queues)
+        self.recorder.look_again(untouched)
         self.looked(began, [lane for lane in lanes if lane.wait <= 0])
         return self._lanes
 
@@ -238,8 +238,8 @@ class Claimer:
         """Claim from a lane, or from the most urgent one of these queues; whether anything
         came."""
         began = clock.now()
-        haul, fenced = self.hand.refill(self.link.leases(), self.wanted(place))
-        return self.came(haul, fenced, began)
+        haul, untouched = self.hand.refill(self.link.leases(), self.wanted(place))
+        return self.came(haul, untouched, began)
 
     def wanted(self, place: Lane | Queues) -> Wanted:
         """As many from there as we run in a while, if they are quick."""
@@ -260,10 +260,10 @@ class Claimer:
             self.hand.hold_under(lease)
         return True
 
-    def came(self, haul: Haul, fenced: list[int], began: int) -> bool:
+    def came(self, haul: Haul, untouched: list[Run], began: int) -> bool:
         """This came of a claim that was waited for since then; whether it is anything."""
         self._refusal.over()
-        self.recorder.say_fenced(fenced)
+        self.recorder.look_again(untouched)
         slept, self._slept = self._slept, False
         if haul.lanes is not None:
             self.looked(began, [haul.more] if haul.more else [])

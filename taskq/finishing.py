@@ -8,17 +8,17 @@ from taskq import events
 from taskq.claims import Run
 from taskq.database_errors import passes
 from taskq.leases import Leases
-from taskq.recording import plain_refusal
+from taskq.recording import RowKept, plain_refusal
 
 
 def finish_for(db: Leases, lease: int, done: Sequence[Run]) -> set[int]:
     """Write what was done under a lease, as far as it is still held under it; the ids of what
     somebody has locked, to be written later.
 
-    One that the database refuses fails that task, as its worker would have it.
+    One that the database refuses, or keeps, fails that task, as its worker would have it.
     """
     try:
-        written, locked = db.finish_if_free(lease, done)
+        written, locked, kept = db.finish_if_free(lease, done)
     except Exception as error:
         if passes(error):
             raise
@@ -28,6 +28,9 @@ def finish_for(db: Leases, lease: int, done: Sequence[Run]) -> set[int]:
         return set()
     if written:
         events.finishes_written(len(written), lease)
+    for run in done:
+        if run[0] in kept:
+            _fail(db, lease, run, RowKept())
     return locked
 
 

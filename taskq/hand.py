@@ -76,10 +76,10 @@ class Hand:
         self._finished.pop()
         self._finish_log.take_back()
 
-    def refill(self, leases: Leases, wanted: Wanted) -> tuple[Haul, list[int]]:
+    def refill(self, leases: Leases, wanted: Wanted) -> tuple[Haul, list[Run]]:
         """Write the finished runs and claim more, both or neither. Nothing may be on its way.
 
-        What came, and the ids of the finished that were no longer ours.
+        What came, and the finished that touched no row.
         """
         haul = leases.finish_and_claim(self.lease, self._finished, wanted)
         return haul, self._take_in(haul, len(self._finished))
@@ -96,26 +96,26 @@ class Hand:
     def reaching(self) -> bool:
         return self._reached is not None
 
-    def grasp(self) -> tuple[Haul, list[int]] | None:
+    def grasp(self) -> tuple[Haul, list[Run]] | None:
         """End what :meth:`reach` began, with what :meth:`refill` returns; None if nothing is
         on its way."""
         return self._grasp()
 
-    def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[int]]:
+    def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[Run]]:
         """Write the finished runs and look at the lanes.
 
-        The lanes, and the ids of the finished that were no longer ours.
+        The lanes, and the finished that touched no row.
         """
         ours, lanes = leases.finish_and_look(self.lease, self._finished, queues)
         return lanes, self._written(ours, len(self._finished))
 
-    def write(self, leases: Leases) -> list[int]:
-        """Write the finished runs; the ids of those that were no longer ours.
+    def write(self, leases: Leases) -> list[Run]:
+        """Write the finished runs; those that touched no row.
 
         They are forgotten only once the database has answered.
         """
-        _, fenced = self._grasp() or (None, [])
-        return fenced + self._write(leases)
+        _, untouched = self._grasp() or (None, [])
+        return untouched + self._write(leases)
 
     def give_back(self, leases: Leases) -> int:
         """Write the finished runs and release what waits; how many were released."""
@@ -152,13 +152,13 @@ class Hand:
         self._finish_log.clear()
         self.in_doubt = False
 
-    def _write(self, leases: Leases) -> list[int]:
+    def _write(self, leases: Leases) -> list[Run]:
         if not self._finished:
             return []
         ours = leases.finish(self.lease, self._finished)
         return self._written(ours, len(self._finished))
 
-    def _grasp(self) -> tuple[Haul, list[int]] | None:
+    def _grasp(self) -> tuple[Haul, list[Run]] | None:
         if self._reached is None:
             return None
         answer, self._reached = self._reached, None
@@ -180,12 +180,12 @@ class Hand:
         self._waiting.clear()
         self._leaving.clear()
 
-    def _take_in(self, haul: Haul, going: int) -> list[int]:
+    def _take_in(self, haul: Haul, going: int) -> list[Run]:
         self._waiting.extend(haul.tasks)
         return self._written(haul.ours, going)
 
-    def _written(self, ours: set[int], going: int) -> list[int]:
-        """Forget the first of the finished runs; the ids of those that were no longer ours."""
+    def _written(self, ours: set[int], going: int) -> list[Run]:
+        """Forget the first of the finished runs; those that touched no row."""
         runs, self._finished = self._finished[:going], self._finished[going:]
         elsewhere = self._finish_log.take_out(going)  # the keeper may have written these
-        return [id for id, _ in runs[elsewhere:] if id not in ours]
+        return [run for run in runs[elsewhere:] if run[0] not in ours]

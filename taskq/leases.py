@@ -114,25 +114,29 @@ class Leases:
         """Remove tasks that are done; the ids of those that were still ours."""
         return _ids(self._connection.batch(*sql.for_each(self._sql.FINISH, worker, runs)))
 
-    def finish_if_free(self, worker: int, runs: Sequence[Run]) -> tuple[set[int], set[int]]:
+    def finish_if_free(
+        self, worker: int, runs: Sequence[Run]
+    ) -> tuple[set[int], set[int], set[int]]:
         """:meth:`finish` for a worker that cannot, without waiting for anybody.
 
-        The ids of those that were still its own, and of those that are and that somebody has
-        locked.
+        The ids of those that are finished; of those that somebody has locked; and of those that
+        are free, and that the database keeps all the same.
         """
+        lock = sql.for_each(self._sql.LOCK_IF_FREE, worker, runs)
         finish = sql.for_each(self._sql.FINISH_IF_FREE, worker, runs)
-        written = _ids(self._connection.batch(*finish))
-        left = [run for run in runs if run[0] not in written]
+        answers = self._connection.batch(*lock, *finish)
+        free, written = _ids(answers[: len(lock)]), _ids(answers[len(lock) :])
+        left = [run for run in runs if run[0] not in free]
         if not left or self._sql.STILL_HELD is None:
-            return written, set()
+            return written, set(), free - written
         held = sql.for_each(self._sql.STILL_HELD, worker, left)
-        return written, _ids(self._connection.batch(*held))
+        return written, _ids(self._connection.batch(*held)), free - written
 
     def keep(self, worker: int, run: Run, result: str) -> bool:
         """Remove a task that is done and keep what it returned; whether it was still ours."""
         values = {"worker": worker, "id": run[0], "attempt": run[1], "value": result}
-        removed, *_ = self._connection.batch(*((each, values) for each in self._sql.KEEP))
-        return len(removed) == 1
+        kept, *undone = self._connection.batch(*((each, values) for each in self._sql.KEEP))
+        return len(kept) == 1 and not any(undone)
 
     def holds(self, worker: int, run: Run) -> bool:
         """Whether a run is still this worker's."""

@@ -40,6 +40,16 @@ STILL_HELD = (
 UNKNOWN = f"{UnknownTask.__module__}.{UnknownTask.__qualname__}"
 
 
+class RowKept(Exception):
+    """An outcome touched no row, though the row is there and its worker holds it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database keeps the row as it is: is there a trigger or a row security policy on "
+            "taskq_task?"
+        )
+
+
 class Recorder:
     """Writes the outcomes of one worker's runs, each under the lease of its hand."""
 
@@ -254,10 +264,12 @@ class Recorder:
     def record(self, run: Run, name: str, write: Callable[[Leases], bool]) -> bool:
         """Write an outcome; whether it was ours, and is written.
 
-        One that the database refuses fails the task.
+        One that the database refuses, or that touches no row though it is there, fails the task.
         """
         try:
             ours = self._insist(write)
+            if not ours:
+                self._look_again(run)
         except Exception as error:
             self._fail_plainly(run, name, error)
             return False
@@ -294,6 +306,12 @@ class Recorder:
                 self._busy.over()
                 return ours
 
+    def _look_again(self, run: Run) -> None:
+        """A statement touched no row. It is believed that the run is no longer ours once a look
+        says so too; else RowKept is raised."""
+        if self._insist(lambda db: db.holds(self.hand.lease, run)):
+            raise RowKept
+
     def _extend_limit(self) -> None:
         if self._limit:
             self.slot.hard_deadline = clock.now() + self._limit
@@ -304,6 +322,8 @@ class Recorder:
         text = plain_refusal(error)
         try:
             ours = self._insist(lambda db: db.fail_plainly(self.hand.lease, run, text))
+            if not ours:
+                self._look_again(run)
         except Exception as again:
             events.outcome_refused(id, name, text, again)
             self.slot.unwritten_task = id
@@ -319,7 +339,7 @@ class Recorder:
 
     def write_finished(self) -> None:
         if not self.hand.empty:
-            self.say_fenced(self.hand.write(self.link.leases()))
+            self.look_again(self.hand.write(self.link.leases()))
 
     def write_apart(self) -> None:
         """Write what was put off one by one: together it was refused."""
@@ -327,9 +347,10 @@ class Recorder:
             self._remove(run, "a finished task")
             self.hand.forget_oldest()
 
-    def say_fenced(self, ids: list[int]) -> None:
-        for id in ids:
-            events.task_fenced(id, "a finished task")
+    def look_again(self, untouched: list[Run]) -> None:
+        """Of what was put off, this touched no row."""
+        for run in untouched:
+            self.record(run, "a finished task", lambda _: False)
 
 
 def plain_refusal(error: Exception) -> str:

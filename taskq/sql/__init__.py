@@ -178,6 +178,7 @@ class Statements(Protocol):
     HOLDS: str
     FINISH: str
     FINISH_ONE: str
+    LOCK_IF_FREE: str
     FINISH_IF_FREE: str
     STILL_HELD: str | None
     KEEP: tuple[str, ...]

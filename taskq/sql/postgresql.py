@@ -156,11 +156,10 @@ FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 
 # For a worker that is gone. What another transaction has locked (a cancel) is passed over: a
 # keeper waits for nobody. STILL_HELD tells what that was: the same rows by the same index, no lock.
-FINISH_IF_FREE = f"""
-DELETE FROM taskq_task WHERE id = ANY (ARRAY(
-    SELECT id FROM taskq_task {_FENCES} FOR UPDATE SKIP LOCKED
-)) RETURNING id
-"""
+# LOCK_IF_FREE goes before, in the same transaction: a row that it locks and the finish does not
+# touch is kept by a trigger or a policy.
+LOCK_IF_FREE = f"SELECT id FROM taskq_task {_FENCES} FOR UPDATE SKIP LOCKED"
+FINISH_IF_FREE = f"DELETE FROM taskq_task WHERE id = ANY (ARRAY({LOCK_IF_FREE})) RETURNING id"
 STILL_HELD = f"SELECT id FROM taskq_task {_FENCES}"
 
 # By primary key in both tables. An id is new but for a sequence that was set back.

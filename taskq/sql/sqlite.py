@@ -103,10 +103,12 @@ HOLDS = f"SELECT id FROM taskq_task {_FENCE}"
 
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
+LOCK_IF_FREE = f"SELECT id FROM taskq_task {_FENCES}"
 FINISH_IF_FREE = FINISH  # no row is locked by itself, and so none is left
 STILL_HELD = None
 
-# Two statements in one transaction: a DELETE can be no part of an INSERT here.
+# Three statements in one transaction: a DELETE can be no part of an INSERT here. The last one
+# undoes the first, where a trigger has kept the row.
 KEEP = (
     f"""
 INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, run_after, started_at,
@@ -117,7 +119,11 @@ FROM taskq_task {_FENCE}
 ON CONFLICT (id) DO UPDATE SET {REPLACED}
 RETURNING id
 """,
-    f"DELETE FROM taskq_task {_FENCE} RETURNING id",
+    f"DELETE FROM taskq_task {_FENCE}",
+    f"""
+DELETE FROM taskq_result
+WHERE id = %(id)s AND EXISTS (SELECT 1 FROM taskq_task {_FENCE}) RETURNING id
+""",
 )
 
 _BACK = f"""

@@ -42,6 +42,7 @@ def keep_within(
     *,
     direct: bool,
 ) -> bool:
-    """Run the last statements of an atomic block of Django's; whether the first touched a row."""
-    kept, *_ = [rows_within(connection, each, values, direct=direct) for each in statements]
-    return len(kept) == 1
+    """Run the last statements of an atomic block of Django's; whether the first touched a row, and
+    none of the others returns one."""
+    kept, *undone = [rows_within(connection, each, values, direct=direct) for each in statements]
+    return len(kept) == 1 and not any(undone)

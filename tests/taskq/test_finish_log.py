@@ -105,6 +105,15 @@ def test_what_the_database_refuses_fails_that_task_alone(worker, held, said_no):
     assert left() - {(failed.pk, State.FAILED, 0)} == {(id, State.READY, 0) for id, _ in held[3:]}
 
 
+def test_what_the_database_keeps_silently_fails_that_task_alone(worker, held, refusing):
+    refusing("DELETE", "taskq_task", f"OLD.id = {held[1][0]}", silently=True)
+    assert retire(worker, held[:3]).complete
+    (failed,) = Task.objects.failed()
+    assert failed.pk == held[1][0]
+    assert "the database keeps the row as it is" in failed.error
+    assert left() - {(failed.pk, State.FAILED, 0)} == {(id, State.READY, 0) for id, _ in held[3:]}
+
+
 @pytest.mark.postgresql
 def test_what_is_done_and_locked_is_left_until_it_can_be_written(worker, held):
     """By a cancel in a transaction that is open, say. Taken back, it would run again."""

@@ -151,7 +151,11 @@ def test_a_claim_after_a_sleep_probes_each_lane_once_and_reads_from_one(raw):
 
 
 @pytest.mark.parametrize(
-    "statement", ["FINISH", "FINISH_ONE", "FINISH_IF_FREE", "STILL_HELD", "GIVE_BACK", "HOLDS"]
+    "statement",
+    [
+        *("FINISH", "FINISH_ONE", "LOCK_IF_FREE", "FINISH_IF_FREE", "STILL_HELD"),
+        *("GIVE_BACK", "HOLDS"),
+    ],
 )
 def test_finishing_finds_tasks_by_primary_key(raw, statement):
     nodes, pages = explain(raw, getattr(postgresql, statement), RUN)

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from stress.pools import wait_until
-from taskq.models import Task
+from taskq.models import Result, Task
 from tests.project.lab import oddities, tasks
 from tests.taskq.test_outage import rows, send, server  # noqa: F401
 
@@ -64,6 +64,41 @@ def test_an_outcome_that_is_refused_fails_its_task_and_the_worker_goes_on(
     assert row.losses == 0
     assert "does not answer" not in pool.log()
     assert "died" not in pool.log()
+
+
+KEPT = {
+    "a result": (tasks.add, (1, 2), "DELETE", "taskq_task", "OLD.name LIKE '%add'"),
+    "a finish": REFUSED["a finish"],
+    "a retry": REFUSED["a retry"],
+    "a failure": REFUSED["a failure"],
+}
+
+
+@pytest.mark.parametrize("what", KEPT)
+def test_an_outcome_that_touches_no_row_though_it_is_there_fails_its_task(
+    start_pool, refusing, goes_on, what
+):
+    """A trigger or a policy of the site keeps the row, and says nothing."""
+    task, args, *rule = KEPT[what]
+    refusing(*rule, silently=True)
+    pool = start_pool("-c", 1)
+    task.delay(*args)
+    goes_on()
+    row = failed()
+    assert row.error.startswith("its outcome could not be written: the database keeps the row")
+    assert row.losses == 0
+    assert not Result.objects.exists()
+    assert "no longer ours" not in pool.log()
+
+
+def test_of_a_batch_only_the_finishes_that_touch_no_row_fail(start_pool, refusing, runs, drained):
+    refusing("DELETE", "taskq_task", "OLD.payload LIKE '%bad%'", silently=True)
+    for number in range(60):
+        tasks.quick.delay("bad" if number % 20 == 5 else f"good {number}")
+    start_pool("-c", 1)
+    drained()
+    assert len(runs("end")) == 60, "none ran twice"
+    assert Task.objects.failed().count() == Task.objects.count() == 3
 
 
 def test_of_a_batch_only_the_finish_that_is_refused_fails(start_pool, refusing, runs, drained):
