@@ -75,7 +75,7 @@ class Keeper:
             Duty("look at grants", self.grants.look, lambda: NEVER),
             Duty("take back what the dead held", retirer.bury, lambda: retirer.bury_due),
             Duty("give back what waits too long", overruns.look, lambda: overruns.due),
-            Duty("give leases", self.register, lambda: NEVER),
+            Duty("give leases", self.register, lambda: retirer.give_up_due),
             Duty("reclaim expired leases", retirer.reclaim, lambda: retirer.due or NEVER),
             Duty(
                 "look for missing workers",
@@ -122,6 +122,7 @@ class Keeper:
     def register(self) -> None:
         """Give a lease to each child that is up and has none, lost track of what it holds, or runs
         nothing under one that is spent."""
+        self.retirer.forget_refusals()
         newcomers: dict[int, Slot] = {}
         for slot in self.scoreboard.living():
             lease = slot.held_lease()
@@ -235,7 +236,7 @@ class Keeper:
         while True:
             self.child.beat()
             try:
-                self.retirer.bury()
+                self.retirer.bury(last=True)
                 signals.wait_until_told(1.0)
                 if own := self.child.slot.held_lease():
                     self.retirer.retire(own, ran=0, charge=False, cause="the pool stopped")

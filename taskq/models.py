@@ -60,6 +60,12 @@ class Worker(models.Model):
         help_text=_("the task that it ran, 0 for none; none given: nobody knows"),
     )
     end_charge = models.BooleanField(_("charged"), db_default=False)
+    end_done = models.TextField(  # noqa: DJ001
+        _("done"),
+        null=True,
+        blank=True,
+        help_text=_("ids and attempts of tasks that are done and were locked, so still to remove"),
+    )
 
     class Meta:
         verbose_name = _("worker")

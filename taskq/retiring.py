@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from pool import Child, Slot, clock
+from pool.backoff import Backoff
 from pool.deaths import BLAMELESS, Death
 from taskq import events
-from taskq.apart import Apart
+from taskq.apart import NEVER, Apart
 from taskq.claims import Run
 from taskq.finishing import finish_for
 from taskq.link import Link
@@ -20,6 +21,8 @@ UNWRITTEN = "its outcome could not be written: see the log of its pool"
 #: The look for missing workers may cost so small a part of the time: it is long only where many
 #: dead entries are in the index, under a transaction that somebody has left open.
 PUT_BACK_COST = 100
+#: Seconds until what was locked in a burial is looked at again, at first.
+LOCKED = 0.05
 
 
 class Retirer:
@@ -41,9 +44,12 @@ class Retirer:
         self._heartbeat = clock.nanoseconds(service.settings.heartbeat)
         limit = service.settings.heartbeat
         self._apart = Apart(child.name, link.close, limit=limit)
+        self._doubtful = Apart(child.name, link.close, limit=limit)
         self._expired = Apart(child.name, link.close, limit=limit)
         #: Each with what it had done and not written: its slot is another's by now.
         self._unburied: dict[Death, list[Run]] = {}
+        self._locked = Backoff(first=2 * LOCKED, limit=limit)
+        self._bury_again = 0
         self._reclaim_due = 0
         self.put_back_due = 0
 
@@ -54,22 +60,41 @@ class Retirer:
         return max(self._reclaim_due, since + self._heartbeat) if since else 0
 
     @property
-    def bury_due(self) -> int:
-        """When to try again what was refused; a death that is new wakes us."""
-        return self._apart.next_due
+    def bury_due(self) -> float:
+        """When to bury those again that were refused, or that held what somebody has locked; a
+        death that is new wakes us."""
+        return min(
+            (self._apart.due(_ending(each.lease), self._bury_again) for each in self._unburied),
+            default=NEVER,
+        )
 
-    def bury(self) -> None:
-        """Take back what dead children held: at once, with the cause of their death."""
-        for death in list(self._unburied):
+    @property
+    def give_up_due(self) -> int:
+        """When to try again to end a lease that is to be given up."""
+        return self._doubtful.next_due
+
+    def bury(self, *, last: bool = False) -> None:
+        """Take back what dead children held: at once, with the cause of their death.
+
+        last: there is no later; try those again that are left, though they are not due.
+        """
+        left = list(self._unburied) if last or clock.now() >= self._bury_again else []
+        unread = self.scoreboard.unread_deaths()
+        if unread:
+            self._locked.reset()
+        for death in left:
             self._bury(death)
             self._between()
-        for number, death in self.scoreboard.unread_deaths():
+        for number, death in unread:
             if death not in self._unburied:  # the database may have gone away since
                 slot = self.scoreboard.slots[death.slot]
                 self._unburied[death] = slot.finish_log.under(death.lease)
             self._bury(death)
             self.scoreboard.acknowledge(number)
             self._between()
+        if left or unread:
+            pause = max(LOCKED, self._locked.next())
+            self._bury_again = clock.now() + clock.nanoseconds(pause)
 
     def ready_for(self, slot: Slot) -> bool:
         """Whether a child may have a lease: what the one before it in its slot had done and not
@@ -87,7 +112,13 @@ class Retirer:
             self.retire(lease, ran=ran, charge=ran != 0, cause=cause, done=done)
             slot.lease_generation = 0
 
-        return self._apart.do(_ending(lease), end)
+        done_with = self._doubtful.do(_ending(lease), end)
+        self._between()
+        return done_with
+
+    def forget_refusals(self) -> None:
+        """To end a lease that no child has any more: it was taken over."""
+        self._doubtful.keep(_ending(slot.held_lease()) for slot in self.scoreboard.living())
 
     def reclaim(self) -> None:
         """Take back the tasks of workers anywhere whose lease ran out.
@@ -104,10 +135,11 @@ class Retirer:
         ours |= {death.lease for _, death in self.scoreboard.unread_deaths()}
         ours |= {death.lease for death in self._unburied}
         ours.discard(0)  # no lease
-        expired = set(self.link.leases().workers.expired()) - ours
-        self._expired.keep(_ending(worker) for worker in expired)
-        for worker in sorted(expired):
-            self._expired.do(_ending(worker), partial(self._reclaim, worker))
+        expired = self.link.leases().workers.expired()
+        others = sorted(expired.keys() - ours)
+        self._expired.keep(_ending(worker) for worker in others)
+        for worker in others:
+            self._expired.do(_ending(worker), partial(self._reclaim, worker, expired[worker]))
             self._between()
         self._reclaim_due = now + self._heartbeat
 
@@ -137,9 +169,15 @@ class Retirer:
         done: what was finished under it and perhaps not written. That is written first.
         """
         db = self.link.leases()
-        leave = finish_for(db, lease, done) if done else set()
+        locked = finish_for(db, lease, done) if done else set()
         retired = db.workers.retire(
-            lease, ran=ran, charge=charge, cause=cause, expired_only=expired_only, leave=[*leave]
+            lease,
+            ran=ran,
+            charge=charge,
+            cause=cause,
+            expired_only=expired_only,
+            done=done,
+            locked=locked,
         )
         if retired is None:
             return None
@@ -174,11 +212,16 @@ class Retirer:
 
         self._apart.do(_ending(death.lease), end)
 
-    def _reclaim(self, worker: int) -> None:
+    def _reclaim(self, worker: int, done: Sequence[Run]) -> None:
         retired = self.retire(
-            worker, ran=None, charge=True, cause="lease ran out unrenewed", expired_only=True
+            worker,
+            ran=None,
+            charge=True,
+            cause="lease ran out unrenewed",
+            expired_only=True,
+            done=done,
         )
-        if retired:
+        if retired and (retired.tasks or retired.complete):  # else what is left is locked
             events.lease_reclaimed(retired.worker, len(retired.tasks))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from taskq import sql
+from taskq.claims import Run
 from taskq.worker_ids import new_id
 
 
@@ -75,9 +77,11 @@ class WorkerLeases:
         """Say whether enqueuers should send wake-ups, for this process to hear."""
         self._connection.count(self._sql.LISTENS, {"worker": worker, "listens": listens})
 
-    def expired(self) -> list[int]:
-        """Workers whose lease has run out."""
-        return [worker for (worker,) in self._connection.rows(self._sql.EXPIRED, {})]
+    def expired(self) -> dict[int, list[Run]]:
+        """Workers whose lease has run out, each with what it has done and is still to be
+        written."""
+        rows = self._connection.rows(self._sql.EXPIRED, {})
+        return {worker: _read(done) for worker, done in rows}
 
     def retire(
         self,
@@ -87,7 +91,8 @@ class WorkerLeases:
         charge: bool,
         cause: str,
         expired_only: bool = False,
-        leave: Sequence[int] = (),
+        done: Collection[Run] = (),
+        locked: Collection[int] = (),
     ) -> Retired | None:
         """End a worker's lease and take back all that it holds.
 
@@ -96,7 +101,8 @@ class WorkerLeases:
         cause: what happened to the worker, kept with that task.
         expired_only: leave a worker alone that was renewed meanwhile, or that another
             reclaimer is at.
-        leave: tasks that are not to be taken back, as they are done and cannot be written yet.
+        done: what it had done, which is written by now. locked: but for these tasks, which
+            somebody has locked. They are not taken back, but noted for whoever comes next.
 
         What is decided of it, by whom it was retired first: where a task is locked, and has to be
         left for the next time, that decides nothing anew.
@@ -111,7 +117,7 @@ class WorkerLeases:
                 found = self._connection.rows(self._sql.PUT_BACK, {**one, "lease": 0.0})
             if not found:
                 return None
-            ((pool, name, decided, blamed, charged),) = found
+            ((pool, name, decided, blamed, charged, noted),) = found
             ((held, last),) = self._connection.rows(self._sql.HELD, one)
             if decided is not None:
                 cause, charge = decided, bool(charged)
@@ -119,18 +125,20 @@ class WorkerLeases:
                 # Where nobody saw what it ran: a task held alone was at work.
                 blamed = ran if ran is not None else last or 0
             # Else any of them may have been: none is charged, each is claimed alone from now on.
+            earlier = _read(noted)  # some of it by another, since ``done`` was read
+            unwritten = {run for run in done if run[0] in locked} | ({*earlier} - {*done})
             end = {**one, "blamed": blamed, "charge": charge, "cause": cause}
             values = {
                 **end,
                 "blamed": blamed or 0,
                 "suspect": blamed is None,
                 "charge": int(charge),
-                "leave": list(leave),
+                "leave": [id for id, _ in unwritten],
             }
             rows = self._connection.rows(self._sql.TAKE_BACK, values) if held else []
             complete = self._connection.count(self._sql.REMOVE_WORKER, one) == 1
-            if not complete and decided is None:
-                self._connection.count(self._sql.DECIDE, end)
+            if not complete and (decided is None or unwritten - {*earlier}):
+                self._connection.count(self._sql.DECIDE, {**end, "done": _noted(unwritten)})
         tasks = [
             TakenBack(id, name, losses, bool(blamed), bool(failed), bool(cancelled))
             for id, name, losses, blamed, failed, cancelled in rows
@@ -147,3 +155,16 @@ class WorkerLeases:
             (self._sql.PUT_ALL_BACK, {"lease": lease}),
         )
         return [worker for (worker,) in rows]
+
+
+def _noted(done: Collection[Run]) -> str | None:
+    """Runs as the row of a worker has them."""
+    return json.dumps(sorted(done)) if done else None
+
+
+def _read(noted: str | None) -> list[Run]:
+    """The runs that the row of a worker has noted."""
+    try:
+        return [(int(id), int(attempt)) for id, attempt in json.loads(noted or "[]")]
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return []  # somebody wrote the column by hand

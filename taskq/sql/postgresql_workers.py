@@ -32,14 +32,14 @@ LISTENS = (
 
 # A scan of a table with a row a process: smaller than any index look-up is worth.
 EXPIRED = (
-    "SELECT id FROM taskq_worker WHERE lease_expires_at <= clock_timestamp() "
+    "SELECT id, end_done FROM taskq_worker WHERE lease_expires_at <= clock_timestamp() "
     "ORDER BY lease_expires_at, id"
 )
 
 # Retiring takes these in this order, in one transaction. The worker's row is locked
 # first, against claims in flight; only the statements after that look for its tasks,
 # with a snapshot that sees what such a claim has committed.
-_WORKER = "pool, name, end_cause, end_blamed, end_charge"
+_WORKER = "pool, name, end_cause, end_blamed, end_charge, end_done"
 LOCK_WORKER = f"SELECT {_WORKER} FROM taskq_worker WHERE id = %(worker)s FOR UPDATE"
 LOCK_EXPIRED_WORKER = f"""
 SELECT {_WORKER} FROM taskq_worker
@@ -132,7 +132,7 @@ WHERE id = %(worker)s
 # The lease is over, and the rest for whoever comes next: with what is decided here.
 DECIDE = """
 UPDATE taskq_worker
-SET end_cause = %(cause)s, end_blamed = %(blamed)s, end_charge = %(charge)s,
+SET end_cause = %(cause)s, end_blamed = %(blamed)s, end_charge = %(charge)s, end_done = %(done)s,
     lease_expires_at = least(lease_expires_at, clock_timestamp())
 WHERE id = %(worker)s
 """

@@ -24,10 +24,11 @@ RETURNING id, pid, ''
 LISTENS = "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s"
 
 EXPIRED = (
-    f"SELECT id FROM taskq_worker WHERE lease_expires_at <= {NOW} ORDER BY lease_expires_at, id"
+    "SELECT id, end_done FROM taskq_worker "
+    f"WHERE lease_expires_at <= {NOW} ORDER BY lease_expires_at, id"
 )
 
-_WORKER = "pool, name, end_cause, end_blamed, end_charge"
+_WORKER = "pool, name, end_cause, end_blamed, end_charge, end_done"
 LOCK_WORKER = f"SELECT {_WORKER} FROM taskq_worker WHERE id = %(worker)s"
 LOCK_EXPIRED_WORKER = f"{LOCK_WORKER} AND lease_expires_at <= {NOW}"
 
@@ -90,7 +91,7 @@ DELETE FROM taskq_worker WHERE id = %(worker)s
 
 DECIDE = f"""
 UPDATE taskq_worker
-SET end_cause = %(cause)s, end_blamed = %(blamed)s, end_charge = %(charge)s,
+SET end_cause = %(cause)s, end_blamed = %(blamed)s, end_charge = %(charge)s, end_done = %(done)s,
     lease_expires_at = min(lease_expires_at, {NOW})
 WHERE id = %(worker)s
 """

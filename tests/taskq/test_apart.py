@@ -2,7 +2,9 @@
 
 import os
 import signal
+import time
 
+import psutil
 import psycopg
 import pytest
 from django.db import connection
@@ -130,3 +132,24 @@ def test_a_lease_that_cannot_be_ended_stops_no_other_duty(cursed, start_pool, ru
     assert "does not answer" not in pool.log()
     assert pool.log().count("the site has its own ideas") == 1
     assert pool.stop() == 0
+
+
+def test_a_lease_that_cannot_be_given_up_and_is_taken_over_keeps_no_keeper_awake(
+    refusing, start_pool
+):
+    """What was refused is never tried again then, and so never due."""
+    pool = start_pool("-c", 1, "--lease", "3", "--heartbeat", "1").wait_ready(1)
+    (lease,) = Worker.objects.filter(name="worker 1").values_list("pk", flat=True)
+    refusing("DELETE", "taskq_worker", f"OLD.id = {lease}")
+    os.kill(pool.children("keeper")["keeper"], signal.SIGKILL)  # the next one ends all leases
+    pool.wait_for_log("the site has its own ideas")
+    Worker.objects.filter(pk=lease).update(lease_expires_at="2000-01-01T00:00Z")
+    wait_until(lambda: Worker.objects.filter(name="worker 1").count() == 2)
+    keeper = psutil.Process(wait_until(lambda: pool.children("keeper"))["keeper"])
+
+    def at_work():
+        return sum(keeper.cpu_times()[:2])
+
+    before = at_work()
+    time.sleep(2.0)
+    assert at_work() - before < 0.4

@@ -1,21 +1,23 @@
 """What a worker has done is known outside of it: a task that is done does not run again because
 its worker died before that was written."""
 
+import contextlib
 import logging
-import os
 import signal
-from collections import Counter
+from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
-from pool import Cause, Death
+from pool import Cause, Death, clock
 from pool.finish_log import ROOM
 from stress.pools import wait_until
 from taskq import pace
+from taskq.apart import NEVER
 from taskq.conf import Settings
 from taskq.finishing import finish_for
-from taskq.models import State, Task
+from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
 from tests.taskq.conftest import keeper_of_no_pool
 from tests.taskq.leasing import send
@@ -25,8 +27,10 @@ HELD = 5
 
 
 def retire(worker, done, ran=0):
-    leave = finish_for(worker.db, worker.id, done)
-    return worker.db.workers.retire(worker.id, ran=ran, charge=True, cause="killed", leave=[*leave])
+    locked = finish_for(worker.db, worker.id, done)
+    return worker.db.workers.retire(
+        worker.id, ran=ran, charge=True, cause="killed", done=done, locked=locked
+    )
 
 
 @pytest.fixture
@@ -117,11 +121,9 @@ def test_what_the_database_keeps_silently_fails_that_task_alone(worker, held, re
 @pytest.mark.postgresql
 def test_what_is_done_and_locked_is_left_until_it_can_be_written(worker, held):
     """By a cancel in a transaction that is open, say. Taken back, it would run again."""
-    (locked, _), *_ = held
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT FROM taskq_task WHERE id = %s FOR UPDATE", [locked])
+    with locked(held[0]):
         assert not retire(worker, held[:2]).complete
-    assert (locked, State.RUNNING, 0) in left()
+    assert (held[0][0], State.RUNNING, 0) in left()
     assert retire(worker, held[:2]).complete
     assert left() == {(id, State.READY, 0) for id, _ in held[2:]}
 
@@ -186,72 +188,108 @@ def test_a_slot_gets_no_new_lease_before_what_stands_there_is_written(keeper, de
 @pytest.mark.postgresql
 def test_a_dead_worker_that_is_buried_in_two_passes_keeps_what_it_had_done(keeper, dead, held):
     """Though the next child of its slot works by then."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT FROM taskq_task WHERE id = %s FOR UPDATE", [held[0][0]])
+    with locked(held[0]):
         keeper.retirer.bury()
     keeper.register()
     dead.finish_log.start(dead.held_lease())
     dead.finish_log.add(1, 1)
-    keeper.retirer.bury()
+    keeper.retirer.bury(last=True)
     assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
 
 
-# Real pools
-
-
-def batch(keys, fatal=None):
-    """Quick tasks, claimed together once they are known as such. fatal: which of them kill their
-    worker, and whom with it."""
-    tasks.quick_or_fatal.delay_many([(key, (fatal or {}).get(key)) for key in keys])
-
-
-def starts(runs):
-    return Counter(record["key"] for record in runs("start"))
-
-
 @pytest.fixture
-def warm(start_pool, drained):
-    """A pool of one worker that knows the task as quick."""
+def reclaim(transactional_db):
+    """Reclaim as a pool does that knows no worker of this one: another, or one that was started
+    again."""
+    keepers = []
 
-    def start(*options):
-        pool = start_pool("-c", 1, *options)
-        batch(f"warm {n}" for n in range(50))
-        drained()
-        return pool
+    def reclaim():
+        keepers.append(keeper_of_no_pool(Settings()))
+        keepers[-1].link.since = 1  # it has had the database for long
+        keepers[-1].retirer.reclaim()
 
-    return start
+    yield reclaim
+    for each in keepers:
+        each.link.close()
 
 
-@pytest.mark.parametrize("with_keeper", [False, True], ids=["alone", "with its keeper"])
-def test_no_task_that_is_done_runs_again_after_its_worker_was_killed(
-    warm, runs, drained, with_keeper
+@contextlib.contextmanager
+def locked(run):
+    """As by a cancel in a transaction that is open."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT FROM taskq_task WHERE id = %s FOR UPDATE", [run[0]])
+        yield
+
+
+@pytest.mark.postgresql
+def test_what_is_done_and_locked_is_known_to_whoever_takes_back_the_rest(
+    keeper, dead, worker, held, reclaim, caplog
 ):
-    pool = warm()
-    victims = [pool.children("keeper")["keeper"]] if with_keeper else []
-    keys = [f"{n}" for n in range(300)]
-    batch(keys, fatal={"150": victims})
-    drained(30)
-    times = starts(runs)
-    assert times.keys() >= set(keys)
-    assert {key for key in times if times[key] > 1} == {"150"}
-    assert "had finished and not written are written" in pool.log()
+    """The keeper that knew may be killed, and other pools are as quick."""
+    caplog.set_level(logging.INFO, "taskq")
+    with locked(held[0]):
+        keeper.retirer.bury()
+        reclaim()
+    assert left() == {
+        (held[0][0], State.RUNNING, 0),
+        *((id, State.READY, 0) for id, _ in held[3:]),
+    }
+    assert "reclaimed" not in caplog.text
+    reclaim()
+    assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
+    assert not Worker.objects.filter(pk=worker.id).exists()
 
 
-def test_workers_that_are_killed_from_outside_cost_one_run_each(start_pool, runs, drained):
-    pool = start_pool("-c", 2)
-    keys = [f"{n}" for n in range(1_000)]
-    tasks.nap.delay_many([(key, 0.002) for key in keys])
-    killed = set()
-    for _ in range(6):
-        begun = len(runs("start"))
-        wait_until(lambda begun=begun: len(runs("start")) > begun + 80)
-        pid = wait_until(lambda: set(pool.children("worker").values()) - killed).pop()
-        os.kill(pid, signal.SIGKILL)
-        killed.add(pid)
-    drained(60)
-    times = starts(runs)
-    assert times.keys() == set(keys)
-    assert sum(times.values()) - len(keys) <= len(killed)
+@pytest.mark.postgresql
+def test_what_is_locked_is_looked_at_again_soon_and_then_ever_later(keeper, dead, held):
+    """A transaction that ends in a moment costs no heartbeat, and one that stays open costs next
+    to no statements."""
+    with locked(held[0]):
+        looks = []
+        for _ in range(4):
+            keeper.retirer.bury(last=True)
+            looks.append((keeper.retirer.bury_due - clock.now()) / clock.SECOND)
+    assert looks[0] <= 0.05
+    assert looks[1] < looks[2] < looks[3] <= keeper.settings.heartbeat
+    wait_until(lambda: clock.now() >= keeper.retirer.bury_due)
+    keeper.retirer.bury()
+    assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
+    assert keeper.retirer.bury_due == NEVER
+
+
+@pytest.mark.postgresql
+def test_what_is_done_and_locked_as_its_worker_gets_another_lease_does_not_run_again(
+    keeper, worker, held, reclaim
+):
+    slot = keeper.scoreboard.slots[1]
+    slot.grant(worker.id, slot.generation, 2**62)
+    slot.finish_log.start(worker.id)
+    slot.finish_log.add(*held[0])
+    slot.doubtful_lease = worker.id
+    with locked(held[0]):
+        keeper.register()
+    slot.finish_log.start(slot.held_lease())
+    reclaim()
+    assert left() == {(id, State.READY, 0) for id, _ in held[1:]}
+    assert not Worker.objects.filter(pk=worker.id).exists()
+
+
+@pytest.mark.postgresql
+def test_who_looked_before_that_was_noted_takes_it_back_no_more_than_others(
+    keeper, dead, worker, held
+):
+    with locked(held[0]):
+        keeper.retirer.bury()
+    late = {"ran": None, "charge": True, "cause": "late", "expired_only": True}
+    assert not worker.db.workers.retire(worker.id, **late).complete
+    assert (held[0][0], State.RUNNING, 0) in left()
+
+
+def test_a_note_that_somebody_wrote_by_hand_stops_nobody(worker, held, reclaim):
+    past = timezone.now() - timedelta(seconds=1)
+    Worker.objects.filter(pk=worker.id).update(lease_expires_at=past, end_done='[[1e999, "a"], 7]')
+    reclaim()
+    assert {state for _, state, _ in left()} == {State.READY}
 
 
 def test_there_is_room_for_a_batch_and_for_all_that_is_claimed_ahead():

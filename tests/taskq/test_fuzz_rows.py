@@ -90,6 +90,7 @@ WORKER = st.fixed_dictionaries(
         "end_cause": or_null(texts),
         "end_blamed": or_null(large),
         "end_charge": st.booleans(),
+        "end_done": or_null(st.one_of(texts, st.just("[[1, 1], [2, 1]]"))),
     },
 ).map(lambda row: ("taskq_worker", row))
 SCHEDULE = st.fixed_dictionaries(

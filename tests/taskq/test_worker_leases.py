@@ -32,7 +32,7 @@ def test_renew_extends_good_leases_and_never_revives_ended_ones(new_worker, db_l
     assert db_leases.workers.renew([good.id, ended.id, 10**9], 60.0).kept == {good.id: 2}
     left = Worker.objects.get(pk=good.id).lease_expires_at - timezone.now()
     assert left.total_seconds() > 55
-    assert db_leases.workers.expired() == [ended.id]
+    assert db_leases.workers.expired() == {ended.id: []}
 
 
 def test_an_id_is_never_given_twice_also_where_history_goes_back(db_leases):
@@ -247,7 +247,7 @@ def test_a_worker_that_holds_tasks_and_is_gone_is_put_back(worker, db_leases):
     Worker.objects.all().delete()
     assert db_leases.workers.put_back(0.0) == [worker.id]
     assert db_leases.workers.put_back(0.0) == []
-    assert db_leases.workers.expired() == [worker.id]
+    assert db_leases.workers.expired() == {worker.id: []}
     assert retire(worker, ran=None, cause="lease ran out", expired_only=True).complete
     row = Task.objects.get()
     assert (row.state, row.losses, row.error) == (State.READY, 1, "lease ran out")

@@ -1,0 +1,65 @@
+"""Workers of real pools are killed, and no task that is done runs again."""
+
+import os
+import signal
+from collections import Counter
+
+import pytest
+
+from stress.pools import wait_until
+from tests.project.lab import tasks
+
+
+def batch(keys, fatal=None):
+    """Quick tasks, claimed together once they are known as such. fatal: which of them kill their
+    worker, and whom with it."""
+    tasks.quick_or_fatal.delay_many([(key, (fatal or {}).get(key)) for key in keys])
+
+
+def starts(runs):
+    return Counter(record["key"] for record in runs("start"))
+
+
+@pytest.fixture
+def warm(start_pool, drained):
+    """A pool of one worker that knows the task as quick."""
+
+    def start(*options):
+        pool = start_pool("-c", 1, *options)
+        batch(f"warm {n}" for n in range(50))
+        drained()
+        return pool
+
+    return start
+
+
+@pytest.mark.parametrize("with_keeper", [False, True], ids=["alone", "with its keeper"])
+def test_no_task_that_is_done_runs_again_after_its_worker_was_killed(
+    warm, runs, drained, with_keeper
+):
+    pool = warm()
+    victims = [pool.children("keeper")["keeper"]] if with_keeper else []
+    keys = [f"{n}" for n in range(300)]
+    batch(keys, fatal={"150": victims})
+    drained(30)
+    times = starts(runs)
+    assert times.keys() >= set(keys)
+    assert {key for key in times if times[key] > 1} == {"150"}
+    assert "had finished and not written are written" in pool.log()
+
+
+def test_workers_that_are_killed_from_outside_cost_one_run_each(start_pool, runs, drained):
+    pool = start_pool("-c", 2)
+    keys = [f"{n}" for n in range(1_000)]
+    tasks.nap.delay_many([(key, 0.002) for key in keys])
+    killed = set()
+    for _ in range(6):
+        begun = len(runs("start"))
+        wait_until(lambda begun=begun: len(runs("start")) > begun + 80)
+        pid = wait_until(lambda: set(pool.children("worker").values()) - killed).pop()
+        os.kill(pid, signal.SIGKILL)
+        killed.add(pid)
+    drained(60)
+    times = starts(runs)
+    assert times.keys() == set(keys)
+    assert sum(times.values()) - len(keys) <= len(killed)
