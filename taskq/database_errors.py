@@ -9,6 +9,7 @@ connection too, as the old one's session may be at fault.
 from __future__ import annotations
 
 import enum
+import re
 import sqlite3
 from collections.abc import Iterator
 
@@ -26,6 +27,8 @@ class Meaning(enum.Enum):
     #: No statement gets through: the connection is lost or refused, the server starts, stops,
     #: is read-only or out of resources.
     AWAY = "away"
+    #: As AWAY, but the server is there and lets nobody in: a wrong password, no such database.
+    REJECTED = "rejected"
     #: As AWAY, but the database is well: another process has its one lock (SQLite).
     LOCKED = "locked"
     #: This statement met another's: a conflict, or a lock or the time ran out.
@@ -62,6 +65,14 @@ _BY_SQLITE_CODE = {
     sqlite3.SQLITE_CANTOPEN: Meaning.AWAY,
     sqlite3.SQLITE_INTERRUPT: Meaning.BUSY,
 }
+#: What a server, or a pooler, says to a connection that it does not make. The driver gives no
+#: SQLSTATE there.
+_REJECTION = re.compile(r"failed: (FATAL: .*|.*no password supplied)")
+#: But these come of its state, and not of what it was given.
+_NOT_NOW = re.compile(
+    "the database system is|too many|connection slots|no more connections|try again|timeout|"
+    "shutting down|terminating|server"
+)
 _UNMIGRATED_SQLITE = ("no such table", "no such column", "has no column named")
 
 
@@ -81,6 +92,14 @@ def meaning(error: BaseException) -> Meaning:
 def passes(error: BaseException) -> bool:
     """Whether it may go away by itself, so that the same is worth trying again."""
     return meaning(error) is not Meaning.ANSWER
+
+
+def rejection(error: BaseException) -> str | None:
+    """Why a server did not let us in, in its words; None for any other error."""
+    for said in _REJECTION.findall(str(error)):
+        if not _NOT_NOW.search(said):
+            return str(said)
+    return None
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:
@@ -106,7 +125,8 @@ def _of_psycopg(error: psycopg.Error) -> Meaning:
     # Without a code it is the driver's own. A connection that cannot be made, or that breaks,
     # comes as one of these two classes.
     lost = isinstance(error, (errors.OperationalError, errors.InterfaceError))
-    return Meaning.AWAY if lost else Meaning.ANSWER
+    away = Meaning.AWAY if rejection(error) is None else Meaning.REJECTED
+    return away if lost else Meaning.ANSWER
 
 
 def _of_sqlite(error: sqlite3.Error) -> Meaning:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskq import printable, signals
 from taskq.context import Request
-from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
+from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning, rejection
 
 if TYPE_CHECKING:
     from taskq.tally import Ran
@@ -248,6 +248,12 @@ def workers_missing(workers: Sequence[int], lease: float) -> None:
 def database_lost(process: str, error: BaseException) -> None:
     text = f"{process}: the database does not answer: {first_line(error)}; trying again"
     _say(logging.ERROR, "database.lost", text, process=process)
+
+
+def database_rejects(process: str, error: BaseException) -> None:
+    why = rejection(error) or first_line(error)
+    text = f"{process}: cannot connect: {why}: check DATABASES; trying again"
+    _say(logging.ERROR, "database.rejects", text, process=process)
 
 
 def tables_missing(process: str, error: BaseException) -> None:

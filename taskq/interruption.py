@@ -28,7 +28,9 @@ def was_interrupted(error: BaseException) -> bool:
 
 
 def _of_a_broken_connection(error: BaseException) -> bool:
-    if not issubclass(type(error), DATABASE_ERRORS) or meaning(error) is not Meaning.AWAY:
+    if not issubclass(type(error), DATABASE_ERRORS):
+        return False
+    if meaning(error) not in (Meaning.AWAY, Meaning.REJECTED):
         return False
     inner = _innermost(error)
     if issubclass(type(inner), sqlite3.Error):

@@ -19,6 +19,7 @@ def _refused(process: str, error: BaseException) -> None:
 
 #: What to say of an error that does not mean that the database is away.
 _SAY = {
+    Meaning.REJECTED: events.database_rejects,
     Meaning.UNMIGRATED: events.tables_missing,
     Meaning.LOCKED: events.database_locked,
     Meaning.BUSY: _refused,

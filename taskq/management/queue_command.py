@@ -7,13 +7,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import router
 
-from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
+from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning, rejection
 from taskq.events import first_line
 from taskq.models import Task
 
 _SAID = {
     Meaning.UNMIGRATED: "database {alias!r} lacks tables or columns of taskq: run manage.py migrate"
     " ({error})",
+    Meaning.REJECTED: "cannot connect to database {alias!r}: {error}: check DATABASES",
     Meaning.AWAY: "database {alias!r} does not answer: {error}",
     Meaning.LOCKED: "database {alias!r} is locked by another process; try again ({error})",
     Meaning.BUSY: "database {alias!r} was busy; try again ({error})",
@@ -32,5 +33,7 @@ class QueueCommand(BaseCommand):
             return super().execute(*args, **options)
         except DATABASE_ERRORS as error:
             alias = options.get("database") or router.db_for_write(Task)
-            text = _SAID[meaning(error)].format(alias=alias, error=first_line(error))
+            text = _SAID[meaning(error)].format(
+                alias=alias, error=rejection(error) or first_line(error)
+            )
             raise CommandError(text) from error

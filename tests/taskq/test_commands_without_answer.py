@@ -63,6 +63,18 @@ def test_before_migrate_a_command_says_what_to_do(unmigrated, command):
     assert done.stdout == ""
 
 
+@pytest.mark.postgresql
+def test_a_database_that_lets_nobody_in_is_said_so(environment):
+    old = connection.settings_dict["NAME"]
+    url = environment["DATABASE_URL"].replace(old, "nowhere")
+    done = run({**environment, "DATABASE_URL": url}, "taskq_status")
+    assert done.returncode == 1
+    assert done.stderr.strip() == (
+        "CommandError: cannot connect to database 'default': "
+        'FATAL:  database "nowhere" does not exist: check DATABASES'
+    )
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_database_that_is_away_is_said_in_a_sentence(away, command):
     done = run(away, command, *COMMANDS[command])

@@ -8,7 +8,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 from psycopg import errors
 
-from taskq.database_errors import Meaning, meaning, passes
+from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning, passes
 from taskq.link import Link
 
 
@@ -131,6 +131,54 @@ def test_a_session_that_was_ended_is_an_outage_at_each_of_its_statements(connect
         with pytest.raises(psycopg.Error) as error:
             ours.rows("SELECT 1", {})
         assert meaning(error.value) is Meaning.AWAY
+
+
+def refused(why):
+    return psycopg.OperationalError(
+        'connection failed: connection to server at "::1", port 5432 failed: Connection refused\n'
+        f'connection to server at "127.0.0.1", port 5432 failed: {why}\n'
+    )
+
+
+@pytest.mark.parametrize(
+    ("why", "means"),
+    [
+        ('FATAL:  password authentication failed for user "x"', Meaning.REJECTED),
+        ('FATAL:  no pg_hba.conf entry for host "::1"', Meaning.REJECTED),
+        ("FATAL:  no such database: x", Meaning.REJECTED),
+        ("fe_sendauth: no password supplied", Meaning.REJECTED),
+        ("FATAL:  the database system is starting up", Meaning.AWAY),
+        ("FATAL:  sorry, too many clients already", Meaning.AWAY),
+        ("FATAL:  remaining connection slots are reserved for superusers", Meaning.AWAY),
+        ("FATAL:  server login has been failing, try again later", Meaning.AWAY),
+        ("Connection refused", Meaning.AWAY),
+    ],
+)
+def test_a_connection_that_is_not_let_in_is_not_one_to_a_server_that_is_away(why, means):
+    """The driver gives no SQLSTATE: the server's words are all there is."""
+    assert meaning(refused(why)) is means
+    assert meaning(wrapped(refused(why))) is means
+    assert passes(refused(why))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.postgresql
+@pytest.mark.parametrize("other", [{"NAME": "nowhere"}, {"USER": "nobody"}])
+def test_a_pool_that_is_not_let_in_says_so_and_goes_on_trying(caplog, other):
+    link = Link("worker 1", "default", 30, direct=False)
+    ((key, name),) = other.items()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(connection.settings_dict, key, name)
+        with pytest.raises(DATABASE_ERRORS) as error:
+            link.leases()
+    link.lost(error.value)
+    (said,) = caplog.messages
+    assert said.startswith("worker 1: cannot connect: FATAL: ")
+    assert f'"{name}" does not exist: check DATABASES; trying again' in said
+    link.leases()
+    link.answered()
+    assert "the database answers again" in caplog.messages[-1]
+    link.close()
 
 
 @pytest.mark.django_db(transaction=True)
