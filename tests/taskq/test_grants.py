@@ -1,13 +1,17 @@
 """Roles that may do no more than they need: the docs list what that is."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
+from unittest.mock import ANY
 from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
 from django.db.utils import ProgrammingError
 
+from pool import clock
 from stress.pools import wait_until
 from taskq import grants
 from taskq.models import Result, Task
@@ -89,6 +93,64 @@ def test_what_is_missing_is_said_at_the_start_in_one_message(role, start_pool, d
     wait_until(lambda: runs("end", "innocent"))
 
 
+@pytest.fixture
+def status(environment):
+    """The exit code of taskq_status with this role, or with the tests' own, and what it says."""
+
+    def run(url):
+        command = [sys.executable, "-m", "tests.project.manage", "taskq_status"]
+        environment["DATABASE_URL"] = url
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    return run
+
+
+def test_status_says_what_the_role_of_the_pool_lacks(role, start_pool, database_url, status):
+    name = role({**grants.POOL, "taskq_result": ("SELECT",)})
+    url = as_role(database_url, name)
+    start_pool("-c", 1, DATABASE_URL=url)
+    code, said = status(url)
+    assert code == 3
+    grant = f"GRANT INSERT, UPDATE, DELETE ON taskq_result TO {name}"
+    assert f"! the role of the pool lacks grants: run {grant}" in said
+    with connection.cursor() as cursor:
+        cursor.execute(f"REVOKE SELECT ON taskq_pausedqueue FROM {name}")
+    code, said = status(url)
+    assert code == 1
+    assert "permission denied for table taskq_pausedqueue; the role of the pool lacks" in said
+    assert f"GRANT SELECT ON taskq_pausedqueue TO {name}" in said
+
+
+def test_status_asks_nothing_for_a_role_that_only_looks(role, start_pool, database_url, status):
+    looks = role({row: ("SELECT",) for row in grants.POOL})
+    start_pool("-c", 1)
+    assert status(as_role(database_url, looks)) == (0, ANY)
+
+
+def test_an_outcome_that_may_not_be_written_fails_its_task_and_the_worker_goes_on(
+    role, start_pool, database_url, runs
+):
+    name = role(grants.POOL)
+    pool = start_pool("-c", 1, DATABASE_URL=as_role(database_url, name))
+    with connection.cursor() as cursor:
+        cursor.execute(f"REVOKE INSERT ON taskq_result FROM {name}")
+    began = clock.now()
+    kept = tasks.add.delay(1, 2)
+    tasks.quick.delay("innocent")
+    row = wait_until(lambda: Task.objects.failed().first())
+    assert row.pk == kept.id.int
+    assert row.error == (
+        "its outcome could not be written: permission denied for table taskq_result"
+    )
+    wait_until(lambda: runs("end", "innocent"))
+    assert kept.status == "FAILURE"
+    (start,) = runs("start", "innocent")
+    assert start["at"] - began < clock.SECOND
+    assert pool.stop() == 0
+    assert "died" not in pool.log()
+
+
 @pytest.mark.parametrize(
     ("lacking", "privilege"), [(row, each) for row, all in grants.POOL.items() for each in all]
 )
@@ -100,7 +162,7 @@ def test_each_grant_that_a_pool_needs_is_looked_for(acting, connect, lacking, pr
         (name,) = cursor.fetchone()
     ours = connect().connection
     ours.rows(f"SET ROLE {name}", {})
-    assert grants.missing(ours) == [f"GRANT {privilege} ON {lacking} TO {name}"]
+    assert grants.missing(ours.rows) == [f"GRANT {privilege} ON {lacking} TO {name}"]
 
 
 def test_a_sender_needs_no_more_than_it_is_said_to(acting):

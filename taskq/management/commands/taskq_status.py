@@ -9,7 +9,9 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from taskq import printable
+from taskq import grants, printable
+from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
+from taskq.events import first_line
 from taskq.management.arguments import add_database, database_alias
 from taskq.management.commands.taskq_pause import paused
 from taskq.management.queue_command import QueueCommand
@@ -25,8 +27,9 @@ class Command(QueueCommand):
         "Show how many tasks each queue has in which state, which queues are paused, and who "
         f"works. The exit code is 0; {UNWELL} when no worker is alive, when tasks are lost (held "
         "by a worker whose lease ran out, or that is in no table any more, and no pool has taken "
-        "them back), when tasks wait whose names a worker did not know, or when a limit that was "
-        "given is passed; 1 when an option was wrong or the database gave no answer."
+        "them back), when tasks wait whose names a worker did not know, when the pool's role "
+        "lacks grants, or when a limit that was given is passed; 1 when an option was wrong or the "
+        "database gave no answer."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -57,8 +60,17 @@ class Command(QueueCommand):
             if options[name] is not None and options[name] < 0:
                 option = "--" + name.replace("_", "-")
                 raise CommandError(f"{option} is {options[name]:g}: give a number from 0")
-        seen = overview(database_alias(options["database"]))
+        alias = database_alias(options["database"])
+        lacking = grants.missing_from_the_pools(alias)
+        try:
+            seen = overview(alias)
+        except DATABASE_ERRORS as error:
+            if not lacking or meaning(error) is not Meaning.ANSWER:
+                raise
+            raise CommandError(f"{first_line(error)}; {_lacks(lacking)}") from error
         found = problems(seen, options)
+        if lacking:
+            found.append(_lacks(lacking))
         if options["json"]:
             self.stdout.write(json.dumps(as_dict(seen, found), indent=2))
         else:
@@ -89,6 +101,10 @@ class Command(QueueCommand):
         if not seen.queues:
             self.stdout.write("no tasks")
         self.stdout.write(f"{seen.alive} workers alive in {seen.pools} pools, {seen.busy} busy")
+
+
+def _lacks(statements: list[str]) -> str:
+    return f"the role of the pool lacks grants: run {'; '.join(statements)}"
 
 
 def problems(seen: Overview, limits: dict[str, Any]) -> list[str]:
