@@ -149,7 +149,10 @@ class Slot(ctypes.Structure):
 
     def may_start(self, now: int) -> bool:
         """Whether the child may start work under the lease that it holds."""
-        lease = self.held_lease()
+        return self.may_start_under(self.held_lease(), now)
+
+    def may_start_under(self, lease: int, now: int) -> bool:
+        """The same, for a child that has just asked for its lease: each word takes time to read."""
         return lease != 0 and lease != self.spent_lease and now < self.lease_deadline
 
     def grant(self, lease: int, generation: int, deadline: int) -> None:

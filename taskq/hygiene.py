@@ -69,7 +69,7 @@ class Hygiene:
         """
         if self._behind and not quick:
             self.look()
-        self._liveness.check(self.opened)
+        self._liveness.check(self.opened, again=quick)
         return not self.beyond_repair
 
     def restore(self, name: str = "", now: int = 0) -> None:
@@ -164,7 +164,8 @@ def restore_connections() -> None:
     connection to PostgreSQL stays open for the next task, also where CONN_MAX_AGE is 0
     (Django's default): to connect anew takes longer than most tasks do.
     """
-    for connection in connections.all(initialized_only=True):
+    those = connections.all(initialized_only=True)
+    for connection in those:
         if connection.connection is None:
             continue
         if (
@@ -190,7 +191,7 @@ def restore_connections() -> None:
             connection.close()
         elif not _may_stay(connection):
             connection.close_if_unusable_or_obsolete()
-    sessions.restore()
+    sessions.restore(those)
 
 
 def _forget_transaction(connection: BaseDatabaseWrapper) -> None:

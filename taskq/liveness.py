@@ -16,6 +16,9 @@ log = logging.getLogger("taskq")
 #: Seconds between two runs after which what is open is opened anew: firewalls forget a connection
 #: that says nothing for minutes, and tell nobody.
 FORGOTTEN = 60.0
+#: Seconds for which a look is good for the quick runs that follow it: it takes system calls.
+#: A session that ends in between interrupts one of them, which is run again.
+GOOD_FOR = 0.050
 
 
 class Liveness:
@@ -26,20 +29,29 @@ class Liveness:
         self._polls: dict[str, tuple[Any, select.poll]] = {}
         self._looked = clock.now()
 
-    def check(self, opened: list[BaseDatabaseWrapper]) -> None:
-        """Close those that have ended: Django opens a new one for whoever asks for it next."""
+    def check(self, opened: list[BaseDatabaseWrapper], *, again: bool = False) -> None:
+        """Close those that have ended: Django opens a new one for whoever asks for it next.
+
+        again: what the kernel said a moment ago is good enough.
+        """
         now = clock.now()
-        forgotten = now - self._looked > clock.nanoseconds(FORGOTTEN)
-        self._looked = now
+        since = now - self._looked
+        fresh = again and since < clock.nanoseconds(GOOD_FOR)
+        if not fresh:
+            self._looked = now
+        forgotten = since > clock.nanoseconds(FORGOTTEN)
         for connection in opened:
             raw = connection.connection
             if raw is None or connection.vendor != "postgresql":
                 continue
             if forgotten:
                 connection.close()
-            elif raw.closed or (self._poll(connection.alias, raw).poll(0) and _has_ended(raw)):
+            elif raw.closed or not (fresh or self._is_alive(connection.alias, raw)):
                 log.info("the connection to %r has ended: replaced", connection.alias)
                 connection.close()
+
+    def _is_alive(self, alias: str, raw: Any) -> bool:
+        return not self._poll(alias, raw).poll(0) or not _has_ended(raw)
 
     def _poll(self, alias: str, raw: Any) -> select.poll:
         known, poll = self._polls.get(alias, (None, None))

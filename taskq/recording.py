@@ -77,8 +77,10 @@ class Recorder:
         """Write the outcome, if it is not; whether it was ours to write."""
         # The time limit is of the function. To write what came of it has as long again, and longer
         # than it takes to see that the database is away.
-        if (hard := self.slot.hard_deadline) != 0:
-            self._limit = max(hard - self.slot.since, clock.nanoseconds(self.settings.lease / 2))
+        hard = self.slot.hard_deadline
+        if not hard:
+            return self._conclude(task, definition, outcome, seconds, request)
+        self._limit = max(hard - self.slot.since, clock.nanoseconds(self.settings.lease / 2))
         self._extend_limit()
         try:
             return self._conclude(task, definition, outcome, seconds, request)

@@ -7,6 +7,7 @@ reset; all others are closed, and with them whatever was done there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -45,12 +46,14 @@ def has_foreign() -> bool:
     return bool(_foreign)
 
 
-def restore() -> None:
-    """After a task: bring the sessions of this thread back to how they began, or close them."""
+def restore(those: Iterable[Any]) -> None:
+    """After a task: bring the sessions of these connections back to how they began, or close them.
+
+    those: all that this thread has.
+    """
     if not _begun:
         return
-    connection: Any
-    for connection in connections.all(initialized_only=True):
+    for connection in those:
         own = is_djangos(connection)
         if connection.connection is not None and not (own and _is_restored(connection)):
             if connection.vendor == "postgresql":

@@ -141,13 +141,14 @@ class Worker:
                 self.hand.drop()  # this task too
                 time.sleep(self.claimer.failed(error))
                 return False
-        if self.hand.lease != self.slot.held_lease():
-            self.hand.renounce()  # the lease ran out: others have these tasks by now
-            return False
         if (self._hygiene.opened or not quick) and not self.is_sound(quick=quick):
             self.hand.drop()  # this task too: the keeper gives it back as we leave
             return False
-        return self.or_drop(self.slot.may_start(clock.now()))
+        lease = self.slot.held_lease()
+        if self.hand.lease != lease:
+            self.hand.renounce()  # the lease ran out: others have these tasks by now
+            return False
+        return self.or_drop(self.slot.may_start_under(lease, clock.now()))
 
     def or_drop(self, good: bool) -> bool:
         """Whether our lease is good for it. One that is not is given up: else what we no longer

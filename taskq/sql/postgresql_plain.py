@@ -6,6 +6,7 @@ each such task would cost more than to run it.
 
 from __future__ import annotations
 
+import functools
 import re
 
 #: Bytes of a statement that are looked through. In a longer one nobody knows what it calls.
@@ -48,6 +49,7 @@ _HARMLESS = frozenset(
 )
 
 
+@functools.lru_cache(maxsize=512)
 def leaves_nothing(statement: bytes) -> bool:
     """Whether this reads or writes rows and calls nothing but what is known to be harmless.
 

@@ -53,7 +53,7 @@ class Session:
         something; whether it is now."""
         if self._watch is None or not self._is_ours or self._watch.doubts != self._doubts:
             return False
-        if self._watch.traces == self._traces:
+        if self._watch.is_clean:
             return True
         with self._connection.lock:
             self._connection.pgconn.send_query(self._reset)
@@ -62,5 +62,6 @@ class Session:
         return all(each.status in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK) for each in results)
 
     def _note(self) -> None:
-        if self._watch is not None:
-            self._traces, self._doubts = self._watch.traces, self._watch.doubts
+        if self._watch is not None and self._is_ours:
+            self._watch.settle()
+            self._doubts = self._watch.doubts

@@ -38,10 +38,21 @@ class Watch(PrepareManager):
     def __init__(self, plain: PrepareManager) -> None:
         vars(self).update(vars(plain))
         self.traces = 0
+        self._settled = -1
         self.doubts = 0
 
+    def settle(self) -> None:
+        """The session is as it began."""
+        self._settled = self.traces
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no statement since then may have left anything in it."""
+        return self.traces == self._settled
+
     def maybe_add_to_cache(self, query: PostgresQuery, prep: Prepare, name: bytes) -> Key | None:
-        text = query.query
+        # Before the client has put values into it: those call nothing.
+        text = getattr(query, "template", query.query)
         if not leaves_nothing(text):
             self.traces += 1
             if (b";" in text or not _IS_PLAIN(text)) and _MAY_DROP(text):
@@ -106,6 +117,9 @@ class SharedPrepared(Prepared):
         self._pgconn.send_query(b"SELECT pg_catalog.pg_backend_pid()")
         pid = self._check(self._answer()).get_value(0, 0)
         return pid == b"%d" % self._pgconn.backend_pid
+
+    def _may_be_refused(self) -> bool:
+        return self._watch is None or not self._watch.is_clean
 
     @property
     def _doubts(self) -> int:

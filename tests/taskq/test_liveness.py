@@ -37,12 +37,27 @@ def test_one_that_was_ended_between_two_runs_is_replaced(other):
     ours = Hygiene()
     first = backend()
     ours.restore("a")
-    assert ours.before(quick=True)
+    assert ours.before(quick=False)
     assert backend() == first
     ours.restore("a")
     end(other, first)
-    assert ours.before(quick=True)
+    assert ours.before(quick=False)
     assert backend() != first
+
+
+def test_a_look_is_good_for_a_moment_of_quick_runs_and_for_no_other(other, monkeypatch):
+    at = [clock.now()]
+    monkeypatch.setattr(clock, "now", lambda: at[0])
+    ours = Hygiene()
+    first = backend()
+    ours.restore("a")
+    end(other, first)
+    at[0] += clock.nanoseconds(liveness.GOOD_FOR / 2)
+    ours.before(quick=True)
+    assert connection.connection is not None
+    at[0] += clock.nanoseconds(liveness.GOOD_FOR)
+    ours.before(quick=True)
+    assert connection.connection is None
 
 
 def test_one_that_the_task_itself_broke_is_replaced_also_where_connections_stay(monkeypatch):
@@ -64,7 +79,7 @@ def test_a_notice_ends_no_connection(other):
     ours.restore("a")
     other.execute("NOTIFY something")
     wait_until(lambda: ours._liveness._poll("default", connection.connection).poll(0))
-    ours.before(quick=True)
+    ours.before(quick=False)
     assert backend() == first
     assert [notice.channel for notice in connection.connection.notifies(timeout=0)]
 
