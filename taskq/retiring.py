@@ -42,6 +42,7 @@ class Retirer:
         self.link = link
         self._between = between
         self._heartbeat = clock.nanoseconds(service.settings.heartbeat)
+        self._lease = clock.nanoseconds(service.settings.lease)
         limit = service.settings.heartbeat
         self._apart = Apart(child.name, link.close, limit=limit)
         self._doubtful = Apart(child.name, link.close, limit=limit)
@@ -145,14 +146,18 @@ class Retirer:
 
     def put_back(self) -> None:
         """Give a lease again to workers that hold tasks and are in no table any more. It runs out,
-        unless the worker is still there to renew it, and then its tasks are reclaimed."""
+        unless the worker is still there to renew it, and then its tasks are reclaimed.
+
+        Once in a lease: an idle pool is to send few statements, and it is rarely of any use.
+        """
         began = clock.now()
         if began < self.put_back_due:
             return
-        if workers := self.link.leases().workers.put_back(self.service.settings.lease):
-            events.workers_missing(workers, self.service.settings.lease)
+        lease = self.service.settings.lease
+        if workers := self.link.leases().workers.put_back(lease):
+            events.workers_missing(workers, lease)
         now = clock.now()
-        self.put_back_due = now + max(self._heartbeat, PUT_BACK_COST * (now - began))
+        self.put_back_due = now + max(self._lease, PUT_BACK_COST * (now - began))
 
     def retire(
         self,
