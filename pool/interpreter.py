@@ -69,6 +69,8 @@ def set_decimal_context(was: tuple[list[Any], dict[Any, bool]]) -> None:
 def event_loops() -> tuple[asyncio.AbstractEventLoopPolicy, bool]:
     """Who makes them, and whether ``asyncio.get_event_loop()`` gives one, which it does until
     ``asyncio.run()`` was called."""
+    if asyncio._get_running_loop() is not None:  # in a greenlet, say; Django refuses all queries
+        raise ValueError("one of them still runs")
     policy = asyncio.get_event_loop_policy()
     loop, called = _own_loop(policy)
     return policy, not (called if loop is None else loop.is_closed())

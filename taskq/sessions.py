@@ -7,6 +7,7 @@ reset; all others are closed, and with them whatever was done there.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -18,6 +19,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 from django.db.backends.signals import connection_created
 
+from pool.leftovers import Trait
 from taskq.sql.djangos_own import is_djangos
 from taskq.sql.postgresql_session import Session
 
@@ -39,6 +41,26 @@ def begin() -> None:
                 _foreign[connection] = _copied(vars(connection))
     # After the site's own receivers: it is the last to connect.
     connection_created.connect(_note, dispatch_uid="taskq.sessions")
+
+
+def database_settings() -> Trait:
+    """The settings of the databases that there are now: a task may have had one of them lead to
+    another database."""
+    began = copy.deepcopy(connections.settings)
+
+    def are_as_they_began() -> bool:
+        return all(connections.settings.get(alias) == each for alias, each in began.items())
+
+    def put_back(was: bool) -> None:
+        for alias, each in began.items():
+            if connections.settings.get(alias) != each:
+                connection = connections[alias]
+                connections.settings[alias] = connection.settings_dict
+                connection.settings_dict.clear()
+                connection.settings_dict.update(copy.deepcopy(each))
+                connection.close()
+
+    return Trait("settings of the databases", are_as_they_began, put_back)
 
 
 def has_foreign() -> bool:

@@ -75,7 +75,8 @@ class Worker:
         events.worker_started(self.child.name, self.service.pool)
         # What the receivers have set up is of the process. In a context of its own: to look at
         # some of it, such as decimal's, makes it.
-        self._hygiene = copy_context().run(Hygiene, traits_of(self.child))
+        traits = (*traits_of(self.child), sessions.database_settings())
+        self._hygiene = copy_context().run(Hygiene, traits)
         os.register_at_fork(after_in_child=self.abandon)
         self.check_memory()
         # After the receivers: who counts as idle is woken, and must hear it.

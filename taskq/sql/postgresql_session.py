@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any
 
 import psycopg
@@ -25,6 +26,11 @@ CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *;
 SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; SELECT {began}
 """
 
+# What the driver makes of rows, statements and transactions.
+_MANNERS = attrgetter(
+    *"row_factory cursor_factory prepare_threshold isolation_level read_only deferrable".split()
+)
+
 
 class Session:
     """The session of a connection of Django's, which has just begun."""
@@ -32,6 +38,7 @@ class Session:
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
         self._watch = watch(connection)
+        self._manners = _MANNERS(connection)
         began = dict(psycopg.Cursor(connection).execute(_BEGAN).fetchall())
         #: A pooler may have given it to others meanwhile.
         self._is_ours = began.pop("") == str(connection.pgconn.backend_pid)
@@ -52,6 +59,8 @@ class Session:
         """Bring it back to how it began, by one round trip where a statement may have left
         something; whether it is now."""
         if self._watch is None or not self._is_ours or self._watch.doubts != self._doubts:
+            return False
+        if _MANNERS(self._connection) != self._manners:
             return False
         if self._watch.is_clean:
             return True

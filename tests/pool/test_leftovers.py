@@ -123,10 +123,22 @@ def redirect_output():
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
+def leave_loop_running():
+    """As a library that runs one in a greenlet."""
+    asyncio._set_running_loop(asyncio.new_event_loop())
+
+
 @pytest.mark.parametrize(
     "mess",
-    [lower_for_good, lambda: os.nice(3), MESSES["open files"], close_output, redirect_output],
-    ids=["hard limit", "nice", "descriptors", "closed output", "output elsewhere"],
+    [
+        lower_for_good,
+        lambda: os.nice(3),
+        MESSES["open files"],
+        close_output,
+        redirect_output,
+        leave_loop_running,
+    ],
+    ids=["hard limit", "nice", "descriptors", "closed output", "output elsewhere", "running loop"],
 )
 def test_what_cannot_be_put_back_has_the_process_replaced(mess):
     def check():

@@ -148,6 +148,46 @@ def test_a_wrapper_that_a_task_has_left_sees_nothing_of_the_next(start_pool):
     assert probe.get(timeout=20) == [[1]]
 
 
+IN_DRIVER = {
+    "row_factory": "psycopg.rows.dict_row",
+    "cursor_factory": "psycopg.ClientCursor",
+    "prepare_threshold": 0,
+    "isolation_level": 4,
+    "read_only": True,
+    "deferrable": True,
+}
+
+
+@pytest.mark.postgresql
+def test_nothing_that_a_task_sets_in_the_driver_reaches_the_next(start_pool):
+    began = tasks.look_at_driver.delay(*IN_DRIVER)
+    after = {
+        name: (
+            tasks.set_in_driver.delay(name, value),
+            tasks.look_at_driver.delay(*IN_DRIVER),
+            tasks.execute.delay("SELECT 1"),
+        )
+        for name, value in IN_DRIVER.items()
+    }
+    start_pool("-c", 1)
+    expected = began.get(timeout=20)
+    for name, (leaving, look, next_one) in after.items():
+        leaving.get(timeout=20)
+        assert (name, look.get(timeout=20)) == (name, expected)
+        assert next_one.get(timeout=20) == [[1]]
+
+
+def test_a_task_that_has_a_database_lead_elsewhere_takes_nobody_along(start_pool):
+    count = "SELECT count(*) FROM shop_order"
+    before = tasks.execute.delay(count)
+    tasks.lead_elsewhere.delay(":memory:")
+    after = tasks.execute.delay(count)
+    pool = start_pool("-c", 1)
+    assert before.get(timeout=20) == [[0]]
+    assert after.get(timeout=20) == [[0]]
+    pool.wait_for_log("put back: settings of the databases")
+
+
 @pytest.mark.sqlite
 def test_nothing_of_a_connection_reaches_the_next_task(start_pool):
     leaving = tasks.execute.delay("CREATE TEMPORARY TABLE taskq_task (n int)")

@@ -14,6 +14,7 @@ from asgiref.sync import async_to_sync, sync_to_async
 from django.core.cache import caches
 from django.db import connection, connections, transaction
 from django.utils import timezone, translation
+from django.utils.module_loading import import_string
 
 from pool import kernel
 from pool.leftovers import TRAITS
@@ -590,6 +591,27 @@ def execute(*statements):
         for statement in statements:
             cursor.execute(statement)
         return [list(row) for row in cursor.fetchall()] if cursor.description else []
+
+
+@shared_task(ignore_result=False)
+def set_in_driver(name, value):
+    """What the driver's connection is like, changed behind Django's back; value: may be the path of
+    a function."""
+    connection.ensure_connection()
+    setattr(connection.connection, name, import_string(value) if isinstance(value, str) else value)
+
+
+@shared_task(ignore_result=False)
+def look_at_driver(*names):
+    connection.ensure_connection()
+    return [str(getattr(connection.connection, name)) for name in names]
+
+
+@shared_task
+def lead_elsewhere(name):
+    """As sites do that have a database for each tenant."""
+    connection.close()
+    connection.settings_dict["NAME"] = name
 
 
 @shared_task(ignore_result=False)
