@@ -315,6 +315,14 @@ def ticks_missed(schedule: str, since: datetime.datetime, catch_up: str) -> None
     _say(logging.WARNING, "schedule.missed", text, schedule=schedule, catch_up=catch_up)
 
 
+def ticks_passed_over(schedule: str, since: datetime.datetime, count: int, most: int) -> None:
+    text = (
+        f"schedule {schedule}: ticks since {since:%Y-%m-%d %H:%M:%S %Z} were missed; the last "
+        f"{most:,} are sent, about {count:,} before them are passed over"
+    )
+    _say(logging.WARNING, "schedule.passed_over", text, schedule=schedule, count=count)
+
+
 def schedule_unreadable(schedule: str, row: str, error: Exception) -> None:
     """row: what its row says, as far as that can be at fault."""
     said = f"schedule {schedule}: {row} cannot be read here and is left to other pools"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import mmap
 from functools import partial
 from typing import cast
@@ -14,12 +15,16 @@ from taskq.apart import Apart
 from taskq.database_errors import passes
 from taskq.link import Link
 from taskq.schedules.entries import Entry
-from taskq.schedules.moves import CATCH_UP, CatchUp, Move, move
+from taskq.schedules.moves import CATCH_UP, MOST, MOST_IN_ALL, CatchUp, Move, move
 from taskq.schedules.table import Stand, Table
 from taskq.schedules.timing import parse
 
 #: Schedules that one statement moves on.
 TOGETHER = 50
+#: Ticks that one statement sends, of all schedules that have many to make up for.
+AT_ONCE = 1000
+#: Seconds that one look may take to find out what is due, though always for one schedule.
+THOUGHT = 0.1
 #: Seconds until the next look where another pool was quicker.
 LOOK_AGAIN = 0.1
 
@@ -58,6 +63,8 @@ class Ticker:
         self._apart = Apart(link.owner, link.close, limit=heartbeat)
         # By name: the row says what to send, as a pool that started later has written it.
         self._names = [entry.name for entry in plan.entries]
+        #: Those that had more to make up for than one look sends, and their next ticks.
+        self._behind: dict[str, datetime.datetime | None] = {}
         self.due: float = 0 if self._names else float("inf")
 
     def tick(self) -> int:
@@ -68,14 +75,20 @@ class Ticker:
         if not self._plan.written:
             table.synchronise(self._plan.entries)
             self._plan.mark_written()
-        stands = table.look(self._names, TOGETHER)
+        # What has much to make up for is looked at beside the others, and not before them.
+        others = [name for name in self._names if name not in self._behind]
+        stands = table.look(others, TOGETHER)
+        if self._behind:
+            stands += table.look(sorted(self._behind), TOGETHER)
         looked = clock.now()
-        moves = [
-            (stand, made)
+        due = [
+            stand
             for stand in stands
-            if self._apart.due(_sending(stand), 0) <= looked
-            and (made := self._move(stand)) is not None
+            if stand.wait <= 0 and self._apart.due(_sending(stand), 0) <= looked
         ]
+        # The least late first: how many ticks the others are behind takes longer to find out.
+        due.sort(key=lambda stand: -stand.wait)
+        moves, more = self._moves(due, looked)
         moved = self._tick(moves) if moves else set()
         sent = 0
         for stand, made in moves:
@@ -83,20 +96,41 @@ class Ticker:
                 sent += len(made.ticks)
                 if made.missed:
                     events.ticks_missed(stand.name, stand.next_at, stand.catch_up)
-        wait = self._wait(stands, moves, moved)
+                if made.passed_over:
+                    events.ticks_passed_over(
+                        stand.name, stand.next_at, made.passed_over, MOST_IN_ALL
+                    )
+        wait = 0.0 if more else self._wait(stands, moves, moved)
         self.due = looked + clock.nanoseconds(min(wait, self._heartbeat))
         return sent
 
     def _table(self) -> Table:
         return Table(self._link.leases().connection, self._sql)
 
-    def _move(self, stand: Stand) -> Move | None:
-        """None for one that is not due, or that our code cannot read: others can."""
-        if stand.wait > 0:
-            return None
+    def _moves(self, due: list[Stand], looked: int) -> tuple[list[tuple[Stand, Move]], bool]:
+        """What to do about those that are due, and whether some are left for the next look: the
+        keeper has other duties as well."""
+        most = min(MOST, max(1, AT_ONCE // max(1, len(due))))
+        moves: list[tuple[Stand, Move]] = []
+        left = due
+        while left and (left is due or clock.now() - looked < clock.nanoseconds(THOUGHT)):
+            stand, *left = left
+            behind = self._behind.pop(stand.name, None)
+            if (made := self._move(stand, most, behind)) is not None:
+                moves.append((stand, made))
+                if len(made.ticks) == most:
+                    self._behind[stand.name] = made.next_at
+        return moves, bool(left) or len(moves) >= TOGETHER
+
+    def _move(self, stand: Stand, most: int, behind: datetime.datetime | None) -> Move | None:
+        """Of one that is due; None where our code cannot read it: others can.
+
+        behind: the next tick that the last look has left, if it was behind then.
+        """
         try:
             timing = parse(stand.schedule, stand.time_zone)
-            return move(timing, stand.next_at, stand.now, _catch_up(stand.catch_up))
+            catch_up, counted = _catch_up(stand.catch_up), stand.next_at == behind
+            return move(timing, stand.next_at, stand.now, catch_up, most=most, counted=counted)
         except Exception as error:  # a time zone is a file: to open it may fail in any way
             row = f"next tick {stand.stored}, time zone {stand.time_zone!r}, {stand.schedule!r}"
             events.schedule_unreadable(stand.name, row, error)
@@ -121,8 +155,6 @@ class Ticker:
 
     def _wait(self, stands: list[Stand], moves: list[tuple[Stand, Move]], moved: set[int]) -> float:
         """Seconds until the next look."""
-        if len(moves) == TOGETHER:
-            return 0.0
         waits = [self._heartbeat, *(stand.wait for stand in stands if stand.wait > 0)]
         for stand, made in moves:
             if stand.id not in moved:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -41,6 +42,10 @@ class Timing(Protocol):
     def latest(self, moment: datetime.datetime) -> datetime.datetime | None:
         """The last tick that is not later than this, if there ever was one."""
 
+    def before(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
+        """The ticks that are not later than this, the last one first. In an hour that clocks show
+        twice there may be one more or less."""
+
 
 @dataclass(frozen=True)
 class Every:
@@ -61,6 +66,12 @@ class Every:
 
     def latest(self, moment: datetime.datetime) -> datetime.datetime:
         return EPOCH + (moment - EPOCH) // (self.seconds * SECOND) * (self.seconds * SECOND)
+
+    def before(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
+        tick = self.latest(moment)
+        while True:
+            yield tick
+            tick -= self.seconds * SECOND
 
 
 class _Search(CronSim):
@@ -120,19 +131,23 @@ class Cron:
                 yield tick
 
     def latest(self, moment: datetime.datetime) -> datetime.datetime | None:
-        local = moment.astimezone(self._zone)
-        # With a part of a second the search begins at the moment itself, not before it.
-        local = local.replace(microsecond=local.microsecond or 1)
-        found = next(CronSim(self.expression, local, reverse=True), None)
-        if found is None:
+        latest = next(self.before(moment), None)
+        if latest is None:
             return None
         # Backwards in local time: in an hour that comes twice it may have passed one by.
-        latest = found.astimezone(UTC)
         for tick in self.after(latest):
             if tick > moment:
                 break
             latest = tick
         return latest
+
+    def before(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
+        local = moment.astimezone(self._zone)
+        # With a part of a second the search begins at the moment itself, not before it.
+        local = local.replace(microsecond=local.microsecond or 1)
+        with suppress(OverflowError):  # before the year 1
+            for found in CronSim(self.expression, local, reverse=True):
+                yield found.astimezone(UTC)
 
 
 def parse(schedule: object, zone: str = "UTC") -> Timing:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections import Counter
 from itertools import pairwise
 
 import pytest
+from django.db import connection
 
 from pool import clock
 from stress.pools import wait_until
@@ -20,8 +22,11 @@ from taskq.models import Schedule, Task
 from taskq.queues import Queues
 from taskq.schedules import scheduled_at
 from taskq.schedules.entries import entries
-from taskq.schedules.ticker import Ticker
+from taskq.schedules.moves import MOST, MOST_IN_ALL
+from taskq.schedules.ticker import AT_ONCE, TOGETHER, Ticker
 from taskq.service import Service
+from tests.conftest import SLACK
+from tests.project.lab import tasks
 from tests.taskq.scheduling import HOUR, HOURLY, SECOND, TICK, back, sent
 
 # The keeper's part
@@ -129,6 +134,58 @@ def test_what_was_missed_is_said(ticker, caplog):
     assert ours.tick() == 1
     assert "schedule a: ticks since " in caplog.text
     assert "were missed; one task is sent for all of them" in caplog.text
+
+
+def ancient(name):
+    """Set a schedule to a tick that is centuries ago, as somebody has typed it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE taskq_schedule SET next_at = '1026-11-30 10:00:00' WHERE name = %s", [name]
+        )
+
+
+def test_of_centuries_of_missed_ticks_the_last_are_sent_and_the_log_says_so(ticker, caplog):
+    ours = ticker(a={"schedule": "* * * * *", "catch_up": "all"})
+    ours.tick()
+    ancient("a")
+    ours.due, total = 0, 0
+    while (more := ours.tick()) or seconds_to(ours) <= 0:
+        assert more <= MOST
+        total += more
+    assert MOST_IN_ALL <= total <= MOST_IN_ALL + 2
+    (said,) = [text for text in caplog.messages if "passed over" in text]
+    assert "schedule a: ticks since 1026-11-30 10:00:00 UTC were missed; the last 20,000" in said
+    assert re.search(r"about 52\d,\d{3},\d{3} before them are passed over", said)
+
+
+def test_other_schedules_tick_while_many_are_far_behind(ticker):
+    behind = {
+        f"behind {n}": {"schedule": "* * * * *", "catch_up": "all"} for n in range(TOGETHER + 5)
+    }
+    ours = ticker(**behind, other={"args": ["other"]})
+    ours.tick()
+    for name in behind:
+        ancient(name)
+    back("other", HOUR)
+    ours.due = 0
+    other = Task.objects.filter(payload__contains="other")
+    for _ in range(10):  # each look takes one of the others at least out of its way
+        if not other.exists():
+            assert 0 < ours.tick() <= AT_ONCE
+            assert seconds_to(ours) <= 0
+    assert other.count() == 1
+
+
+def test_a_pool_that_is_centuries_behind_goes_on_with_all_else(start_pool, runs, write):
+    given = {"second": {**HOURLY, "schedule": "* * * * * *", "catch_up": "all", "priority": -1}}
+    pool = start_pool("-c", 1, TASKQ_SCHEDULE=json.dumps(given))
+    wait_until(lambda: Schedule.objects.exists())
+    ancient("second")
+    pool.wait_for_log("are passed over")
+    tasks.quick.delay("innocent")
+    wait_until(lambda: runs("end", "innocent"))
+    assert Task.objects.count() <= MOST_IN_ALL + SLACK
+    assert "late" not in pool.log()
 
 
 # Exactly once

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskq.schedules.moves import IN_TIME, MOST, move
+from taskq.schedules.moves import IN_TIME, MOST, MOST_IN_ALL, move
 from taskq.schedules.timing import UTC, parse
 
 SECOND = datetime.timedelta(seconds=1)
@@ -207,6 +207,33 @@ def test_all_that_was_missed_is_sent_in_order_some_at_a_time():
     assert sent == list(range(MOST))
     assert made.next_at == START + MOST * SECOND
     assert not made.missed
+
+
+@pytest.mark.parametrize(
+    ("schedule", "every", "years", "count"),
+    [
+        ("* * * * * *", SECOND, 400, 400 * 31_557_600),
+        (SECOND, SECOND, 400, 400 * 31_557_600),
+        ("* * * * *", MINUTE, 1, 525_960),
+        (HOUR, HOUR, 400, 400 * 8766),
+    ],
+)
+def test_of_years_of_missed_ticks_the_last_are_sent_and_the_rest_is_counted(
+    schedule, every, years, count
+):
+    sent, made = moved(schedule, years * 31_557_600 * SECOND, "all")
+    first = years * 31_557_600 - (MOST_IN_ALL - 1) * every.total_seconds()
+    assert sent == [first + n * every.total_seconds() for n in range(MOST)]
+    assert made.passed_over == count - MOST_IN_ALL + 1
+    assert not made.missed
+
+
+def test_years_of_few_missed_ticks_are_all_sent():
+    sent, made = moved("0 0 29 2 *", 400 * 365 * 24 * HOUR, "all")
+    assert (len(sent), made.passed_over) == (97, 0)
+    since = datetime.datetime(1, 1, 2, tzinfo=UTC)
+    made = move(parse("0 0 29 2 *", "Asia/Tokyo"), since, START, "all")
+    assert (made.ticks[0].year, made.passed_over) == (4, 0)
 
 
 def test_years_of_missed_seconds_cost_nothing():
