@@ -6,9 +6,10 @@ import logging
 import os
 
 from django.conf import settings as django_settings
+from django.core.management.base import CommandError
 from django.db import connections
 
-from pool import Role, Scoreboard, Supervisor
+from pool import Role, Scoreboard, Supervisor, open_files
 from taskq import before_fork, events, registry, reloading
 from taskq.keeper import Keeper
 from taskq.overview import unknown_names
@@ -38,13 +39,22 @@ def set_up_logging(level: str | None) -> None:
 
 
 def serve(service: Service, *, reload: bool = False) -> int:
-    """Run a pool until it is stopped; the exit code.
+    """Run a pool until it is stopped; the exit code. Raises CommandError for more workers than the
+    limit of open files allows.
 
     1 when a burst saw a task fail or left one whose name is not known here, or when no worker ever
     came up.
     """
     concurrency = service.settings.concurrency or os.cpu_count() or 1
-    scoreboard = Scoreboard(capacity=2 * concurrency + 16)
+    capacity = 2 * concurrency + 16
+    files = open_files.needed(capacity)
+    if (limit := open_files.make_room(files)) < files:
+        raise CommandError(
+            f"the concurrency is {concurrency}: a pool of so many workers needs a limit of {files} "
+            f"open files, and may have {limit}: raise it (ulimit -Hn, LimitNOFILE), or start "
+            "several pools"
+        )
+    scoreboard = Scoreboard(capacity)
     supervisor = Supervisor(
         _roles(service, concurrency, reload),
         scoreboard,
