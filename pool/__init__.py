@@ -8,7 +8,17 @@ scoreboard tells it what they do and until when they may.
 from pool.child import Child
 from pool.deaths import Cause, Death
 from pool.roles import Role
-from pool.scoreboard import Scoreboard, Slot, State
+from pool.scoreboard import Scoreboard, Slot, State, TooManySlots
 from pool.supervisor import Supervisor
 
-__all__ = ["Cause", "Child", "Death", "Role", "Scoreboard", "Slot", "State", "Supervisor"]
+__all__ = [
+    "Cause",
+    "Child",
+    "Death",
+    "Role",
+    "Scoreboard",
+    "Slot",
+    "State",
+    "Supervisor",
+    "TooManySlots",
+]

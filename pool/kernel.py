@@ -107,14 +107,22 @@ def prefer_as_oom_victim(points: int = 300) -> None:
         path.write_text(str(min(1000, int(path.read_text()) + points)))
 
 
-def allow_descriptors(count: int) -> None:
-    """Raise this process's limit of open files to so many, as far as that is permitted."""
+#: The part of its limit of open files above which a process counts as one that leaks.
+FULL = 3 / 4
+
+
+def allow_descriptors(count: int) -> int:
+    """Raise this process's limit of open files to so many, as far as that is permitted; how many
+    of them it may have now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= count:
-        return
+        return count
     most = count if hard == resource.RLIM_INFINITY else min(count, hard)
-    with contextlib.suppress(OSError, ValueError):  # a system that has another limit besides
+    try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (OSError, ValueError):  # a system that has another limit besides
+        return soft
+    return most
 
 
 def is_running(pid: int) -> bool:

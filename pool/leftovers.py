@@ -26,7 +26,6 @@ from typing import Any
 from pool import interpreter, kernel
 from pool.child import Child
 from pool.groups import Programs
-from pool.open_files import FULL
 
 log = logging.getLogger("pool")
 
@@ -172,7 +171,7 @@ def _highest_descriptor() -> int:
 def _nearly_all(was: int, now: int) -> bool:
     """Whether what is left may be too little for a run."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return most != resource.RLIM_INFINITY and now > was and now > most * FULL
+    return most != resource.RLIM_INFINITY and now > was and now > most * kernel.FULL
 
 
 def _give_up(was: int) -> None:

@@ -10,6 +10,7 @@ All times are nanoseconds of ``pool.clock``; 0 means "none".
 import contextlib
 import ctypes
 import functools
+import math
 import mmap
 import os
 from collections.abc import Iterator
@@ -25,6 +26,12 @@ _DEATH_WORDS = 8
 DEATHS_KEPT = 1024
 #: Open files that a child may have of its own: the usual limit of a whole process.
 DESCRIPTORS = 1024
+#: With fewer than these it could not even load a site.
+LEAST_DESCRIPTORS = 128
+
+
+class TooManySlots(Exception):
+    """For the limit of open files. Its arguments: the lowest that would do, that which holds."""
 
 
 class State(IntEnum):
@@ -196,6 +203,8 @@ class Scoreboard:
     """Slots, deaths and a few flags for a pool of at most ``capacity`` children.
 
     room: runs that each may have done and not written.
+
+    Raises TooManySlots where the limit of open files is too low for them, and may not be raised.
     """
 
     def __init__(self, capacity: int, *, room: int = ROOM) -> None:
@@ -204,7 +213,9 @@ class Scoreboard:
         slots_at = deaths_at + DEATHS_KEPT * _DEATH_WORDS * 8
         logs_at = slots_at + capacity * slot_bytes
         # A pipe for each, and as many as usual for what the children do.
-        kernel.allow_descriptors(2 * capacity + DESCRIPTORS)
+        least = math.ceil((2 * capacity + LEAST_DESCRIPTORS) / kernel.FULL)
+        if (limit := kernel.allow_descriptors(2 * capacity + DESCRIPTORS)) < least:
+            raise TooManySlots(least, limit)
         shared = mmap.mmap(-1, logs_at + capacity * log_words * 8)
         self._header = memoryview(shared)[:deaths_at].cast("q")
         self._deaths = memoryview(shared)[deaths_at:slots_at].cast("q")

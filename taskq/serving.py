@@ -9,7 +9,7 @@ from django.conf import settings as django_settings
 from django.core.management.base import CommandError
 from django.db import connections
 
-from pool import Role, Scoreboard, Supervisor, open_files
+from pool import Role, Scoreboard, Supervisor, TooManySlots
 from taskq import before_fork, events, registry, reloading
 from taskq.keeper import Keeper
 from taskq.overview import unknown_names
@@ -46,15 +46,15 @@ def serve(service: Service, *, reload: bool = False) -> int:
     came up.
     """
     concurrency = service.settings.concurrency or os.cpu_count() or 1
-    capacity = 2 * concurrency + 16
-    files = open_files.needed(capacity)
-    if (limit := open_files.make_room(files)) < files:
+    try:
+        scoreboard = Scoreboard(capacity=2 * concurrency + 16)
+    except TooManySlots as error:
+        least, limit = error.args
         raise CommandError(
-            f"the concurrency is {concurrency}: a pool of so many workers needs a limit of {files} "
-            f"open files, and may have {limit}: raise it (ulimit -Hn, LimitNOFILE), or start "
-            "several pools"
-        )
-    scoreboard = Scoreboard(capacity)
+            f"the concurrency is {concurrency}: a pool of so many workers needs a limit of "
+            f"{least} open files, and may have {limit}: raise it (ulimit -Hn, "
+            "LimitNOFILE), or start several pools"
+        ) from error
     supervisor = Supervisor(
         _roles(service, concurrency, reload),
         scoreboard,

@@ -87,16 +87,6 @@ def test_a_worker_whose_tasks_leak_descriptors_is_replaced_before_one_fails(
     assert "its process is replaced: open files" in pool.log()
 
 
-def test_a_pool_raises_a_limit_of_open_files_that_is_too_low_for_its_workers(start_pool, drained):
-    """Else each counts as one that leaks, as soon as a task has opened a connection."""
-    pool = start_pool("-c", 4, prefix=["prlimit", "--nofile=64:4096"])
-    for key in range(8):
-        tasks.ask_database.delay(key)
-    drained()
-    assert "is replaced" not in pool.log()
-    assert pool.stop() == 0
-
-
 def test_more_workers_than_the_limit_of_open_files_allows_are_refused(start_pool):
     pool = start_pool("-c", 200, ready=False, prefix=["prlimit", "--nofile=1024:1024"])
     assert pool.process.wait(30) == 1
