@@ -13,10 +13,11 @@ from typing import Any
 from django.apps import AppConfig
 from django.conf import settings as django_settings
 from django.core.checks import ERROR, CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.urls import get_resolver
 
-from taskq import conf, discovery, registry
+from taskq import conf, contexts, discovery, registry
 from taskq.sql import VENDORS
 
 #: What ``manage.py`` is told to do.
@@ -64,6 +65,21 @@ def check_imports(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         )
         for each in discovery.broken()
     ]
+
+
+@register(Tags.compatibility)
+def check_contexts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Else it is an error of each task that is sent."""
+    given = getattr(django_settings, "TASKQ", {})
+    if conf.problems(given):
+        return []  # E001 has more to say
+    messages: list[CheckMessage] = []
+    for path in sorted(set(given.get("CONTEXT", {}).values())):
+        try:
+            contexts.context(path)
+        except ImproperlyConfigured as error:
+            messages.append(Unimportable(f"{error}.", id="taskq.E012"))
+    return messages
 
 
 @register(Tags.compatibility)

@@ -17,6 +17,8 @@ QUEUE_LENGTH = 64
 NAME_LENGTH = 255
 #: Of unique and of idempotency keys.
 KEY_LENGTH = 255
+#: Of a lease. A lost host is noticed no sooner; and the kernel takes no time-out of a month.
+MAX_LEASE = 86_400
 #: Three centuries. Much later than that there are no datetimes.
 MAX_SECONDS = 10**10
 
@@ -138,8 +140,8 @@ _COUNT_OR_NONE = (
 
 _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "LEASE": (
-        lambda value: _positive(value) and value >= 1,
-        "give a number of seconds from 1 (30 suits most sites)",
+        lambda value: _positive(value) and 1 <= value <= MAX_LEASE,
+        f"give a number of seconds from 1 to {MAX_LEASE} (30 suits most sites)",
     ),
     "HEARTBEAT": _SECONDS,
     "POLL": _SECONDS,

@@ -41,7 +41,7 @@ def context(path: str) -> Any:
     """A module by its path. Raises ImproperlyConfigured if it is none of these."""
     try:
         found = import_module(path)
-    except ImportError as error:
+    except Exception as error:  # what its code raises, too
         raise ImproperlyConfigured(
             f"TASKQ['CONTEXT'] names {path!r}, which cannot be imported: {error}"
         ) from error

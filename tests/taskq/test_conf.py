@@ -45,7 +45,7 @@ def test_defaults():
 SECONDS = [0.001, 1, 2.5, 3600, 10**10]
 COUNTS = [None, 1, 8, 10**6]
 GOOD = {
-    "LEASE": [30, 31.5, 3600],
+    "LEASE": [30, 31.5, 86_400],
     "HEARTBEAT": [0.001, 1, 2.5, 10],
     "POLL": SECONDS,
     "DRAIN_TIMEOUT": [0, 0.5, *SECONDS],
@@ -71,7 +71,7 @@ NO_SECONDS = [0, -1, -0.5, NAN, INF, -INF, 10**11, 10**400, "5", True, [5], {}]
 NO_COUNTS = [0, -1, 1.0, 2.5, "8", True, [8]]
 POSITIVE = "give a positive number of seconds"
 BAD = {
-    "LEASE": ([*NO_SECONDS, None, 0.5], "give a number of seconds from 1"),
+    "LEASE": ([*NO_SECONDS, None, 0.5, 86_401], "give a number of seconds from 1 to 86400"),
     "HEARTBEAT": ([*NO_SECONDS, None], POSITIVE),
     "POLL": ([*NO_SECONDS, None], POSITIVE),
     "DRAIN_TIMEOUT": ([*NO_SECONDS[1:], None], "give a number of seconds from 0"),

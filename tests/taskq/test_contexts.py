@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.utils import translation
 
@@ -68,3 +69,21 @@ def test_a_setting_of_another_form_is_refused(settings, given):
     settings.TASKQ = {"CONTEXT": given}
     with pytest.raises(ImproperlyConfigured, match="give a dict of modules by header"):
         tasks.language.delay()
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("no.such.module", "cannot be imported: No module named 'no'"),
+        ("context_that_raises", "cannot be imported: division by zero"),
+        ("json", "has no function capture(): write one"),
+    ],
+)
+def test_a_context_that_cannot_be_used_is_an_error_of_the_checks(
+    settings, tmp_path, monkeypatch, path, said
+):
+    (tmp_path / "context_that_raises.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.TASKQ = {"CONTEXT": {"x": path}}
+    (error,) = [each for each in run_checks() if each.id == "taskq.E012"]
+    assert error.msg.startswith(f"TASKQ['CONTEXT'] names {path!r}, which {said}")
