@@ -136,6 +136,23 @@ def _become(was: tuple[int, ...]) -> None:
     os.setresuid(*was[:3])
 
 
+def _scheduling() -> tuple[int, int, frozenset[int]]:
+    """The class and its priority, and the cores that this process may use."""
+    if not kernel.LINUX:
+        raise ValueError("there is nothing to ask")
+    priority = os.sched_getparam(0).sched_priority
+    return os.sched_getscheduler(0), priority, frozenset(os.sched_getaffinity(0))
+
+
+def _reschedule(was: tuple[int, int, frozenset[int]]) -> None:
+    os.sched_setscheduler(0, was[0], os.sched_param(was[1]))
+    os.sched_setaffinity(0, was[2])
+
+
+def _is_held_back(was: Any, now: Any) -> bool:
+    return bool(was[:2] != now[:2] or not was[2] <= now[2])
+
+
 _TIMERS = (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
@@ -189,6 +206,7 @@ TRAITS: tuple[Trait, ...] = (
         lambda: os.getpriority(os.PRIO_PROCESS, 0),
         lambda was: os.setpriority(os.PRIO_PROCESS, 0, was),
     ),
+    Trait("scheduling and cores", _scheduling, _reschedule, _is_held_back),
     Trait("open files", _highest_descriptor, _give_up, _nearly_all),
     Trait("standard output", interpreter.streams, interpreter.set_streams),
     Trait("time zone of the C library", interpreter.zone, interpreter.set_zone),

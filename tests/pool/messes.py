@@ -36,6 +36,12 @@ def change_user() -> None:
     os.seteuid(65534)
 
 
+def hold_back() -> None:
+    """One core, and that only while nobody else wants it."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+
+
 def run_coroutine() -> None:
     asyncio.run(asyncio.sleep(0))
 
@@ -85,6 +91,7 @@ MESSES: dict[str, Callable[[], object]] = {
     "timers of its CPU time": lambda: signal.setitimer(signal.ITIMER_PROF, 0.2),
     "umask": lambda: os.umask(0o007),
     "priority (nice)": lambda: os.nice(3),
+    "scheduling and cores": hold_back,
     "open files": lambda: [os.dup(1) for _ in range(100_000)],
     "standard output": replace_output,
     "time zone of the C library": change_zone,
