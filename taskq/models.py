@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from taskq.conf import DEFAULT_QUEUE, KEY_LENGTH, NAME_LENGTH, QUEUE_LENGTH
+from taskq.declared_columns import read_as_declared
 from taskq.ids import TaskId
 from taskq.moment_field import MomentField
 from taskq.schedules.models import Schedule
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 
+@read_as_declared
 class Worker(models.Model):
     """A process of a pool, and the lease under which it holds tasks.
 
@@ -78,6 +80,7 @@ class Worker(models.Model):
         return f"{self.name} of {self.pool}"
 
 
+@read_as_declared
 class Task(models.Model):
     """A call of a registered function, to be run by a worker.
 
@@ -212,6 +215,7 @@ class Task(models.Model):
         return TaskId.of(self.pk)
 
 
+@read_as_declared
 class Result(models.Model):
     """What a task returned, of a task that keeps it (``ignore_result=False``).
 
@@ -244,6 +248,7 @@ class Result(models.Model):
         return f"{self.name} #{self.pk}"
 
 
+@read_as_declared
 class IdempotencyKey(models.Model):
     """The first task that was sent with an idempotency key: those with the same key get its
     id for as long as this is kept, whatever has become of it."""
@@ -269,6 +274,7 @@ class IdempotencyKey(models.Model):
         return f"{self.key} of {self.name}"
 
 
+@read_as_declared
 class PausedQueue(models.Model):
     """A queue of which nothing is claimed. The row is the pause: see ``taskq.pausing``."""
 

@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from taskq import printable
 from taskq.admin import readable
+from taskq.declared_columns import AsText
 from taskq.models import Result, ShownState, State, Task
 from taskq.progress import Progress
 
@@ -30,8 +31,8 @@ class TaskList(ChangeList):
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         tasks: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
         shortened: QuerySet[Any] = tasks.defer("payload", "error", "traceback", "history").annotate(
-            payload_start=Substr("payload", 1, readable.FETCHED),
-            error_start=Substr("error", 1, readable.FETCHED),
+            payload_start=Substr(AsText("payload"), 1, readable.FETCHED),
+            error_start=Substr(AsText("error"), 1, readable.FETCHED),
         )
         return shortened
 

@@ -19,6 +19,7 @@ from taskq.admin import columns, readable
 from taskq.admin.filters import NameFilter, QueueFilter
 from taskq.admin.permissions import OnlyShownMixin
 from taskq.admin.search import SearchMixin
+from taskq.declared_columns import AsText
 from taskq.ids import TaskId
 from taskq.lookup import attempts
 from taskq.models import Result
@@ -45,9 +46,9 @@ class ResultList(ChangeList):
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         results: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
         shortened: QuerySet[Any] = results.defer("payload", "value", "history", "worker").annotate(
-            payload_start=Substr("payload", 1, readable.FETCHED),
-            value_start=Substr("value", 1, readable.FETCHED),
-            worker_start=Substr("worker", 1, readable.FETCHED),
+            payload_start=Substr(AsText("payload"), 1, readable.FETCHED),
+            value_start=Substr(AsText("value"), 1, readable.FETCHED),
+            worker_start=Substr(AsText("worker"), 1, readable.FETCHED),
         )
         return shortened
 

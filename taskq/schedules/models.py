@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from taskq.conf import NAME_LENGTH, QUEUE_LENGTH
+from taskq.declared_columns import read_as_declared
 from taskq.moment_field import MomentField
 from taskq.schedules.timing import TEXT_LENGTH, UTC, Timing, parse
 
@@ -41,6 +42,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
     pause.queryset_only = resume.queryset_only = True  # type: ignore[attr-defined]
 
 
+@read_as_declared
 class Schedule(models.Model):
     """A periodic task. Pools write what the code and the settings say of it when they
     start; each of its ticks moves ``next_at`` in the statement that sends the task."""

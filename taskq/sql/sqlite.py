@@ -9,15 +9,27 @@ Lists come as JSON arrays.
 from __future__ import annotations
 
 from taskq.sql import HISTORY_LENGTH, REPLACED
+from taskq.sql.sqlite_cast import INTEGER, TEXT
 from taskq.sql.sqlite_time import NOW, later
+
+# A cell holds a value of any type. What a row has in place of a number counts as one; a queue of
+# bytes is nobody's, and all of those come after the texts.
+_RETRIES, _LOSSES, _MAX_LOSSES = (
+    INTEGER.format(name) for name in ("retries", "losses", "max_losses")
+)
+_NO_BYTES = "queue < x''"
 
 # By taskq_task_ready, as in PostgreSQL. Due is what the claim takes for due, which compares
 # text: a text that is no time waits long, or not at all.
 LANES = f"""
 WITH RECURSIVE waiting AS (
-    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0 AND %(queues)s IS NULL
+    SELECT min(queue) AS queue FROM taskq_task
+    WHERE state = 0 AND {_NO_BYTES} AND %(queues)s IS NULL
     UNION ALL
-    SELECT (SELECT min(queue) FROM taskq_task WHERE state = 0 AND queue > waiting.queue)
+    SELECT (
+        SELECT min(queue) FROM taskq_task
+        WHERE state = 0 AND queue > waiting.queue AND {_NO_BYTES}
+    )
     FROM waiting WHERE waiting.queue IS NOT NULL
 ), served AS (
     SELECT queue FROM waiting WHERE queue IS NOT NULL
@@ -62,7 +74,7 @@ WHERE id IN (
         FROM (
             SELECT id, execute_at,
                    name IN (SELECT value FROM json_each(%(quick)s))
-                       AND NOT isolated AND max_losses > 0 AS quick
+                       AND NOT isolated AND {_MAX_LOSSES} > 0 AS quick
             FROM taskq_task
             WHERE state = 0 AND queue = %(queue)s AND priority = %(priority)s
               AND execute_at <= {NOW}
@@ -71,8 +83,9 @@ WHERE id IN (
         ) WINDOW sequence AS (ORDER BY execute_at, id)
     ) WHERE place = 1 OR quick
 ) AND EXISTS (SELECT 1 FROM taskq_worker WHERE id = %(worker)s AND lease_expires_at > {NOW})
-RETURNING execute_at || printf('%%20d', id), id, attempt, name, payload, queue, retries, losses,
-          isolated OR max_losses <= 0, coalesce(expires_at <= {NOW}, 0),
+RETURNING execute_at || printf('%%20d', id), id, attempt, {TEXT.format("name")},
+          {TEXT.format("payload")}, queue, {_RETRIES}, {_LOSSES},
+          isolated OR {_MAX_LOSSES} <= 0, coalesce(expires_at <= {NOW}, 0),
           (julianday({NOW}) - julianday(unknown_since)) * 86400.0,
           scheduled_at || '', NULL
 """
@@ -158,7 +171,7 @@ _HISTORY = f"""
 
 RETRY = f"""
 UPDATE taskq_task
-SET {_BACK}, retries = min(retries, 2147483646) + 1, expires_at = NULL, unknown_since = NULL,
+SET {_BACK}, retries = min({_RETRIES}, 2147483646) + 1, expires_at = NULL, unknown_since = NULL,
     execute_at = coalesce(%(when)s, {later("%(delay)s")}),
     error = %(error)s, traceback = %(traceback)s, {_HISTORY}
 {_FENCE}
@@ -178,13 +191,13 @@ SET state = 2, worker_id = NULL, failed_at = {NOW}, expires_at = NULL,
 {_FENCE}
 """
 
-_ENDS = "(cancelled_at IS NOT NULL OR losses + 1 >= max_losses)"
+_ENDS = f"(cancelled_at IS NOT NULL OR {_LOSSES} + 1 >= {_MAX_LOSSES})"
 LOSE = f"""
 UPDATE taskq_task
 SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     failed_at = CASE WHEN {_ENDS} THEN {NOW} END,
     execute_at = CASE WHEN {_ENDS} THEN execute_at ELSE {later("%(delay)s")} END,
-    losses = min(32767, losses + 1), expires_at = NULL, unknown_since = NULL,
+    losses = min(32767, {_LOSSES} + 1), expires_at = NULL, unknown_since = NULL,
     worker_id = NULL, started_at = NULL,
     error = %(error)s, traceback = %(traceback)s, {_HISTORY}
 {_FENCE}

@@ -40,6 +40,8 @@ class Connection:
         self._lock = threading.RLock()
         self._write_lock = WriteLock(wrapper.settings_dict["OPTIONS"]["timeout"], turn)
         wrapper.connection.execute("PRAGMA busy_timeout = 0")  # _write_lock waits instead
+        # A text that is not UTF-8 is one all the same: an error here would be that of all rows.
+        wrapper.connection.text_factory = lambda text: text.decode(errors="backslashreplace")
         # Kept in the file: readers and the writer do not wait for each other.
         self._execute("PRAGMA journal_mode = WAL", {})
         self._version = self._data_version()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from taskq.sql import CANCELLED, LOST, UNKNOWN_WORKER
 from taskq.sql.sqlite import history
+from taskq.sql.sqlite_cast import INTEGER, TEXT
 from taskq.sql.sqlite_time import NOW, later
 
 REGISTER = f"""
@@ -25,7 +26,7 @@ LISTENS = "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s"
 
 EXPIRED = (
     "SELECT id, end_done FROM taskq_worker "
-    f"WHERE lease_expires_at <= {NOW} ORDER BY lease_expires_at, id"
+    f"WHERE lease_expires_at <= {NOW} AND typeof(id) = 'integer' ORDER BY lease_expires_at, id"
 )
 
 _WORKER = "pool, name, end_cause, end_blamed, end_charge, end_done"
@@ -53,7 +54,8 @@ WHERE id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM taskq_worker AS worker WHERE 
 RETURNING id
 """
 NAME_HOLDER = """
-UPDATE taskq_task SET worker_id = %(worker)s WHERE state = 1 AND worker_id IS NULL RETURNING id
+UPDATE taskq_task SET worker_id = %(worker)s
+WHERE state = 1 AND typeof(worker_id) <> 'integer' RETURNING id
 """
 
 HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
@@ -61,7 +63,8 @@ HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id =
 _BLAMED = "id = %(blamed)s"
 _MAY_HAVE_RUN = f"({_BLAMED} OR %(suspect)s)"
 _CANCELLED = "cancelled_at IS NOT NULL"
-_ENDS = f"({_CANCELLED} OR {_BLAMED} AND losses + %(charge)s >= max_losses)"
+_LOSSES, _MAX_LOSSES = INTEGER.format("losses"), INTEGER.format("max_losses")
+_ENDS = f"({_CANCELLED} OR {_BLAMED} AND {_LOSSES} + %(charge)s >= {_MAX_LOSSES})"
 _KIND = f"CASE WHEN {_CANCELLED} THEN {CANCELLED} ELSE {LOST} END"
 _TOLD = f"({_BLAMED} AND ({_ENDS} OR %(charge)s > 0))"
 # Not {_CANCELLED} in RETURNING: SQLite 3.40 says 1 there for a NULL.
@@ -69,7 +72,7 @@ TAKE_BACK = f"""
 UPDATE taskq_task
 SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     failed_at = CASE WHEN {_ENDS} THEN {NOW} END,
-    losses = min(32767, losses
+    losses = min(32767, {_LOSSES}
                  + CASE WHEN {_BLAMED} AND NOT {_CANCELLED} THEN %(charge)s ELSE 0 END),
     isolated = isolated OR {_MAY_HAVE_RUN},
     expires_at = CASE WHEN {_MAY_HAVE_RUN} AND expires_at > started_at THEN NULL
@@ -81,7 +84,7 @@ SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     traceback = CASE WHEN {_ENDS} THEN '' ELSE traceback END,
     worker_id = NULL, started_at = NULL
 WHERE state = 1 AND worker_id = %(worker)s
-RETURNING id, name, losses, {_BLAMED}, state = 2, cancelled_at
+RETURNING id, {TEXT.format("name")}, losses, {_BLAMED}, state = 2, cancelled_at
 """
 
 REMOVE_WORKER = """
