@@ -58,11 +58,15 @@ def test_a_run_sees_what_all_have_committed_that_joined_it(start_pool, runs, dra
 
 def test_no_two_of_a_key_run_at_once_that_is_released_on_finish(start_pool, runs, drained):
     start_pool("-c", 3)
-    storm(3, lambda number: lab.solo.delay("a", 0.05) and time.sleep(0.005), 1.5)
+
+    def enough():
+        storm(3, lambda number: lab.solo.delay("a", 0.05) and time.sleep(0.005), 0.5)
+        return len(runs(key="a")) > 20
+
+    wait_until(enough, what="several runs, one after the other")
     drained()
     records = sorted(runs(key="a"), key=lambda record: record["at"])
     assert [each["kind"] for each in records] == ["start", "end"] * (len(records) // 2)
-    assert len(records) > 8
 
 
 @pytest.mark.postgresql

@@ -186,7 +186,8 @@ def processes_that_looked():
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'taskq %%' "
-            "AND datname = current_database() AND state = 'idle' AND query LIKE '%%taskq_%%'",
+            "AND datname = current_database() AND state = 'idle' AND query LIKE '%%taskq_%%' "
+            "AND query NOT LIKE '%%to_regclass%%'",
             [],
         )
         return cursor.fetchall()
