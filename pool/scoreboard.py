@@ -81,6 +81,7 @@ class Slot(ctypes.Structure):
     spent_lease: int  # what runs may end under it, and nothing more may start
     ending_task: int  # the run that was asked to end, and its deadlines
     ending_attempt: int
+    ending_lease: int
     ending_soft: int
     ending_hard: int
     recalled: int  # what waits behind the run that began then is taken from the child
@@ -115,9 +116,11 @@ class Slot(ctypes.Structure):
         return self.pid != 0
 
     def end_run(self, task: int, attempt: int, *, soft: int, hard: int) -> None:
-        """Ask a run to end: it gets these deadlines beside its own, and no other run does.
-        The id goes out last: who sees it sees the rest."""
+        """Ask a run to end: it gets these deadlines beside its own, and no other run does, nor
+        one under another lease: where the history of a database went back, the same attempt of
+        the same task comes again. The id goes out last: who sees it sees the rest."""
         self.ending_task = 0
+        self.ending_lease = self.held_lease()
         self.ending_attempt, self.ending_soft, self.ending_hard = attempt, soft, hard
         self.ending_task = task
 
@@ -125,7 +128,8 @@ class Slot(ctypes.Structure):
     def ending(self) -> bool:
         """Whether the run in progress was asked to end."""
         task = self.task_id
-        return task != 0 and task == self.ending_task and self.attempt == self.ending_attempt
+        same = task != 0 and task == self.ending_task and self.attempt == self.ending_attempt
+        return same and self.ending_lease == self.held_lease()
 
     def soft_passed(self, now: int) -> int:
         """The last soft deadline that the run in progress is past, 0 for none."""

@@ -121,20 +121,26 @@ class Keeper:
 
     def register(self) -> None:
         """Give a lease to each child that is up and has none, lost track of what it holds, or runs
-        nothing under one that is spent."""
+        nothing under one that is spent or has run out.
+
+        One that is stopped (SIGSTOP) gets none, but what it holds is taken back all the same: it
+        may have stopped between two runs, where nothing ends it.
+        """
         self.retirer.forget_refusals()
         newcomers: dict[int, Slot] = {}
+        now = clock.now()
         for slot in self.scoreboard.living():
             lease = slot.held_lease()
-            spent = slot.spent_lease == lease and slot.state == State.IDLE
-            over = lease and (spent or slot.doubtful_lease == lease)
-            if slot.state < State.IDLE or (lease and not over) or not runs(slot):
+            spent = slot.spent_lease == lease or slot.lease_deadline <= now
+            over = lease and ((spent and slot.state == State.IDLE) or slot.doubtful_lease == lease)
+            if slot.state < State.IDLE or (lease and not over):
                 continue
             if not self.retirer.ready_for(slot):
                 continue
             if over and not self.retirer.give_up(lease, slot):
                 continue
-            newcomers[slot.pid] = slot
+            if runs(slot):
+                newcomers[slot.pid] = slot
         if not newcomers:
             return
         generations = {pid: slot.generation for pid, slot in newcomers.items()}

@@ -23,7 +23,7 @@ def pids(board):
 
 def test_each_field_of_each_slot_has_its_own_place():
     board = Scoreboard(3)
-    assert len(WORDS) == 35
+    assert len(WORDS) == 36
     for slot in board.slots:
         slot.label = f"label {slot.index}"
         for number, name in enumerate(WORDS):
@@ -222,6 +222,18 @@ def test_only_the_run_that_was_asked_to_end_has_its_deadlines():
     slot.task_id = 0
     slot.end_run(0, 2, soft=30, hard=90)
     assert not slot.ending
+
+
+def test_a_run_under_another_lease_was_not_asked_to_end():
+    """A database that lost its last minutes gives out the same attempt of the same task again."""
+    slot = running(7, 2)
+    slot.grant(11, slot.generation, 2**62)
+    slot.end_run(7, 2, soft=30, hard=90)
+    assert slot.ending
+    slot.grant(12, slot.generation, 2**62)
+    slot.begin(7, 2, "x", since=100, soft=0, hard=0)
+    assert not slot.ending
+    assert slot.soft_passed(100) == 0
 
 
 def test_progress_is_that_of_the_run_in_progress():

@@ -4,13 +4,14 @@ its worker died before that was written."""
 import contextlib
 import logging
 import signal
+import subprocess
 from datetime import timedelta
 
 import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from pool import Cause, Death, clock
+from pool import Cause, Death, clock, kernel
 from pool.finish_log import ROOM
 from stress.pools import wait_until
 from taskq import pace
@@ -173,6 +174,23 @@ def test_who_ends_a_doubtful_lease_writes_what_was_done_under_it(keeper, worker,
     slot.doubtful_lease = worker.id
     keeper.register()
     assert left() == {(id, State.READY, 0) for id, _ in held[1:]}
+
+
+def test_what_is_held_by_who_was_stopped_between_two_runs_is_taken_back(keeper, worker, held):
+    """Its lease ran out, and nothing ends a child that is idle."""
+    stopped = subprocess.Popen(["sleep", "600"])
+    stopped.send_signal(signal.SIGSTOP)
+    wait_until(lambda: not kernel.is_running(stopped.pid))
+    slot = keeper.scoreboard.slots[1]
+    slot.pid = stopped.pid
+    slot.grant(worker.id, slot.generation, clock.now())
+    slot.finish_log.start(worker.id)
+    slot.finish_log.add(*held[0])
+    keeper.register()
+    stopped.kill()
+    stopped.wait()
+    assert left() == {(id, State.READY, 0) for id, _ in held[1:]}
+    assert slot.held_lease() == 0, "there is nobody to use it"
 
 
 def test_a_slot_gets_no_new_lease_before_what_stands_there_is_written(keeper, dead, worker, held):
