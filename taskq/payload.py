@@ -118,7 +118,8 @@ def encode_result(value: Any, task: str = "") -> str:
     try:
         return encode([value], {}, None, task, _RESULT)
     except PayloadError as error:
-        said = str(error).replace("args[0]", "result", 1).replace("arguments", "result", 1)
+        said = str(error).replace("args[0]", "result", 1)
+        said = said.replace("arguments take", "result takes", 1).replace("arguments", "result", 1)
         text = f"what it returned, here called result, cannot be kept: {said}"
         if error.__cause__ is None:
             raise PayloadError(text) from error

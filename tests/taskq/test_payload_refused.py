@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from stress.project.shop.models import Order
-from taskq.payload import TAG, PayloadError, encode
+from taskq.payload import TAG, PayloadError, encode, encode_result
 
 # What cannot be encoded
 
@@ -129,3 +129,9 @@ def test_limit_holds_for_pickles(settings):
     settings.TASKQ = {"MAX_PAYLOAD": 1000, "SERIALIZER": "pickle"}
     with pytest.raises(PayloadError, match="more than TASKQ"):
         encode([os.urandom(1000)], {})
+
+
+def test_a_result_that_is_too_large_is_called_a_result(settings):
+    settings.TASKQ = {"MAX_PAYLOAD": 100}
+    with pytest.raises(PayloadError, match="cannot be kept: the result takes 1009 bytes, more"):
+        encode_result("x" * 1000)
