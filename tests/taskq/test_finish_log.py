@@ -42,26 +42,6 @@ def held(worker):
     return [task.run for task in worker.claim(HELD, QUICK)]
 
 
-@pytest.fixture
-def said_no(transactional_db):
-    """Have the database refuse to remove a task."""
-
-    def refuse(id):
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "CREATE FUNCTION refuse_end() RETURNS trigger LANGUAGE plpgsql AS "
-                "$$ BEGIN RAISE 'no end for this one'; END $$"
-            )
-            cursor.execute(
-                "CREATE TRIGGER refuse_end BEFORE DELETE ON taskq_task FOR EACH ROW "
-                f"WHEN (OLD.id = {id}) EXECUTE FUNCTION refuse_end()"
-            )
-
-    yield refuse
-    with connection.cursor() as cursor:
-        cursor.execute("DROP FUNCTION refuse_end CASCADE")
-
-
 def left():
     return set(Task.objects.values_list("pk", "state", "losses"))
 
@@ -99,14 +79,13 @@ def test_what_another_has_taken_over_is_not_written(worker, held, new_worker):
     assert Task.objects.count() == HELD
 
 
-@pytest.mark.postgresql
-def test_what_the_database_refuses_fails_that_task_alone(worker, held, said_no):
+def test_what_the_database_refuses_fails_that_task_alone(worker, held, refusing):
     """As its worker would have it: else the dead worker would hold the rest for ever."""
-    said_no(held[1][0])
+    refusing("DELETE", "taskq_task", f"OLD.id = {held[1][0]}")
     assert retire(worker, held[:3]).complete
     (failed,) = Task.objects.failed()
     assert failed.pk == held[1][0]
-    assert failed.error == "its outcome could not be written: no end for this one"
+    assert failed.error == "its outcome could not be written: the site has its own ideas"
     assert left() - {(failed.pk, State.FAILED, 0)} == {(id, State.READY, 0) for id, _ in held[3:]}
 
 
