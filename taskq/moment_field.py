@@ -32,9 +32,10 @@ _BOUNDED = {
         f"TIMESTAMPTZ '{LAST}+00') END"
     ),
     # A time is a text that strftime() gives back, after a step of no days, which moves a day that
-    # its month does not have to the next one. All else is NULL.
+    # its month does not have to the next one. All else is NULL. Without what is below a second,
+    # which may be rounded up to the year 10000.
     "sqlite": (
-        "CASE WHEN strftime('%%Y-%%m-%%d %%H:%%M:%%S', {0}, '+0 days') "
+        "CASE WHEN strftime('%%Y-%%m-%%d %%H:%%M:%%S', substr({0}, 1, 19), '+0 days') "
         "LIKE replace(substr({0}, 1, 19), 'T', ' ') || '%%' "
         "AND substr({0}, 20) NOT GLOB '*[^.0-9+:Z-]*' "
         f"THEN min(max({{0}}, '{FIRST}'), '{LAST}') END"
