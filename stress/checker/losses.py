@@ -75,7 +75,8 @@ def duplicates(evidence: Evidence) -> tuple[Counter[str], list[Finding]]:
     that nothing explains.
 
     A run that ended may only be followed by another if something hit its process while
-    it ran or before its outcome was surely written.
+    it ran or before its outcome was surely written. An atomic task is done when it has committed,
+    and not with its last line: a second run of one that was killed in between is not counted.
     """
     explained: Counter[str] = Counter()
     found = []
@@ -88,7 +89,9 @@ def duplicates(evidence: Evidence) -> tuple[Counter[str], list[Finding]]:
             if not causes:
                 text = f"{key} ended in process {first.pid}, which nothing had hit, and was started"
                 found.append(Finding(f"{text} again in process {every[number + 1].pid}", (key,)))
-            elif any(later.returned for later in every[number + 1 :]):
+            elif not evidence.kind(key).atomic and any(
+                later.returned for later in every[number + 1 :]
+            ):
                 explained[causes[0].name] += 1
     return explained, found
 

@@ -128,3 +128,10 @@ def test_it_is_said_how_many_of_those_that_are_done_ran_again():
     assert (verdict.counts["done"], verdict.duplicates) == (3, {"death of a worker": 1})
     assert verdict.run_again == pytest.approx(1 / 3)
     assert verdict.as_json()["run_again"] == 0.333333
+
+
+def test_an_atomic_task_that_was_killed_before_it_committed_was_not_done():
+    story = Story().sent("a", kind="ship").run("a", 1, 2).kill(2.01).run("a", 3, 4, OTHER)
+    verdict = story.verdict(effects={"a": 1})
+    assert verdict.ok
+    assert not verdict.duplicates
