@@ -64,6 +64,7 @@ def test_each_is_put_back_as_it_was(name):
         pytest.skip("needs root")
 
     def check():
+        asyncio.set_event_loop_policy(None)  # another test may have run a coroutine here
         (trait,) = [trait for trait in traits_of(child_of_no_pool()) if trait.name == name]
         leftovers, was = Leftovers([trait]), trait.look()
         assert not leftovers.undo()

@@ -60,5 +60,7 @@ def test_list_fetches_no_long_text_whole(root):
     with CaptureQueriesContext(connection) as queries:
         text(root.get(LIST))
     (rows,) = [q["sql"] for q in queries if "error_start" in q["sql"]]
-    for column in ("payload", "error", "traceback"):
-        assert f'"taskq_task"."{column}"' not in rows.replace(f'("taskq_task"."{column}", 1,', "")
+    with connection.cursor() as cursor:
+        cursor.execute(rows)
+        (fetched,) = cursor.fetchall()
+    assert max(len(str(value)) for value in fetched) < 5000

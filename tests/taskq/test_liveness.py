@@ -101,10 +101,10 @@ def test_one_that_a_firewall_may_have_forgotten_is_replaced(monkeypatch):
 @pytest.mark.parametrize("pooled", ["", "true"], ids=["", "pooled"])
 def test_the_server_ends_it_while_other_tasks_run(start_pool, other, runs, drained, alias, pooled):
     """The pool is never idle meanwhile: then it closes what is open itself."""
-    pool = start_pool("-c", 1, TASKQ_TEST_SECOND="1", TASKQ_TEST_POOLED=pooled)
     tasks.ask_database.delay("before", alias)
     tasks.nap.delay("a", 2)
     tasks.ask_database.delay("after", alias)
+    pool = start_pool("-c", 1, TASKQ_TEST_SECOND="1", TASKQ_TEST_POOLED=pooled)
     wait_until(lambda: runs("start", "a"))
     (asked,) = runs("asked", "before")
     end(other, asked["backend"])
