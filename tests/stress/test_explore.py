@@ -70,7 +70,12 @@ def test_with_all_protections_all_orders_of_the_same_are_right(explore):
 
 def test_the_case_that_a_report_names_goes_the_same_way_again(explore):
     """As a script with a step in each line, who had to wait, and what was wrong then."""
-    first = explore("--orders", 400, "--without", "finish-fence").stdout
+    reports = (
+        explore("--orders", 400, "--seed", seed, "--without", "finish-fence").stdout
+        for seed in range(1, 20)
+    )
+    # Of several that wait for one lock the server chooses.
+    first = next(report for report in reports if report.count("must wait") < 2)
     seed, case = re.findall(r"^seed (\d+), case (\d+): ", first)[0]
     assert re.search(r"^ +\d+\. finish'? +postgresql\.FINISH", first, re.MULTILINE)
     again = explore("--seed", seed, "--case", case, "--without", "finish-fence").stdout
