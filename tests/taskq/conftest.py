@@ -21,6 +21,7 @@ from taskq.leases import Leases
 from taskq.queues import Queues
 from taskq.service import Service
 from taskq.worker import Worker
+from tests.conftest import PoolUnderTest
 
 # Fixtures of several files, kept beside the words that go with them.
 from tests.taskq.admin_site import dead_worker, each_state, good_worker, root  # noqa: F401
@@ -246,3 +247,20 @@ def backend() -> Any:
     from taskq.framework import task_backends
 
     return task_backends["default"]
+
+
+@pytest.fixture
+def pool_on(url, tmp_path, history_file):
+    """Starts pools on the database ``url``, a fixture of the test's own file."""
+    pools = []
+
+    def start(*options):
+        environment = {**os.environ, "DATABASE_URL": url, "TASKQ_HISTORY": str(history_file)}
+        log = tmp_path / f"pool{len(pools)}.log"
+        pools.append(PoolUnderTest([*options], log, environment))
+        return pools[-1]
+
+    yield start
+    for pool in pools:
+        pool.kill_all()
+        print(f"--- {pool.log_file.name}\n{pool.log()}")

@@ -15,7 +15,6 @@ from stress.postgres import EmbeddedPostgres
 from taskq.conf import Settings
 from taskq.models import State, Task, Worker
 from taskq.renewing import Renewer
-from tests.conftest import PoolUnderTest
 from tests.project.lab import tasks
 from tests.taskq.conftest import keeper_of_no_pool
 from tests.taskq.leasing import send
@@ -34,22 +33,6 @@ def url():
         command = [sys.executable, "-m", "tests.project.manage", "migrate", "-v0"]
         subprocess.run(command, env=environment, check=True)
         yield url
-
-
-@pytest.fixture
-def pool_on(url, tmp_path, history_file):
-    pools = []
-
-    def start(*options):
-        environment = {**os.environ, "DATABASE_URL": url, "TASKQ_HISTORY": str(history_file)}
-        log = tmp_path / f"pool{len(pools)}.log"
-        pools.append(PoolUnderTest([*options], log, environment))
-        return pools[-1]
-
-    yield start
-    for pool in pools:
-        pool.kill_all()
-        print(f"--- {pool.log_file.name}\n{pool.log()}")
 
 
 @pytest.mark.postgresql

@@ -14,7 +14,6 @@ from stress.checker import FinalState, judge
 from stress.pools import wait_until
 from stress.postgres import EmbeddedPostgres
 from taskq.sql import postgresql_enqueue
-from tests.conftest import PoolUnderTest
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.postgresql
@@ -36,22 +35,6 @@ def url(server):
     command = [sys.executable, "-m", "tests.project.manage", "migrate", "-v0"]
     subprocess.run(command, env=environment, check=True)
     return url
-
-
-@pytest.fixture
-def pool_on(url, tmp_path, history_file):
-    pools = []
-
-    def start(*options):
-        environment = {**os.environ, "DATABASE_URL": url, "TASKQ_HISTORY": str(history_file)}
-        log = tmp_path / f"pool{len(pools)}.log"
-        pools.append(PoolUnderTest([*options], log, environment))
-        return pools[-1]
-
-    yield start
-    for pool in pools:
-        pool.kill_all()
-        print(f"--- {pool.log_file.name}\n{pool.log()}")
 
 
 def send(url, task, *args):
