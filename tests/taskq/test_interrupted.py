@@ -8,7 +8,7 @@ from stress.project.shop.models import Order
 from taskq.models import State, Task
 from taskq.result import AsyncResult
 from tests.project.lab import oddities, tasks
-from tests.taskq.test_outage import all_done, pool_on, rows, send, server, url  # noqa: F401
+from tests.taskq.test_outage import all_done, rows, send, server, url  # noqa: F401
 
 pytestmark = pytest.mark.postgresql
 
