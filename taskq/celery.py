@@ -1,7 +1,7 @@
 """The front door for Celery users: ``shared_task`` and what hangs on it.
 
 ``from taskq.celery import shared_task`` in place of Celery's is meant to be the
-whole change. What differs, and why, is in docs/migrating/celery.md.
+whole change. What differs, and why, is in docs/how-to/migrating/celery.md.
 """
 
 from __future__ import annotations

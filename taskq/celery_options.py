@@ -1,6 +1,6 @@
 """Celery's options: which of them change nothing here, and what there is in place of others.
 
-All of them are listed in docs/migrating/celery.md.
+All of them are listed in docs/how-to/migrating/celery.md.
 """
 
 from __future__ import annotations

@@ -304,7 +304,7 @@ def threads_before_fork(names: list[str]) -> None:
     text = (
         f"threads that run now will not run in the pool's processes: {', '.join(sorted(names))}. "
         "What they do is not done there, and a lock that one of them holds is never released: "
-        "start them in a receiver of taskq.signals.worker_started (docs/workers.md)"
+        "start them in a receiver of taskq.signals.worker_started (docs/how-to/workers.md)"
     )
     _say(logging.WARNING, "pool.threads", text, threads=names)
 

@@ -1,6 +1,6 @@
 """``python -m tests.conformance``: Django's own tests of its tasks, with our backend.
 
-docs/conformance.md says which are left out, and why; this reads them there. It is also the
+docs/reference/conformance.md says which are left out, and why; this reads them there. It is also the
 plugin of the pytest that runs them.
 """
 
@@ -22,7 +22,7 @@ import django
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs/conformance.md"
+PAGE = ROOT / "docs/reference/conformance.md"
 
 
 def left_out() -> set[str]:

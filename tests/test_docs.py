@@ -86,10 +86,10 @@ def test_the_quickstart_runs(registered, monkeypatch):
     page = types.ModuleType("quickstart")
     sys.modules["quickstart"] = page
     page.tomorrow = timezone.now() + datetime.timedelta(days=1)
-    blocks = [code for _, code in steps((ROOT / "docs/quickstart.md").read_text()) if "\n" in code]
+    blocks = [code for _, code in steps((ROOT / "docs/tutorial/first-queue.md").read_text()) if "\n" in code]
     assert len(blocks) >= 2
     for code in blocks:
-        exec(compile(code, "docs/quickstart.md", "exec"), vars(page))
+        exec(compile(code, "docs/tutorial/first-queue.md", "exec"), vars(page))
     del sys.modules["quickstart"]
     names = set(Task.objects.values_list("name", flat=True))
     assert names == {
@@ -115,10 +115,10 @@ def no_receivers():
 def test_the_page_on_runs_runs_and_carries_a_trace(registered, no_receivers, monkeypatch):
     page = types.ModuleType("runs_page")
     monkeypatch.setitem(sys.modules, "runs_page", page)
-    blocks = [code for _, code in steps((ROOT / "docs/runs.md").read_text()) if "\n" in code]
+    blocks = [code for _, code in steps((ROOT / "docs/how-to/runs.md").read_text()) if "\n" in code]
     assert len(blocks) >= 6
     for code in blocks:
-        exec(compile(code, "docs/runs.md", "exec"), vars(page))
+        exec(compile(code, "docs/how-to/runs.md", "exec"), vars(page))
     Task.objects.all().delete()
     contextvars.copy_context().run(page.view, 7)
     (trace,) = re.findall(r"00-\w{32}-\w{16}-01", Task.objects.get().payload)
@@ -149,8 +149,8 @@ def test_the_page_on_runs_runs_and_carries_a_trace(registered, no_receivers, mon
 
 def test_the_log_thread_of_the_page_on_workers_starts_in_each_process(no_receivers):
     page = types.ModuleType("workers_page")
-    ((_, code),) = [step for step in steps((ROOT / "docs/workers.md").read_text()) if step[0] == ""]
-    exec(compile(code, "docs/workers.md", "exec"), vars(page))
+    ((_, code),) = [step for step in steps((ROOT / "docs/how-to/workers.md").read_text()) if step[0] == ""]
+    exec(compile(code, "docs/how-to/workers.md", "exec"), vars(page))
     before = page.handler.queue
     for started in (signals.worker_started, signals.keeper_started):
         started.send(None)
@@ -161,9 +161,9 @@ def test_the_log_thread_of_the_page_on_workers_starts_in_each_process(no_receive
 def test_the_schedules_that_the_docs_show_are_right(registered, settings):
     page = types.ModuleType("shop.tasks")
     sys.modules["shop.tasks"] = page
-    for _, code in steps((ROOT / "docs/schedules.md").read_text()):
+    for _, code in steps((ROOT / "docs/how-to/schedules.md").read_text()):
         if "\n" in code:
-            exec(compile(code, "docs/schedules.md", "exec"), vars(page))
+            exec(compile(code, "docs/how-to/schedules.md", "exec"), vars(page))
     del sys.modules["shop.tasks"]
     page.shared_task(name="shop.tasks.clean_up")(lambda days: None)
     page.shared_task(name="shop.tasks.count_stock")(lambda warehouse: None)
@@ -188,19 +188,19 @@ class Printer:
 def test_the_testing_page_runs(registered):
     page = types.ModuleType("testing_page")
     page.printer = Printer()
-    blocks = [code for _, code in steps((ROOT / "docs/testing.md").read_text()) if "\n" in code]
+    blocks = [code for _, code in steps((ROOT / "docs/how-to/testing.md").read_text()) if "\n" in code]
     assert len(blocks) >= 4
     for code in blocks:
-        exec(compile(code, "docs/testing.md", "exec"), vars(page))
+        exec(compile(code, "docs/how-to/testing.md", "exec"), vars(page))
     assert page.printer.printed[-3:] == ["receipt of 43", "report", "report"]
 
 
 @pytest.mark.django_db
 def test_the_page_of_unique_tasks_runs(registered):
-    for number, (_, code) in enumerate(steps((ROOT / "docs/unique.md").read_text())):
+    for number, (_, code) in enumerate(steps((ROOT / "docs/how-to/unique.md").read_text())):
         page = types.ModuleType(f"page{number}")
         sys.modules[page.__name__] = page
-        exec(compile(code, "docs/unique.md", "exec"), vars(page))
+        exec(compile(code, "docs/how-to/unique.md", "exec"), vars(page))
         del sys.modules[page.__name__]
     names = sorted(Task.objects.values_list("name", flat=True))
     assert names == ["page0.refresh_totals"] * 2 + ["page1.charge"]
@@ -210,10 +210,10 @@ def test_the_page_of_unique_tasks_runs(registered):
 def test_the_reference_pauses_and_resumes():
     (code,) = [
         code
-        for _, code in steps((ROOT / "docs/reference.md").read_text())
+        for _, code in steps((ROOT / "docs/reference/index.md").read_text())
         if "import pausing" in code
     ]
-    exec(compile(code, "docs/reference.md", "exec"), {})
+    exec(compile(code, "docs/reference/index.md", "exec"), {})
 
 
 def test_every_test_that_the_docs_name_is_there():
@@ -242,12 +242,12 @@ def test_every_heading_that_a_page_links_to_is_there():
 
 
 def test_the_reference_has_every_setting_command_and_check():
-    reference = (ROOT / "docs/reference.md").read_text()
+    reference = (ROOT / "docs/reference/index.md").read_text()
     commands = [path.stem for path in (ROOT / "taskq/management/commands").glob("taskq*.py")]
     for name in [*conf.KEYS, *commands]:
         assert f"`{name}`" in reference or f"`manage.py {name}`" in reference, name
     code = "".join((ROOT / "taskq" / name).read_text() for name in ("checks.py", "backend.py"))
-    said = section("docs/reference.md", "System checks")
+    said = section("docs/reference/index.md", "System checks")
     given = set(re.findall(r"taskq\.[EW]\d+", code))
     assert {"taskq.E007", "taskq.E008"} <= given  # said as a part of a range
     for id in given - {"taskq.E007", "taskq.E008"}:
@@ -256,7 +256,7 @@ def test_the_reference_has_every_setting_command_and_check():
 
 def test_the_quickstart_has_every_option_of_a_task():
     options = {each.name for each in fields(TaskOptions)}
-    table = section("docs/quickstart.md", "Writing tasks")
+    table = section("docs/tutorial/first-queue.md", "Writing tasks")
     assert not [name for name in options if f"`{name}`" not in table]
 
 
@@ -265,7 +265,7 @@ def test_the_quickstart_has_every_option_of_ours_on_djangos_decorator():
         pytest.importorskip("django_tasks", reason="the backport is not installed")
     from taskq.django import OPTIONS
 
-    said = section("docs/quickstart.md", "Django's own tasks")
+    said = section("docs/tutorial/first-queue.md", "Django's own tasks")
     assert not [name for name in OPTIONS if f"`{name}`" not in said]
 
 

@@ -10,7 +10,7 @@ import pytest
 from taskq import registry
 from taskq.celery import shared_task
 
-PAGES = Path(__file__).resolve().parents[1] / "docs/migrating"
+PAGES = Path(__file__).resolve().parents[1] / "docs/how-to/migrating"
 CELERY = (PAGES / "celery.md").read_text()
 
 # Of Celery 5.6: the attributes of a task that a decorator may set, the arguments of apply_async,

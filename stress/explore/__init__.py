@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--actors",
         metavar="NAMES",
         help="try all orders of these, comma-separated, in place of those that are drawn; a "
-        "name may come twice (see docs/explore.md)",
+        "name may come twice (see docs/explanation/explore.md)",
     )
     add("--pairs", action="store_true", help="try all orders of any two actors")
     add("--case", type=int, metavar="N", help="only the case of this number, as a report names it")

@@ -2,7 +2,7 @@
 
 ``timing`` says when the ticks of a schedule are, ``entries`` which schedules this
 deployment has, ``moves`` which ticks are to be sent now, ``table`` does that in the
-database, and ``ticker`` is the keeper's part in it. docs/schedules.md is for users.
+database, and ``ticker`` is the keeper's part in it. docs/how-to/schedules.md is for users.
 """
 
 from __future__ import annotations

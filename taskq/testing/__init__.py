@@ -6,7 +6,7 @@ let time pass for them, and see what was sent.
     assert_enqueued(send_receipt, args=[42])
     run_all()
 
-docs/testing.md shows how. With pytest the fixtures of ``taskq.pytest_plugin`` are there too.
+docs/how-to/testing.md shows how. With pytest the fixtures of ``taskq.pytest_plugin`` are there too.
 """
 
 from taskq.testing.clock import advance

@@ -85,7 +85,7 @@ def test_a_server_that_is_not_ours_is_not_restarted() -> None:
 
 def test_the_documentation_lists_every_fault_with_its_row() -> None:
     listed = {}
-    for line in Path("docs/chaos.md").read_text().splitlines():
+    for line in Path("docs/explanation/chaos.md").read_text().splitlines():
         if match := re.match(r"\| (`.*`) \| (\d+) \|", line):
             listed.update(dict.fromkeys(re.findall(r"`([a-z-]+)`", match[1]), int(match[2])))
     assert listed == {fault.name: fault.row for fault in FAULTS.values()}
