@@ -1,7 +1,7 @@
 """``python -m tests.conformance``: Django's own tests of its tasks, with our backend.
 
-docs/reference/conformance.md says which are left out, and why; this reads them there. It is also the
-plugin of the pytest that runs them.
+docs/reference/conformance.md says which are left out, and why; this reads them there. It is also
+the plugin of the pytest that runs them.
 """
 
 from __future__ import annotations

@@ -86,7 +86,11 @@ def test_the_quickstart_runs(registered, monkeypatch):
     page = types.ModuleType("quickstart")
     sys.modules["quickstart"] = page
     page.tomorrow = timezone.now() + datetime.timedelta(days=1)
-    blocks = [code for _, code in steps((ROOT / "docs/tutorial/first-queue.md").read_text()) if "\n" in code]
+    blocks = [
+        code
+        for _, code in steps((ROOT / "docs/tutorial/first-queue.md").read_text())
+        if "\n" in code
+    ]
     assert len(blocks) >= 2
     for code in blocks:
         exec(compile(code, "docs/tutorial/first-queue.md", "exec"), vars(page))
@@ -149,7 +153,9 @@ def test_the_page_on_runs_runs_and_carries_a_trace(registered, no_receivers, mon
 
 def test_the_log_thread_of_the_page_on_workers_starts_in_each_process(no_receivers):
     page = types.ModuleType("workers_page")
-    ((_, code),) = [step for step in steps((ROOT / "docs/how-to/workers.md").read_text()) if step[0] == ""]
+    ((_, code),) = [
+        step for step in steps((ROOT / "docs/how-to/workers.md").read_text()) if step[0] == ""
+    ]
     exec(compile(code, "docs/how-to/workers.md", "exec"), vars(page))
     before = page.handler.queue
     for started in (signals.worker_started, signals.keeper_started):
@@ -188,7 +194,9 @@ class Printer:
 def test_the_testing_page_runs(registered):
     page = types.ModuleType("testing_page")
     page.printer = Printer()
-    blocks = [code for _, code in steps((ROOT / "docs/how-to/testing.md").read_text()) if "\n" in code]
+    blocks = [
+        code for _, code in steps((ROOT / "docs/how-to/testing.md").read_text()) if "\n" in code
+    ]
     assert len(blocks) >= 4
     for code in blocks:
         exec(compile(code, "docs/how-to/testing.md", "exec"), vars(page))
