@@ -8,7 +8,7 @@ BENCH := .bench
 BENCH_OPTIONS ?= --json bench-results/bench.json
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos chaos-sqlite explore prove bench lint test tests test-busy test-all clean
+.PHONY: help setup demo chaos chaos-sqlite explore prove bench docs lint test tests test-busy test-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ test-busy: $(READY) ## the tests beside eight busy loops, on a database that is 
 test-all: prove explore ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1 and its own tests, both PostgreSQLs; prove, explore
 	$(PY) -m tests.matrix
 
+docs: $(READY) ## the site of docs/, in build/site: a warning is an error
+	$(PY) -m zensical build --clean --strict
+
 bench: $(BENCH)/.ready ## how fast, beside PostgreSQL itself and other queues (BENCH_OPTIONS="--quick")
 	$(BENCH)/bin/python -m stress bench $(BENCH_OPTIONS)
 
@@ -73,4 +76,4 @@ $(BENCH)/.ready: pyproject.toml
 	@touch $@
 
 clean: ## remove what was made here
-	rm -rf $(VENV) $(BENCH) bench-results .matrix build *.egg-info .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json
+	rm -rf $(VENV) $(BENCH) bench-results .matrix build *.egg-info .cache .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json

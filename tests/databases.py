@@ -61,7 +61,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     def fits(item: pytest.Item) -> bool:
         if item.get_closest_marker(other) is not None:
             return False
-        needs_it = item.path.parent.name not in ("pool", "stress")
+        needs_it = item.path.parent.name not in ("pool", "site", "stress")
         return not sqlite or needs_it or item.get_closest_marker("sqlite") is not None
 
     left_out = [item for item in items if not fits(item)]
