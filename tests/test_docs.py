@@ -16,6 +16,8 @@ from pathlib import Path
 
 import django
 import pytest
+from django.core.management import get_commands, load_command_class
+from django.db import connection
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -222,6 +224,52 @@ def test_the_reference_pauses_and_resumes():
         if "import pausing" in code
     ]
     exec(compile(code, "docs/reference/index.md", "exec"), {})
+
+
+TROUBLESHOOTING = ROOT / "docs/explanation/troubleshooting.md"
+
+
+def test_the_commands_of_the_page_on_troubleshooting_can_be_read():
+    commands = re.findall(
+        r"manage\.py (.*)",
+        "\n".join(line for file, line in steps(TROUBLESHOOTING.read_text()) if "\n" not in line),
+    )
+    assert len(commands) >= 5
+    for command in commands:
+        name, *arguments = shlex.split(command)
+        parser = load_command_class(get_commands()[name], name).create_parser("manage.py", name)
+        parser.parse_args(arguments)
+
+
+def test_the_events_of_the_page_on_troubleshooting_are_in_the_code():
+    code = "".join(
+        path.read_text() for room in ("taskq", "pool") for path in (ROOT / room).rglob("*.py")
+    )
+    kinds = "task|tasks|worker|workers|lease|database|pool|child|schedule"
+    named = set(re.findall(rf"`((?:{kinds})\.(?!py`)[a-z_]+)`", TROUBLESHOOTING.read_text()))
+    assert len(named) >= 20
+    assert not [name for name in named if f'"{name}"' not in code]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_the_query_of_the_page_on_troubleshooting_runs():
+    (query,) = re.findall(r"^```sql\n(.*?)^```$", TROUBLESHOOTING.read_text(), re.M | re.S)
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        assert [column.name for column in cursor.description][:3] == [
+            "pid",
+            "application_name",
+            "state",
+        ]
+
+
+def test_the_comparison_shows_figures_of_the_bench_alone():
+    speed = section("docs/explanation/comparison.md", "Speed")
+    measured = (ROOT / "docs/explanation/performance.md").read_text()
+    figures = re.findall(r"\d[\d,.]*\d", "".join(re.findall(r"^\|.*\d ms \|$", speed, re.M)))
+    assert len(figures) >= 20
+    assert not [each for each in figures if not re.search(rf"(?<![\d.]){each}(?![\d.])", measured)]
 
 
 def test_every_test_that_the_docs_name_is_there():
