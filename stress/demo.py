@@ -23,10 +23,10 @@ from rich.live import Live
 from rich.table import Table
 
 from pool import clock
-from stress import history
 from stress.checker import FinalState, Kind, Limits, TaskRow, judge
-from stress.history import History
-from stress.pools import Pool, wait_until
+from stress.rig import history
+from stress.rig.history import History
+from stress.rig.pools import Pool, wait_until
 
 MANAGE = "stress.project.manage"
 LEASE = 6.0
@@ -83,7 +83,7 @@ def _database(console: Console) -> Iterator[str]:
         console.print(f"database: {url.split('://')[0]} (DATABASE_URL)")
         yield url
         return
-    from stress.postgres import EmbeddedPostgres
+    from stress.rig.postgres import EmbeddedPostgres
 
     with EmbeddedPostgres() as server:
         console.print("database: a PostgreSQL of our own, just started")

@@ -16,9 +16,9 @@ from django.db import connection
 from hypothesis import settings as hypothesis
 
 from pool.supervisor import REST
-from stress import history
-from stress.pools import GENEROUS, Pool, wait_until
-from stress.proxy import Proxy
+from stress.rig import history
+from stress.rig.pools import GENEROUS, Pool, wait_until
+from stress.rig.proxy import Proxy
 from taskq import registry
 from taskq.models import Task, Worker
 

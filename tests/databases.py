@@ -12,7 +12,7 @@ import tempfile
 
 import pytest
 
-from stress.postgres import NEWEST, OLDEST, EmbeddedPostgres
+from stress.rig.postgres import NEWEST, OLDEST, EmbeddedPostgres
 
 CHOICE = os.environ.get("TASKQ_TEST_DB", "postgresql")
 _cleanups = []

@@ -16,7 +16,7 @@ from stress.bench import redis
 from stress.bench.contestants import OURS, Contestant, PeerEnvironment
 from stress.bench.server_log import ServerLog
 from stress.bench.stage import Stage
-from stress.postgres import EmbeddedPostgres
+from stress.rig.postgres import EmbeddedPostgres
 
 ROOT = Path(stress.__file__).parents[1]
 STAGE = "stage"

@@ -18,7 +18,7 @@ from stress.bench.catalogue import SCENARIOS
 from stress.bench.contestants import OURS, PeerEnvironment
 from stress.bench.scenario import Scenario
 from stress.bench.targets import TARGETS, judge, peers_of
-from stress.postgres import EmbeddedPostgres
+from stress.rig.postgres import EmbeddedPostgres
 
 
 def run(options: argparse.Namespace) -> int:

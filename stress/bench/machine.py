@@ -13,7 +13,7 @@ import psycopg
 
 import taskq
 from stress.bench import redis
-from stress.postgres import EmbeddedPostgres
+from stress.rig.postgres import EmbeddedPostgres
 
 DURABLE = ("fsync", "synchronous_commit", "full_page_writes")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 
 
 def available() -> bool:

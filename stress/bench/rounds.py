@@ -11,7 +11,7 @@ from stress.bench.queue import Unsupported
 from stress.bench.results import Result
 from stress.bench.scenario import Reading, Scenario
 from stress.bench.stage import Broken
-from stress.pools import TimedOut
+from stress.rig.pools import TimedOut
 
 LIMIT = "limit"
 

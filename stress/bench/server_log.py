@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from stress.postgres import EmbeddedPostgres
+from stress.rig.postgres import EmbeddedPostgres
 
 #: Seconds since the epoch, process, database.
 PREFIX = "%n %p %d "

@@ -15,7 +15,7 @@ from stress.bench.contestants import Contestant
 from stress.bench.counter import Counter
 from stress.bench.figures import Sample
 from stress.bench.queue import Unsupported
-from stress.pools import TITLE, TimedOut, wait_until
+from stress.rig.pools import TITLE, TimedOut, wait_until
 
 #: Seconds between two looks at what is done.
 LOOK = 0.02

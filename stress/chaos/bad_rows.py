@@ -10,9 +10,9 @@ import django.db
 from django.db import connection, transaction
 
 from stress.chaos.sending import new_key
-from stress.history import History
 from stress.project.lab.kinds import KINDS
 from stress.project.lab.models import Entry
+from stress.rig.history import History
 
 _FORGED = b64encode(pickle.dumps([["a"], {}])).decode()
 

@@ -8,8 +8,8 @@ import time
 import django.db
 from django.db import connection
 
-from stress.history import History
 from stress.project.lab.kinds import kind_of
+from stress.rig.history import History
 from taskq.celery import AsyncResult
 from taskq.models import State, Task
 

@@ -14,11 +14,11 @@ from urllib.parse import quote
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
-from stress.chaos.faults.base import Need
-from stress.chaos.faults.database import mount_tmpfs, unmount
+from stress.chaos.needs import Need
 from stress.chaos.options import Options
-from stress.pools import wait_until
-from stress.postgres import EmbeddedPostgres
+from stress.rig.pools import wait_until
+from stress.rig.postgres import EmbeddedPostgres
+from stress.rig.tmpfs import mount_tmpfs, unmount
 
 #: MiB of the small file system for a database that is to run out of it.
 SMALL = 512

@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from stress import netns
-from stress.chaos import processes
 from stress.chaos.options import DRAIN_TIMEOUT, Options
 from stress.chaos.watch import Watcher
-from stress.history import History
-from stress.pools import Pool, wait_until
-from stress.proxy import Proxy
+from stress.rig import netns, processes
+from stress.rig.history import History
+from stress.rig.pools import Pool, wait_until
+from stress.rig.proxy import Proxy
 
 MANAGE = "stress.project.manage"
 #: Seconds from the end of a pool to its next start.
@@ -28,7 +27,7 @@ class Deployment:
     """A pool, its proxy, its host.
 
     environment: of its processes. proxy: between it and its database, None for SQLite.
-    host: the network namespace that it is in. prefix: see :class:`stress.pools.Pool`.
+    host: the network namespace that it is in. prefix: see :class:`stress.rig.pools.Pool`.
     """
 
     def __init__(

@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping
 from types import FrameType
 
-from stress.chaos import processes
+from stress.rig import processes
 
 #: The everyday load: kind -> how often.
 WEIGHTS = {
@@ -82,7 +82,7 @@ class Enqueuer:
     """One of them, in its own process."""
 
     def __init__(self, rate: float, rng: random.Random) -> None:
-        from stress.history import History
+        from stress.rig.history import History
 
         self._history = History(os.environ["TASKQ_HISTORY"])
         self._pause = MOST_PER_TRANSACTION / 2 / rate

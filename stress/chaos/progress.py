@@ -10,7 +10,7 @@ from rich.table import Table
 
 from stress.checker import FinalState, Limits, judge
 from stress.checker.records import keys_of
-from stress.history import Tail
+from stress.rig.history import Tail
 
 #: Seconds between two looks at the whole history for what is wrong in it already.
 JUDGE_EVERY = 5.0

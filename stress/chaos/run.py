@@ -29,7 +29,7 @@ from stress.chaos.progress import Progress
 from stress.chaos.report import Report
 from stress.chaos.scene import Scene
 from stress.checker import Limits, judge
-from stress.pools import TimedOut, wait_until
+from stress.rig.pools import TimedOut, wait_until
 
 #: Seconds that what is left may take once the load has ended.
 DRAIN = 90.0

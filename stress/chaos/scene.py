@@ -12,19 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from pool import clock
-from stress import cgroup, netns
-from stress.chaos import processes
 from stress.chaos.databases import Database
 from stress.chaos.deployment import Deployment
 from stress.chaos.enqueuers import Enqueuers
-from stress.chaos.faults.base import Need
+from stress.chaos.needs import Need
 from stress.chaos.options import Options
 from stress.chaos.schedule import SCHEDULE
 from stress.chaos.watch import Watcher
 from stress.checker.state import LeftOver
-from stress.history import History
-from stress.pools import TimedOut, wait_until
-from stress.proxy import Proxy
+from stress.rig import cgroup, netns, processes
+from stress.rig.history import History
+from stress.rig.pools import TimedOut, wait_until
+from stress.rig.proxy import Proxy
 
 #: Seconds that a task waits for a pool that knows it; longer than faults that follow each
 #: other can keep those away.
@@ -159,7 +158,7 @@ class Scene:
 
     @contextmanager
     def bouncer(self, target: Deployment) -> Iterator[str]:
-        from stress.chaos.bouncer import pgbouncer
+        from stress.rig.pgbouncer import pgbouncer
 
         host = target.host.gateway if target.host else "127.0.0.1"
         with pgbouncer(self.database, host, self.home) as url:

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable
 import django.db
 from django.db import connection, transaction
 
-from stress.history import History
 from stress.project.lab import tasks
 from stress.project.lab.kinds import KINDS, Kind
 from stress.project.lab.models import Entry
+from stress.rig.history import History
 from taskq.celery import AsyncResult
 
 _numbers = itertools.count()

@@ -8,8 +8,8 @@ import threading
 from dataclasses import dataclass
 
 from pool import clock
-from stress.chaos import processes
-from stress.history import History
+from stress.rig import processes
+from stress.rig.history import History
 
 #: Seconds between looks at who died, and looks for who was born.
 LOOK = 0.01

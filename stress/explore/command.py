@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from stress.postgres import EmbeddedPostgres
 from stress.prove.proofs import PROOFS
+from stress.rig.postgres import EmbeddedPostgres
 
 if TYPE_CHECKING:
     from stress.explore.cases import Play

@@ -9,7 +9,6 @@ from typing import Any
 
 import psycopg
 
-from stress.closing import Closing
 from stress.explore.actors import ACTORS
 from stress.explore.command import PLAYERS
 from stress.explore.gate import Doing, Gates
@@ -17,6 +16,7 @@ from stress.explore.invariants import broken
 from stress.explore.player import Player
 from stress.explore.scene import clear, make
 from stress.explore.schedule import Schedule
+from stress.rig.closing import Closing
 
 #: Seconds for a statement that nobody holds up, before the server is asked whether somebody does.
 QUICK = 0.002

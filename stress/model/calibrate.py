@@ -16,8 +16,8 @@ import psutil
 import psycopg
 
 from stress.model.costs import Costs, Line
-from stress.pools import Pool, wait_until
-from stress.postgres import NEWEST
+from stress.rig.pools import Pool, wait_until
+from stress.rig.postgres import NEWEST
 from stress.tune.bed import Bed
 
 if TYPE_CHECKING:  # needs no Django before the bed is made

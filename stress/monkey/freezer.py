@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import psutil
 
-from stress.closing import Closing
+from stress.rig.closing import Closing
 
 
 class Freezer(Closing):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psutil
 
-from stress.pools import TITLE
+from stress.rig.pools import TITLE
 
 
 class Refused(Exception):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from stress.history import History
+from stress.rig.history import History
 from taskq.context import current
 
 

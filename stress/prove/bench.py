@@ -15,8 +15,6 @@ import psycopg
 from django.db import connections
 
 from pool import clock
-from stress import history
-from stress.chaos import processes
 from stress.chaos.cancelling import cancel
 from stress.chaos.databases import Database
 from stress.chaos.schedule import SCHEDULE
@@ -24,11 +22,12 @@ from stress.chaos.sending import send
 from stress.chaos.tables import read_final_state
 from stress.chaos.watch import Watcher
 from stress.checker import LeftOver, Limits, Verdict, judge
-from stress.closing import Closing
-from stress.going_back import Snapshot
-from stress.history import History
-from stress.pools import Pool, TimedOut, wait_until
-from stress.proxy import Proxy
+from stress.rig import history, processes
+from stress.rig.closing import Closing
+from stress.rig.history import History
+from stress.rig.pools import Pool, TimedOut, wait_until
+from stress.rig.proxy import Proxy
+from stress.rig.snapshot import Snapshot
 from taskq.celery import AsyncResult
 
 MANAGE = "stress.project.manage"

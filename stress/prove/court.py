@@ -17,8 +17,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from stress.postgres import EmbeddedPostgres
 from stress.prove.proofs import Proof
+from stress.rig.postgres import EmbeddedPostgres
 
 #: Seconds after which a trial is given up.
 PATIENCE = 300

@@ -12,7 +12,7 @@ def main(join: bool) -> None:
     """Of the two one is rolled back; in the transaction of the other we are killed."""
     django.setup()
     from stress.chaos.sending import send
-    from stress.history import History
+    from stress.rig.history import History
 
     history = History(os.environ["TASKQ_HISTORY"])
 

@@ -14,10 +14,10 @@ import sys
 from django.db import connections
 
 from pool import clock
-from stress.chaos import processes
-from stress.going_back import Snapshot
-from stress.pools import Pool, wait_until
 from stress.prove.bench import FENCED, Bench
+from stress.rig import processes
+from stress.rig.pools import Pool, wait_until
+from stress.rig.snapshot import Snapshot
 from taskq import pausing
 from taskq.models import Schedule, Task, Worker
 

@@ -126,7 +126,7 @@ def _measure(
 
 
 def _made(seconds: float) -> str:
-    from stress.postgres import NEWEST
+    from stress.rig.postgres import NEWEST
 
     return (
         f"Measured on {os.cpu_count()} cores ({platform.machine()}), PostgreSQL {NEWEST}, "

@@ -10,10 +10,10 @@ import tempfile
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from stress.closing import Closing
-from stress.pools import Pool, wait_until
-from stress.postgres import EmbeddedPostgres
-from stress.proxy import Proxy
+from stress.rig.closing import Closing
+from stress.rig.pools import Pool, wait_until
+from stress.rig.postgres import EmbeddedPostgres
+from stress.rig.proxy import Proxy
 
 MANAGE = "stress.project.manage"
 SETTINGS = "stress.project.settings"

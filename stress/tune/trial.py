@@ -12,11 +12,11 @@ import time
 from pathlib import Path
 
 from pool.clock import SECOND
-from stress import history
 from stress.checker.records import Record
 from stress.checker.runs import runs as read_runs
-from stress.history import History
-from stress.pools import Pool, wait_until
+from stress.rig import history
+from stress.rig.history import History
+from stress.rig.pools import Pool, wait_until
 from stress.tune.bed import Bed, lose
 from stress.tune.grid import Setting, trial_seconds
 from stress.tune.results import Cell

@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from pool import clock
-from stress.pools import GENEROUS
+from stress.rig.pools import GENEROUS
 from tests.conftest import wait_until
 
 ROOT = Path(__file__).parents[2]

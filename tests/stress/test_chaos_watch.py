@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from pool.clock import SECOND
-from stress import history
 from stress.chaos.watch import SEARCH, Watcher
-from stress.history import History
-from stress.pools import wait_until
+from stress.rig import history
+from stress.rig.history import History
+from stress.rig.pools import wait_until
 
 
 @pytest.fixture

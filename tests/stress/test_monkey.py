@@ -16,8 +16,8 @@ import pytest
 import stress
 from stress.monkey.freezer import Freezer
 from stress.monkey.victims import PoolAtWork, Refused
-from stress.pools import wait_until
 from stress.project.shop import tasks
+from stress.rig.pools import wait_until
 from taskq.models import Task
 
 ROOT = Path(stress.__file__).parents[1]

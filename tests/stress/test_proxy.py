@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stress.proxy import Proxy
+from stress.rig.proxy import Proxy
 
 
 @pytest.fixture

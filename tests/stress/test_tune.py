@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from stress.tune import formulae
 from stress.tune.grid import Setting, grid
 from stress.tune.plots import all_plots

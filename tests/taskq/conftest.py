@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections, transaction
 
 from pool import Child, Role, Scoreboard, State
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import leases
 from taskq.celery import AsyncResult
 from taskq.claims import Claimed, Wanted

@@ -7,7 +7,7 @@ import signal
 
 from django.db import connection, connections
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 
 _SLEEPS = """
     FROM pg_stat_activity

@@ -11,7 +11,7 @@ from django.db import connection
 from psycopg import errors
 
 from pool import clock
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.apart import Apart, Refusal
 from taskq.models import Worker
 from tests.project.lab import tasks

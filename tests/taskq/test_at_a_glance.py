@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import overview, pausing
 from taskq.models import State, Task, Worker
 from taskq.top import span

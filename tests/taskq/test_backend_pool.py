@@ -8,8 +8,8 @@ import signal
 from tests.taskq.djangos_tasks import native  # first: there may be none
 
 # isort: split
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult, TaskCancelled
 from taskq.framework import TaskResultStatus
 from taskq.models import Result

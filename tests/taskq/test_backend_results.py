@@ -16,7 +16,7 @@ from django.utils import timezone
 from tests.taskq.djangos_tasks import native  # first: there may be none
 
 # isort: split
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import payload
 from taskq.celery import AsyncResult
 from taskq.framework import TaskResultDoesNotExist, TaskResultStatus, task_finished

@@ -6,7 +6,7 @@ from base64 import b64encode
 import pytest
 from django.db import connection
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import State, Task
 from tests.project.lab import tasks
 

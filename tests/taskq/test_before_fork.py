@@ -8,8 +8,8 @@ import pytest
 from django.core.cache import cache
 from django.db import connections
 
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq import before_fork
 from taskq.before_fork import STEPS
 from taskq.conf import Settings

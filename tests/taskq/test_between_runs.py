@@ -7,8 +7,8 @@ import pytest
 from django.db import connection, transaction
 
 from pool.leftovers import TRAITS
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq.hygiene import TRUSTED, Hygiene, abandon_connections
 from taskq.models import Task
 from tests.pool.conftest import gone

@@ -11,8 +11,8 @@ from django.db import connections, transaction
 from pool import Scoreboard, clock
 from pool import State as Doing
 from pool.supervisor import TICK
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq.cancelling import Canceller
 from taskq.celery import AsyncResult, TaskRevokedError
 from taskq.models import State, Task

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.claims import Wanted
 from taskq.models import State, Task, Worker
 from taskq.queues import Queues

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connections
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import Task, Worker
 from tests.project.lab import tasks
 

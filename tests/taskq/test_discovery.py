@@ -10,7 +10,7 @@ import sys
 import pytest
 from django.core.management import call_command
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import State, Task
 from tests.project.lab import tasks
 

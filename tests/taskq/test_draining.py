@@ -5,7 +5,7 @@ import signal
 import pytest
 from django.db import connection
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
 from tests.taskq.waking import DEAF, asleep

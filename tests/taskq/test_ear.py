@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from pool import clock
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.ear import CALM, CALM_MOST, MANY_WAKES, Ear
 from taskq.models import Task
 from taskq.queues import Queues

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from pool import Cause, Death, clock, kernel
 from pool.finish_log import ROOM
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import pace
 from taskq.apart import NEVER
 from taskq.conf import Settings

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from tests.project.lab import tasks
 
 

@@ -12,7 +12,7 @@ from django.db import DatabaseError, DataError, connection
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from tests.conftest import SLACK
 from tests.project.lab import tasks
 from tests.project.native import tasks as native

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.utils import ProgrammingError
 
 from pool import clock
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import grants
 from taskq.models import Result, Task
 from tests.project.lab import tasks

@@ -9,9 +9,9 @@ import psutil
 import pytest
 
 from pool import State as Doing
-from stress.going_back import Snapshot
-from stress.pools import wait_until
-from stress.postgres import EmbeddedPostgres
+from stress.rig.pools import wait_until
+from stress.rig.postgres import EmbeddedPostgres
+from stress.rig.snapshot import Snapshot
 from taskq.conf import Settings
 from taskq.models import State, Task, Worker
 from taskq.renewing import Renewer

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections, transaction
 from django.db.models import F
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import IdempotencyKey, State, Task
 from tests.project.lab import tasks as lab
 

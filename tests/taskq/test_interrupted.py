@@ -3,8 +3,8 @@ as one whose worker was killed."""
 
 import pytest
 
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq.models import State, Task
 from taskq.result import AsyncResult
 from tests.project.lab import oddities, tasks

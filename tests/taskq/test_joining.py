@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult, TaskFailed, allow_join_result, shared_task
 from taskq.testing import run_all
 from tests.project.lab import tasks as lab

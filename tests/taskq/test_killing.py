@@ -14,9 +14,9 @@ from django.utils import timezone
 
 from pool import clock
 from pool.supervisor import TICK
-from stress.cgroup import MemoryCgroup, Unavailable
-from stress.pools import is_gone, wait_until
 from stress.project.shop.models import Order, Shipment
+from stress.rig.cgroup import MemoryCgroup, Unavailable
+from stress.rig.pools import is_gone, wait_until
 from taskq.models import State, Task, Worker
 from tests.conftest import SLACK
 from tests.project.lab import tasks

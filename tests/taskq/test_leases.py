@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import leases
 from taskq.claims import Wanted
 from taskq.database_errors import DATABASE_ERRORS

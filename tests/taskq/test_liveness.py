@@ -5,8 +5,8 @@ import pytest
 from django.db import connection
 
 from pool import clock
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq import liveness
 from taskq.hygiene import Hygiene
 from taskq.models import Task

@@ -9,8 +9,8 @@ import pytest
 from django.db import connection, connections
 
 from pool import clock
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq import hygiene, registry, running
 from taskq.exceptions import SoftTimeLimitExceeded
 from taskq.hygiene import Hygiene, restore_connections

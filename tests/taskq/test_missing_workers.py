@@ -4,7 +4,7 @@ the tasks were restored without it."""
 import pytest
 from django.utils import timezone
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
 

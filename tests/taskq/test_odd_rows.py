@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.conf import Settings
 from taskq.models import State, Task
 from tests.project.lab import oddities, tasks

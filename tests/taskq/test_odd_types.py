@@ -11,7 +11,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult
 from taskq.models import PausedQueue, Result, Schedule, State, Task, Worker
 from tests.project.lab import oddities, tasks

@@ -11,8 +11,8 @@ import pytest
 
 from pool import clock
 from stress.checker import FinalState, judge
-from stress.pools import wait_until
-from stress.postgres import EmbeddedPostgres
+from stress.rig.pools import wait_until
+from stress.rig.postgres import EmbeddedPostgres
 from taskq.sql import postgresql_enqueue
 from tests.project.lab import tasks
 

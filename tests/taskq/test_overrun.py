@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 from pool import State as Is
 from pool import clock
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import overrun
 from taskq.models import State, Task
 from taskq.overrun import CALM, OverrunWatch, Recall

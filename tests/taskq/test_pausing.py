@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.urls import reverse
 
 from pool import clock
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import pausing
 from taskq.models import PausedQueue, Task, Worker
 from tests.project.lab import tasks as lab

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import Task
 from tests.pool.conftest import gone
 from tests.project.lab import tasks

@@ -7,8 +7,8 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from pool import Scoreboard, clock
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult, current_task
 from taskq.context import current_request, is_stopping, set_progress
 from taskq.models import Task

@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import claiming
 from taskq.claims import Wanted
 from taskq.database_errors import DATABASE_ERRORS

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import Result, Task
 from tests.project.lab import oddities, tasks
 from tests.taskq.test_outage import rows, send, server  # noqa: F401

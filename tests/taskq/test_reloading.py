@@ -11,7 +11,7 @@ import psutil
 import pytest
 from django.utils import autoreload
 
-from stress.pools import is_gone, kill_each, wait_until
+from stress.rig.pools import is_gone, kill_each, wait_until
 from taskq import reloading
 from taskq.models import State, Task, Worker
 from tests.conftest import PoolUnderTest

@@ -12,8 +12,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq import leases, lookup, payload
 from taskq.celery import AsyncResult, NoResult, TaskFailed
 from taskq.models import Result, State, Task, Worker

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq.celery import MaxRetriesExceededError, Retry, shared_task
 from taskq.models import Task
 from taskq.testing import run_all

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import State, Task
 from tests.project.lab import tasks
 

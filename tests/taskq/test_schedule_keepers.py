@@ -16,7 +16,7 @@ import pytest
 from django.db import connection
 
 from pool import clock
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import conf
 from taskq.models import Schedule, Task
 from taskq.queues import Queues

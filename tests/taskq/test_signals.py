@@ -8,8 +8,8 @@ import pytest
 from django.db import connection, transaction
 from django.dispatch import Signal
 
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq import signals
 from taskq.models import Task
 from taskq.payload import PayloadError

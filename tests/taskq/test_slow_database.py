@@ -7,7 +7,7 @@ import datetime
 import pytest
 from django.utils import timezone
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import Worker
 from tests.project.lab import tasks
 

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from pool import clock
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import leases, turns
 from taskq.sql import sqlite_lock
 from taskq.turns import Turn

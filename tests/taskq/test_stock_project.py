@@ -16,7 +16,7 @@ import django
 import pytest
 from django.db import connection
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 

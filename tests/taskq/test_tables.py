@@ -3,7 +3,7 @@
 import pytest
 from django.db import OperationalError, connection
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.link import Link
 from tests.project.lab import tasks

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from pool import clock
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import tally as tallies
 from taskq.events import task_succeeded
 from taskq.tally import Tally

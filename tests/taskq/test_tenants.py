@@ -11,7 +11,7 @@ import sys
 import pytest
 from django.db import connection
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 

@@ -10,8 +10,8 @@ import dj_database_url
 import pytest
 from django.db import connection, connections, transaction
 
-from stress.chaos.bouncer import pgbouncer
 from stress.chaos.databases import Database
+from stress.rig.pgbouncer import pgbouncer
 from taskq import leases
 from taskq.models import Task
 from taskq.sql import postgresql_within

@@ -9,8 +9,8 @@ import pytest
 from django.db import connections, transaction
 from django.db.models.functions import Now
 
-from stress.pools import wait_until
 from stress.project.shop.models import Order
+from stress.rig.pools import wait_until
 from taskq.models import Task
 from tests.project.lab import tasks as lab
 from tests.taskq.waking import asleep, crowded_out, ring

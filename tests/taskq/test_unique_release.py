@@ -6,7 +6,7 @@ import pytest
 from django.db import transaction
 from django.db.models.functions import Now
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import State, Task
 from tests.taskq.unique_tasks import define, failed, pk
 

@@ -10,7 +10,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.db.models.functions import Now
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import outbox, unique
 from taskq.models import State, Task
 from taskq.queues import Queues

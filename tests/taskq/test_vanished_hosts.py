@@ -3,7 +3,7 @@ of its lease, though nobody tells the server that it is gone."""
 
 import pytest
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq import leases
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import State, Task, Worker

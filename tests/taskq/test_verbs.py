@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.db.models.signals import pre_delete
 from django.test.utils import CaptureQueriesContext
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import State, Task, Worker
 from tests.project.lab import tasks as lab
 from tests.taskq.conftest import waits_for_a_lock

@@ -6,7 +6,7 @@ import psutil
 import pytest
 from django.db import connection, transaction
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.claiming import REST
 from taskq.ear import MANY_WAKES
 from taskq.models import Task

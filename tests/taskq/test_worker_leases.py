@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
 from tests.taskq.leasing import QUICK, each_way, send

@@ -19,7 +19,7 @@ from stress.bench.figures import steady_rate
 from stress.bench.scenario import Reading, Scenario
 from stress.bench.stage import Stage, Workers
 from stress.bench.work import NAP
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 
 #: Seconds that one drain is watched.
 LONG, SHORT = 6.0, 2.0

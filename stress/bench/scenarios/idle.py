@@ -14,7 +14,7 @@ from stress.bench.contestants import OURS, Contestant
 from stress.bench.queue import WARM_UP
 from stress.bench.scenario import Reading, Scenario
 from stress.bench.stage import Stage, Workers
-from stress.pools import TITLE
+from stress.rig.pools import TITLE
 
 #: Seconds that an idle pool is watched, and before that left alone.
 LONG, SHORT = 60.0, 10.0

@@ -14,7 +14,7 @@ from stress.bench.queue import WARM_UP, Unsupported
 from stress.bench.scenario import Reading, Scenario
 from stress.bench.stage import Stage
 from stress.bench.work import NAP
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 
 RAW = "stress.bench.raw"
 #: Seconds between the raw loop's tasks: it hears of each at once, however rare they are.

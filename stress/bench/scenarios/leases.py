@@ -16,7 +16,7 @@ from stress.bench.arena import STAGE, Arena
 from stress.bench.scenario import Reading, Scenario
 from stress.bench.server_log import transactions
 from stress.bench.stage import Broken
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 
 HELD = 10_000
 HEARTBEAT = 1.0

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from enum import Enum
 from typing import TYPE_CHECKING, ClassVar
 
+from stress.chaos.needs import Need
 from stress.chaos.options import Options
 
 if TYPE_CHECKING:
@@ -20,15 +21,6 @@ class Lane(Enum):
     POOL = "pool"  # a lane for each pool
     DATABASE = "database"
     LOAD = "load"
-
-
-class Need(Enum):
-    """What must be built before the run for some fault."""
-
-    CGROUP = "a memory limit for the pools"
-    TMPFS = "a small file system for the database"
-    NAMESPACE = "a network namespace for each pool"
-    CONNECTIONS = "many connections"
 
 
 class Fault(ABC):

@@ -15,13 +15,14 @@ import psutil
 from pool import clock
 from stress.chaos.faults.base import (
     Lane,
-    Need,
     SceneFault,
     needs_own_server,
     needs_postgresql,
 )
 from stress.chaos.faults.processes import OVERSLEEP
+from stress.chaos.needs import Need
 from stress.chaos.options import Options
+from stress.rig.tmpfs import mount_tmpfs, unmount
 
 if TYPE_CHECKING:
     from stress.chaos.scene import Scene
@@ -191,15 +192,6 @@ def _cannot_mount() -> str | None:
             return "there is no mount command"
         unmount(Path(place))
     return None
-
-
-def mount_tmpfs(place: Path, mebibytes: int) -> None:
-    command = ["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,mode=755", "taskq", str(place)]
-    subprocess.run(command, check=True, capture_output=True, text=True)
-
-
-def unmount(place: Path) -> None:
-    subprocess.run(["umount", str(place)], check=True, capture_output=True, text=True)
 
 
 FAULTS = [

@@ -6,8 +6,9 @@ import random
 import signal
 from typing import TYPE_CHECKING
 
-from stress.chaos.faults.base import Lane, Need, PoolFault, SceneFault, needs_postgresql
+from stress.chaos.faults.base import Lane, PoolFault, SceneFault, needs_postgresql
 from stress.chaos.faults.processes import RESTART
+from stress.chaos.needs import Need
 from stress.chaos.options import DRAIN_TIMEOUT, Options
 
 if TYPE_CHECKING:

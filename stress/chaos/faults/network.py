@@ -6,10 +6,11 @@ import random
 import shutil
 from typing import TYPE_CHECKING
 
-from stress import netns
-from stress.chaos.faults.base import Need, PoolFault, needs_postgresql
+from stress.chaos.faults.base import PoolFault, needs_postgresql
 from stress.chaos.faults.processes import OVERSLEEP, RESTART
+from stress.chaos.needs import Need
 from stress.chaos.options import DRAIN_TIMEOUT, Options
+from stress.rig import netns
 
 if TYPE_CHECKING:
     from stress.chaos.deployment import Deployment

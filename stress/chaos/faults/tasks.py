@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from stress.chaos.faults.base import Need, PoolFault, SceneFault
+from stress.chaos.faults.base import PoolFault, SceneFault
 from stress.chaos.faults.processes import RESTART
+from stress.chaos.needs import Need
 from stress.chaos.options import DRAIN_TIMEOUT, Options
 from stress.project.lab.kinds import KINDS
 

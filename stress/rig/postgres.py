@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import psycopg
 
-from stress.closing import Closing
-from stress.pools import wait_until
+from stress.rig.closing import Closing
+from stress.rig.pools import wait_until
 
 with warnings.catch_warnings():
     # Where it keeps its locks without a session of systemd: nothing that concerns us.

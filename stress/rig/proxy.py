@@ -1,7 +1,7 @@
 """A TCP proxy that can be told to be a bad network: slow, cut, deaf or half-open.
 
 It runs in a process of its own, so that what it delays is not delayed by us as well.
-``python -m stress.proxy HOST TARGET`` listens on a free port of HOST, prints that port,
+``python -m stress.rig.proxy HOST TARGET`` listens on a free port of HOST, prints that port,
 and takes a command a line from its standard input; ``Proxy`` is its remote control.
 """
 
@@ -15,7 +15,7 @@ import subprocess
 import sys
 from collections import deque
 
-from stress.closing import Closing
+from stress.rig.closing import Closing
 
 _CHUNK = 65536
 
@@ -31,7 +31,7 @@ class Proxy(Closing):
     def __init__(self, target: str, *, host: str = "127.0.0.1") -> None:
         self.host = host
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "stress.proxy", host, target],
+            [sys.executable, "-m", "stress.rig.proxy", host, target],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -12,7 +12,7 @@ from pathlib import Path
 from psycopg.conninfo import conninfo_to_dict
 
 from stress.chaos.databases import Database
-from stress.pools import wait_until
+from stress.rig.pools import wait_until
 
 _CONFIG = """\
 [databases]

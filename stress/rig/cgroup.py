@@ -7,8 +7,8 @@ import errno
 import os
 from pathlib import Path
 
-from stress.closing import Closing
-from stress.pools import wait_until
+from stress.rig.closing import Closing
+from stress.rig.pools import wait_until
 
 MOUNTS = Path("/sys/fs/cgroup")
 

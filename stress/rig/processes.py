@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from stress.pools import TITLE
+from stress.rig.pools import TITLE
 
 ROLES = ("supervisor", "keeper", "worker")
 

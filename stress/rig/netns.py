@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 
-from stress.closing import Closing
+from stress.rig.closing import Closing
 
 
 class Unavailable(Exception):
