@@ -22,6 +22,7 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0 }
 td, th { border-bottom: 1px solid #ddd; padding: .2rem .8rem .2rem 0; text-align: left }
+td { white-space: pre-line }
 svg { max-width: 100%; height: auto }
 .ok { color: #17722b } .bad { color: #b3261e }
 """
@@ -32,7 +33,7 @@ def page(report: Report, records: Sequence[Record]) -> str:
     verdict = report.verdict
     word = '<span class="ok">ok</span>' if report.ok else '<span class="bad">not ok</span>'
     recovery = [
-        (name, each.n, f"{each.median:.3f}", f"{each.p99:.3f}", f"{each.max:.3f}")
+        (name, each.n, *(f"{n:.3f}" for n in (each.median, each.p99, each.max, each.standstill)))
         for name, each in verdict.recovery_s.items()
         if each is not None
     ]
@@ -47,7 +48,9 @@ def page(report: Report, records: Sequence[Record]) -> str:
         _table(("", ""), [(name, len(found)) for name, found in verdict.violations.items()]),
         _table(("violation", "what was found"), findings) if findings else "",
         "<h2>Recovery, in seconds</h2>",
-        _table(("after the death of a", "n", "median", "p99", "max"), recovery),
+        _table(("after the death of a", "n", "median", "p99", "max", "standstill"), recovery),
+        "<h2>Run again</h2>",
+        _table(("", ""), report.run_again().items()),
         "<h2>Counts</h2>",
         _table(("", ""), [*verdict.counts.items(), *report.events.items()]),
         "<h2>Faults</h2>",

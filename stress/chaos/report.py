@@ -47,6 +47,17 @@ class Report:
             "ok": self.ok,
         }
 
+    def run_again(self) -> dict[str, str]:
+        """What was run again, as rows: what it is -> how many, a line for each cause."""
+        again = self.verdict.run_again
+        rows = {"tasks done": str(again.done)}
+        for what, counts in (("had ended", again.ended), ("was cut off", again.cut)):
+            rows[f"{what}, and run again"] = "\n".join(
+                f"{runs} ({again.per_10_000(runs):.1f} in 10,000 done): {cause}"
+                for cause, runs in counts.items()
+            )
+        return rows
+
     def show(self, console: Console) -> None:
         """Print it, violations last."""
         table = Table(title="chaos", show_header=False)
@@ -57,13 +68,13 @@ class Report:
         table.add_row("faults", ", ".join(f"{name} {n}" for name, n in self.faults.items()))
         table.add_row("out of memory by", self.oom)
         table.add_row("logged", ", ".join(f"{name} {n}" for name, n in self.events.items()))
-        again = ", ".join(f"{n} by {cause}" for cause, n in self.verdict.duplicates.items())
-        rate = f"{self.verdict.run_again * 10_000:.1f} of 10,000"
-        table.add_row("done, and run again", f"{rate} ({again})" if again else rate)
+        for what, count in self.run_again().items():
+            table.add_row(what, count)
         for name, each in self.verdict.recovery_s.items():
             if each is not None:
                 text = f"median {each.median:.3f} s, p99 {each.p99:.3f} s, max {each.max:.3f} s"
-                table.add_row(f"recovery, {name}", f"{text} (n = {each.n})")
+                text += f" (n = {each.n}); no older task started for up to {each.standstill:.3f} s"
+                table.add_row(f"recovery, {name}", text)
         for name, found in self.verdict.violations.items():
             table.add_row(name, str(len(found)), style="red" if found else "green")
         console.print(table)

@@ -10,6 +10,8 @@ from stress.checker.records import NEVER, Record, Span, in_order
 from stress.checker.runs import Death, Run, deaths
 from stress.checker.state import Limits
 
+#: The name of the blow that a freeze is.
+FREEZE = "freeze"
 #: Seconds in which the children of a killed supervisor must be gone.
 CHILDREN_GONE = 1.0
 
@@ -57,7 +59,7 @@ class Blows:
         self.all: list[Blow] = [
             *(_of_death(death) for death in self.deaths),
             *(
-                Blow("freeze", each.span.longer(limits.unwritten), each.victims)
+                Blow(FREEZE, each.span.longer(limits.unwritten), each.victims)
                 for each in self.freezes
             ),
             *_faults(ordered, limits),

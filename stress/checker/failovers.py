@@ -41,13 +41,14 @@ class Failovers:
 
     def undone(self, moment: float) -> bool:
         """Whether what was recorded then may have been taken back."""
-        return self._meets(Span(moment, moment))
+        return self.meet(Span(moment, moment))
 
     def touched(self, run: Run) -> bool:
         """Whether a run, its claim or its finish may have been taken back."""
-        return self._meets(Span(run.began, run.over))
+        return self.meet(Span(run.began, run.over))
 
-    def _meets(self, span: Span) -> bool:
+    def meet(self, span: Span) -> bool:
+        """Whether some of what was committed in this time may have been taken back."""
         # What is recorded and what is committed are a moment apart.
         apart = self._limits.unwritten * SECOND
         return any(span.meets(Span(each.copied - apart, each.up + apart)) for each in self._all)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from stress.checker import blame, innocents, losses, results, ticks, unique
+from stress.checker.again import run_again
 from stress.checker.evidence import Evidence
 from stress.checker.overlaps import overlaps
 from stress.checker.records import Record
@@ -24,13 +25,12 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
     """
     evidence = Evidence(records, state, limits or Limits())
     at_once = overlaps(evidence) + unique.overlaps(evidence)
-    explained, unexplained = losses.duplicates(evidence)
     found: dict[str, Sequence[Finding]] = {
         "lost": losses.lost(evidence),
         "ghosts": losses.ghosts(evidence),
         "overlaps": [each.finding() for each in at_once if not each.allowed],
         "missed_calls": unique.missed_calls(evidence),
-        "unexplained_duplicates": unexplained,
+        "unexplained_duplicates": losses.unexplained_duplicates(evidence),
         "forgotten_finishes": innocents.forgotten_finishes(evidence),
         "unfenced_finishes": losses.unfenced_finishes(evidence),
         "atomic_mismatch": losses.atomic_mismatch(evidence),
@@ -50,7 +50,7 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
     return Verdict(
         violations={name: found[name] for name in VIOLATIONS},
         recovery_s=recovery(evidence),
-        duplicates=dict(explained),
+        run_again=run_again(evidence),
         allowed_overlaps=[each.finding() for each in at_once if each.allowed],
         counts=_counts(evidence),
     )
@@ -90,5 +90,4 @@ def _counts(evidence: Evidence) -> dict[str, int]:
         "open": ends["open"],
         "unexplained_deaths": len(blame.unexplained_deaths(evidence)),
         "fenced_finishes": evidence.state.fenced,
-        "done": sum(map(evidence.ended, evidence.by_key)),
     }

@@ -1,9 +1,9 @@
-"""G1, G2, G3, G5, G6: what was lost, what ran though it must not, what ran again, and
-whether atomic effects are exact."""
+"""G1, G2, G3, G5, G6: what was lost, what ran though it must not, what ran again for no
+reason, and whether atomic effects are exact."""
 
 from __future__ import annotations
 
-from collections import Counter
+import itertools
 
 from stress.checker.evidence import Evidence
 from stress.checker.result import Finding
@@ -70,30 +70,19 @@ def stuck(evidence: Evidence) -> list[Finding]:
     ]
 
 
-def duplicates(evidence: Evidence) -> tuple[Counter[str], list[Finding]]:
-    """Second runs to the end: how many each cause explains, and the runs after an end
-    that nothing explains.
+def unexplained_duplicates(evidence: Evidence) -> list[Finding]:
+    """Runs after an end that nothing explains.
 
     A run that ended may only be followed by another if something hit its process while
-    it ran or before its outcome was surely written. An atomic task is done when it has committed,
-    and not with its last line: a second run of one that was killed in between is not counted.
+    it ran or before its outcome was surely written.
     """
-    explained: Counter[str] = Counter()
     found = []
     for key in sorted(evidence.by_key):
-        every = evidence.of(key)
-        for number, first in enumerate(every[:-1]):
-            if not first.returned:
-                continue
-            causes = evidence.causes(first)
-            if not causes:
+        for first, again in itertools.pairwise(evidence.of(key)):
+            if first.returned and not evidence.causes(first):
                 text = f"{key} ended in process {first.pid}, which nothing had hit, and was started"
-                found.append(Finding(f"{text} again in process {every[number + 1].pid}", (key,)))
-            elif not evidence.kind(key).atomic and any(
-                later.returned for later in every[number + 1 :]
-            ):
-                explained[causes[0].name] += 1
-    return explained, found
+                found.append(Finding(f"{text} again in process {again.pid}", (key,)))
+    return found
 
 
 def atomic_mismatch(evidence: Evidence) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from bisect import bisect
 from collections import defaultdict
 
 from stress.checker.blows import Blow
@@ -21,6 +22,7 @@ def recovery(evidence: Evidence) -> dict[str, Recovery | None]:
     little about this death. A task that was not started again is not counted.
     """
     found: dict[str, list[float]] = defaultdict(list)
+    standstill: dict[str, float] = defaultdict(float)
     breaking = [blow for blow in evidence.blows.all if _breaks_more(blow)]
     for key in evidence.by_key:
         every = evidence.of(key)
@@ -32,8 +34,25 @@ def recovery(evidence: Evidence) -> dict[str, Recovery | None]:
             if _disturbed(breaking, death, second):
                 name += "_disturbed"
             found[name].append(max(0.0, seconds(second.began - death.alive)))
+            standstill[name] = max(standstill[name], _standstill(evidence, death, second))
     names = ("worker", "pool", "worker_disturbed", "pool_disturbed")
-    return {name: Recovery.of(found[name]) for name in names}
+    return {name: Recovery.of(found[name], standstill[name]) for name in names}
+
+
+def _standstill(evidence: Evidence, death: Death, again: Run) -> float:
+    """The longest time from the death to the next start in which no task was started that had
+    been sent earlier, and so came first."""
+    called = evidence.sent.called
+    first, last = (
+        bisect(evidence.runs, moment, key=lambda run: run.began)
+        for moment in (death.alive, again.began)
+    )
+    sent = called.get(again.key, again.began)  # a tick: nobody noted when it was sent
+    older = [
+        run.began for run in evidence.runs[first:last] if called.get(run.key, run.began) < sent
+    ]
+    moments = [death.alive, *older, max(death.alive, again.began)]
+    return seconds(max(later - earlier for earlier, later in itertools.pairwise(moments)))
 
 
 def _disturbed(breaking: list[Blow], death: Death, again: Run) -> bool:

@@ -31,6 +31,8 @@ VIOLATIONS = (
     "deadlocks",
 )
 
+#: What has hit a run where nothing else did.
+ONLY_WORKER = "only its worker died"
 #: Findings of one name that the JSON spells out; the counts are always whole.
 SPELLED_OUT = 20
 
@@ -45,21 +47,26 @@ class Finding:
 
 @dataclass(frozen=True)
 class Recovery:
-    """How long it took, in seconds, from deaths of one kind to the next start."""
+    """How long it took, in seconds, from deaths of one kind to the next start.
+
+    A task keeps its place in the queue, so it may have to wait for older ones to start.
+    standstill: the longest time within one recovery in which none of those started either.
+    """
 
     median: float
     p99: float
     max: float
     n: int
+    standstill: float
 
     @classmethod
-    def of(cls, seconds: Sequence[float]) -> Recovery | None:
+    def of(cls, seconds: Sequence[float], standstill: float) -> Recovery | None:
         """None when there is nothing to sum up."""
         if not seconds:
             return None
         ordered = sorted(seconds)
         p99 = ordered[int(len(ordered) * 0.99)]
-        return cls(statistics.median(ordered), p99, ordered[-1], len(ordered))
+        return cls(statistics.median(ordered), p99, ordered[-1], len(ordered), standstill)
 
     def as_json(self) -> dict[str, float | int]:
         return {
@@ -67,6 +74,34 @@ class Recovery:
             "p99": round(self.p99, 4),
             "max": round(self.max, 4),
             "n": self.n,
+            "standstill": round(self.standstill, 4),
+        }
+
+
+@dataclass(frozen=True)
+class RunAgain:
+    """Runs after which their task was run again, by what had hit them (see ``again``).
+
+    done: tasks of which a run ended. ended: the run had ended. cut: it was cut off in the middle.
+    Both have ``ONLY_WORKER``, be it with 0.
+    """
+
+    done: int
+    ended: Mapping[str, int]
+    cut: Mapping[str, int]
+
+    def per_10_000(self, runs: int) -> float:
+        """So many runs, for each 10,000 tasks that are done."""
+        return runs * 10_000 / self.done if self.done else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "done": self.done,
+            "ended": dict(self.ended),
+            "cut": dict(self.cut),
+            "ended_per_10000": {
+                cause: round(self.per_10_000(n), 2) for cause, n in self.ended.items()
+            },
         }
 
 
@@ -78,26 +113,20 @@ class Verdict:
     recovery_s: "worker" and "pool": from a death to the next start of what ran, where
         nothing else was broken meanwhile; "worker_disturbed" and "pool_disturbed": where
         something was. None where there was no such death.
-    duplicates: cause -> second runs to the end that it explains.
+    run_again: the runs that had to be made again, and why.
     allowed_overlaps: of machines that were frozen as a whole and woke, and of pools that could not
         know yet that the database had gone back (docs/guarantees.md).
     counts: committed, rolled_back, undetermined (enqueuers killed before they could say),
         taken_back (a failover may have), runs, ended, raised, killed, open (nobody saw how they
         ended), unexplained_deaths (runs whose process died though nobody did anything to it: a
-        lease that a pool lost by itself), fenced_finishes, done (tasks of which a run returned).
+        lease that a pool lost by itself), fenced_finishes.
     """
 
     violations: Mapping[str, Sequence[Finding]]
-    recovery_s: Mapping[str, Recovery | None] = field(default_factory=dict)
-    duplicates: Mapping[str, int] = field(default_factory=dict)
+    recovery_s: Mapping[str, Recovery | None]
+    run_again: RunAgain
     allowed_overlaps: Sequence[Finding] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
-
-    @property
-    def run_again(self) -> float:
-        """Second runs to the end, per task that is done."""
-        done = self.counts.get("done", 0)
-        return sum(self.duplicates.values()) / done if done else 0.0
 
     @property
     def ok(self) -> bool:
@@ -113,8 +142,7 @@ class Verdict:
             "ok": self.ok,
             "violations": {name: len(found) for name, found in self.violations.items()},
             "recovery_s": {name: each and each.as_json() for name, each in self.recovery_s.items()},
-            "duplicates": dict(self.duplicates),
-            "run_again": round(self.run_again, 6),
+            "run_again": self.run_again.as_json(),
             "allowed_overlaps": [each.text for each in self.allowed_overlaps],
             "counts": dict(self.counts),
             "findings": {

@@ -20,8 +20,8 @@ class Sent:
     unsaid: of those with entries, how many only their entry has decided.
     taken_back: how many a failover may have taken back.
     vanished: said to be committed, but their entries are not there.
-    groups: of the calls of unique kinds. called, committing: when they were about to be made,
-        and to be committed.
+    groups: of the calls of unique kinds. committing: when those were about to be committed.
+    called: when each task was about to be sent.
     """
 
     committed: frozenset[str]
@@ -68,8 +68,9 @@ def sent(records: Iterable[Record], state: FinalState, failovers: Failovers) -> 
             for key in keys_of(record):
                 intended.add(key)
                 kinds[key] = str(record.get("task", ""))
+                called[key] = int(record["at"])
                 if "group" in record:
-                    groups[key], called[key] = str(record["group"]), int(record["at"])
+                    groups[key] = str(record["group"])
         elif record["kind"] == "start" and "scheduled_at" in record:
             ticked.update(keys_of(record))
             kinds.update(dict.fromkeys(keys_of(record), str(record["task"])))

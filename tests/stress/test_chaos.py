@@ -44,7 +44,8 @@ def test_a_short_run_that_kills_workers_and_keepers_is_clean(tmp_path: Path) -> 
     assert report["violations"] == dict.fromkeys(VIOLATIONS, 0)
     assert report["counts"]["committed"] > 0
     assert report["counts"]["killed"] >= 1
-    assert set(report["recovery_s"]["worker"]) == {"median", "p99", "max", "n"}
+    assert set(report["recovery_s"]["worker"]) == {"median", "p99", "max", "n", "standstill"}
+    assert report["run_again"]["ended"] == {"only its worker died": 0}
 
 
 @pytest.mark.sqlite

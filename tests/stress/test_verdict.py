@@ -41,7 +41,13 @@ def test_the_json_has_what_the_command_promises():
     found = json.loads(json.dumps(story.verdict(fenced=4).as_json()))
     assert found["ok"] is False
     assert found["violations"] == {name: int(name == "lost") for name in VIOLATIONS}
-    assert found["recovery_s"]["worker"] == {"median": 0.5, "p99": 0.5, "max": 0.5, "n": 1}
+    assert found["recovery_s"]["worker"] == {
+        "median": 0.5,
+        "p99": 0.5,
+        "max": 0.5,
+        "n": 1,
+        "standstill": 0.5,
+    }
     assert found["recovery_s"]["pool"] is None
     assert found["findings"] == {"lost": ["b was committed, and is nowhere"]}
     assert found["counts"]["fenced_finishes"] == 4

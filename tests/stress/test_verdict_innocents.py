@@ -121,17 +121,3 @@ def test_the_last_run_may_have_been_killed_as_it_was_about_to_return():
 )
 def test_where_more_was_hit_than_the_worker_it_may_run_again(blow):
     assert not again(blow(batch()), "a", "b", "c").violations["forgotten_finishes"]
-
-
-def test_it_is_said_how_many_of_those_that_are_done_ran_again():
-    verdict = again(by_itself(batch()), "a", "c")
-    assert (verdict.counts["done"], verdict.duplicates) == (3, {"death of a worker": 1})
-    assert verdict.run_again == pytest.approx(1 / 3)
-    assert verdict.as_json()["run_again"] == 0.333333
-
-
-def test_an_atomic_task_that_was_killed_before_it_committed_was_not_done():
-    story = Story().sent("a", kind="ship").run("a", 1, 2).kill(2.01).run("a", 3, 4, OTHER)
-    verdict = story.verdict(effects={"a": 1})
-    assert verdict.ok
-    assert not verdict.duplicates

@@ -59,6 +59,26 @@ def test_the_death_of_another_worker_disturbs_nothing():
     assert list(recovery(story)) == ["worker"]
 
 
+def test_a_task_keeps_its_place_so_it_may_wait_for_older_ones_and_that_is_no_standstill():
+    story = Story().sent("old", "older", at=0.1).sent("a", at=0.2).sent("new", at=0.3)
+    story.start("a", 1).kill(2).run("old", 2.5, 3, OTHER).run("new", 3.2, 3.5, OTHER)
+    story.run("older", 5, 5.4, OTHER).run("a", 6, 7, OTHER)
+    found = recovery(story)["worker"]
+    assert found.max == pytest.approx(4)
+    assert found.standstill == pytest.approx(2.5)
+
+
+def test_where_nothing_older_waits_all_of_it_is_a_standstill():
+    story = Story().sent("a").start("a", 1).kill(2).run("a", 2.4, 3, OTHER)
+    assert recovery(story)["worker"].standstill == pytest.approx(0.4)
+
+
+def test_the_longest_standstill_of_all_is_told():
+    story = Story().sent("a", "b").start("a", 1).start("b", 1, OTHER).kill(2).kill(2, OTHER)
+    story.run("a", 2.4, 2.5, WORKER_B).run("b", 2.9, 3, WORKER_B)
+    assert recovery(story)["worker"].standstill == pytest.approx(0.9)
+
+
 def test_deaths_that_nobody_caused_and_tasks_that_stopped_there_are_not_counted():
     story = Story().sent("a").start("a", 1).note("death", 2, WORKER, victim=WORKER)
     assert not recovery(story.run("a", 4, 5, OTHER))
@@ -66,7 +86,7 @@ def test_deaths_that_nobody_caused_and_tasks_that_stopped_there_are_not_counted(
 
 
 def test_figures():
-    assert Recovery.of([]) is None
-    assert Recovery.of([0.3]) == Recovery(0.3, 0.3, 0.3, 1)
-    many = Recovery.of([number / 1000 for number in range(1, 1001)])
-    assert many == Recovery(0.5005, 0.991, 1.0, 1000)
+    assert Recovery.of([], 0.0) is None
+    assert Recovery.of([0.3], 0.2) == Recovery(0.3, 0.3, 0.3, 1, 0.2)
+    many = Recovery.of([number / 1000 for number in range(1, 1001)], 0.7)
+    assert many == Recovery(0.5005, 0.991, 1.0, 1000, 0.7)
