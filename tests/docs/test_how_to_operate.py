@@ -1,0 +1,153 @@
+"""The pages for those who run a pool: their code runs, and their commands do what they say."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import subprocess
+import types
+from collections import Counter
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import RequestFactory
+
+from stress.rig.pools import wait_until
+from stress.rig.postgres import NEWEST, POSTGRES_VERSIONS
+from taskq import conf, events
+from taskq.models import Task
+from tests.docs.pages import DOCS, block, blocks, shell_lines
+from tests.project.lab import tasks
+
+
+def run_block(page: str, has: str) -> types.ModuleType:
+    """What a Python block of a page defines."""
+    module = types.ModuleType(page)
+    exec(compile(block(page, "python", has), page, "exec"), vars(module))
+    return module
+
+
+@pytest.mark.django_db
+def test_the_metrics_are_in_the_form_of_prometheus_and_count_what_there_is():
+    tasks.add.delay(1, 2)
+    tasks.add.apply_async((1, 2), queue="mail")
+    view = run_block("how-to/monitor.md", "def metrics").metrics
+    text = view(RequestFactory().get("/metrics")).content.decode()
+    line = re.compile(r'\w+(\{\w+="\w+"(,\w+="\w+")*\})? \d+(\.\d+)?')
+    assert all(line.fullmatch(each) for each in text.splitlines())
+    assert 'taskq_tasks{queue="mail",state="pending"} 1' in text.splitlines()
+    assert "taskq_workers_alive 0" in text.splitlines()
+    alerts = re.findall(r"^\| `(taskq_\w+)", (DOCS / "how-to/monitor.md").read_text(), re.MULTILINE)
+    assert len(alerts) == 4
+    assert all(f"\n{name}" in f"\n{text}" for name in alerts)
+
+
+def test_the_json_log_has_the_event_and_its_fields():
+    page = run_block("how-to/monitor.md", "class JsonFormatter")
+    said = []
+
+    class Handler(logging.Handler):
+        def emit(self, record):
+            said.append(json.loads(page.JsonFormatter().format(record)))
+
+    handler = Handler()
+    log = logging.getLogger("taskq")
+    log.addHandler(handler)
+    try:
+        events.lease_reclaimed("worker 1", 2)
+    finally:
+        log.removeHandler(handler)
+    (line,) = said
+    assert (line["event"], line["tasks"], line["level"]) == ("lease.reclaimed", 2, "WARNING")
+    assert set(page.LOGGING["loggers"]) == {"taskq", "pool"}
+
+
+def test_what_the_pages_set_are_settings_that_there_are():
+    found = Counter()
+    for code in blocks("how-to/pgbouncer.md", "python"):
+        page = {"DATABASES": {"default": {}}}
+        exec(code, page)
+        assert conf.problems(page.get("TASKQ", {})) == []
+        found.update(page.get("TASKQ", {}).keys())
+        if "direct" in page["DATABASES"]:
+            assert page["TASKQ"]["LISTEN"] == "direct"
+    assert found == {"LISTEN": 2, "POLL": 1}
+
+
+def test_the_router_keeps_the_tasks_apart():
+    router = run_block("how-to/databases.md", "class TasksApart").TasksApart()
+    assert router.db_for_write(Task) == router.db_for_read(Task) == "queue"
+    assert router.allow_migrate("queue", "taskq") is True
+    assert router.allow_migrate("default", "taskq") is False
+    assert router.allow_migrate("default", "shop") is None
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("page", ["upgrade", "backup"])
+def test_what_a_page_has_the_shell_say_is_right(page, capsys):
+    tasks.add.delay(1, 2)
+    (line,) = [each for each in shell_lines(f"how-to/{page}.md") if "manage.py shell -c" in each]
+    code = re.search(r'-c "(.*)"$', line)[1]
+    assert "'shop.tasks.send_receipt'" in code
+    exec(code.replace("shop.tasks.send_receipt", tasks.add.name), {})
+    assert capsys.readouterr().out.strip() == "1"
+
+
+@pytest.mark.django_db
+def test_the_check_of_the_page_says_what_the_page_says(capsys):
+    tasks.add.delay(1, 2)
+    (line,) = [each for each in shell_lines("how-to/monitor.md") if "--max-wait" in each]
+    with pytest.raises(SystemExit) as end:
+        call_command(*line.split()[2:])
+    assert end.value.code == 3
+    assert "! no worker is alive: start manage.py taskq_pool" in capsys.readouterr().out
+
+
+@pytest.mark.postgresql
+def test_an_interrupted_task_of_a_restored_backup_runs_again(start_pool, runs, tmp_path):
+    """By the commands of the page, in the place of whose database name ours stands."""
+    options = ("-c", "1", "--lease", "3", "--heartbeat", "1")
+    pool = start_pool(*options)
+    tasks.nap.delay("napping", 60)
+    wait_until(lambda: runs("start", "napping"))
+    dump, restore = [
+        next(each for each in shell_lines("how-to/backup.md") if each.startswith(program))
+        for program in ("pg_dump", "pg_restore")
+    ]
+    name = connection.settings_dict["NAME"]
+    run_on_the_server(re.sub(r"\bmysite$", name, dump), tmp_path)
+    pool.kill_all()
+
+    restored = f"{name}_restored"
+    run_on_the_server(f"createdb {restored}", tmp_path)
+    try:
+        run_on_the_server(re.sub(r"\bmysite_restored\b", restored, restore), tmp_path)
+        url = os.environ["DATABASE_URL"]
+        base, _, query = url.partition("?")
+        other = f"{base.rpartition('/')[0]}/{restored}?{query}"
+        again = start_pool(*options, ready=False, DATABASE_URL=other)
+        wait_until(lambda: len(runs("start", "napping")) == 2)
+        again.kill_all()
+    finally:
+        run_on_the_server(f"dropdb --force {restored}", tmp_path)
+
+
+def run_on_the_server(command: str, directory) -> None:
+    """A program of PostgreSQL's own, on the server of the tests."""
+    settings = connection.settings_dict
+    program, *words = command.split()
+    subprocess.run(
+        [POSTGRES_VERSIONS[NEWEST] / program, *words],
+        cwd=directory,
+        env={
+            **os.environ,
+            "PGHOST": settings["HOST"] or settings["OPTIONS"].get("host", ""),
+            "PGUSER": settings["USER"],
+            "PGPORT": str(settings["PORT"] or 5432),
+        },
+        check=True,
+        timeout=60,
+    )
