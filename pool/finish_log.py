@@ -36,18 +36,18 @@ class FinishLog:
         self.clear()
         self._words[_LEASE] = lease
 
-    def add(self, task: int, attempt: int) -> None:
-        """A run is over. To be called before anything else forgets the run."""
+    def add(self, task: int, attempt: int) -> bool:
+        """A run is over; whether there was room for it. To be called before anything else forgets
+        the run."""
         words, last = self._words, self._last
+        if last - self._first >= self.room:
+            return False
         at = _HEAD + 2 * (last % self.room)
         words[at] = task
         words[at + 1] = attempt
         self._last = last = last + 1
         words[_LAST] = last
-
-    @property
-    def full(self) -> bool:
-        return self._last - self._first >= self.room
+        return True
 
     def take_out(self, count: int) -> int:
         """The oldest of them are written; how many of these a reader may have written too."""

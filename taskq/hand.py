@@ -61,15 +61,12 @@ class Hand:
         self.lease = lease
         self._finish_log.start(lease)
 
-    @property
-    def full(self) -> bool:
-        """Whether no more can be put off."""
-        return self._finish_log.full
-
-    def put_off(self, run: Run) -> None:
-        """A run is done; write it with others, later."""
+    def put_off(self, run: Run) -> bool:
+        """A run is done; write it with others, later. Whether there is room for one more."""
+        if not self._finish_log.add(*run):
+            return False
         self._finished.append(run)
-        self._finish_log.add(*run)
+        return True
 
     def forget_newest(self) -> None:
         """What was put off last is written, apart from the rest."""

@@ -22,14 +22,14 @@ from pool import clock
 from pool.leftovers import Leftovers, Trait
 from taskq import sessions
 from taskq.liveness import Liveness
-from taskq.thread_connections import connection_of
+from taskq.thread_connections import connection_of, initialized
 
 log = logging.getLogger("taskq")
 
 #: A task whose last runs, so many, have left nothing behind is no longer looked at after each.
 TRUSTED = 20
 #: Among such runs, looks take one part in so many of the time.
-LOOK_COST = 100
+LOOK_COST = 500
 #: Seconds to ask the server that it gives up a query: it may not answer any more.
 CANCEL_TIMEOUT = 1.0
 
@@ -87,7 +87,7 @@ class Hygiene:
                 log.error("a task left the working directory, and there is no way back: %s", error)
                 self.beyond_repair = True
         self.opened = self._in_use()
-        if self.opened or sessions.has_foreign():
+        if self.opened or sessions.foreign:
             restore_connections()
         clean = self._clean.get(name, 0)
         if clean < TRUSTED or now >= self._look_due:
@@ -164,7 +164,7 @@ def restore_connections() -> None:
     connection to PostgreSQL stays open for the next task, also where CONN_MAX_AGE is 0
     (Django's default): to connect anew takes longer than most tasks do.
     """
-    those = connections.all(initialized_only=True)
+    those = initialized()
     for connection in those:
         if connection.connection is None:
             continue
@@ -230,7 +230,7 @@ def release_connections() -> bool:
     """There is nothing to do: close this thread's connections as after a request. Whether any is
     to stay open (CONN_MAX_AGE)."""
     restore_connections()
-    for connection in connections.all(initialized_only=True):
+    for connection in initialized():
         connection.close_if_unusable_or_obsolete()
     return bool(_open_ones())
 
@@ -245,8 +245,7 @@ def replace_ended_connections() -> None:
 
 
 def _open_ones() -> list[BaseDatabaseWrapper]:
-    every = connections.all(initialized_only=True)
-    return [connection for connection in every if connection.connection is not None]
+    return [connection for connection in initialized() if connection.connection is not None]
 
 
 #: Connections of the process that forked this one. To close one, or to have it collected as
@@ -257,7 +256,7 @@ _of_the_parent: list[Any] = []
 def abandon_connections() -> None:
     """In a process that a task has forked: begin without any, and leave those that are open to the
     task. What is open in other threads went with them."""
-    for connection in connections.all(initialized_only=True):
+    for connection in initialized():
         _of_the_parent.append(connection.connection)
         if connection.vendor == "postgresql" and connection.connection is not None:
             close_copy(connection.connection)

@@ -157,9 +157,8 @@ class Recorder:
             return self.record(
                 task.run, task.name, lambda db: db.keep(self.hand.lease, task.run, result)
             )
-        if self.hand.full:
+        if not self.hand.put_off(task.run):
             return self.remove(task)
-        self.hand.put_off(task.run)
         # Its row knows how it was sent, by whatever code.
         once = task.alone or definition.options.on_lost == "fail"
         # With nothing left to run, the next step is to claim, and this goes with it.

@@ -23,8 +23,9 @@ from pool.leftovers import Trait
 from taskq.sql.djangos_own import is_djangos
 from taskq.sql.postgresql_session import Session
 
-#: The backends of this process that are not Django's own, and what they held as it began.
-_foreign: dict[Any, dict[str, Any]] = {}
+#: The backends of this process that are not Django's own, and what they held as it began. One may
+#: have changed without a connection.
+foreign: dict[Any, dict[str, Any]] = {}
 #: Those that see the statements of a connection, as it was made.
 _wrappers: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
 _begun = False
@@ -38,7 +39,7 @@ def begin() -> None:
         with suppress(ImproperlyConfigured, ImportError):  # no driver: only others use it
             connection: Any = connections[alias]
             if not is_djangos(connection):
-                _foreign[connection] = _copied(vars(connection))
+                foreign[connection] = _copied(vars(connection))
     # After the site's own receivers: it is the last to connect.
     connection_created.connect(_note, dispatch_uid="taskq.sessions")
 
@@ -63,11 +64,6 @@ def database_settings() -> Trait:
     return Trait("settings of the databases", are_as_they_began, put_back)
 
 
-def has_foreign() -> bool:
-    """Whether there is a backend that may have changed without a connection."""
-    return bool(_foreign)
-
-
 def restore(those: Iterable[Any]) -> None:
     """After a task: bring the sessions of these connections back to how they began, or close them.
 
@@ -84,8 +80,8 @@ def restore(those: Iterable[Any]) -> None:
         if own:
             connection.execute_wrappers[:] = _wrappers.get(connection, connection.execute_wrappers)
             continue
-        if connection in _foreign:
-            _restore_attributes(connection, _foreign[connection])
+        if connection in foreign:
+            _restore_attributes(connection, foreign[connection])
         else:  # another thread's: it gets another
             del connections[connection.alias]
 

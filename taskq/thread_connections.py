@@ -1,4 +1,8 @@
-"""Django's connections of this thread, by their aliases."""
+"""Django's connections of this thread, by their aliases.
+
+Where no event loop runs they are in a threading.local. To find that out Django's way raises an
+error and catches it, each time, which takes longer than to encode a task's arguments.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +16,20 @@ from django.db.utils import ConnectionHandler
 
 
 def connection_of(alias: str) -> BaseDatabaseWrapper:
-    """``connections[alias]``.
-
-    Where no event loop runs they are in a threading.local. To find that out Django's way raises
-    an error and catches it, each time, which takes longer than to encode a task's arguments.
-    """
+    """``connections[alias]``."""
     if _get_running_loop() is None and type(connections).__getitem__ is _DJANGOS:
         found: BaseDatabaseWrapper | None = getattr(_of_threads, alias, None)
         if found is not None:
             return found
     return connections[alias]
+
+
+def initialized() -> list[BaseDatabaseWrapper]:
+    """``connections.all(initialized_only=True)``, which looks for each of them twice."""
+    if _get_running_loop() is None and type(connections).__getitem__ is _DJANGOS and _of_threads:
+        found = [getattr(_of_threads, alias, None) for alias in connections.settings]
+        return [each for each in found if each is not None]
+    return list(connections.all(initialized_only=True))
 
 
 _DJANGOS = ConnectionHandler.__getitem__

@@ -149,14 +149,10 @@ class Worker:
         if self.hand.lease != lease:
             self.hand.renounce()  # the lease ran out: others have these tasks by now
             return False
-        return self.or_drop(self.slot.may_start_under(lease, clock.now()))
-
-    def or_drop(self, good: bool) -> bool:
-        """Whether our lease is good for it. One that is not is given up: else what we no longer
-        run is held until it ends, and then charged; or for longer, if it is renewed."""
-        if not good:
-            self.hand.drop()
-        return good
+        if not self.slot.may_start_under(lease, clock.now()):
+            self.hand.drop()  # what we no longer run is not held until the lease ends, and charged
+            return False
+        return True
 
     def begin(self, task: Claimed, definition: Definition) -> None:
         """Say on the scoreboard what runs."""
@@ -228,8 +224,10 @@ class Worker:
         self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None
     ) -> bool:
         """Finish an atomic task in the transaction of its own code; whether it was ours."""
-        good = self.or_drop(self.slot.lease_is_good(clock.now()))
-        return good and leases.finish_within(
+        if not self.slot.lease_is_good(clock.now()):
+            self.hand.drop()
+            return False
+        return leases.finish_within(
             connection,
             self.hand.lease,
             task.run,

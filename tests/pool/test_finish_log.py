@@ -48,11 +48,12 @@ def test_it_goes_round(ring):
 
 def test_it_says_when_there_is_no_room(ring):
     for task in (1, 2, 3):
-        assert not ring.full
-        ring.add(task, 1)
-    assert ring.full
+        assert ring.add(task, 1)
+    assert not ring.add(4, 1)
+    assert ring.under(LEASE) == [(1, 1), (2, 1), (3, 1)]
     ring.take_out(1)
-    assert not ring.full
+    assert ring.add(4, 1)
+    assert ring.under(LEASE) == [(2, 1), (3, 1), (4, 1)]
 
 
 def test_nothing_of_one_lease_is_read_under_another(ring):
@@ -112,9 +113,9 @@ def test_a_child_that_is_killed_leaves_whole_entries_only():
             ring.start(lease)
             os.write(writer, b"!")
             for task in itertools.count(1):
-                if ring.full:
+                if not ring.add(task, -task):
                     ring.take_out(17)
-                ring.add(task, -task)
+                    ring.add(task, -task)
         os.read(reader, 1)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
