@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
+DEMO := .demo
 BENCH := .bench
 BENCH_OPTIONS ?= --json bench-results/bench.json
 
@@ -15,23 +16,34 @@ help: ## list the targets
 
 setup: $(READY) ## make the environment in .venv
 
-$(READY): pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taskq needs Python 3.11 or later; name one with PYTHON=")'
-	$(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+# An environment with an extra of pyproject.toml: $(call environment,directory,extra)
+define environment
+$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "taskq needs Python 3.11 or later; name one with PYTHON=")'
+$(PYTHON) -m venv $(1)
+$(1)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[$(2)]'
+@touch $@
+endef
 
-demo: $(READY) ## real work through real crashes, in half a minute (DATABASE_URL= to choose the database)
-	$(PY) -m stress demo
+$(READY): pyproject.toml
+	$(call environment,$(VENV),dev)
+
+$(DEMO)/.ready: pyproject.toml
+	$(call environment,$(DEMO),demo)
+
+$(DEMO)/.ready-chaos: pyproject.toml
+	$(call environment,$(DEMO),stress)
+
+demo: $(DEMO)/.ready ## real work through real crashes, in half a minute (DATABASE_URL= to choose the database)
+	$(DEMO)/bin/python -m stress demo
 
 SECONDS ?= 60
 SEED ?= 7
 FAULTS ?= all
-chaos: $(READY) ## break everything for a minute and count (SECONDS=, SEED=, FAULTS=, DATABASE_URL=)
-	$(PY) -m stress chaos --seconds $(SECONDS) --seed $(SEED) --faults $(FAULTS) -c 4 \
+chaos: $(DEMO)/.ready-chaos ## break everything for a minute and count (SECONDS=, SEED=, FAULTS=, DATABASE_URL=)
+	$(DEMO)/bin/python -m stress chaos --seconds $(SECONDS) --seed $(SEED) --faults $(FAULTS) -c 4 \
 		--database-url "$(DATABASE_URL)"
 
-chaos-sqlite: $(READY) ## the same on SQLite, with ten seeds
+chaos-sqlite: $(DEMO)/.ready-chaos ## the same on SQLite, with ten seeds
 	for seed in 1 2 3 4 5 6 7 8 9 10; do \
 		home=$$(mktemp -d) && $(MAKE) chaos SEED=$$seed SECONDS=30 DATABASE_URL=sqlite:///$$home/chaos.sqlite3 \
 		&& rm -r $$home || exit 1; \
@@ -71,9 +83,7 @@ bench: $(BENCH)/.ready ## how fast, beside PostgreSQL itself and other queues (B
 	$(BENCH)/bin/python -m stress bench $(BENCH_OPTIONS)
 
 $(BENCH)/.ready: pyproject.toml
-	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	@touch $@
+	$(call environment,$(BENCH),bench)
 
 clean: ## remove what was made here
-	rm -rf $(VENV) $(BENCH) bench-results .matrix build *.egg-info .cache .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json
+	rm -rf $(VENV) $(DEMO) $(BENCH) bench-results .matrix build *.egg-info .cache .mypy_cache .pytest_cache .hypothesis .ruff_cache demo-report.json

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+from types import ModuleType
 
 #: Command -> package with ``add_arguments(parser)`` and ``main(options) -> int``; what it does.
 COMMANDS = {
@@ -31,17 +32,28 @@ def main(arguments: list[str] | None = None) -> int:
         subparser = commands.add_parser(name, help=text)
         # Only what is asked for is loaded.
         if words[:1] == [name]:
-            importlib.import_module(package).add_arguments(subparser)
+            _load(package, parser).add_arguments(subparser)
     given = parser.parse_args(words)
     if given.command == "demo":
-        from stress import demo
-
-        return demo.main()
+        return int(_load("stress.demo", parser).main())
     if given.command == "list":
-        from stress.chaos import list_faults
+        return int(_load("stress.chaos", parser).list_faults())
+    return int(_load(COMMANDS[given.command][0], parser).main(given))
 
-        return list_faults()
-    return int(importlib.import_module(COMMANDS[given.command][0]).main(given))
+
+def _load(module: str, parser: argparse.ArgumentParser) -> ModuleType:
+    """Import the module of a command. Where something is not installed, exit with 2."""
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing == module:
+            parser.error(
+                f"the installed package does not have {module}: run this command from a clone"
+            )
+        if missing.partition(".")[0] in ("stress", "taskq", "pool"):
+            raise  # not a matter of what is installed
+        parser.error(f"{module} needs {missing}: pip install 'taskq-pool[stress]'")
 
 
 if __name__ == "__main__":
