@@ -5,6 +5,10 @@ import sys
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
+from taskq import own_packages
+
+own_packages.demand_pool()
+
 if sys.argv[1:2] in (["taskq_pool"], ["taskq"]):
     # From as early on as we are here: to load a large site takes seconds, in which a TERM may come.
     from pool import signals

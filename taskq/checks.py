@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from django.apps import AppConfig
@@ -17,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.urls import get_resolver
 
-from taskq import conf, contexts, discovery, registry
+from taskq import conf, contexts, discovery, own_packages, registry
 from taskq.sql import VENDORS
 
 #: What ``manage.py`` is told to do.
@@ -162,28 +159,20 @@ def check_time_zone_support(
 
 
 @register(Tags.compatibility)
-def check_pool_not_shadowed(
+def check_stress_not_hidden(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Our package ``pool`` has a common name; a project's own module may hide it."""
-    spec = importlib.util.find_spec("pool")
-    ours = Path(__file__).resolve().parent.parent / "pool" / "__init__.py"
-    found = Path(os.path.realpath(spec.origin)) if spec and spec.origin else None
-    if found is not None and found.parent.joinpath("supervisor.py").is_file():
-        return []
+    """Without our package ``pool`` the app is not even loaded: see taskq.own_packages."""
+    found = own_packages.hiding("stress", known_by="demo.py")
     if found is None:
-        return [
-            Error(
-                f"The package 'pool' that taskq runs on cannot be found; it belongs at {ours}.",
-                hint="Install taskq-pool again: taskq_pool cannot start without it.",
-                id="taskq.E005",
-            )
-        ]
+        return []
     return [
-        Error(
-            f"The module 'pool' at {found} hides the package 'pool' that taskq runs on ({ours}).",
-            hint="Rename that module: taskq_pool cannot start while it is found first.",
-            id="taskq.E005",
+        Warning(
+            f"The module 'stress' at {found} hides the package 'stress' of taskq "
+            f"({own_packages.home('stress')}).",
+            hint="Rename that module to use python -m stress here, or silence this check: sites "
+            "and pools do without that package.",
+            id="taskq.W011",
         )
     ]
 

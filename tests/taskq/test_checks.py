@@ -11,9 +11,10 @@ from types import SimpleNamespace
 
 import pytest
 from django.core import checks as django_checks
+from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 
-from taskq import checks
+from taskq import checks, own_packages
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -167,58 +168,82 @@ def test_naive_times_are_an_error(settings):
     assert "USE_TZ = True" in error.hint
 
 
-# The package that has a common name
+# Our packages have common names
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch):
-    """A directory that is found first, before our packages."""
-    monkeypatch.delitem(sys.modules, "pool", raising=False)
-    monkeypatch.syspath_prepend(tmp_path)
+def project(tmp_path):
+    """A site whose models and views send tasks."""
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / "__init__.py").touch()
+    (shop / "tasks.py").write_text(
+        "from taskq.celery import shared_task\n\n@shared_task\ndef greet(): pass\n"
+    )
+    (shop / "models.py").write_text("from shop.tasks import greet\n")
+    (tmp_path / "site_settings.py").write_text(
+        "SECRET_KEY = 'x'\nINSTALLED_APPS = ['shop', 'taskq']\n"
+        "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'db.sqlite3',\n"
+        "    'OPTIONS': {'transaction_mode': 'IMMEDIATE'}}}\n"
+    )
     return tmp_path
 
 
-def test_our_own_package_is_fine(project):
-    assert checks.check_pool_not_shadowed(None) == []
+def python(project, *words):
+    return subprocess.run(
+        [sys.executable, *words],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{project}{os.pathsep}{ROOT}",
+            "DJANGO_SETTINGS_MODULE": "site_settings",
+        },
+        cwd=project,
+        capture_output=True,
+        text=True,
+    )
 
 
 @pytest.mark.parametrize("file", ["pool.py", "pool/__init__.py"])
-def test_module_of_the_project_that_hides_ours_is_an_error_that_names_its_path(project, file):
-    path = project / file
-    path.parent.mkdir(exist_ok=True)
-    path.write_text("raise RuntimeError('imported')")
-    (error,) = checks.check_pool_not_shadowed(None)
-    assert (error.id, error.level) == ("taskq.E005", django_checks.ERROR)
-    assert str(path) in error.msg
-    assert str(ROOT / "pool" / "__init__.py") in error.msg
-    assert error.hint == "Rename that module: taskq_pool cannot start while it is found first."
+@pytest.mark.parametrize("command", ["check", "taskq_pool", "taskq_status"])
+def test_command_of_a_site_with_a_module_pool_ends_with_one_sentence(project, file, command):
+    module = project / file
+    module.parent.mkdir(exist_ok=True)
+    module.touch()
+    answer = python(project, "-m", "django", command)
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr == (
+        f"?: (taskq.E005) The module 'pool' at {module} hides the package 'pool' that taskq runs "
+        f"on ({ROOT / 'pool/__init__.py'}).\n"
+        "\tHINT: Rename that module: nothing of taskq works while it is found first.\n"
+    )
 
 
-def test_directory_without_python_hides_nothing(project):
-    (project / "pool").mkdir()
-    assert checks.check_pool_not_shadowed(None) == []
+def test_program_of_a_site_with_a_module_pool_fails_with_that_sentence(project):
+    (project / "pool.py").touch()
+    answer = python(project, "-c", "import django; django.setup()")
+    assert answer.stderr.splitlines()[-1] == (
+        "django.core.exceptions.ImproperlyConfigured: The module 'pool' at "
+        f"{project / 'pool.py'} hides the package 'pool' that taskq runs on "
+        f"({ROOT / 'pool/__init__.py'}). Rename that module: nothing of taskq works while it is "
+        "found first."
+    )
+
+
+def test_module_stress_is_a_warning_and_the_site_works(project):
+    (project / "stress.py").touch()
+    answer = python(project, "-m", "django", "check")
+    assert answer.returncode == 0
+    assert f"(taskq.W011) The module 'stress' at {project / 'stress.py'} hides" in answer.stderr
+
+
+@pytest.mark.parametrize("name", ["pool", "stress"])
+def test_directory_without_python_hides_nothing(project, name):
+    (project / name).mkdir()
+    answer = python(project, "-m", "django", "check")
+    assert (answer.returncode, answer.stderr) == (0, "")
 
 
 def test_missing_package_is_an_error_that_says_so(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    (error,) = checks.check_pool_not_shadowed(None)
-    assert error.id == "taskq.E005"
-    assert "None" not in error.msg
-
-
-def test_project_that_hides_our_package_is_told_so_by_manage_py_check(tmp_path):
-    (tmp_path / "pool.py").touch()
-    (tmp_path / "site_settings.py").write_text(
-        "SECRET_KEY = 'x'\nINSTALLED_APPS = ['taskq']\n"
-        "DATABASES = {'default': {'ENGINE': 'django.db.backends.sqlite3', 'NAME': 'db.sqlite3'}}\n"
-    )
-    answer = subprocess.run(
-        [sys.executable, "-m", "django", "check", "--settings=site_settings"],
-        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert answer.returncode == 1
-    assert "(taskq.E005)" in answer.stderr
-    assert str(tmp_path / "pool.py") in answer.stderr
+    with pytest.raises(ImproperlyConfigured, match=r"'pool' cannot be found.* install taskq-pool"):
+        own_packages.demand_pool()
