@@ -272,6 +272,14 @@ def test_the_comparison_shows_figures_of_the_bench_alone():
     assert not [each for each in figures if not re.search(rf"(?<![\d.]){each}(?![\d.])", measured)]
 
 
+def test_an_explanation_can_be_read_at_one_sitting():
+    for page in (ROOT / "docs/explanation").glob("*.md"):
+        if page == TROUBLESHOOTING:  # which is looked into, by its headings
+            continue
+        made = re.compile(r"<!-- bench: begin -->.*<!-- bench: end -->", re.DOTALL)
+        assert len(made.sub("", page.read_text()).split()) <= 1500, page.name
+
+
 def test_every_test_that_the_docs_name_is_there():
     written = "".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
     for page in (ROOT / "docs").rglob("*.md"):
