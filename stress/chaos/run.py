@@ -23,6 +23,7 @@ from rich.live import Live
 from stress.chaos.databases import Database, open_database
 from stress.chaos.faults import FAULTS, Chosen, PoolFault, SceneFault, choose
 from stress.chaos.faults.base import Lane
+from stress.chaos.noted import noted
 from stress.chaos.options import Options
 from stress.chaos.plan import Plan, Planned, plan
 from stress.chaos.progress import Progress
@@ -208,25 +209,17 @@ class _Run:
         fault, rng = FAULTS[planned.fault], random.Random(planned.seed)
         scene = self.scene
         target = scene.deployments[planned.pool] if planned.pool is not None else None
-        about = {"name": fault.name, "target": target.name if target else ""}
-        more = {"effect": fault.effect} if fault.effect else {}
-
-        def note(phase: str) -> None:
-            victims = [target.pid] if target and fault.hits_pool else []
-            scene.history.record("fault", **about, **more, phase=phase, victims=victims)
-
-        note("begin")
         try:
-            if target is not None:
-                assert isinstance(fault, PoolFault)
-                fault.inject(scene, target, rng)
-            else:
-                assert isinstance(fault, SceneFault)
-                fault.inject(scene, rng)
+            with noted(scene.history, fault, target):
+                if target is not None:
+                    assert isinstance(fault, PoolFault)
+                    fault.inject(scene, target, rng)
+                else:
+                    assert isinstance(fault, SceneFault)
+                    fault.inject(scene, rng)
         except Exception as error:
-            scene.errors.append(f"{fault.name} {about['target']}: {type(error).__name__}: {error}")
-        finally:
-            note("end")
+            what = f"{fault.name} {target.name if target else ''}"
+            scene.errors.append(f"{what}: {type(error).__name__}: {error}")
 
     def _show(self, live: Live, stage: str, waiting: int | None = None) -> None:
         self.progress.follow()
