@@ -16,6 +16,9 @@ from stress.rig.history import History
 
 _FORGED = b64encode(pickle.dumps([["a"], {}])).decode()
 
+#: Characters that are far too many. SQLite writes a row again whole with each claim, and nobody
+#: else can write meanwhile: more than this takes a busy machine as long as a lease of chaos.
+FAR_TOO_MANY = {"postgresql": 30_000_000, "sqlite": 3_000_000}
 #: What a payload can be; {key} is by what the checker finds the row again.
 PAYLOADS = {
     "broken JSON": '[["{key}"',
@@ -29,7 +32,7 @@ PAYLOADS = {
     "unknown arguments": '[["{key}"], {{"b": 1}}]',
     "NUL and half a character": '[["{key}", "\\u0000 \\ud800"], {{}}]',
     "deep nesting": '["{key}"' + "[" * 50_000 + "]" * 50_000 + "]",
-    "far too long": '[["{key}"], {{"y": "' + "x" * 30_000_000 + '"}}]',
+    "far too long": '[["{key}"], {{"y": "{long}"}}]',
 }
 #: Nobody has known them for so long that they are failed, and not put off.
 _LONG_UNKNOWN: dict[str, str | int] = {"unknown_since": "2001-01-01T00:00:00Z"}
@@ -55,7 +58,7 @@ def _insert(history: History, kind: str, payload: str, columns: dict[str, str | 
     history.record("intent", key=key, task=kind)
     values: dict[str, str | int] = {
         "name": KINDS[kind].task_name,
-        "payload": payload.format(key=key),
+        "payload": payload.format(key=key, long="x" * FAR_TOO_MANY[connection.vendor]),
         **columns,
     }
     marks = ", ".join(itertools.repeat("%s", len(values)))
