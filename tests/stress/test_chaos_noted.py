@@ -35,6 +35,7 @@ def test_what_kills_by_itself_names_nobody_and_an_outage_says_so(place):
 
 
 def test_its_end_is_noted_though_it_fails(place):
-    with pytest.raises(OSError, match="on purpose"), noted(History(place), FAULTS["database-restart"], None):
+    fault = FAULTS["database-restart"]
+    with pytest.raises(OSError, match="on purpose"), noted(History(place), fault, None):
         raise OSError("on purpose")
     assert [record["phase"] for record in read(place)] == ["begin", "end"]
