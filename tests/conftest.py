@@ -13,13 +13,14 @@ from urllib.parse import parse_qs, urlsplit
 import psutil
 import pytest
 from django.db import connection
+from django.dispatch import Signal
 from hypothesis import settings as hypothesis
 
 from pool.supervisor import REST
 from stress.rig import history
 from stress.rig.pools import GENEROUS, Pool, wait_until
 from stress.rig.proxy import Proxy
-from taskq import registry
+from taskq import registry, signals
 from taskq.models import Task, Worker
 
 # Of what a shell runs in the background it has Ctrl-C ignored, and so would be all that the
@@ -178,6 +179,17 @@ def drained() -> Callable[..., None]:
         wait_until(lambda: not Task.objects.exclude(state=2).exists(), seconds=seconds)
 
     return wait
+
+
+@pytest.fixture
+def no_receivers() -> Iterator[None]:
+    """The receivers that the test connects are gone afterwards."""
+    every = [each for each in vars(signals).values() if isinstance(each, Signal)]
+    before = [list(each.receivers) for each in every]
+    yield
+    for each, receivers in zip(every, before, strict=True):
+        each.receivers[:] = receivers
+        each.sender_receivers_cache.clear()
 
 
 @pytest.fixture
