@@ -57,10 +57,12 @@ explore: $(READY) ## every order of statements: of any two actors all, and of mo
 prove: $(READY) ## take out one protection at a time: the checker must see each
 	$(PY) -m stress prove
 
-lint: $(READY) ## ruff and mypy --strict
+lint: $(READY) ## ruff, mypy --strict, spelling and plain words, the workflow files
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy taskq pool stress
+	$(VENV)/bin/codespell
+	$(PY) -m tests.old_words
 
 # Twice as many processes as cores, as tests wait more than they work.
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')

@@ -163,7 +163,7 @@ class OomCounter:
     """Counts the processes of our memory cgroup that the kernel killed (v1 and v2)."""
 
     #: Seconds after which a kill that no death of ours answers to was another's: a
-    #: program that a task ran, or a neighbour in the cgroup.
+    #: program that a task ran, or a neighbor in the cgroup.
     keeps = 5.0
 
     def __init__(self, proc: Path = Path("/proc"), mounts: Path = Path("/sys/fs/cgroup")) -> None:

@@ -56,7 +56,7 @@ class Table:
         self._connection = connection
         self._sql = statements
 
-    def synchronise(self, entries: Iterable[Entry]) -> None:
+    def synchronize(self, entries: Iterable[Entry]) -> None:
         """Write what the code and the settings say. What a row says beside that stays:
         a pause, and where it stands, unless its ticks are others now.
 

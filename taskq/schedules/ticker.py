@@ -73,7 +73,7 @@ class Ticker:
             return 0
         table = self._table()
         if not self._plan.written:
-            table.synchronise(self._plan.entries)
+            table.synchronize(self._plan.entries)
             self._plan.mark_written()
         # What has much to make up for is looked at beside the others, and not before them.
         others = [name for name in self._names if name not in self._behind]

@@ -37,7 +37,7 @@ def write(settings, table):
 
     def written(**given):
         settings.TASKQ = {"SCHEDULE": {name: {**HOURLY, **more} for name, more in given.items()}}
-        table().synchronise(entries("default"))
+        table().synchronize(entries("default"))
         return {row.name: row for row in Schedule.objects.all()}
 
     return written

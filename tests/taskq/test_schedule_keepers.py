@@ -201,7 +201,7 @@ def test_ten_thousand_ticks_are_sent_once_each_whatever_dies_when(
     """Three keepers, one of which is killed every few milliseconds."""
     given = {"second": {**HOURLY, "schedule": "* * * * * *", "catch_up": "all"}}
     settings.TASKQ = {"SCHEDULE": given}
-    table().synchronise(entries("default"))
+    table().synchronize(entries("default"))
     first = back("second", 10_000 * SECOND)
     ended = subprocess.run(
         [sys.executable, "-m", "tests.taskq.ticking", "7", "50"],

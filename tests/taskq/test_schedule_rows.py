@@ -78,7 +78,7 @@ def test_a_tick_while_a_pool_writes_its_schedules_is_not_undone(write, table, co
     statements = sql.schedules_of(connection.vendor)
     meddled = Table(Between(connect().connection, lambda: tick(table())), statements)
     new = [dataclasses.replace(entry, args=["new"]) for entry in entries("default")]
-    meddled.synchronise(new)
+    meddled.synchronize(new)
     row = Schedule.objects.get()
     assert (row.payload, row.last_at, row.next_at) == ('[["new"],{}]', due, due + HOUR)
     assert tick(table()) == 0
@@ -88,8 +88,8 @@ def test_a_tick_while_a_pool_writes_its_schedules_is_not_undone(write, table, co
 def test_two_pools_that_start_at_once_write_a_new_schedule_once(settings, table, connect):
     settings.TASKQ = {"SCHEDULE": {"a": HOURLY}}
     new = entries("default")
-    other = Between(connect().connection, lambda: table().synchronise(new))
-    Table(other, sql.schedules_of(connection.vendor)).synchronise(new)
+    other = Between(connect().connection, lambda: table().synchronize(new))
+    Table(other, sql.schedules_of(connection.vendor)).synchronize(new)
     assert Schedule.objects.count() == 1
 
 
