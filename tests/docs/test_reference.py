@@ -96,7 +96,7 @@ def test_every_command_has_an_exit_code():
 
 
 def test_every_check_is_listed():
-    code = "".join((ROOT / "taskq" / name).read_text() for name in ("checks.py", "backend.py"))
+    code = "".join(path.read_text() for path in (ROOT / "taskq").rglob("*.py"))
     said = [name for row in rows(page("checks.md")) for name in named(row[0])]
     assert said == sorted(set(re.findall(r"taskq\.[EW]\d+", code)))
 
