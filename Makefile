@@ -8,6 +8,9 @@ DEMO := .demo
 BENCH := .bench
 BENCH_OPTIONS ?= --json bench-results/bench.json
 
+# Hundreds of pools start in the tests: without its bytecode each compiles the packages anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo chaos chaos-sqlite explore prove bench docs lint test tests test-busy test-all clean
 

@@ -60,7 +60,7 @@ class PoolUnderTest(Pool):
 
         def ready() -> bool:
             assert self.process.poll() is None, self.log()
-            return len(self.children("worker")) == workers and len(self.leases()) > workers
+            return len(self.leases()) > workers and len(self.children("worker")) == workers
 
         wait_until(ready, what=f"{workers} workers up")
         return self

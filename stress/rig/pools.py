@@ -28,11 +28,13 @@ def wait_until(condition: Callable[[], T], *, seconds: float = GENEROUS, what: s
 
     Raises TimedOut after so many seconds.
     """
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - began
+        if waited > seconds:
             raise TimedOut(f"not within {seconds} s: {what or condition}")
-        time.sleep(0.01)
+        # A condition may cost milliseconds of CPU, which what is waited for needs too.
+        time.sleep(min(max(0.01, waited / 20), 0.05))
     return value
 
 
