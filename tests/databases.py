@@ -54,16 +54,23 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is for another database, and on SQLite what needs none."""
+    """Leave out what is for another database, and on SQLite what cannot see which one it is."""
     sqlite = CHOICE.startswith("sqlite")
     other = "postgresql" if sqlite else "sqlite"
 
     def fits(item: pytest.Item) -> bool:
         if item.get_closest_marker(other) is not None:
             return False
-        needs_it = item.path.parent.name not in ("pool", "site", "stress")
-        return not sqlite or needs_it or item.get_closest_marker("sqlite") is not None
+        return not sqlite or _sees_it(item) or item.get_closest_marker("sqlite") is not None
 
     left_out = [item for item in items if not fits(item)]
     items[:] = [item for item in items if fits(item)]
     config.hook.pytest_deselected(items=left_out)
+
+
+def _sees_it(item: pytest.Item) -> bool:
+    """Whether a test of taskq uses the database: pytest-django lets no other do so."""
+    if item.nodeid.startswith(("tests/pool/", "tests/stress/")):
+        return False
+    fixtures = getattr(item, "fixturenames", ())
+    return item.get_closest_marker("django_db") is not None or "django_db_setup" in fixtures
