@@ -263,6 +263,12 @@ def test_every_test_that_the_docs_name_is_there():
             assert f"def {name}(" in written, f"{page.name} names {name}"
 
 
+def test_every_file_that_a_page_names_is_there():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for name in re.findall(r"`((?:taskq|pool|stress|tests)/[\w/]+\.\w+)`", page.read_text()):
+            assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
 def test_every_file_that_a_page_links_to_is_there():
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\(([^)#]+)", page.read_text()):
