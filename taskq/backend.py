@@ -34,14 +34,13 @@ from taskq.framework import (
 )
 from taskq.ids import TaskId
 from taskq.lookup import look_up
-from taskq.moments import Stored, stored_moment
 from taskq.options import task_options
 from taskq.payload import PayloadError
-from taskq.queues import check_queue
 from taskq.registry import Definition
 from taskq.sql import VENDORS
 from taskq.task_result import Run, task_result
 from taskq.terms import Terms
+from taskq.values import Stored, check_queue, stored_moment
 
 
 class TaskqBackend(BaseTaskBackend):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from taskq import payload
-from taskq.moments import Stored
+from taskq.values import Stored
 
 #: The positional and the keyword arguments of a call.
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]

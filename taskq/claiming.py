@@ -7,13 +7,14 @@ from collections.abc import Callable
 
 from pool import Child, State, clock
 from taskq.apart import Refusal, concerns_all
-from taskq.claims import Claimed, Haul, Lane, Run, Wanted
+from taskq.claimed import Claimed, Run
+from taskq.claims import Haul, Lane, Wanted
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.hand import Hand
 from taskq.link import Link
-from taskq.overrun import Recall
 from taskq.pace import Pace
 from taskq.queues import Queues
+from taskq.recall import Recall
 from taskq.recording import Recorder
 from taskq.service import KEEPER, LOOKOUT, Service
 

@@ -1,17 +1,13 @@
-"""What is claimed: a lane to claim from, what is wanted, a task that is held, a run of it, what a
-claim brings."""
+"""What is claimed: a lane to claim from, what is wanted, and what a claim brings."""
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from taskq.claimed import Claimed
 from taskq.queues import Queues
-
-#: A run of a task: its id, and the attempt that the claim made of it.
-Run = tuple[int, int]
 
 
 @dataclass(slots=True)
@@ -41,26 +37,6 @@ class Wanted(NamedTuple):
     place: Lane | Queues
     limit: int
     quick: Sequence[str]
-
-
-class Claimed(NamedTuple):
-    """A task that a worker holds."""
-
-    id: int
-    attempt: int
-    name: str
-    payload: str
-    queue: str
-    retries: int
-    losses: int
-    alone: bool  # never in a batch, and written at once: see max_losses and isolated of its row
-    expired: bool
-    unknown_for: float | None  # seconds since a worker first did not know it
-    scheduled_at: datetime.datetime | str | None  # the tick it is for; SQLite has it as text
-
-    @property
-    def run(self) -> Run:
-        return self.id, self.attempt
 
 
 class Haul(NamedTuple):

@@ -5,17 +5,50 @@ from __future__ import annotations
 import datetime
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from taskq.exceptions import Retry
 from taskq.ids import TaskId
 from taskq.progress import Progress
 
-if TYPE_CHECKING:
-    from taskq.exceptions import Retry
-    from taskq.host import Host
+
+class Host(Protocol):
+    """What a run in progress may ask of the worker that runs it."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a task runs."""
+
+    @property
+    def attempt(self) -> int:
+        """How often the task that runs was claimed, this time included."""
+
+    def runs(self, pk: int | None) -> bool:
+        """Whether it is this task that runs: a thread of an earlier one may be left."""
+
+    def eta(self) -> datetime.datetime | None:
+        """When the run was due, looked up by a query."""
+
+    def is_stopping(self) -> bool:
+        """Whether the run should come to an end soon."""
+
+    def set_progress(self, progress: Progress) -> None:
+        """Show how far the run is."""
+
 
 #: The worker that this process is; None in any other process.
-host: Host | None = None
+_host: Host | None = None
+
+
+def enter(host: Host) -> None:
+    """From now on this process is that worker."""
+    global _host
+    _host = host
+
+
+def runs_a_task() -> bool:
+    """Whether this process is a worker in which a task runs, in whatever thread."""
+    return _host is not None and _host.is_running
 
 
 @dataclass(slots=True)
@@ -30,7 +63,8 @@ class Request:
     scheduled_at: the tick that a periodic task was sent for, in UTC; else None.
     retry_limit: what this run has given ``retry()`` in place of its task's max_retries.
     eager_id: the id of an eager run, which has no row.
-    asked_retry: what this run has asked for by ``retry()``.
+    asked_retry: what this run has asked for by ``retry()``. retry_was_swallowed: its code caught
+        the Retry that this raised, and went on.
     """
 
     pk: int | None
@@ -47,6 +81,7 @@ class Request:
     retry_limit: int | None = None
     eager_id: TaskId | None = None
     asked_retry: Retry | None = None
+    retry_was_swallowed: bool = False
 
     @property
     def id(self) -> TaskId | None:
@@ -63,18 +98,18 @@ class Request:
     def eta(self) -> datetime.datetime | None:
         """When the run was due; None outside of a worker. It is looked up when asked for, by
         a query: not in a coroutine."""
-        return host.eta() if host is not None and host.runs(self.pk) else None
+        return _host.eta() if _host is not None and _host.runs(self.pk) else None
 
     @property
     def attempt(self) -> int:
         """How often the task was claimed, this time included; 0 outside of a worker."""
-        return host.attempt if host is not None and host.runs(self.pk) else 0
+        return _host.attempt if _host is not None and _host.runs(self.pk) else 0
 
     def is_stopping(self) -> bool:
         """Whether this run should come to an end soon: its pool is told to stop, its worker
         is to be replaced, or it was cancelled. A long task asks now and then, notes how far
         it came, and ends with ``retry(countdown=0)``. False outside of a worker."""
-        return host is not None and host.runs(self.pk) and host.is_stopping()
+        return _host is not None and _host.runs(self.pk) and _host.is_stopping()
 
     def set_progress(self, done: int, total: int | None = None) -> None:
         """Say how far the run is: the admin and ``AsyncResult.progress`` show it.
@@ -86,8 +121,8 @@ class Request:
         Outside of a worker it does nothing. Raises TypeError or ValueError.
         """
         progress = Progress.checked(done, total)
-        if host is not None and host.runs(self.pk):
-            host.set_progress(progress)
+        if _host is not None and _host.runs(self.pk):
+            _host.set_progress(progress)
 
 
 current: ContextVar[Request | None] = ContextVar("taskq_request", default=None)

@@ -34,7 +34,7 @@ from taskq.framework import (
     task_backends,
 )
 from taskq.options import TaskOptions, task_options
-from taskq.schedules.moves import CatchUp
+from taskq.schedules.timing import CatchUp
 
 if TYPE_CHECKING:
     from taskq.backend import TaskqBackend

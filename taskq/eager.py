@@ -15,7 +15,7 @@ from django.conf import settings as django_settings
 from django.db import router, transaction
 from django.utils import timezone
 
-from taskq import error_text, payload, retries
+from taskq import error_text, events, payload, retries
 from taskq.context import Request
 from taskq.ids import TaskId
 from taskq.models import Task
@@ -140,6 +140,8 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
                 value = call(definition, request, args, kwargs)
             return EagerResult(request, args, kwargs, value)
         except Exception as error:
+            if request.retry_was_swallowed:
+                events.retry_swallowed(request)
             again = retries.after(error, definition.options, done, request.retry_limit)
             if again is not None and done < MAX_RETRIES:
                 done += 1

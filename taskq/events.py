@@ -13,19 +13,27 @@ import datetime
 import logging
 import traceback as tracebacks
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 from taskq import printable, signals
 from taskq.context import Request
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning, rejection
 
-if TYPE_CHECKING:
-    from taskq.tally import Ran
-
 log = logging.getLogger("taskq")
 
 #: Seconds from which a success is a line of its own; quicker ones are counted (taskq.tally).
 SLOW = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """Runs of one name. task: the id, where there was one run only. median: seconds."""
+
+    name: str
+    count: int
+    median: float
+    task: int
 
 
 def task_started(task: int, name: str) -> None:

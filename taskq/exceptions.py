@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import cast
 
-from taskq.terms import moment, seconds
+from taskq.values import moment, seconds
 
 
 class Retry(Exception):

@@ -2,83 +2,36 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import error_text, events, payload, retries, signals
-from taskq.claims import Claimed
+from taskq.claimed import Claimed
 from taskq.context import Request
 from taskq.interruption import was_interrupted
-from taskq.moments import stored_moment
+from taskq.outcomes import (
+    DONE,
+    DONE_AND_WRITTEN,
+    Done,
+    Failed,
+    Fenced,
+    Interrupted,
+    Outcome,
+    Retried,
+)
 from taskq.registry import Definition
 from taskq.running import call
 from taskq.thread_connections import connection_of
+from taskq.values import stored_moment
 
 #: How the error of a run begins that an outage has ended.
 INTERRUPTED = "interrupted, as a connection to the database broke"
 
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The function returned. ``written``: the row is gone already, with its effects.
-
-    result: what it returned, encoded; None where that is not kept.
-    """
-
-    written: bool
-    result: str | None = None
-
-
-DONE = Done(written=False)
-DONE_AND_WRITTEN = Done(written=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Retried:
-    """To be run again, at a time or after seconds."""
-
-    when: datetime.datetime | None
-    delay: float
-    error: str
-    traceback: str
-    kind: str
-    exception: BaseException | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """``kind``: the path of the exception's class. ``exception``: itself, which keeps
-    the locals of the run alive, and so only where somebody hears of it."""
-
-    error: str
-    traceback: str
-    kind: str
-    out_of_memory: bool = False
-    exception: BaseException | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Interrupted:
-    """An outage of the database ended it: to be run again as one whose worker was lost."""
-
-    error: str
-    traceback: str
-    kind: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fenced:
-    """It was no longer ours when it came to commit: its effects were rolled back."""
-
-
-Outcome = Done | Retried | Failed | Interrupted | Fenced
 
 #: How many forks lie between this process and the first to import this: a task that forks
 #: comes back in its child as well, with one more. os.getpid() would tell too, by a system
@@ -186,6 +139,8 @@ def _guarded(
 def _outcome(error: BaseException, definition: Definition, request: Request) -> Outcome:
     """What an exception makes of a run. Code of its own has a part in that, and may raise too."""
     generation = _generation
+    if request.retry_was_swallowed:
+        events.retry_swallowed(request)
     try:
         if (retried := _retried(error, definition, request)) is not None:
             return retried

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from taskq import events
-from taskq.claims import Run
+from taskq.claimed import Run
 from taskq.database_errors import passes
 from taskq.leases import Leases
-from taskq.recording import RowKept, plain_refusal
+from taskq.refused_outcome import RowKept, plain_refusal
 
 
 def finish_for(db: Leases, lease: int, done: Sequence[Run]) -> set[int]:

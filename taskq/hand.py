@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 from pool.finish_log import FinishLog
-from taskq.claims import Claimed, Haul, Lane, Run, Wanted
+from taskq.claimed import Claimed, Run
+from taskq.claims import Haul, Lane, Wanted
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.leases import Leases
 from taskq.queues import Queues

@@ -10,7 +10,7 @@ from taskq.progress import Progress
 from taskq.service import KEEPER
 
 
-class Host:
+class RunHandle:
     """The worker of this process. See :class:`taskq.context.Request`."""
 
     def __init__(self, child: Child, alias: str) -> None:

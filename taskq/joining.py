@@ -25,10 +25,10 @@ def allow_join_result() -> Iterator[None]:
 def refuse_in_a_task() -> None:
     """Raise RuntimeError where code of a task waits for a result, in its threads too, unless
     that was allowed."""
-    run, host = context.current_request(), context.host
+    run = context.current_request()
     in_a_task = run is not None and not run.is_eager
     if threading.current_thread() is not threading.main_thread():  # it has a context of its own
-        in_a_task |= host is not None and host.is_running
+        in_a_task |= context.runs_a_task()
     if in_a_task and not _allowed.get():
         raise RuntimeError(
             f"{'a task' if run is None else run.name} would wait for another's result: where every "

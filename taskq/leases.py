@@ -18,7 +18,8 @@ from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import sql
-from taskq.claims import Claimed, Haul, Lane, Run, Wanted
+from taskq.claimed import Claimed, Run
+from taskq.claims import Haul, Lane, Wanted
 from taskq.progress import Progress
 from taskq.queues import Queues
 from taskq.sql.djangos_own import is_djangos

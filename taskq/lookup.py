@@ -10,8 +10,8 @@ from django.db import router
 
 from taskq.exceptions import WorkerLost
 from taskq.models import Result, State, Task
-from taskq.moments import stored_moment
 from taskq.progress import Progress
+from taskq.values import stored_moment
 
 LOST = f"{WorkerLost.__module__}.{WorkerLost.__qualname__}"
 

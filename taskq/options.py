@@ -9,12 +9,9 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, Literal
 
-from taskq.conf import MAX_SECONDS
-from taskq.queues import check_queue
-from taskq.schedules.moves import CATCH_UP, CatchUp
-from taskq.schedules.timing import parse
+from taskq.schedules.timing import CATCH_UP, CatchUp, parse
+from taskq.values import check_max_retries, check_priority, check_queue, check_seconds, require
 
-MIN_PRIORITY, MAX_PRIORITY = -100, 100
 #: Options whose None is a value of its own.
 _NONE = ("max_retries",)
 
@@ -126,50 +123,23 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
     _check_limits(options)
     _check_unique(options)
     on_lost = options.get("on_lost", "retry")
-    _require(on_lost in ("retry", "fail"), "on_lost", on_lost, 'use "retry" or "fail"')
+    require(on_lost in ("retry", "fail"), "on_lost", on_lost, 'use "retry" or "fail"')
     if "schedule" in options:
         parse(options["schedule"])
     catch_up = options.get("catch_up", "once")
-    _require(catch_up in CATCH_UP, "catch_up", catch_up, f"use one of {', '.join(CATCH_UP)}")
+    require(catch_up in CATCH_UP, "catch_up", catch_up, f"use one of {', '.join(CATCH_UP)}")
     for name in ("atomic", "bind", "ignore_result", "retry_jitter", "typing"):
         value = options.get(name, False)
-        _require(isinstance(value, bool), name, value, "use True or False")
+        require(isinstance(value, bool), name, value, "use True or False")
     return TaskOptions(**options)
-
-
-def check_priority(priority: object) -> None:
-    """Raise unless this is a priority, as Django's tasks define them."""
-    whole = isinstance(priority, int) and not isinstance(priority, bool)
-    good = whole and MIN_PRIORITY <= priority <= MAX_PRIORITY  # type: ignore[operator]
-    _require(
-        good, "priority", priority, f"give a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}"
-    )
-
-
-def check_seconds(name: str, value: object, *, least: float = 0, also: str = "") -> None:
-    """Raise unless this is a number of seconds from ``least`` that a date can be away.
-
-    also: what else the caller allows, for the message.
-    """
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    # NaN is not in the range either, and a huge int does not overflow in a comparison.
-    good = number and least <= value <= MAX_SECONDS  # type: ignore[operator]
-    _require(good, name, value, f"give {also}a number of seconds from {least} to {MAX_SECONDS}")
-
-
-def check_max_retries(name: str, value: object, none: str = "no limit") -> None:
-    """Raise unless this is a number of retries, or None, which means ``none``."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    good = value is None or (whole and value >= 0)  # type: ignore[operator]
-    _require(good, name, value, f"give a whole number from 0, or None for {none}")
 
 
 def _check_retries(options: dict[str, Any]) -> None:
     automatic = options.get("retry_kwargs", {})
-    _require(isinstance(automatic, Mapping), "retry_kwargs", automatic, "give a dict")
+    require(isinstance(automatic, Mapping), "retry_kwargs", automatic, "give a dict")
     options["retry_kwargs"] = automatic = dict(automatic)
     known = automatic.keys() <= {"max_retries", "countdown"}
-    _require(known, "retry_kwargs", automatic, "known are max_retries and countdown")
+    require(known, "retry_kwargs", automatic, "known are max_retries and countdown")
     check_max_retries("retry_kwargs['max_retries']", automatic.get("max_retries"), "the task's own")
     if automatic.get("countdown") is not None:
         check_seconds("retry_kwargs['countdown']", automatic["countdown"])
@@ -186,19 +156,19 @@ def _check_limits(options: dict[str, Any]) -> None:
     for name in ("time_limit", "soft_time_limit"):
         if name in options:
             check_seconds(name, options[name])
-            _require(options[name] > 0, name, options[name], "give a number of seconds above 0")
+            require(options[name] > 0, name, options[name], "give a number of seconds above 0")
     hard, soft = options.get("time_limit"), options.get("soft_time_limit")
     if hard is not None and soft is not None:
         mend = f"it must be below time_limit ({hard:g}), or equal to it"
-        _require(soft <= hard, "soft_time_limit", soft, mend)
+        require(soft <= hard, "soft_time_limit", soft, mend)
 
 
 def _check_unique(options: dict[str, Any]) -> None:
     unique, until = options.get("unique"), options.get("unique_until", "start")
     good = unique is None or unique == "args" or callable(unique) or _has_fields(unique)
     mend = 'use "args", a format of the arguments such as "customer-{customer_id}", or a function'
-    _require(good, "unique", unique, mend)
-    _require(until in ("start", "finish"), "unique_until", until, 'use "start" or "finish"')
+    require(good, "unique", unique, mend)
+    require(until in ("start", "finish"), "unique_until", until, 'use "start" or "finish"')
 
 
 def _has_fields(text: object) -> bool:
@@ -214,11 +184,5 @@ def _exceptions(name: str, value: object) -> tuple[type[BaseException], ...]:
     good = isinstance(classes, (tuple, list, set, frozenset)) and all(
         isinstance(each, type) and issubclass(each, BaseException) for each in classes
     )
-    _require(good, name, value, "give a tuple of exception classes")
+    require(good, name, value, "give a tuple of exception classes")
     return tuple(classes)  # type: ignore[arg-type]
-
-
-def _require(good: object, name: str, value: object, mend: str) -> None:
-    if not good:
-        kind = ValueError if isinstance(value, (int, float, str, dict)) else TypeError
-        raise kind(f"{name} is {value!r}: {mend}")

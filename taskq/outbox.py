@@ -14,10 +14,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from taskq import conf, contexts, idempotency, payload, signals, sql, unique
 from taskq.calls import Arguments, Sent, are_keywords, encoded
 from taskq.models import Task
-from taskq.moments import Stored
 from taskq.options import TaskOptions
 from taskq.terms import Terms, columns
 from taskq.thread_connections import connection_of
+from taskq.values import Stored
 
 #: Characters of encoded arguments that one statement carries: far below what PostgreSQL
 #: (1 GiB) and SQLite (1 GB) take, and a few times that in memory while it is sent.

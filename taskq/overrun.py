@@ -19,7 +19,7 @@ until another process runs on it: SETTLE is 20,000 times as long. A worker that 
 in between makes no difference: what counts is the order in which it reads and writes.
 
 What the worker claims after that was not in what the keeper has read: before it claims it writes
-another ``since`` (:meth:`Recall.nothing_waits`). What was on its way is given back with the rest.
+another ``since`` (``Recall.nothing_waits``). What was on its way is given back with the rest.
 And both name the attempt: of the worker and the keeper, whoever comes second touches no row.
 """
 
@@ -42,29 +42,6 @@ SETTLE = 0.020
 CALM = 1.0
 
 
-class Recall:
-    """The worker's side: whether it may start what it holds."""
-
-    def __init__(self, slot: Slot) -> None:
-        self._slot = slot
-        self._answered = slot.recalled
-
-    @property
-    def came(self) -> bool:
-        """Whether what waits is recalled. To be asked when a run has begun on the scoreboard."""
-        return self._slot.recalled != self._answered
-
-    def answer(self) -> None:
-        """What waits is given back now."""
-        self._answered = self._slot.recalled
-
-    def nothing_waits(self) -> None:
-        """Before a claim, with nothing on its way: what was recalled is not here any more."""
-        self._slot.others = 0
-        self._slot.since = clock.now()
-        self.answer()
-
-
 @dataclass
 class _Recalled:
     """A recall that the keeper has made: of what waits behind the run that began then."""
@@ -77,7 +54,7 @@ class _Recalled:
 
 
 class OverrunWatch:
-    """The keeper's side. Costs no query while no run takes long."""
+    """Recalls and gives back. Costs no query while no run takes long."""
 
     def __init__(self, child: Child, service: Service, link: Link) -> None:
         self._child = child

@@ -11,7 +11,7 @@ from __future__ import annotations
 from django.db import router
 
 from taskq.models import PausedQueue, Task
-from taskq.queues import check_queue
+from taskq.values import check_queue
 from taskq.waking import wake
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from taskq.conf import QUEUE_LENGTH
+from taskq.values import check_queue
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,3 @@ class Queues:
 
     def __str__(self) -> str:
         return ", ".join([*self.names, *(f"{prefix}*" for prefix in self.prefixes)]) or "all"
-
-
-def check_queue(queue: object) -> None:
-    """Raise ValueError or TypeError unless this can name a queue."""
-    if not isinstance(queue, str):
-        raise TypeError(f"queue is {queue!r}: give its name as a str")
-    if not queue or len(queue) > QUEUE_LENGTH or "\0" in queue:
-        raise ValueError(f"queue is {queue!r}: give 1 to {QUEUE_LENGTH} characters")
-    if "," in queue or "*" in queue:
-        raise ValueError(f"queue is {queue!r}: a comma or a star cannot be in it, -Q uses them")

@@ -8,18 +8,18 @@ from collections.abc import Callable
 from pool import Slot, clock
 from taskq import events, execution
 from taskq.apart import Refusal, concerns_all
-from taskq.claims import Claimed, Run
+from taskq.claimed import Claimed, Run
 from taskq.conf import Settings
 from taskq.context import Request
 from taskq.database_errors import passes
-from taskq.events import first_line
 from taskq.exceptions import UnknownTask
-from taskq.execution import Done, Failed, Fenced, Interrupted, Outcome, Retried
 from taskq.hand import Hand
 from taskq.leases import Leases
 from taskq.link import Link
+from taskq.outcomes import Done, Failed, Fenced, Interrupted, Outcome, Retried
 from taskq.pace import Pace
 from taskq.progress import Progress
+from taskq.refused_outcome import RowKept, plain_refusal
 from taskq.registry import Definition
 from taskq.tally import Tally
 
@@ -27,8 +27,6 @@ from taskq.tally import Tally
 #: is away may be another database than ours.
 AGAIN = 5.0
 AGAIN_MOST = 60.0
-#: Characters of an error that are kept where no more can be written.
-PLAIN_LENGTH = 500
 #: The error of an atomic task whose end removed no row, though its worker holds it.
 STILL_HELD = (
     "the end of its transaction did not remove its row, which its worker holds, so the transaction "
@@ -38,16 +36,6 @@ STILL_HELD = (
 
 #: The kind of error of a task that no worker knew, among those of its result.
 UNKNOWN = f"{UnknownTask.__module__}.{UnknownTask.__qualname__}"
-
-
-class RowKept(Exception):
-    """An outcome touched no row, though the row is there and its worker holds it."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "the database keeps the row as it is: is there a trigger or a row security policy on "
-            "taskq_task?"
-        )
 
 
 class Recorder:
@@ -352,10 +340,3 @@ class Recorder:
         """Of what was put off, this touched no row."""
         for run in untouched:
             self.record(run, "a finished task", lambda _: False)
-
-
-def plain_refusal(error: Exception) -> str:
-    """That an outcome was refused, in text that any database can write."""
-    text = f"its outcome could not be written: {first_line(error)}"
-    text = text.encode("ascii", "backslashreplace").decode()[:PLAIN_LENGTH]
-    return text.replace("\0", "\\x00")

@@ -19,7 +19,7 @@ from taskq.conf import NAME_LENGTH
 from taskq.options import TaskOptions
 
 if TYPE_CHECKING:
-    from taskq.claims import Claimed
+    from taskq.claimed import Claimed
     from taskq.visit import Visit
 
 #: Ways to call one function that are remembered as right: without end where it takes any keyword.

@@ -16,7 +16,7 @@ from __future__ import annotations
 from pool import Child, Slot, State, clock, kernel
 from pool.supervisor import TICK
 from taskq import events
-from taskq.claims import Run
+from taskq.claimed import Run
 from taskq.conf import Settings
 from taskq.link import Link
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pool import Scoreboard, clock
-from taskq.claims import Run
+from taskq.claimed import Run
 from taskq.leases import Leases
 from taskq.progress import Progress
 

@@ -10,7 +10,7 @@ from pool.backoff import Backoff
 from pool.deaths import BLAMELESS, Death
 from taskq import events
 from taskq.apart import NEVER, Apart
-from taskq.claims import Run
+from taskq.claimed import Run
 from taskq.finishing import finish_for
 from taskq.link import Link
 from taskq.service import Service

@@ -8,7 +8,7 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 
-from taskq import conf, contexts, events, hygiene
+from taskq import conf, contexts, restoring
 from taskq.context import Request, current
 from taskq.exceptions import Retry
 from taskq.registry import Definition
@@ -31,20 +31,19 @@ def call(definition: Definition, request: Request, args: list[Any], kwargs: dict
         again = request.asked_retry
         if again is None or again is error:
             raise
-        _say_if_swallowed(request, again)
+        _note_if_swallowed(request, again)
         raise again from error
     finally:
         current.reset(token)
     if request.asked_retry is not None:
-        _say_if_swallowed(request, request.asked_retry)
+        _note_if_swallowed(request, request.asked_retry)
         raise request.asked_retry
     return value
 
 
-def _say_if_swallowed(request: Request, again: Retry) -> None:
+def _note_if_swallowed(request: Request, again: Retry) -> None:
     # One that retry(throw=False) returned was never raised.
-    if again.__traceback__ is not None:
-        events.retry_swallowed(request)
+    request.retry_was_swallowed = again.__traceback__ is not None
 
 
 def interrupt(error: BaseException) -> None:
@@ -101,7 +100,7 @@ class _AsyncRun:
         if self._error is not None:  # it came before there was anything to cancel
             raise self._error
         if _AsyncRun.left_open:
-            await sync_to_async(hygiene.replace_ended_connections)()
+            await sync_to_async(restoring.replace_ended_connections)()
         # In the thread of the ORM's async methods, whose connections they may concern.
         entered = contexts.entered(self._headers)
         await sync_to_async(entered.__enter__)()
@@ -110,4 +109,4 @@ class _AsyncRun:
         finally:
             await sync_to_async(entered.__exit__)(None, None, None)
             # The ORM's async methods used connections of another thread.
-            _AsyncRun.left_open = await sync_to_async(hygiene.release_connections)()
+            _AsyncRun.left_open = await sync_to_async(restoring.release_connections)()

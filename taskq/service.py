@@ -12,7 +12,7 @@ from taskq.conf import Settings
 from taskq.link import Link
 from taskq.queues import Queues
 from taskq.schedules.entries import entries
-from taskq.schedules.ticker import Plan
+from taskq.schedules.plan import Plan
 from taskq.sql import Turn
 
 #: The keeper's slot on the scoreboard: it is the first role.

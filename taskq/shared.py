@@ -15,10 +15,11 @@ from taskq.calls import Call, are_keywords, pairs_of
 from taskq.context import Request, current
 from taskq.eager import EagerResult
 from taskq.exceptions import MaxRetriesExceededError, Retry
-from taskq.options import ShownOptions, TaskOptions, check_max_retries
+from taskq.options import ShownOptions, TaskOptions
 from taskq.result import AsyncResult
 from taskq.signature import Signature
 from taskq.terms import Terms
+from taskq.values import check_max_retries
 
 P = ParamSpec("P")
 R = TypeVar("R")

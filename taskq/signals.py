@@ -22,7 +22,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import Signal
 
-from taskq import hygiene, registry
+from taskq import registry, restoring
 from taskq.context import Request
 from taskq.ids import TaskId
 
@@ -117,7 +117,7 @@ class _Aside(threading.Thread):
         while True:
             call = self.calls.get()
             call()
-            hygiene.release_connections()
+            restoring.release_connections()
 
 
 _aside: _Aside | None = None

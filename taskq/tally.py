@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pool import clock
 from taskq import events
+from taskq.events import Ran
 
 #: Seconds between two lines of a worker.
 EVERY = 10.0
@@ -13,16 +12,6 @@ EVERY = 10.0
 NAMES = 10
 #: Run times of a name that are kept, for their median.
 _KEPT = 512
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """task: the id, where there was one run only. median: seconds."""
-
-    name: str
-    count: int
-    median: float
-    task: int
 
 
 class _Runs:

@@ -12,10 +12,9 @@ from django.dispatch import Signal
 from django.utils import timezone
 
 from taskq import payload
-from taskq.claims import Claimed
+from taskq.claimed import Claimed
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.django_context import TaskqContext
-from taskq.execution import Done, Failed, Outcome
 from taskq.framework import (
     InvalidTask,
     Task,
@@ -28,6 +27,7 @@ from taskq.framework import (
 from taskq.ids import TaskId
 from taskq.lookup import Attempt, Known, look_up
 from taskq.models import State
+from taskq.outcomes import Done, Failed, Outcome
 from taskq.signals import tell
 
 log = logging.getLogger("taskq")

@@ -6,13 +6,10 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from django.utils import timezone
-
 from taskq import conf
 from taskq.calls import are_keywords
-from taskq.conf import MAX_SECONDS
-from taskq.options import TaskOptions, check_priority, check_seconds
-from taskq.queues import check_queue
+from taskq.options import TaskOptions
+from taskq.values import check_priority, check_queue, moment, seconds
 
 
 class Terms(TypedDict, total=False):
@@ -69,24 +66,3 @@ def columns(
         "expires": last_moment,
         "lifetime": lifetime,
     }
-
-
-def moment(name: str, value: datetime.datetime) -> datetime.datetime:
-    """A time in UTC. A naive one is in Django's current time zone."""
-    if not isinstance(value, datetime.datetime):
-        raise TypeError(f"{name} is {value!r}: give a datetime")
-    try:
-        aware = timezone.make_aware(value) if timezone.is_naive(value) else value
-        return aware.astimezone(datetime.UTC)
-    except OverflowError as error:
-        raise ValueError(f"{name} is {value!r}: in UTC no datetime can hold it") from error
-
-
-def seconds(
-    name: str, value: float | datetime.timedelta, *, also: str = "a timedelta or "
-) -> float:
-    """A number of seconds. One below 0 is fine: a moment may have passed as well."""
-    if isinstance(value, datetime.timedelta):
-        value = value.total_seconds()
-    check_seconds(name, value, least=-MAX_SECONDS, also=also)
-    return value

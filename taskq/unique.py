@@ -22,9 +22,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import events, payload, registry, sql
 from taskq.conf import KEY_LENGTH, MAX_SECONDS
-from taskq.moments import Stored
 from taskq.registry import Definition
 from taskq.sql import keys
+from taskq.values import Stored
 
 #: Seconds that a task is due after which calls prefer another to joining it.
 PATIENCE = 10.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from taskq.execution import Outcome
+from taskq.outcomes import Outcome
 
 
 class Visit(Protocol):

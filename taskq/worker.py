@@ -14,19 +14,20 @@ from pool import Child, Slot, clock
 from pool.kernel import resident_kib
 from pool.leftovers import traits_of
 from taskq import context, events, execution, leases, registry, sessions
+from taskq.claimed import Claimed
 from taskq.claiming import Claimer
-from taskq.claims import Claimed
 from taskq.context import Request
 from taskq.database_errors import DATABASE_ERRORS
-from taskq.execution import Done, Outcome
 from taskq.hand import Hand
-from taskq.host import Host
-from taskq.hygiene import Hygiene, abandon_connections, close_copy, open_caches
+from taskq.host import RunHandle
+from taskq.hygiene import Hygiene, open_caches
 from taskq.interrupting import Interrupter
-from taskq.overrun import Recall
+from taskq.outcomes import Done, Outcome
 from taskq.pace import Pace
+from taskq.recall import Recall
 from taskq.recording import Recorder
 from taskq.registry import Definition
+from taskq.restoring import abandon_connections, close_copy
 from taskq.service import Service
 from taskq.turns import Turn
 from taskq.visit import Visit
@@ -54,7 +55,7 @@ class Worker:
             self.slot, self.hand, self.pace, self.link, service.settings
         )
         self._hygiene = Hygiene()  # until run() knows what is of the process
-        context.host = Host(child, service.alias)
+        context.enter(RunHandle(child, service.alias))
         self.recall = Recall(self.slot)
         self.claimer = Claimer(
             child,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from taskq import sql
-from taskq.claims import Run
+from taskq.claimed import Run
 from taskq.worker_ids import new_id
 
 

@@ -20,7 +20,7 @@ from django.db import connection
 from django.utils import timezone
 
 from taskq import events, execution, registry, signals
-from taskq.claims import Claimed
+from taskq.claimed import Claimed
 from taskq.models import Task
 from taskq.schedules import entries
 

@@ -21,7 +21,8 @@ from stress.rig.postgres import NEWEST
 from stress.tune.bed import Bed
 
 if TYPE_CHECKING:  # needs no Django before the bed is made
-    from taskq.claims import Lane, Run
+    from taskq.claimed import Run
+    from taskq.claims import Lane
     from taskq.leases import Leases
 
 #: Tasks that wait in the table while claims are measured.

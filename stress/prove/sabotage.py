@@ -19,9 +19,9 @@ from pool.finish_log import FinishLog
 from pool.scoreboard import Slot
 from taskq import execution, outbox
 from taskq.calls import Sent
-from taskq.claims import Claimed
-from taskq.execution import Outcome
-from taskq.overrun import Recall
+from taskq.claimed import Claimed
+from taskq.outcomes import Outcome
+from taskq.recall import Recall
 from taskq.registry import Definition
 from taskq.sql import postgresql, postgresql_keys, postgresql_schedules, postgresql_workers
 from taskq.worker import Worker

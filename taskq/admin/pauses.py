@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 from taskq import pausing
 from taskq.admin.columns import moment
 from taskq.models import PausedQueue
-from taskq.queues import check_queue
+from taskq.values import check_queue
 
 if TYPE_CHECKING:
     PausedQueueAdminBase = admin.ModelAdmin[PausedQueue]

@@ -15,12 +15,10 @@ from django.utils import timezone
 from taskq import conf, payload, registry
 from taskq.calls import are_keywords
 from taskq.models import Task
-from taskq.options import check_priority
-from taskq.queues import check_queue
 from taskq.registry import Definition
-from taskq.schedules.moves import CATCH_UP
-from taskq.schedules.timing import Timing, parse
+from taskq.schedules.timing import CATCH_UP, Timing, parse
 from taskq.terms import columns
+from taskq.values import check_priority, check_queue
 
 KEYS = ("task", "schedule", "args", "kwargs", "queue", "priority", "catch_up")
 

@@ -5,12 +5,8 @@ from __future__ import annotations
 import datetime
 from dataclasses import dataclass
 from itertools import islice, takewhile
-from typing import Literal, get_args
 
-from taskq.schedules.timing import SECOND, Timing
-
-CatchUp = Literal["once", "skip", "all"]
-CATCH_UP = get_args(CatchUp)
+from taskq.schedules.timing import SECOND, CatchUp, Timing
 
 #: A tick that is sent up to so much later than it was due is in time: for a minute of
 #: restarts, of a database that fails over, nothing is missed.

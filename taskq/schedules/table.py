@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from taskq.moments import stored_moment
 from taskq.schedules.entries import Entry
 from taskq.schedules.moves import Move
 from taskq.schedules.timing import UTC, Timing
 from taskq.sql import Connection, ScheduleStatements
+from taskq.values import stored_moment
 
 #: Seconds for which a schedule that nobody sends any more is kept after it was due.
 KEEP = 7 * 86400

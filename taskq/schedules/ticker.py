@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import mmap
 from functools import partial
 from typing import cast
 
@@ -14,10 +13,10 @@ from taskq import events, sql
 from taskq.apart import Apart
 from taskq.database_errors import passes
 from taskq.link import Link
-from taskq.schedules.entries import Entry
-from taskq.schedules.moves import CATCH_UP, MOST, MOST_IN_ALL, CatchUp, Move, move
+from taskq.schedules.moves import MOST, MOST_IN_ALL, Move, move
+from taskq.schedules.plan import Plan
 from taskq.schedules.table import Stand, Table
-from taskq.schedules.timing import parse
+from taskq.schedules.timing import CATCH_UP, CatchUp, parse
 
 #: Schedules that one statement moves on.
 TOGETHER = 50
@@ -27,25 +26,6 @@ AT_ONCE = 1000
 THOUGHT = 0.1
 #: Seconds until the next look where another pool was quicker.
 LOOK_AGAIN = 0.1
-
-
-class Plan:
-    """What a pool is to send periodically; made before the fork.
-
-    ``written`` outlives the keeper that says so: a new one of an old pool must not put its
-    version back over that of a pool that started later.
-    """
-
-    def __init__(self, entries: list[Entry]) -> None:
-        self.entries = entries
-        self._shared = mmap.mmap(-1, 1)
-
-    @property
-    def written(self) -> bool:
-        return self._shared[0] != 0
-
-    def mark_written(self) -> None:
-        self._shared[0] = 1
 
 
 class Ticker:

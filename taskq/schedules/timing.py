@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -21,6 +21,10 @@ SECOND = datetime.timedelta(seconds=1)
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
 #: Characters of a schedule as text.
 TEXT_LENGTH = 255
+
+#: What becomes of ticks that were missed.
+CatchUp = Literal["once", "skip", "all"]
+CATCH_UP = get_args(CatchUp)
 
 _EVERY = re.compile(r"every (\d+) s")
 _MEND = (

@@ -10,8 +10,8 @@ from django.db import models, router, transaction
 from django.db.models import F
 
 from taskq.models import Task, Worker
-from taskq.options import check_seconds
 from taskq.schedules.models import Schedule
+from taskq.values import check_seconds
 
 
 def advance(time: float | datetime.timedelta, *, using: str | None = None) -> None:

@@ -12,8 +12,8 @@ from typing import Literal
 from django.db import router
 
 from taskq.database_errors import DATABASE_ERRORS
-from taskq.execution import Done, Interrupted, Retried
 from taskq.models import Task
+from taskq.outcomes import Done, Interrupted, Retried
 from taskq.queues import Queues
 from taskq.testing.clock import advance, seconds_of
 from taskq.testing.worker import Concluded, InProcessWorker

@@ -9,7 +9,7 @@ from django.db import router
 
 from taskq.models import Task
 from taskq.schedules.entries import entries
-from taskq.terms import moment
+from taskq.values import moment
 
 
 def send_ticks(

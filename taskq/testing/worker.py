@@ -15,11 +15,12 @@ from asgiref.sync import async_to_sync
 
 from pool import Child, Role, Scoreboard, clock
 from taskq import conf
-from taskq.claims import Claimed, Lane, Run
+from taskq.claimed import Claimed, Run
+from taskq.claims import Lane
 from taskq.exceptions import Retry, TaskFailed, UnknownTask
-from taskq.execution import Failed, Outcome, Retried
 from taskq.leases import Leases
 from taskq.link import Link
+from taskq.outcomes import Failed, Outcome, Retried
 from taskq.pace import Pace
 from taskq.queues import Queues
 from taskq.recording import Recorder

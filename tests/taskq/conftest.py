@@ -14,7 +14,8 @@ from pool import Child, Role, Scoreboard, State
 from stress.rig.pools import wait_until
 from taskq import leases
 from taskq.celery import AsyncResult
-from taskq.claims import Claimed, Wanted
+from taskq.claimed import Claimed
+from taskq.claims import Wanted
 from taskq.conf import Settings
 from taskq.keeper import Keeper
 from taskq.leases import Leases

@@ -13,8 +13,9 @@ from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
 from taskq import hygiene, registry, running
 from taskq.exceptions import SoftTimeLimitExceeded
-from taskq.hygiene import Hygiene, restore_connections
+from taskq.hygiene import Hygiene
 from taskq.models import Task
+from taskq.restoring import restore_connections
 from tests.conftest import SLACK
 from tests.project.lab import tasks
 from tests.taskq.conftest import worker_of_no_pool

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from taskq.queues import Queues, check_queue
+from taskq.queues import Queues
+from taskq.values import check_queue
 
 
 @pytest.mark.parametrize("text", [None, "", "*", "mail,*", "*,mail"])

@@ -13,7 +13,7 @@ from taskq import pausing, printable
 from taskq.management.arguments import add_database, database_alias
 from taskq.management.queue_command import QueueCommand
 from taskq.models import PausedQueue
-from taskq.queues import check_queue
+from taskq.values import check_queue
 
 _TIME = "%Y-%m-%d %H:%M:%S %Z"
 

@@ -1,0 +1,93 @@
+"""Values that a person may give, checked; and times as the database gives them."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.utils import timezone
+
+from taskq.conf import MAX_SECONDS, QUEUE_LENGTH
+
+MIN_PRIORITY, MAX_PRIORITY = -100, 100
+
+#: A time, its text, or microseconds since 1970: as a statement returns it.
+Stored = datetime.datetime | str | int
+
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+
+
+def stored_moment(stored: Stored) -> datetime.datetime:
+    """An aware time. SQLite has them as text, in UTC and without saying so. Raises ValueError
+    for one that no datetime holds, such as PostgreSQL's infinity."""
+    if isinstance(stored, int):
+        return _EPOCH + datetime.timedelta(microseconds=stored)
+    try:
+        found = datetime.datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    except ValueError as error:
+        raise ValueError(f"{stored!r} is no time that a datetime holds") from error
+    return found.replace(tzinfo=datetime.UTC) if found.tzinfo is None else found
+
+
+def moment(name: str, value: datetime.datetime) -> datetime.datetime:
+    """A time in UTC. A naive one is in Django's current time zone."""
+    if not isinstance(value, datetime.datetime):
+        raise TypeError(f"{name} is {value!r}: give a datetime")
+    try:
+        aware = timezone.make_aware(value) if timezone.is_naive(value) else value
+        return aware.astimezone(datetime.UTC)
+    except OverflowError as error:
+        raise ValueError(f"{name} is {value!r}: in UTC no datetime can hold it") from error
+
+
+def seconds(
+    name: str, value: float | datetime.timedelta, *, also: str = "a timedelta or "
+) -> float:
+    """A number of seconds. One below 0 is fine: a moment may have passed as well."""
+    if isinstance(value, datetime.timedelta):
+        value = value.total_seconds()
+    check_seconds(name, value, least=-MAX_SECONDS, also=also)
+    return value
+
+
+def check_priority(priority: object) -> None:
+    """Raise unless this is a priority, as Django's tasks define them."""
+    whole = isinstance(priority, int) and not isinstance(priority, bool)
+    good = whole and MIN_PRIORITY <= priority <= MAX_PRIORITY  # type: ignore[operator]
+    require(
+        good, "priority", priority, f"give a whole number from {MIN_PRIORITY} to {MAX_PRIORITY}"
+    )
+
+
+def check_seconds(name: str, value: object, *, least: float = 0, also: str = "") -> None:
+    """Raise unless this is a number of seconds from ``least`` that a date can be away.
+
+    also: what else the caller allows, for the message.
+    """
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    # NaN is not in the range either, and a huge int does not overflow in a comparison.
+    good = number and least <= value <= MAX_SECONDS  # type: ignore[operator]
+    require(good, name, value, f"give {also}a number of seconds from {least} to {MAX_SECONDS}")
+
+
+def check_max_retries(name: str, value: object, none: str = "no limit") -> None:
+    """Raise unless this is a number of retries, or None, which means ``none``."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    good = value is None or (whole and value >= 0)  # type: ignore[operator]
+    require(good, name, value, f"give a whole number from 0, or None for {none}")
+
+
+def check_queue(queue: object) -> None:
+    """Raise ValueError or TypeError unless this can name a queue."""
+    if not isinstance(queue, str):
+        raise TypeError(f"queue is {queue!r}: give its name as a str")
+    if not queue or len(queue) > QUEUE_LENGTH or "\0" in queue:
+        raise ValueError(f"queue is {queue!r}: give 1 to {QUEUE_LENGTH} characters")
+    if "," in queue or "*" in queue:
+        raise ValueError(f"queue is {queue!r}: a comma or a star cannot be in it, -Q uses them")
+
+
+def require(good: object, name: str, value: object, mend: str) -> None:
+    """Raise an error that names the value and its mend, unless it is good."""
+    if not good:
+        kind = ValueError if isinstance(value, (int, float, str, dict)) else TypeError
+        raise kind(f"{name} is {value!r}: {mend}")
