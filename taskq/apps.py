@@ -23,6 +23,7 @@ class TaskqConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from taskq import checks, discovery  # noqa: F401  checks register themselves
+        from taskq import checks  # noqa: F401  they register themselves
+        from taskq.task import discovery
 
         discovery.discover()

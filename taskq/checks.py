@@ -14,8 +14,9 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.urls import get_resolver
 
-from taskq import conf, contexts, discovery, own_packages, registry
+from taskq import conf, own_packages
 from taskq.sql import VENDORS
+from taskq.task import carried, discovery, registry
 
 #: What ``manage.py`` is told to do.
 _NEED_NO_TASKS = (["migrate"], ["makemigrations"], ["runserver"])
@@ -73,7 +74,7 @@ def check_contexts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     messages: list[CheckMessage] = []
     for path in sorted(set(given.get("CONTEXT", {}).values())):
         try:
-            contexts.context(path)
+            carried.context(path)
         except ImproperlyConfigured as error:
             messages.append(Unimportable(f"{error}.", id="taskq.E012"))
     return messages

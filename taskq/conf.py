@@ -54,8 +54,8 @@ class Settings:
         in transaction mode); a string names the database alias of a direct connection.
     imports: modules that define tasks, beside the ``tasks.py`` of each app. The site imports them
         as pools do: who sends a task knows it.
-    context: what a task is sent in and run in again, by the name of a header; ``taskq.contexts``
-        says what it is.
+    context: what a task is sent in and run in again, by the name of a header;
+        ``taskq.task.carried`` says what it is.
     schedule: periodic tasks, by name; ``taskq.schedules.entries`` says what an entry is.
     """
 

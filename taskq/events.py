@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from taskq import printable, signals
-from taskq.context import Request
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning, rejection
+from taskq.task.request import Request
 
 log = logging.getLogger("taskq")
 
-#: Seconds from which a success is a line of its own; quicker ones are counted (taskq.tally).
+#: Seconds from which a success is a line of its own; quicker ones are counted (taskq.worker.tally).
 SLOW = 1.0
 
 

@@ -10,7 +10,7 @@ from django.db import router
 
 from taskq.exceptions import WorkerLost
 from taskq.models import Result, State, Task
-from taskq.progress import Progress
+from taskq.task.progress import Progress
 from taskq.values import stored_moment
 
 LOST = f"{WorkerLost.__module__}.{WorkerLost.__qualname__}"

@@ -35,8 +35,8 @@ from taskq.models import (
     TaskQuerySet,
     Worker,
 )
-from taskq.moment_field import Bounded
-from taskq.sql.flows import FLOWS
+from taskq.models.moment_field import Bounded
+from taskq.sql.stats import FLOWS
 
 #: Of tasks that wait: a worker has seen them, and did not know the name.
 _UNKNOWN = Q(unknown_since__isnull=False)

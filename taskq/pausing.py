@@ -1,6 +1,6 @@
 """Pause a queue, and resume it: nothing of a paused queue is claimed, by any pool.
 
-A pause is a row, which the look at the lanes sees (``taskq.sql.postgresql.LANES``). A
+A pause is a row, which the look at the lanes sees (``taskq.sql.postgresql.tasks.LANES``). A
 worker looks again after 50 ms, and holds claimed tasks for some 80 ms of work: those it
 finishes. So a moment after the pause has committed nothing more of the queue starts. What
 runs goes on.
@@ -11,8 +11,8 @@ from __future__ import annotations
 from django.db import router
 
 from taskq.models import PausedQueue, Task
+from taskq.sql.notify import wake
 from taskq.values import check_queue
-from taskq.waking import wake
 
 
 def pause(queue: str, *, by: str = "", using: str | None = None) -> bool:

@@ -22,9 +22,10 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import Signal
 
-from taskq import registry, restoring
-from taskq.context import Request
-from taskq.ids import TaskId
+from taskq.connections import restoring
+from taskq.task import registry
+from taskq.task.ids import TaskId
+from taskq.task.request import Request
 
 log = logging.getLogger("taskq")
 
@@ -34,7 +35,7 @@ task_enqueuing = Signal()
 #: savepoint of its own, so that a statement that fails breaks nothing.
 task_enqueued = Signal()
 
-# In the worker, with ``id``, ``name`` and ``request``, see taskq.context.Request.
+# In the worker, with ``id``, ``name`` and ``request``, see taskq.task.request.Request.
 
 #: Right before the function is called. What a receiver sets in context variables the task
 #: sees, and the receivers of what came of it do; it is gone with the run.

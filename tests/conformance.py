@@ -132,7 +132,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def _registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test defines is gone after it."""
-    from taskq import registry
+    from taskq.task import registry
 
     monkeypatch.setattr(registry, "_definitions", dict(registry._definitions))
 

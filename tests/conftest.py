@@ -22,8 +22,9 @@ from pool.supervisor import REST
 from stress.rig import history
 from stress.rig.pools import GENEROUS, Pool, wait_until
 from stress.rig.proxy import Proxy
-from taskq import registry, signals
+from taskq import signals
 from taskq.models import Task, Worker
+from taskq.task import registry
 
 # Of what a shell runs in the background it has Ctrl-C ignored, and so would be all that the
 # tests start. What has a handler is at its default there.

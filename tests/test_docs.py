@@ -19,10 +19,12 @@ from django.core.management import get_commands, load_command_class
 from django.db import connection
 from django.utils import timezone
 
-from taskq import events, execution, registry, signals
-from taskq.claimed import Claimed
+from taskq import events, signals
 from taskq.models import Task
 from taskq.schedules import entries
+from taskq.task import registry
+from taskq.task.claimed import Claimed
+from taskq.worker import executor
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Steps that make an environment: the tests have one.
@@ -120,9 +122,9 @@ def test_the_page_on_runs_runs_and_carries_a_trace(registered, no_receivers, mon
         known = {"id": row.pk, "name": row.name, "payload": row.payload, "queue": row.queue}
         nothing = dict.fromkeys(Claimed._fields, 0)
         claimed = Claimed(**{**nothing, **known})
-        request, definition = execution.request_of(claimed), registry.find(row.name)
+        request, definition = executor.request_of(claimed), registry.find(row.name)
         assert definition is not None
-        execution.execute(
+        executor.execute(
             definition,
             claimed,
             request,

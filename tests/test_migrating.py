@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from taskq import registry
 from taskq.celery import shared_task
+from taskq.task import registry
 
 PAGES = Path(__file__).resolve().parents[1] / "docs/how-to/migrating"
 CELERY = (PAGES / "celery.md").read_text()

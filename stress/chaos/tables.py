@@ -13,7 +13,7 @@ from django.db.models import QuerySet
 from stress.chaos.schedule import EVERY
 from stress.checker.state import FinalState, Kind, LeftOver, ResultRow, TaskRow, Ticks
 from stress.project.lab.kinds import KINDS, End, kind_of, tick_key
-from taskq import payload
+from taskq.task import payload
 
 if TYPE_CHECKING:
     from taskq.models import Result

@@ -10,12 +10,12 @@ from django.db import transaction
 
 from stress.explore.gate import COMMIT, Gate
 from stress.explore.scene import NAME, OPTIONS, UNTIL_FINISH, UNTIL_START, Scene
-from taskq import outbox
-from taskq.claims import Wanted
-from taskq.leases import Leases
 from taskq.models import Task
-from taskq.options import TaskOptions
-from taskq.queues import Queues
+from taskq.outbox import enqueue
+from taskq.store.claims import Wanted
+from taskq.store.tasks import Leases
+from taskq.task.options import TaskOptions
+from taskq.task.queues import Queues
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ def join(by: Hands) -> None:
     """A call with the key of the task that waits: it is joined, and starts after the commit."""
     scene = by.scene
     with _transaction(by):
-        sent = outbox.enqueue(NAME, (), {}, OPTIONS[UNTIL_START], unique_key=UNTIL_START)
+        sent = enqueue.enqueue(NAME, (), {}, OPTIONS[UNTIL_START], unique_key=UNTIL_START)
         if sent.joined:
             scene.joined[sent.id] += 1
     if sent.joined:
@@ -146,7 +146,7 @@ def join(by: Hands) -> None:
 def send_alone(by: Hands) -> None:
     """A call with the key of the task that runs, beside which no other of its key may be."""
     with _transaction(by):
-        sent = outbox.enqueue(NAME, (), {}, OPTIONS[UNTIL_FINISH], unique_key=UNTIL_FINISH)
+        sent = enqueue.enqueue(NAME, (), {}, OPTIONS[UNTIL_FINISH], unique_key=UNTIL_FINISH)
     by.scene.there.add(sent.id)
     by.scene.alone.add(sent.id)
 
@@ -154,7 +154,7 @@ def send_alone(by: Hands) -> None:
 def send_once(by: Hands) -> None:
     """A call with an idempotency key."""
     with _transaction(by):
-        sent = outbox.enqueue(NAME, (), {}, TaskOptions(), idempotency_key="once")
+        sent = enqueue.enqueue(NAME, (), {}, TaskOptions(), idempotency_key="once")
     by.scene.there.add(sent.id)
     by.scene.once.add(sent.id)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from taskq.options import TaskOptions
+from taskq.task.options import TaskOptions
 
 NAME = "explored"
 #: Unique keys: of calls that wait until their task starts, and until it has finished.

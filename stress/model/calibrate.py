@@ -21,9 +21,9 @@ from stress.rig.postgres import NEWEST
 from stress.tune.bed import Bed
 
 if TYPE_CHECKING:  # needs no Django before the bed is made
-    from taskq.claimed import Run
-    from taskq.claims import Lane
-    from taskq.leases import Leases
+    from taskq.store.claims import Lane
+    from taskq.store.tasks import Leases
+    from taskq.task.claimed import Run
 
 #: Tasks that wait in the table while claims are measured.
 BACKLOG = 20_000
@@ -61,9 +61,9 @@ def cpu_seconds(pid: int) -> float:
 
 def calibrate(bed: Bed) -> Costs:
     """All costs. Linux only, as the kernel is asked for the CPU time of backends."""
-    from taskq import leases
+    from taskq.store import tasks as store_tasks
 
-    ours = leases.connect("default", lease=_LEASE, name="taskq calibrate")
+    ours = store_tasks.connect("default", lease=_LEASE, name="taskq calibrate")
     with psycopg.connect(bed.url, autocommit=True) as session:
         (pid,) = _row(
             session,
@@ -145,14 +145,14 @@ def _heartbeats(meter: Meter, ours: Leases, session: psycopg.Connection) -> tupl
 
 
 def _lanes(meter: Meter, ours: Leases) -> Sample:
-    from taskq.queues import Queues
+    from taskq.task.queues import Queues
 
     return meter.measure(lambda: ours.lanes(Queues()))
 
 
 def _claims(meter: Meter, ours: Leases, session: psycopg.Connection) -> tuple[Line, Line, Sample]:
     """Claims and finishes by the tasks in them; and one of those writes by itself."""
-    from taskq.queues import Queues
+    from taskq.task.queues import Queues
 
     (worker,) = ours.workers.register("here:2", "here", [("worker 1", 1)], _LEASE).values()
     (lane,) = ours.lanes(Queues())
@@ -181,7 +181,7 @@ def _finish(ours: Leases, worker: int, held: list[list[Run]]) -> None:
 
 def _locked(meter: Meter, ours: Leases, session: psycopg.Connection, url: str) -> float:
     """What each task that another transaction has locked adds to a claim behind it."""
-    from taskq.queues import Queues
+    from taskq.task.queues import Queues
 
     (worker,) = ours.workers.register("here:3", "here", [("worker 1", 1)], _LEASE).values()
     (lane,) = ours.lanes(Queues())
@@ -202,7 +202,7 @@ def _locked(meter: Meter, ours: Leases, session: psycopg.Connection, url: str) -
 
 def _retire(meter: Meter, ours: Leases) -> float:
     """Take back one task from a dead worker."""
-    from taskq.queues import Queues
+    from taskq.task.queues import Queues
 
     (lane,) = ours.lanes(Queues())
     names = [(f"worker {number}", number) for number in range(100)]

@@ -1,9 +1,10 @@
 """Many pools on one simulated database, going through the rounds of the real ones.
 
 A keeper renews, looks for dead leases, and looks for work: when it is told of some, or
-often while it is too busy to be told (``taskq.ear``). A woken worker claims, wakes the next
+often while it is too busy to be told (``taskq.keeper.listener``). A woken worker claims, wakes the
+next
 one, runs and finishes, looks at the lanes and claims again, until nothing is left
-(``taskq.claiming``). Hosts do not die here: that costs a retire a process, once.
+(``taskq.worker.claimer``). Hosts do not die here: that costs a retire a process, once.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ import simpy
 
 from stress.model.costs import Costs
 from stress.model.database import Database, Steps
-from taskq.claiming import LOOK_AGAIN
-from taskq.ear import BURST_WINDOW, BUSY_LOOK, CALM, MANY_WAKES
-from taskq.pace import BATCH, MOST, QUICK
+from taskq.keeper.listener import BURST_WINDOW, BUSY_LOOK, CALM, MANY_WAKES
+from taskq.worker.claimer import LOOK_AGAIN
+from taskq.worker.pace import BATCH, MOST, QUICK
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from stress.rig.history import History
-from taskq.context import current
+from taskq.task.request import current
 
 
 @functools.cache

@@ -17,14 +17,15 @@ from typing import Any
 from pool import Child, kernel
 from pool.finish_log import FinishLog
 from pool.scoreboard import Slot
-from taskq import execution, outbox
-from taskq.calls import Sent
-from taskq.claimed import Claimed
-from taskq.outcomes import Outcome
-from taskq.recall import Recall
-from taskq.registry import Definition
-from taskq.sql import postgresql, postgresql_keys, postgresql_schedules, postgresql_workers
-from taskq.worker import Worker
+from taskq.outbox import enqueue as outbox_enqueue
+from taskq.outbox.calls import Sent
+from taskq.sql.postgresql import leases, schedules, tasks, unique
+from taskq.task.claimed import Claimed
+from taskq.task.outcomes import Outcome
+from taskq.task.registry import Definition
+from taskq.worker import executor
+from taskq.worker.recall import Recall
+from taskq.worker.worker import Worker
 
 
 class Misfit(Exception):
@@ -53,25 +54,25 @@ _CHARGED = "CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 
 
 def no_fence_on_finish() -> None:
     """A finish removes the row, whoever holds it by now."""
-    _swap(postgresql, _HELD, "FINISH", "FINISH_ONE")
+    _swap(tasks, _HELD, "FINISH", "FINISH_ONE")
 
 
 def no_fence_on_results() -> None:
     """Who is done writes its result, whoever holds the task by now."""
-    (text,) = postgresql.KEEP
+    (text,) = tasks.KEEP
     text = _swapped("KEEP", text, _HELD)
     # Whose row is gone has no name, and a result without one is refused: by luck.
-    who = postgresql._WHO
-    postgresql.KEEP = (_swapped("KEEP", text, who, f"coalesce({who}, 'gone')"),)
+    who = tasks._WHO
+    tasks.KEEP = (_swapped("KEEP", text, who, f"coalesce({who}, 'gone')"),)
 
 
 def no_result_row() -> None:
     """A task that keeps its result is removed like any other."""
-    (text,) = postgresql.KEEP
+    (text,) = tasks.KEEP
     removal, insert, _ = text.partition("INSERT INTO taskq_result")
     if not insert:
         raise Misfit("KEEP inserts nothing any more: adapt stress/prove/sabotage.py")
-    postgresql.KEEP = (f"{removal} SELECT id FROM done",)
+    tasks.KEEP = (f"{removal} SELECT id FROM done",)
 
 
 def no_self_fencing() -> None:
@@ -82,24 +83,24 @@ def no_self_fencing() -> None:
 
 def no_worker_lock() -> None:
     """Who reclaims does not lock the worker's row before it looks for its tasks."""
-    _swap(postgresql_workers, " FOR UPDATE", "LOCK_WORKER")
-    _swap(postgresql_workers, "FOR UPDATE SKIP LOCKED", "LOCK_EXPIRED_WORKER")
+    _swap(leases, " FOR UPDATE", "LOCK_WORKER")
+    _swap(leases, "FOR UPDATE SKIP LOCKED", "LOCK_EXPIRED_WORKER")
 
 
 def no_key_share() -> None:
     """A claim does not hold its worker's row against removal."""
-    _swap(postgresql, "FOR KEY SHARE", "CLAIM", "CLAIM_FIRST")
+    _swap(tasks, "FOR KEY SHARE", "CLAIM", "CLAIM_FIRST")
 
 
 def no_loss_counted() -> None:
     """A task that took its worker down is given back as if nothing had been."""
-    _swap(postgresql_workers, _CHARGED, "TAKE_BACK", instead="0")
+    _swap(leases, _CHARGED, "TAKE_BACK", instead="0")
 
 
 def reclaim_of_the_living() -> None:
     """Leases are reclaimed whether they ran out or not."""
-    _swap(postgresql_workers, "WHERE lease_expires_at <= clock_timestamp()", "EXPIRED")
-    _swap(postgresql_workers, "AND lease_expires_at <= clock_timestamp()", "LOCK_EXPIRED_WORKER")
+    _swap(leases, "WHERE lease_expires_at <= clock_timestamp()", "EXPIRED")
+    _swap(leases, "AND lease_expires_at <= clock_timestamp()", "LOCK_EXPIRED_WORKER")
 
 
 def finish_before_run() -> None:
@@ -117,18 +118,18 @@ def finish_before_run() -> None:
 
 def enqueue_outside_the_transaction() -> None:
     """The row is written at once, on a connection of its own."""
-    enqueue = outbox.enqueue
+    enqueue = outbox_enqueue.enqueue
 
     def enqueue_at_once(*args: Any, **options: Any) -> Sent:
         with ThreadPoolExecutor(1) as other_thread:
             return other_thread.submit(enqueue, *args, **options).result()
 
-    outbox.enqueue = enqueue_at_once
+    outbox_enqueue.enqueue = enqueue_at_once
 
 
 def effects_apart() -> None:
     """An atomic task's effects are committed as they are made, and its end after them."""
-    setattr(execution, "transaction", _NoTransaction)  # noqa: B010  it is an import there
+    setattr(executor, "transaction", _NoTransaction)  # noqa: B010  it is an import there
 
 
 class _NoTransaction:
@@ -139,12 +140,12 @@ class _NoTransaction:
 
 def neighbours_charged() -> None:
     """All that a dead worker held is charged, not only what it ran."""
-    _swap(postgresql_workers, _CHARGED, "TAKE_BACK", instead="%(charge)s")
+    _swap(leases, _CHARGED, "TAKE_BACK", instead="%(charge)s")
 
 
 def no_mark_of_a_cancel() -> None:
     """A cancelled task whose worker dies is taken back like any other."""
-    _swap(postgresql_workers, "cancelled_at IS NOT NULL OR", "TAKE_BACK")
+    _swap(leases, "cancelled_at IS NOT NULL OR", "TAKE_BACK")
 
 
 def unwritten_at_the_end() -> None:
@@ -165,20 +166,20 @@ def deaf_to_recalls() -> None:
 
 def ticks_from_anywhere() -> None:
     """A schedule is moved on, and its tick sent, from wherever it is by now."""
-    (text,) = postgresql_schedules.TICK
+    (text,) = schedules.TICK
     only_from = "stand.next_at IS NOT DISTINCT FROM move.expected AND"
-    postgresql_schedules.TICK = (_swapped("TICK", text, only_from),)
+    schedules.TICK = (_swapped("TICK", text, only_from),)
 
 
 def no_join_lock() -> None:
     """A call joins a unique task that waits, and does not keep it from starting."""
-    _swap(postgresql_keys, "FOR KEY SHARE", "JOIN")
+    _swap(unique, "FOR KEY SHARE", "JOIN")
 
 
 def key_released_on_start() -> None:
     """A unique key is free when its task starts, also where it is to be kept until the end."""
     kept = "CASE WHEN task.unique_until = 'finish'"
-    _swap(postgresql, kept, "CLAIM", "CLAIM_FIRST", instead="CASE WHEN false")
+    _swap(tasks, kept, "CLAIM", "CLAIM_FIRST", instead="CASE WHEN false")
 
 
 def ids_that_are_counted() -> None:
@@ -188,12 +189,12 @@ def ids_that_are_counted() -> None:
         SELECT coalesce(max(id), 1000 * length(process.name)) + 1
         FROM taskq_worker AS other WHERE other.name = process.name
     ), %(pool)s"""
-    _swap(postgresql_workers, "SELECT id, %(pool)s", "REGISTER", instead=counted)
+    _swap(leases, "SELECT id, %(pool)s", "REGISTER", instead=counted)
 
 
 def missing_workers_stay_so() -> None:
     """Nobody puts back the workers that hold tasks and are in no table."""
-    _swap(postgresql_workers, "WHERE id IS NOT NULL", "PUT_ALL_BACK", instead="WHERE false")
+    _swap(leases, "WHERE id IS NOT NULL", "PUT_ALL_BACK", instead="WHERE false")
 
 
 def children_stay() -> None:

@@ -1,4 +1,4 @@
-"""What lease and heartbeat mean in seconds: the arithmetic of ``taskq.keeper``.
+"""What lease and heartbeat mean in seconds: the arithmetic of ``taskq.keeper.keeper``.
 
 All arguments and results are seconds.
 """

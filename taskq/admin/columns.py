@@ -17,9 +17,9 @@ from django.utils.translation import gettext_lazy as _
 
 from taskq import printable
 from taskq.admin import readable
-from taskq.declared_columns import AsText
 from taskq.models import Result, ShownState, State, Task
-from taskq.progress import Progress
+from taskq.models.declared_columns import AsText
+from taskq.task.progress import Progress
 
 #: Django fills in for fields what is empty, for functions only in lists.
 NOTHING = "-"

@@ -14,9 +14,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from taskq import registry, sql
+from taskq import sql
 from taskq.conf import DEFAULT_QUEUE
 from taskq.models import SHOWN_WHEN, ShownState, Task
+from taskq.task import registry
 
 #: Waiting queues that the filter offers.
 MANY_QUEUES = 100

@@ -9,8 +9,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext
 
-from taskq import ids
 from taskq.models import Result, Task
+from taskq.task import ids
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Task]

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from taskq import payload, printable
+from taskq import printable
 from taskq.admin.wrapped import wrapped
-from taskq.payload import PICKLED, PayloadError
+from taskq.task import payload
+from taskq.task.payload import PICKLED, PayloadError
 
 #: Characters of a long text that a list fetches, and that it shows.
 FETCHED = 400

@@ -19,10 +19,10 @@ from taskq.admin import columns, readable
 from taskq.admin.filters import NameFilter, QueueFilter
 from taskq.admin.permissions import OnlyShownMixin
 from taskq.admin.search import SearchMixin
-from taskq.declared_columns import AsText
-from taskq.ids import TaskId
 from taskq.lookup import attempts
 from taskq.models import Result
+from taskq.models.declared_columns import AsText
+from taskq.task.ids import TaskId
 
 if TYPE_CHECKING:
     ResultAdminBase = admin.ModelAdmin[Result]

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from taskq.admin import readable
 from taskq.admin.columns import NOTHING, moment
 from taskq.admin.permissions import NotEditedMixin
+from taskq.models.schedules import Schedule, ScheduleQuerySet
 from taskq.schedules import entries
-from taskq.schedules.models import Schedule, ScheduleQuerySet
 
 if TYPE_CHECKING:
     ScheduleAdminBase = admin.ModelAdmin[Schedule]

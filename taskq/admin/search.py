@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from taskq import ids
+from taskq.task import ids
 
 if TYPE_CHECKING:
     Base = admin.ModelAdmin[Any]

@@ -40,7 +40,7 @@ from taskq.admin.permissions import NotEditedMixin
 from taskq.admin.saying import SayingMixin
 from taskq.admin.search import SearchMixin
 from taskq.models import SHOWN_WHEN, PausedQueue, ShownState, State, Task, TaskQuerySet
-from taskq.moment_field import Bounded
+from taskq.models.moment_field import Bounded
 
 if TYPE_CHECKING:
     TaskAdminBase = admin.ModelAdmin[Task]

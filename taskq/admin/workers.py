@@ -24,7 +24,7 @@ from taskq.admin import readable
 from taskq.admin.columns import NOTHING, moment
 from taskq.admin.permissions import OnlyShownMixin
 from taskq.models import State, Worker
-from taskq.moment_field import Bounded
+from taskq.models.moment_field import Bounded
 from taskq.overview import held_by_worker
 
 if TYPE_CHECKING:

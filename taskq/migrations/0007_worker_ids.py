@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-import taskq.worker_ids
+import taskq.models.worker_ids
 
 
 class Migration(migrations.Migration):
@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
             model_name="worker",
             name="id",
             field=models.BigIntegerField(
-                db_default=taskq.worker_ids.RandomId(),
+                db_default=taskq.models.worker_ids.RandomId(),
                 primary_key=True,
                 serialize=False,
                 verbose_name="id",

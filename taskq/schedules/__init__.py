@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime
 
-from taskq.context import current
+from taskq.task.request import current
 
 
 def scheduled_at() -> datetime.datetime | None:

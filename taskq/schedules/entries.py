@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfoNotFoundError
 from django.db import router
 from django.utils import timezone
 
-from taskq import conf, payload, registry
-from taskq.calls import are_keywords
+from taskq import conf
 from taskq.models import Task
-from taskq.registry import Definition
-from taskq.schedules.timing import CATCH_UP, Timing, parse
-from taskq.terms import columns
+from taskq.outbox.calls import are_keywords
+from taskq.outbox.terms import columns
+from taskq.task import payload, registry
+from taskq.task.registry import Definition
+from taskq.task.timing import CATCH_UP, Timing, parse
 from taskq.values import check_priority, check_queue
 
 KEYS = ("task", "schedule", "args", "kwargs", "queue", "priority", "catch_up")

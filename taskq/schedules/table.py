@@ -11,9 +11,9 @@ from functools import cached_property
 from typing import Any
 
 from taskq.schedules.entries import Entry
-from taskq.schedules.moves import Move
-from taskq.schedules.timing import UTC, Timing
+from taskq.schedules.ticks import Move
 from taskq.sql import Connection, ScheduleStatements
+from taskq.task.timing import UTC, Timing
 from taskq.values import stored_moment
 
 #: Seconds for which a schedule that nobody sends any more is kept after it was due.

@@ -234,37 +234,37 @@ def of(vendor: str) -> Statements:
 
     Raises, as the others here, NotSupportedError for a database that taskq does not run on.
     """
-    return cast(Statements, _module(vendor, ""))
+    return cast(Statements, _module(vendor, "tasks"))
 
 
 @functools.cache
 def driver_of(vendor: str) -> Driver:
     """The queue's own connections."""
-    return cast(Driver, _module(vendor, "_connection"))
+    return cast(Driver, _module(vendor, "own_connection"))
 
 
 @functools.cache
 def within_of(vendor: str) -> Within:
     """How our statements run on Django's connections."""
-    return cast(Within, _module(vendor, "_within"))
+    return cast(Within, _module(vendor, "django_connection"))
 
 
 @functools.cache
 def enqueue_of(vendor: str) -> EnqueueStatements:
     """The statements with which a caller sends tasks."""
-    return cast(EnqueueStatements, _module(vendor, "_enqueue"))
+    return cast(EnqueueStatements, _module(vendor, "enqueue"))
 
 
 @functools.cache
 def workers_of(vendor: str) -> WorkerStatements:
     """The statements about the leases of workers."""
-    return cast(WorkerStatements, _module(vendor, "_workers"))
+    return cast(WorkerStatements, _module(vendor, "leases"))
 
 
 @functools.cache
 def schedules_of(vendor: str) -> ScheduleStatements:
     """The statements about schedules."""
-    return cast(ScheduleStatements, _module(vendor, "_schedules"))
+    return cast(ScheduleStatements, _module(vendor, "schedules"))
 
 
 _TABLES = re.compile(r"\btaskq_(?:task|result|worker)\b")
@@ -289,4 +289,4 @@ def load(vendor: str) -> None:
 def _module(vendor: str, theme: str) -> ModuleType:
     if vendor not in VENDORS:
         raise NotSupportedError(f"taskq keeps its tasks in PostgreSQL or SQLite, not in {vendor}")
-    return importlib.import_module(f"taskq.sql.{vendor}{theme}")
+    return importlib.import_module(f"taskq.sql.{vendor}.{theme}")

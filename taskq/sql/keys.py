@@ -27,4 +27,4 @@ class Statements(Protocol):
 @functools.cache
 def of(vendor: str) -> Statements:
     """The statements for a Django connection's vendor, one of ``taskq.sql.VENDORS``."""
-    return cast(Statements, importlib.import_module(f"taskq.sql.{vendor}_keys"))
+    return cast(Statements, importlib.import_module(f"taskq.sql.{vendor}.unique"))

@@ -10,7 +10,7 @@ from django.db import models, router, transaction
 from django.db.models import F
 
 from taskq.models import Task, Worker
-from taskq.schedules.models import Schedule
+from taskq.models.schedules import Schedule
 from taskq.values import check_seconds
 
 

@@ -13,8 +13,8 @@ from django.db import router
 
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import Task
-from taskq.outcomes import Done, Interrupted, Retried
-from taskq.queues import Queues
+from taskq.task.outcomes import Done, Interrupted, Retried
+from taskq.task.queues import Queues
 from taskq.testing.clock import advance, seconds_of
 from taskq.testing.worker import Concluded, InProcessWorker
 

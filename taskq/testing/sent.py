@@ -11,8 +11,8 @@ from typing import Any
 from django.db import router
 from django.db.models import Max
 
-from taskq import payload
 from taskq.models import State, Task
+from taskq.task import payload
 
 
 @dataclass(frozen=True, kw_only=True)

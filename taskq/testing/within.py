@@ -12,8 +12,8 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import sql
-from taskq.leases import Leases
-from taskq.link import Link
+from taskq.store.session import Link
+from taskq.store.tasks import Leases
 
 
 class Within:

@@ -15,21 +15,21 @@ from asgiref.sync import async_to_sync
 
 from pool import Child, Role, Scoreboard, clock
 from taskq import conf
-from taskq.claimed import Claimed, Run
-from taskq.claims import Lane
 from taskq.exceptions import Retry, TaskFailed, UnknownTask
-from taskq.leases import Leases
-from taskq.link import Link
-from taskq.outcomes import Failed, Outcome, Retried
-from taskq.pace import Pace
-from taskq.queues import Queues
-from taskq.recording import Recorder
-from taskq.registry import Definition
-from taskq.service import Service
+from taskq.pool_context import Service
 from taskq.sql import Turn
+from taskq.store.claims import Lane
+from taskq.store.session import Link
+from taskq.store.tasks import Leases
+from taskq.task.claimed import Claimed, Run
+from taskq.task.outcomes import Failed, Outcome, Retried
+from taskq.task.queues import Queues
+from taskq.task.registry import Definition
 from taskq.testing.transactions import commits, mended
 from taskq.testing.within import LinkWithin
-from taskq.worker import Worker
+from taskq.worker.pace import Pace
+from taskq.worker.recorder import Recorder
+from taskq.worker.worker import Worker
 
 #: Seconds of its lease, which nobody renews: no test takes a day.
 LEASE = 86_400.0

@@ -16,10 +16,11 @@ from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.dispatch import Signal
 
-from taskq import celery, conf, exceptions, grants, models, signals, testing
+from taskq import celery, conf, exceptions, models, signals, testing
 from taskq.management.commands.taskq_status import as_dict
-from taskq.options import TaskOptions
 from taskq.overview import Overview, QueueLine, WorkerLine
+from taskq.store import grants
+from taskq.task.options import TaskOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCE = ROOT / "docs/reference"

@@ -10,7 +10,7 @@ class HastyConfig(AppConfig):
     name = "tests.project.hasty"
 
     def ready(self):
-        from taskq import overrun
+        from taskq.keeper import overrun
 
         overrun.OVERRUN, overrun.SETTLE, overrun.LOOK = 0.002, 0.002, 0.001
 

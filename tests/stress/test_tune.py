@@ -20,11 +20,13 @@ from stress.tune.grid import Setting, grid
 from stress.tune.plots import all_plots
 from stress.tune.report import advice, page, skipped
 from stress.tune.results import Cell, Cost, Results
-from taskq import conf, leases, serving
-from taskq.keeper import Keeper
+from taskq import conf
+from taskq.keeper.keeper import Keeper
+from taskq.management import serve
 from taskq.models import State, Task, Worker
-from taskq.queues import Queues
-from taskq.service import Service
+from taskq.pool_context import Service
+from taskq.store import tasks
+from taskq.task.queues import Queues
 from tests.project.lab import tasks as lab
 
 PAIRS = [(1.5, 0.5), (6.0, 2.0), (30.0, 10.0), (60.0, 1.0)]
@@ -36,7 +38,7 @@ def test_the_formulae_are_those_of_the_keeper(lease, heartbeat):
     service = Service(settings=settings, queues=Queues(), alias="default")
     keeper = Keeper(SimpleNamespace(scoreboard=None, name="keeper"), service)
     assert keeper.renewer.margin / 1e9 == pytest.approx(formulae.margin(lease))
-    role = serving._roles(service, 1, reload=False)[0]
+    role = serve._roles(service, 1, reload=False)[0]
     assert role.patience == formulae.keeper_patience(lease, heartbeat)
     backoff = [keeper.link._backoff.next() for _ in range(20)]
     assert max(backoff) <= formulae.reconnect_wait(lease) < max(backoff) * 1.12
@@ -61,7 +63,7 @@ def test_taking_back_from_a_dead_worker_takes_so_many_round_trips(far_away, monk
         patch.setitem(connection.settings_dict, "HOST", proxy.host)
         patch.setitem(connection.settings_dict, "PORT", proxy.port)
         patch.setitem(connection.settings_dict, "OPTIONS", {})
-        ours = leases.connect("default", lease=30)
+        ours = tasks.connect("default", lease=30)
     proxy.forward(delay=0.1)  # so long that the statements themselves make no trip
     began = time.monotonic()
     ours.workers.retire(gone.pk, ran=None, charge=True, cause="a test")

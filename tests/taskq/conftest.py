@@ -12,16 +12,16 @@ from django.db import connection, connections, transaction
 
 from pool import Child, Role, Scoreboard, State
 from stress.rig.pools import wait_until
-from taskq import leases
 from taskq.celery import AsyncResult
-from taskq.claimed import Claimed
-from taskq.claims import Wanted
 from taskq.conf import Settings
-from taskq.keeper import Keeper
-from taskq.leases import Leases
-from taskq.queues import Queues
-from taskq.service import Service
-from taskq.worker import Worker
+from taskq.keeper.keeper import Keeper
+from taskq.pool_context import Service
+from taskq.store import tasks as store_tasks
+from taskq.store.claims import Wanted
+from taskq.store.tasks import Leases
+from taskq.task.claimed import Claimed
+from taskq.task.queues import Queues
+from taskq.worker.worker import Worker
 from tests.conftest import PoolUnderTest
 
 # Fixtures of several files, kept beside the words that go with them.
@@ -36,7 +36,7 @@ def connect(transactional_db: None) -> Iterator[Callable[[], Leases]]:
     opened: list[Leases] = []
 
     def open_one() -> Leases:
-        opened.append(leases.connect("default", lease=30))
+        opened.append(store_tasks.connect("default", lease=30))
         return opened[-1]
 
     yield open_one
@@ -230,7 +230,7 @@ def keeper_of_no_pool(settings: Settings, *, workers: int = 1) -> Keeper:
 @pytest.fixture
 def announced() -> Iterator[list[Any]]:
     """The results that Django's task_enqueued is sent with, each with its sender."""
-    from taskq.framework import task_enqueued
+    from taskq.django.compat import task_enqueued
 
     heard: list[Any] = []
 
@@ -245,7 +245,7 @@ def announced() -> Iterator[list[Any]]:
 @pytest.fixture
 def backend() -> Any:
     """That of Django's own tasks, or of their backport, where there is one."""
-    from taskq.framework import task_backends
+    from taskq.django.compat import task_backends
 
     return task_backends["default"]
 

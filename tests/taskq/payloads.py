@@ -7,7 +7,7 @@ import math
 import uuid
 from decimal import Decimal
 
-from taskq.payload import TAG
+from taskq.task.payload import TAG
 
 HOURS = datetime.timezone(datetime.timedelta(hours=-5, minutes=-30))
 PLAIN = [

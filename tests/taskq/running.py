@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from taskq import registry
-from taskq.context import Request
-from taskq.running import call
+from taskq.task import registry
+from taskq.task.calling import call
+from taskq.task.request import Request
 
 
 def run(task, *args, retries=0, **kwargs):

@@ -11,9 +11,9 @@ from django.db.models.functions import Now
 from taskq import sql
 from taskq.models import Schedule, Task
 from taskq.schedules.entries import entries
-from taskq.schedules.moves import move
 from taskq.schedules.table import Table
-from taskq.schedules.timing import UTC
+from taskq.schedules.ticks import move
+from taskq.task.timing import UTC
 
 SECOND = datetime.timedelta(seconds=1)
 HOUR = 3600 * SECOND

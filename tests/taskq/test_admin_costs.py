@@ -7,8 +7,8 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from taskq import payload
 from taskq.models import State, Task, Worker
+from taskq.task import payload
 from tests.taskq.admin_site import HOUR, LIST, SUMMARY, WORKERS, act, failed, page, text
 
 pytestmark = pytest.mark.django_db

@@ -16,9 +16,9 @@ from django.db.models.functions import Now
 from django.test import RequestFactory
 from django.urls import reverse
 
-from taskq import payload
 from taskq.admin import TaskAdmin
 from taskq.models import Result, Schedule, State, Task, Worker
+from taskq.task import payload
 from tests.taskq.admin_site import HOUR, LIST, SUMMARY, WORKERS, act, failed, listed, page, text
 
 pytestmark = pytest.mark.django_db

@@ -12,8 +12,9 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from taskq import pausing, payload
+from taskq import pausing
 from taskq.models import Schedule, ShownState, State, Task, Worker
+from taskq.task import payload
 from taskq.testing import run_all
 from tests.project.lab import tasks as lab
 from tests.taskq.admin_site import (

@@ -13,9 +13,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from taskq import payload
 from taskq.celery import shared_task
 from taskq.models import Result
+from taskq.task import payload
 from taskq.testing import run_all
 from tests.project.lab import tasks as lab
 

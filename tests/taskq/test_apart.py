@@ -12,8 +12,8 @@ from psycopg import errors
 
 from pool import clock
 from stress.rig.pools import wait_until
-from taskq.apart import Apart, Refusal
 from taskq.models import Worker
+from taskq.store.apart import Apart, Refusal
 from tests.project.lab import tasks
 
 

@@ -18,8 +18,8 @@ from django.db.models.functions import Now
 
 from stress.rig.pools import wait_until
 from taskq import overview, pausing
+from taskq.management.top import span
 from taskq.models import State, Task, Worker
-from taskq.top import span
 from tests.project.lab import tasks
 
 HOUR = datetime.timedelta(hours=1)

@@ -14,14 +14,14 @@ from django.core.checks import run_checks
 from tests.taskq.djangos_tasks import native  # first: there may be none
 
 # isort: split
-from taskq import registry
 from taskq.backend import TaskqBackend
 from taskq.celery import shared_task
 from taskq.django import TaskqTask
 from taskq.django import task as task_with_options
-from taskq.framework import InvalidTask, TaskResultStatus
-from taskq.framework import Task as DjangoTask
+from taskq.django.compat import InvalidTask, TaskResultStatus
+from taskq.django.compat import Task as DjangoTask
 from taskq.models import Task
+from taskq.task import registry
 from tests.project.lab import tasks as lab
 
 

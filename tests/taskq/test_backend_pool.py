@@ -11,9 +11,9 @@ from tests.taskq.djangos_tasks import native  # first: there may be none
 from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult, TaskCancelled
-from taskq.framework import TaskResultStatus
+from taskq.django.compat import TaskResultStatus
 from taskq.models import Result
-from taskq.progress import Progress
+from taskq.task.progress import Progress
 from tests.project.lab import tasks as lab
 
 

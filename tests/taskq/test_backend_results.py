@@ -17,10 +17,10 @@ from tests.taskq.djangos_tasks import native  # first: there may be none
 
 # isort: split
 from stress.rig.pools import wait_until
-from taskq import payload
 from taskq.celery import AsyncResult
-from taskq.framework import TaskResultDoesNotExist, TaskResultStatus, task_finished
+from taskq.django.compat import TaskResultDoesNotExist, TaskResultStatus, task_finished
 from taskq.models import Task
+from taskq.task import payload
 from taskq.testing import run_all
 from tests.project.lab import tasks as lab
 

@@ -14,11 +14,11 @@ from tests.taskq.djangos_tasks import native  # first: there may be none
 
 # isort: split
 from stress.project.shop.models import Order
-from taskq import payload
 from taskq.backend import TaskqBackend
-from taskq.framework import TaskResultDoesNotExist, TaskResultStatus
+from taskq.django.compat import TaskResultDoesNotExist, TaskResultStatus
 from taskq.models import Task
-from taskq.payload import PayloadError
+from taskq.task import payload
+from taskq.task.payload import PayloadError
 
 
 def test_all_that_a_backend_can_do_ours_can(backend):

@@ -10,12 +10,12 @@ from django.db import connections
 
 from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
-from taskq import before_fork
-from taskq.before_fork import STEPS
 from taskq.conf import Settings
+from taskq.management import before_fork
+from taskq.management.before_fork import STEPS
 from taskq.models import Task
-from taskq.queues import Queues
-from taskq.service import Service
+from taskq.pool_context import Service
+from taskq.task.queues import Queues
 from tests.project.lab import tasks
 
 

@@ -9,9 +9,9 @@ from django.db import connection, transaction
 from pool.leftovers import TRAITS
 from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
-from taskq.hygiene import TRUSTED, Hygiene
+from taskq.connections.restoring import abandon_connections
 from taskq.models import Task
-from taskq.restoring import abandon_connections
+from taskq.worker.cleanup import TRUSTED, Hygiene
 from tests.pool.conftest import gone
 from tests.pool.messes import MESSES
 from tests.project.lab import tasks

@@ -13,11 +13,12 @@ from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from stress.project.shop.models import Order
-from taskq import outbox, payload, registry
 from taskq.celery import AsyncResult, EagerResult, shared_task
 from taskq.models import Task, Worker
-from taskq.options import TaskOptions
-from taskq.payload import PayloadError
+from taskq.outbox import enqueue
+from taskq.task import payload, registry
+from taskq.task.options import TaskOptions
+from taskq.task.payload import PayloadError
 from tests.project.lab import tasks as lab
 
 pytestmark = pytest.mark.django_db
@@ -106,7 +107,7 @@ def test_many_are_one_statement(django_assert_num_queries):
 
 
 def test_outbox_returns_primary_keys():
-    ids, _ = outbox.enqueue_many("some.task", [([1], {}), ((), {"b": 2})], TaskOptions())
+    ids, _ = enqueue.enqueue_many("some.task", [([1], {}), ((), {"b": 2})], TaskOptions())
     assert payloads() == ["[[1],{}]", '[[],{"b":2}]']
     assert ids == list(Task.objects.order_by("id").values_list("pk", flat=True))
 
@@ -160,7 +161,7 @@ def test_they_are_refused_in_a_transaction_that_is_broken():
 
 @pytest.fixture
 def small_statements(monkeypatch):
-    monkeypatch.setattr(outbox, "STATEMENT", 33)
+    monkeypatch.setattr(enqueue, "STATEMENT", 33)
 
 
 def test_more_than_one_statement_should_carry_goes_in_several(

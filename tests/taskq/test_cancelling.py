@@ -13,8 +13,8 @@ from pool import State as Doing
 from pool.supervisor import TICK
 from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
-from taskq.cancelling import Canceller
 from taskq.celery import AsyncResult, TaskRevokedError
+from taskq.keeper.canceller import Canceller
 from taskq.models import State, Task
 from tests.conftest import SLACK
 from tests.project.lab import tasks

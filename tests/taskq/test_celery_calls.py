@@ -8,7 +8,7 @@ import uuid
 import pytest
 
 from taskq.celery import shared_task
-from taskq.context import Request, current
+from taskq.task.request import Request, current
 from tests.taskq.running import run
 
 pytestmark = pytest.mark.usefixtures("registered")

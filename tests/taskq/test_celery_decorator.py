@@ -7,9 +7,9 @@ import inspect
 
 import pytest
 
-from taskq import celery_options, registry
-from taskq.celery import SharedTask, shared_task
-from taskq.options import TaskOptions
+from taskq.celery import SharedTask, options, shared_task
+from taskq.task import registry
+from taskq.task.options import TaskOptions
 from tests.project.lab import tasks as lab
 
 pytestmark = pytest.mark.usefixtures("registered")
@@ -187,7 +187,7 @@ def test_an_async_function_cannot_be_atomic():
 
 
 def test_an_option_of_celery_that_is_none_was_not_given():
-    instead = celery_options._INSTEAD_ON_DECORATOR
+    instead = options._INSTEAD_ON_DECORATOR
     given = dict.fromkeys([*instead, "serializer", "queue", "time_limit"])
     task = shared_task(**given)(lab.add.run)
     assert task.options == TaskOptions()

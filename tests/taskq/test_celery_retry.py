@@ -8,11 +8,11 @@ import functools
 import pytest
 from django.utils import timezone
 
-from taskq import registry
 from taskq.celery import MaxRetriesExceededError, Retry, shared_task
-from taskq.context import Request
-from taskq.retries import after
-from taskq.running import call
+from taskq.task import registry
+from taskq.task.calling import call
+from taskq.task.request import Request
+from taskq.task.retries import after
 from tests.project.lab import tasks as lab
 from tests.taskq.running import run
 

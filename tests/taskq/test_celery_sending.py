@@ -11,8 +11,7 @@ import uuid
 import pytest
 from django.db import connections, transaction
 
-from taskq import celery_options
-from taskq.celery import AsyncResult, NoResult, shared_task
+from taskq.celery import AsyncResult, NoResult, options, shared_task
 from taskq.models import State, Task
 from tests.project.lab import tasks as lab
 
@@ -163,7 +162,7 @@ def test_an_async_task_is_sent_like_any_other():
 
 @pytest.mark.django_db
 def test_an_option_of_apply_async_that_is_none_was_not_given():
-    lab.quick.apply_async(("a",), **dict.fromkeys([*celery_options._INSTEAD_IN_CALL, "serializer"]))
+    lab.quick.apply_async(("a",), **dict.fromkeys([*options._INSTEAD_IN_CALL, "serializer"]))
     assert Task.objects.count() == 1
     with pytest.raises(TypeError, match="unknown apply_async option timeout"):
         lab.quick.apply_async(("a",), timeout=None)

@@ -7,10 +7,11 @@ import pytest
 from django.db import connection
 
 from stress.rig.pools import wait_until
-from taskq.claims import Wanted
 from taskq.models import State, Task, Worker
-from taskq.queues import Queues
-from taskq.sql import postgresql, postgresql_workers
+from taskq.sql.postgresql import leases
+from taskq.sql.postgresql import tasks as postgresql_tasks
+from taskq.store.claims import Wanted
+from taskq.task.queues import Queues
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.postgresql
@@ -66,7 +67,7 @@ def waits_for_a_lock():
 def test_a_claim_in_flight_holds_off_the_reclaim_which_then_sees_it(worker, session, statement):
     """Claim first: the reclaim must wait for it, and take back what it claimed."""
     tasks.quick.delay("a")
-    assert len(claim_in(session, worker, getattr(postgresql, statement))) == 1
+    assert len(claim_in(session, worker, getattr(postgresql_tasks, statement))) == 1
     thread, outcome = in_background(
         lambda: worker.db.workers.retire(worker.id, ran=0, charge=False, cause="dead")
     )
@@ -90,7 +91,7 @@ def test_also_where_the_site_has_a_stricter_isolation(
     worker, session, connect, monkeypatch, options
 ):
     tasks.quick.delay("a")
-    assert len(claim_in(session, worker, postgresql.CLAIM)) == 1
+    assert len(claim_in(session, worker, postgresql_tasks.CLAIM)) == 1
     every = {**connection.settings_dict["OPTIONS"], **options}
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", every)
     db = connect()
@@ -111,7 +112,7 @@ def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(
     """Reclaim first: the claim must wait for it, and find its worker gone."""
     tasks.quick.delay("a")
     cursor = psycopg.Cursor(session)
-    assert cursor.execute(postgresql_workers.LOCK_WORKER, {"worker": worker.id}).fetchall()
+    assert cursor.execute(leases.LOCK_WORKER, {"worker": worker.id}).fetchall()
     db = connect()
     (lane,) = db.lanes(Queues())
     thread, outcome = in_background(
@@ -123,8 +124,8 @@ def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(
     )
     wait_until(lambda: list(waits_for_a_lock()), what="the claim waits for the reclaim")
     assert thread.is_alive()
-    assert cursor.execute(postgresql_workers.HELD, {"worker": worker.id}).fetchone()[0] == 0
-    cursor.execute(postgresql_workers.REMOVE_WORKER, {"worker": worker.id})
+    assert cursor.execute(leases.HELD, {"worker": worker.id}).fetchone()[0] == 0
+    cursor.execute(leases.REMOVE_WORKER, {"worker": worker.id})
     session.commit()
     assert outcome() == []
     assert Task.objects.get().state == State.READY, "no task left running under no worker"
@@ -137,7 +138,7 @@ def test_a_task_locked_by_its_finishing_transaction_is_not_waited_for(worker, se
     claimed = worker.claim(10, (tasks.quick.name,))
     run = claimed[0].run
     values = {"ids": [run[0]], "attempt": run[1], "worker": worker.id}
-    psycopg.Cursor(session).execute(postgresql.FINISH, values)
+    psycopg.Cursor(session).execute(postgresql_tasks.FINISH, values)
     retired = worker.db.workers.retire(worker.id, ran=run[0], charge=True, cause="dead")
     assert not retired.complete
     assert {task.id for task in retired.tasks} == {task.id for task in claimed[1:]}
@@ -152,10 +153,10 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
     tasks.quick.delay("a")
     task = worker.claim_one()
     cursor = psycopg.Cursor(session)
-    cursor.execute(postgresql_workers.LOCK_WORKER, {"worker": worker.id})
+    cursor.execute(leases.LOCK_WORKER, {"worker": worker.id})
     values = {"worker": worker.id, "blamed": task.id, "suspect": False, "charge": 1, "cause": "x"}
     values["leave"] = []
-    cursor.execute(postgresql_workers.TAKE_BACK, values)
+    cursor.execute(leases.TAKE_BACK, values)
     db = connect()
     _, outcome = in_background(lambda: db.finish(worker.id, [task.run]))
     wait_until(lambda: list(waits_for_a_lock()), what="the finish waits for the reclaim")
@@ -166,15 +167,13 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
 
 def test_renewing_does_not_wait_for_a_claim_in_flight(worker, session):
     tasks.quick.delay("a")
-    claim_in(session, worker, postgresql.CLAIM)
+    claim_in(session, worker, postgresql_tasks.CLAIM)
     assert worker.db.workers.renew([worker.id], 60.0).kept.keys() == {worker.id}
 
 
 def test_reclaimers_do_not_wait_for_each_other(new_worker, session, connect):
     late = new_worker(lease=0.0)
     values = {"worker": late.id}
-    assert (
-        psycopg.Cursor(session).execute(postgresql_workers.LOCK_EXPIRED_WORKER, values).fetchall()
-    )
+    assert psycopg.Cursor(session).execute(leases.LOCK_EXPIRED_WORKER, values).fetchall()
     found = connect().workers.retire(late.id, ran=None, charge=True, cause="", expired_only=True)
     assert found is None

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 from psycopg import errors
 
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning, passes
-from taskq.link import Link
+from taskq.store.session import Link
 
 
 def state(code):

@@ -10,11 +10,11 @@ import pytest
 from django.db import transaction
 
 from stress.project.shop.models import Order
-from taskq import eager, registry
-from taskq.celery import EagerResult, MaxRetriesExceededError, Retry, shared_task
-from taskq.context import current
+from taskq.celery import EagerResult, MaxRetriesExceededError, Retry, eager, shared_task
 from taskq.models import Task
-from taskq.payload import PayloadError
+from taskq.task import registry
+from taskq.task.payload import PayloadError
+from taskq.task.request import current
 
 
 @pytest.fixture(autouse=True)

@@ -10,10 +10,10 @@ from django.db import connection
 
 from pool import clock
 from stress.rig.pools import wait_until
-from taskq.ear import CALM, CALM_MOST, MANY_WAKES, Ear
+from taskq.keeper.listener import CALM, CALM_MOST, MANY_WAKES, Ear
 from taskq.models import Task
-from taskq.queues import Queues
 from taskq.sql import CANCEL, WORK
+from taskq.task.queues import Queues
 from tests.project.lab import tasks as lab
 
 SECOND = clock.SECOND

@@ -14,11 +14,11 @@ from django.utils import timezone
 from pool import Cause, Death, clock, kernel
 from pool.finish_log import ROOM
 from stress.rig.pools import wait_until
-from taskq import pace
-from taskq.apart import NEVER
 from taskq.conf import Settings
-from taskq.finishing import finish_for
 from taskq.models import State, Task, Worker
+from taskq.store.apart import NEVER
+from taskq.store.finishing import finish_for
+from taskq.worker import pace
 from tests.project.lab import tasks
 from tests.taskq.conftest import keeper_of_no_pool
 from tests.taskq.leasing import send

@@ -13,8 +13,8 @@ from django.db.utils import ProgrammingError
 
 from pool import clock
 from stress.rig.pools import wait_until
-from taskq import grants
 from taskq.models import Result, Task
+from taskq.store import grants
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.postgresql

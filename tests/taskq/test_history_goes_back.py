@@ -13,8 +13,8 @@ from stress.rig.pools import wait_until
 from stress.rig.postgres import EmbeddedPostgres
 from stress.rig.snapshot import Snapshot
 from taskq.conf import Settings
+from taskq.keeper.leases import Renewer
 from taskq.models import State, Task, Worker
-from taskq.renewing import Renewer
 from tests.project.lab import tasks
 from tests.taskq.conftest import keeper_of_no_pool
 from tests.taskq.leasing import send

@@ -81,7 +81,7 @@ def test_the_key_is_part_of_the_transaction_as_the_task_is():
 @pytest.mark.parametrize("task", [lab.quick, lab.solo], ids=["plain", "unique"])
 def test_without_a_transaction_key_and_task_are_one(task, monkeypatch):
     """It fails once the task is written."""
-    monkeypatch.setattr("taskq.outbox._tell", lambda *args: 1 / 0)
+    monkeypatch.setattr("taskq.outbox.enqueue._tell", lambda *args: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         send(task=task)
     assert not IdempotencyKey.objects.exists()
@@ -172,7 +172,7 @@ def test_the_keeper_prunes_them(start_pool, transactional_db):
 
 @pytest.mark.postgresql
 def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(transactional_db):
-    from taskq.sql import postgresql
+    from taskq.sql.postgresql import tasks
     from tests.taskq.test_plans import explain, indexes
 
     connection = connections["default"]
@@ -183,6 +183,6 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(transactional_db):
         )
         cursor.execute("VACUUM ANALYZE taskq_idempotencykey")
     values = {"ttl": 3600.0, "limit": 10}
-    nodes, pages = explain(connection.connection, postgresql.PRUNE_KEYS, values)
+    nodes, pages = explain(connection.connection, tasks.PRUNE_KEYS, values)
     assert indexes(nodes) == {"taskq_idempotency_created", "taskq_idempotencykey_pkey"}
     assert pages < 100

@@ -7,8 +7,8 @@ import uuid
 
 import pytest
 
-from taskq import ids
-from taskq.ids import TaskId
+from taskq.task import ids
+from taskq.task.ids import TaskId
 
 
 @pytest.mark.parametrize(

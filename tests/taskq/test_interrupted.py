@@ -5,8 +5,8 @@ import pytest
 
 from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
+from taskq.celery.result import AsyncResult
 from taskq.models import State, Task
-from taskq.result import AsyncResult
 from tests.project.lab import oddities, tasks
 from tests.taskq.test_outage import all_done, rows, send, server, url  # noqa: F401
 

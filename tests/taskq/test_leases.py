@@ -8,11 +8,11 @@ from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from stress.rig.pools import wait_until
-from taskq import leases
-from taskq.claims import Wanted
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import State, Task
-from taskq.queues import Queues
+from taskq.store import tasks as store_tasks
+from taskq.store.claims import Wanted
+from taskq.task.queues import Queues
 from tests.project.lab import tasks
 from tests.taskq.leasing import QUICK, each_way, send
 
@@ -250,11 +250,11 @@ def test_finish_within_a_transaction_is_fenced_too(worker, new_worker, direct):
     send()
     task, other = worker.claim_one(), new_worker()
     with transaction.atomic():
-        assert not leases.finish_within(connection, other.id, task.run, direct=direct)
+        assert not store_tasks.finish_within(connection, other.id, task.run, direct=direct)
         transaction.set_rollback(True)
     assert Task.objects.exists()
     with transaction.atomic():
-        assert leases.finish_within(connection, worker.id, task.run, direct=direct)
+        assert store_tasks.finish_within(connection, worker.id, task.run, direct=direct)
     assert not Task.objects.exists()
 
 
@@ -266,7 +266,7 @@ def test_a_transaction_that_will_be_rolled_back_finishes_nothing(worker, direct)
     with transaction.atomic():
         transaction.set_rollback(True)
         with pytest.raises(TransactionManagementError):
-            leases.finish_within(connection, worker.id, task.run, direct=direct)
+            store_tasks.finish_within(connection, worker.id, task.run, direct=direct)
     assert Task.objects.exists()
 
 

@@ -7,9 +7,9 @@ from django.db import connection
 from pool import clock
 from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
-from taskq import liveness
-from taskq.hygiene import Hygiene
+from taskq.connections import liveness
 from taskq.models import Task
+from taskq.worker.cleanup import Hygiene
 from tests.project.lab import tasks
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]

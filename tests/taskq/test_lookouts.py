@@ -7,12 +7,12 @@ import pytest
 
 from pool import Slot, clock
 from pool import State as SlotState
-from taskq import claiming
-from taskq.claims import Lane
 from taskq.conf import Settings
-from taskq.leases import Leases
 from taskq.models import State, Task
-from taskq.service import LOOKOUT, Service
+from taskq.pool_context import LOOKOUT, Service
+from taskq.store.claims import Lane
+from taskq.store.tasks import Leases
+from taskq.worker import claimer
 from tests.project.lab import tasks
 from tests.taskq.conftest import keeper_of_no_pool, worker_of_no_pool
 
@@ -23,7 +23,7 @@ def second(worker, monkeypatch):
     second = worker_of_no_pool(worker.id, number=2)
     monkeypatch.setattr(second.child, "wait", lambda *args: False)
     second.pace.note(tasks.noop.name, 0.0001)
-    monkeypatch.setattr(claiming, "REST", 600)  # it is not over when we come to look
+    monkeypatch.setattr(claimer, "REST", 600)  # it is not over when we come to look
     tasks.noop.delay()
     second.perform(second.claimer.fetch())
     yield second
@@ -81,7 +81,7 @@ def test_who_left_it_to_another_looks_when_that_one_has_not(second, monkeypatch)
     assert second.claimer.fetch() is None
     assert waits == [LOOKOUT]
     first.look_ended = clock.now()
-    monkeypatch.setattr(claiming, "REST", 0)
+    monkeypatch.setattr(claimer, "REST", 0)
     second.claimer._rest_until = 0
     tasks.noop.delay()
     assert second.claimer.fetch() is not None
@@ -99,7 +99,7 @@ def test_who_left_it_to_another_sleeps_on_when_that_one_looks(second, monkeypatc
     monkeypatch.setattr(second.child, "wait", wait)
     first.look_began = clock.now()
     assert second.claimer.fetch() is None
-    assert waits == [LOOKOUT, claiming.SLEEP]
+    assert waits == [LOOKOUT, claimer.SLEEP]
 
 
 @pytest.mark.postgresql

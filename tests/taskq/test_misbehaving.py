@@ -11,11 +11,12 @@ from django.db import connection, connections
 from pool import clock
 from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
-from taskq import hygiene, registry, running
+from taskq.connections.restoring import restore_connections
 from taskq.exceptions import SoftTimeLimitExceeded
-from taskq.hygiene import Hygiene
 from taskq.models import Task
-from taskq.restoring import restore_connections
+from taskq.task import calling, registry
+from taskq.worker import cleanup
+from taskq.worker.cleanup import Hygiene
 from tests.conftest import SLACK
 from tests.project.lab import tasks
 from tests.taskq.conftest import worker_of_no_pool
@@ -194,7 +195,7 @@ def test_the_caches_of_a_worker_last_as_long_as_it_does(start_pool, runs):
 
 
 def test_a_directory_that_may_not_be_entered_costs_nobody_his_worker(monkeypatch):
-    monkeypatch.setattr(hygiene, "_opened", lambda path: None)
+    monkeypatch.setattr(cleanup, "_opened", lambda path: None)
     Hygiene().restore()
 
 
@@ -228,7 +229,7 @@ def test_a_coroutine_is_cancelled_also_before_it_has_begun():
     async def function():
         raise AssertionError
 
-    run = running._AsyncRun(function, [], {}, None)
+    run = calling._AsyncRun(function, [], {}, None)
     run.cancel(SoftTimeLimitExceeded())
     with pytest.raises(SoftTimeLimitExceeded):
         run.run()

@@ -5,7 +5,7 @@ import pytest
 
 from taskq import error_text
 from taskq.models import Task
-from taskq.payload import decode
+from taskq.task.payload import decode
 from tests.project.lab import oddities, tasks
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from taskq.celery import shared_task
-from taskq.options import TaskOptions, task_options
+from taskq.task.options import TaskOptions, task_options
 
 
 def test_defaults_are_celerys():

@@ -13,7 +13,7 @@ from pool import clock
 from stress.checker import FinalState, judge
 from stress.rig.pools import wait_until
 from stress.rig.postgres import EmbeddedPostgres
-from taskq.sql import postgresql_enqueue
+from taskq.sql.postgresql import enqueue
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.postgresql
@@ -50,7 +50,7 @@ def send(url, task, *args):
         "lifetime": None,
     }
     with psycopg.connect(url, autocommit=True) as session:
-        psycopg.Cursor(session).execute(postgresql_enqueue.ENQUEUE, values)
+        psycopg.Cursor(session).execute(enqueue.ENQUEUE, values)
 
 
 def rows(url, statement):

@@ -12,10 +12,11 @@ from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from stress.project.shop.models import Order
-from taskq import outbox, payload
 from taskq.celery import shared_task
 from taskq.models import State, Task
-from taskq.options import TaskOptions
+from taskq.outbox import enqueue as outbox_enqueue
+from taskq.task import payload
+from taskq.task.options import TaskOptions
 from tests.project.lab import tasks as lab
 
 pytestmark = pytest.mark.django_db
@@ -141,7 +142,7 @@ def test_row_of_a_plain_task():
 
 
 def test_enqueue_returns_the_primary_key():
-    pk = outbox.enqueue("some.task", [1], {"b": 2}, TaskOptions()).id
+    pk = outbox_enqueue.enqueue("some.task", [1], {"b": 2}, TaskOptions()).id
     task = Task.objects.get()
     assert (task.pk, task.name, task.payload) == (pk, "some.task", '[[1],{"b":2}]')
 

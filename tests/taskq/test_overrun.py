@@ -11,10 +11,10 @@ from django.db import connection, transaction
 from pool import State as Is
 from pool import clock
 from stress.rig.pools import wait_until
-from taskq import overrun
+from taskq.keeper import overrun
+from taskq.keeper.overrun import CALM, OverrunWatch
 from taskq.models import State, Task
-from taskq.overrun import CALM, OverrunWatch
-from taskq.recall import Recall
+from taskq.worker.recall import Recall
 from tests.project.lab import tasks
 from tests.taskq.conftest import child_of_no_pool, worker_of_no_pool
 from tests.taskq.leasing import QUICK, send

@@ -19,7 +19,7 @@ from tests.taskq.waking import DEAF, asleep
 
 
 def lanes(worker, queues=""):
-    from taskq.queues import Queues
+    from taskq.task.queues import Queues
 
     return [lane.queue for lane in worker.db.lanes(Queues.parse(queues))]
 
@@ -218,7 +218,7 @@ def test_who_may_do_it(client, transactional_db, allowed):
 
 @pytest.mark.postgresql
 def test_a_look_probes_for_pauses_by_their_key(transactional_db):
-    from taskq.sql import postgresql
+    from taskq.sql.postgresql import tasks
     from tests.taskq.test_plans import explain, indexes
 
     with connection.cursor() as cursor:
@@ -230,7 +230,7 @@ def test_a_look_probes_for_pauses_by_their_key(transactional_db):
         cursor.execute("VACUUM ANALYZE taskq_task, taskq_pausedqueue")
         cursor.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
     try:
-        nodes, pages = explain(connection.connection, postgresql.LANES, {"queues": None})
+        nodes, pages = explain(connection.connection, tasks.LANES, {"queues": None})
     finally:
         connection.close()
     # Django makes two indexes of the key, and either will do.

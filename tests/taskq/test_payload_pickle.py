@@ -11,9 +11,9 @@ from django.core import signing
 from django.core.exceptions import ImproperlyConfigured
 
 from stress.project.shop.models import Order
-from taskq import payload
 from taskq.models import Task
-from taskq.payload import PayloadError, decode, encode
+from taskq.task import payload
+from taskq.task.payload import PayloadError, decode, encode
 from taskq.testing import assert_enqueued, run_all
 from tests.project.lab import tasks as lab
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from stress.project.shop.models import Order
-from taskq.payload import TAG, PayloadError, encode, encode_result
+from taskq.task.payload import TAG, PayloadError, encode, encode_result
 
 # What cannot be encoded
 

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from taskq.payload import TAG, PayloadError, decode, encode
+from taskq.task.payload import TAG, PayloadError, decode, encode
 from tests.taskq.payloads import random_value
 
 

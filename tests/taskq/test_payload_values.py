@@ -16,7 +16,7 @@ from django.utils import translation
 from django.utils.functional import lazystr
 from django.utils.translation import gettext_lazy
 
-from taskq.payload import TAG, decode, encode
+from taskq.task.payload import TAG, decode, encode
 from tests.taskq.payloads import PLAIN, TYPED, random_value
 
 

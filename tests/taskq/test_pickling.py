@@ -77,7 +77,7 @@ def test_a_task_that_is_no_longer_there_is_named():
 
     assert isinstance(gone, SharedTask)
     text = pickle.dumps(gone)
-    from taskq import registry
+    from taskq.task import registry
 
     del registry._definitions["sums.gone"]
     with pytest.raises(LookupError, match=r"no task is called 'sums\.gone'"):

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from stress.project.shop.models import Order
 from taskq.models import Task
-from taskq.sql.postgresql_plain import LENGTH, leaves_nothing
+from taskq.sql.postgresql.plain import LENGTH, leaves_nothing
 
 
 @pytest.mark.postgresql

@@ -11,8 +11,8 @@ from django.test import RequestFactory
 
 from taskq import sql
 from taskq.models import Worker
-from taskq.sql import postgresql, postgresql_enqueue, postgresql_workers
-from taskq.sql.postgresql_prepared import touching
+from taskq.sql.postgresql import enqueue, leases, tasks
+from taskq.sql.postgresql.prepared import touching
 
 pytestmark = pytest.mark.postgresql
 
@@ -86,7 +86,7 @@ RUN = {"worker": 1, "id": 1, "ids": [1], "attempt": 1}
 
 
 def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
-    nodes, pages = explain(raw, postgresql.CLAIM, CLAIM)
+    nodes, pages = explain(raw, tasks.CLAIM, CLAIM)
     assert "taskq_task_ready" in indexes(nodes)
     assert not scans_whole_table(nodes, "taskq_task")
     (scan,) = [node for node in nodes if node.get("Index Name") == "taskq_task_ready"]
@@ -114,7 +114,7 @@ def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_leases, sta
             names.append(match[1])
         return f"${names.index(match[1]) + 1}"
 
-    text = re.sub(r"%\((\w+)\)s", number, getattr(postgresql, statement))
+    text = re.sub(r"%\((\w+)\)s", number, getattr(tasks, statement))
     ((plan,),) = own.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}").fetchall()
     (top,) = json.loads(plan) if isinstance(plan, str) else plan
     kinds = {node["Node Type"] for node in flat(top["Plan"])}
@@ -123,22 +123,22 @@ def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_leases, sta
 
 
 def test_claim_of_future_tasks_reads_none_of_them(raw):
-    _, pages = explain(raw, postgresql.CLAIM, {**CLAIM, "priority": 5})
+    _, pages = explain(raw, tasks.CLAIM, {**CLAIM, "priority": 5})
     assert pages < 20
 
 
 def test_lanes_probe_the_ready_index_once_for_each_lane(raw):
-    nodes, pages = explain(raw, postgresql.LANES, {"queues": None})
+    nodes, pages = explain(raw, tasks.LANES, {"queues": None})
     assert indexes(nodes) == {"taskq_task_ready"}
     assert not scans_whole_table(nodes, "taskq_task")
     assert nodes[0]["Actual Rows"] == 4
     assert pages < 100
-    _, pages = explain(raw, postgresql.LANES, {"queues": ["q0", "q9"]})
+    _, pages = explain(raw, tasks.LANES, {"queues": ["q0", "q9"]})
     assert pages < 60
 
 
 def test_a_claim_after_a_sleep_probes_each_lane_once_and_reads_from_one(raw):
-    nodes, pages = explain(raw, postgresql.CLAIM_FIRST, {**CLAIM, "queues": None})
+    nodes, pages = explain(raw, tasks.CLAIM_FIRST, {**CLAIM, "queues": None})
     assert not scans_whole_table(nodes, "taskq_task")
     # By the lane, as a claim after a look; and until the first of each lane.
     (scan,) = [
@@ -158,14 +158,14 @@ def test_a_claim_after_a_sleep_probes_each_lane_once_and_reads_from_one(raw):
     ],
 )
 def test_finishing_finds_tasks_by_primary_key(raw, statement):
-    nodes, pages = explain(raw, getattr(postgresql, statement), RUN)
+    nodes, pages = explain(raw, getattr(tasks, statement), RUN)
     assert indexes(nodes) == {"taskq_task_pkey"}
     assert pages < 20
 
 
 def test_the_last_statement_of_an_atomic_task_too(raw):
     """Not run: it fails where it finds nothing."""
-    explained = f"EXPLAIN (FORMAT JSON) {touching(postgresql.FINISH_ONE)}"
+    explained = f"EXPLAIN (FORMAT JSON) {touching(tasks.FINISH_ONE)}"
     ((plan,),) = psycopg.Cursor(raw).execute(explained, RUN).fetchall()
     (top,) = json.loads(plan) if isinstance(plan, str) else plan
     assert indexes(flat(top["Plan"])) == {"taskq_task_pkey"}
@@ -179,7 +179,7 @@ def test_finishing_does_so_too_where_the_statistics_know_of_nothing_that_runs(ra
         )
         cursor.execute("ANALYZE taskq_task")
         cursor.execute("UPDATE taskq_task SET state = 1, worker_id = 1, attempt = 1")
-    nodes, _ = explain(raw, postgresql.FINISH, {**RUN, "ids": list(range(1, 101))})
+    nodes, _ = explain(raw, tasks.FINISH, {**RUN, "ids": list(range(1, 101))})
     assert indexes(nodes) == {"taskq_task_pkey"}
 
 
@@ -195,7 +195,7 @@ def test_finishing_does_so_too_where_the_statistics_know_of_nothing_that_runs(ra
 )
 def test_single_outcomes_find_the_task_by_primary_key(raw, statement, more):
     values = {"worker": 1, "id": 1, "attempt": 1, **more}
-    written = getattr(postgresql, statement)
+    written = getattr(tasks, statement)
     nodes, _ = explain(raw, written if isinstance(written, str) else written[0], values)
     assert indexes(nodes) - {"taskq_worker_pkey"} == {"taskq_task_pkey"}
     assert not scans_whole_table(nodes, "taskq_task")
@@ -212,10 +212,10 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(raw):
     )
     raw.execute("ANALYZE taskq_task, taskq_result")
     values = {"ttl": 3600.0, "limit": 10}
-    nodes, pages = explain(raw, postgresql.PRUNE_RESULTS, values)
+    nodes, pages = explain(raw, tasks.PRUNE_RESULTS, values)
     assert indexes(nodes) == {"taskq_result_finished", "taskq_result_pkey"}
     assert pages < 100
-    nodes, pages = explain(raw, postgresql.PRUNE_FAILED, values)
+    nodes, pages = explain(raw, tasks.PRUNE_FAILED, values)
     assert indexes(nodes) == {"taskq_task_failed", "taskq_task_pkey"}
     assert pages < 200
 
@@ -223,10 +223,10 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(raw):
 def test_taking_back_reads_only_what_the_worker_holds(raw):
     values = {"worker": 7, "blamed": 0, "suspect": False, "charge": 1, "cause": ""}
     values["leave"] = [1, 2]
-    nodes, _ = explain(raw, postgresql_workers.TAKE_BACK, values)
+    nodes, _ = explain(raw, leases.TAKE_BACK, values)
     assert "taskq_task_running" in indexes(nodes)
     assert not scans_whole_table(nodes, "taskq_task")
-    for held in (postgresql_workers.HELD, postgresql.HELD_BY):
+    for held in (leases.HELD, tasks.HELD_BY):
         nodes, _ = explain(raw, held, {"worker": 7})
         assert indexes(nodes) == {"taskq_task_running"}
 
@@ -236,21 +236,21 @@ def test_the_look_for_missing_workers_probes_once_for_each_that_holds_anything(r
     cursor = psycopg.Cursor(raw)
     cursor.execute("DELETE FROM taskq_worker WHERE id IN (7, 21, 50)")
     values = {"lease": 30.0}
-    nodes, pages = explain(raw, postgresql_workers.PUT_ALL_BACK, values)
+    nodes, pages = explain(raw, leases.PUT_ALL_BACK, values)
     assert "taskq_task_running" in indexes(nodes)
     assert not scans_whole_table(nodes, "taskq_task")
     assert pages < 500
     cursor.execute("INSERT INTO taskq_task (name, state) SELECT 'x', 1 FROM generate_series(1, 2)")
-    nodes, pages = explain(raw, postgresql_workers.NAME_HOLDER, {"worker": 77})
+    nodes, pages = explain(raw, leases.NAME_HOLDER, {"worker": 77})
     assert indexes(nodes) == {"taskq_task_running", "taskq_task_pkey"}
     assert pages < 100
     with raw.transaction(force_rollback=True):
-        put_back = cursor.execute(postgresql_workers.PUT_ALL_BACK, values).fetchall()
+        put_back = cursor.execute(leases.PUT_ALL_BACK, values).fetchall()
     assert put_back == [(7,), (21,), (50,)]
 
 
 def test_a_heartbeat_touches_no_task(raw):
-    nodes, _ = explain(raw, postgresql_workers.RENEW, {"workers": [1, 2, 3], "lease": 30.0})
+    nodes, _ = explain(raw, leases.RENEW, {"workers": [1, 2, 3], "lease": 30.0})
     assert {node["Relation Name"] for node in nodes if "Relation Name" in node} == {"taskq_worker"}
 
 
@@ -268,7 +268,7 @@ def test_a_heartbeat_changes_no_index(raw):
     # Room on the page: the table's fill factor leaves it.
     before = hot()
     for _ in range(20):
-        psycopg.Cursor(raw).execute(postgresql_workers.RENEW, {"workers": [1, 2, 3], "lease": 30.0})
+        psycopg.Cursor(raw).execute(leases.RENEW, {"workers": [1, 2, 3], "lease": 30.0})
     after = hot()
     updates, hot_updates = after[0] - before[0], after[1] - before[1]
     assert updates == 60
@@ -288,7 +288,7 @@ def test_enqueueing_looks_for_sleepers_by_their_index(raw):
         "lifetime": None,
     }
     psycopg.Cursor(raw).execute("SET enable_seqscan = off")  # the table is one page here
-    nodes, _ = explain(raw, postgresql_enqueue.ENQUEUE, values)
+    nodes, _ = explain(raw, enqueue.ENQUEUE, values)
     assert "taskq_worker_listens" in indexes(nodes)
 
 
@@ -297,11 +297,11 @@ def test_a_claim_does_not_read_again_what_was_claimed_before(raw, database_url):
     with psycopg.connect(database_url) as holder:
         holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         holder.execute("SELECT count(*) FROM taskq_task")
-        rows = psycopg.Cursor(raw).execute(postgresql.CLAIM, {**CLAIM, "limit": 5_000}).fetchall()
+        rows = psycopg.Cursor(raw).execute(tasks.CLAIM, {**CLAIM, "limit": 5_000}).fetchall()
         rows.sort()
         due, id = rows[-1][-1], rows[-1][1]
-        _, from_the_start = explain(raw, postgresql.CLAIM, CLAIM)
-        _, from_there = explain(raw, postgresql.CLAIM, {**CLAIM, "from_due": due, "from_id": id})
+        _, from_the_start = explain(raw, tasks.CLAIM, CLAIM)
+        _, from_there = explain(raw, tasks.CLAIM, {**CLAIM, "from_due": due, "from_id": id})
     assert from_there < 200 < from_the_start
 
 
@@ -325,14 +325,14 @@ def test_the_admin_probes_for_what_each_worker_holds(raw):
 
 
 def test_the_runs_of_a_pool_are_looked_up_by_primary_key(raw):
-    nodes, _ = explain(raw, postgresql.HELD_RUNS, {"ids": [60_001, 60_002, 1]})
+    nodes, _ = explain(raw, tasks.HELD_RUNS, {"ids": [60_001, 60_002, 1]})
     assert indexes(nodes) == {"taskq_task_pkey"}
 
 
 def test_cancelled_runs_are_found_in_an_index_of_their_own(raw):
     raw.execute("UPDATE taskq_task SET cancelled_at = now() WHERE state = 1 AND id % 1000 = 0")
     raw.execute("VACUUM ANALYZE taskq_task") if raw.autocommit else None
-    nodes, pages = explain(raw, postgresql.CANCELLED_RUNS, {"workers": list(range(1, 51))})
+    nodes, pages = explain(raw, tasks.CANCELLED_RUNS, {"workers": list(range(1, 51))})
     assert indexes(nodes) == {"taskq_task_cancelled"}
     assert nodes[0]["Actual Rows"] == MANY // 1000
     assert pages < 100
@@ -341,6 +341,6 @@ def test_cancelled_runs_are_found_in_an_index_of_their_own(raw):
 @pytest.mark.parametrize("statement", ["PROGRESS", "PROGRESS_IF_FREE"])
 def test_progress_is_written_by_primary_key(raw, statement):
     values = {"worker": 1, "id": 1, "attempt": 1, "progress": "{}"}
-    nodes, pages = explain(raw, getattr(postgresql, statement), values)
+    nodes, pages = explain(raw, getattr(tasks, statement), values)
     assert indexes(nodes) == {"taskq_task_pkey"}
     assert pages < 20

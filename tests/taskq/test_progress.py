@@ -10,10 +10,10 @@ from pool import Scoreboard, clock
 from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult, current_task
-from taskq.context import current_request, is_stopping, set_progress
+from taskq.keeper.progress import EVERY, Reporter
 from taskq.models import Task
-from taskq.progress import Progress
-from taskq.reporting import EVERY, Reporter
+from taskq.task.progress import Progress
+from taskq.task.request import current_request, is_stopping, set_progress
 from tests.project.lab import tasks
 
 # The value

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskq.queues import Queues
+from taskq.task.queues import Queues
 from taskq.values import check_queue
 
 

@@ -4,12 +4,12 @@ import pytest
 from django.db import connection
 
 from stress.rig.pools import wait_until
-from taskq import claiming
-from taskq.claims import Wanted
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import State, Task
-from taskq.sql.postgresql_connection import Connection
-from taskq.worker import Worker
+from taskq.sql.postgresql.own_connection import Connection
+from taskq.store.claims import Wanted
+from taskq.worker import claimer
+from taskq.worker.worker import Worker
 from tests.project.lab import tasks
 from tests.taskq.conftest import worker_of_no_pool
 
@@ -238,7 +238,7 @@ def test_who_is_in_doubt_reaches_for_nothing(reaching):
 
 
 def test_large_arguments_are_not_claimed_ahead(reaching, monkeypatch):
-    monkeypatch.setattr(claiming, "REACH_MOST", 1)
+    monkeypatch.setattr(claimer, "REACH_MOST", 1)
     send(2 * BATCH)
     monkeypatch.setattr(reaching.hand, "reach", None)  # it would fail
     wait_until(lambda: reaching.step() is None)
@@ -249,7 +249,7 @@ def test_work_left_is_reckoned_by_the_slowest_quick_task(reaching, monkeypatch):
     monkeypatch.undo()
     for seconds in (0.0001, 0.005):
         reaching.pace.note(f"task of {seconds} s", seconds)
-    assert reaching.pace.within(claiming.REACH) == 2
+    assert reaching.pace.within(claimer.REACH) == 2
 
 
 def test_nothing_more_starts_under_a_lease_that_is_spent(reaching, caplog):

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from taskq import registry
 from taskq.celery import shared_task
-from taskq.options import TaskOptions
-from taskq.registry import Definition
+from taskq.task import registry
+from taskq.task.options import TaskOptions
+from taskq.task.registry import Definition
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import pytest
 from django.utils import autoreload
 
 from stress.rig.pools import is_gone, kill_each, wait_until
-from taskq import reloading
+from taskq.management import reload
 from taskq.models import State, Task, Worker
 from tests.conftest import PoolUnderTest
 from tests.project.lab import tasks
@@ -150,7 +150,7 @@ def outer():
     """Of this process; signal handlers as before when the test is over."""
     numbers = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
     before = {number: signal.getsignal(number) for number in numbers}
-    yield reloading.Outer()
+    yield reload.Outer()
     for number in before:
         if signal.getsignal(number) is not before[number]:
             signal.signal(number, before[number])
@@ -159,10 +159,10 @@ def outer():
 @pytest.mark.parametrize(
     ("codes", "stopped", "code"),
     [
-        ([reloading.CHANGED, 0], False, 0),
+        ([reload.CHANGED, 0], False, 0),
         ([-signal.SIGHUP, -signal.SIGUSR1, 0], False, 0),  # before the pool heeded them
         ([0], True, 0),
-        ([reloading.CHANGED], True, 0),  # stopped as it drained for new code
+        ([reload.CHANGED], True, 0),  # stopped as it drained for new code
         ([-signal.SIGTERM], True, 0),  # before the pool heeded it
         ([1], True, 1),
         ([-signal.SIGKILL], True, 128 + 9),

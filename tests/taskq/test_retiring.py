@@ -8,11 +8,11 @@ from django.utils import timezone
 from pool import Death
 from pool.deaths import Cause
 from taskq.conf import Settings
-from taskq.link import Link
+from taskq.keeper.reclaimer import Retirer
 from taskq.models import State, Task, Worker
-from taskq.queues import Queues
-from taskq.retiring import Retirer
-from taskq.service import Service
+from taskq.pool_context import Service
+from taskq.store.session import Link
+from taskq.task.queues import Queues
 from tests.project.lab import tasks
 from tests.taskq.conftest import child_of_no_pool
 

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from taskq import retries
-from taskq.context import Request
 from taskq.exceptions import MaxRetriesExceededError, Retry
-from taskq.options import task_options
+from taskq.task import retries
+from taskq.task.options import task_options
+from taskq.task.request import Request
 
 
 class NetworkDown(Exception):

@@ -18,13 +18,13 @@ from django.db import connection
 from pool import clock
 from stress.rig.pools import wait_until
 from taskq import conf
+from taskq.keeper.ticker import AT_ONCE, TOGETHER, Ticker
 from taskq.models import Schedule, Task
-from taskq.queues import Queues
+from taskq.pool_context import Service
 from taskq.schedules import scheduled_at
 from taskq.schedules.entries import entries
-from taskq.schedules.moves import MOST, MOST_IN_ALL
-from taskq.schedules.ticker import AT_ONCE, TOGETHER, Ticker
-from taskq.service import Service
+from taskq.schedules.ticks import MOST, MOST_IN_ALL
+from taskq.task.queues import Queues
 from tests.conftest import SLACK
 from tests.project.lab import tasks
 from tests.taskq.scheduling import HOUR, HOURLY, SECOND, TICK, back, sent

@@ -10,9 +10,9 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from taskq.models import Schedule, Task
-from taskq.schedules.moves import Move, move
 from taskq.schedules.table import Stand, _values
-from taskq.sql import postgresql_schedules
+from taskq.schedules.ticks import Move, move
+from taskq.sql.postgresql import schedules
 from tests.taskq.scheduling import HOUR, SECOND, TICK, back, look, row_timing, sent, tick
 from tests.taskq.test_plans import explain, indexes, scans_whole_table
 
@@ -120,13 +120,13 @@ def test_a_look_reads_what_is_due_first_and_a_tick_the_row_itself(transactional_
     # As the queue's own connections have it.
     raw.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
     names = [f"s{number}" for number in range(-10, 20_001)]
-    nodes, pages = explain(raw, postgresql_schedules.LOOK, {"names": names, "limit": 10})
+    nodes, pages = explain(raw, schedules.LOOK, {"names": names, "limit": 10})
     assert indexes(nodes) == {"taskq_schedule_due"}
     assert pages < 50
     id, due = raw.execute("SELECT id, next_at FROM taskq_schedule WHERE name = 's-1'").fetchone()
     stand = Stand(id, "s-1", "every 60 s", "UTC", "all", due, due)
     moves = json.dumps([_values(stand, Move([due], due + HOUR))])
-    (statement,) = postgresql_schedules.TICK
+    (statement,) = schedules.TICK
     nodes, pages = explain(raw, statement, {"moves": moves})
     assert indexes(nodes) - {"taskq_worker_listens"} == {"taskq_schedule_pkey"}
     assert not scans_whole_table(nodes, "taskq_schedule")

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskq.schedules.moves import IN_TIME, MOST, MOST_IN_ALL, move
-from taskq.schedules.timing import UTC, parse
+from taskq.schedules.ticks import IN_TIME, MOST, MOST_IN_ALL, move
+from taskq.task.timing import UTC, parse
 
 SECOND = datetime.timedelta(seconds=1)
 MINUTE = 60 * SECOND

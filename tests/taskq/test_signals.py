@@ -12,7 +12,7 @@ from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
 from taskq import signals
 from taskq.models import Task
-from taskq.payload import PayloadError
+from taskq.task.payload import PayloadError
 from taskq.testing import run_all
 from tests.project.lab import receivers, tasks
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from taskq import payload
 from taskq.celery import AsyncResult, EagerResult, Signature, shared_task
 from taskq.models import Task
+from taskq.task import payload
 
 
 @shared_task(queue="own", priority=1)

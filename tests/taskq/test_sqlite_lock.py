@@ -10,9 +10,10 @@ from django.db import connection
 
 from pool import clock
 from stress.rig.pools import wait_until
-from taskq import leases, turns
-from taskq.sql import sqlite_lock
-from taskq.turns import Turn
+from taskq.sql.sqlite import lock
+from taskq.store import tasks as store_tasks
+from taskq.store import turns
+from taskq.store.turns import Turn
 from tests.conftest import GENEROUS
 from tests.project.lab import tasks
 from tests.taskq.conftest import child_of_no_pool
@@ -46,7 +47,7 @@ class Process:
 
     def _run(self, act):
         try:
-            with closing(leases.connect("default", lease=30, turn=self.turn)) as db:
+            with closing(store_tasks.connect("default", lease=30, turn=self.turn)) as db:
                 act(db)
         except Exception as error:
             self.error = error
@@ -74,7 +75,7 @@ def renew(order):
 
 def test_workers_write_only_once_a_keeper_that_waits_has_written(keeper_and_worker, monkeypatch):
     # As on a machine on which the keeper's thread comes late to each of its tries.
-    monkeypatch.setattr(sqlite_lock, "FIRST", (0.03, 0.05))
+    monkeypatch.setattr(lock, "FIRST", (0.03, 0.05))
     monkeypatch.setattr(turns, "HOLD", GENEROUS)
     keeper, worker = keeper_and_worker
     scoreboard, order, over = keeper.child.scoreboard, [], keeper.turn.over
@@ -132,18 +133,18 @@ def test_it_is_asked_for_every_few_milliseconds_however_long_that_takes(monkeypa
             other.execute("COMMIT")
 
     with (
-        closing(leases.connect("default", lease=30)) as db,
+        closing(store_tasks.connect("default", lease=30)) as db,
         closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other,
     ):
         other.execute("BEGIN IMMEDIATE")
-        monkeypatch.setattr(sqlite_lock.time, "sleep", sleep)
+        monkeypatch.setattr(lock.time, "sleep", sleep)
         assert not db.workers.renew([1], 30).kept
     assert len(pauses) == 200
     assert max(pauses) < 0.01
 
 
 def test_a_wait_that_ends_in_vain_is_the_drivers_error():
-    with closing(leases.connect("default", lease=30)) as db, write_lock():
+    with closing(store_tasks.connect("default", lease=30)) as db, write_lock():
         db.connection._write_lock._patience = clock.nanoseconds(0.05)
         with pytest.raises(sqlite3.OperationalError, match="database is locked"):
             db.workers.renew([1], 30)

@@ -5,7 +5,7 @@ from django.db import OperationalError, connection
 
 from stress.rig.pools import wait_until
 from taskq.database_errors import DATABASE_ERRORS
-from taskq.link import Link
+from taskq.store.session import Link
 from tests.project.lab import tasks
 
 

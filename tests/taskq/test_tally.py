@@ -9,9 +9,9 @@ import pytest
 
 from pool import clock
 from stress.rig.pools import wait_until
-from taskq import tally as tallies
 from taskq.events import task_succeeded
-from taskq.tally import Tally
+from taskq.worker import tally as tallies
+from taskq.worker.tally import Tally
 from tests.project.lab import tasks
 
 

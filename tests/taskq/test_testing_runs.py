@@ -7,10 +7,10 @@ from django.apps import apps
 from django.utils import timezone
 
 from stress.project.shop.models import Order
-from taskq import registry
 from taskq.celery import TaskFailed, shared_task
 from taskq.exceptions import UnknownTask
 from taskq.models import Result, State, Task, Worker
+from taskq.task import registry
 from taskq.testing import TooManyRuns, advance, assert_enqueued, run_all
 from tests.taskq.saying import HOUR, _said, double, say
 

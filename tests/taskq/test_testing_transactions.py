@@ -9,10 +9,10 @@ from django.db import IntegrityError, connection, transaction
 from django.test import TestCase, TransactionTestCase
 
 from stress.project.shop.models import Order
-from taskq import registry
 from taskq.celery import shared_task
-from taskq.context import current
 from taskq.models import State, Task, Worker
+from taskq.task import registry
+from taskq.task.request import current
 from taskq.testing import run_all
 from tests.taskq.saying import _said
 

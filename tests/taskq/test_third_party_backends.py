@@ -12,10 +12,10 @@ from django.db import connection, connections, transaction
 
 from stress.chaos.databases import Database
 from stress.rig.pgbouncer import pgbouncer
-from taskq import leases
 from taskq.models import Task
-from taskq.sql import postgresql_within
-from taskq.sql.djangos_own import is_djangos_class
+from taskq.sql.django_cursor import is_djangos_class
+from taskq.sql.postgresql import django_connection
+from taskq.store import tasks as store_tasks
 from tests.project.lab import tasks
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -113,8 +113,8 @@ def test_the_end_of_an_atomic_task_passes_a_subclass(use, worker):
     own = use(Watched)
     tasks.quick.delay(1)
     run = worker.claim_one().run
-    with transaction.atomic(), leases.begin_within(own):
-        assert leases.finish_within(own, worker.id, run)
+    with transaction.atomic(), store_tasks.begin_within(own):
+        assert store_tasks.finish_within(own, worker.id, run)
     assert committed == [1]  # it is this that commits
     assert Task.objects.count() == 0
 
@@ -179,7 +179,7 @@ def test_all_methods_on_the_way_are_looked_at():
             cursor.fetchall()
     finally:
         sys.setprofile(before)
-    looked_at = postgresql_within.names_on_the_way()
+    looked_at = django_connection.names_on_the_way()
     backends = {name for file, name in called if "/django/db/backends/" in file}
     assert {"cursor", "_execute"} <= backends
     missing = backends - looked_at

@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.db import connections
 
-from taskq.thread_connections import connection_of
+from taskq.connections.of_thread import connection_of
 
 
 @pytest.fixture

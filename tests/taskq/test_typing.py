@@ -251,7 +251,7 @@ def test_a_result_has_the_type_of_what_the_function_returns(notes):
 
 def test_what_a_task_knows_is_typed(notes):
     assert 'is "int"' in notes["celery"].at("request")
-    assert re.search(r'is "(taskq\.ids\.)?TaskId"', notes["celery"].at("id"))
+    assert re.search(r'is "(taskq\.task\.ids\.)?TaskId"', notes["celery"].at("id"))
     assert 'is "int"' in notes["django"].at("request")
 
 

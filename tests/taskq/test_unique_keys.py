@@ -6,10 +6,10 @@ import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, transaction
 
-from taskq import outbox
 from taskq.models import State, Task
-from taskq.payload import PayloadError
-from taskq.sql import postgresql
+from taskq.outbox import enqueue
+from taskq.sql.postgresql import tasks
+from taskq.task.payload import PayloadError
 from tests.project.lab import tasks as lab
 from tests.taskq.unique_tasks import define, pk
 
@@ -123,7 +123,7 @@ def test_a_key_of_ones_own_must_be_one(key, error):
 
 @pytest.mark.django_db(transaction=True)
 def test_of_many_calls_those_with_one_key_are_one_task(monkeypatch):
-    monkeypatch.setattr(outbox, "STATEMENT", 33)
+    monkeypatch.setattr(enqueue, "STATEMENT", 33)
     task = define(unique=lambda order: f"o{order}" if order else None)
     known = [pk(task.delay(3)), pk(task.delay(8))]
     calls = [9, 3, 0, 9, 1, 8, 0, 3, 2, 0, 7, 1]
@@ -217,7 +217,7 @@ def test_the_default_is_a_task_like_any_other(django_assert_num_queries, transac
 @pytest.mark.postgresql
 @pytest.mark.parametrize("statistics", ["new", "old"])
 def test_keys_are_found_by_their_index_whatever_waits(transactional_db, statistics):
-    from taskq.sql import postgresql_keys
+    from taskq.sql.postgresql import unique as postgresql_unique
     from tests.taskq.test_plans import explain, indexes
 
     statement = (
@@ -234,25 +234,25 @@ def test_keys_are_found_by_their_index_whatever_waits(transactional_db, statisti
             cursor.execute("VACUUM ANALYZE taskq_task")
     raw = connection.connection
     values = {"name": "x", "keys": ["k6"], "places": [0, 1], "overdue": 10.0}
-    for statement in (postgresql_keys.JOIN, postgresql_keys.LOOK):
+    for statement in (postgresql_unique.JOIN, postgresql_unique.LOOK):
         nodes, pages = explain(raw, statement, values)
         assert indexes(nodes) - {"taskq_worker_listens"} == {"taskq_task_unique"}
         assert pages < 60
-    nodes, pages = explain(raw, postgresql_keys.DROP_EXPIRED, values)
+    nodes, pages = explain(raw, postgresql_unique.DROP_EXPIRED, values)
     assert indexes(nodes) == {"taskq_task_unique", "taskq_task_pkey"}
     assert pages < 60
-    lanes, _ = explain(raw, postgresql.LANES, {"queues": None})
+    lanes, _ = explain(raw, tasks.LANES, {"queues": None})
     assert "taskq_task_unique" not in indexes(lanes)
 
 
 @pytest.mark.sqlite
 @pytest.mark.django_db
 def test_on_sqlite_too():
-    from taskq.sql import sqlite_keys
+    from taskq.sql.sqlite import unique as sqlite_unique
 
     with connection.cursor() as cursor:
         values = {"name": "x", "keys": '["a"]'}
-        for statement in (sqlite_keys.JOIN, sqlite_keys.DROP_EXPIRED):
+        for statement in (sqlite_unique.JOIN, sqlite_unique.DROP_EXPIRED):
             cursor.execute("EXPLAIN QUERY PLAN " + statement, values)
             plan = " ".join(str(row) for row in cursor.fetchall())
             assert (

@@ -11,9 +11,9 @@ from django.db import connection, connections, transaction
 from django.db.models.functions import Now
 
 from stress.rig.pools import wait_until
-from taskq import outbox, unique
 from taskq.models import State, Task
-from taskq.queues import Queues
+from taskq.outbox import enqueue, unique
+from taskq.task.queues import Queues
 from tests.taskq.conftest import waits_for_a_lock
 from tests.taskq.unique_tasks import define, failed, pk
 
@@ -182,7 +182,7 @@ def test_what_rolls_back_leaves_no_task_and_no_lock(worker):
 @pytest.mark.postgresql
 def test_many_take_their_keys_in_one_order_whatever_theirs_is(call, monkeypatch):
     """Else these two would wait for each other: 5, then 9; and 9, then 5."""
-    monkeypatch.setattr(outbox, "STATEMENT", 1)
+    monkeypatch.setattr(enqueue, "STATEMENT", 1)
     task = define(unique="order-{order}")
     begun, go_on = threading.Event(), threading.Event()
 

@@ -4,9 +4,9 @@ of its lease, though nobody tells the server that it is gone."""
 import pytest
 
 from stress.rig.pools import wait_until
-from taskq import leases
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import State, Task, Worker
+from taskq.store import tasks as store_tasks
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.postgresql
@@ -22,7 +22,7 @@ def test_who_was_being_retired_can_be_retired_by_another(worker, db_leases):
             worker.id, ran=0, charge=False, cause="its host is lost", expired_only=True
         )
 
-    vanished = leases.connect("default", lease=1.0).connection
+    vanished = store_tasks.connect("default", lease=1.0).connection
 
     def at_it():
         with vanished.transaction():

@@ -7,10 +7,10 @@ import functools
 import pytest
 from django.core.management import call_command
 
-from taskq import registry
 from taskq.celery import shared_task
 from taskq.models import Task
 from taskq.schedules import entries
+from taskq.task import registry
 from tests.project.lab import tasks as lab
 
 pytestmark = [pytest.mark.usefixtures("registered"), pytest.mark.django_db]

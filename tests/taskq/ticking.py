@@ -20,10 +20,11 @@ from django.db import connections  # noqa: E402
 
 from taskq.conf import settings  # noqa: E402
 from taskq.database_errors import DATABASE_ERRORS  # noqa: E402
+from taskq.keeper import ticker  # noqa: E402
 from taskq.models import Schedule  # noqa: E402
-from taskq.queues import Queues  # noqa: E402
-from taskq.schedules import moves, ticker  # noqa: E402
-from taskq.service import Service  # noqa: E402
+from taskq.pool_context import Service  # noqa: E402
+from taskq.schedules import ticks  # noqa: E402
+from taskq.task.queues import Queues  # noqa: E402
 
 #: Ticks by one statement: few, so that there is much to interrupt.
 STEP = 20
@@ -53,7 +54,7 @@ def fork(service: Service) -> int:
 
 def main(seed: int, deaths: int) -> None:
     rng = random.Random(seed)
-    ticker.move = functools.partial(moves.move, most=STEP)
+    ticker.move = functools.partial(ticks.move, most=STEP)
     service = Service(settings=settings(), queues=Queues(), alias="default")
     now = time.time()
     connections.close_all()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import connection
 
-from taskq.ear import MANY_WAKES
+from taskq.keeper.listener import MANY_WAKES
 from taskq.models import Worker
 from tests.project.lab import tasks
 

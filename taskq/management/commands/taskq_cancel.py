@@ -7,10 +7,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from taskq import ids
 from taskq.management.arguments import add_database, database_alias
 from taskq.management.queue_command import QueueCommand
 from taskq.models import Task, TaskQuerySet
+from taskq.task import ids
 
 
 class Command(QueueCommand):

@@ -15,8 +15,8 @@ from taskq import conf
 from taskq.management import arguments
 from taskq.management.queue_command import QueueCommand
 from taskq.models import Task
-from taskq.queues import Queues
-from taskq.service import Service
+from taskq.pool_context import Service
+from taskq.task.queues import Queues
 
 #: Options that replace a key of TASKQ for this pool.
 _SETTINGS = {
@@ -141,7 +141,8 @@ class Command(QueueCommand):
 
     def _run(self, options: dict[str, Any]) -> int:
         """Run a pool as the options say; the exit code."""
-        from taskq import discovery, reloading, serving
+        from taskq.management import reload, serve
+        from taskq.task import discovery
 
         if broken := discovery.broken():  # the checks say so too, where they are not skipped
             raise CommandError(f"a pool would lack tasks: {'; '.join(map(str, broken))}")
@@ -162,10 +163,10 @@ class Command(QueueCommand):
         service = Service(
             settings=settings, queues=options["queues"], alias=alias, burst=options["burst"]
         )
-        serving.set_up_logging(options["loglevel"])
-        if options["reload"] and not reloading.is_inner():
-            return reloading.Outer().run()
-        return serving.serve(service, reload=options["reload"])
+        serve.set_up_logging(options["loglevel"])
+        if options["reload"] and not reload.is_inner():
+            return reload.Outer().run()
+        return serve.serve(service, reload=options["reload"])
 
     def _settings(self, options: dict[str, Any]) -> conf.Settings:
         default = self.default_concurrency

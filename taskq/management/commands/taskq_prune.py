@@ -6,9 +6,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from taskq import conf, leases
+from taskq import conf
 from taskq.management import arguments
 from taskq.management.queue_command import QueueCommand
+from taskq.store import tasks
 
 #: Rows that one statement removes.
 BATCH = 1000
@@ -45,7 +46,7 @@ class Command(QueueCommand):
         settings = arguments.settings(others, _SETTINGS, wanted="a number of seconds")
         ttls = {name: every.get(name, getattr(settings, name)) for name in _SETTINGS}
         alias = arguments.database_alias(options["database"])
-        db = leases.connect(alias, lease=settings.lease, direct=settings.direct)
+        db = tasks.connect(alias, lease=settings.lease, direct=settings.direct)
         removed = [0, 0, 0]
         try:
             while True:

@@ -8,10 +8,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from taskq import ids
 from taskq.management.arguments import add_database, database_alias
 from taskq.management.queue_command import QueueCommand
 from taskq.models import Task
+from taskq.task import ids
 
 #: The exit code where nothing was retried.
 NOTHING = 3

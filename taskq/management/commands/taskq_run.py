@@ -12,15 +12,16 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import router
 from django.utils import timezone
 
-from taskq import printable, registry
+from taskq import printable
 from taskq.celery import SharedTask
-from taskq.eager import EagerResult
+from taskq.celery.eager import EagerResult
+from taskq.celery.result import AsyncResult
 from taskq.exceptions import NoResult
 from taskq.management.arguments import add_database, database_alias
 from taskq.management.queue_command import QueueCommand
 from taskq.models import Task
-from taskq.registry import Definition
-from taskq.result import AsyncResult
+from taskq.task import registry
+from taskq.task.registry import Definition
 
 #: An argument by its name.
 _NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
@@ -130,7 +131,7 @@ def _send(
 def _send_by_django(
     task: Any, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any], alias: str
 ) -> AsyncResult:
-    from taskq.framework import InvalidTask  # it is there, as the task is
+    from taskq.django.compat import InvalidTask  # it is there, as the task is
 
     if options["expires"] is not None:
         raise CommandError("--expires: Django's tasks do not know it")

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from taskq import grants, printable
+from taskq import printable
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
 from taskq.events import first_line
 from taskq.management.arguments import add_database, database_alias
@@ -17,6 +17,7 @@ from taskq.management.commands.taskq_pause import paused
 from taskq.management.queue_command import QueueCommand
 from taskq.models import ShownState
 from taskq.overview import Overview, overview
+from taskq.store import grants
 
 #: The exit code of a queue that is not well, as that of ``systemctl status``.
 UNWELL = 3

@@ -88,7 +88,7 @@ class Command(QueueCommand):
         self, alias: str, before: Flow | None, rows: int | None
     ) -> tuple[RenderableType, Flow]:
         """What to show, and the counts to compare the next look with."""
-        from taskq import top
+        from taskq.management import top
 
         now = flow(alias)
         rates = now.since(before) if before is not None else None

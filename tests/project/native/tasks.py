@@ -9,7 +9,7 @@ from django.dispatch import receiver
 from stress.project.runs import note, run
 from stress.project.shop.models import Order
 from taskq.django import task as task_with_options
-from taskq.framework import task_finished, task_started
+from taskq.django.compat import task_finished, task_started
 
 if django.VERSION >= (6, 0):
     from django.tasks import task

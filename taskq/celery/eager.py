@@ -1,0 +1,171 @@
+"""``CELERY_TASK_ALWAYS_EAGER``: the task runs in the caller, at once, for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextlib
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.conf import settings as django_settings
+from django.db import router, transaction
+from django.utils import timezone
+
+from taskq import error_text, events
+from taskq.models import Task
+from taskq.task import payload, retries
+from taskq.task.calling import call
+from taskq.task.ids import TaskId
+from taskq.task.registry import Definition
+from taskq.task.request import Request
+
+#: Celery recurses for each retry, and so ends as well where a retry has no limit.
+MAX_RETRIES = 1000
+
+
+class EagerResult:
+    """The outcome of a task that ran at once; :class:`taskq.celery.result.AsyncResult` says what
+    each of its attributes is.
+
+    ``result`` is what it returned, or the exception that it raised.
+    """
+
+    progress = worker = children = parent = None
+    TimeoutError = builtins.TimeoutError
+
+    def __init__(
+        self,
+        request: Request,
+        args: list[Any],
+        kwargs: dict[str, Any],
+        result: Any = None,
+        error: BaseException | None = None,
+    ) -> None:
+        assert request.id is not None  # an eager run has one
+        self.id: TaskId = request.id
+        self.name, self.queue, self.retries = request.name, request.queue, request.retries
+        self.args, self.kwargs = args, kwargs
+        self.date_done = timezone.now()
+        self.result = result if error is None else error
+        self._error = error
+
+    @property
+    def task_id(self) -> TaskId:
+        return self.id
+
+    @property
+    def status(self) -> str:
+        return "SUCCESS" if self._error is None else "FAILURE"
+
+    state = status
+
+    @property
+    def traceback(self) -> str | None:
+        return None if self._error is None else error_text.traceback(self._error)
+
+    def ready(self) -> bool:
+        return True
+
+    def successful(self) -> bool:
+        return self._error is None
+
+    def failed(self) -> bool:
+        return self._error is not None
+
+    def get(self, timeout: float | None = None, propagate: bool = True, **ignored: Any) -> Any:
+        """What it returned; raises what it raised, unless ``propagate`` is False."""
+        return self.maybe_throw(propagate)
+
+    wait = get
+
+    def maybe_throw(
+        self, propagate: bool = True, callback: Callable[[TaskId, Any], object] | None = None
+    ) -> Any:
+        if self._error is not None and propagate:
+            raise self._error
+        if callback is not None:
+            callback(self.id, self.result)
+        return self.result
+
+    maybe_reraise = maybe_throw
+
+    def forget(self) -> None:
+        """There is nothing that keeps it."""
+
+    def revoke(self, *, terminate: bool = False, **ignored: Any) -> bool:
+        """It has run already: nothing to revoke."""
+        return False
+
+    cancel = revoke
+
+    @property
+    def info(self) -> Any:
+        return self.result
+
+
+def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) -> EagerResult:
+    """Run a task now, with its retries at once one after the other.
+
+    row: what would be written, so that a test sees what production would: arguments
+    that went through the encoding, options that were checked.
+
+    Raises what the task raises when ``CELERY_TASK_EAGER_PROPAGATES`` is set; RuntimeError for an
+    ``async def`` task in a thread that runs an event loop.
+    """
+    if definition.is_async:
+        if _loop_runs():
+            raise RuntimeError(
+                f"{definition.name} is async and would run at once (CELERY_TASK_ALWAYS_EAGER), but "
+                "an event loop runs here: send it by sync_to_async(task.delay)(...)"
+            )
+        # In a loop that lets the ORM use this thread's connections, and so the test's.
+        definition = replace(definition, function=async_to_sync(definition.function))
+    id, done = TaskId(uuid.uuid4()), 0
+    while True:
+        request = Request(
+            pk=None,
+            name=definition.name,
+            queue=row["queue"],
+            retries=done,
+            is_eager=True,
+            eager_id=id,
+        )
+        args, kwargs, request.sent_headers = payload.decode_call(row["payload"], definition.name)
+        request.args, request.kwargs = args, kwargs
+        try:
+            with _transaction(definition, using):
+                value = call(definition, request, args, kwargs)
+            return EagerResult(request, args, kwargs, value)
+        except Exception as error:
+            if request.retry_was_swallowed:
+                events.retry_swallowed(request)
+            again = retries.after(error, definition.options, done, request.retry_limit)
+            if again is not None and done < MAX_RETRIES:
+                done += 1
+                continue
+            ended = retries.given_up(error, request) if again is None else error
+            if getattr(django_settings, "CELERY_TASK_EAGER_PROPAGATES", False):
+                if ended is error:
+                    raise
+                raise ended from error
+            return EagerResult(request, args, kwargs, error=ended)
+
+
+def _loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _transaction(
+    definition: Definition, using: str | None
+) -> contextlib.AbstractContextManager[None]:
+    if definition.options.atomic:
+        return transaction.atomic(using or router.db_for_write(Task))
+    return contextlib.nullcontext()

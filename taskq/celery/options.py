@@ -1,0 +1,93 @@
+"""Celery's options: which of them change nothing here, and what there is in place of others.
+
+All of them are listed in docs/how-to/migrating/celery.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from taskq.task.request import Request
+
+#: There is no broker, and a task is acknowledged when it is done.
+_IGNORED_BY_DECORATOR = frozenset(
+    "serializer acks_late acks_on_failure_or_timeout acks_on_failure acks_on_timeout "
+    "reject_on_worker_lost "
+    "track_started compression store_errors_even_if_ignored throws trail "
+    "send_events shared lazy".split()
+)
+_IGNORED_BY_CALL = frozenset(
+    "ignore_result add_to_parent serializer compression connection producer publisher "
+    "exchange routing_key retry retry_policy shadow delivery_mode mandatory immediate".split()
+)
+_SIGNALS = "listen to taskq.signals"
+_NO_BROKER = "there is no broker; queue= says where it waits"
+_NO_CANVAS = "send the next task from the task itself, or listen to taskq.signals"
+_PYDANTIC = "call the model's model_validate() in the task"
+_INSTEAD_ON_DECORATOR = {
+    "rate_limit": "give the task a queue that only one pool of few workers serves",
+    "base": f"a task is a function; {_SIGNALS}",
+    "backend": "results are in the database; say ignore_result=False to keep them",
+    "expires": "say it at the call: apply_async(expires=...)",
+    **dict.fromkeys(("exchange", "routing_key", "delivery_mode", "immediate"), _NO_BROKER),
+    "mandatory": _NO_BROKER,
+    **dict.fromkeys(("before_start", "on_success", "on_retry", "on_failure"), _SIGNALS),
+    "after_return": _SIGNALS,
+    **dict.fromkeys(("pydantic", "pydantic_strict", "pydantic_context"), _PYDANTIC),
+    "pydantic_dump_kwargs": _PYDANTIC,
+}
+_INSTEAD_IN_CALL = {
+    "task_id": "idempotency_key= makes a second send the first one's task; ids are the rows'",
+    **dict.fromkeys(("time_limit", "soft_time_limit"), "say it on the decorator"),
+    **dict.fromkeys(("link", "link_error", "chord", "group_id"), _NO_CANVAS),
+    **dict.fromkeys(("root_id", "parent_id", "reply_to"), _NO_CANVAS),
+    "stamped_headers": "use headers=",
+}
+_KNOWN_IN_CALL = (
+    "args, kwargs, countdown, eta, expires, queue, priority, headers, using, unique_key, "
+    "idempotency_key"
+)
+
+
+def of_decorator(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What was given to the decorator, without what changes nothing here. An option of
+    Celery's that is None was not given.
+
+    Raises TypeError for an option of Celery's that is not here, with what to do instead.
+    """
+    _refuse(given, _INSTEAD_ON_DECORATOR, "shared_task")
+    passed_over = _IGNORED_BY_DECORATOR | _INSTEAD_ON_DECORATOR.keys()
+    return {name: value for name, value in given.items() if name not in passed_over}
+
+
+def check_call(given: Mapping[str, Any]) -> None:
+    """Raise TypeError, as :func:`of_decorator`, unless these options of a call change nothing."""
+    _refuse(given, _INSTEAD_IN_CALL, "apply_async")
+    unknown = sorted(given.keys() - _IGNORED_BY_CALL - _INSTEAD_IN_CALL.keys())
+    if unknown:
+        raise TypeError(
+            f"unknown apply_async option {', '.join(unknown)}; known are {_KNOWN_IN_CALL}"
+        )
+
+
+def check_retry(given: Mapping[str, Any], request: Request) -> None:
+    """Raise TypeError unless these options of a retry change nothing of the run's call."""
+    same = {
+        "args": list(request.args or ()),
+        "kwargs": request.kwargs,
+        "queue": request.queue,
+    }
+    for name in sorted(given.keys() - _IGNORED_BY_CALL):
+        value = list(given[name]) if isinstance(given[name], tuple) else given[name]
+        if value is not None and (name not in same or value != same[name]):
+            raise TypeError(
+                f"retry has no {name!r} here: it runs the same call again, with the arguments, "
+                "queue and priority that it has; send another call by apply_async()"
+            )
+
+
+def _refuse(given: Mapping[str, Any], instead: Mapping[str, str], by: str) -> None:
+    for name, value in given.items():
+        if value is not None and name in instead:
+            raise TypeError(f"{by} has no {name!r} here: {instead[name]}")

@@ -1,0 +1,301 @@
+"""The handle on a task that was sent."""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import datetime
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from django.db import connections, router
+
+from taskq import sql
+from taskq.celery.joining import refuse_in_a_task
+from taskq.exceptions import NoResult, TaskFailed, TaskRevokedError
+from taskq.lookup import Known, look_up
+from taskq.models import Result, State, Task, TaskQuerySet
+from taskq.task import ids, payload
+from taskq.task.ids import TaskId
+from taskq.task.progress import Progress
+
+T = TypeVar("T")
+
+#: Seconds between the first two looks for a result, and between later ones at most.
+FIRST_LOOK, LAST_LOOK = 0.01, 0.5
+_OVER = ("SUCCESS", "FAILURE", "REVOKED")
+
+
+class AsyncResult:
+    """A handle on a task that was sent.
+
+    id: as ``delay()`` returned it; the UUID of that text and the row's primary key do as
+        well. Of a text that no task has for an id nothing is known, as in Celery.
+    using: the alias of the task's database; by default the router's for writes of ``Task``.
+
+    Raises ValueError for an id that is no str, UUID or int.
+    """
+
+    __slots__ = ("_id", "_pk", "_using")
+
+    #: Of a workflow, and there is none.
+    children = parent = None
+    #: What :meth:`get` raises, where Celery's users look for it.
+    TimeoutError = builtins.TimeoutError
+
+    def __init__(self, id: str | uuid.UUID | int, *, using: str | None = None) -> None:
+        self._id: TaskId | None = None
+        try:
+            self._pk = ids.parse(id)
+        except ValueError:
+            if not isinstance(id, str):
+                raise
+            self._pk, self._id = ids.TOO_LARGE, TaskId(id)
+        self._using = using
+
+    @classmethod
+    def of(cls, pk: int, using: str | None = None) -> AsyncResult:
+        """The handle on the task with this primary key."""
+        result = cls.__new__(cls)
+        result._id, result._pk, result._using = None, pk, using
+        return result
+
+    @property
+    def id(self) -> TaskId:
+        """The id as a str, which also has ``.int``, the row's primary key, and ``.hex``."""
+        if self._id is None:  # many results are never asked
+            self._id = TaskId.of(self._pk)
+        return self._id
+
+    @property
+    def task_id(self) -> TaskId:
+        return self.id
+
+    def revoke(self, *, terminate: bool = False, **ignored: Any) -> bool:
+        """Remove the task if it has not started; leave it alone if it runs, or if ``terminate``
+        end it as :meth:`cancel` does. Celery's signal, wait and timeout are ignored.
+
+        Returns whether it was removed, or will end.
+        """
+        if terminate:
+            return self.cancel()
+        if self._pk >= ids.TOO_LARGE:
+            return False
+        connection = connections[self._alias]
+        with connection.cursor() as cursor:
+            cursor.execute(sql.REVOKE, {"id": self._pk})
+            return bool(cursor.rowcount == 1)
+
+    def cancel(self) -> bool:
+        """Remove the task if it has not started; have it end if it runs. Either way it is
+        not run again, unless a person says so.
+
+        In a running one TaskCancelled is raised, and after CANCEL_GRACE seconds its worker
+        is killed. As everything else this is part of the transaction that is open: a task
+        is asked to end when that commits.
+
+        Returns False when it is too late: it is done, has failed, or is not known.
+        """
+        if self._pk >= ids.TOO_LARGE:
+            return False
+        tasks = TaskQuerySet(Task, using=self._alias)
+        return any(tasks.filter(pk=self._pk).cancel())
+
+    # What it is, and how far
+
+    @property
+    def name(self) -> str | None:
+        """The task's name. This and all below: None when there is neither task nor result."""
+        return self._of(lambda known: known.name)
+
+    @property
+    def args(self) -> list[Any] | None:
+        """The positional arguments. Raises PayloadError for ones that cannot be read."""
+        return self._of(lambda known: payload.decode(known.payload, known.name)[0])
+
+    @property
+    def kwargs(self) -> dict[str, Any] | None:
+        """The keyword arguments. Raises PayloadError for ones that cannot be read."""
+        return self._of(lambda known: payload.decode(known.payload, known.name)[1])
+
+    @property
+    def queue(self) -> str | None:
+        return self._of(lambda known: known.queue)
+
+    @property
+    def worker(self) -> str | None:
+        """What runs it, or ran it to its end."""
+        return self._of(lambda known: known.worker)
+
+    @property
+    def retries(self) -> int | None:
+        """How often it was retried."""
+        return self._of(lambda known: known.retries)
+
+    @property
+    def date_done(self) -> datetime.datetime | None:
+        """When it was done, failed or was cancelled; None before that."""
+        return self._of(lambda known: known.finished_at)
+
+    @property
+    def progress(self) -> Progress | None:
+        """What the last run said by ``set_progress()``, while there is a task; up to 1 s old."""
+        return self._of(lambda known: known.progress)
+
+    @property
+    def info(self) -> Any:
+        """As in Celery: the result, and before there is one ``{"done": …, "total": …}``."""
+        known = self._known()
+        if known is None or known.state not in (State.READY, State.RUNNING):
+            return _outcome(known)
+        return known.progress and dataclasses.asdict(known.progress)
+
+    # The outcome, for tasks with ignore_result=False
+
+    @property
+    def status(self) -> str:
+        """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED, as Celery has them.
+
+        REVOKED: cancelled while it ran. PENDING as well when there is no such task: it was
+        removed before it ran, or its result is not kept, or no longer.
+        """
+        return _status(self._known())
+
+    state = status
+
+    def ready(self) -> bool:
+        """Whether it is done, has failed or was cancelled while it ran."""
+        return self.status in _OVER
+
+    def successful(self) -> bool:
+        return self.status == "SUCCESS"
+
+    def failed(self) -> bool:
+        return self.status == "FAILURE"
+
+    @property
+    def result(self) -> Any:
+        """What it returned, or a TaskFailed; None while there is neither."""
+        return _outcome(self._known())
+
+    @property
+    def traceback(self) -> str | None:
+        """Of the last run that raised."""
+        return self._of(lambda known: known.traceback or None)
+
+    def get(
+        self,
+        timeout: float | None = None,
+        propagate: bool = True,
+        *,
+        disable_sync_subtasks: bool = True,
+        **ignored: Any,
+    ) -> Any:
+        """Wait for what the task returned.
+
+        It waits in vain in the transaction that sent the task, as no worker sees that yet.
+
+        timeout: seconds; None is for ever. propagate: raise what it failed with, rather
+            than return it. disable_sync_subtasks: False lets a task wait for another.
+
+        Raises TimeoutError; TaskFailed when it failed, and its TaskRevokedError when it was
+        cancelled while it ran; NoResult when there is neither the task nor a result;
+        RuntimeError in a task: where all workers wait for tasks, none is left to run those.
+        """
+        if disable_sync_subtasks:
+            refuse_in_a_task()
+        until = None if timeout is None else time.monotonic() + timeout
+        pause = FIRST_LOOK
+        while True:
+            known = self._known()
+            if known is None:
+                raise NoResult(
+                    f"there is neither a task {self} nor a result of it: results are kept by "
+                    "tasks with ignore_result=False, for TASKQ['RESULT_TTL'] seconds, and not "
+                    "of those that were cancelled before they ran, or expired"
+                )
+            if _status(known) in _OVER:
+                return _given(known, propagate)
+            left = pause if until is None else until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"task {self} is not done after {timeout:g} s")
+            time.sleep(min(pause, left))
+            pause = min(pause * 1.5, LAST_LOOK)
+
+    wait = get
+
+    def maybe_throw(
+        self, propagate: bool = True, callback: Callable[[TaskId, Any], object] | None = None
+    ) -> Any:
+        """What it returned so far, without waiting; raises what it failed with.
+
+        propagate: as of :meth:`get`. callback: called with the id and what is returned.
+        """
+        value = _given(self._known(), propagate)
+        if callback is not None:
+            callback(self.id, value)
+        return value
+
+    maybe_reraise = maybe_throw
+
+    def forget(self) -> None:
+        """Remove the result, if it is kept. A task that failed stays, for a person to look at."""
+        if self._pk < ids.TOO_LARGE:
+            Result.objects.using(self._alias).filter(pk=self._pk).delete()
+
+    def _known(self) -> Known | None:
+        return look_up(self._pk, self._using) if self._pk < ids.TOO_LARGE else None
+
+    def _of(self, read: Callable[[Known], T]) -> T | None:
+        known = self._known()
+        return read(known) if known is not None else None
+
+    @property
+    def _alias(self) -> str:
+        return self._using or router.db_for_write(Task)
+
+    def __eq__(self, other: object) -> bool:
+        """As in Celery, a handle equals another on the same task, and the task's id."""
+        id = other.id if isinstance(other, AsyncResult) else other
+        return id == self.id if isinstance(id, str) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.id}>"
+
+
+def _status(known: Known | None) -> str:
+    if known is None:
+        return "PENDING"
+    match known.state:
+        case State.READY:
+            return "RETRY" if known.retries else "PENDING"
+        case State.RUNNING:
+            return "STARTED"
+        case State.FAILED:
+            return "REVOKED" if known.cancelled else "FAILURE"
+    return "SUCCESS"
+
+
+def _outcome(known: Known | None) -> Any:
+    if known is None or known.state in (State.READY, State.RUNNING):
+        return None
+    if known.value is None:
+        kind = TaskRevokedError if known.cancelled else TaskFailed
+        return kind(known.error, known.traceback)
+    return payload.decode_result(known.value, known.name)
+
+
+def _given(known: Known | None, propagate: bool) -> Any:
+    """The outcome, raised where it is an error and is to be."""
+    outcome = _outcome(known)
+    if propagate and known is not None and known.state is State.FAILED:
+        raise outcome
+    return outcome

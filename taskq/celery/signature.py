@@ -1,0 +1,81 @@
+"""A task with some of its arguments and options, to be sent later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from taskq.celery.eager import EagerResult
+from taskq.celery.result import AsyncResult
+
+if TYPE_CHECKING:
+    from taskq.celery.task import SharedTask
+
+
+class Signature:
+    """A task, arguments and options, sent with ``delay()`` or ``apply_async()``."""
+
+    def __init__(
+        self,
+        task: SharedTask[Any, Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        *,
+        immutable: bool = False,
+    ) -> None:
+        self.task = task
+        self.args = tuple(args)
+        self.kwargs = dict(kwargs)
+        self.options: dict[str, Any] = {}
+        self.immutable = immutable
+
+    def set(self, immutable: bool | None = None, **options: Any) -> Signature:
+        """Set options of apply_async, and return this signature."""
+        if immutable is not None:
+            self.immutable = immutable
+        self.options.update(options)
+        return self
+
+    def delay(self, *args: Any, **kwargs: Any) -> AsyncResult | EagerResult:
+        return self.apply_async(args, kwargs)
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> AsyncResult | EagerResult:
+        """Send it. As in Celery, arguments given here come before the signature's own,
+        and options given here as None leave the signature's own in force."""
+        merged = self._merge(args or (), kwargs or {})
+        given = {name: value for name, value in options.items() if value is not None}
+        return self.task.apply_async(*merged, **{**self.options, **given})
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        all_args, all_kwargs = self._merge(args, kwargs)
+        return self.task(*all_args, **all_kwargs)
+
+    def _merge(
+        self, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        if self.immutable:
+            return self.args, self.kwargs
+        return (*args, *self.args), {**self.kwargs, **kwargs}
+
+    def clone(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Signature:
+        """A signature with these besides, as :meth:`apply_async` would send it."""
+        copy = Signature(self.task, *self._merge(args or (), kwargs or {}))
+        return copy.set(self.immutable, **{**self.options, **options})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Signature) and vars(other) == vars(self)
+
+    __hash__ = None  # type: ignore[assignment]  # it can be changed
+
+    def __repr__(self) -> str:
+        return f"<signature of {self.task.name}>"

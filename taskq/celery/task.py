@@ -1,0 +1,292 @@
+"""What ``shared_task`` makes of a function: a task as Celery's users know it."""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import uuid
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Unpack, overload
+
+from django.conf import settings as django_settings
+
+from taskq import conf
+from taskq.celery import eager
+from taskq.celery import options as celery_options
+from taskq.celery.eager import EagerResult
+from taskq.celery.result import AsyncResult
+from taskq.celery.signature import Signature
+from taskq.exceptions import MaxRetriesExceededError, Retry
+from taskq.outbox import enqueue
+from taskq.outbox.calls import Call, are_keywords, pairs_of
+from taskq.outbox.terms import Terms
+from taskq.task import pickling, registry, retries
+from taskq.task.options import ShownOptions, TaskOptions
+from taskq.task.request import Request, current
+from taskq.values import check_max_retries
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class SharedTask(ShownOptions, Generic[P, R]):
+    """A function that can be sent to the queue. Calling it just calls it.
+
+    It is pickled, and copied, as the task that is registered by its name.
+    """
+
+    #: What :meth:`retry` raises when no retry is left, where Celery's users look for it.
+    MaxRetriesExceededError = MaxRetriesExceededError
+
+    def __init__(self, function: Callable[P, R], name: str, options: TaskOptions) -> None:
+        functools.update_wrapper(self, function)
+        self.name = name
+        self.options = options
+        self.run = function
+        self._definition = registry.Definition(name, function, options, bound=self)
+        registry.register(self._definition)
+
+    def __reduce__(self) -> tuple[Callable[[str, str], object], tuple[str, str]]:
+        return pickling.registered, (self.name, self.run.__module__)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self.options.bind:
+            return self.run(self, *args, **kwargs)  # type: ignore[arg-type]
+        return self.run(*args, **kwargs)
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult | EagerResult:
+        """Send the task, with the function's own arguments.
+
+        Raises TypeError for arguments that the function does not take, and for what cannot
+        be stored TypeError or ValueError.
+        """
+        return self._send(args, kwargs)
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        countdown: float | datetime.timedelta | None = None,
+        eta: datetime.datetime | None = None,
+        expires: float | datetime.timedelta | datetime.datetime | None = None,
+        queue: str | None = None,
+        priority: int | None = None,
+        headers: Mapping[str, Any] | None = None,
+        using: str | None = None,
+        unique_key: str | None = None,
+        idempotency_key: str | None = None,
+        **ignored: Any,
+    ) -> AsyncResult | EagerResult:
+        """Send the task. Its options are explained in
+        :class:`taskq.outbox.terms.Terms` and :func:`taskq.outbox.enqueue.enqueue`.
+
+        Options of Celery's that mean nothing here are ignored, and so is what is None;
+        others raise TypeError, as do arguments that the function does not take.
+        """
+        if ignored:
+            celery_options.check_call(ignored)
+            if ignored.get("ignore_result") is False and self.options.ignore_result:
+                raise TypeError(
+                    f"ignore_result is False, but {self.name} keeps no results: "
+                    "say @shared_task(ignore_result=False)"
+                )
+        if isinstance(args, (str, bytes)) or not isinstance(args or (), Sequence):
+            raise TypeError(f"args is {args!r}: give a list or tuple of the positional arguments")
+        if not are_keywords(kwargs or {}):
+            raise TypeError(f"kwargs is {kwargs!r}: give a dict of the keyword arguments")
+        return self._send(
+            args or (),
+            kwargs or {},
+            using,
+            unique_key,
+            idempotency_key,
+            countdown=countdown,
+            eta=eta,
+            expires=expires,
+            queue=queue,
+            priority=priority,
+            headers=headers,
+        )
+
+    def delay_many(
+        self, calls: Iterable[Call], *, using: str | None = None, **terms: Unpack[Terms]
+    ) -> list[AsyncResult | EagerResult]:
+        """Send the task once for each of the calls, by one statement, all or none.
+
+        calls: for each its arguments, as for ``executemany``: a tuple or list of
+            positional ones, or a dict of keyword ones.
+        terms: for all of them, see :class:`taskq.outbox.terms.Terms`.
+
+        Returns the results in the order of the calls. Raises TypeError or ValueError,
+        with the index of the call that is wrong; then none is sent.
+        """
+        check = self._definition.check_call if self.options.typing else None
+        pairs = pairs_of(calls, check)
+        if _eager():
+            rows = enqueue.rows(self.name, pairs, self.options, **terms)
+            return [eager.run(self._definition, row, using=using) for row in rows]
+        ids, _ = enqueue.enqueue_many(self.name, pairs, self.options, using=using, **terms)
+        return [AsyncResult.of(id, using) for id in ids]
+
+    def _send(
+        self,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        using: str | None = None,
+        unique_key: str | None = None,
+        idempotency_key: str | None = None,
+        **terms: Unpack[Terms],
+    ) -> AsyncResult | EagerResult:
+        if self.options.typing:
+            self._definition.check_call(args, kwargs)
+        if _eager():
+            row = enqueue.row(self.name, args, kwargs, self.options, **terms)
+            enqueue.check_keys(self.name, args, kwargs, self.options, unique_key, idempotency_key)
+            return eager.run(self._definition, row, using=using)
+        sent = enqueue.enqueue(
+            self.name,
+            args,
+            kwargs,
+            self.options,
+            using=using,
+            unique_key=unique_key,
+            idempotency_key=idempotency_key,
+            **terms,
+        )
+        return AsyncResult.of(sent.id, using)
+
+    def delay_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult | EagerResult:
+        """The same as :meth:`delay`: a task is always part of the transaction."""
+        return self.delay(*args, **kwargs)
+
+    def apply_async_on_commit(self, *args: Any, **options: Any) -> AsyncResult | EagerResult:
+        """The same as :meth:`apply_async`: a task is always part of the transaction."""
+        return self.apply_async(*args, **options)
+
+    def apply(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        throw: bool = False,
+    ) -> EagerResult:
+        """Run the task here and now, with its retries, as in eager mode.
+
+        throw: raise what it raises.
+        """
+        row = enqueue.row(self.name, args or (), kwargs or {}, self.options)
+        result = eager.run(self._definition, row, using=None)
+        if throw:
+            result.get()
+        return result
+
+    def signature(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        *,
+        immutable: bool = False,
+        **options: Any,
+    ) -> Signature:
+        """This task with some of its arguments, and options of apply_async, to be sent later."""
+        return Signature(self, args or (), kwargs or {}, immutable=immutable).set(**options)
+
+    def s(self, *args: Any, **kwargs: Any) -> Signature:
+        """This task with some of its arguments, to be sent later."""
+        return Signature(self, args, kwargs)
+
+    def si(self, *args: Any, **kwargs: Any) -> Signature:
+        """As :meth:`s`; arguments given later are ignored."""
+        return Signature(self, args, kwargs, immutable=True)
+
+    def AsyncResult(self, task_id: str | uuid.UUID | int) -> AsyncResult:
+        """The handle on the task with this id, as Celery has it."""
+        return AsyncResult(task_id)
+
+    @property
+    def request(self) -> Request:
+        """This task's run in progress; outside of one, an empty one, as in Celery."""
+        request = current.get()
+        # A run of another task that just calls this one is no run of this one.
+        if request is not None and request.name == self.name:
+            return request
+        queue = self.options.queue or conf.DEFAULT_QUEUE
+        return Request(pk=None, name=self.name, queue=queue, called_directly=True)
+
+    def is_stopping(self) -> bool:
+        """Whether this run should come to an end soon; see :class:`taskq.task.request.Request`."""
+        return self.request.is_stopping()
+
+    def set_progress(self, done: int, total: int | None = None) -> None:
+        """Say how far this run is; see :class:`taskq.task.request.Request`."""
+        self.request.set_progress(done, total)
+
+    @overload
+    def retry(
+        self,
+        *,
+        throw: Literal[True] = True,
+        exc: BaseException | type[BaseException] | str | None = None,
+        eta: datetime.datetime | None = None,
+        countdown: float | datetime.timedelta | None = None,
+        max_retries: int | None = None,
+        **ignored: Any,
+    ) -> NoReturn: ...
+    @overload
+    def retry(
+        self,
+        *,
+        throw: bool,
+        exc: BaseException | type[BaseException] | str | None = None,
+        eta: datetime.datetime | None = None,
+        countdown: float | datetime.timedelta | None = None,
+        max_retries: int | None = None,
+        **ignored: Any,
+    ) -> Retry: ...
+    def retry(
+        self,
+        *,
+        throw: bool = True,
+        exc: BaseException | type[BaseException] | str | None = None,
+        eta: datetime.datetime | None = None,
+        countdown: float | datetime.timedelta | None = None,
+        max_retries: int | None = None,
+        **ignored: Any,
+    ) -> Retry:
+        """Give up this run and have the task run again later.
+
+        Raises Retry, or, when no retry is left or the function was called directly,
+        ``exc``; MaxRetriesExceededError where there is no ``exc``.
+
+        The task is run again also where its code catches the Retry and goes on. What the run
+        returns is dropped then, and with ``atomic=True`` what it has written.
+
+        exc: what went wrong: an exception, its class, or a text. eta, countdown: when (given
+        both, the countdown counts); by default after ``default_retry_delay``. max_retries:
+        instead of the task's own, which None leaves in force. throw: False returns the Retry
+        instead, for a run that has more to do before it ends.
+
+        Raises TypeError for options of Celery's that would make it another call.
+        """
+        celery_options.check_retry(ignored, self.request)
+        check_max_retries("max_retries", max_retries, "the task's own")
+        self.request.retry_limit = max_retries
+        return retries.retry(
+            self.options,
+            self.request,
+            exc=exc,
+            eta=eta,
+            countdown=countdown,
+            max_retries=self.options.max_retries if max_retries is None else max_retries,
+            throw=throw,
+        )
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+
+def _eager() -> bool:
+    # Of what the lazy settings hold: they raise, and catch, an error for what is not set. They are
+    # loaded, or our models could not be.
+    return getattr(django_settings._wrapped, "CELERY_TASK_ALWAYS_EAGER", False)  # type: ignore[misc]

@@ -1,0 +1,138 @@
+"""Django's connections of this thread: brought back to what they were, and closed."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg.pq import TransactionStatus
+
+from taskq.connections import sessions
+from taskq.connections.liveness import Liveness
+from taskq.connections.of_thread import initialized
+
+log = logging.getLogger("taskq")
+
+#: Seconds to ask the server that it gives up a query: it may not answer any more.
+CANCEL_TIMEOUT = 1.0
+
+
+def restore_connections() -> None:
+    """Bring this thread's Django connections back to autocommit, or close them.
+
+    A transaction that a task left open is rolled back with its connection. A sound
+    connection to PostgreSQL stays open for the next task, also where CONN_MAX_AGE is 0
+    (Django's default): to connect anew takes longer than most tasks do.
+    """
+    those = initialized()
+    for connection in those:
+        if connection.connection is None:
+            continue
+        if (
+            connection.in_atomic_block
+            or not connection.get_autocommit()
+            or connection.needs_rollback
+        ):
+            log.warning("a task left a transaction open on %r; rolled back", connection.alias)
+            # Without this, close() would wait for the end of the atomic block.
+            _forget_transaction(connection)
+            connection.close()
+        elif _is_at_it(connection):
+            log.warning(
+                "a task was interrupted in a query on %r; it is cancelled", connection.alias
+            )
+            with suppress(psycopg.Error):
+                connection.connection.cancel_safe(timeout=CANCEL_TIMEOUT)
+            connection.close()
+        elif _has_lost_autocommit(connection):
+            log.warning(
+                "a task was interrupted where a transaction begins on %r; closed", connection.alias
+            )
+            connection.close()
+        elif not _may_stay(connection):
+            connection.close_if_unusable_or_obsolete()
+    sessions.restore(those)
+
+
+def _forget_transaction(connection: BaseDatabaseWrapper) -> None:
+    connection.in_atomic_block = False
+    connection.savepoint_ids = []
+    connection.atomic_blocks = []
+    connection.needs_rollback = False
+    connection.run_on_commit = []
+
+
+def _is_at_it(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the server still works for what was given up: a soft limit, say, that was raised
+    while the answer was waited for. The driver cancels for a Ctrl-C only."""
+    if connection.vendor != "postgresql" or connection.connection.closed:
+        return False
+    status: int = connection.connection.pgconn.transaction_status
+    return status != TransactionStatus.IDLE
+
+
+def _has_lost_autocommit(connection: BaseDatabaseWrapper) -> bool:
+    """Whether the driver would begin a transaction that Django knows nothing of, and so never
+    commits. Django tells the driver first, and an interrupt may come in between."""
+    return connection.vendor == "postgresql" and not connection.connection.autocommit
+
+
+def _may_stay(connection: BaseDatabaseWrapper) -> bool:
+    return (
+        connection.vendor == "postgresql"
+        and connection.settings_dict["CONN_MAX_AGE"] == 0
+        and not connection.errors_occurred
+        and not connection.connection.closed
+    )
+
+
+def release_connections() -> bool:
+    """There is nothing to do: close this thread's connections as after a request. Whether any is
+    to stay open (CONN_MAX_AGE)."""
+    restore_connections()
+    for connection in initialized():
+        connection.close_if_unusable_or_obsolete()
+    return bool(_open_ones())
+
+
+#: Of the thread that runs what async tasks ask of the ORM.
+_of_async_tasks = Liveness()
+
+
+def replace_ended_connections() -> None:
+    """The same as before each run, for that thread."""
+    _of_async_tasks.check(_open_ones())
+
+
+def _open_ones() -> list[BaseDatabaseWrapper]:
+    return [connection for connection in initialized() if connection.connection is not None]
+
+
+#: Connections of the process that forked this one. To close one, or to have it collected as
+#: garbage, would end the session that the other goes on with.
+_of_the_parent: list[Any] = []
+
+
+def abandon_connections() -> None:
+    """In a process that a task has forked: begin without any, and leave those that are open to the
+    task. What is open in other threads went with them."""
+    for connection in initialized():
+        _of_the_parent.append(connection.connection)
+        if connection.vendor == "postgresql" and connection.connection is not None:
+            close_copy(connection.connection)
+        _forget_transaction(connection)
+        connection.connection = None
+        if pools := getattr(connection, "_connection_pools", None):
+            _of_the_parent.extend(pools.values())
+            pools.clear()
+
+
+def close_copy(connection: Any) -> None:
+    """Close the descriptor of a connection that a fork has copied, and say nothing to the server.
+    With it open, the session would outlive the process whose it is."""
+    with suppress(psycopg.Error, OSError):  # it has ended already
+        os.close(connection.fileno())

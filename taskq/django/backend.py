@@ -1,0 +1,251 @@
+"""The front door for users of Django's own tasks.
+
+    TASKS = {"default": {"BACKEND": "taskq.backend.TaskqBackend"}}
+
+What it sends are rows like any other's, run by the same workers.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from django.apps import apps
+from django.core.checks import CheckMessage, Error
+from django.db import connections
+from django.utils import timezone
+
+from taskq.django.compat import (
+    BaseTaskBackend,
+    InvalidTask,
+    Task,
+    TaskResult,
+    TaskResultDoesNotExist,
+    TaskResultStatus,
+    normalize_json,
+    task_enqueued,
+)
+from taskq.django.decorator import OPTIONS, AnyResult, AnyTask, TaskqTask
+from taskq.django.results import Run, task_result
+from taskq.lookup import look_up
+from taskq.outbox import enqueue as outbox_enqueue
+from taskq.outbox.calls import Call, pairs_of
+from taskq.outbox.terms import Terms
+from taskq.sql import VENDORS
+from taskq.task import ids, registry
+from taskq.task.ids import TaskId
+from taskq.task.options import task_options
+from taskq.task.payload import PayloadError
+from taskq.task.registry import Definition
+from taskq.values import Stored, check_queue, stored_moment
+
+
+class TaskqBackend(BaseTaskBackend):
+    """Keeps tasks and their results in the database, for ``manage.py taskq_pool``.
+
+    ``OPTIONS`` may name a ``database``, by its alias; by default the tasks are where
+    the router sends writes of ``taskq.Task``.
+    """
+
+    task_class = TaskqTask
+    supports_defer = True
+    supports_async_task = True
+    supports_get_result = True
+    supports_priority = True
+
+    def __init__(self, alias: str, params: dict[str, Any]) -> None:
+        super().__init__(alias, params)
+        self.database: str | None = self.options.get("database")
+
+    def validate_task(self, task: AnyTask) -> None:
+        """Raise InvalidTask unless this can be sent and run; from then on workers know it.
+
+        Every task comes by here when it is made: so those in any ``tasks.py`` are
+        registered in each process.
+        """
+        super().validate_task(task)
+        known = registry.find(task.module_path)
+        if known is not None and known.function is task.func and _alike(known.bound, task):
+            return
+        if task.func.__name__ == "<lambda>":
+            raise InvalidTask("Task function must have a name of its own: a lambda has none.")
+        # A TypeError or ValueError for an option of ours is left as it is.
+        options = task_options({"ignore_result": False, **_options(task)})
+        try:
+            check_queue(task.queue_name)
+            # For schedules; whoever sends it says both again.
+            options = replace(options, queue=task.queue_name, priority=int(task.priority))
+            registry.register(
+                Definition(
+                    task.module_path,
+                    task.func,
+                    options,
+                    bound=task,
+                    visit=functools.partial(Run, task),
+                    database=self.database,
+                )
+            )
+        except (TypeError, ValueError) as error:
+            raise InvalidTask(str(error)) from error
+
+    def enqueue(  # type: ignore[override]  # the stubs' are of one task's own types
+        self, task: AnyTask, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> AnyResult:
+        """Write the task, in the caller's transaction.
+
+        Raises TypeError or ValueError for arguments that JSON cannot carry, or too many.
+        """
+        self.validate_task(task)
+        args, kwargs = _plain(args, kwargs)
+        name, options = task.module_path, _definition(task).options
+        sent = outbox_enqueue.enqueue(
+            name,
+            args,
+            kwargs,
+            options,
+            using=self.database,
+            idempotency_key=getattr(task, "idempotency_key", None),
+            timed=True,
+            **_terms(task),
+        )
+        waiting = self._waiting(task, sent.id, args, kwargs, sent.written_at)
+        return self._joined(waiting) if sent.joined else self._announced(waiting)
+
+    def enqueue_many(self, task: AnyTask, calls: Iterable[Call]) -> list[AnyResult]:
+        """Write a task for each of the calls, by one statement, all or none; see
+        :meth:`TaskqTask.enqueue_many`."""
+        self.validate_task(task)
+        if getattr(task, "idempotency_key", None) is not None:
+            raise ValueError("idempotency_key is for one call: send this one with enqueue()")
+        pairs = [_plain(args, kwargs) for args, kwargs in pairs_of(calls)]
+        name, options = task.module_path, _definition(task).options
+        sent, written_at = outbox_enqueue.enqueue_many(
+            name, pairs, options, using=self.database, timed=True, **_terms(task)
+        )
+        results: dict[int, AnyResult] = {}  # calls with one key have one
+        for id, (args, kwargs) in zip(sent, pairs, strict=True):
+            if id not in results:
+                waiting = self._waiting(task, id, args, kwargs, written_at.get(id))
+                new = id in written_at
+                results[id] = self._announced(waiting) if new else self._joined(waiting)
+        return [results[id] for id in sent]
+
+    def get_result(self, result_id: str | uuid.UUID | int) -> AnyResult:
+        """What came of a task so far.
+
+        Raises TaskResultDoesNotExist for an id that is not known, or no longer, or is
+        of a task that was not sent by way of Django's tasks.
+        """
+        try:
+            id = ids.parse(result_id)
+        except ValueError as error:
+            raise TaskResultDoesNotExist(result_id) from error
+        known = look_up(id, self.database) if id < ids.TOO_LARGE else None
+        definition = registry.find(known.name) if known is not None else None
+        if known is None or definition is None or not isinstance(definition.bound, Task):
+            raise TaskResultDoesNotExist(result_id)
+        return task_result(known, definition.bound, self.alias)
+
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        where = f"TASKS[{self.alias!r}]"
+        messages = [*super().check(**kwargs)]
+        if not apps.is_installed("taskq"):
+            hint = "Add 'taskq' to INSTALLED_APPS, and migrate."
+            messages.append(Error(f"{where}: taskq is not installed.", hint=hint, id="taskq.E006"))
+        for name in sorted(self.options.keys() - {"database"}):
+            messages.append(
+                Error(f"{where}['OPTIONS'] has {name!r}.", hint=_KNOWN_OPTIONS, id="taskq.E007")
+            )
+        if self.database is not None:
+            messages += _check_database(f"{where}['OPTIONS']['database']", self.database)
+        for queue in sorted(self.queues, key=str):
+            try:
+                check_queue(queue)
+            except (TypeError, ValueError) as error:
+                messages.append(Error(f"{where}['QUEUES']: {error}.", id="taskq.E009"))
+        return messages
+
+    def _announced(self, result: AnyResult) -> AnyResult:
+        task_enqueued.send(type(self), task_result=result)
+        return result
+
+    def _joined(self, waiting: AnyResult) -> AnyResult:
+        """How the task fares that was there; as if it were new where nothing is left of it, or
+        nothing that can be read."""
+        try:
+            return self.get_result(waiting.id)
+        except (TaskResultDoesNotExist, PayloadError):
+            return waiting
+
+    def _waiting(
+        self, task: AnyTask, id: int, args: list[Any], kwargs: dict[str, Any], at: Stored | None
+    ) -> AnyResult:
+        if isinstance(task, TaskqTask) and task.idempotency_key:  # of the call, not of the task
+            task = replace(task, idempotency_key=None)
+        result: AnyResult = TaskResult(
+            task=task,
+            id=TaskId.of(id),
+            status=TaskResultStatus.READY,
+            enqueued_at=timezone.now() if at is None else stored_moment(at),
+            started_at=None,
+            last_attempted_at=None,
+            finished_at=None,
+            args=args,
+            kwargs=kwargs,
+            backend=self.alias,
+            errors=[],
+            worker_ids=[],
+        )
+        return result
+
+
+_KNOWN_OPTIONS = (
+    "Known is 'database'. What concerns the workers is in the setting TASKQ, and what "
+    "concerns one task in its decorator."
+)
+
+
+def _check_database(where: str, alias: str) -> list[CheckMessage]:
+    if alias not in connections:
+        text, hint = "no such database", f"Name one of {', '.join(connections)}."
+    elif (vendor := connections[alias].vendor) not in VENDORS:
+        text, hint = f"taskq does not support {vendor}", f"Name one of {', '.join(VENDORS)}."
+    else:
+        return []
+    return [Error(f"{where} is {alias!r}: {text}.", hint=hint, id="taskq.E008")]
+
+
+def _definition(task: AnyTask) -> Definition:
+    definition = registry.find(task.module_path)
+    assert definition is not None  # validate_task saw to it
+    return definition
+
+
+def _plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    """Arguments as JSON has them; raises TypeError or ValueError as Django words it."""
+    plain = cast(list[Any], normalize_json(args)), cast(dict[str, Any], normalize_json(kwargs))
+    if any(isinstance(each, (dict, list)) for each in (*plain[0], *plain[1].values())):
+        plain = tuple(json.loads(json.dumps(plain)))  # there the keys of a dict are str
+    return plain
+
+
+def _terms(task: AnyTask) -> Terms:
+    return {"queue": task.queue_name, "priority": int(task.priority), "eta": task.run_after}
+
+
+def _options(task: object) -> dict[str, Any]:
+    return {name: getattr(task, name) for name in OPTIONS} if isinstance(task, TaskqTask) else {}
+
+
+def _alike(one: object, other: AnyTask) -> bool:
+    """Whether two tasks are the same for a worker: queue, priority, time and backend, which
+    ``using()`` gives, may differ."""
+    return (
+        isinstance(one, Task)
+        and one.takes_context == other.takes_context
+        and _options(one) == _options(other)
+    )

@@ -1,0 +1,199 @@
+"""The decorator for Django's tasks with options of ours, and what it makes."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, fields, replace
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    TypeAlias,
+    TypeVar,
+    cast,
+    overload,
+)
+
+from taskq.django.compat import (
+    DEFAULT_TASK_BACKEND_ALIAS,
+    DEFAULT_TASK_PRIORITY,
+    DEFAULT_TASK_QUEUE_NAME,
+    Task,
+    TaskContext,
+    TaskResult,
+    task_backends,
+)
+from taskq.outbox.calls import Call
+from taskq.task import pickling
+from taskq.task.options import TaskOptions, task_options
+from taskq.task.timing import CatchUp
+
+if TYPE_CHECKING:
+    from taskq.django.backend import TaskqBackend
+
+    # Generic classes for the type checker, and not in Django itself.
+    AnyTask: TypeAlias = Task[..., Any]
+    AnyResult: TypeAlias = TaskResult[..., Any]
+    TypedTask = Task
+else:
+    AnyTask, AnyResult = Task, TaskResult
+
+    class TypedTask:
+        """``TypedTask[P, R]`` is Django's class."""
+
+        def __class_getitem__(cls, types: object) -> type[Task]:
+            return Task
+
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskqTask(TypedTask[P, R]):
+    """A task of Django's with options of ours; :class:`taskq.task.options.TaskOptions` says
+    what they mean."""
+
+    max_retries: int | None = TaskOptions.max_retries
+    default_retry_delay: float = TaskOptions.default_retry_delay
+    autoretry_for: tuple[type[BaseException], ...] = TaskOptions.autoretry_for
+    dont_autoretry_for: tuple[type[BaseException], ...] = TaskOptions.dont_autoretry_for
+    retry_backoff: float | bool = TaskOptions.retry_backoff
+    retry_backoff_max: float = TaskOptions.retry_backoff_max
+    retry_jitter: bool = TaskOptions.retry_jitter
+    on_lost: Literal["retry", "fail"] = TaskOptions.on_lost
+    atomic: bool = TaskOptions.atomic
+    time_limit: float | None = TaskOptions.time_limit
+    soft_time_limit: float | None = TaskOptions.soft_time_limit
+    schedule: str | datetime.timedelta | None = TaskOptions.schedule
+    catch_up: CatchUp = TaskOptions.catch_up
+    unique: str | Callable[..., str | None] | None = TaskOptions.unique
+    unique_until: Literal["start", "finish"] = TaskOptions.unique_until
+    # It is of a call, and so makes no other task.
+    idempotency_key: str | None = field(default=None, compare=False)
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        """By its name, and with what ``using()`` has changed."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        del values["func"]
+        return pickling.variant, (self.module_path, self.func.__module__, values)
+
+    def enqueue_many(self, calls: Iterable[Call]) -> list[TaskResult[P, R]]:
+        """Send the task once for each of the calls, by one statement, all or none.
+
+        calls: for each its arguments, as for ``executemany``: a tuple or list of
+            positional ones, or a dict of keyword ones.
+
+        Returns the results in the order of the calls. Raises TypeError or ValueError
+        when one is wrong; then none is sent.
+        """
+        backend = cast("TaskqBackend", self.get_backend())
+        return cast("list[TaskResult[P, R]]", backend.enqueue_many(self, calls))
+
+    if TYPE_CHECKING:
+
+        def using(
+            self,
+            *,
+            priority: int | None = None,
+            queue_name: str | None = None,
+            run_after: datetime.datetime | None = None,
+            backend: str | None = None,
+            idempotency_key: str | None = None,
+        ) -> TaskqTask[P, R]: ...
+
+    else:
+
+        def using(self, *, idempotency_key: str | None = None, **changes: Any) -> AnyTask:
+            """This task with other terms, as Django has them, or with an idempotency key: for
+            the call that is sent with it, see :func:`taskq.outbox.enqueue.enqueue`."""
+            changed = Task.using(self, **changes)
+            if idempotency_key is None or not isinstance(changed, TaskqTask):
+                return changed
+            return replace(changed, idempotency_key=idempotency_key)
+
+
+#: The names of the options that we add.
+OPTIONS = frozenset(each.name for each in fields(TaskqTask)) - {
+    *(each.name for each in fields(Task)),
+    "idempotency_key",
+}
+
+
+@overload
+def task(
+    function: Callable[Concatenate[TaskContext[..., Any], P], R],
+    *,
+    takes_context: Literal[True],
+    priority: int = ...,
+    queue_name: str = ...,
+    backend: str = ...,
+    **options: Any,
+) -> TaskqTask[P, R]: ...
+@overload
+def task(
+    function: Callable[P, R],
+    *,
+    takes_context: Literal[False] = ...,
+    priority: int = ...,
+    queue_name: str = ...,
+    backend: str = ...,
+    **options: Any,
+) -> TaskqTask[P, R]: ...
+@overload
+def task(
+    *,
+    takes_context: Literal[True],
+    priority: int = ...,
+    queue_name: str = ...,
+    backend: str = ...,
+    **options: Any,
+) -> Callable[[Callable[Concatenate[TaskContext[..., Any], P], R]], TaskqTask[P, R]]: ...
+@overload
+def task(
+    *,
+    takes_context: Literal[False] = ...,
+    priority: int = ...,
+    queue_name: str = ...,
+    backend: str = ...,
+    **options: Any,
+) -> Callable[[Callable[P, R]], TaskqTask[P, R]]: ...
+def task(
+    function: Callable[..., Any] | None = None,
+    *,
+    priority: int = DEFAULT_TASK_PRIORITY,
+    queue_name: str = DEFAULT_TASK_QUEUE_NAME,
+    backend: str = DEFAULT_TASK_BACKEND_ALIAS,
+    takes_context: bool = False,
+    **options: Any,
+) -> Any:
+    """Django's decorator, with the options of :class:`TaskqTask`.
+
+    From Django 6.1 on its own takes them too. This one also does where the backend is
+    another, as in tests, and leaves them out then.
+
+    Raises InvalidTask, and TypeError or ValueError for a wrong option.
+    """
+    if unknown := options.keys() - OPTIONS:
+        known = ", ".join(sorted(OPTIONS))
+        raise TypeError(f"unknown task option {', '.join(sorted(unknown))}; known are {known}")
+    task_options(options)
+    kind = task_backends[backend].task_class
+    if not issubclass(kind, TaskqTask):
+        options = {}
+
+    def decorate(function: Callable[..., Any]) -> AnyTask:
+        return kind(
+            func=function,
+            priority=priority,
+            queue_name=queue_name,
+            backend=backend,
+            takes_context=takes_context,
+            run_after=None,
+            **options,
+        )
+
+    return decorate if function is None else decorate(function)

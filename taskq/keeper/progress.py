@@ -1,0 +1,51 @@
+"""How far runs are: from the scoreboard, where they say it, to the database."""
+
+from __future__ import annotations
+
+from pool import Scoreboard, clock
+from taskq.store.tasks import Leases
+from taskq.task.claimed import Run
+from taskq.task.progress import Progress
+
+#: Seconds between two writes of one pool.
+EVERY = 1.0
+_NEVER = 2**63
+
+
+class Reporter:
+    """The keeper's part. A task that says how far it is writes two words of the scoreboard,
+    as often as it likes; what changed is written once a second, that of all runs together.
+    """
+
+    def __init__(self, scoreboard: Scoreboard) -> None:
+        self._scoreboard = scoreboard
+        self._written: dict[Run, Progress] = {}
+        self._looked = 0
+        #: When to look again, while there is anything to see. Who says something for the
+        #: first time wakes the keeper.
+        self.due = _NEVER
+
+    def look(self, leases: Leases) -> None:
+        """Write what changed."""
+        now = clock.now()
+        if now - self._looked < clock.nanoseconds(EVERY):
+            return
+        found = {}
+        for slot in self._scoreboard.living():
+            # Read before the progress: should they be the last run's, nothing is written.
+            lease, run = slot.held_lease(), (slot.task_id, slot.attempt)
+            if lease and (progress := slot.progress()) is not None:
+                found[run] = lease, Progress(*progress)
+        changed = [
+            (lease, run, progress)
+            for run, (lease, progress) in found.items()
+            if self._written.get(run) != progress
+        ]
+        written = leases.set_progress(changed, wait=False) if changed else set()
+        self._written = {
+            run: progress
+            for run, (_, progress) in found.items()
+            if run[0] in written or self._written.get(run) == progress
+        }
+        self._looked = now
+        self.due = now + clock.nanoseconds(EVERY) if found else _NEVER

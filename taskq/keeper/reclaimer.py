@@ -1,0 +1,234 @@
+"""Ending the leases of workers that are gone, and telling what became of their tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from pool import Child, Slot, clock
+from pool.backoff import Backoff
+from pool.deaths import BLAMELESS, Death
+from taskq import events
+from taskq.pool_context import Service
+from taskq.store.apart import NEVER, Apart
+from taskq.store.finishing import finish_for
+from taskq.store.leases import Retired
+from taskq.store.session import Link
+from taskq.task.claimed import Run
+
+#: The cause of a loss where nothing has died.
+UNWRITTEN = "its outcome could not be written: see the log of its pool"
+#: The look for missing workers may cost so small a part of the time: it is long only where many
+#: dead entries are in the index, under a transaction that somebody has left open.
+PUT_BACK_COST = 100
+#: Seconds until what was locked in a burial is looked at again, at first.
+LOCKED = 0.05
+
+
+class Retirer:
+    """Takes back what the dead of this pool held, and what others anywhere held for too long.
+
+    One that cannot be ended does not keep the others: each fails apart.
+
+    between: called between two of many. They can wait, but the leases of the living cannot.
+    """
+
+    def __init__(
+        self, child: Child, service: Service, link: Link, between: Callable[[], None]
+    ) -> None:
+        self.child = child
+        self.service = service
+        self.scoreboard = child.scoreboard
+        self.link = link
+        self._between = between
+        self._heartbeat = clock.nanoseconds(service.settings.heartbeat)
+        self._lease = clock.nanoseconds(service.settings.lease)
+        limit = service.settings.heartbeat
+        self._apart = Apart(child.name, link.close, limit=limit)
+        self._doubtful = Apart(child.name, link.close, limit=limit)
+        self._expired = Apart(child.name, link.close, limit=limit)
+        #: Each with what it had done and not written: its slot is another's by now.
+        self._unburied: dict[Death, list[Run]] = {}
+        self._locked = Backoff(first=2 * LOCKED, limit=limit)
+        self._bury_again = 0
+        self._reclaim_due = 0
+        self.put_back_due = 0
+
+    @property
+    def due(self) -> int:
+        """When leases that ran out are to be looked for; 0 while there is no telling."""
+        since = self.link.since
+        return max(self._reclaim_due, since + self._heartbeat) if since else 0
+
+    @property
+    def bury_due(self) -> float:
+        """When to bury those again that were refused, or that held what somebody has locked; a
+        death that is new wakes us."""
+        return min(
+            (self._apart.due(_ending(each.lease), self._bury_again) for each in self._unburied),
+            default=NEVER,
+        )
+
+    @property
+    def give_up_due(self) -> int:
+        """When to try again to end a lease that is to be given up."""
+        return self._doubtful.next_due
+
+    def bury(self, *, last: bool = False) -> None:
+        """Take back what dead children held: at once, with the cause of their death.
+
+        last: there is no later; try those again that are left, though they are not due.
+        """
+        left = list(self._unburied) if last or clock.now() >= self._bury_again else []
+        unread = self.scoreboard.unread_deaths()
+        if unread:
+            self._locked.reset()
+        for death in left:
+            self._bury(death)
+            self._between()
+        for number, death in unread:
+            if death not in self._unburied:  # the database may have gone away since
+                slot = self.scoreboard.slots[death.slot]
+                self._unburied[death] = slot.finish_log.under(death.lease)
+            self._bury(death)
+            self.scoreboard.acknowledge(number)
+            self._between()
+        if left or unread:
+            pause = max(LOCKED, self._locked.next())
+            self._bury_again = clock.now() + clock.nanoseconds(pause)
+
+    def ready_for(self, slot: Slot) -> bool:
+        """Whether a child may have a lease: what the one before it in its slot had done and not
+        written stands there until that one is buried."""
+        return all(death.slot != slot.index for _, death in self.scoreboard.unread_deaths())
+
+    def give_up(self, lease: int, slot: Slot) -> bool:
+        """End the lease of a child that lost track of what it holds, or could not write what
+        came of a task; whether it is done."""
+        ran = slot.unwritten_task
+        cause = UNWRITTEN if ran else "the connection was lost"
+        done = slot.finish_log.under(lease)
+
+        def end() -> None:
+            self.retire(lease, ran=ran, charge=ran != 0, cause=cause, done=done)
+            slot.lease_generation = 0
+
+        done_with = self._doubtful.do(_ending(lease), end)
+        self._between()
+        return done_with
+
+    def forget_refusals(self) -> None:
+        """To end a lease that no child has any more: it was taken over."""
+        self._doubtful.keep(_ending(slot.held_lease()) for slot in self.scoreboard.living())
+
+    def reclaim(self) -> None:
+        """Take back the tasks of workers anywhere whose lease ran out.
+
+        Not until we have had the database for an interval: after an outage each
+        pool is to see to its own first, which knows what ran and what did not. Nor from
+        a child of ours: while it lives the supervisor ends it, and then it is buried, with
+        the cause of its death.
+        """
+        now = clock.now()
+        if not 0 < self.due <= now:
+            return
+        ours = {slot.held_lease() for slot in self.scoreboard.living()}
+        ours |= {death.lease for _, death in self.scoreboard.unread_deaths()}
+        ours |= {death.lease for death in self._unburied}
+        ours.discard(0)  # no lease
+        expired = self.link.leases().workers.expired()
+        others = sorted(expired.keys() - ours)
+        self._expired.keep(_ending(worker) for worker in others)
+        for worker in others:
+            self._expired.do(_ending(worker), partial(self._reclaim, worker, expired[worker]))
+            self._between()
+        self._reclaim_due = now + self._heartbeat
+
+    def put_back(self) -> None:
+        """Give a lease again to workers that hold tasks and are in no table any more. It runs out,
+        unless the worker is still there to renew it, and then its tasks are reclaimed.
+
+        Once in a lease: an idle pool is to send few statements, and it is rarely of any use.
+        """
+        began = clock.now()
+        if began < self.put_back_due:
+            return
+        lease = self.service.settings.lease
+        if workers := self.link.leases().workers.put_back(lease):
+            events.workers_missing(workers, lease)
+        now = clock.now()
+        self.put_back_due = now + max(self._lease, PUT_BACK_COST * (now - began))
+
+    def retire(
+        self,
+        lease: int,
+        *,
+        ran: int | None,
+        charge: bool,
+        cause: str,
+        expired_only: bool = False,
+        done: Sequence[Run] = (),
+    ) -> Retired | None:
+        """End a lease (see :meth:`taskq.store.leases.WorkerLeases.retire`), and tell of it.
+
+        done: what was finished under it and perhaps not written. That is written first.
+        """
+        db = self.link.leases()
+        locked = finish_for(db, lease, done) if done else set()
+        retired = db.workers.retire(
+            lease,
+            ran=ran,
+            charge=charge,
+            cause=cause,
+            expired_only=expired_only,
+            done=done,
+            locked=locked,
+        )
+        if retired is None:
+            return None
+        for task in retired.tasks:
+            if task.cancelled:
+                events.task_cancelled(task.id, task.name, cause)
+            elif task.blamed:
+                events.task_lost(
+                    task.id, task.name, retired.worker, cause, task.losses, task.failed
+                )
+            if task.failed and not task.cancelled:
+                self.child.slot.failed += 1
+        if waiting := sum(not task.blamed and not task.cancelled for task in retired.tasks):
+            events.tasks_returned(waiting, retired.worker, cause)
+        if any(not task.failed for task in retired.tasks):
+            self.service.wake_one(self.scoreboard)
+        return retired
+
+    def _bury(self, death: Death) -> None:
+        """Until nothing is left that the dead child held."""
+
+        def end() -> None:
+            retired = death.lease and self.retire(
+                death.lease,
+                ran=death.task_id,
+                charge=death.cause not in BLAMELESS,
+                cause=str(death),
+                done=self._unburied[death],
+            )
+            if not retired or retired.complete:
+                del self._unburied[death]
+
+        self._apart.do(_ending(death.lease), end)
+
+    def _reclaim(self, worker: int, done: Sequence[Run]) -> None:
+        retired = self.retire(
+            worker,
+            ran=None,
+            charge=True,
+            cause="lease ran out unrenewed",
+            expired_only=True,
+            done=done,
+        )
+        if retired and (retired.tasks or retired.complete):  # else what is left is locked
+            events.lease_reclaimed(retired.worker, len(retired.tasks))
+
+
+def _ending(lease: int) -> str:
+    return f"end lease {lease} and take back its tasks"

@@ -1,0 +1,155 @@
+"""The keeper's part in periodic tasks: to look when one is due, and to send it."""
+
+from __future__ import annotations
+
+import datetime
+from functools import partial
+from typing import cast
+
+from django.db import connections
+
+from pool import clock
+from taskq import events, sql
+from taskq.database_errors import passes
+from taskq.schedules.plan import Plan
+from taskq.schedules.table import Stand, Table
+from taskq.schedules.ticks import MOST, MOST_IN_ALL, Move, move
+from taskq.store.apart import Apart
+from taskq.store.session import Link
+from taskq.task.timing import CATCH_UP, CatchUp, parse
+
+#: Schedules that one statement moves on.
+TOGETHER = 50
+#: Ticks that one statement sends, of all schedules that have many to make up for.
+AT_ONCE = 1000
+#: Seconds that one look may take to find out what is due, though always for one schedule.
+THOUGHT = 0.1
+#: Seconds until the next look where another pool was quicker.
+LOOK_AGAIN = 0.1
+
+
+class Ticker:
+    """Sends the ticks of the schedules that this pool knows.
+
+    due: when to look next, by ``pool.clock``; without schedules never.
+    heartbeat: seconds between looks at most, to see what others have changed.
+    """
+
+    def __init__(self, plan: Plan, link: Link, alias: str, heartbeat: float) -> None:
+        self._plan = plan
+        self._link = link
+        self._sql = sql.schedules_of(connections[alias].vendor)
+        self._heartbeat = heartbeat
+        self._apart = Apart(link.owner, link.close, limit=heartbeat)
+        # By name: the row says what to send, as a pool that started later has written it.
+        self._names = [entry.name for entry in plan.entries]
+        #: Those that had more to make up for than one look sends, and their next ticks.
+        self._behind: dict[str, datetime.datetime | None] = {}
+        self.due: float = 0 if self._names else float("inf")
+
+    def tick(self) -> int:
+        """Send what is due; how many tasks. Raises one of DATABASE_ERRORS."""
+        if clock.now() < self.due:
+            return 0
+        table = self._table()
+        if not self._plan.written:
+            table.synchronize(self._plan.entries)
+            self._plan.mark_written()
+        # What has much to make up for is looked at beside the others, and not before them.
+        others = [name for name in self._names if name not in self._behind]
+        stands = table.look(others, TOGETHER)
+        if self._behind:
+            stands += table.look(sorted(self._behind), TOGETHER)
+        looked = clock.now()
+        due = [
+            stand
+            for stand in stands
+            if stand.wait <= 0 and self._apart.due(_sending(stand), 0) <= looked
+        ]
+        # The least late first: how many ticks the others are behind takes longer to find out.
+        due.sort(key=lambda stand: -stand.wait)
+        moves, more = self._moves(due, looked)
+        moved = self._tick(moves) if moves else set()
+        sent = 0
+        for stand, made in moves:
+            if stand.id in moved:
+                sent += len(made.ticks)
+                if made.missed:
+                    events.ticks_missed(stand.name, stand.next_at, stand.catch_up)
+                if made.passed_over:
+                    events.ticks_passed_over(
+                        stand.name, stand.next_at, made.passed_over, MOST_IN_ALL
+                    )
+        wait = 0.0 if more else self._wait(stands, moves, moved)
+        self.due = looked + clock.nanoseconds(min(wait, self._heartbeat))
+        return sent
+
+    def _table(self) -> Table:
+        return Table(self._link.leases().connection, self._sql)
+
+    def _moves(self, due: list[Stand], looked: int) -> tuple[list[tuple[Stand, Move]], bool]:
+        """What to do about those that are due, and whether some are left for the next look: the
+        keeper has other duties as well."""
+        most = min(MOST, max(1, AT_ONCE // max(1, len(due))))
+        moves: list[tuple[Stand, Move]] = []
+        left = due
+        while left and (left is due or clock.now() - looked < clock.nanoseconds(THOUGHT)):
+            stand, *left = left
+            behind = self._behind.pop(stand.name, None)
+            if (made := self._move(stand, most, behind)) is not None:
+                moves.append((stand, made))
+                if len(made.ticks) == most:
+                    self._behind[stand.name] = made.next_at
+        return moves, bool(left) or len(moves) >= TOGETHER
+
+    def _move(self, stand: Stand, most: int, behind: datetime.datetime | None) -> Move | None:
+        """Of one that is due; None where our code cannot read it: others can.
+
+        behind: the next tick that the last look has left, if it was behind then.
+        """
+        try:
+            timing = parse(stand.schedule, stand.time_zone)
+            catch_up, counted = _catch_up(stand.catch_up), stand.next_at == behind
+            return move(timing, stand.next_at, stand.now, catch_up, most=most, counted=counted)
+        except Exception as error:  # a time zone is a file: to open it may fail in any way
+            row = f"next tick {stand.stored}, time zone {stand.time_zone!r}, {stand.schedule!r}"
+            events.schedule_unreadable(stand.name, row, error)
+            self._names.remove(stand.name)
+            return None
+
+    def _tick(self, moves: list[tuple[Stand, Move]]) -> set[int]:
+        """The ids of those that moved. What the database refuses of one does not keep others."""
+        try:
+            return self._table().tick(moves)
+        except Exception as error:
+            if passes(error):
+                raise
+        moved: set[int] = set()
+
+        def alone(one: tuple[Stand, Move]) -> None:
+            moved.update(self._table().tick([one]))
+
+        for one in moves:
+            self._apart.do(_sending(one[0]), partial(alone, one))
+        return moved
+
+    def _wait(self, stands: list[Stand], moves: list[tuple[Stand, Move]], moved: set[int]) -> float:
+        """Seconds until the next look."""
+        waits = [self._heartbeat, *(stand.wait for stand in stands if stand.wait > 0)]
+        for stand, made in moves:
+            if stand.id not in moved:
+                refused = self._apart.due(_sending(stand), 0) - clock.now()
+                waits.append(max(LOOK_AGAIN, refused / clock.SECOND))
+            elif made.next_at is not None:
+                waits.append((made.next_at - stand.now).total_seconds())
+        return max(0.0, min(waits))
+
+
+def _sending(stand: Stand) -> str:
+    return f"send schedule {stand.name}"
+
+
+def _catch_up(said: str) -> CatchUp:
+    if said in CATCH_UP:
+        return cast(CatchUp, said)
+    raise ValueError(f"catch_up is {said!r}: give one of {', '.join(CATCH_UP)}")

@@ -1,0 +1,131 @@
+"""Starting a pool: the roles, the log, the application loaded once before the fork."""
+
+from __future__ import annotations
+
+import logging
+import os
+
+from django.conf import settings as django_settings
+from django.core.management.base import CommandError
+from django.db import connections
+
+from pool import Role, Scoreboard, Supervisor, TooManySlots
+from taskq import events
+from taskq.keeper.keeper import Keeper
+from taskq.management import before_fork
+from taskq.management import reload as management_reload
+from taskq.overview import unknown_names
+from taskq.pool_context import Service
+from taskq.task import registry
+from taskq.worker.worker import Worker
+
+TITLE = "taskq_pool"
+
+log = logging.getLogger("taskq")
+
+
+def set_up_logging(level: str | None) -> None:
+    """Log to standard error unless the site's LOGGING sends our loggers somewhere already.
+
+    level: of our loggers; None leaves what LOGGING says, or INFO where it says nothing.
+    """
+    for name in ("taskq", "pool"):
+        logger = logging.getLogger(name)
+        if level is not None:
+            logger.setLevel(level)
+        elif logger.level == logging.NOTSET and not logging.root.handlers:
+            logger.setLevel(logging.INFO)
+        if not logger.hasHandlers():
+            handler = logging.StreamHandler()
+            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+            logger.addHandler(handler)
+
+
+def serve(service: Service, *, reload: bool = False) -> int:
+    """Run a pool until it is stopped; the exit code. Raises CommandError for more workers than the
+    limit of open files allows.
+
+    1 when a burst saw a task fail or left one whose name is not known here, or when no worker ever
+    came up.
+    """
+    concurrency = service.settings.concurrency or os.cpu_count() or 1
+    try:
+        scoreboard = Scoreboard(capacity=2 * concurrency + 16)
+    except TooManySlots as error:
+        least, limit = error.args
+        raise CommandError(
+            f"the concurrency is {concurrency}: a pool of so many workers needs a limit of "
+            f"{least} open files, and may have {limit}: raise it (ulimit -Hn, "
+            "LimitNOFILE), or start several pools"
+        ) from error
+    supervisor = Supervisor(
+        _roles(service, concurrency, reload),
+        scoreboard,
+        drain_timeout=service.settings.drain_timeout,
+        title=TITLE,
+    )
+    _announce(service, concurrency)
+    before_fork.get_ready(service)
+    code = supervisor.run()
+    if service.burst and code == 0:
+        failed = sum(slot.failed for slot in scoreboard.slots)
+        code = int(failed > 0 or _leaves_unknown(service))
+    return code
+
+
+def _leaves_unknown(service: Service) -> bool:
+    """Whether tasks are left that wait for a worker that knows their names."""
+    known = set(registry.names())
+    left = [
+        (name, count)
+        for queue, name, count in unknown_names(service.alias)
+        if service.queues.admit(queue) and name not in known
+    ]
+    if left:
+        events.unknown_left(sum(count for _name, count in left), [name for name, _count in left])
+    return bool(left)
+
+
+def _roles(service: Service, concurrency: int, reload: bool) -> list[Role]:
+    settings = service.settings
+    roles = [
+        # First: its slot is known to the others (service.KEEPER).
+        Role(
+            name="keeper",
+            run=lambda child: Keeper(child, service).run(),
+            support=True,
+            # Soon enough to fork another before a lease ends, but longer than a
+            # connection to a dead database takes to give up.
+            patience=max(2.5, settings.heartbeat + (settings.lease - settings.heartbeat) / 3),
+        ),
+        Role(
+            name="worker",
+            run=lambda child: Worker(child, service).run(),
+            count=concurrency,
+            scalable=True,
+            oom_victim=True,
+        ),
+    ]
+    if reload:
+        roles.append(
+            Role(name="reloader", run=management_reload.watch, stops_pool=management_reload.CHANGED)
+        )
+    return roles
+
+
+def _announce(service: Service, concurrency: int) -> None:
+    settings, database = service.settings, connections[service.alias]
+    name = database.settings_dict["NAME"]
+    known = registry.names()
+    log.info("taskq pool %s", service.pool)
+    log.info("  queues    %s", service.queues)
+    log.info("  database  %s: %s %s", service.alias, database.display_name, name)
+    log.info("  workers   %d", concurrency)
+    log.info("  lease     %g s, heartbeat %g s", settings.lease, settings.heartbeat)
+    log.info(
+        "  tasks     %d: %s", len(known), ", ".join(known) or "none in any tasks.py or IMPORTS"
+    )
+    if schedules := [entry.name for entry in service.plan.entries]:
+        log.info("  schedules %d: %s", len(schedules), ", ".join(schedules))
+    if django_settings.DEBUG:
+        log.info("  DEBUG is on: fine for development, but Django keeps every query in memory")

@@ -1,0 +1,20 @@
+"""The tables, as Django's models."""
+
+from taskq.models.schedules import Schedule
+from taskq.models.tasks import IdempotencyKey, PausedQueue, Result, Task, Worker
+from taskq.querysets import Cancelled, TaskQuerySet
+from taskq.task.states import SHOWN_WHEN, ShownState, State
+
+__all__ = [
+    "SHOWN_WHEN",
+    "Cancelled",
+    "IdempotencyKey",
+    "PausedQueue",
+    "Result",
+    "Schedule",
+    "ShownState",
+    "State",
+    "Task",
+    "TaskQuerySet",
+    "Worker",
+]

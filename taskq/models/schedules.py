@@ -1,0 +1,87 @@
+"""The table of schedules: where each stands, and whether it is paused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db import models, router, transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from taskq.conf import NAME_LENGTH, QUEUE_LENGTH
+from taskq.models.declared_columns import read_as_declared
+from taskq.models.moment_field import MomentField
+from taskq.task.timing import TEXT_LENGTH, UTC, Timing, parse
+
+
+class ScheduleQuerySet(models.QuerySet["Schedule"]):
+    """What a person may do to schedules."""
+
+    def pause(self) -> int:
+        """Send nothing for them until they are resumed; how many were not paused before."""
+        return self.filter(paused=False).update(paused=True)
+
+    def resume(self) -> int:
+        """Go on with their next tick from now: what came in the pause is not made up for.
+
+        Returns how many were paused. Raises ValueError for a schedule that the code here
+        cannot read.
+        """
+        using = self._db or router.db_for_write(self.model)  # type: ignore[attr-defined]
+        with transaction.atomic(using=using):
+            paused = self.using(using).filter(paused=True).order_by("pk").select_for_update()
+            rows: list[Any] = list(paused.annotate(now=Now()))
+            for row in rows:
+                row.next_at = next(row.timing.after(row.now.astimezone(UTC)), None)
+                row.paused = False
+                row.save(using=using, update_fields=["next_at", "paused"])
+        return len(rows)
+
+    # Not for templates, nor for ``Schedule.objects`` without a filter.
+    pause.alters_data = resume.alters_data = True  # type: ignore[attr-defined]
+    pause.queryset_only = resume.queryset_only = True  # type: ignore[attr-defined]
+
+
+@read_as_declared
+class Schedule(models.Model):
+    """A periodic task. Pools write what the code and the settings say of it when they
+    start; each of its ticks moves ``next_at`` in the statement that sends the task."""
+
+    name = models.CharField(_("name"), max_length=NAME_LENGTH, unique=True)
+    task = models.CharField(_("task"), max_length=NAME_LENGTH)
+    schedule = models.CharField(_("schedule"), max_length=TEXT_LENGTH)
+    time_zone = models.CharField(_("time zone"), max_length=64)
+    catch_up = models.CharField(
+        _("catch up"), max_length=8, help_text=_("what becomes of ticks that were missed")
+    )
+    payload = models.TextField(_("arguments"), help_text=_("encoded"))
+    queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH)
+    priority = models.SmallIntegerField(_("priority"))
+    max_losses = models.SmallIntegerField(_("losses allowed"))
+    next_at = MomentField(_("next"), null=True)
+    last_at = MomentField(_("last"), null=True)
+    paused = models.BooleanField(_("paused"), db_default=False)
+
+    objects = ScheduleQuerySet.as_manager()
+
+    class Meta:
+        app_label = "taskq"
+        verbose_name = _("schedule")
+        verbose_name_plural = _("schedules")
+        indexes = [
+            # What a keeper reads: which is due next.
+            models.Index(
+                name="taskq_schedule_due", fields=["next_at"], condition=models.Q(paused=False)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def timing(self) -> Timing:
+        """Raises ValueError for what the code here cannot read."""
+        try:
+            return parse(self.schedule, self.time_zone)
+        except KeyError as error:  # there is no such time zone here
+            raise ValueError(f"{self.name}: {error}") from error

@@ -1,0 +1,275 @@
+"""The tables: the live work and what failed, and who works on it."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from taskq.conf import DEFAULT_QUEUE, KEY_LENGTH, NAME_LENGTH, QUEUE_LENGTH
+from taskq.models.declared_columns import read_as_declared
+from taskq.models.moment_field import MomentField
+from taskq.models.worker_ids import RandomId
+from taskq.querysets import TaskQuerySet
+from taskq.task.ids import TaskId
+from taskq.task.states import State
+
+
+@read_as_declared
+class Worker(models.Model):
+    """A process of a pool, and the lease under which it holds tasks.
+
+    The keeper of the pool writes these rows: it renews all of its leases in one
+    statement, which touches no task. Who finds a lease expired takes back its
+    tasks and removes the row.
+    """
+
+    id = models.BigIntegerField(_("id"), primary_key=True, db_default=RandomId())
+    pool = models.CharField(
+        _("pool"), max_length=255, help_text=_("host and pid of the supervisor")
+    )
+    name = models.CharField(_("name"), max_length=64)
+    host = models.CharField(_("host"), max_length=255)
+    pid = models.IntegerField(_("process id"))
+    started_at = MomentField(_("started at"), db_default=Now())
+    lease_expires_at = MomentField(_("lease expires at"))
+    listens = models.BooleanField(
+        _("listens"), db_default=False, help_text=_("its pool sleeps: an enqueuer should wake it")
+    )
+    # How the lease was ended, where not all that it held could be taken back at once: who takes
+    # back the rest decides nothing anew.
+    end_cause = models.TextField(_("ended by"), null=True, blank=True)  # noqa: DJ001
+    end_blamed = models.BigIntegerField(
+        _("blamed"),
+        null=True,
+        blank=True,
+        help_text=_("the task that it ran, 0 for none; none given: nobody knows"),
+    )
+    end_charge = models.BooleanField(_("charged"), db_default=False)
+    end_done = models.TextField(  # noqa: DJ001
+        _("done"),
+        null=True,
+        blank=True,
+        help_text=_("ids and attempts of tasks that are done and were locked, so still to remove"),
+    )
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+        indexes = [
+            models.Index(name="taskq_worker_listens", fields=["listens"], condition=Q(listens=True))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.pool}"
+
+
+@read_as_declared
+class Task(models.Model):
+    """A call of a registered function, to be run by a worker.
+
+    Column defaults live in the database, so that a plain INSERT of name and
+    payload is a task like any other.
+    """
+
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
+    payload = models.TextField(_("arguments"), db_default="[[],{}]", help_text=_("encoded"))
+    queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH, db_default=DEFAULT_QUEUE)
+    priority = models.SmallIntegerField(
+        _("priority"), db_default=0, help_text=_("-100 to 100, higher is sooner")
+    )
+    state = models.SmallIntegerField(_("state"), choices=State, db_default=State.READY)
+    created_at = MomentField(_("created at"), db_default=Now())
+    execute_at = MomentField(_("due at"), db_default=Now())
+    expires_at = MomentField(
+        _("expires at"), null=True, blank=True, help_text=_("not started by then, it is dropped")
+    )
+    retries = models.IntegerField(_("retries"), db_default=0)
+
+    # Who may write the outcome: this worker, for this attempt. No constraint in the
+    # database: the claim locks the worker's row itself, once for all that it claims.
+    worker = models.ForeignKey(
+        Worker,
+        verbose_name=_("worker"),
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="tasks",
+    )
+    attempt = models.IntegerField(
+        _("attempt"), db_default=0, help_text=_("how often it was claimed")
+    )
+    started_at = MomentField(_("claimed at"), null=True, blank=True)
+
+    losses = models.SmallIntegerField(
+        _("losses"), db_default=0, help_text=_("how often it lost its worker")
+    )
+    max_losses = models.SmallIntegerField(
+        _("losses allowed"),
+        db_default=3,
+        help_text=_("0: never run again after an interrupted run"),
+    )
+    isolated = models.BooleanField(
+        _("claimed alone"), db_default=False, help_text=_("it was there when a worker was lost")
+    )
+    unknown_since = MomentField(
+        _("unknown since"),
+        null=True,
+        blank=True,
+        help_text=_("first seen by a worker that lacks it"),
+    )
+    error = models.TextField(_("error"), db_default="", blank=True)
+    traceback = models.TextField(_("traceback"), db_default="", blank=True)
+    failed_at = MomentField(_("failed at"), null=True, blank=True)
+    # NULL takes no room in a row, and nearly all have none.
+    scheduled_at = MomentField(
+        _("scheduled at"), null=True, blank=True, help_text=_("the tick of a schedule it is for")
+    )
+    run_after = MomentField(
+        _("run after"), null=True, blank=True, help_text=_("the time that it was sent for")
+    )
+    history = models.TextField(  # noqa: DJ001
+        _("history"), null=True, blank=True, help_text=_("runs that came to nothing")
+    )
+    cancelled_at = MomentField(
+        _("cancelled at"), null=True, blank=True, help_text=_("asked to end, while it ran")
+    )
+    progress = models.TextField(_("progress"), null=True, blank=True)  # noqa: DJ001
+    # NULL for all that are not unique, and the claim clears it where the key is released
+    # on start.
+    unique_key = models.CharField(  # noqa: DJ001
+        _("unique key"), max_length=KEY_LENGTH, null=True, blank=True
+    )
+    unique_until = models.CharField(  # noqa: DJ001
+        _("unique until"), max_length=6, null=True, blank=True, help_text=_("start or finish")
+    )
+    unique_place = models.SmallIntegerField(
+        _("place"), null=True, blank=True, help_text=_("1: the first with this key is overdue")
+    )
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
+        indexes = [
+            # The one index that a claim reads: what waits, by lane (queue and
+            # priority), then by due time.
+            models.Index(
+                F("queue"),
+                F("priority").desc(),
+                F("execute_at"),
+                F("id"),
+                name="taskq_task_ready",
+                condition=Q(state=State.READY),
+            ),
+            # What a worker holds, for taking it back.
+            models.Index(
+                name="taskq_task_running", fields=["worker"], condition=Q(state=State.RUNNING)
+            ),
+            models.Index(
+                name="taskq_task_failed", fields=["failed_at"], condition=Q(state=State.FAILED)
+            ),
+            # Nearly always empty: what pools look for, to end it.
+            models.Index(
+                name="taskq_task_cancelled",
+                fields=["worker"],
+                condition=Q(state=State.RUNNING, cancelled_at__isnull=False),
+            ),
+        ]
+        constraints = [
+            # One task a key that waits, or runs and keeps its key; a second where the first is
+            # overdue (taskq.outbox.unique). Of few rows, and of none where nothing is unique. What
+            # failed holds no key, but remembers it.
+            models.UniqueConstraint(
+                name="taskq_task_unique",
+                fields=["name", "unique_key", "unique_place"],
+                condition=Q(state__lt=State.FAILED, unique_key__isnull=False),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.pk}"
+
+    @property
+    def uuid(self) -> TaskId:
+        """The id that ``AsyncResult`` shows."""
+        return TaskId.of(self.pk)
+
+
+@read_as_declared
+class Result(models.Model):
+    """What a task returned, of a task that keeps it (``ignore_result=False``).
+
+    It is written by the statement that removes the task's row, under the same fence.
+    What failed stays in its own table.
+    """
+
+    id = models.BigIntegerField(_("id of the task"), primary_key=True)
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
+    payload = models.TextField(_("arguments"), help_text=_("encoded"))
+    queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH)
+    priority = models.SmallIntegerField(_("priority"))
+    created_at = MomentField(_("created at"))
+    run_after = MomentField(_("run after"), null=True)
+    started_at = MomentField(_("claimed at"))
+    finished_at = MomentField(_("finished at"))
+    worker = models.TextField(_("worker"))
+    history = models.TextField(_("history"), null=True)  # noqa: DJ001  as the task's
+    value = models.TextField(_("value"), help_text=_("encoded"))
+
+    class Meta:
+        verbose_name = _("result")
+        verbose_name_plural = _("results")
+        indexes = [
+            # For pruning.
+            models.Index(name="taskq_result_finished", fields=["finished_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} #{self.pk}"
+
+
+@read_as_declared
+class IdempotencyKey(models.Model):
+    """The first task that was sent with an idempotency key: those with the same key get its
+    id for as long as this is kept, whatever has become of it."""
+
+    name = models.CharField(_("name"), max_length=NAME_LENGTH)
+    key = models.CharField(_("key"), max_length=KEY_LENGTH)
+    # NULL only inside of the transaction that writes it.
+    task_id = models.BigIntegerField(_("id of the task"), null=True)
+    created_at = MomentField(_("created at"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("idempotency key")
+        verbose_name_plural = _("idempotency keys")
+        constraints = [
+            models.UniqueConstraint(name="taskq_idempotency_key", fields=["name", "key"])
+        ]
+        indexes = [
+            # For pruning.
+            models.Index(name="taskq_idempotency_created", fields=["created_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} of {self.name}"
+
+
+@read_as_declared
+class PausedQueue(models.Model):
+    """A queue of which nothing is claimed. The row is the pause: see ``taskq.pausing``."""
+
+    queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH, primary_key=True)
+    paused_at = MomentField(_("paused at"), db_default=Now())
+    paused_by = models.CharField(_("paused by"), max_length=255, db_default="", blank=True)
+
+    class Meta:
+        verbose_name = _("paused queue")
+        verbose_name_plural = _("paused queues")
+
+    def __str__(self) -> str:
+        return self.queue

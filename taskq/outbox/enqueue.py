@@ -1,0 +1,276 @@
+"""The one way in: a task becomes a row, in the caller's own transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from itertools import islice
+from typing import Any, Unpack
+
+from django.db import router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from taskq import conf, signals, sql
+from taskq.connections.of_thread import connection_of
+from taskq.models import Task
+from taskq.outbox import idempotency, unique
+from taskq.outbox.calls import Arguments, Sent, are_keywords, encoded
+from taskq.outbox.terms import Terms, columns
+from taskq.task import carried, payload
+from taskq.task.options import TaskOptions
+from taskq.values import Stored
+
+#: Characters of encoded arguments that one statement carries: far below what PostgreSQL
+#: (1 GiB) and SQLite (1 GB) take, and a few times that in memory while it is sent.
+STATEMENT = 32 * 1024 * 1024
+
+
+def enqueue(
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: TaskOptions,
+    *,
+    using: str | None = None,
+    unique_key: str | None = None,
+    idempotency_key: str | None = None,
+    timed: bool = False,
+    **terms: Unpack[Terms],
+) -> Sent:
+    """Write a task, or join one that was there.
+
+    It runs when the transaction that is open on the database commits, and never if
+    it rolls back; without one it is committed at once.
+
+    using: the database alias; by default where the router sends writes of ``Task``.
+    unique_key: joins the task of this name that holds the key, if there is one, and else
+        holds it; in place of what the option ``unique`` makes of the arguments.
+    idempotency_key: returns the task of this name that was first sent with the key, for
+        ``IDEMPOTENCY_TTL``, whatever has become of it.
+    timed: say when it was written.
+    terms: see :class:`taskq.outbox.terms.Terms`. A task that is joined keeps its own.
+
+    Raises TypeError or ValueError (PayloadError among them), naming the argument.
+    """
+    values = row(name, args, kwargs, options, **terms)
+    connection, statements = _database(using)
+    if unique_key is None and idempotency_key is None and options.unique is None:  # as most calls
+        return _write(connection, statements, values, timed)
+    key = check_keys(name, args, kwargs, options, unique_key, idempotency_key)
+
+    def send() -> Sent:
+        if key is None:
+            return _write(connection, statements, values, timed)
+        return _write_unique(connection, values, key, options)
+
+    return idempotency.once(connection, name, idempotency_key, send) if idempotency_key else send()
+
+
+def check_keys(
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: TaskOptions,
+    unique_key: str | None,
+    idempotency_key: str | None,
+) -> str | None:
+    """The unique key that a call has, if any; raises as :func:`enqueue` for a wrong one."""
+    if idempotency_key is not None:
+        unique.check_key("idempotency_key", idempotency_key)
+    if unique_key is None and options.unique is None:
+        return None
+    return unique.key_of(name, args, kwargs, unique_key)
+
+
+def _write(
+    connection: BaseDatabaseWrapper,
+    statements: sql.EnqueueStatements,
+    values: Mapping[str, Any],
+    timed: bool,
+) -> Sent:
+    within, direct = sql.within_of(connection.vendor), _direct(connection)
+    statement = statements.ENQUEUE_TIMED if timed else statements.ENQUEUE
+    ((id, *rest),) = within.rows_within(connection, statement, values, direct=direct)
+    _tell(connection, values, [id])
+    return Sent(id, False, rest[0] if timed else None)
+
+
+def _write_unique(
+    connection: BaseDatabaseWrapper, values: Mapping[str, Any], key: str, options: TaskOptions
+) -> Sent:
+    until, direct = options.unique_until, _direct(connection)
+    calls = {key: values["payload"]}
+    ids, new = unique.enqueue(connection, values, calls, until=until, direct=direct)
+    _tell(connection, values, list(new))
+    return Sent(ids[key], not new, new.get(ids[key]))
+
+
+def enqueue_many(
+    name: str,
+    calls: Iterable[Arguments],
+    options: TaskOptions,
+    *,
+    using: str | None = None,
+    timed: bool = False,
+    **terms: Unpack[Terms],
+) -> tuple[list[int], dict[int, Stored]]:
+    """Write a task for each of the calls, or join one that was there, all or none; the primary
+    keys, in their order, and of each new one, if ``timed``, when it was written.
+
+    As :func:`enqueue` in everything else, with one statement and one wake-up for all
+    (one for each ``STATEMENT`` characters of arguments).
+    """
+    values = {"name": name, **columns(options, **terms)}
+    headers = _headers(name, terms)
+    connection, statements = _database(using)
+    if options.unique is not None:
+        return _enqueue_many_unique(
+            connection, statements, values, list(calls), options, headers, timed
+        )
+    texts = encoded(name, calls, headers)
+    return _write_many(connection, statements, values, texts, timed)
+
+
+def _write_many(
+    connection: BaseDatabaseWrapper,
+    statements: sql.EnqueueStatements,
+    values: Mapping[str, Any],
+    texts: Iterable[str],
+    timed: bool,
+) -> tuple[list[int], dict[int, Stored]]:
+    within, parts = sql.within_of(connection.vendor), list(_parts(texts))
+    direct = _direct(connection)
+    statement = statements.ENQUEUE_MANY_TIMED if timed else statements.ENQUEUE_MANY
+    ids: list[int] = []
+    written_at: dict[int, Stored] = {}
+    with transaction.atomic(connection.alias) if len(parts) > 1 else nullcontext():
+        for payloads in parts:
+            # As text, which costs the client far less than an array's quotes.
+            more = {**values, "payloads": json.dumps(payloads)}
+            found = within.rows_within(connection, statement, more, direct=direct)
+            # The database numbers them in their order, but returns them in any.
+            ids += sorted([id for id, *_ in found])
+            if timed:
+                written_at.update((id, at) for id, at, *_ in found)
+    _tell(connection, values, ids)
+    return ids, written_at
+
+
+def _enqueue_many_unique(
+    connection: BaseDatabaseWrapper,
+    statements: sql.EnqueueStatements,
+    values: Mapping[str, Any],
+    calls: Sequence[Arguments],
+    options: TaskOptions,
+    headers: Mapping[str, Any] | None,
+    timed: bool,
+) -> tuple[list[int], dict[int, Stored]]:
+    """As :func:`enqueue_many`; calls with the same key have the same primary key."""
+    texts = list(encoded(values["name"], calls, headers))
+    keys = _keys(values["name"], calls)
+    keyed: dict[str, str] = {}
+    for key, text in zip(keys, texts, strict=True):
+        if key is not None:
+            keyed.setdefault(key, text)
+    keyed = dict(sorted(keyed.items()))  # the order in which all take keys
+    until, direct = options.unique_until, _direct(connection)
+    rest, ids = iter(keyed.items()), {}
+    new: dict[int, Stored] = {}
+    with transaction.atomic(connection.alias):
+        for some in _parts(keyed.values()):
+            part = dict(islice(rest, len(some)))
+            held, written = unique.enqueue(connection, values, part, until=until, direct=direct)
+            ids.update(held)
+            new.update(written)
+        _tell(connection, values, list(new))
+        plain = [text for key, text in zip(keys, texts, strict=True) if key is None]
+        others, times = _write_many(connection, statements, values, plain, timed)
+    left = iter(others)
+    every = [ids[key] if key is not None else next(left) for key in keys]
+    return every, {**new, **times}
+
+
+def _keys(name: str, calls: Sequence[Arguments]) -> list[str | None]:
+    keys = []
+    for index, (args, kwargs) in enumerate(calls):
+        try:
+            keys.append(unique.key_of(name, args, kwargs))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"calls[{index}]: {error}") from error
+    return keys
+
+
+def row(
+    name: str,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: TaskOptions,
+    **terms: Unpack[Terms],
+) -> dict[str, Any]:
+    """The values of a task's row, checked as :func:`enqueue` says; nothing is written."""
+    values = columns(options, **terms)
+    values["name"] = name
+    values["payload"] = payload.encode(args, kwargs, _headers(name, terms), name)
+    return values
+
+
+def rows(
+    name: str, calls: Iterable[Arguments], options: TaskOptions, **terms: Unpack[Terms]
+) -> list[dict[str, Any]]:
+    """:func:`row` for each of many calls."""
+    values = {"name": name, **columns(options, **terms)}
+    headers = _headers(name, terms)
+    pairs = list(calls)
+    found = [{**values, "payload": text} for text in encoded(name, pairs, headers)]
+    if options.unique is not None:
+        _keys(name, pairs)
+    return found
+
+
+def _headers(name: str, terms: Terms) -> Mapping[str, Any] | None:
+    """Those that were given, with the contexts that the call is made in, and what the receivers of
+    task_enqueuing add to them."""
+    headers = terms.get("headers")
+    if conf.settings().context:
+        headers = carried.captured(headers)
+    if signals.task_enqueuing.receivers:
+        headers = signals.enqueuing(name, headers)
+        if not are_keywords(headers):
+            raise TypeError(
+                f"headers is {headers!r}, as receivers of task_enqueuing left it: let them add "
+                "keys of str"
+            )
+    return headers
+
+
+def _tell(connection: BaseDatabaseWrapper, values: Mapping[str, Any], ids: Sequence[int]) -> None:
+    """Who listens of what was written."""
+    if ids and signals.task_enqueued.receivers:
+        signals.enqueued(connection, str(values["name"]), list(ids), str(values["queue"]))
+
+
+def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
+    """The encoded arguments of calls, as many together as one statement should carry."""
+    together: list[str] = []
+    size = 0
+    for text in texts:
+        size += len(text)
+        if size > STATEMENT and together:
+            yield together
+            together, size = [], len(text)
+        together.append(text)
+    if together:
+        yield together
+
+
+def _database(using: str | None) -> tuple[BaseDatabaseWrapper, sql.EnqueueStatements]:
+    connection = connection_of(using or router.db_for_write(Task))
+    return connection, sql.enqueue_of(connection.vendor)
+
+
+def _direct(connection: BaseDatabaseWrapper) -> bool:
+    """Whether neither our setting nor Django's says that a pooler may give the session to
+    others between two transactions."""
+    pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
+    return conf.settings().direct and not pooled

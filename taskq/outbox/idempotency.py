@@ -1,0 +1,35 @@
+"""Idempotency keys: what is sent twice with the same key is one task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from taskq import conf
+from taskq.conf import MAX_SECONDS
+from taskq.outbox.calls import Sent
+from taskq.sql import keys
+
+
+def once(connection: BaseDatabaseWrapper, name: str, key: str, send: Callable[[], Sent]) -> Sent:
+    """The task that was first sent with the key, or else the one that ``send`` writes, in the same
+    transaction.
+
+    Waits for a transaction that has used the key and has yet to end.
+    """
+    statements = keys.of(connection.vendor)
+    ttl = conf.settings().idempotency_ttl or MAX_SECONDS
+    values: dict[str, str | float] = {"name": name, "key": key, "ttl": float(ttl)}
+    with transaction.atomic(connection.alias, savepoint=False), connection.cursor() as cursor:
+        while True:
+            cursor.execute(statements.REMEMBER, values)
+            if new := cursor.fetchone():
+                sent = send()
+                cursor.execute(keys.SET_TASK, {"task": sent.id, "id": new[0]})
+                return sent
+            cursor.execute(keys.KNOWN, values)
+            # None when it was pruned in between.
+            if (known := cursor.fetchone()) is not None:
+                return Sent(int(known[0]), joined=True)

@@ -1,0 +1,68 @@
+"""Where and when a task is to run, and what goes along: the terms of a call, as columns."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from taskq import conf
+from taskq.outbox.calls import are_keywords
+from taskq.task.options import TaskOptions
+from taskq.values import check_priority, check_queue, moment, seconds
+
+
+class Terms(TypedDict, total=False):
+    """Where and when a task is to run; all of it may be left out, or None.
+
+    queue, priority: instead of the task's own.
+    countdown: seconds from now, by the database's clock; below 0 is now. eta: a moment;
+        a naive one is in Django's current time zone. Given both, the countdown counts.
+    expires: seconds from now or a moment; not started by then, it is dropped.
+    headers: what goes along beside the arguments, to ``request.headers`` of each run; a
+        dict with keys of str. It counts into MAX_PAYLOAD.
+    """
+
+    queue: str | None
+    priority: int | None
+    countdown: float | datetime.timedelta | None
+    eta: datetime.datetime | None
+    expires: float | datetime.timedelta | datetime.datetime | None
+    headers: Mapping[str, Any] | None
+
+
+def columns(
+    options: TaskOptions,
+    *,
+    queue: str | None = None,
+    priority: int | None = None,
+    countdown: float | datetime.timedelta | None = None,
+    eta: datetime.datetime | None = None,
+    expires: float | datetime.timedelta | datetime.datetime | None = None,
+    headers: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What a task's options and its terms make of a row: all but the call, in which its
+    headers are."""
+    if headers is not None and not are_keywords(headers):
+        raise TypeError(f"headers is {headers!r}: give a dict with keys of str, or None")
+    if queue is not None:
+        check_queue(queue)
+    if priority is not None:
+        check_priority(priority)
+    if eta is not None:
+        eta = moment("eta", eta)
+    delay = 0.0 if countdown is None else seconds("countdown", countdown)
+    lifetime, last_moment = None, None
+    if isinstance(expires, datetime.datetime):
+        last_moment = moment("expires", expires)
+    elif expires is not None:
+        lifetime = seconds("expires", expires, also="a datetime, a timedelta or ")
+    return {
+        "queue": queue or options.queue or conf.DEFAULT_QUEUE,
+        "priority": options.priority if priority is None else priority,
+        "max_losses": 0 if options.on_lost == "fail" else conf.settings().max_losses,
+        "eta": None if delay else eta,
+        "delay": max(0.0, delay),
+        "expires": last_moment,
+        "lifetime": lifetime,
+    }

@@ -1,0 +1,84 @@
+"""What one pool serves, and how its processes reach each other."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from pool import Scoreboard, Slot, State, clock, kernel
+from taskq.conf import Settings
+from taskq.schedules.entries import entries
+from taskq.schedules.plan import Plan
+from taskq.sql import Turn
+from taskq.store.session import Link
+from taskq.task.queues import Queues
+
+#: The keeper's slot on the scoreboard: it is the first role.
+KEEPER = 0
+#: Seconds for which a worker that looks for work is relied on: longer than most claims take.
+LOOKOUT = 0.050
+
+
+@dataclass(frozen=True)
+class Service:
+    """Common to the keeper and the workers; made before the fork.
+
+    alias: the database. burst: end when nothing is due.
+    """
+
+    settings: Settings
+    queues: Queues
+    alias: str
+    burst: bool = False
+    host: str = field(default_factory=socket.gethostname)
+    supervisor: int = field(default_factory=os.getpid)
+    plan: Plan = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plan", Plan(entries(self.alias)))
+
+    @property
+    def pool(self) -> str:
+        return f"{self.host}:{self.supervisor}"
+
+    def link(self, owner: str, turn: Turn | None = None) -> Link:
+        """The connection to the queue of one of the pool's processes."""
+        return Link(owner, self.alias, self.settings.lease, direct=self.settings.direct, turn=turn)
+
+    def sleepers(self, scoreboard: Scoreboard) -> Iterator[Slot]:
+        """The workers that sleep; one that is stopped (SIGSTOP) would not wake."""
+        return (slot for slot in _idle(scoreboard) if kernel.is_running(slot.pid))
+
+    def lookout(self, slots: Iterable[Slot]) -> bool:
+        """Whether one of these is about to see what is due. Who has been at it for long may be
+        stopped, or held up by the database."""
+        fresh = clock.now() - clock.nanoseconds(LOOKOUT)
+        return any(slot.look_began > max(fresh, slot.look_ended) for slot in slots)
+
+    def wake_one(self, scoreboard: Scoreboard, *, turn: int = 0) -> None:
+        """Wake a worker that sleeps, if there is one: the first, or each in its turn."""
+        if turn:
+            if sleepers := list(self.sleepers(scoreboard)):
+                sleepers[turn % len(sleepers)].wake()
+            return
+        for slot in self.sleepers(scoreboard):
+            slot.wake()
+            return
+
+    def wake_first(self, scoreboard: Scoreboard) -> None:
+        """The same without asking the kernel whether it is stopped, which takes longer than
+        all the rest: for who will see soon whether it woke."""
+        for slot in _idle(scoreboard):
+            slot.wake()
+            return
+
+
+def _idle(scoreboard: Scoreboard) -> Iterator[Slot]:
+    return (
+        slot
+        for slot in scoreboard.slots[KEEPER + 1 :]
+        # Who was asked to end claims no more.
+        if slot.alive and slot.state == State.IDLE and slot.asked != slot.generation
+    )

@@ -1,0 +1,138 @@
+"""The workers' leases in PostgreSQL: given, renewed, run out, retired.
+
+In READ COMMITTED. Lease ends are by ``clock_timestamp()``, as they must not be reckoned from
+when a transaction began.
+"""
+
+from __future__ import annotations
+
+from taskq.sql import CANCELLED, LOST, UNKNOWN_WORKER
+from taskq.sql.postgresql.tasks import history
+
+REGISTER = """
+INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
+SELECT id, %(pool)s, %(host)s, name, pid, clock_timestamp() + %(lease)s * interval '1 second'
+FROM unnest(%(ids)s::bigint[], %(names)s::text[], %(pids)s::int[]) AS process (id, name, pid)
+RETURNING pid, id
+"""
+
+# One statement for a pool, whatever it holds: it touches no task and, as no indexed
+# column changes, no index either (HOT). A lease that ran out is never revived. When the server was
+# started says whether it is another one by now, which a pooler between us would hide.
+RENEW = """
+UPDATE taskq_worker
+SET lease_expires_at = clock_timestamp() + %(lease)s * interval '1 second'
+WHERE id = ANY (%(workers)s) AND lease_expires_at > clock_timestamp()
+RETURNING id, pid, extract(epoch FROM pg_postmaster_start_time())::text
+"""
+
+LISTENS = (
+    "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s AND listens <> %(listens)s"
+)
+
+# A scan of a table with a row a process: smaller than any index look-up is worth.
+EXPIRED = (
+    "SELECT id, end_done FROM taskq_worker WHERE lease_expires_at <= clock_timestamp() "
+    "ORDER BY lease_expires_at, id"
+)
+
+# Retiring takes these in this order, in one transaction. The worker's row is locked
+# first, against claims in flight; only the statements after that look for its tasks,
+# with a snapshot that sees what such a claim has committed.
+_WORKER = "pool, name, end_cause, end_blamed, end_charge, end_done"
+LOCK_WORKER = f"SELECT {_WORKER} FROM taskq_worker WHERE id = %(worker)s FOR UPDATE"
+LOCK_EXPIRED_WORKER = f"""
+SELECT {_WORKER} FROM taskq_worker
+WHERE id = %(worker)s AND lease_expires_at <= clock_timestamp()
+FOR UPDATE SKIP LOCKED
+"""
+
+# The row of a worker is there while it holds anything: a claim in flight keeps it, and retiring
+# removes it last. Where it is not, a person removed it, or restored the tasks without it. Then
+# it is put back, so that whoever retires this worker finds it, locks it and decides once.
+_PUT_BACK = f"""
+INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
+SELECT id, {UNKNOWN_WORKER}, clock_timestamp() + %(lease)s * interval '1 second'
+"""
+# By taskq_task_running.
+PUT_BACK = f"""
+{_PUT_BACK} FROM (SELECT %(worker)s::bigint AS id) AS gone
+WHERE EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
+ON CONFLICT (id) DO NOTHING
+RETURNING {_WORKER}
+"""
+# All of them: a loose index scan, a probe for each worker that holds anything. A process that
+# has the lease may still be there, until that would have ended: so long no other gets its tasks.
+PUT_ALL_BACK = f"""
+WITH RECURSIVE held AS (
+    SELECT min(worker_id) AS id FROM taskq_task WHERE state = 1
+    UNION ALL
+    SELECT (SELECT min(worker_id) FROM taskq_task WHERE state = 1 AND worker_id > held.id)
+    FROM held WHERE held.id IS NOT NULL
+)
+{_PUT_BACK} FROM held
+WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM taskq_worker AS worker WHERE worker.id = held.id)
+ON CONFLICT (id) DO NOTHING
+RETURNING id
+"""
+# Held, and by nobody: they get a worker. By taskq_task_running; what is locked waits.
+NAME_HOLDER = """
+UPDATE taskq_task SET worker_id = %(worker)s
+WHERE id = ANY (ARRAY(
+    SELECT id FROM taskq_task WHERE state = 1 AND worker_id IS NULL FOR UPDATE SKIP LOCKED
+))
+RETURNING id
+"""
+
+# By taskq_task_running.
+HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
+
+# What ran, or may have run, has started in time (unless it had expired when it was claimed),
+# and somebody knew it.
+# A row that is locked belongs to a transaction that finishes it (an atomic task's
+# commit): it is left for the next time rather than waited for. So is what the worker has done
+# and could not be written for the same reason (leave), though it may be free by now.
+_TOLD = "held.blamed AND (held.ends OR %(charge)s > 0)"
+_KIND = f"CASE WHEN held.cancelled THEN {CANCELLED} ELSE {LOST} END"
+_MAY_HAVE_RUN = "held.blamed OR %(suspect)s"
+TAKE_BACK = f"""
+UPDATE taskq_task AS task
+SET state = CASE WHEN held.ends THEN 2 ELSE 0 END,
+    failed_at = CASE WHEN held.ends THEN clock_timestamp() END,
+    losses = least(32767, task.losses::int
+                   + CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 END),
+    isolated = task.isolated OR {_MAY_HAVE_RUN},
+    expires_at = CASE WHEN ({_MAY_HAVE_RUN}) AND task.expires_at > task.started_at THEN NULL
+                      ELSE task.expires_at END,
+    unknown_since = CASE WHEN {_MAY_HAVE_RUN} THEN NULL ELSE task.unknown_since END,
+    error = CASE WHEN held.cancelled THEN 'cancelled; its worker: ' || %(cause)s::text
+                 WHEN {_TOLD} THEN %(cause)s::text ELSE task.error END,
+    history = CASE WHEN {_TOLD} THEN {history(_KIND, "%(cause)s::text")} ELSE task.history END,
+    traceback = CASE WHEN held.ends THEN '' ELSE task.traceback END,
+    worker_id = NULL, started_at = NULL
+FROM (
+    SELECT id, id = %(blamed)s AS blamed, cancelled_at IS NOT NULL AS cancelled,
+           cancelled_at IS NOT NULL OR
+               id = %(blamed)s AND losses::int + %(charge)s >= max_losses AS ends
+    FROM taskq_task
+    WHERE state = 1 AND worker_id = %(worker)s AND id <> ALL (%(leave)s::bigint[])
+    ORDER BY id FOR UPDATE SKIP LOCKED
+) AS held
+WHERE task.id = held.id
+RETURNING task.id, task.name, task.losses, held.blamed, held.ends,
+          task.cancelled_at IS NOT NULL
+"""
+
+REMOVE_WORKER = """
+DELETE FROM taskq_worker AS worker
+WHERE id = %(worker)s
+  AND NOT EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = worker.id)
+"""
+
+# The lease is over, and the rest for whoever comes next: with what is decided here.
+DECIDE = """
+UPDATE taskq_worker
+SET end_cause = %(cause)s, end_blamed = %(blamed)s, end_charge = %(charge)s, end_done = %(done)s,
+    lease_expires_at = least(lease_expires_at, clock_timestamp())
+WHERE id = %(worker)s
+"""

@@ -1,0 +1,126 @@
+"""Our prepared statements on a connection that others use too: Django's.
+
+Those others may drop what is prepared there (DISCARD ALL), and a statement that the server does not
+know any more costs the transaction that it is sent in. So in one that others have begun, a prepared
+statement is sent only while nothing has passed this connection that could have dropped it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Self
+
+import psycopg
+from psycopg import errors
+from psycopg._preparing import Key, Prepare, PrepareManager
+from psycopg._queries import PostgresQuery
+from psycopg.pq import TransactionStatus
+
+from taskq.sql import Call
+from taskq.sql.postgresql.plain import leaves_nothing
+from taskq.sql.postgresql.prepared import Kept, Prepared
+
+_KEPT = "taskq_prepared"  # in the connection
+
+# What begins so, and is one statement, drops nothing that is prepared. Nearly all does.
+_IS_PLAIN = re.compile(
+    rb"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|SET|SHOW|SAVEPOINT|RELEASE|ROLLBACK|DECLARE)\b", re.I
+).match
+# Else it is looked through. A block of code, or a procedure, may do anything.
+_MAY_DROP = re.compile(rb"\b(?:DEALLOCATE|DISCARD|PREPARE|EXECUTE|DO|CALL)\b", re.I).search
+
+
+class Watch(PrepareManager):
+    """What psycopg asks, for each statement of a connection, whether to keep that prepared. It also
+    counts those that may leave something in the session, or drop what is prepared there."""
+
+    def __init__(self, plain: PrepareManager) -> None:
+        vars(self).update(vars(plain))
+        self.traces = 0
+        self._settled = -1
+        self.doubts = 0
+
+    def settle(self) -> None:
+        """The session is as it began."""
+        self._settled = self.traces
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether no statement since then may have left anything in it."""
+        return self.traces == self._settled
+
+    def maybe_add_to_cache(self, query: PostgresQuery, prep: Prepare, name: bytes) -> Key | None:
+        # Before the client has put values into it: those call nothing.
+        text = getattr(query, "template", query.query)
+        if not leaves_nothing(text):
+            self.traces += 1
+            if (b";" in text or not _IS_PLAIN(text)) and _MAY_DROP(text):
+                self.doubts += 1
+        return super().maybe_add_to_cache(query, prep, name)
+
+
+def watch(connection: psycopg.Connection[Any]) -> Watch | None:
+    """Watch the statements of a connection from now on; None where the driver is another than
+    those that this was written for."""
+    there = getattr(connection, "_prepared", None)
+    if type(there) is PrepareManager:
+        there = connection._prepared = Watch(there)
+    return there if isinstance(there, Watch) else None
+
+
+class SharedPrepared(Prepared):
+    """What our statements are prepared with on a connection of Django's."""
+
+    def __init__(self, connection: psycopg.Connection[Any], *, keep: bool) -> None:
+        super().__init__(connection, keep=keep)
+        self._watch = watch(connection)
+        self._is_direct: bool | None = None
+
+    @classmethod
+    def of(cls, connection: psycopg.Connection[Any], *, keep: bool) -> Self:
+        """The one that the connection has for us."""
+        try:
+            found: Self = vars(connection)[_KEPT][keep]
+        except KeyError:
+            found = cls(connection, keep=keep)
+            vars(connection).setdefault(_KEPT, {})[keep] = found
+        return found
+
+    def begun_with(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Begin a transaction with a statement, in one round trip; the rows of that."""
+        calls: tuple[Call, Call] = ("BEGIN", {}), (statement, values)
+        try:
+            return self.batch(*calls)[-1]
+        except errors.InvalidSqlStatementName:
+            # Nobody has done anything in it, and none of ours is prepared any more.
+            self.rows("ROLLBACK", {})
+            return self.batch(*calls)[-1]
+
+    def _is_there(self, kept: Kept) -> bool:
+        if self._watch is not None and kept.seen == self._watch.doubts:
+            return True
+        if self._pgconn.transaction_status != TransactionStatus.IDLE:
+            return False
+        kept.seen = self._doubts
+        return True  # if it is not, the statement is sent again
+
+    def _prepare(self, kept: Kept, *, at_once: bool = False) -> None:
+        if self._is_direct is None and self._keep and (at_once or kept.times):
+            self._keep = self._is_direct = self._has_session()
+        super()._prepare(kept, at_once=at_once)
+        kept.seen = self._doubts
+
+    def _has_session(self) -> bool:
+        """Whether the session is this connection's: a pooler, of which nobody has told us, shows
+        a number of its own in place of the server process's."""
+        self._pgconn.send_query(b"SELECT pg_catalog.pg_backend_pid()")
+        pid = self._check(self._answer()).get_value(0, 0)
+        return pid == b"%d" % self._pgconn.backend_pid
+
+    def _may_be_refused(self) -> bool:
+        return self._watch is None or not self._watch.is_clean
+
+    @property
+    def _doubts(self) -> int:
+        return self._watch.doubts if self._watch is not None else -1

@@ -1,0 +1,231 @@
+"""The tasks in SQLite, for development and small sites; postgresql.py explains each statement.
+
+There is one writer at a time: a writing statement takes the database's write
+lock before it reads, so each is as safe as PostgreSQL's row locks make it, and
+FOR UPDATE or SKIP LOCKED have no place. The clock is that of the one host.
+Lists come as JSON arrays.
+"""
+
+from __future__ import annotations
+
+from taskq.sql import HISTORY_LENGTH, REPLACED
+from taskq.sql.sqlite.cast import INTEGER, TEXT
+from taskq.sql.sqlite.time import NOW, later
+
+# A cell holds a value of any type. What a row has in place of a number counts as one; a queue of
+# bytes is nobody's, and all of those come after the texts.
+_RETRIES, _LOSSES, _MAX_LOSSES = (
+    INTEGER.format(name) for name in ("retries", "losses", "max_losses")
+)
+_NO_BYTES = "queue < x''"
+
+# By taskq_task_ready, as in PostgreSQL. Due is what the claim takes for due, which compares
+# text: a text that is no time waits long, or not at all.
+LANES = f"""
+WITH RECURSIVE waiting AS (
+    SELECT min(queue) AS queue FROM taskq_task
+    WHERE state = 0 AND {_NO_BYTES} AND %(queues)s IS NULL
+    UNION ALL
+    SELECT (
+        SELECT min(queue) FROM taskq_task
+        WHERE state = 0 AND queue > waiting.queue AND {_NO_BYTES}
+    )
+    FROM waiting WHERE waiting.queue IS NOT NULL
+), served AS (
+    SELECT queue FROM waiting WHERE queue IS NOT NULL
+    UNION ALL SELECT value FROM json_each(%(queues)s)
+), lane AS (
+    SELECT served.queue, (
+        SELECT max(priority) FROM taskq_task WHERE state = 0 AND queue = served.queue
+    ) AS priority
+    FROM served
+    WHERE NOT EXISTS (SELECT 1 FROM taskq_pausedqueue AS paused WHERE paused.queue = served.queue)
+    UNION ALL
+    SELECT lane.queue, (
+        SELECT max(priority) FROM taskq_task
+        WHERE state = 0 AND queue = lane.queue AND priority < lane.priority
+    )
+    FROM lane WHERE lane.priority IS NOT NULL
+), head AS (
+    SELECT lane.queue, lane.priority, (
+        SELECT id FROM taskq_task
+        WHERE state = 0 AND queue = lane.queue AND priority = lane.priority
+        ORDER BY execute_at, id LIMIT 1
+    ) AS id
+    FROM lane WHERE lane.priority IS NOT NULL
+)
+SELECT head.queue, head.priority,
+       CASE WHEN task.execute_at > {NOW}
+            THEN coalesce((julianday(task.execute_at) - julianday({NOW})) * 86400.0, 1e9)
+            ELSE 0.0 END,
+       task.execute_at || '', task.id
+FROM head JOIN taskq_task AS task ON task.id = head.id
+ORDER BY head.priority DESC, task.execute_at, task.id
+"""
+
+CLAIM = f"""
+UPDATE taskq_task
+SET state = 1, worker_id = %(worker)s, attempt = attempt %% 2147483647 + 1, started_at = {NOW},
+    unique_key = CASE WHEN unique_until = 'finish' AND coalesce(expires_at > {NOW}, 1)
+                      THEN unique_key END
+WHERE id IN (
+    SELECT id FROM (
+        SELECT id, row_number() OVER sequence AS place, min(quick) OVER sequence AS quick
+        FROM (
+            SELECT id, execute_at,
+                   name IN (SELECT value FROM json_each(%(quick)s))
+                       AND NOT isolated AND {_MAX_LOSSES} > 0 AS quick
+            FROM taskq_task
+            WHERE state = 0 AND queue = %(queue)s AND priority = %(priority)s
+              AND execute_at <= {NOW}
+              AND (execute_at, id) >= (%(from_due)s, %(from_id)s)
+            ORDER BY execute_at, id LIMIT %(limit)s
+        ) WINDOW sequence AS (ORDER BY execute_at, id)
+    ) WHERE place = 1 OR quick
+) AND EXISTS (SELECT 1 FROM taskq_worker WHERE id = %(worker)s AND lease_expires_at > {NOW})
+RETURNING execute_at || printf('%%20d', id), id, attempt, {TEXT.format("name")},
+          {TEXT.format("payload")}, queue, {_RETRIES}, {_LOSSES},
+          isolated OR {_MAX_LOSSES} <= 0, coalesce(expires_at <= {NOW}, 0),
+          (julianday({NOW}) - julianday(unknown_since)) * 86400.0,
+          scheduled_at || '', NULL
+"""
+
+_WHO = "(SELECT pool || '/' || name || '/' || id FROM taskq_worker WHERE id = %(worker)s)"
+
+
+def history(kind: str, traceback: str) -> str:
+    return f"""
+        CASE WHEN length(history) < {HISTORY_LENGTH} THEN history || char(10) ELSE '' END
+        || json_object('worker', {_WHO}, 'error', {kind}, 'traceback', {traceback},
+                       'started_at', started_at)
+    """
+
+
+_FENCE = "WHERE id = %(id)s AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s"
+
+_FENCES = """
+WHERE id IN (SELECT value FROM json_each(%(ids)s))
+  AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s
+"""
+
+# A look at the lanes first costs no round trip.
+CLAIM_FIRST = None
+
+# By primary key, under the fence. Locks nothing.
+HOLDS = f"SELECT id FROM taskq_task {_FENCE}"
+
+FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
+FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
+LOCK_IF_FREE = f"SELECT id FROM taskq_task {_FENCES}"
+FINISH_IF_FREE = FINISH  # no row is locked by itself, and so none is left
+STILL_HELD = None
+
+# Three statements in one transaction: a DELETE can be no part of an INSERT here. The last one
+# undoes the first, where a trigger has kept the row.
+KEEP = (
+    f"""
+INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, run_after, started_at,
+                          history, finished_at, worker, value)
+SELECT id, name, payload, queue, priority, created_at, run_after, started_at, history,
+       {NOW}, {_WHO}, %(value)s
+FROM taskq_task {_FENCE}
+ON CONFLICT (id) DO UPDATE SET {REPLACED}
+RETURNING id
+""",
+    f"DELETE FROM taskq_task {_FENCE}",
+    f"""
+DELETE FROM taskq_result
+WHERE id = %(id)s AND EXISTS (SELECT 1 FROM taskq_task {_FENCE}) RETURNING id
+""",
+)
+
+_BACK = f"""
+    state = CASE WHEN cancelled_at IS NULL THEN 0 ELSE 2 END,
+    failed_at = CASE WHEN cancelled_at IS NOT NULL THEN {NOW} END,
+    worker_id = NULL, started_at = NULL
+"""
+
+GIVE_BACK = f"UPDATE taskq_task SET {_BACK} {_FENCES} RETURNING id"
+
+GIVE_BACK_IF_FREE = GIVE_BACK
+HELD_BY = "SELECT id, attempt FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
+
+PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"
+PROGRESS_IF_FREE = PROGRESS  # no row is locked by itself
+
+CANCELLED_RUNS = """
+SELECT worker_id, id, attempt FROM taskq_task
+WHERE state = 1 AND cancelled_at IS NOT NULL
+  AND worker_id IN (SELECT value FROM json_each(%(workers)s))
+"""
+
+HELD_RUNS = """
+SELECT worker_id, id, attempt FROM taskq_task
+WHERE id IN (SELECT value FROM json_each(%(ids)s)) AND state = 1
+"""
+
+_HISTORY = f"""
+    history = CASE WHEN %(kind)s IS NULL THEN history
+                   ELSE {history("%(kind)s", "%(traceback)s")} END
+"""
+
+RETRY = f"""
+UPDATE taskq_task
+SET {_BACK}, retries = min({_RETRIES}, 2147483646) + 1, expires_at = NULL, unknown_since = NULL,
+    execute_at = coalesce(%(when)s, {later("%(delay)s")}),
+    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
+{_FENCE}
+"""
+
+FAIL = f"""
+UPDATE taskq_task
+SET state = 2, worker_id = NULL, failed_at = {NOW}, expires_at = NULL,
+    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
+{_FENCE}
+"""
+
+FAIL_PLAINLY = f"""
+UPDATE taskq_task
+SET state = 2, worker_id = NULL, failed_at = {NOW}, expires_at = NULL,
+    error = %(error)s, traceback = ''
+{_FENCE}
+"""
+
+_ENDS = f"(cancelled_at IS NOT NULL OR {_LOSSES} + 1 >= {_MAX_LOSSES})"
+LOSE = f"""
+UPDATE taskq_task
+SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
+    failed_at = CASE WHEN {_ENDS} THEN {NOW} END,
+    execute_at = CASE WHEN {_ENDS} THEN execute_at ELSE {later("%(delay)s")} END,
+    losses = min(32767, {_LOSSES} + 1), expires_at = NULL, unknown_since = NULL,
+    worker_id = NULL, started_at = NULL,
+    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
+{_FENCE}
+RETURNING losses, state = 2
+"""
+
+DEFER = f"""
+UPDATE taskq_task
+SET {_BACK},
+    unknown_since = coalesce(unknown_since, {NOW}), execute_at = {later("%(delay)s")}
+{_FENCE}
+"""
+
+PRUNE_RESULTS = f"""
+DELETE FROM taskq_result WHERE id IN (
+    SELECT id FROM taskq_result WHERE finished_at < {later("-%(ttl)s")}
+    ORDER BY finished_at LIMIT %(limit)s
+)
+"""
+PRUNE_FAILED = f"""
+DELETE FROM taskq_task WHERE id IN (
+    SELECT id FROM taskq_task WHERE state = 2 AND failed_at < {later("-%(ttl)s")}
+    ORDER BY failed_at LIMIT %(limit)s
+)
+"""
+PRUNE_KEYS = f"""
+DELETE FROM taskq_idempotencykey WHERE id IN (
+    SELECT id FROM taskq_idempotencykey WHERE created_at < {later("-%(ttl)s")}
+    ORDER BY created_at LIMIT %(limit)s
+)
+"""

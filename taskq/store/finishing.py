@@ -1,0 +1,48 @@
+"""What a worker has done, written by its keeper in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from taskq import events
+from taskq.database_errors import passes
+from taskq.store.refused_outcome import RowKept, plain_refusal
+from taskq.store.tasks import Leases
+from taskq.task.claimed import Run
+
+
+def finish_for(db: Leases, lease: int, done: Sequence[Run]) -> set[int]:
+    """Write what was done under a lease, as far as it is still held under it; the ids of what
+    somebody has locked, to be written later.
+
+    One that the database refuses, or keeps, fails that task, as its worker would have it.
+    """
+    try:
+        written, locked, kept = db.finish_if_free(lease, done)
+    except Exception as error:
+        if passes(error):
+            raise
+        if len(done) > 1:  # together they were refused
+            return set().union(*(finish_for(db, lease, [run]) for run in done))
+        _fail(db, lease, done[0], error)
+        return set()
+    if written:
+        events.finishes_written(len(written), lease)
+    for run in done:
+        if run[0] in kept:
+            _fail(db, lease, run, RowKept())
+    return locked
+
+
+def _fail(db: Leases, lease: int, run: Run, error: Exception) -> None:
+    text = plain_refusal(error)
+    try:
+        ours = db.fail_plainly(lease, run, text)
+    except Exception as again:
+        if passes(again):
+            raise
+        # It goes back to wait, with what else was held.
+        events.outcome_refused(run[0], "a finished task", text, again)
+        return
+    if ours:
+        events.outcome_unwritten(run[0], "a finished task", text)

@@ -1,0 +1,170 @@
+"""The leases of workers: given, renewed, retired. What a worker holds, it holds under its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from taskq import sql
+from taskq.models.worker_ids import new_id
+from taskq.task.claimed import Run
+
+
+@dataclass(frozen=True, slots=True)
+class TakenBack:
+    """A task whose worker is gone, and what became of it."""
+
+    id: int
+    name: str
+    losses: int
+    blamed: bool  # it was what the worker ran
+    failed: bool  # it is not to be run again
+    cancelled: bool = False  # that is why
+
+
+class Renewed(NamedTuple):
+    """kept: the leases that were extended, each with the pid in its row, 0 where that was put back.
+    server: what tells this run of the server from others; empty where nothing was extended."""
+
+    kept: dict[int, int]
+    server: str
+
+
+@dataclass(frozen=True)
+class Retired:
+    """The end of a worker's lease. ``complete`` is False while one of its tasks is
+    locked by a transaction that has yet to end: retire it again later."""
+
+    worker: str
+    tasks: list[TakenBack]
+    complete: bool
+
+
+class WorkerLeases:
+    """The part of :class:`taskq.store.tasks.Leases` that is about workers: ``leases.workers``.
+
+    Each method is one transaction, and raises what those of ``Leases`` do.
+    """
+
+    def __init__(self, connection: sql.Connection, vendor: str) -> None:
+        self._connection = connection
+        self._sql = sql.workers_of(vendor)
+
+    def register(
+        self, pool: str, host: str, processes: Sequence[tuple[str, int]], lease: float
+    ) -> dict[int, int]:
+        """Give leases of so many seconds to processes (name, pid): pid -> worker id."""
+        values = {
+            "pool": pool,
+            "host": host,
+            "ids": [new_id() for _ in processes],
+            "names": [name for name, _ in processes],
+            "pids": [pid for _, pid in processes],
+            "lease": lease,
+        }
+        rows = self._connection.rows(self._sql.REGISTER, values)
+        return {pid: worker for pid, worker in rows}
+
+    def renew(self, workers: Sequence[int], lease: float) -> Renewed:
+        """Extend leases that have not run out."""
+        values = {"workers": list(workers), "lease": lease}
+        rows = self._connection.rows(self._sql.RENEW, values)
+        return Renewed({worker: pid for worker, pid, _ in rows}, rows[0][2] if rows else "")
+
+    def set_listens(self, worker: int, listens: bool) -> None:
+        """Say whether enqueuers should send wake-ups, for this process to hear."""
+        self._connection.count(self._sql.LISTENS, {"worker": worker, "listens": listens})
+
+    def expired(self) -> dict[int, list[Run]]:
+        """Workers whose lease has run out, each with what it has done and is still to be
+        written."""
+        rows = self._connection.rows(self._sql.EXPIRED, {})
+        return {worker: _read(done) for worker, done in rows}
+
+    def retire(
+        self,
+        worker: int,
+        *,
+        ran: int | None,
+        charge: bool,
+        cause: str,
+        expired_only: bool = False,
+        done: Collection[Run] = (),
+        locked: Collection[int] = (),
+    ) -> Retired | None:
+        """End a worker's lease and take back all that it holds.
+
+        ran: the task that it ran, 0 for none, None when nobody knows.
+        charge: count a loss against that task.
+        cause: what happened to the worker, kept with that task.
+        expired_only: leave a worker alone that was renewed meanwhile, or that another
+            reclaimer is at.
+        done: what it had done, which is written by now. locked: but for these tasks, which
+            somebody has locked. They are not taken back, but noted for whoever comes next.
+
+        What is decided of it, by whom it was retired first: where a task is locked, and has to be
+        left for the next time, that decides nothing anew.
+
+        Returns None when there is no such worker (any more), and nothing that it holds.
+        """
+        one = {"worker": worker}
+        with self._connection.transaction():
+            lock = self._sql.LOCK_EXPIRED_WORKER if expired_only else self._sql.LOCK_WORKER
+            found = self._connection.rows(lock, one)
+            if not found and not expired_only:
+                found = self._connection.rows(self._sql.PUT_BACK, {**one, "lease": 0.0})
+            if not found:
+                return None
+            ((pool, name, decided, blamed, charged, noted),) = found
+            ((held, last),) = self._connection.rows(self._sql.HELD, one)
+            if decided is not None:
+                cause, charge = decided, bool(charged)
+            elif ran is not None or held < 2:
+                # Where nobody saw what it ran: a task held alone was at work.
+                blamed = ran if ran is not None else last or 0
+            # Else any of them may have been: none is charged, each is claimed alone from now on.
+            earlier = _read(noted)  # some of it by another, since ``done`` was read
+            unwritten = {run for run in done if run[0] in locked} | ({*earlier} - {*done})
+            end = {**one, "blamed": blamed, "charge": charge, "cause": cause}
+            values = {
+                **end,
+                "blamed": blamed or 0,
+                "suspect": blamed is None,
+                "charge": int(charge),
+                "leave": [id for id, _ in unwritten],
+            }
+            rows = self._connection.rows(self._sql.TAKE_BACK, values) if held else []
+            complete = self._connection.count(self._sql.REMOVE_WORKER, one) == 1
+            if not complete and (decided is None or unwritten - {*earlier}):
+                self._connection.count(self._sql.DECIDE, {**end, "done": _noted(unwritten)})
+        tasks = [
+            TakenBack(id, name, losses, bool(blamed), bool(failed), bool(cancelled))
+            for id, name, losses, blamed, failed, cancelled in rows
+        ]
+        return Retired(f"{name} of {pool}", tasks, complete)
+
+    def put_back(self, lease: float) -> list[int]:
+        """Put back the rows of workers that hold tasks and are not there, with a lease of so many
+        seconds: their ids. Somebody removed them, or restored tasks without them; once that lease
+        has run out they are retired like any other.
+        """
+        _, rows = self._connection.batch(
+            (self._sql.NAME_HOLDER, {"worker": new_id()}),
+            (self._sql.PUT_ALL_BACK, {"lease": lease}),
+        )
+        return [worker for (worker,) in rows]
+
+
+def _noted(done: Collection[Run]) -> str | None:
+    """Runs as the row of a worker has them."""
+    return json.dumps(sorted(done)) if done else None
+
+
+def _read(noted: str | None) -> list[Run]:
+    """The runs that the row of a worker has noted."""
+    try:
+        return [(int(id), int(attempt)) for id, attempt in json.loads(noted or "[]")]
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return []  # somebody wrote the column by hand

@@ -1,0 +1,188 @@
+"""What a task may be told about itself, checked when its decorator runs."""
+
+from __future__ import annotations
+
+import datetime
+import string
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any, Literal
+
+from taskq.task.timing import CATCH_UP, CatchUp, parse
+from taskq.values import check_max_retries, check_priority, check_queue, check_seconds, require
+
+#: Options whose None is a value of its own.
+_NONE = ("max_retries",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions:
+    """Options of a task; the names and defaults are Celery's where Celery has them.
+
+    queue: where it waits. None is the default queue.
+    priority: -100 to 100, higher is sooner.
+    max_retries: retries after the first run; None is no limit.
+    default_retry_delay: seconds before a retry that names no other time.
+    autoretry_for, dont_autoretry_for: exception classes retried, and not retried.
+    retry_kwargs: max_retries and countdown for these automatic retries, in place of
+        max_retries and default_retry_delay.
+    retry_backoff: seconds before the first automatic retry, doubled for each
+        further one; True is 1; False waits default_retry_delay each time.
+    retry_backoff_max: seconds that back-off never exceeds.
+    retry_jitter: wait a random part of the back-off, so that what failed together
+        does not come back together.
+    on_lost: "retry" runs it again when its worker is lost; "fail" holds it for a
+        person, for work that must not be repeated blindly.
+    atomic: its database writes and its completion are one transaction.
+    time_limit: seconds after which its worker is killed.
+    soft_time_limit: seconds after which SoftTimeLimitExceeded is raised in it.
+    bind: pass the task itself as the first argument.
+    ignore_result: do not keep what it returns.
+    typing: refuse a call whose arguments the function does not take when it is sent, rather
+        than let its run fail.
+    schedule: send it periodically: a cron expression, in the site's time zone, or a
+        timedelta.
+    catch_up: what becomes of ticks of the schedule that were missed, as no pool ran for
+        longer than a minute: "once" sends one task for all of them, "skip" none, "all"
+        one for each.
+    unique: of the calls with the same key one task waits: the others join it. "args": what
+        the arguments are is the key. "customer-{customer_id}": a format of the arguments by
+        name. Or a function of the arguments that returns the key, or None for a call that
+        joins nothing.
+    unique_until: "start": the key is free again when the task starts, so that a call whose
+        changes it may not see makes another. "finish": when it is done or has failed, so
+        that no two run at once, and a call may join one that runs.
+    """
+
+    queue: str | None = None
+    priority: int = 0
+    max_retries: int | None = 3
+    default_retry_delay: float = 180.0
+    autoretry_for: tuple[type[BaseException], ...] = ()
+    dont_autoretry_for: tuple[type[BaseException], ...] = ()
+    retry_kwargs: Mapping[str, Any] = field(default_factory=dict)
+    retry_backoff: float = 0.0
+    retry_backoff_max: float = 600.0
+    retry_jitter: bool = True
+    on_lost: Literal["retry", "fail"] = "retry"
+    atomic: bool = False
+    time_limit: float | None = None
+    soft_time_limit: float | None = None
+    bind: bool = False
+    ignore_result: bool = True
+    typing: bool = True
+    schedule: str | datetime.timedelta | None = None
+    catch_up: CatchUp = "once"
+    unique: str | Callable[..., str | None] | None = None
+    unique_until: Literal["start", "finish"] = "start"
+
+
+def _shown(name: str) -> Any:
+    return property(attrgetter(f"options.{name}"))
+
+
+class ShownOptions:
+    """The options that Celery's tasks have as attributes, of whatever has ``options``. They can
+    only be read."""
+
+    queue: str | None = _shown("queue")
+    priority: int = _shown("priority")
+    max_retries: int | None = _shown("max_retries")
+    default_retry_delay: float = _shown("default_retry_delay")
+    autoretry_for: tuple[type[BaseException], ...] = _shown("autoretry_for")
+    dont_autoretry_for: tuple[type[BaseException], ...] = _shown("dont_autoretry_for")
+    retry_kwargs: Mapping[str, Any] = _shown("retry_kwargs")
+    retry_backoff: float = _shown("retry_backoff")
+    retry_backoff_max: float = _shown("retry_backoff_max")
+    retry_jitter: bool = _shown("retry_jitter")
+    time_limit: float | None = _shown("time_limit")
+    soft_time_limit: float | None = _shown("soft_time_limit")
+    ignore_result: bool = _shown("ignore_result")
+    typing: bool = _shown("typing")
+
+
+def task_options(given: Mapping[str, Any]) -> TaskOptions:
+    """Options from what a decorator was given. One that is None is as if it were not given,
+    but for max_retries, where None means no limit.
+
+    Raises TypeError for an unknown option or a wrong type, ValueError for a value
+    out of range; both name the option, the value and what is allowed.
+    """
+    known = {each.name for each in fields(TaskOptions)}
+    for name in given:
+        if name not in known:
+            raise TypeError(f"unknown task option {name!r}; known are {', '.join(sorted(known))}")
+    options = {name: each for name, each in given.items() if each is not None or name in _NONE}
+    for name in ("autoretry_for", "dont_autoretry_for"):
+        options[name] = _exceptions(name, options.get(name, ()))
+    if "queue" in options:
+        check_queue(options["queue"])
+    check_priority(options.get("priority", 0))
+    _check_retries(options)
+    _check_limits(options)
+    _check_unique(options)
+    on_lost = options.get("on_lost", "retry")
+    require(on_lost in ("retry", "fail"), "on_lost", on_lost, 'use "retry" or "fail"')
+    if "schedule" in options:
+        parse(options["schedule"])
+    catch_up = options.get("catch_up", "once")
+    require(catch_up in CATCH_UP, "catch_up", catch_up, f"use one of {', '.join(CATCH_UP)}")
+    for name in ("atomic", "bind", "ignore_result", "retry_jitter", "typing"):
+        value = options.get(name, False)
+        require(isinstance(value, bool), name, value, "use True or False")
+    return TaskOptions(**options)
+
+
+def _check_retries(options: dict[str, Any]) -> None:
+    automatic = options.get("retry_kwargs", {})
+    require(isinstance(automatic, Mapping), "retry_kwargs", automatic, "give a dict")
+    options["retry_kwargs"] = automatic = dict(automatic)
+    known = automatic.keys() <= {"max_retries", "countdown"}
+    require(known, "retry_kwargs", automatic, "known are max_retries and countdown")
+    check_max_retries("retry_kwargs['max_retries']", automatic.get("max_retries"), "the task's own")
+    if automatic.get("countdown") is not None:
+        check_seconds("retry_kwargs['countdown']", automatic["countdown"])
+    check_max_retries("max_retries", options.get("max_retries"))
+    check_seconds("default_retry_delay", options.get("default_retry_delay", 0))
+    check_seconds("retry_backoff_max", options.get("retry_backoff_max", 0))
+    backoff = options.get("retry_backoff", 0)
+    if isinstance(backoff, bool):
+        backoff = options["retry_backoff"] = 1.0 if backoff else 0.0
+    check_seconds("retry_backoff", backoff)
+
+
+def _check_limits(options: dict[str, Any]) -> None:
+    for name in ("time_limit", "soft_time_limit"):
+        if name in options:
+            check_seconds(name, options[name])
+            require(options[name] > 0, name, options[name], "give a number of seconds above 0")
+    hard, soft = options.get("time_limit"), options.get("soft_time_limit")
+    if hard is not None and soft is not None:
+        mend = f"it must be below time_limit ({hard:g}), or equal to it"
+        require(soft <= hard, "soft_time_limit", soft, mend)
+
+
+def _check_unique(options: dict[str, Any]) -> None:
+    unique, until = options.get("unique"), options.get("unique_until", "start")
+    good = unique is None or unique == "args" or callable(unique) or _has_fields(unique)
+    mend = 'use "args", a format of the arguments such as "customer-{customer_id}", or a function'
+    require(good, "unique", unique, mend)
+    require(until in ("start", "finish"), "unique_until", until, 'use "start" or "finish"')
+
+
+def _has_fields(text: object) -> bool:
+    """Whether this is a format string that names a part of what it is given."""
+    try:
+        return isinstance(text, str) and any(name for _, name, *_ in string.Formatter().parse(text))
+    except ValueError:
+        return False
+
+
+def _exceptions(name: str, value: object) -> tuple[type[BaseException], ...]:
+    classes = (value,) if isinstance(value, type) else value
+    good = isinstance(classes, (tuple, list, set, frozenset)) and all(
+        isinstance(each, type) and issubclass(each, BaseException) for each in classes
+    )
+    require(good, name, value, "give a tuple of exception classes")
+    return tuple(classes)  # type: ignore[arg-type]

@@ -1,0 +1,151 @@
+"""The one registry: a task's name, its function, its options.
+
+Only what is registered can run. A name in a row is looked up here; it is never
+imported or called as such.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.apps import apps
+
+from taskq import printable
+from taskq.conf import NAME_LENGTH
+from taskq.task.options import TaskOptions
+
+if TYPE_CHECKING:
+    from taskq.task.claimed import Claimed
+    from taskq.task.hooks import Visit
+
+#: Ways to call one function that are remembered as right: without end where it takes any keyword.
+SHAPES = 100
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A registered task.
+
+    bound: the front door's own object; passed as first argument when ``options.bind``.
+    visit: makes what that door does around a run, of the claimed task, the worker's
+        name in results, and the alias of the task's database.
+    database: the alias of the database that it is sent to; None is the router's.
+    """
+
+    name: str
+    function: Callable[..., Any]
+    options: TaskOptions
+    bound: object = None
+    visit: Callable[[Claimed, str, str], Visit] | None = None
+    database: str | None = None
+
+    @functools.cached_property
+    def is_async(self) -> bool:
+        return inspect.iscoroutinefunction(self.function)
+
+    @functools.cached_property
+    def signature(self) -> inspect.Signature:
+        """Of the task's own arguments, without what a worker passes before them.
+
+        Raises TypeError where there is no room for that, ValueError where the function says
+        nothing of its arguments.
+        """
+        return self._own(inspect.signature(self.function))
+
+    def _own(self, signature: inspect.Signature) -> inspect.Signature:
+        if not (self.options.bind or getattr(self.bound, "takes_context", False)):
+            return signature
+        parameters = list(signature.parameters.values())
+        if not parameters:
+            raise TypeError(f"{_place(self.function)} takes no argument, and is to be given one")
+        if parameters[0].kind is inspect.Parameter.VAR_POSITIONAL:
+            return signature
+        return signature.replace(parameters=parameters[1:])
+
+    @functools.cached_property
+    def taken(self) -> inspect.Signature:
+        """As :attr:`signature`, but of what is called: a decorator around the function may take
+        other arguments than the function does."""
+        return self._own(inspect.signature(self.function, follow_wrapped=False))
+
+    @functools.cached_property
+    def _shapes(self) -> set[tuple[object, ...]]:
+        return set()
+
+    def check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise TypeError unless the function takes these arguments."""
+        # All that counts is how many are positional, and the names of the others.
+        shape: tuple[object, ...] = (len(args), *kwargs)
+        if shape in self._shapes:
+            return
+        try:
+            self.taken.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{self.name}: {error}; it takes {self.taken}") from error
+        if len(self._shapes) < SHAPES:
+            self._shapes.add(shape)
+
+    def arguments(self, args: list[Any]) -> list[Any]:
+        return [self.bound, *args] if self.options.bind else args
+
+
+_definitions: dict[str, Definition] = {}
+#: Names that came once Django was set up: a pool, which forks then, need not have them.
+_late: set[str] = set()
+
+
+def register(definition: Definition) -> None:
+    """Make a task known.
+
+    Raises ValueError when another function has the name already. The same function
+    defined again (its module was reloaded) replaces itself. Raises TypeError for a
+    function that could not do what its task promises.
+    """
+    name, function = definition.name, definition.function
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{_place(function)} is a generator: calling it runs nothing")
+    if definition.options.atomic and definition.is_async:
+        raise TypeError(
+            f"atomic is True, but {_place(function)} is async: Django's transactions do not "
+            "reach into coroutines; make it a plain def"
+        )
+    if not isinstance(name, str) or not name or len(name) > NAME_LENGTH:
+        raise ValueError(f"name is {name!r}: give 1 to {NAME_LENGTH} characters")
+    if name != printable.in_a_line(name):  # it is shown by ps, in logs and on terminals
+        raise ValueError(
+            f"name is {name!r}: give 1 to {NAME_LENGTH} characters, without control characters"
+        )
+    known = _definitions.get(name)
+    if known is not None and _place(known.function) != _place(function):
+        raise ValueError(
+            f"two tasks are called {name!r}: {_place(known.function)} and {_place(function)}; "
+            "give one of them another name="
+        )
+    if known is None and apps.ready:
+        _late.add(name)
+    _definitions[name] = definition
+
+
+def find(name: str) -> Definition | None:
+    return _definitions.get(name)
+
+
+def names() -> list[str]:
+    return sorted(_definitions)
+
+
+def definitions() -> list[Definition]:
+    return list(_definitions.values())
+
+
+def late() -> list[Definition]:
+    """Those of modules that something has imported only after Django was set up."""
+    return [definition for name, definition in _definitions.items() if name in _late]
+
+
+def _place(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"

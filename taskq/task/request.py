@@ -1,0 +1,148 @@
+"""What a running task can know of its own run, and say about it."""
+
+from __future__ import annotations
+
+import datetime
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from taskq.exceptions import Retry
+from taskq.task.ids import TaskId
+from taskq.task.progress import Progress
+
+
+class Host(Protocol):
+    """What a run in progress may ask of the worker that runs it."""
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a task runs."""
+
+    @property
+    def attempt(self) -> int:
+        """How often the task that runs was claimed, this time included."""
+
+    def runs(self, pk: int | None) -> bool:
+        """Whether it is this task that runs: a thread of an earlier one may be left."""
+
+    def eta(self) -> datetime.datetime | None:
+        """When the run was due, looked up by a query."""
+
+    def is_stopping(self) -> bool:
+        """Whether the run should come to an end soon."""
+
+    def set_progress(self, progress: Progress) -> None:
+        """Show how far the run is."""
+
+
+#: The worker that this process is; None in any other process.
+_host: Host | None = None
+
+
+def enter(host: Host) -> None:
+    """From now on this process is that worker."""
+    global _host
+    _host = host
+
+
+def runs_a_task() -> bool:
+    """Whether this process is a worker in which a task runs, in whatever thread."""
+    return _host is not None and _host.is_running
+
+
+@dataclass(slots=True)
+class Request:
+    """The run in progress, named as in Celery's ``task.request`` where that has it.
+
+    pk: the row's primary key; None where there is no row: in an eager run, or outside
+        of any.
+    retries: how often the task was retried before. losses: how often it lost its worker.
+    called_directly: the function was just called; there is no run.
+    args, kwargs: of the call; None outside of a run. sent_headers: see ``headers``.
+    scheduled_at: the tick that a periodic task was sent for, in UTC; else None.
+    retry_limit: what this run has given ``retry()`` in place of its task's max_retries.
+    eager_id: the id of an eager run, which has no row.
+    asked_retry: what this run has asked for by ``retry()``. retry_was_swallowed: its code caught
+        the Retry that this raised, and went on.
+    """
+
+    pk: int | None
+    name: str
+    queue: str
+    retries: int = 0
+    losses: int = 0
+    is_eager: bool = False
+    called_directly: bool = False
+    args: list[Any] | None = field(default=None, repr=False)
+    kwargs: dict[str, Any] | None = field(default=None, repr=False)
+    sent_headers: dict[str, Any] | None = None
+    scheduled_at: datetime.datetime | None = None
+    retry_limit: int | None = None
+    eager_id: TaskId | None = None
+    asked_retry: Retry | None = None
+    retry_was_swallowed: bool = False
+
+    @property
+    def id(self) -> TaskId | None:
+        """The id that ``AsyncResult`` shows, or in an eager run the ``EagerResult``; None
+        outside of any run."""
+        return self.eager_id if self.pk is None else TaskId.of(self.pk)
+
+    @property
+    def headers(self) -> dict[str, Any]:
+        """What was sent along, by ``apply_async(headers=…)`` or who hears ``task_enqueuing``."""
+        return self.sent_headers or {}
+
+    @property
+    def eta(self) -> datetime.datetime | None:
+        """When the run was due; None outside of a worker. It is looked up when asked for, by
+        a query: not in a coroutine."""
+        return _host.eta() if _host is not None and _host.runs(self.pk) else None
+
+    @property
+    def attempt(self) -> int:
+        """How often the task was claimed, this time included; 0 outside of a worker."""
+        return _host.attempt if _host is not None and _host.runs(self.pk) else 0
+
+    def is_stopping(self) -> bool:
+        """Whether this run should come to an end soon: its pool is told to stop, its worker
+        is to be replaced, or it was cancelled. A long task asks now and then, notes how far
+        it came, and ends with ``retry(countdown=0)``. False outside of a worker."""
+        return _host is not None and _host.runs(self.pk) and _host.is_stopping()
+
+    def set_progress(self, done: int, total: int | None = None) -> None:
+        """Say how far the run is: the admin and ``AsyncResult.progress`` show it.
+
+        done, total: whole numbers of anything; a total of None is not known.
+
+        Call it as often as you like: it writes two numbers to memory that the processes of
+        a pool share. The database has them within a second, whatever transaction is open.
+        Outside of a worker it does nothing. Raises TypeError or ValueError.
+        """
+        progress = Progress.checked(done, total)
+        if _host is not None and _host.runs(self.pk):
+            _host.set_progress(progress)
+
+
+current: ContextVar[Request | None] = ContextVar("taskq_request", default=None)
+
+
+def current_request() -> Request | None:
+    """The run in progress; None outside of one."""
+    return current.get()
+
+
+def is_stopping() -> bool:
+    """:meth:`Request.is_stopping` of the run in progress; False outside of one."""
+    request = current.get()
+    return request is not None and request.is_stopping()
+
+
+def set_progress(done: int, total: int | None = None) -> None:
+    """:meth:`Request.set_progress` of the run in progress; outside of one it does nothing."""
+    request = current.get()
+    if request is None:
+        Progress.checked(done, total)
+    else:
+        request.set_progress(done, total)

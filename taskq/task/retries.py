@@ -1,0 +1,90 @@
+"""When a failed run is tried again."""
+
+from __future__ import annotations
+
+import datetime
+import random
+import sys
+from collections.abc import Callable
+from typing import cast
+
+from taskq.exceptions import MaxRetriesExceededError, Retry
+from taskq.task.options import TaskOptions
+from taskq.task.request import Request
+
+
+def backoff(options: TaskOptions, retries: int, rand: Callable[[], float] = random.random) -> float:
+    """Seconds until the next automatic retry, after ``retries`` earlier ones."""
+    if not options.retry_backoff:
+        countdown: float | None = options.retry_kwargs.get("countdown")
+        return options.default_retry_delay if countdown is None else countdown
+    # The exponent is capped: a float overflows after 1,000 retries.
+    delay = min(options.retry_backoff_max, options.retry_backoff * float(2 ** min(retries, 60)))
+    return delay * rand() if options.retry_jitter else delay
+
+
+def retry(
+    options: TaskOptions,
+    request: Request,
+    *,
+    exc: BaseException | type[BaseException] | str | None = None,
+    eta: datetime.datetime | None = None,
+    countdown: float | datetime.timedelta | None = None,
+    max_retries: int | None,
+    throw: bool = True,
+) -> Retry:
+    """Raise Retry, or return it if not ``throw``; or, when no retry is left, raise ``exc`` or
+    MaxRetriesExceededError.
+
+    Where the function was called directly there is no run to try again: ``exc`` or Retry.
+    """
+    if countdown is None:
+        countdown = options.default_retry_delay if eta is None else 0.0
+    again = Retry(exc=exc, eta=eta, countdown=countdown)
+    if request.called_directly:
+        raise again if again.exc is None else again.exc
+    if max_retries is not None and request.retries >= max_retries:
+        raise given_up(again, request)
+    request.asked_retry = again
+    if throw:
+        raise again
+    again.__context__ = sys.exc_info()[1]  # as if it were raised
+    return again
+
+
+def given_up(error: BaseException, request: Request) -> BaseException:
+    """What a run ends with that is not tried again. Of a Retry: its cause."""
+    if not issubclass(type(error), Retry):
+        return error
+    again = cast(Retry, error)
+    if again.exc is not None:
+        return again.exc
+    text = f"{request.name} was retried {request.retries} times"
+    return MaxRetriesExceededError(f"{text}: {again.text}" if again.text else text)
+
+
+def after(
+    error: BaseException, options: TaskOptions, retries: int, limit: int | None = None
+) -> Retry | None:
+    """The retry that this error of a run is due, if any: the one that it is, or an automatic one.
+
+    limit: of retries, where the run has said one by itself; in place of the options'.
+    """
+    # By its type, as an except clause does: isinstance() asks the error for its class.
+    raised = type(error)
+    if issubclass(raised, Retry):
+        own = options.max_retries if limit is None else limit
+        return None if own is not None and retries >= own else cast(Retry, error)
+    if not issubclass(raised, options.autoretry_for) or issubclass(
+        raised, options.dont_autoretry_for
+    ):
+        return None
+    if issubclass(raised, MaxRetriesExceededError):  # the task gave up by itself
+        return None
+    if limit is None:
+        limit = options.retry_kwargs.get("max_retries")
+    if limit is None:
+        limit = options.max_retries
+    if limit is not None and retries >= limit:
+        return None
+    return Retry(exc=error, countdown=backoff(options, retries))

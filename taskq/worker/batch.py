@@ -1,0 +1,189 @@
+"""What a worker holds: claimed tasks that wait their turn, and finished runs that
+are not written yet.
+
+Both are short-lived. A batch exists only of tasks known to be quick; when one
+of them takes long after all, the keeper writes what is finished and gives back
+what waits, so that nobody waits behind it (:mod:`taskq.keeper.overrun`).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from pool.finish_log import FinishLog
+from taskq.database_errors import DATABASE_ERRORS
+from taskq.store.claims import Haul, Lane, Wanted
+from taskq.store.tasks import Leases
+from taskq.task.claimed import Claimed, Run
+from taskq.task.queues import Queues
+
+
+class Hand:
+    """The tasks of one worker under one lease.
+
+    finish_log: where its finished runs stand for whoever buries it, in the same order as here.
+    """
+
+    def __init__(self, finish_log: FinishLog) -> None:
+        self.lease = 0
+        self._finish_log = finish_log
+        #: We may hold tasks that we do not know of: a claim or release went unanswered.
+        self.in_doubt = False
+        self._waiting: deque[Claimed] = deque()
+        self._finished: list[Run] = []
+        #: Were to be given back, and nobody knows whether they are.
+        self._leaving: list[Run] = []
+        #: A claim that is on its way, and how many of the finished runs go with it.
+        self._reached: Callable[[], Haul] | None = None
+        self._going = 0
+
+    def take(self) -> Claimed | None:
+        """The next task to run."""
+        if not self._waiting:
+            return None
+        return self._waiting.popleft()
+
+    def put_back(self, task: Claimed) -> None:
+        """One that was taken is not to be run now."""
+        self._waiting.appendleft(task)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def empty(self) -> bool:
+        return not (self._waiting or self._finished or self._reached or self._leaving)
+
+    def hold_under(self, lease: int) -> None:
+        """From now on what is claimed is held under this lease; nothing is held under the last."""
+        self.lease = lease
+        self._finish_log.start(lease)
+
+    def put_off(self, run: Run) -> bool:
+        """A run is done; write it with others, later. Whether there is room for one more."""
+        if not self._finish_log.add(*run):
+            return False
+        self._finished.append(run)
+        return True
+
+    def forget_newest(self) -> None:
+        """What was put off last is written, apart from the rest."""
+        self._finished.pop()
+        self._finish_log.take_back()
+
+    def refill(self, leases: Leases, wanted: Wanted) -> tuple[Haul, list[Run]]:
+        """Write the finished runs and claim more, both or neither. Nothing may be on its way.
+
+        What came, and the finished that touched no row.
+        """
+        haul = leases.finish_and_claim(self.lease, self._finished, wanted)
+        return haul, self._take_in(haul, len(self._finished))
+
+    def reach(self, leases: Leases, wanted: Wanted) -> bool:
+        """Begin to :meth:`refill` while something runs; whether that is possible."""
+        if self.in_doubt:
+            return False
+        self._reached = leases.begin_to_finish_and_claim(self.lease, self._finished, wanted)
+        self._going = len(self._finished)
+        return self._reached is not None
+
+    @property
+    def reaching(self) -> bool:
+        return self._reached is not None
+
+    def grasp(self) -> tuple[Haul, list[Run]] | None:
+        """End what :meth:`reach` began, with what :meth:`refill` returns; None if nothing is
+        on its way."""
+        return self._grasp()
+
+    def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[Run]]:
+        """Write the finished runs and look at the lanes.
+
+        The lanes, and the finished that touched no row.
+        """
+        ours, lanes = leases.finish_and_look(self.lease, self._finished, queues)
+        return lanes, self._written(ours, len(self._finished))
+
+    def write(self, leases: Leases) -> list[Run]:
+        """Write the finished runs; those that touched no row.
+
+        They are forgotten only once the database has answered.
+        """
+        _, untouched = self._grasp() or (None, [])
+        return untouched + self._write(leases)
+
+    def give_back(self, leases: Leases) -> int:
+        """Write the finished runs and release what waits; how many were released."""
+        self._grasp()
+        self._write(leases)
+        # Forgotten first: if the database does not answer, they may be released.
+        self._leaving += [task.run for task in self._waiting]
+        self._waiting.clear()
+        if not self._leaving:
+            return 0
+        with self._in_doubt_unless_answered():
+            given = len(leases.give_back(self.lease, self._leaving))
+        self._leaving.clear()
+        return given
+
+    def drop(self) -> None:
+        """Forget what waits: the lease is gone, or will be given up."""
+        self._let_go()
+        self.in_doubt = True
+
+    @property
+    def oldest(self) -> Run | None:
+        """The first of the finished runs that are not written."""
+        return self._finished[0] if self._finished else None
+
+    def forget_oldest(self) -> None:
+        """It is written, or never will be."""
+        self._written({self._finished[0][0]}, 1)
+
+    def renounce(self) -> None:
+        """Forget everything, finished runs too: the lease is gone."""
+        self._let_go()
+        self._finished.clear()
+        self._finish_log.clear()
+        self.in_doubt = False
+
+    def _write(self, leases: Leases) -> list[Run]:
+        if not self._finished:
+            return []
+        ours = leases.finish(self.lease, self._finished)
+        return self._written(ours, len(self._finished))
+
+    def _grasp(self) -> tuple[Haul, list[Run]] | None:
+        if self._reached is None:
+            return None
+        answer, self._reached = self._reached, None
+        with self._in_doubt_unless_answered():
+            haul = answer()
+        return haul, self._take_in(haul, self._going)
+
+    @contextmanager
+    def _in_doubt_unless_answered(self) -> Iterator[None]:
+        doubted, self.in_doubt = self.in_doubt, True
+        yield  # an error leaves it at that
+        self.in_doubt = doubted
+
+    def _let_go(self) -> None:
+        # What is on its way is read: as long as nobody does, a large answer holds up the server
+        # in the middle of the claim, and with it whoever ends our lease.
+        with suppress(*DATABASE_ERRORS):
+            self._grasp()
+        self._waiting.clear()
+        self._leaving.clear()
+
+    def _take_in(self, haul: Haul, going: int) -> list[Run]:
+        self._waiting.extend(haul.tasks)
+        return self._written(haul.ours, going)
+
+    def _written(self, ours: set[int], going: int) -> list[Run]:
+        """Forget the first of the finished runs; those that touched no row."""
+        runs, self._finished = self._finished[:going], self._finished[going:]
+        elsewhere = self._finish_log.take_out(going)  # the keeper may have written these
+        return [run for run in runs[elsewhere:] if run[0] not in ours]

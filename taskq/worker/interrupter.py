@@ -1,0 +1,48 @@
+"""Interrupting the run in progress: at its soft time limit, or because its task was cancelled."""
+
+from __future__ import annotations
+
+from pool import Slot, clock
+from taskq.exceptions import SoftTimeLimitExceeded, TaskCancelled
+from taskq.task import calling
+
+
+class Interrupter:
+    """Raises in a worker's run when a soft deadline on the scoreboard has passed.
+
+    armed: there is a run, and it may be interrupted where it is. raised: what was raised in it, or
+    in the last one, as text.
+    """
+
+    def __init__(self, slot: Slot) -> None:
+        self.slot = slot
+        self.armed = False
+        self.raised = ""
+        self._warned = 0  # when the run began that was told of its soft limit
+
+    def interrupt(self) -> None:
+        """A soft deadline passed: raise in the task, once for each, if it is still at it."""
+        slot = self.slot
+        if not self.armed:
+            return
+        if slot.ending:
+            self.armed = False
+            self._raise(TaskCancelled("the task was cancelled"))
+        elif 0 < slot.soft_deadline <= clock.now() and self._warned != slot.since:
+            self._warned = slot.since
+            self._raise(SoftTimeLimitExceeded("the task ran past its soft time limit"))
+
+    def arm(self) -> None:
+        """From here on. What came before, while the run was made ready, is raised now: nobody
+        says it twice."""
+        self.armed, self.raised = True, ""
+        if self.slot.soft_deadline or self.slot.ending_task:
+            self.interrupt()
+
+    def disarm(self) -> None:
+        self.armed = False
+
+    def _raise(self, error: BaseException) -> None:
+        # The error itself would keep the locals of the run alive.
+        self.raised = f"{type(error).__name__} ({error})"
+        calling.interrupt(error)

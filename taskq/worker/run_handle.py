@@ -1,0 +1,45 @@
+"""What a run in progress may ask of the worker that runs it."""
+
+from __future__ import annotations
+
+import datetime
+
+from pool import Child
+from taskq.models import Task
+from taskq.pool_context import KEEPER
+from taskq.task.progress import Progress
+
+
+class RunHandle:
+    """The worker of this process. See :class:`taskq.task.request.Request`."""
+
+    def __init__(self, child: Child, alias: str) -> None:
+        self._child = child
+        self._alias = alias
+
+    def runs(self, pk: int | None) -> bool:
+        """Whether it is this task that runs: a thread of an earlier one may be left."""
+        return pk is not None and self._child.slot.task_id == pk
+
+    @property
+    def is_running(self) -> bool:
+        """Whether a task runs."""
+        return self._child.slot.task_id != 0
+
+    @property
+    def attempt(self) -> int:
+        return self._child.slot.attempt
+
+    def eta(self) -> datetime.datetime | None:
+        row = Task.objects.using(self._alias).filter(pk=self._child.slot.task_id)
+        return row.values_list("execute_at", flat=True).first()
+
+    def is_stopping(self) -> bool:
+        return self._child.stopping or self._child.slot.ending
+
+    def set_progress(self, progress: Progress) -> None:
+        slot = self._child.slot
+        first = slot.progress() is None
+        slot.set_progress(progress.done, progress.total)
+        if first:
+            self._child.scoreboard.slots[KEEPER].wake()
