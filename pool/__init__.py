@@ -5,9 +5,8 @@ callable, a count) and it keeps that many children of each alive; a shared
 scoreboard tells it what they do and until when they may.
 """
 
-from pool.child import Child
-from pool.deaths import Cause, Death
-from pool.roles import Role
+from pool.child import Child, Role
+from pool.death import Cause, Death
 from pool.scoreboard import Scoreboard, Slot, State, TooManySlots
 from pool.supervisor import Supervisor
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 from pool import clock, kernel
-from pool.deaths import Cause, Death
+from pool.death import Cause, Death
 from pool.finish_log import ROOM, FinishLog
 
 LABEL = 120  # bytes of the name of what a child runs

@@ -10,15 +10,15 @@ from enum import Enum
 
 from setproctitle import setproctitle
 
-from pool import clock, groups, kernel, obituary
-from pool.deaths import Cause
-from pool.forking import Forker
+from pool import clock, death_log, groups, kernel
+from pool.child import Role
+from pool.death import Cause
+from pool.forker import Forker
 from pool.log import log
-from pool.replacing import Replacement
-from pool.roles import Role
+from pool.rolling import Replacement
 from pool.scoreboard import Scoreboard, State
-from pool.seating import Seating
-from pool.seats import Seat
+from pool.seat import Seat
+from pool.seats import Seating
 from pool.signals import Signals
 from pool.systemd import Systemd
 
@@ -286,7 +286,7 @@ class Supervisor:
             # Unless somebody killed it, it has done what it could.
             seat.leaving = death.cause not in (Cause.SIGNAL, Cause.OUT_OF_MEMORY)
         replaced = self._wanted(seat.role) and not seat.leaving
-        obituary.tell(seat, death, failed=failed, replaced=replaced, wait=wait)
+        death_log.tell(seat, death, failed=failed, replaced=replaced, wait=wait)
         if death.cause is Cause.EXIT and death.code == seat.role.stops_pool:
             self.exit_code = death.code
             self.handle_term()

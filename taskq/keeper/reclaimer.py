@@ -7,7 +7,7 @@ from functools import partial
 
 from pool import Child, Slot, clock
 from pool.backoff import Backoff
-from pool.deaths import BLAMELESS, Death
+from pool.death import BLAMELESS, Death
 from taskq import events
 from taskq.pool_context import Service
 from taskq.store.apart import NEVER, Apart

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from pool import Cause, Death
-from pool.deaths import BLAMELESS, cause_of
+from pool.death import BLAMELESS, cause_of
 
 
 def death(cause, code=0, seconds=0):

@@ -11,8 +11,8 @@ import pytest
 
 from pool import clock
 from pool.log import PATIENCE, PAUSE, SupervisorLog
-from pool.patience import Stuck, patience
 from pool.supervisor import TICK
+from pool.time_limit import Stuck, patience
 from tests.conftest import SLACK
 
 

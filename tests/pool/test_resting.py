@@ -3,7 +3,7 @@
 import pytest
 
 from pool import Role, Scoreboard, State, clock
-from pool.seating import Seating
+from pool.seats import Seating
 from pool.supervisor import REST
 from tests.conftest import SLACK, looks_seldom, wait_until
 

@@ -7,7 +7,7 @@ import pytest
 
 from pool import Cause, Role, Scoreboard, State, clock
 from pool.kernel import OomCounter
-from pool.seats import STABLE, Seat
+from pool.seat import STABLE, Seat
 
 PID = 4242
 KILLED, LEFT, CRASHED = int(signal.SIGKILL), 0, 70 << 8

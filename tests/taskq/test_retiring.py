@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from pool import Death
-from pool.deaths import Cause
+from pool.death import Cause
 from taskq.conf import Settings
 from taskq.keeper.reclaimer import Retirer
 from taskq.models import State, Task, Worker

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from pool.scoreboard import State
-from pool.seats import Seat
+from pool.seat import Seat
 
 
 class Replacement:

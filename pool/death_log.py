@@ -2,9 +2,9 @@
 
 import logging
 
-from pool.deaths import Death
+from pool.death import Death
 from pool.log import log
-from pool.seats import Seat
+from pool.seat import Seat
 
 
 def tell(seat: Seat, death: Death, *, failed: bool, replaced: bool, wait: float) -> None:

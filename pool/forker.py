@@ -8,7 +8,7 @@ from pool import signals
 from pool.child import EXIT_CRASHED, Child, flush_output
 from pool.log import log
 from pool.scoreboard import Scoreboard
-from pool.seats import Seat
+from pool.seat import Seat
 
 
 class Forker:

@@ -1,0 +1,149 @@
+"""A seat: one place in the pool, and the child that sits in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass, field
+
+from pool import clock, groups
+from pool.backoff import Backoff
+from pool.child import Role
+from pool.death import Cause, Death, cause_of
+from pool.kernel import OomCounter
+from pool.log import log
+from pool.scoreboard import Slot, State
+
+#: Seconds of life after which a death is no part of a crash loop: the longest wait in one.
+STABLE = 30.0
+
+
+@dataclass
+class Seat:
+    """Where a child of a role sits, is warned, killed, buried and replaced."""
+
+    role: Role
+    number: int
+    slot: Slot
+    pid: int = 0
+    due: int = 0  # when it may be filled
+    leaving: bool = False  # not to be filled again
+    asked_to_stop: bool = False
+    verdict: Cause | None = None  # why we killed the child
+    condemned: tuple[int, int] = (0, 0)  # the run that it was killed for
+    warned: tuple[int, int, int] = (0, 0, 0)  # the run, and which of its soft deadlines
+    backoff: Backoff = field(default_factory=Backoff)
+    refusals: Backoff = field(default_factory=lambda: Backoff(first=1.0))  # of fork
+
+    @property
+    def name(self) -> str:
+        return f"{self.role.name} {self.number}" if self.role.scalable else self.role.name
+
+    # The child's life
+
+    def prepare(self) -> None:
+        """Wipe the slot for the child that is about to be forked."""
+        slot = self.slot
+        slot.generation += 1
+        slot.number = self.number
+        slot.born = slot.beat = clock.now()
+        slot.state = State.BOOTING
+        slot.task_id = slot.soft_deadline = slot.hard_deadline = 0
+        slot.doubtful_lease = slot.unwritten_task = slot.progress_task = 0
+        slot.look_began = slot.look_ended = slot.others = slot.watches = 0
+        slot.clear_wakes()
+        self.verdict, self.asked_to_stop = None, False
+
+    def occupy(self, pid: int) -> None:
+        self.pid = self.slot.pid = pid
+        self.refusals.reset()
+
+    def refuse(self) -> float:
+        """The child could not be forked; seconds until it may be tried again."""
+        self.slot.state = State.EMPTY
+        return self._wait(self.refusals.next())
+
+    def ask_to_stop(self) -> None:
+        self.asked_to_stop = True
+        self.slot.asked = self.slot.generation
+        # Its handler would, but may only run once a sleep that has just begun is over.
+        self.slot.wake()
+        self._send(signal.SIGTERM)
+
+    @property
+    def run(self) -> tuple[int, int]:
+        """What tells one run of the child from another."""
+        return self.slot.task_id, self.slot.since
+
+    def warn(self, run: tuple[int, int], deadline: int) -> None:
+        """Tell the child that this run is past a soft deadline: once for each."""
+        if self.warned != (*run, deadline):
+            self.warned = (*run, deadline)
+            self._send(signal.SIGUSR1)
+
+    def condemn(self, verdict: Cause) -> None:
+        """Kill the child, and with it what it has started."""
+        self.verdict = verdict
+        self._send(signal.SIGKILL)
+        groups.end(self.pid)
+
+    def condemn_for(self, run: tuple[int, int], verdict: Cause) -> None:
+        """Kill the child because this run is past a hard deadline."""
+        self.condemned = run
+        self.condemn(verdict)
+
+    def out_of_patience(self, now: int) -> bool:
+        role, booting = self.role, self.slot.state == State.BOOTING
+        limits = [role.patience, role.boot_patience if booting else None]
+        hung = now - self.slot.beat
+        return any(limit is not None and hung > clock.nanoseconds(limit) for limit in limits)
+
+    # Its death
+
+    def death(self, status: int, oom: OomCounter) -> Death:
+        """What is known of the child that was reaped with this wait status."""
+        slot = self.slot
+        cause, code = cause_of(status)
+        if cause is Cause.SIGNAL and code == signal.SIGKILL:
+            of_a_run = self.verdict in (Cause.TIME_LIMIT, Cause.ENDED)
+            if of_a_run and self.run != self.condemned:
+                # That run ended just before the kill: the one in its place is innocent.
+                cause = Cause.STOPPED
+            elif self.verdict is not None:
+                cause = self.verdict
+            elif oom.advanced():
+                cause = Cause.OUT_OF_MEMORY
+        seconds = (clock.now() - slot.since) // clock.SECOND if slot.task_id else 0
+        return Death(
+            slot.index,
+            self.pid,
+            slot.held_lease(),
+            slot.task_id,
+            slot.attempt,
+            cause,
+            code,
+            seconds,
+        )
+
+    def vacate(self) -> float:
+        """The child is dead; seconds until the next may be forked, more in a crash loop."""
+        slot = self.slot
+        old = clock.now() - slot.born > clock.nanoseconds(STABLE)
+        self.pid = slot.pid = 0
+        slot.state = State.EMPTY
+        slot.task_id = 0
+        if old or slot.worked == slot.generation or self.asked_to_stop or self.verdict is not None:
+            self.backoff.reset()
+            return self._wait(0.0)
+        return self._wait(self.backoff.next())
+
+    def _wait(self, seconds: float) -> float:
+        self.due = clock.now() + clock.nanoseconds(seconds)
+        return seconds
+
+    def _send(self, number: signal.Signals) -> None:
+        # Safe against a reused pid: the child is ours and not yet reaped.
+        try:
+            os.kill(self.pid, number)
+        except PermissionError as error:  # it has become a program of another user
+            log.error("cannot send %s to %s: %s", number.name, self.name, error)
