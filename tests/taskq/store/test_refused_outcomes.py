@@ -11,7 +11,7 @@ from django.db import connection
 from stress.rig.pools import wait_until
 from taskq.models import Result, Task
 from tests.project.lab import oddities, tasks
-from tests.taskq.test_outage import rows, send, server  # noqa: F401
+from tests.taskq.worker.test_outage import rows, send, server  # noqa: F401
 
 
 def failed(seconds=15.0):

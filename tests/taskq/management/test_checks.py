@@ -16,7 +16,7 @@ from django.db import connection
 
 from taskq import checks, own_packages
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def ids(messages):

@@ -16,7 +16,7 @@ import pytest
 # It needs no database: once is enough.
 pytestmark = pytest.mark.postgresql
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 CELERY = """
 from taskq.celery import SharedTask, shared_task

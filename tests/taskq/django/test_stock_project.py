@@ -18,7 +18,7 @@ from django.db import connection
 
 from stress.rig.pools import wait_until
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 if django.VERSION >= (6, 0):
     FRAMEWORK, APPS = "django.tasks", ["taskq", "shop"]

@@ -8,7 +8,7 @@ from stress.rig.pools import wait_until
 from taskq.celery.result import AsyncResult
 from taskq.models import State, Task
 from tests.project.lab import oddities, tasks
-from tests.taskq.test_outage import all_done, rows, send, server, url  # noqa: F401
+from tests.taskq.worker.test_outage import all_done, rows, send, server, url  # noqa: F401
 
 pytestmark = pytest.mark.postgresql
 
