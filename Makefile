@@ -60,12 +60,20 @@ explore: $(READY) ## every order of statements: of any two actors all, and of mo
 prove: $(READY) ## take out one protection at a time: the checker must see each
 	$(PY) -m stress prove
 
-lint: $(READY) ## ruff, mypy --strict, spelling and plain words, the workflow files
+lint: $(READY) lint-workflows ## ruff, mypy --strict, spelling and plain words, the workflow files
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy taskq pool stress
 	$(VENV)/bin/codespell
 	$(PY) -m tests.old_words
+
+SCHEMA := $(VENV)/bin/check-jsonschema --quiet --builtin-schema
+lint-workflows: $(READY) ## the files for GitHub: their form, and what makes a workflow unsafe
+	$(SCHEMA) vendor.github-workflows .github/workflows/*.yml
+	$(SCHEMA) vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml
+	$(SCHEMA) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	$(SCHEMA) vendor.dependabot .github/dependabot.yml
+	$(VENV)/bin/zizmor --quiet --offline .github
 
 # Twice as many processes as cores, as tests wait more than they work.
 JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')

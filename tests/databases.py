@@ -1,7 +1,8 @@
 """The database under test, chosen before Django's settings are read.
 
 TASKQ_TEST_DB is ``postgresql`` (the newest that the wheel has, and the default),
-``postgresql-oldest``, ``sqlite``, or the URL of a server to use. Each process of pytest-xdist
+``postgresql-oldest``, ``sqlite``, or the URL of a database on a server to use: for one process of
+pytest, as a role that may make databases and roles. Each process of pytest-xdist
 has a server of its own, as some tests fill, slow down or cut off all of a server.
 TASKQ_TEST_COMMIT_DELAY: milliseconds that each commit of that server takes longer.
 """
