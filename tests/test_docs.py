@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import datetime
 import os
 import re
 import shlex
@@ -13,11 +12,9 @@ import types
 from contextlib import nullcontext
 from pathlib import Path
 
-import django
 import pytest
 from django.core.management import get_commands, load_command_class
 from django.db import connection
-from django.utils import timezone
 
 from taskq import events, signals
 from taskq.models import Task
@@ -77,32 +74,6 @@ def test_the_readme_takes_a_new_project_to_its_first_task(tmp_path):
             assert answer.returncode == 0, f"{command}\n{answer.stdout}{answer.stderr}"
             printed += answer.stdout
     assert "Hello, world!" in printed
-
-
-@pytest.mark.django_db
-def test_the_quickstart_runs(registered, monkeypatch):
-    if django.VERSION < (6, 0):
-        backport = pytest.importorskip("django_tasks", reason="the backport is not installed")
-        monkeypatch.setitem(sys.modules, "django.tasks", backport)
-    page = types.ModuleType("quickstart")
-    sys.modules["quickstart"] = page
-    page.tomorrow = timezone.now() + datetime.timedelta(days=1)
-    blocks = [
-        code
-        for _, code in steps((ROOT / "docs/tutorial/first-queue.md").read_text())
-        if "\n" in code
-    ]
-    assert len(blocks) >= 2
-    for code in blocks:
-        exec(compile(code, "docs/tutorial/first-queue.md", "exec"), vars(page))
-    del sys.modules["quickstart"]
-    names = set(Task.objects.values_list("name", flat=True))
-    assert names == {
-        "quickstart.send_receipt",
-        "quickstart.count_stock",
-        "quickstart.resize",
-    }
-    assert Task.objects.filter(queue="mail", priority=10).exists()
 
 
 @pytest.mark.django_db

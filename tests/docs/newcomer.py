@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 from stress.rig.pools import kill_each, wait_until
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, shell_lines
 
 
 class Newcomer:
@@ -87,6 +87,21 @@ class Newcomer:
                 process.wait()
             # Shown by pytest when the test failed.
             print(f"--- {terminal.file.name}\n{terminal.text()}")
+
+
+class Commands:
+    """Those of a page, in their order: none may be left out."""
+
+    def __init__(self, page: str) -> None:
+        self._left = shell_lines(page)
+
+    def next(self, start: str) -> str:
+        command = self._left.pop(0)
+        assert command.startswith(start), command
+        return command
+
+    def is_done(self) -> bool:
+        return not self._left
 
 
 class Terminal:

@@ -10,27 +10,12 @@ import yaml
 from compose_spec import PyCompose
 
 from taskq import conf
-from tests.docs.newcomer import Newcomer, Terminal
-from tests.docs.pages import DOCS, block, blocks, shell_lines
+from tests.docs.newcomer import Commands, Newcomer, Terminal
+from tests.docs.pages import DOCS, block, blocks
 
 PAGE = "tutorial/first-crash.md"
 
 pytestmark = pytest.mark.postgresql
-
-
-class Commands:
-    """Those of the page, in their order: none may be left out."""
-
-    def __init__(self) -> None:
-        self._left = shell_lines(PAGE)
-
-    def next(self, start: str) -> str:
-        command = self._left.pop(0)
-        assert command.startswith(start), command
-        return command
-
-    def is_done(self) -> bool:
-        return not self._left
 
 
 @pytest.fixture
@@ -71,7 +56,7 @@ def wait_for_the_lines(terminal: Terminal, lines: list[str]) -> None:
 
 
 def test_a_newcomer_sees_a_killed_workers_task_run_again(newcomer):
-    commands = Commands()
+    commands = Commands(PAGE)
 
     # 1. A PostgreSQL, without containers.
     commands.next("docker compose up")
