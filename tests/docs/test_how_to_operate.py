@@ -9,6 +9,7 @@ import re
 import subprocess
 import types
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from django.core.management import call_command
@@ -16,7 +17,7 @@ from django.db import connection
 from django.test import RequestFactory
 
 from stress.rig.pools import wait_until
-from stress.rig.postgres import NEWEST, POSTGRES_VERSIONS
+from stress.rig.postgres import POSTGRES_VERSIONS
 from taskq import conf, events
 from taskq.models import Task
 from tests.docs.pages import DOCS, block, blocks, shell_lines
@@ -135,19 +136,29 @@ def test_an_interrupted_task_of_a_restored_backup_runs_again(start_pool, runs, t
         run_on_the_server(f"dropdb --force {restored}", tmp_path)
 
 
-def run_on_the_server(command: str, directory) -> None:
-    """A program of PostgreSQL's own, on the server of the tests."""
+def run_on_the_server(command: str, directory: Path) -> None:
+    """A program of PostgreSQL's own, of the version of the server of the tests."""
     settings = connection.settings_dict
     program, *words = command.split()
     subprocess.run(
-        [POSTGRES_VERSIONS[NEWEST] / program, *words],
+        [programs() / program, *words],
         cwd=directory,
         env={
             **os.environ,
             "PGHOST": settings["HOST"] or settings["OPTIONS"].get("host", ""),
             "PGUSER": settings["USER"],
+            "PGPASSWORD": settings["PASSWORD"],
             "PGPORT": str(settings["PORT"] or 5432),
         },
         check=True,
         timeout=60,
     )
+
+
+def programs() -> Path:
+    """Where they are. An older server refuses what a newer pg_dump says."""
+    connection.ensure_connection()
+    version = connection.pg_version // 10_000
+    if version not in POSTGRES_VERSIONS:
+        pytest.skip(f"the wheel has no pg_dump of PostgreSQL {version}")
+    return POSTGRES_VERSIONS[version]
