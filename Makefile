@@ -64,6 +64,7 @@ lint: $(READY) lint-workflows ## ruff, mypy --strict, spelling and plain words, 
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy taskq pool stress
+	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/codespell
 	$(PY) -m tests.old_words
 

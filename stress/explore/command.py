@@ -16,9 +16,6 @@ from stress.rig.postgres import EmbeddedPostgres
 if TYPE_CHECKING:
     from stress.explore.cases import Play
 
-#: Actors at a time.
-PLAYERS = 4
-
 
 def explore(options: argparse.Namespace) -> int:
     """The exit code, as ``stress.explore.main`` says."""
@@ -62,6 +59,7 @@ def _explore(options: argparse.Namespace, url: str) -> int:
     from stress.explore.actors import ACTORS
     from stress.explore.conductor import Conductor
     from stress.explore.report import script
+    from stress.explore.schedule import PLAYERS
 
     actors = options.actors.split(",") if options.actors else []
     if unknown := set(actors) - set(ACTORS):

@@ -10,12 +10,11 @@ from typing import Any
 import psycopg
 
 from stress.explore.actors import ACTORS
-from stress.explore.command import PLAYERS
 from stress.explore.gate import Doing, Gates
 from stress.explore.invariants import broken
 from stress.explore.player import Player
 from stress.explore.scene import clear, make
-from stress.explore.schedule import Schedule
+from stress.explore.schedule import PLAYERS, Schedule
 from stress.rig.closing import Closing
 
 #: Seconds for a statement that nobody holds up, before the server is asked whether somebody does.

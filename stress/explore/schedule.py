@@ -5,6 +5,9 @@ from __future__ import annotations
 import random
 from typing import Protocol
 
+#: Actors at a time.
+PLAYERS = 4
+
 
 class Schedule(Protocol):
     """The choices of one order."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from stress.rig.history import History
-from taskq.task.request import current
+from taskq.context import current_request
 
 
 @functools.cache
@@ -23,7 +23,7 @@ def note(kind: str, **fields: Any) -> None:
 def started(key: Any, **fields: Any) -> None:
     """Note the start of a run, whose child runs it, how often its task lost a worker, and how
     often it was claimed."""
-    request = current.get()
+    request = current_request()
     told = {} if request is None else {"losses": request.losses, "attempt": request.attempt}
     note("start", key=key, parent=os.getppid(), **told, **fields)
 

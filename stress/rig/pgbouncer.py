@@ -8,10 +8,10 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from psycopg.conninfo import conninfo_to_dict
 
-from stress.chaos.databases import Database
 from stress.rig.pools import wait_until
 
 _CONFIG = """\
@@ -25,6 +25,21 @@ auth_type = any
 pool_mode = transaction
 default_pool_size = 40
 """
+
+
+class Database(Protocol):
+    """What is behind it."""
+
+    @property
+    def url(self) -> str:
+        """The URL that leads to it directly."""
+
+    @property
+    def target(self) -> str:
+        """Where a proxy connects to: a socket, or host and port."""
+
+    def url_by(self, host: str, port: int) -> str:
+        """The URL that leads to it by way of another address."""
 
 
 @contextmanager

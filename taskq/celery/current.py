@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from taskq.celery.task import SharedTask
 from taskq.task import registry
 from taskq.task.request import current
-
-if TYPE_CHECKING:
-    from taskq.celery.task import SharedTask
 
 
 class _CurrentTask:
@@ -18,8 +16,6 @@ class _CurrentTask:
     """
 
     def _get(self) -> SharedTask[..., Any] | None:
-        from taskq.celery.task import SharedTask
-
         request = current.get()
         definition = registry.find(request.name) if request is not None else None
         bound = definition.bound if definition is not None else None

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from taskq.celery.eager import EagerResult
 from taskq.celery.result import AsyncResult
 
-if TYPE_CHECKING:
-    from taskq.celery.task import SharedTask
+
+class Sendable(Protocol):
+    """What a signature needs of its task."""
+
+    name: str
+
+    def apply_async(
+        self,
+        args: Sequence[Any] | None = None,
+        kwargs: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> AsyncResult | EagerResult:
+        """Send it."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function here."""
 
 
 class Signature:
@@ -17,7 +31,7 @@ class Signature:
 
     def __init__(
         self,
-        task: SharedTask[Any, Any],
+        task: Sendable,
         args: Sequence[Any],
         kwargs: Mapping[str, Any],
         *,

@@ -11,6 +11,7 @@ from typing import (
     Concatenate,
     Literal,
     ParamSpec,
+    Protocol,
     TypeAlias,
     TypeVar,
     cast,
@@ -32,8 +33,6 @@ from taskq.task.options import TaskOptions, task_options
 from taskq.task.timing import CatchUp
 
 if TYPE_CHECKING:
-    from taskq.django.backend import TaskqBackend
-
     # Generic classes for the type checker, and not in Django itself.
     AnyTask: TypeAlias = Task[..., Any]
     AnyResult: TypeAlias = TaskResult[..., Any]
@@ -46,6 +45,13 @@ else:
 
         def __class_getitem__(cls, types: object) -> type[Task]:
             return Task
+
+
+class SendsMany(Protocol):
+    """What ``enqueue_many`` needs of its backend."""
+
+    def enqueue_many(self, task: AnyTask, calls: Iterable[Call]) -> list[AnyResult]:
+        """Send the task once for each of the calls."""
 
 
 P = ParamSpec("P")
@@ -90,7 +96,7 @@ class TaskqTask(TypedTask[P, R]):
         Returns the results in the order of the calls. Raises TypeError or ValueError
         when one is wrong; then none is sent.
         """
-        backend = cast("TaskqBackend", self.get_backend())
+        backend = cast(SendsMany, self.get_backend())
         return cast("list[TaskResult[P, R]]", backend.enqueue_many(self, calls))
 
     if TYPE_CHECKING:
