@@ -20,8 +20,8 @@ from typing import Any
 from setproctitle import setproctitle
 
 from pool import clock, groups, kernel
+from pool.blocking_call import Stuck, patience
 from pool.scoreboard import Scoreboard, Slot, State
-from pool.time_limit import Stuck, patience
 
 log = logging.getLogger("pool")
 

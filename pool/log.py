@@ -10,7 +10,7 @@ import logging
 from typing import Any
 
 from pool import clock
-from pool.time_limit import Stuck, patience
+from pool.blocking_call import Stuck, patience
 
 #: Seconds that a line may take to be written. Less than a tick, so that deadlines hold.
 PATIENCE = 0.1

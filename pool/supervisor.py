@@ -10,7 +10,7 @@ from enum import Enum
 
 from setproctitle import setproctitle
 
-from pool import clock, death_log, groups, kernel
+from pool import clock, death_log, groups, kernel, time_limits
 from pool.child import Role
 from pool.death import Cause
 from pool.forker import Forker
@@ -121,20 +121,7 @@ class Supervisor:
         """Kill children past a deadline; warn those past a soft one."""
         now = clock.now()
         for seat in self._seats.occupied():
-            if seat.verdict is not None:
-                continue
-            # Read before the deadlines: should they be the next run's, they are not due.
-            slot, run = seat.slot, seat.run
-            if slot.task_id and 0 < slot.hard_deadline <= now:
-                seat.condemn_for(run, Cause.TIME_LIMIT)
-            elif slot.ending and slot.ending_hard <= now:
-                seat.condemn_for(run, Cause.ENDED)
-            elif slot.lease_overdue(now):
-                seat.condemn(Cause.LEASE_LOST)
-            elif seat.out_of_patience(now):
-                seat.condemn(Cause.UNRESPONSIVE)
-            elif slot.task_id and (deadline := slot.soft_passed(now)):
-                seat.warn(run, deadline)
+            time_limits.enforce(seat, now)
 
     def advance(self) -> None:
         """Move on to the next replacement of HUP, or the next phase of stopping."""

@@ -10,9 +10,9 @@ import time
 import pytest
 
 from pool import clock
+from pool.blocking_call import Stuck, patience
 from pool.log import PATIENCE, PAUSE, SupervisorLog
 from pool.supervisor import TICK
-from pool.time_limit import Stuck, patience
 from tests.conftest import SLACK
 
 
