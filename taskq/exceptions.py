@@ -11,9 +11,15 @@ from taskq.values import moment, seconds
 class Retry(Exception):
     """Raised by ``task.retry()``: run this task again later.
 
-    exc: what went wrong, for the record: an exception, a class of one, which is made as
-    ``raise`` makes it, or a text. eta: a time, or countdown: seconds from now (given
-    both, the countdown counts). Raises TypeError or ValueError for what is neither.
+    Args:
+        message: The text of the exception.
+        exc: What went wrong: an exception, its class, or a text.
+        eta: When to run again.
+        countdown: Seconds until then; it wins over ``eta``.
+
+    Raises:
+        TypeError: An argument is of a wrong type.
+        ValueError: A time that no datetime holds, or too many seconds.
     """
 
     def __init__(

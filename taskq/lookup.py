@@ -18,7 +18,14 @@ LOST = f"{WorkerLost.__module__}.{WorkerLost.__qualname__}"
 
 @dataclass(frozen=True)
 class Attempt:
-    """A run that came to nothing. kind: the path of its error's class."""
+    """A run that came to nothing.
+
+    Attributes:
+        worker: The worker that ran it.
+        kind: The path of the class of its error.
+        traceback: Its traceback, as text.
+        started_at: When it was claimed.
+    """
 
     worker: str
     kind: str
@@ -30,14 +37,26 @@ class Attempt:
 class Known:
     """A task and how it fares.
 
-    state: of its row; None when it is done, and ``value`` is what it returned, encoded. One that
-        this version does not know is READY, for it is not over, and nobody here runs it.
-    attempts: the runs that came to nothing, oldest first.
-    worker: who runs it, or ran it to its end. started_at: when that run was claimed.
-    finished_at: when it was done, or failed.
-    cancelled: somebody asked for it to end while it ran. progress: what the last run said.
-    run_after: the time that it was sent for, if one was given.
-    retries: of what is done, as many as its history has runs that raised.
+    Attributes:
+        id: The primary key of its row.
+        name: The name of the task.
+        payload: Its arguments and headers, encoded.
+        queue: Where it waits or waited.
+        priority: -100 to 100, higher is sooner.
+        state: The state of its row; None when it is done. A state that this version does not know
+            is READY: the task is not over, and no worker of this version runs it.
+        created_at: When it was sent.
+        run_after: The time that it was sent for, if one was given.
+        started_at: When its last run was claimed.
+        finished_at: When it was done, or failed.
+        worker: The worker that runs it, or ran it to its end.
+        attempts: The runs that came to nothing, oldest first.
+        retries: How many times it was retried. Of a task that is done: how many of its runs raised.
+        error: The error of the last run that came to nothing.
+        traceback: The traceback of that run.
+        value: What it returned, encoded.
+        cancelled: Whether somebody cancelled it while it ran.
+        progress: What its last run said.
     """
 
     id: int
@@ -61,10 +80,14 @@ class Known:
 
 
 def look_up(id: int, using: str | None = None) -> Known | None:
-    """What is known of the task with this primary key; None when there is neither a task
-    nor a result.
+    """Look up the task with this primary key.
 
-    using: the database alias; by default where the router sends writes of ``Task``.
+    Args:
+        id: The primary key: ``AsyncResult.id.int``.
+        using: The alias of the database. By default the router decides.
+
+    Returns:
+        What is known of it; None when there is neither a task nor a result.
     """
     # The row first: it may become a result between the two, but no result becomes a row.
     alias = using or router.db_for_write(Task)

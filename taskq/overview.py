@@ -48,8 +48,15 @@ WORKERS = "worker"
 
 @dataclass
 class QueueLine:
-    """A queue: how many tasks are in each state, and for how many seconds one has been due,
-    at most. unknown: those that wait as a worker does not know their names."""
+    """A queue and its tasks.
+
+    Attributes:
+        queue: Its name.
+        counts: How many tasks are in each state.
+        oldest: How many seconds the first due task has waited.
+        unknown: How many tasks wait because a worker did not know their names.
+        pause: The pause; None when the queue is not paused.
+    """
 
     queue: str
     counts: dict[ShownState, int] = field(default_factory=lambda: dict.fromkeys(ShownState, 0))
@@ -62,8 +69,15 @@ class QueueLine:
 class WorkerLine:
     """A process that runs tasks.
 
-    lease: seconds that it has left; below 0 it has run out.
-    holds: tasks. id, name, seconds: the first of them, and since when it was claimed.
+    Attributes:
+        worker: Its name, such as ``worker 3``.
+        pool: The host and process id of its supervisor.
+        pid: Its own process id.
+        lease: Seconds that are left of its lease. Below 0 it has run out.
+        holds: How many tasks it holds.
+        id: The primary key of the first of them.
+        name: The name of that task.
+        seconds: How many seconds ago that task was claimed.
     """
 
     worker: str
@@ -92,8 +106,13 @@ class Flow:
 
 @dataclass(frozen=True)
 class Overview:
-    """queues: by name. workers: who has been at a task for longest first, then the idle.
-    unknown: the names that a worker did not know, and how many tasks of each wait."""
+    """What there is at one moment.
+
+    Attributes:
+        queues: In order of name.
+        workers: The one with the longest run first, the idle ones last.
+        unknown: The names that a worker did not know, and how many tasks of each wait. At most 20.
+    """
 
     queues: list[QueueLine]
     workers: list[WorkerLine]
@@ -117,13 +136,16 @@ class Overview:
 
     @property
     def oldest(self) -> float:
-        """Seconds that a task has been due, at most."""
+        """How many seconds the longest waiting of all due tasks has waited."""
         return max((queue.oldest for queue in self.queues), default=0.0)
 
 
 def overview(alias: str) -> Overview:
-    """Look. It reads what waits and what failed, each from its own index, so that it takes
-    a while where there are millions."""
+    """Look at all queues and workers. With millions of tasks that wait or failed it takes a while.
+
+    Args:
+        alias: The alias of the database with the tasks.
+    """
     queues = _queues(alias)
     unknown: dict[str, int] = {}
     if any(queue.unknown for queue in queues):  # else it need not look at what waits again

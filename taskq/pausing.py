@@ -16,14 +16,19 @@ from taskq.values import check_queue
 
 
 def pause(queue: str, *, by: str = "", using: str | None = None) -> bool:
-    """Have no pool claim tasks of this queue, from the commit on; whether it was not paused.
+    """Pause a queue: from the commit on no pool claims tasks of it. They can be sent, and wait.
 
-    Tasks are sent to it as ever, and wait. A prefix with a star is none: name each queue.
+    Args:
+        queue: The whole name of the queue. A star is not allowed.
+        by: Who pauses it, and why. The admin and ``taskq_pause`` show it.
+        using: The alias of the database. By default the router decides.
 
-    by: who does it, to be shown. using: the database alias; by default where the router
-        sends writes of ``Task``.
+    Returns:
+        True if the queue was not paused yet.
 
-    Raises TypeError or ValueError for what cannot name a queue.
+    Raises:
+        TypeError: The name is no str.
+        ValueError: The name cannot name a queue.
     """
     check_queue(queue)
     paused = PausedQueue.objects.using(_alias(using))
@@ -31,9 +36,18 @@ def pause(queue: str, *, by: str = "", using: str | None = None) -> bool:
 
 
 def resume(queue: str, *, using: str | None = None) -> bool:
-    """Have tasks of this queue claimed again, from the commit on; whether it was paused.
+    """Resume a queue: from the commit on pools claim tasks of it. Sleeping pools are woken.
 
-    A pool that sleeps is woken. Raises as :func:`pause`.
+    Args:
+        queue: The whole name of the queue.
+        using: The alias of the database. By default the router decides.
+
+    Returns:
+        True if the queue was paused.
+
+    Raises:
+        TypeError: The name is no str.
+        ValueError: The name cannot name a queue.
     """
     check_queue(queue)
     alias = _alias(using)
@@ -44,7 +58,11 @@ def resume(queue: str, *, using: str | None = None) -> bool:
 
 
 def paused(*, using: str | None = None) -> list[PausedQueue]:
-    """The queues that are paused, by name."""
+    """List the paused queues, in order of name.
+
+    Args:
+        using: The alias of the database. By default the router decides.
+    """
     return list(PausedQueue.objects.using(_alias(using)).order_by("queue"))
 
 

@@ -27,13 +27,17 @@ def shared_task(
 def shared_task(
     function: Callable[..., Any] | None = None, /, *, name: str | None = None, **options: Any
 ) -> Any:
-    """Make a function a task; with or without arguments.
+    """Make a function a task. It is used with or without parentheses.
 
-    name: how rows call it; by default the module and the function's name.
-    Other options: see :class:`taskq.task.options.TaskOptions`. Options of Celery's that
-    mean nothing here are ignored.
+    Args:
+        function: The function, also an ``async def``.
+        name: The name in the rows. By default the module and the name of the function, as in
+            Celery. Keep it when you move the function: tasks that wait are found by it.
+        **options: Options of the task. Options of Celery that change nothing here are ignored.
 
-    Raises TypeError or ValueError at once for an option that is unknown or wrong.
+    Raises:
+        TypeError: An option is unknown, refused, or of a wrong type.
+        ValueError: An option is out of range, or the function has no name of its own.
     """
     checked = task_options(celery_options.of_decorator(options))
 

@@ -107,6 +107,13 @@ class EagerResult:
         return self.result
 
 
+def is_on() -> bool:
+    """Whether ``CELERY_TASK_ALWAYS_EAGER`` is set."""
+    # Of what the lazy settings hold: they raise, and catch, an error for what is not set. They are
+    # loaded, or our models could not be.
+    return getattr(django_settings._wrapped, "CELERY_TASK_ALWAYS_EAGER", False)  # type: ignore[misc]
+
+
 def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) -> EagerResult:
     """Run a task now, with its retries at once one after the other.
 

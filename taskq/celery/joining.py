@@ -14,7 +14,11 @@ _allowed: ContextVar[bool] = ContextVar("taskq_may_join", default=False)
 
 @contextmanager
 def allow_join_result() -> Iterator[None]:
-    """Inside of this a task may wait for another's result; see ``AsyncResult.get``."""
+    """A context manager in which a task may wait for the result of another.
+
+    Without it ``AsyncResult.get()`` refuses that: where each worker waits, none is left to run the
+    others.
+    """
     token = _allowed.set(True)
     try:
         yield

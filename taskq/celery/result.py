@@ -31,9 +31,10 @@ _OVER = ("SUCCESS", "FAILURE", "REVOKED")
 class AsyncResult:
     """A handle on a task that was sent.
 
-    id: as ``delay()`` returned it; the UUID of that text and the row's primary key do as
-        well. Of a text that no task has for an id nothing is known, as in Celery.
-    using: the alias of the task's database; by default the router's for writes of ``Task``.
+    Args:
+        id: What ``delay()`` returned, its UUID, or the primary key of the row. Nothing is known of
+            a text that no task has as its id, as in Celery.
+        using: The alias of the database of the task. By default the router decides.
 
     Raises ValueError for an id that is no str, UUID or int.
     """
@@ -57,7 +58,7 @@ class AsyncResult:
 
     @classmethod
     def of(cls, pk: int, using: str | None = None) -> AsyncResult:
-        """The handle on the task with this primary key."""
+        """Make the handle on the task with this primary key."""
         result = cls.__new__(cls)
         result._id, result._pk, result._using = None, pk, using
         return result
@@ -74,10 +75,10 @@ class AsyncResult:
         return self.id
 
     def revoke(self, *, terminate: bool = False, **ignored: Any) -> bool:
-        """Remove the task if it has not started; leave it alone if it runs, or if ``terminate``
-        end it as :meth:`cancel` does. Celery's signal, wait and timeout are ignored.
+        """Remove the task if it has not started.
 
-        Returns whether it was removed, or will end.
+        With ``terminate`` a run is ended as by ``cancel()``; by default it is left alone. Returns
+        whether the task was removed, or will end. Celery's other options are ignored.
         """
         if terminate:
             return self.cancel()
@@ -89,14 +90,11 @@ class AsyncResult:
             return bool(cursor.rowcount == 1)
 
     def cancel(self) -> bool:
-        """Remove the task if it has not started; have it end if it runs. Either way it is
-        not run again, unless a person says so.
+        """Remove the task if it has not started, and end its run if it has.
 
-        In a running one TaskCancelled is raised, and after CANCEL_GRACE seconds its worker
-        is killed. As everything else this is part of the transaction that is open: a task
-        is asked to end when that commits.
-
-        Returns False when it is too late: it is done, has failed, or is not known.
+        It does not run again, unless a person retries it. ``TaskCancelled`` is raised in a run, and
+        after ``CANCEL_GRACE`` seconds its worker is killed. A run is asked to end when the open
+        transaction commits. Returns False when the task is done, has failed, or is not known.
         """
         if self._pk >= ids.TOO_LARGE:
             return False
@@ -195,14 +193,18 @@ class AsyncResult:
     ) -> Any:
         """Wait for what the task returned.
 
-        It waits in vain in the transaction that sent the task, as no worker sees that yet.
+        In the transaction that sent the task it waits in vain: no worker sees the task yet.
 
-        timeout: seconds; None is for ever. propagate: raise what it failed with, rather
-            than return it. disable_sync_subtasks: False lets a task wait for another.
+        Args:
+            timeout: Seconds. By default it waits for ever, as in Celery.
+            propagate: Raise what the task failed with. False returns it.
+            disable_sync_subtasks: False lets a task wait. Workers that all wait run nothing.
 
-        Raises TimeoutError; TaskFailed when it failed, and its TaskRevokedError when it was
-        cancelled while it ran; NoResult when there is neither the task nor a result;
-        RuntimeError in a task: where all workers wait for tasks, none is left to run those.
+        Raises:
+            TimeoutError: The task is not done after ``timeout``.
+            TaskFailed: It failed; TaskRevokedError, one of these: it was cancelled while it ran.
+            NoResult: There is neither the task nor a result of it.
+            RuntimeError: A task waits for another.
         """
         if disable_sync_subtasks:
             refuse_in_a_task()
@@ -229,10 +231,8 @@ class AsyncResult:
     def maybe_throw(
         self, propagate: bool = True, callback: Callable[[TaskId, Any], object] | None = None
     ) -> Any:
-        """What it returned so far, without waiting; raises what it failed with.
-
-        propagate: as of :meth:`get`. callback: called with the id and what is returned.
-        """
+        """What the task returned, without a wait. ``propagate`` is as of ``get()``; ``callback`` is
+        called with the id and what is returned."""
         value = _given(self._known(), propagate)
         if callback is not None:
             callback(self.id, value)

@@ -59,8 +59,14 @@ class Signature:
         kwargs: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> AsyncResult | EagerResult:
-        """Send it. As in Celery, arguments given here come before the signature's own,
-        and options given here as None leave the signature's own in force."""
+        """Send it.
+
+        Args:
+            args: Positional arguments, which come before those of the signature, as in Celery.
+            kwargs: Keyword arguments, which win over those of the signature.
+            **options: Options of ``SharedTask.apply_async``, which win over those of the signature
+                unless they are None.
+        """
         merged = self._merge(args or (), kwargs or {})
         given = {name: value for name, value in options.items() if value is not None}
         return self.task.apply_async(*merged, **{**self.options, **given})

@@ -8,8 +8,6 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
-from django.conf import settings as django_settings
-
 from taskq import conf
 from taskq.celery import eager
 from taskq.celery import options as celery_options
@@ -30,9 +28,9 @@ R = TypeVar("R")
 
 
 class SharedTask(ShownOptions, Generic[P, R]):
-    """A function that can be sent to the queue. Calling it just calls it.
+    """A function that can be sent to the queue. A plain call of it just calls the function.
 
-    It is pickled, and copied, as the task that is registered by its name.
+    ``shared_task`` makes it. It is pickled and copied as the task that is registered by its name.
     """
 
     #: What :meth:`retry` raises when no retry is left, where Celery's users look for it.
@@ -55,11 +53,7 @@ class SharedTask(ShownOptions, Generic[P, R]):
         return self.run(*args, **kwargs)
 
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult | EagerResult:
-        """Send the task, with the function's own arguments.
-
-        Raises TypeError for arguments that the function does not take, and for what cannot
-        be stored TypeError or ValueError.
-        """
+        """Send the task with these arguments of the function; raises as ``apply_async()``."""
         return self._send(args, kwargs)
 
     def apply_async(
@@ -78,11 +72,23 @@ class SharedTask(ShownOptions, Generic[P, R]):
         idempotency_key: str | None = None,
         **ignored: Any,
     ) -> AsyncResult | EagerResult:
-        """Send the task. Its options are explained in
-        :class:`taskq.outbox.terms.Terms` and :func:`taskq.outbox.enqueue.enqueue`.
+        """Send the task with options, in the transaction that is open.
 
-        Options of Celery's that mean nothing here are ignored, and so is what is None;
-        others raise TypeError, as do arguments that the function does not take.
+        Args:
+            args, kwargs: The arguments of the function.
+            countdown: Seconds until it is due, by the clock of the database; it wins over ``eta``.
+            eta: When it is due. A naive time is in Django's current time zone.
+            expires: Seconds, or a time. If it has not started by then, it is dropped.
+            queue, priority: In place of those of the task.
+            headers: A dict that goes along, to ``request.headers``. It counts into MAX_PAYLOAD.
+            using: The alias of the database. By default the router decides.
+            unique_key: In place of the key that ``unique`` makes of the arguments.
+            idempotency_key: A second call with this key gets the task of the first.
+            **ignored: Options of Celery that change nothing here.
+
+        Raises:
+            TypeError: The arguments do not fit the function, or an option is unknown or refused.
+            ValueError: An option is out of range, or the arguments cannot be stored.
         """
         if ignored:
             celery_options.check_call(ignored)
@@ -112,18 +118,20 @@ class SharedTask(ShownOptions, Generic[P, R]):
     def delay_many(
         self, calls: Iterable[Call], *, using: str | None = None, **terms: Unpack[Terms]
     ) -> list[AsyncResult | EagerResult]:
-        """Send the task once for each of the calls, by one statement, all or none.
+        """Send the task once for each call, by one statement: all or none. The handles are in the
+        order of the calls.
 
-        calls: for each its arguments, as for ``executemany``: a tuple or list of
-            positional ones, or a dict of keyword ones.
-        terms: for all of them, see :class:`taskq.outbox.terms.Terms`.
+        Args:
+            calls: For each a tuple or list of positional arguments, or a dict of keyword ones.
+            using: The alias of the database. By default the router decides.
+            **terms: queue, priority, countdown, eta, expires and headers, for all calls.
 
-        Returns the results in the order of the calls. Raises TypeError or ValueError,
-        with the index of the call that is wrong; then none is sent.
+        Raises:
+            TypeError, ValueError: As ``apply_async()``, with the index of the call that is wrong.
         """
         check = self._definition.check_call if self.options.typing else None
         pairs = pairs_of(calls, check)
-        if _eager():
+        if eager.is_on():
             rows = enqueue.rows(self.name, pairs, self.options, **terms)
             return [eager.run(self._definition, row, using=using) for row in rows]
         ids, _ = enqueue.enqueue_many(self.name, pairs, self.options, using=using, **terms)
@@ -140,7 +148,7 @@ class SharedTask(ShownOptions, Generic[P, R]):
     ) -> AsyncResult | EagerResult:
         if self.options.typing:
             self._definition.check_call(args, kwargs)
-        if _eager():
+        if eager.is_on():
             row = enqueue.row(self.name, args, kwargs, self.options, **terms)
             enqueue.check_keys(self.name, args, kwargs, self.options, unique_key, idempotency_key)
             return eager.run(self._definition, row, using=using)
@@ -173,7 +181,9 @@ class SharedTask(ShownOptions, Generic[P, R]):
     ) -> EagerResult:
         """Run the task here and now, with its retries, as in eager mode.
 
-        throw: raise what it raises.
+        Args:
+            args, kwargs: The arguments of the function.
+            throw: Raise what the task raises.
         """
         row = enqueue.row(self.name, args or (), kwargs or {}, self.options)
         result = eager.run(self._definition, row, using=None)
@@ -206,7 +216,7 @@ class SharedTask(ShownOptions, Generic[P, R]):
 
     @property
     def request(self) -> Request:
-        """This task's run in progress; outside of one, an empty one, as in Celery."""
+        """The run of this task that is in progress. Outside of one it is empty, as in Celery."""
         request = current.get()
         # A run of another task that just calls this one is no run of this one.
         if request is not None and request.name == self.name:
@@ -215,11 +225,11 @@ class SharedTask(ShownOptions, Generic[P, R]):
         return Request(pk=None, name=self.name, queue=queue, called_directly=True)
 
     def is_stopping(self) -> bool:
-        """Whether this run should come to an end soon; see :class:`taskq.task.request.Request`."""
+        """Whether this run should end soon: see ``Request.is_stopping``."""
         return self.request.is_stopping()
 
     def set_progress(self, done: int, total: int | None = None) -> None:
-        """Say how far this run is; see :class:`taskq.task.request.Request`."""
+        """Say how far this run is: see ``Request.set_progress``."""
         self.request.set_progress(done, total)
 
     @overload
@@ -256,18 +266,20 @@ class SharedTask(ShownOptions, Generic[P, R]):
     ) -> Retry:
         """Give up this run and have the task run again later.
 
-        Raises Retry, or, when no retry is left or the function was called directly,
-        ``exc``; MaxRetriesExceededError where there is no ``exc``.
+        The task runs again also if its code catches the Retry and goes on. Then what the run
+        returns is dropped, and with ``atomic=True`` what it has written.
 
-        The task is run again also where its code catches the Retry and goes on. What the run
-        returns is dropped then, and with ``atomic=True`` what it has written.
+        Args:
+            throw: False returns the Retry, for a run that has more to do before it ends.
+            exc: What went wrong: an exception, its class, or a text.
+            eta: When to run again. By default after ``default_retry_delay``.
+            countdown: Seconds until then; it wins over ``eta``.
+            max_retries: In place of the limit of the task, which None leaves in force.
 
-        exc: what went wrong: an exception, its class, or a text. eta, countdown: when (given
-        both, the countdown counts); by default after ``default_retry_delay``. max_retries:
-        instead of the task's own, which None leaves in force. throw: False returns the Retry
-        instead, for a run that has more to do before it ends.
-
-        Raises TypeError for options of Celery's that would make it another call.
+        Raises:
+            Retry: Unless ``throw`` is False. When no retry is left, ``exc`` is raised.
+            MaxRetriesExceededError: No retry is left, and there is no ``exc``.
+            TypeError: An option would make it another call.
         """
         celery_options.check_retry(ignored, self.request)
         check_max_retries("max_retries", max_retries, "the task's own")
@@ -284,9 +296,3 @@ class SharedTask(ShownOptions, Generic[P, R]):
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"
-
-
-def _eager() -> bool:
-    # Of what the lazy settings hold: they raise, and catch, an error for what is not set. They are
-    # loaded, or our models could not be.
-    return getattr(django_settings._wrapped, "CELERY_TASK_ALWAYS_EAGER", False)  # type: ignore[misc]

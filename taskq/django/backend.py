@@ -62,10 +62,10 @@ class TaskqBackend(BaseTaskBackend):
         self.database: str | None = self.options.get("database")
 
     def validate_task(self, task: AnyTask) -> None:
-        """Raise InvalidTask unless this can be sent and run; from then on workers know it.
+        """Check a task and register it, so that workers know it. Django calls this for each task.
 
-        Every task comes by here when it is made: so those in any ``tasks.py`` are
-        registered in each process.
+        Raises:
+            InvalidTask: It cannot be sent or run.
         """
         super().validate_task(task)
         known = registry.find(task.module_path)
@@ -95,9 +95,11 @@ class TaskqBackend(BaseTaskBackend):
     def enqueue(  # type: ignore[override]  # the stubs' are of one task's own types
         self, task: AnyTask, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> AnyResult:
-        """Write the task, in the caller's transaction.
+        """Write the task, in the transaction of the caller.
 
-        Raises TypeError or ValueError for arguments that JSON cannot carry, or too many.
+        Raises:
+            TypeError: JSON cannot carry the arguments.
+            ValueError: They are above ``MAX_PAYLOAD``.
         """
         self.validate_task(task)
         args, kwargs = _plain(args, kwargs)
@@ -116,8 +118,7 @@ class TaskqBackend(BaseTaskBackend):
         return self._joined(waiting) if sent.joined else self._announced(waiting)
 
     def enqueue_many(self, task: AnyTask, calls: Iterable[Call]) -> list[AnyResult]:
-        """Write a task for each of the calls, by one statement, all or none; see
-        :meth:`TaskqTask.enqueue_many`."""
+        """Write a task for each call, by one statement: see ``TaskqTask.enqueue_many``."""
         self.validate_task(task)
         if getattr(task, "idempotency_key", None) is not None:
             raise ValueError("idempotency_key is for one call: send this one with enqueue()")
@@ -135,10 +136,14 @@ class TaskqBackend(BaseTaskBackend):
         return [results[id] for id in sent]
 
     def get_result(self, result_id: str | uuid.UUID | int) -> AnyResult:
-        """What came of a task so far.
+        """What became of a task so far.
 
-        Raises TaskResultDoesNotExist for an id that is not known, or no longer, or is
-        of a task that was not sent by way of Django's tasks.
+        Args:
+            result_id: The id that ``enqueue()`` returned, its UUID, or the primary key of the row.
+
+        Raises:
+            TaskResultDoesNotExist: The id is not known, or no longer, or the task is none of
+                Django's.
         """
         try:
             id = ids.parse(result_id)

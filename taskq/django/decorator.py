@@ -60,8 +60,8 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskqTask(TypedTask[P, R]):
-    """A task of Django's with options of ours; :class:`taskq.task.options.TaskOptions` says
-    what they mean."""
+    """A task of Django's with the options of taskq. The reference of task options says what each
+    means, and why its default is what it is."""
 
     max_retries: int | None = TaskOptions.max_retries
     default_retry_delay: float = TaskOptions.default_retry_delay
@@ -88,13 +88,18 @@ class TaskqTask(TypedTask[P, R]):
         return pickling.variant, (self.module_path, self.func.__module__, values)
 
     def enqueue_many(self, calls: Iterable[Call]) -> list[TaskResult[P, R]]:
-        """Send the task once for each of the calls, by one statement, all or none.
+        """Send the task once for each call, by one statement: all or none.
 
-        calls: for each its arguments, as for ``executemany``: a tuple or list of
-            positional ones, or a dict of keyword ones.
+        Args:
+            calls: The arguments of each call: a tuple or list of positional ones, or a dict of
+                keyword ones.
 
-        Returns the results in the order of the calls. Raises TypeError or ValueError
-        when one is wrong; then none is sent.
+        Returns:
+            The results, in the order of the calls.
+
+        Raises:
+            TypeError: JSON cannot carry the arguments of a call.
+            ValueError: They are above ``MAX_PAYLOAD``.
         """
         backend = cast(SendsMany, self.get_backend())
         return cast("list[TaskResult[P, R]]", backend.enqueue_many(self, calls))
@@ -114,8 +119,13 @@ class TaskqTask(TypedTask[P, R]):
     else:
 
         def using(self, *, idempotency_key: str | None = None, **changes: Any) -> AnyTask:
-            """This task with other terms, as Django has them, or with an idempotency key: for
-            the call that is sent with it, see :func:`taskq.outbox.enqueue.enqueue`."""
+            """This task with other terms.
+
+            Args:
+                idempotency_key: A second call with this key gets the task of the first.
+                **changes: ``priority``, ``queue_name``, ``run_after`` and ``backend``, as Django
+                    has them.
+            """
             changed = Task.using(self, **changes)
             if idempotency_key is None or not isinstance(changed, TaskqTask):
                 return changed
@@ -176,12 +186,23 @@ def task(
     takes_context: bool = False,
     **options: Any,
 ) -> Any:
-    """Django's decorator, with the options of :class:`TaskqTask`.
+    """Django's decorator, with the options of ``TaskqTask`` besides.
 
-    From Django 6.1 on its own takes them too. This one also does where the backend is
-    another, as in tests, and leaves them out then.
+    From Django 6.1 on Django's own takes them too. This one leaves them out where another backend
+    is set, as in tests.
 
-    Raises InvalidTask, and TypeError or ValueError for a wrong option.
+    Args:
+        function: The function, also an ``async def``.
+        priority: -100 to 100, higher is sooner.
+        queue_name: Where it waits.
+        backend: The alias in ``TASKS``.
+        takes_context: Pass the context of the run as the first argument.
+        **options: The options of ``TaskqTask``.
+
+    Raises:
+        InvalidTask: The backend cannot run it.
+        TypeError: An option is unknown or of a wrong type.
+        ValueError: An option is out of range.
     """
     if unknown := options.keys() - OPTIONS:
         known = ", ".join(sorted(OPTIONS))

@@ -55,16 +55,22 @@ def runs_a_task() -> bool:
 class Request:
     """The run in progress, named as in Celery's ``task.request`` where that has it.
 
-    pk: the row's primary key; None where there is no row: in an eager run, or outside
-        of any.
-    retries: how often the task was retried before. losses: how often it lost its worker.
-    called_directly: the function was just called; there is no run.
-    args, kwargs: of the call; None outside of a run. sent_headers: see ``headers``.
-    scheduled_at: the tick that a periodic task was sent for, in UTC; else None.
-    retry_limit: what this run has given ``retry()`` in place of its task's max_retries.
-    eager_id: the id of an eager run, which has no row.
-    asked_retry: what this run has asked for by ``retry()``. retry_was_swallowed: its code caught
-        the Retry that this raised, and went on.
+    Attributes:
+        pk: The primary key of the row; None in an eager run, or outside of any run.
+        name: The name of the task.
+        queue: The queue that it waited in.
+        retries: How many times the task was retried before.
+        losses: How many times it lost its worker.
+        is_eager: Whether it runs in the caller, without a row.
+        called_directly: Whether the function was just called, without a run.
+        args: Positional arguments of the call; None outside of a run.
+        kwargs: Keyword arguments of the call; None outside of a run.
+        sent_headers: What ``headers`` shows; None for none.
+        scheduled_at: The tick that a periodic task was sent for, in UTC; else None.
+        retry_limit: What this run gave ``retry()`` in place of its task's ``max_retries``.
+        eager_id: The id of an eager run, which has no row.
+        asked_retry: What this run asked for by ``retry()``.
+        retry_was_swallowed: Its code caught the Retry that this raised, and went on.
     """
 
     pk: int | None
@@ -114,11 +120,17 @@ class Request:
     def set_progress(self, done: int, total: int | None = None) -> None:
         """Say how far the run is: the admin and ``AsyncResult.progress`` show it.
 
-        done, total: whole numbers of anything; a total of None is not known.
-
         Call it as often as you like: it writes two numbers to memory that the processes of
         a pool share. The database has them within a second, whatever transaction is open.
-        Outside of a worker it does nothing. Raises TypeError or ValueError.
+        Outside of a worker it does nothing.
+
+        Args:
+            done: A whole number of anything.
+            total: A whole number; None if it is not known.
+
+        Raises:
+            TypeError: It is no whole number.
+            ValueError: It is below 0, or above what 63 bits hold.
         """
         progress = Progress.checked(done, total)
         if _host is not None and _host.runs(self.pk):
@@ -134,13 +146,13 @@ def current_request() -> Request | None:
 
 
 def is_stopping() -> bool:
-    """:meth:`Request.is_stopping` of the run in progress; False outside of one."""
+    """``Request.is_stopping()`` of the run in progress; False outside of one."""
     request = current.get()
     return request is not None and request.is_stopping()
 
 
 def set_progress(done: int, total: int | None = None) -> None:
-    """:meth:`Request.set_progress` of the run in progress; outside of one it does nothing."""
+    """``Request.set_progress()`` of the run in progress; outside of one it does nothing."""
     request = current.get()
     if request is None:
         Progress.checked(done, total)

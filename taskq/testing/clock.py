@@ -20,13 +20,16 @@ def advance(time: float | datetime.timedelta, *, using: str | None = None) -> No
     Each time in its tables is put back by so much: due times, expiries, and since when
     results and failed tasks are kept. The leases of workers are left as they are, whose
     processes live in real time, and so are schedules and the tick that a task is for, as ticks
-    are moments (see :func:`taskq.testing.send_ticks`), and Python's clock. A task sent
+    are moments (see ``send_ticks()``), and Python's clock. A task sent
     afterwards is due reckoned from the real time, as ever.
 
-    time: a timedelta, or seconds; not below 0.
-    using: the database alias; by default where the router sends writes of ``Task``.
+    Args:
+        time: A timedelta, or seconds; not below 0.
+        using: The alias of the database. By default the router decides.
 
-    Raises TypeError or ValueError for a wrong time.
+    Raises:
+        TypeError: The time is of a wrong type.
+        ValueError: It is below 0, or too large.
     """
     back = datetime.timedelta(seconds=seconds_of("time", time))
     alias = using or router.db_for_write(Task)

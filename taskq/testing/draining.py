@@ -28,7 +28,14 @@ class TooManyRuns(AssertionError):
 
 @dataclass(frozen=True)
 class Ran:
-    """One run of a task. error: what it raised, if that was its end or led to a retry."""
+    """One run of a task.
+
+    Attributes:
+        id: The primary key of its row.
+        name: The name of the task.
+        outcome: What became of it.
+        error: What it raised, if that was its end or led to a retry.
+    """
 
     id: int
     name: str
@@ -38,7 +45,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Report:
-    """What :func:`run_all` did, run by run. ``len()`` is the number of runs."""
+    """What ``run_all()`` did, run by run. ``len()`` is the number of runs."""
 
     runs: list[Ran] = field(default_factory=list)
 
@@ -82,19 +89,24 @@ def run_all(
     Each is claimed, run and finished by the code of a pool's worker: in its order, with
     retries, results, expiry and signals. It has no time limits, and no process of its own.
 
-    queues: as ``-Q``: comma-separated, a star for a prefix; None is all.
-    forward: let so much time pass (seconds, or a timedelta), and run each task in its
-        turn as it falls due, retries too; see :func:`taskq.testing.advance`. None is for
-        as long as any task waits. 0: a retry or an ETA is a matter of a later call.
-    propagate: raise what a task raised that failed for good, at once; its row says failed
-        as ever. That is the default as else a test would pass whose task did not. False
-        has it among ``report.failed``.
-    max_runs: more runs than that raise TooManyRuns, as where a task sends or retries itself
-        for ever.
-    using: the database alias; by default where the router sends writes of ``Task``.
+    Args:
+        queues: As ``-Q`` of a pool: names separated by commas, a star for a prefix. By default all.
+        forward: Seconds, or a timedelta, that pass meanwhile: each task runs when it falls due,
+            also a retry. None: as long as any task waits. 0 leaves a retry for a later call.
+        propagate: Raise at once what a task raised that failed for good; its row says failed as
+            always. True by default, or a test would pass although its task failed. False puts it
+            into ``report.failed``.
+        max_runs: More runs than this raise ``TooManyRuns``: a task may send itself for ever.
+        using: The alias of the database. By default the router decides.
 
-    Raises, besides, UnknownTask for a name that is not registered; ValueError or TypeError
-    for a wrong argument.
+    Returns:
+        What was run.
+
+    Raises:
+        TooManyRuns: There were more than ``max_runs``.
+        UnknownTask: A name is not registered.
+        TypeError: An argument is of a wrong type.
+        ValueError: An argument is out of range.
     """
     left = None if forward is None else seconds_of("forward", forward)
     chosen = Queues.parse(queues)

@@ -17,9 +17,17 @@ from taskq.task import payload
 
 @dataclass(frozen=True, kw_only=True)
 class Enqueued:
-    """A task that waits. args, kwargs: as its function will get them.
+    """A task that waits.
 
-    due: when it may start. expires: when it is dropped, if ever.
+    Attributes:
+        id: The primary key of its row.
+        name: The name of the task.
+        args: Positional arguments, as the function will get them.
+        kwargs: Keyword arguments, likewise.
+        queue: Where it waits.
+        priority: -100 to 100, higher is sooner.
+        due: When it may start.
+        expires: When it is dropped, if ever.
     """
 
     id: int
@@ -43,8 +51,9 @@ def captured_tasks(*, using: str | None = None, execute: bool = False) -> Iterat
     As Django's ``captureOnCommitCallbacks``, whose arguments these are. What was rolled
     back, or has run within the block, is not among them.
 
-    using: the database alias; by default where the router sends writes of ``Task``.
-    execute: run at the end all that is due, as :func:`taskq.testing.run_all` does.
+    Args:
+        using: The alias of the database. By default the router decides.
+        execute: At the end of the block, run all that is due, as ``run_all()`` does.
     """
     from taskq.testing.draining import run_all
 
@@ -65,15 +74,22 @@ def assert_enqueued(
     times: int | None = None,
     using: str | None = None,
 ) -> list[Enqueued]:
-    """Assert that a task waits, or that it does so many times; those that do, oldest first.
+    """Assert that a task waits, once or more.
 
-    task: what was decorated, of either decorator; or its name.
-    args, kwargs, queue: count only those that are like this; None for any. Given only one
-        of args and kwargs, the other may be anything.
-    times: exactly so many; 0 for none. None is one or more.
-    using: the database alias; by default where the router sends writes of ``Task``.
+    Args:
+        task: The task, of either decorator, or its name.
+        args: Count only tasks with these positional arguments. By default any.
+        kwargs: Count only tasks with these keyword arguments. By default any.
+        queue: Count only tasks of this queue. By default any.
+        times: Exactly so many; 0 for none. By default one or more.
+        using: The alias of the database. By default the router decides.
 
-    Raises AssertionError, which says what waits instead; TypeError for no task.
+    Returns:
+        Those that wait, oldest first.
+
+    Raises:
+        AssertionError: It does not. The text says what waits instead.
+        TypeError: ``task`` is no task.
     """
     name = _name(task)
     all_of_them = [_enqueued(each) for each in _tasks(using).filter(state=State.READY)]

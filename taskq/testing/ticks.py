@@ -21,10 +21,17 @@ def send_ticks(
     The schedules are those of ``schedule=`` and of ``TASKQ["SCHEDULE"]``, whatever is paused
     in the table, which is neither read nor written.
 
-    since, until: moments; naive ones are in Django's current time zone.
-    using: the database alias; by default where the router sends writes of ``Task``.
+    Args:
+        since: The moment before the first tick. A naive time is in Django's current time zone.
+        until: The moment of the last tick, likewise.
+        using: The alias of the database. By default the router decides.
 
-    Raises TypeError for what is no datetime, ValueError where ``until`` comes before.
+    Returns:
+        How many tasks were sent.
+
+    Raises:
+        TypeError: A moment is no datetime.
+        ValueError: ``until`` comes before ``since``.
     """
     since, until = moment("since", since), moment("until", until)
     if until < since:
