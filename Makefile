@@ -12,7 +12,7 @@ BENCH_OPTIONS ?= --json bench-results/bench.json
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo chaos chaos-sqlite explore prove bench docs lint test tests test-busy test-all clean
+.PHONY: help setup demo chaos chaos-sqlite explore prove bench docs screenshots lint test tests test-busy test-all clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -93,6 +93,9 @@ test-all: prove explore ## the matrix: Python 3.11 to 3.13, Django 5.2 to 6.1 an
 
 docs: $(READY) ## the site of docs/, in build/site: a warning is an error
 	$(PY) -m zensical build --clean --strict
+
+screenshots: $(READY) ## the pictures of the docs: the admin, taskq_top, the report of chaos (needs chromium)
+	$(PY) -m tests.site.screenshots
 
 bench: $(BENCH)/.ready ## how fast, beside PostgreSQL itself and other queues (BENCH_OPTIONS="--quick")
 	$(BENCH)/bin/python -m stress bench $(BENCH_OPTIONS)

@@ -32,8 +32,7 @@ class AsyncResult:
     """A handle on a task that was sent.
 
     Args:
-        id: What ``delay()`` returned, its UUID, or the primary key of the row. Nothing is known of
-            a text that no task has as its id, as in Celery.
+        id: What ``delay()`` returned, its UUID, or the primary key of the row.
         using: The alias of the database of the task. By default the router decides.
 
     Raises ValueError for an id that is no str, UUID or int.

@@ -7,7 +7,6 @@ import functools
 import json
 import os
 import queue
-import shutil
 import signal
 import subprocess
 import threading
@@ -18,12 +17,12 @@ from typing import Any
 
 import pytest
 
+from .browser import BROWSER, NAMES, command
+
 #: Pixels: a phone, the width at which no table scrolls, a desktop.
 PHONE, TABLE, DESKTOP = 390, 1000, 1280
 #: Seconds. A machine that is busy takes long for some sixty pages.
 PATIENCE = 300
-NAMES = ("chromium", "chromium-browser", "google-chrome")
-BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
 #: The browser refuses the page what is not allowed here, and reports it.
 POLICY = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; report-uri /look/refused"
 
@@ -95,13 +94,11 @@ def server(site: Path) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def seen(server: Server, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """How each page was seen in each width."""
-    options = ["--headless", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-    options += ["--window-size=1400,1000", f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]
-    if os.geteuid() == 0:
-        options.append("--no-sandbox")
-    command = [str(BROWSER), *options, f"{server.address}/look/"]
+    start = command(
+        tmp_path_factory.mktemp("profile"), "--window-size=1400,1000", f"{server.address}/look/"
+    )
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    browser = subprocess.Popen(command, start_new_session=True, **quiet)
+    browser = subprocess.Popen(start, start_new_session=True, **quiet)
     try:
         found = server.seen.get(timeout=PATIENCE)
     finally:
