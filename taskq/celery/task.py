@@ -75,16 +75,17 @@ class SharedTask(ShownOptions, Generic[P, R]):
         """Send the task with options, in the transaction that is open.
 
         Args:
-            args, kwargs: The arguments of the function.
+            args: Positional arguments of the function.
+            kwargs: Keyword arguments of the function.
             countdown: Seconds until it is due, by the clock of the database; it wins over ``eta``.
             eta: When it is due. A naive time is in Django's current time zone.
             expires: Seconds, or a time. If it has not started by then, it is dropped.
-            queue, priority: In place of those of the task.
+            queue: In place of the queue of the task.
+            priority: In place of the priority of the task.
             headers: A dict that goes along, to ``request.headers``. It counts into MAX_PAYLOAD.
             using: The alias of the database. By default the router decides.
             unique_key: In place of the key that ``unique`` makes of the arguments.
             idempotency_key: A second call with this key gets the task of the first.
-            **ignored: Options of Celery that change nothing here.
 
         Raises:
             TypeError: The arguments do not fit the function, or an option is unknown or refused.
@@ -181,9 +182,7 @@ class SharedTask(ShownOptions, Generic[P, R]):
     ) -> EagerResult:
         """Run the task here and now, with its retries, as in eager mode.
 
-        Args:
-            args, kwargs: The arguments of the function.
-            throw: Raise what the task raises.
+        ``throw``: raise what the task raises.
         """
         row = enqueue.row(self.name, args or (), kwargs or {}, self.options)
         result = eager.run(self._definition, row, using=None)
