@@ -12,7 +12,7 @@ from stress.explore.gate import COMMIT, Gate
 from stress.explore.scene import NAME, OPTIONS, UNTIL_FINISH, UNTIL_START, Scene
 from taskq.models import Task
 from taskq.outbox import enqueue
-from taskq.store.claims import Wanted
+from taskq.store.claims import ClaimRequest
 from taskq.store.tasks import Leases
 from taskq.task.options import TaskOptions
 from taskq.task.queues import Queues
@@ -44,8 +44,8 @@ def claim_elsewhere(by: Hands) -> None:
 
 
 def _claim(by: Hands, worker: int) -> None:
-    haul = by.db.finish_and_claim(worker, [], Wanted(Queues.parse(""), 1, ()))
-    for task in haul.tasks:
+    result = by.db.finish_and_claim(worker, [], ClaimRequest(Queues.parse(""), 1, ()))
+    for task in result.tasks:
         by.scene.holds(worker, task.id)
 
 

@@ -161,7 +161,7 @@ def no_finish_log() -> None:
 
 def deaf_to_recalls() -> None:
     """A worker starts what it holds, though the keeper has given it back meanwhile."""
-    Recall.came = False  # type: ignore[assignment, method-assign]
+    Recall.pending = False  # type: ignore[assignment, method-assign]
 
 
 def ticks_from_anywhere() -> None:

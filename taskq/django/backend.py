@@ -85,7 +85,7 @@ class TaskqBackend(BaseTaskBackend):
                     task.func,
                     options,
                     bound=task,
-                    visit=functools.partial(Run, task),
+                    hooks=functools.partial(Run, task),
                     database=self.database,
                 )
             )

@@ -98,7 +98,7 @@ def _set(result: TaskResult[..., Any], **values: object) -> None:
 
 
 class Run:
-    """One run of a task of Django's, in the worker. See :class:`taskq.task.hooks.Visit`."""
+    """One run of a task of Django's, in the worker. See :class:`taskq.task.hooks.RunHooks`."""
 
     def __init__(self, task: Task[..., Any], claimed: Claimed, worker: str, alias: str) -> None:
         self._task = task

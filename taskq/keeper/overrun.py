@@ -19,7 +19,7 @@ until another process runs on it: SETTLE is 20,000 times as long. A worker that 
 in between makes no difference: what counts is the order in which it reads and writes.
 
 What the worker claims after that was not in what the keeper has read: before it claims it writes
-another ``since`` (``Recall.nothing_waits``). What was on its way is given back with the rest.
+another ``since`` (``Recall.before_claim``). What was on its way is given back with the rest.
 And both name the attempt: of the worker and the keeper, whoever comes second touches no row.
 """
 

@@ -27,7 +27,7 @@ class Lane:
     id: int
 
 
-class Wanted(NamedTuple):
+class ClaimRequest(NamedTuple):
     """What a claim asks for.
 
     place: a lane, or the queues of which the most urgent lane is meant. limit: tasks at most.
@@ -39,7 +39,7 @@ class Wanted(NamedTuple):
     quick: Sequence[str]
 
 
-class Haul(NamedTuple):
+class ClaimResult(NamedTuple):
     """What came of a claim.
 
     ours: the ids of the finished runs that were written with it and were ours. more: the lane

@@ -19,7 +19,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import sql
 from taskq.sql.django_cursor import is_djangos
-from taskq.store.claims import Haul, Lane, Wanted
+from taskq.store.claims import ClaimRequest, ClaimResult, Lane
 from taskq.store.leases import WorkerLeases
 from taskq.task.claimed import Claimed, Run
 from taskq.task.progress import Progress
@@ -63,34 +63,36 @@ class Leases:
         ever there when a worker was lost. Nothing for a worker without a good lease.
         The lane remembers where the claim ended.
         """
-        return self.finish_and_claim(worker, (), Wanted(lane, limit, quick)).tasks
+        return self.finish_and_claim(worker, (), ClaimRequest(lane, limit, quick)).tasks
 
-    def finish_and_claim(self, worker: int, runs: Iterable[Run], wanted: Wanted) -> Haul:
+    def finish_and_claim(
+        self, worker: int, runs: Iterable[Run], request: ClaimRequest
+    ) -> ClaimResult:
         """:meth:`finish` and :meth:`claim` in one transaction and one round trip."""
-        if isinstance(wanted.place, Queues) and self._must_look(wanted.place):
-            due = [lane for lane in self.lanes(wanted.place) if lane.wait <= 0]
+        if isinstance(request.place, Queues) and self._must_look(request.place):
+            due = [lane for lane in self.lanes(request.place) if lane.wait <= 0]
             if not due:
-                return Haul(self.finish(worker, runs), [], None, 0)
-            haul = self.finish_and_claim(worker, runs, wanted._replace(place=due[0]))
-            return haul._replace(lanes=len(due))
-        return _haul(self._connection.batch(*self._calls(worker, runs, wanted)), wanted)
+                return ClaimResult(self.finish(worker, runs), [], None, 0)
+            result = self.finish_and_claim(worker, runs, request._replace(place=due[0]))
+            return result._replace(lanes=len(due))
+        return _claim_result(self._connection.batch(*self._calls(worker, runs, request)), request)
 
     def begin_to_finish_and_claim(
-        self, worker: int, runs: Iterable[Run], wanted: Wanted
-    ) -> Callable[[], Haul] | None:
+        self, worker: int, runs: Iterable[Run], request: ClaimRequest
+    ) -> Callable[[], ClaimResult] | None:
         """:meth:`finish_and_claim` without waiting for it, which what is returned does; None
         where that is not possible."""
-        if isinstance(wanted.place, Queues) and self._must_look(wanted.place):
+        if isinstance(request.place, Queues) and self._must_look(request.place):
             return None
-        answer = self._connection.begin(*self._calls(worker, runs, wanted))
-        return None if answer is None else lambda: _haul(answer(), wanted)
+        answer = self._connection.begin(*self._calls(worker, runs, request))
+        return None if answer is None else lambda: _claim_result(answer(), request)
 
     def _must_look(self, queues: Queues) -> bool:
         """Whether no statement finds the most urgent lane of these and claims from it."""
         return self._sql.CLAIM_FIRST is None or bool(queues.prefixes)
 
-    def _calls(self, worker: int, runs: Iterable[Run], wanted: Wanted) -> list[sql.Call]:
-        place, limit, quick = wanted
+    def _calls(self, worker: int, runs: Iterable[Run], request: ClaimRequest) -> list[sql.Call]:
+        place, limit, quick = request
         values = {"worker": worker, "limit": limit, "quick": list(quick)}
         if isinstance(place, Lane):
             where = {"queue": place.queue, "priority": place.priority}
@@ -296,8 +298,8 @@ def _lanes(queues: Queues, rows: list[tuple[Any, ...]]) -> list[Lane]:
 _CLAIMED = slice(1, 1 + len(Claimed._fields))
 
 
-def _haul(answers: list[list[tuple[Any, ...]]], wanted: Wanted) -> Haul:
-    place, limit, _ = wanted
+def _claim_result(answers: list[list[tuple[Any, ...]]], request: ClaimRequest) -> ClaimResult:
+    place, limit, _ = request
     *finished, rows = answers
     # RETURNING promises no order: sort by the place in the lane.
     rows.sort()
@@ -310,7 +312,7 @@ def _haul(answers: list[list[tuple[Any, ...]]], wanted: Wanted) -> Haul:
             more = Lane(tasks[-1].queue, priority, 0.0, due, tasks[-1].id)
         elif due is not None:
             more.due, more.id = due, tasks[-1].id
-    return Haul(_ids(finished), tasks, more if len(tasks) == limit else None, lanes)
+    return ClaimResult(_ids(finished), tasks, more if len(tasks) == limit else None, lanes)
 
 
 def _ids(answers: list[list[tuple[Any, ...]]]) -> set[int]:

@@ -8,7 +8,7 @@ from typing import Protocol
 from taskq.task.outcomes import Outcome
 
 
-class Visit(Protocol):
+class RunHooks(Protocol):
     """One run, as its front door sees it. Nothing here may raise."""
 
     def first(self) -> Sequence[object]:

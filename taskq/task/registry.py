@@ -20,7 +20,7 @@ from taskq.task.options import TaskOptions
 
 if TYPE_CHECKING:
     from taskq.task.claimed import Claimed
-    from taskq.task.hooks import Visit
+    from taskq.task.hooks import RunHooks
 
 #: Ways to call one function that are remembered as right: without end where it takes any keyword.
 SHAPES = 100
@@ -31,7 +31,7 @@ class Definition:
     """A registered task.
 
     bound: the front door's own object; passed as first argument when ``options.bind``.
-    visit: makes what that door does around a run, of the claimed task, the worker's
+    hooks: makes what that door does around a run, of the claimed task, the worker's
         name in results, and the alias of the task's database.
     database: the alias of the database that it is sent to; None is the router's.
     """
@@ -40,7 +40,7 @@ class Definition:
     function: Callable[..., Any]
     options: TaskOptions
     bound: object = None
-    visit: Callable[[Claimed, str, str], Visit] | None = None
+    hooks: Callable[[Claimed, str, str], RunHooks] | None = None
     database: str | None = None
 
     @functools.cached_property

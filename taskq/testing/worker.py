@@ -53,7 +53,7 @@ class _Recorder(Recorder):
         """What the database refuses is the test's to see."""
         return write(self.link.leases())
 
-    def put_off_unknown(self, task: Claimed) -> None:
+    def defer_unknown(self, task: Claimed) -> None:
         raise UnknownTask(
             f"task #{task.id} is called {task.name!r}, and no task of that name is known here: "
             "is it in the tasks.py of an installed app, or in a module of TASKQ['IMPORTS']?"
@@ -101,7 +101,7 @@ class InProcessWorker(Worker):
         """Run the next task of what a look has found; None when others have it."""
         if not self.claimer.claim_from(lanes):
             return None
-        task = self.hand.take()
+        task = self.batch.next()
         assert task is not None
         self._last = self._error = None
         # As in a pool, what a receiver of task_started sets is gone with the run.

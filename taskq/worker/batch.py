@@ -14,13 +14,13 @@ from contextlib import contextmanager, suppress
 
 from pool.finish_log import FinishLog
 from taskq.database_errors import DATABASE_ERRORS
-from taskq.store.claims import Haul, Lane, Wanted
+from taskq.store.claims import ClaimRequest, ClaimResult, Lane
 from taskq.store.tasks import Leases
 from taskq.task.claimed import Claimed, Run
 from taskq.task.queues import Queues
 
 
-class Hand:
+class Batch:
     """The tasks of one worker under one lease.
 
     finish_log: where its finished runs stand for whoever buries it, in the same order as here.
@@ -36,10 +36,10 @@ class Hand:
         #: Were to be given back, and nobody knows whether they are.
         self._leaving: list[Run] = []
         #: A claim that is on its way, and how many of the finished runs go with it.
-        self._reached: Callable[[], Haul] | None = None
-        self._going = 0
+        self._ahead: Callable[[], ClaimResult] | None = None
+        self._finished_ahead = 0
 
-    def take(self) -> Claimed | None:
+    def next(self) -> Claimed | None:
         """The next task to run."""
         if not self._waiting:
             return None
@@ -55,14 +55,14 @@ class Hand:
 
     @property
     def empty(self) -> bool:
-        return not (self._waiting or self._finished or self._reached or self._leaving)
+        return not (self._waiting or self._finished or self._ahead or self._leaving)
 
     def hold_under(self, lease: int) -> None:
         """From now on what is claimed is held under this lease; nothing is held under the last."""
         self.lease = lease
         self._finish_log.start(lease)
 
-    def put_off(self, run: Run) -> bool:
+    def finish_later(self, run: Run) -> bool:
         """A run is done; write it with others, later. Whether there is room for one more."""
         if not self._finish_log.add(*run):
             return False
@@ -74,30 +74,30 @@ class Hand:
         self._finished.pop()
         self._finish_log.take_back()
 
-    def refill(self, leases: Leases, wanted: Wanted) -> tuple[Haul, list[Run]]:
+    def claim(self, leases: Leases, request: ClaimRequest) -> tuple[ClaimResult, list[Run]]:
         """Write the finished runs and claim more, both or neither. Nothing may be on its way.
 
         What came, and the finished that touched no row.
         """
-        haul = leases.finish_and_claim(self.lease, self._finished, wanted)
-        return haul, self._take_in(haul, len(self._finished))
+        result = leases.finish_and_claim(self.lease, self._finished, request)
+        return result, self._add(result, len(self._finished))
 
-    def reach(self, leases: Leases, wanted: Wanted) -> bool:
-        """Begin to :meth:`refill` while something runs; whether that is possible."""
+    def claim_ahead(self, leases: Leases, request: ClaimRequest) -> bool:
+        """Begin to :meth:`claim` while something runs; whether that is possible."""
         if self.in_doubt:
             return False
-        self._reached = leases.begin_to_finish_and_claim(self.lease, self._finished, wanted)
-        self._going = len(self._finished)
-        return self._reached is not None
+        self._ahead = leases.begin_to_finish_and_claim(self.lease, self._finished, request)
+        self._finished_ahead = len(self._finished)
+        return self._ahead is not None
 
     @property
-    def reaching(self) -> bool:
-        return self._reached is not None
+    def claims_ahead(self) -> bool:
+        return self._ahead is not None
 
-    def grasp(self) -> tuple[Haul, list[Run]] | None:
-        """End what :meth:`reach` began, with what :meth:`refill` returns; None if nothing is
+    def collect(self) -> tuple[ClaimResult, list[Run]] | None:
+        """End what :meth:`claim_ahead` began, with what :meth:`claim` returns; None if nothing is
         on its way."""
-        return self._grasp()
+        return self._collect()
 
     def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[Run]]:
         """Write the finished runs and look at the lanes.
@@ -112,12 +112,12 @@ class Hand:
 
         They are forgotten only once the database has answered.
         """
-        _, untouched = self._grasp() or (None, [])
+        _, untouched = self._collect() or (None, [])
         return untouched + self._write(leases)
 
     def give_back(self, leases: Leases) -> int:
         """Write the finished runs and release what waits; how many were released."""
-        self._grasp()
+        self._collect()
         self._write(leases)
         # Forgotten first: if the database does not answer, they may be released.
         self._leaving += [task.run for task in self._waiting]
@@ -129,9 +129,9 @@ class Hand:
         self._leaving.clear()
         return given
 
-    def drop(self) -> None:
+    def forget_waiting(self) -> None:
         """Forget what waits: the lease is gone, or will be given up."""
-        self._let_go()
+        self._discard()
         self.in_doubt = True
 
     @property
@@ -143,9 +143,9 @@ class Hand:
         """It is written, or never will be."""
         self._written({self._finished[0][0]}, 1)
 
-    def renounce(self) -> None:
+    def forget_all(self) -> None:
         """Forget everything, finished runs too: the lease is gone."""
-        self._let_go()
+        self._discard()
         self._finished.clear()
         self._finish_log.clear()
         self.in_doubt = False
@@ -156,13 +156,13 @@ class Hand:
         ours = leases.finish(self.lease, self._finished)
         return self._written(ours, len(self._finished))
 
-    def _grasp(self) -> tuple[Haul, list[Run]] | None:
-        if self._reached is None:
+    def _collect(self) -> tuple[ClaimResult, list[Run]] | None:
+        if self._ahead is None:
             return None
-        answer, self._reached = self._reached, None
+        answer, self._ahead = self._ahead, None
         with self._in_doubt_unless_answered():
-            haul = answer()
-        return haul, self._take_in(haul, self._going)
+            result = answer()
+        return result, self._add(result, self._finished_ahead)
 
     @contextmanager
     def _in_doubt_unless_answered(self) -> Iterator[None]:
@@ -170,17 +170,17 @@ class Hand:
         yield  # an error leaves it at that
         self.in_doubt = doubted
 
-    def _let_go(self) -> None:
+    def _discard(self) -> None:
         # What is on its way is read: as long as nobody does, a large answer holds up the server
         # in the middle of the claim, and with it whoever ends our lease.
         with suppress(*DATABASE_ERRORS):
-            self._grasp()
+            self._collect()
         self._waiting.clear()
         self._leaving.clear()
 
-    def _take_in(self, haul: Haul, going: int) -> list[Run]:
-        self._waiting.extend(haul.tasks)
-        return self._written(haul.ours, going)
+    def _add(self, result: ClaimResult, going: int) -> list[Run]:
+        self._waiting.extend(result.tasks)
+        return self._written(result.ours, going)
 
     def _written(self, ours: set[int], going: int) -> list[Run]:
         """Forget the first of the finished runs; those that touched no row."""

@@ -9,11 +9,11 @@ from pool import Child, State, clock
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.pool_context import KEEPER, LOOKOUT, Service
 from taskq.store.apart import Refusal, concerns_all
-from taskq.store.claims import Haul, Lane, Wanted
+from taskq.store.claims import ClaimRequest, ClaimResult, Lane
 from taskq.store.session import Link
 from taskq.task.claimed import Claimed, Run
 from taskq.task.queues import Queues
-from taskq.worker.batch import Hand
+from taskq.worker.batch import Batch
 from taskq.worker.pace import Pace
 from taskq.worker.recall import Recall
 from taskq.worker.recorder import Recorder
@@ -30,10 +30,10 @@ LOOK_AT_LEAST = 1.0
 REST = 0.005
 #: Seconds of work that are left of a batch when the next one is claimed, beside it: longer than
 #: a claim takes.
-REACH = 0.010
+AHEAD = 0.010
 #: Characters of arguments in a batch above which the next one is not claimed ahead: an answer
 #: that nobody reads yet must fit into the sockets, or its claim stays uncommitted.
-REACH_MOST = 32 * 1024
+AHEAD_MOST = 32 * 1024
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
 SLEEP = 60.0
 #: Seconds at most until a claim that was refused is tried again.
@@ -44,13 +44,13 @@ SLOW_LOOK = 0.020
 
 
 class Claimer:
-    """Claims for the hand of one worker, from the most urgent lane first, or sleeps."""
+    """Claims tasks for one worker, from the most urgent lane first, or sleeps."""
 
     def __init__(
         self,
         child: Child,
         service: Service,
-        hand: Hand,
+        batch: Batch,
         pace: Pace,
         link: Link,
         recorder: Recorder,
@@ -60,7 +60,7 @@ class Claimer:
         self.child = child
         self.service = service
         self.slot = child.slot
-        self.hand = hand
+        self.batch = batch
         self.pace = pace
         self.link = link
         self.recorder = recorder
@@ -68,17 +68,17 @@ class Claimer:
         #: Called before a sleep; whether more tasks may run here.
         self._settle = settle
         self._lanes: list[Lane] = []
-        self._stale = 0
+        self._fresh_until = 0
         self._rest_until = 0
         self._slept = True
         #: Of several who looked for work we are the one too many; who looks rather than we.
-        self._spared = False
+        self._left_to_another = False
         self._keeper = child.scoreboard.slots[KEEPER]
         self._before_us = child.scoreboard.slots[KEEPER + 1 : child.slot.index]
         #: Work was there each time, and the lane of the last claim may have more.
-        self._flows = self._more = False
+        self._busy = self._lane_has_more = False
         #: The last claim brought no large arguments.
-        self._light = True
+        self._small_payloads = True
         self._look_took = 0
         self._refusal = Refusal(child.name, "claim tasks", limit=CLAIM_AGAIN)
 
@@ -86,18 +86,18 @@ class Claimer:
         """Claim the next tasks, or sleep until there may be some."""
         self.recorder.tally.tell_when_due()
         try:
-            if self.hand.in_doubt or self.spent():
+            if self.batch.in_doubt or self.lease_is_spent():
                 self.recorder.write_finished()
-                self.hand.drop()  # what that has taken in
-                self.recall.nothing_waits()
-                self.disown()
-                if not self.hand.in_doubt:
+                self.batch.forget_waiting()  # what that has taken in
+                self.recall.before_claim()
+                self.give_up_lease()
+                if not self.batch.in_doubt:
                     return None  # a new lease is there: no more wake-up comes for that
-            elif self.grasp() or self.claim_anew():
-                return self.hand.take()
+            elif self.collect() or self.claim_anew():
+                return self.batch.next()
             if self.child.stopping:
                 return None
-            self._flows = False
+            self._busy = False
             self.recorder.write_finished()
             self.idle()
             if self._settle():
@@ -107,63 +107,63 @@ class Claimer:
             time.sleep(self.failed(error))
         return None
 
-    def spent(self) -> bool:
+    def lease_is_spent(self) -> bool:
         """Whether we hold all that we hold under a lease that is to be given up."""
         lease = self.slot.held_lease()
-        return lease != 0 and lease == self.slot.spent_lease == self.hand.lease
+        return lease != 0 and lease == self.slot.spent_lease == self.batch.lease
 
     def claim_anew(self) -> bool:
         """Claim with empty hands, unless another does; whether anything came."""
-        self.recall.nothing_waits()
-        return not self.spare() and self.find()
+        self.recall.before_claim()
+        return not self.leave_to_another() and self.claim_most_urgent()
 
     def failed(self, error: Exception) -> float:
         """What was sent came back as an error; seconds to wait before the next try."""
         if concerns_all(error):
             # A claim may have been made of which we never heard.
-            self.hand.drop()
+            self.batch.forget_waiting()
             return self.link.lost(error)
         # It was rolled back, be it for a run that goes with it and cannot be written.
-        self.recorder.write_apart()
+        self.recorder.write_one_by_one()
         return self._refusal.came(error)
 
-    def reach(self, task: Claimed) -> None:
+    def claim_ahead(self, task: Claimed) -> None:
         """Before a run of a batch: begin to claim the next batch, if this one is about to end
         and there is more. The server works at it beside the run."""
         if (
-            not (self._more and self._light)
-            or self.hand.reaching
+            not (self._lane_has_more and self._small_payloads)
+            or self.batch.claims_ahead
             or task.alone
             or not self.pace.is_quick(task.name)
-            or self.hand.waiting > self.pace.within(REACH)
+            or self.batch.waiting > self.pace.within(AHEAD)
             or self.child.stopping
         ):
             return
         lanes = self.known_lanes()
-        wanted = self.wanted(lanes[0] if lanes else self.service.queues)
+        request = self.request_for(lanes[0] if lanes else self.service.queues)
         try:
-            self._more = self.hand.reach(self.link.leases(), wanted)
+            self._lane_has_more = self.batch.claim_ahead(self.link.leases(), request)
             self._say_that_others_wait()
         except DATABASE_ERRORS as error:
-            # The hand is in doubt now: that is seen to after this run.
-            self.hand.drop()
+            # The batch is in doubt now. The next fetch() deals with that.
+            self.batch.forget_waiting()
             self.link.lost(error)
 
-    def grasp(self) -> bool:
+    def collect(self) -> bool:
         """Have what a reach has claimed; whether it is anything."""
         began = clock.now()
-        if (grasped := self.hand.grasp()) is None:
+        if (collected := self.batch.collect()) is None:
             return False
-        return self.came(*grasped, began)
+        return self.take_in(*collected, began)
 
-    def spare(self) -> bool:
+    def leave_to_another(self) -> bool:
         """Whether we may as well sleep: tasks come in one by one, and another looks for them.
         Several who do get a few each, at a commit each."""
         rests = clock.now() < self._rest_until
-        self._spared = rests and self.service.lookout(self._before_us)
-        return self._spared
+        self._left_to_another = rests and self.service.lookout(self._before_us)
+        return self._left_to_another
 
-    def find(self) -> bool:
+    def claim_most_urgent(self) -> bool:
         """Claim what is most urgent, wherever it is; whether anything came."""
         if not self.slot.may_start(clock.now()):
             return False
@@ -179,10 +179,10 @@ class Claimer:
 
     def sleep(self) -> None:
         """Until woken, or for so long that it costs next to nothing."""
-        if self._spared:
+        if self._left_to_another:
             # The claim that we leave it to may be older than what is due. Only one that begins
             # after this sees all of it, or wakes somebody; else we look ourselves.
-            self._spared, began = False, clock.now()
+            self._left_to_another, began = False, clock.now()
             if self.child.wait(LOOKOUT) or all(
                 slot.look_began <= began for slot in self._before_us
             ):
@@ -199,8 +199,8 @@ class Claimer:
         # Idle first, then the look: a wake-up that comes in between finds us idle.
         self.idle()
         began = clock.now()
-        lanes, untouched = self.hand.look(self.link.leases(), self.service.queues)
-        self.recorder.look_again(untouched)
+        lanes, untouched = self.batch.look(self.link.leases(), self.service.queues)
+        self.recorder.check_untouched(untouched)
         self.looked(began, [lane for lane in lanes if lane.wait <= 0])
         return self._lanes
 
@@ -214,17 +214,17 @@ class Claimer:
         now = clock.now()
         self._lanes, self._look_took = lanes, now - began
         cost = min(LOOK_COST * self._look_took, clock.nanoseconds(LOOK_AT_LEAST))
-        self._stale = now + max(clock.nanoseconds(LOOK_AGAIN), cost)
+        self._fresh_until = now + max(clock.nanoseconds(LOOK_AGAIN), cost)
         self.link.answered()
 
     def known_lanes(self) -> list[Lane]:
         """Those of the last look, while it is fresh."""
-        return self._lanes if clock.now() < self._stale else []
+        return self._lanes if clock.now() < self._fresh_until else []
 
     def claim_first(self) -> bool:
         """Claim what is most urgent, without a look at the lanes before: after a sleep, and while
         work keeps coming."""
-        likely = self._slept or self._flows
+        likely = self._slept or self._busy
         slow = self._look_took > clock.nanoseconds(SLOW_LOOK)
         if not likely or slow:
             return False
@@ -239,16 +239,16 @@ class Claimer:
         """Claim from a lane, or from the most urgent one of these queues; whether anything
         came."""
         began = clock.now()
-        haul, untouched = self.hand.refill(self.link.leases(), self.wanted(place))
-        return self.came(haul, untouched, began)
+        result, untouched = self.batch.claim(self.link.leases(), self.request_for(place))
+        return self.take_in(result, untouched, began)
 
-    def wanted(self, place: Lane | Queues) -> Wanted:
+    def request_for(self, place: Lane | Queues) -> ClaimRequest:
         """As many from there as we run in a while, if they are quick."""
-        return Wanted(place, self.pace.limit(), self.pace.quick_names())
+        return ClaimRequest(place, self.pace.limit(), self.pace.quick_names())
 
     def prepare(self) -> bool:
-        """Have the hand hold what comes under our lease; whether that is a good one, and we are
-        not told to stop."""
+        """Hold what is claimed under the current lease. False without a good lease, or once the
+        worker is told to stop."""
         if self.child.stopping:
             return False
         lease = self.slot.held_lease()
@@ -256,36 +256,36 @@ class Claimer:
         self.slot.state = State.BUSY
         if not self.slot.may_start(clock.now()):
             return False
-        if self.hand.lease != lease:
+        if self.batch.lease != lease:
             self.recorder.write_finished()  # what was done under the old one
-            self.hand.hold_under(lease)
+            self.batch.hold_under(lease)
         return True
 
-    def came(self, haul: Haul, untouched: list[Run], began: int) -> bool:
+    def take_in(self, result: ClaimResult, untouched: list[Run], began: int) -> bool:
         """This came of a claim that was waited for since then; whether it is anything."""
         self._refusal.over()
-        self.recorder.look_again(untouched)
+        self.recorder.check_untouched(untouched)
         slept, self._slept = self._slept, False
-        if haul.lanes is not None:
-            self.looked(began, [haul.more] if haul.more else [])
-        self._more = haul.more is not None
-        self._light = sum(len(task.payload) for task in haul.tasks) <= REACH_MOST
+        if result.lanes is not None:
+            self.looked(began, [result.more] if result.more else [])
+        self._lane_has_more = result.more is not None
+        self._small_payloads = sum(len(task.payload) for task in result.tasks) <= AHEAD_MOST
         # One task alone, after a sleep, is no flow.
-        self._flows = self._more or not slept
-        if not haul.tasks:
+        self._busy = self._lane_has_more or not slept
+        if not result.tasks:
             return False
         # Said before anyone is woken, who might leave it to us again.
         self.slot.look_ended = clock.now()
-        if len(haul.tasks) > 1:
+        if len(result.tasks) > 1:
             self.slot.since = clock.now()  # none of these has waited yet
             self._say_that_others_wait()
-        lanes = len(self._lanes) if haul.lanes is None else haul.lanes
+        lanes = len(self._lanes) if result.lanes is None else result.lanes
         # One that is not known to be quick was claimed alone, whatever waits behind it.
-        alone = not self.pace.is_quick(haul.tasks[0].name)
-        if self._more or lanes > 1 or alone:
+        alone = not self.pace.is_quick(result.tasks[0].name)
+        if self._lane_has_more or lanes > 1 or alone:
             self.service.wake_one(self.child.scoreboard)  # there may be more
-        if not self._more:
-            self._stale = 0
+        if not self._lane_has_more:
+            self._fresh_until = 0
             if lanes == 1:
                 self._rest_until = clock.now() + clock.nanoseconds(REST)
         return True
@@ -301,16 +301,16 @@ class Claimer:
             self.slot.state = State.IDLE
             self.child.title("idle")
 
-    def disown(self) -> None:
+    def give_up_lease(self) -> None:
         """Have the keeper end our lease, as we have lost track of what we hold under it.
 
         Ending it locks our row, and so waits for a claim that may still be in flight.
         """
         lease = self.slot.held_lease()
         self.idle()
-        if not lease or lease != self.hand.lease:
+        if not lease or lease != self.batch.lease:
             # It has ended. One that we were given meanwhile is not in doubt.
-            self.hand.renounce()
+            self.batch.forget_all()
             self.slot.unwritten_task = 0
             return
         self.slot.doubtful_lease = lease

@@ -30,7 +30,7 @@ TRUSTED = 20
 LOOK_COST = 500
 
 
-class Hygiene:
+class Cleanup:
     """What a worker's process is like before the first task, and has to be like before each.
 
     traits: what is looked at in the process, see :mod:`pool.leftovers`.

@@ -148,7 +148,7 @@ def _outcome(error: BaseException, definition: Definition, request: Request) -> 
         if was_interrupted(error):
             text = f"{INTERRUPTED}: {error_text.message(error)}"
             return Interrupted(text, error_text.traceback(error), error_text.kind(error))
-        heard = bool(signals.task_failed.receivers) or definition.visit is not None
+        heard = bool(signals.task_failed.receivers) or definition.hooks is not None
         return _failed(retries.given_up(error, request), heard=heard)
     except BaseException:
         return _failed(error)

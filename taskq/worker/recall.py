@@ -14,16 +14,16 @@ class Recall:
         self._answered = slot.recalled
 
     @property
-    def came(self) -> bool:
+    def pending(self) -> bool:
         """Whether what waits is recalled. To be asked when a run has begun on the scoreboard."""
         return self._slot.recalled != self._answered
 
-    def answer(self) -> None:
+    def acknowledge(self) -> None:
         """What waits is given back now."""
         self._answered = self._slot.recalled
 
-    def nothing_waits(self) -> None:
+    def before_claim(self) -> None:
         """Before a claim, with nothing on its way: what was recalled is not here any more."""
         self._slot.others = 0
         self._slot.since = clock.now()
-        self.answer()
+        self.acknowledge()

@@ -20,7 +20,7 @@ from taskq.task.progress import Progress
 from taskq.task.registry import Definition
 from taskq.task.request import Request
 from taskq.worker import executor
-from taskq.worker.batch import Hand
+from taskq.worker.batch import Batch
 from taskq.worker.pace import Pace
 from taskq.worker.tally import Tally
 
@@ -40,16 +40,18 @@ UNKNOWN = f"{UnknownTask.__module__}.{UnknownTask.__qualname__}"
 
 
 class Recorder:
-    """Writes the outcomes of one worker's runs, each under the lease of its hand."""
+    """Writes the outcomes of one worker's runs, each under the lease of its batch."""
 
-    def __init__(self, slot: Slot, hand: Hand, pace: Pace, link: Link, settings: Settings) -> None:
+    def __init__(
+        self, slot: Slot, batch: Batch, pace: Pace, link: Link, settings: Settings
+    ) -> None:
         self.slot = slot
-        self.hand = hand
+        self.batch = batch
         self.pace = pace
         self.link = link
         self.settings = settings
         self.tally = Tally(link.owner)
-        self._busy = Refusal(link.owner, "write an outcome")
+        self._refusal = Refusal(link.owner, "write an outcome")
         #: Nanoseconds that the end of the run in progress may take to write; 0 for no limit.
         self._limit = 0
         #: A run has failed for want of memory: this process should not have another.
@@ -103,7 +105,7 @@ class Recorder:
                     task.run,
                     task.name,
                     lambda db: db.retry(
-                        self.hand.lease,
+                        self.batch.lease,
                         task.run,
                         when=when,
                         delay=delay,
@@ -127,10 +129,10 @@ class Recorder:
             case Fenced():
                 # Looked at again by our own connection: what its code has done to its session must
                 # not leave a task running for ever under a worker that has long gone on.
-                if self.hand.in_doubt:  # the lease is given up
+                if self.batch.in_doubt:  # the lease is given up
                     events.task_fenced(task.id, task.name)
                 elif self.record(
-                    task.run, task.name, lambda db: db.holds(self.hand.lease, task.run)
+                    task.run, task.name, lambda db: db.holds(self.batch.lease, task.run)
                 ):
                     return self.fail(task, STILL_HELD, "", None, request)
         return False
@@ -144,18 +146,18 @@ class Recorder:
         """
         if result is not None:
             return self.record(
-                task.run, task.name, lambda db: db.keep(self.hand.lease, task.run, result)
+                task.run, task.name, lambda db: db.keep(self.batch.lease, task.run, result)
             )
-        if not self.hand.put_off(task.run):
+        if not self.batch.finish_later(task.run):
             return self.remove(task)
         # Its row knows how it was sent, by whatever code.
         once = task.alone or definition.options.on_lost == "fail"
         # With nothing left to run, the next step is to claim, and this goes with it.
-        quick = not self.hand.waiting or self.pace.is_quick(task.name)
+        quick = not self.batch.waiting or self.pace.is_quick(task.name)
         if not once and quick:
             return True
         ours = self.remove(task)
-        self.hand.forget_newest()
+        self.batch.forget_newest()
         return ours
 
     def fail(
@@ -178,8 +180,8 @@ class Recorder:
 
         def write(db: Leases) -> bool:
             if (progress := self.slot.progress()) is not None:
-                db.set_progress([(self.hand.lease, task.run, Progress(*progress))])
-            return db.fail(self.hand.lease, task.run, error=error, traceback=traceback, kind=kind)
+                db.set_progress([(self.batch.lease, task.run, Progress(*progress))])
+            return db.fail(self.batch.lease, task.run, error=error, traceback=traceback, kind=kind)
 
         return self.record(task.run, task.name, write)
 
@@ -190,7 +192,7 @@ class Recorder:
 
         def write(db: Leases) -> bool:
             lost = db.lose(
-                self.hand.lease,
+                self.batch.lease,
                 task.run,
                 delay=wait,
                 error=outcome.error,
@@ -229,7 +231,7 @@ class Recorder:
         events.task_expired(task.id, task.name)
         self.remove(task)
 
-    def put_off_unknown(self, task: Claimed) -> None:
+    def defer_unknown(self, task: Claimed) -> None:
         """Another deployment may know this task: leave it to that, for so long."""
         unknown_for = task.unknown_for or 0.0
         limit = self.settings.unknown_task_ttl
@@ -242,14 +244,14 @@ class Recorder:
             return
         wait = min(60.0, 1.0 + max(0.0, unknown_for) / 2)  # the database's clock may be set back
         events.task_unknown(task.id, task.name, wait)
-        self.record(task.run, task.name, lambda db: db.defer(self.hand.lease, task.run, wait))
+        self.record(task.run, task.name, lambda db: db.defer(self.batch.lease, task.run, wait))
 
     def remove(self, task: Claimed) -> bool:
         """Write at once that nothing is left to do; whether it was ours."""
         return self._remove(task.run, task.name)
 
     def _remove(self, run: Run, name: str) -> bool:
-        return self.record(run, name, lambda db: run[0] in db.finish(self.hand.lease, [run]))
+        return self.record(run, name, lambda db: run[0] in db.finish(self.batch.lease, [run]))
 
     def record(self, run: Run, name: str, write: Callable[[Leases], bool]) -> bool:
         """Write an outcome; whether it was ours, and is written.
@@ -280,26 +282,26 @@ class Recorder:
                 ours = write(self.link.leases())
             except Exception as error:
                 if concerns_all(error):
-                    self.hand.drop()
+                    self.batch.forget_waiting()
                     time.sleep(self.link.lost(error))
                     self._extend_limit()
                 elif passes(error):
-                    time.sleep(self._busy.came(error))
+                    time.sleep(self._refusal.came(error))
                 elif refused:
                     raise
                 else:
                     # Believed when a new session refuses it too.
                     refused = True
-                    self.hand.drop()
+                    self.batch.forget_waiting()
                     self.link.close()
             else:
-                self._busy.over()
+                self._refusal.over()
                 return ours
 
     def _look_again(self, run: Run) -> None:
         """A statement touched no row. It is believed that the run is no longer ours once a look
         says so too; else RowKept is raised."""
-        if self._insist(lambda db: db.holds(self.hand.lease, run)):
+        if self._insist(lambda db: db.holds(self.batch.lease, run)):
             raise RowKept
 
     def _extend_limit(self) -> None:
@@ -311,13 +313,13 @@ class Recorder:
         id, _ = run
         text = plain_refusal(error)
         try:
-            ours = self._insist(lambda db: db.fail_plainly(self.hand.lease, run, text))
+            ours = self._insist(lambda db: db.fail_plainly(self.batch.lease, run, text))
             if not ours:
                 self._look_again(run)
         except Exception as again:
             events.outcome_refused(id, name, text, again)
             self.slot.unwritten_task = id
-            self.hand.drop()
+            self.batch.forget_waiting()
             return
         if ours:
             self.slot.failed += 1
@@ -328,16 +330,16 @@ class Recorder:
     # What was put off
 
     def write_finished(self) -> None:
-        if not self.hand.empty:
-            self.look_again(self.hand.write(self.link.leases()))
+        if not self.batch.empty:
+            self.check_untouched(self.batch.write(self.link.leases()))
 
-    def write_apart(self) -> None:
+    def write_one_by_one(self) -> None:
         """Write what was put off one by one: together it was refused."""
-        while (run := self.hand.oldest) is not None:
+        while (run := self.batch.oldest) is not None:
             self._remove(run, "a finished task")
-            self.hand.forget_oldest()
+            self.batch.forget_oldest()
 
-    def look_again(self, untouched: list[Run]) -> None:
+    def check_untouched(self, untouched: list[Run]) -> None:
         """Of what was put off, this touched no row."""
         for run in untouched:
             self.record(run, "a finished task", lambda _: False)

@@ -22,14 +22,14 @@ from taskq.store import tasks as leases
 from taskq.store.turns import Turn
 from taskq.task import registry, request
 from taskq.task.claimed import Claimed
-from taskq.task.hooks import Visit
+from taskq.task.hooks import RunHooks
 from taskq.task.outcomes import Done, Outcome
 from taskq.task.registry import Definition
 from taskq.task.request import Request
 from taskq.worker import executor
-from taskq.worker.batch import Hand
+from taskq.worker.batch import Batch
 from taskq.worker.claimer import Claimer
-from taskq.worker.cleanup import Hygiene, open_caches
+from taskq.worker.cleanup import Cleanup, open_caches
 from taskq.worker.interrupter import Interrupter
 from taskq.worker.pace import Pace
 from taskq.worker.recall import Recall
@@ -47,7 +47,7 @@ class Worker:
         self.child = child
         self.service = service
         self.slot: Slot = child.slot
-        self.hand = Hand(self.slot.finish_log)
+        self.batch = Batch(self.slot.finish_log)
         self.pace = self.pace_class()
         #: Of the run in progress, or the last one.
         self.request: Request | None = None
@@ -56,20 +56,20 @@ class Worker:
         self.link = service.link(child.name, Turn(child, first=False))
         self.interrupter = Interrupter(self.slot)
         self.recorder = self.recorder_class(
-            self.slot, self.hand, self.pace, self.link, service.settings
+            self.slot, self.batch, self.pace, self.link, service.settings
         )
-        self._hygiene = Hygiene()  # until run() knows what is of the process
+        self._cleanup = Cleanup()  # until run() knows what is of the process
         request.enter(RunHandle(child, service.alias))
         self.recall = Recall(self.slot)
         self.claimer = Claimer(
             child,
             service,
-            self.hand,
+            self.batch,
             self.pace,
             self.link,
             self.recorder,
             self.recall,
-            settle=lambda: self._hygiene.settle(),
+            settle=lambda: self._cleanup.settle(),
         )
 
     def run(self) -> int:
@@ -81,14 +81,14 @@ class Worker:
         # What the receivers have set up is of the process. In a context of its own: to look at
         # some of it, such as decimal's, makes it.
         traits = (*traits_of(self.child), sessions.database_settings())
-        self._hygiene = copy_context().run(Hygiene, traits)
+        self._cleanup = copy_context().run(Cleanup, traits)
         os.register_at_fork(after_in_child=self.abandon)
         self.check_memory()
         # After the receivers: who counts as idle is woken, and must hear it.
         self.child.booted()
         self.child.title("idle")
-        while not (self.child.stopping or self.worn_out or self._hygiene.beyond_repair):
-            task = self.hand.take() or self.claimer.fetch()
+        while not (self.child.stopping or self.worn_out or self._cleanup.beyond_repair):
+            task = self.batch.next() or self.claimer.fetch()
             if task is not None:
                 # What it sets, or a receiver, is gone with the run: a language, a time zone.
                 copy_context().run(self.perform, task)
@@ -110,17 +110,17 @@ class Worker:
         if task.expired:
             self.recorder.expired(task)
         elif definition is None:
-            self.recorder.put_off_unknown(task)
+            self.recorder.defer_unknown(task)
         elif self.ready_for(task, definition):
-            visit = self.visit(task, definition)
-            self.claimer.reach(task)
+            hooks = self.hooks(task, definition)
+            self.claimer.claim_ahead(task)
             self.begin(task, definition)
-            if self.recall.came:
+            if self.recall.pending:
                 return self.answer_recall(task)
             self.tell(task)
-            if visit is not None:
-                visit.started()
-            outcome = self.execute(task, definition, visit.first() if visit else ())
+            if hooks is not None:
+                hooks.started()
+            outcome = self.execute(task, definition, hooks.first() if hooks else ())
             now = clock.now()
             seconds = (now - self.slot.since) / clock.SECOND
             self.restore(task.name, now)
@@ -128,8 +128,8 @@ class Worker:
                 events.interruption_swallowed(task.id, task.name, seconds, raised)
             ours = self.recorder.conclude(task, definition, outcome, seconds, self.request)
             self.slot.task_id = 0
-            if visit is not None and ours:
-                visit.finished(outcome)
+            if hooks is not None and ours:
+                hooks.finished(outcome)
                 self.restore(task.name, now)
             self.count_run()
 
@@ -140,22 +140,23 @@ class Worker:
         if not quick:
             try:
                 self.recorder.write_finished()
-                if self.hand.waiting:
-                    self.hand.give_back(self.link.leases())
+                if self.batch.waiting:
+                    self.batch.give_back(self.link.leases())
                 self.slot.others = 0
             except DATABASE_ERRORS as error:
-                self.hand.drop()  # this task too
+                self.batch.forget_waiting()  # this task too
                 time.sleep(self.claimer.failed(error))
                 return False
-        if (self._hygiene.opened or not quick) and not self.is_sound(quick=quick):
-            self.hand.drop()  # this task too: the keeper gives it back as we leave
+        if (self._cleanup.opened or not quick) and not self.is_sound(quick=quick):
+            self.batch.forget_waiting()  # this task too: the keeper gives it back as we leave
             return False
         lease = self.slot.held_lease()
-        if self.hand.lease != lease:
-            self.hand.renounce()  # the lease ran out: others have these tasks by now
+        if self.batch.lease != lease:
+            self.batch.forget_all()  # the lease ran out: others have these tasks by now
             return False
         if not self.slot.may_start_under(lease, clock.now()):
-            self.hand.drop()  # what we no longer run is not held until the lease ends, and charged
+            # A task that no longer runs here must not be held until the lease ends, and be charged.
+            self.batch.forget_waiting()
             return False
         return True
 
@@ -177,13 +178,13 @@ class Worker:
     def answer_recall(self, task: Claimed) -> None:
         """The keeper takes back what waits, this task too, or has done so by now: it does not run.
         Whoever of us two comes second touches no row."""
-        self.recall.answer()
+        self.recall.acknowledge()
         self.slot.task_id = 0
-        self.hand.put_back(task)
+        self.batch.put_back(task)
         try:
-            self.hand.give_back(self.link.leases())
+            self.batch.give_back(self.link.leases())
         except DATABASE_ERRORS as error:
-            self.hand.drop()
+            self.batch.forget_waiting()
             time.sleep(self.claimer.failed(error))
 
     def tell(self, task: Claimed) -> None:
@@ -195,13 +196,13 @@ class Worker:
         self.child.title(task.name if quick else f"{task.name} #{task.id}")
         events.task_started(task.id, task.name)
 
-    def visit(self, task: Claimed, definition: Definition) -> Visit | None:
+    def hooks(self, task: Claimed, definition: Definition) -> RunHooks | None:
         """What the task's front door does around its run, if anything."""
-        if definition.visit is None:
+        if definition.hooks is None:
             return None
         # Named as in the statements that write results.
-        worker = f"{self.service.pool}/{self.child.name}/{self.hand.lease}"
-        return definition.visit(task, worker, self.service.alias)
+        worker = f"{self.service.pool}/{self.child.name}/{self.batch.lease}"
+        return definition.hooks(task, worker, self.service.alias)
 
     def execute(
         self, task: Claimed, definition: Definition, first: Sequence[object] = ()
@@ -230,11 +231,11 @@ class Worker:
     ) -> bool:
         """Finish an atomic task in the transaction of its own code; whether it was ours."""
         if not self.slot.lease_is_good(clock.now()):
-            self.hand.drop()
+            self.batch.forget_waiting()
             return False
         return leases.finish_within(
             connection,
-            self.hand.lease,
+            self.batch.lease,
             task.run,
             result=result,
             direct=self.service.settings.direct,
@@ -245,12 +246,12 @@ class Worker:
 
     def is_sound(self, *, quick: bool) -> bool:
         """Whether a run may begin in this process: what earlier ones left behind is undone."""
-        return self._hygiene.before(quick=quick)
+        return self._cleanup.before(quick=quick)
 
     def restore(self, name: str, now: int) -> None:
         """This process as it was before the run. Before the outcome is written: on SQLite a
         transaction that the task left open holds the lock that this takes."""
-        self._hygiene.restore(name, now)
+        self._cleanup.restore(name, now)
 
     def abandon(self) -> None:
         """In a process that a task has forked: it begins without connections, ours too."""
@@ -266,7 +267,7 @@ class Worker:
         if settings.max_tasks_per_child and self.runs >= settings.max_tasks_per_child:
             self.worn_out = True
         limit = settings.max_memory_per_child
-        if limit and not self.worn_out and not self.hand.waiting:
+        if limit and not self.worn_out and not self.batch.waiting:
             kib = resident_kib()
             self.worn_out = kib > limit
             if self.worn_out:
@@ -277,6 +278,6 @@ class Worker:
         our lease when we are gone, and so sees to what this did not reach."""
         self.recorder.tally.tell()
         try:
-            self.hand.give_back(self.link.leases())
+            self.batch.give_back(self.link.leases())
         except DATABASE_ERRORS as error:
             self.claimer.failed(error)

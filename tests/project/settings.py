@@ -21,7 +21,7 @@ TASKQ = {}
 if os.environ.get("TASKQ_TEST_BREAK_WORKERS"):
     # As code that only breaks in the fork.
     os.register_at_fork(
-        after_in_child=lambda: setattr(sys.modules["taskq.worker.worker"], "Hygiene", None)
+        after_in_child=lambda: setattr(sys.modules["taskq.worker.worker"], "Cleanup", None)
     )
 # For the tests: TASKQ_LISTEN=0 and so on, as JSON or plain text.
 for _key in "UNKNOWN_TASK_TTL SERIALIZER LISTEN MAX_LOSSES SCHEDULE CANCEL_GRACE IMPORTS".split():

@@ -17,7 +17,7 @@ from taskq.conf import Settings
 from taskq.keeper.keeper import Keeper
 from taskq.pool_context import Service
 from taskq.store import tasks as store_tasks
-from taskq.store.claims import Wanted
+from taskq.store.claims import ClaimRequest
 from taskq.store.tasks import Leases
 from taskq.task.claimed import Claimed
 from taskq.task.queues import Queues
@@ -65,7 +65,7 @@ class HandWorker:
     def claim(self, limit: int = 1, quick: tuple[str, ...] = (), queues: str = "") -> list[Claimed]:
         if self.slept:
             return self.db.finish_and_claim(
-                self.id, [], Wanted(Queues.parse(queues), limit, quick)
+                self.id, [], ClaimRequest(Queues.parse(queues), limit, quick)
             ).tasks
         for lane in self.db.lanes(Queues.parse(queues)):
             if lane.wait <= 0 and (tasks := self.db.claim(self.id, lane, limit, quick)):

@@ -117,23 +117,23 @@ def test_a_run_that_ends_before_the_recall_has_settled_keeps_its_neighbours(look
     begin(slot, held[2], now)
     look(overrun.SETTLE + 0.001)
     assert not waiting()
-    assert recall.came
-    recall.answer()
-    assert not recall.came
+    assert recall.pending
+    recall.acknowledge()
+    assert not recall.pending
 
 
 def test_a_claim_that_is_made_after_a_recall_is_not_concerned(look, slot, now):
     recall = Recall(slot)
     look(OVER)
-    recall.nothing_waits()
-    assert not recall.came
+    recall.before_claim()
+    assert not recall.pending
     slot.others = 1  # as of the batch that came in after that
     look(overrun.SETTLE + 0.001)
     assert not waiting()
 
 
 def test_a_batch_that_was_long_in_coming_is_not_given_back_for_that(look, slot, now):
-    Recall(slot).nothing_waits()
+    Recall(slot).before_claim()
     look(1.0)
     assert not slot.recalled
     assert not waiting()
@@ -189,12 +189,12 @@ def test_the_worker_says_of_nothing_that_the_keeper_wrote_that_it_was_not_its_ow
     worker, held, caplog
 ):
     one = worker_of_no_pool(worker.id)
-    one.hand.hold_under(worker.id)
+    one.batch.hold_under(worker.id)
     for run in held[:2]:
-        one.hand.put_off(run)
+        one.batch.finish_later(run)
     worker.db.finish(worker.id, held[:2])
     one.slot.finish_log.settle()
-    one.hand.put_off(held[2])
+    one.batch.finish_later(held[2])
     one.recorder.write_finished()
     assert "no longer ours" not in caplog.text
     one.link.close()

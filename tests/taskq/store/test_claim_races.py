@@ -10,7 +10,7 @@ from stress.rig.pools import wait_until
 from taskq.models import State, Task, Worker
 from taskq.sql.postgresql import leases
 from taskq.sql.postgresql import tasks as postgresql_tasks
-from taskq.store.claims import Wanted
+from taskq.store.claims import ClaimRequest
 from taskq.task.queues import Queues
 from tests.project.lab import tasks
 
@@ -117,7 +117,7 @@ def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(
     (lane,) = db.lanes(Queues())
     thread, outcome = in_background(
         lambda: (
-            db.finish_and_claim(worker.id, [], Wanted(Queues(), 1, [])).tasks
+            db.finish_and_claim(worker.id, [], ClaimRequest(Queues(), 1, [])).tasks
             if slept
             else db.claim(worker.id, lane, 1, [])
         )

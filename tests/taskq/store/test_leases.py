@@ -11,7 +11,7 @@ from stress.rig.pools import wait_until
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import State, Task
 from taskq.store import tasks as store_tasks
-from taskq.store.claims import Wanted
+from taskq.store.claims import ClaimRequest
 from taskq.task.queues import Queues
 from tests.project.lab import tasks
 from tests.taskq.leasing import QUICK, each_way, send
@@ -91,16 +91,18 @@ def test_a_due_task_behind_future_ones_of_higher_priority_is_found(worker):
 
 def test_who_has_slept_hears_in_how_many_lanes_tasks_were_due(new_worker, db_leases):
     worker = new_worker()
-    assert not db_leases.finish_and_claim(worker.id, [], Wanted(Queues(), 5, QUICK)).lanes
+    assert not db_leases.finish_and_claim(worker.id, [], ClaimRequest(Queues(), 5, QUICK)).lanes
     send("1")
     send("2", priority=7)
     send("3", queue="mail")
     send("later", queue="mail", priority=9, countdown=100)
     done = []
     for queues, lanes in (("", 3), ("mail,default", 2), ("ma*", 1)):
-        haul = db_leases.finish_and_claim(worker.id, done, Wanted(Queues.parse(queues), 1, QUICK))
-        assert (haul.lanes, haul.ours) == (lanes, {id for id, _ in done}), queues
-        done = [haul.tasks[0].run]
+        result = db_leases.finish_and_claim(
+            worker.id, done, ClaimRequest(Queues.parse(queues), 1, QUICK)
+        )
+        assert (result.lanes, result.ours) == (lanes, {id for id, _ in done}), queues
+        done = [result.tasks[0].run]
 
 
 def test_expired_tasks_are_claimed_to_be_dropped(worker):
@@ -130,7 +132,7 @@ def test_finishing_and_claiming_happen_together(worker, db_leases):
     ids = [send(str(n)) for n in range(4)]
     (lane,) = db_leases.lanes(Queues())
     done = [task.run for task in db_leases.claim(worker.id, lane, 2, QUICK)]
-    ours, tasks, *_ = db_leases.finish_and_claim(worker.id, done, Wanted(lane, 5, QUICK))
+    ours, tasks, *_ = db_leases.finish_and_claim(worker.id, done, ClaimRequest(lane, 5, QUICK))
     assert ours == set(ids[:2])
     assert [task.id for task in tasks] == ids[2:]
     assert Task.objects.count() == 2
@@ -143,7 +145,7 @@ def test_finishing_and_claiming_happen_both_or_neither(worker, db_leases):
     done = [worker.claim_one().run]
     lane.due, lane.id = "no date", 2**70  # what PostgreSQL refuses, and SQLite
     with pytest.raises((*DATABASE_ERRORS, OverflowError)):
-        db_leases.finish_and_claim(worker.id, done, Wanted(lane, 5, QUICK))
+        db_leases.finish_and_claim(worker.id, done, ClaimRequest(lane, 5, QUICK))
     assert Task.objects.filter(pk=done[0][0]).exists()
     assert db_leases.finish(worker.id, done) == {done[0][0]}
 

@@ -92,7 +92,7 @@ def test_a_task_that_was_unknown_in_the_future_is_not_looked_at_again_at_once(wo
     """The clock of the database was set back."""
     insert(name="another.deployment.task", unknown_since=timezone.now() + timedelta(seconds=20))
     ours = worker_of_no_pool(worker.id)
-    ours.hand.lease = worker.id
+    ours.batch.lease = worker.id
     ours.perform(worker.claim_one())
     row = Task.objects.annotate(now=Now()).get()
     assert row.state == State.READY

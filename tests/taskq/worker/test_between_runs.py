@@ -11,7 +11,7 @@ from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
 from taskq.connections.restoring import abandon_connections
 from taskq.models import Task
-from taskq.worker.cleanup import TRUSTED, Hygiene
+from taskq.worker.cleanup import TRUSTED, Cleanup
 from tests.pool.conftest import gone
 from tests.pool.messes import MESSES
 from tests.project.lab import tasks
@@ -39,7 +39,7 @@ def test_a_task_finds_its_process_as_the_first_one_did(start_pool, runs, drained
 
 def test_a_task_that_is_known_to_be_clean_is_looked_at_again_once_it_was_not():
     looks = []
-    ours = Hygiene()
+    ours = Cleanup()
     ours.look = lambda: looks.append(True) or len(looks) == TRUSTED + 1
     for _ in range(TRUSTED):
         ours.restore("a")
@@ -56,7 +56,7 @@ def test_a_task_that_is_known_to_be_clean_is_looked_at_again_once_it_was_not():
 
 
 def test_what_many_quick_runs_left_is_undone_before_one_that_is_not_quick():
-    ours = Hygiene(TRAITS)
+    ours = Cleanup(TRAITS)
     ours._clean["quick"], ours._look_due = TRUSTED, 2**63
     before = os.umask(0o077)
     ours.restore("quick")
@@ -67,7 +67,7 @@ def test_what_many_quick_runs_left_is_undone_before_one_that_is_not_quick():
 
 
 def test_a_worker_that_cannot_go_back_to_its_directory_is_replaced(monkeypatch, tmp_path):
-    ours = Hygiene()
+    ours = Cleanup()
     ours._directory = 2**20  # a task has closed what it did not open
     monkeypatch.chdir(tmp_path)
     ours.restore()

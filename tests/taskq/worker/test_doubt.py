@@ -11,31 +11,31 @@ OLD, NEW = 11, 12
 def worker():
     """In doubt of what it holds under the old lease."""
     worker = worker_of_no_pool(OLD)
-    worker.hand.hold_under(OLD)
-    worker.hand.drop()
+    worker.batch.hold_under(OLD)
+    worker.batch.forget_waiting()
     return worker
 
 
 def test_the_lease_in_doubt_is_named_until_the_keeper_has_ended_it(worker):
-    worker.claimer.disown()
+    worker.claimer.give_up_lease()
     assert worker.slot.doubtful_lease == OLD
-    assert worker.hand.in_doubt
+    assert worker.batch.in_doubt
 
 
 def test_the_lease_that_replaces_it_is_not_in_doubt(worker):
     """Else the keeper would end that one too, while a task runs under it."""
-    worker.claimer.disown()
+    worker.claimer.give_up_lease()
     worker.slot.grant(NEW, worker.slot.generation, 2**62)
-    worker.claimer.disown()
+    worker.claimer.give_up_lease()
     assert worker.slot.doubtful_lease != NEW
-    assert not worker.hand.in_doubt
+    assert not worker.batch.in_doubt
 
 
 def test_a_lease_that_is_about_to_end_is_given_up_with_what_is_held_under_it(worker):
     """The keeper may renew it in the last moment: then nobody would run that."""
-    worker.hand.in_doubt = False
+    worker.batch.in_doubt = False
     worker.slot.lease_deadline = 1
     assert not worker.finish_within(None, None, None)
-    assert worker.hand.in_doubt
-    worker.claimer.disown()
+    assert worker.batch.in_doubt
+    worker.claimer.give_up_lease()
     assert worker.slot.doubtful_lease == OLD

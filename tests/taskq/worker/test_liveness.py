@@ -9,7 +9,7 @@ from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
 from taskq.connections import liveness
 from taskq.models import Task
-from taskq.worker.cleanup import Hygiene
+from taskq.worker.cleanup import Cleanup
 from tests.project.lab import tasks
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -34,7 +34,7 @@ def end(other, backend):
 
 
 def test_one_that_was_ended_between_two_runs_is_replaced(other):
-    ours = Hygiene()
+    ours = Cleanup()
     first = backend()
     ours.restore("a")
     assert ours.before(quick=False)
@@ -48,7 +48,7 @@ def test_one_that_was_ended_between_two_runs_is_replaced(other):
 def test_a_look_is_good_for_a_moment_of_quick_runs_and_for_no_other(other, monkeypatch):
     at = [clock.now()]
     monkeypatch.setattr(clock, "now", lambda: at[0])
-    ours = Hygiene()
+    ours = Cleanup()
     first = backend()
     ours.restore("a")
     end(other, first)
@@ -63,7 +63,7 @@ def test_a_look_is_good_for_a_moment_of_quick_runs_and_for_no_other(other, monke
 def test_one_that_the_task_itself_broke_is_replaced_also_where_connections_stay(monkeypatch):
     monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", None)
     connection.close()
-    ours = Hygiene()
+    ours = Cleanup()
     Order.objects.count()
     connection.connection.close()
     ours.restore("a")
@@ -72,7 +72,7 @@ def test_one_that_the_task_itself_broke_is_replaced_also_where_connections_stay(
 
 
 def test_a_notice_ends_no_connection(other):
-    ours = Hygiene()
+    ours = Cleanup()
     first = backend()
     with connection.cursor() as cursor:
         cursor.execute("LISTEN something")
@@ -87,7 +87,7 @@ def test_a_notice_ends_no_connection(other):
 def test_one_that_a_firewall_may_have_forgotten_is_replaced(monkeypatch):
     at = [clock.now()]
     monkeypatch.setattr(clock, "now", lambda: at[0])
-    ours = Hygiene()
+    ours = Cleanup()
     first = backend()
     for seconds, kept in [(liveness.FORGOTTEN / 2, True), (liveness.FORGOTTEN + 1, False)]:
         ours.restore("a")

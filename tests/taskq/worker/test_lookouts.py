@@ -37,7 +37,7 @@ def test_of_workers_that_wait_for_tasks_to_come_in_all_but_one_sleep(second):
     tasks.noop.delay()
     assert second.claimer.fetch() is None
     assert second.slot.state == SlotState.IDLE
-    assert second.hand.empty  # what it had finished is written
+    assert second.batch.empty  # what it had finished is written
     assert Task.objects.get().state == State.READY
 
 
@@ -164,7 +164,7 @@ def test_nor_does_one_of_a_worker(second):
     lane = Lane("default", 0, 0.0, "-infinity", 0)
     second.claimer.looked(now - clock.nanoseconds(10), [lane])
     assert second.claimer.known_lanes() == [lane]
-    assert (second.claimer._stale - now) / clock.SECOND < 1.5
+    assert (second.claimer._fresh_until - now) / clock.SECOND < 1.5
 
 
 def test_told_to_stop_while_it_rests_it_claims_no_more(second, monkeypatch):

@@ -16,7 +16,7 @@ from taskq.exceptions import SoftTimeLimitExceeded
 from taskq.models import Task
 from taskq.task import calling, registry
 from taskq.worker import cleanup
-from taskq.worker.cleanup import Hygiene
+from taskq.worker.cleanup import Cleanup
 from tests.conftest import SLACK
 from tests.project.lab import tasks
 from tests.taskq.conftest import worker_of_no_pool
@@ -196,7 +196,7 @@ def test_the_caches_of_a_worker_last_as_long_as_it_does(start_pool, runs):
 
 def test_a_directory_that_may_not_be_entered_costs_nobody_his_worker(monkeypatch):
     monkeypatch.setattr(cleanup, "_opened", lambda path: None)
-    Hygiene().restore()
+    Cleanup().restore()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -240,7 +240,7 @@ def test_the_working_directory_is_found_again_whatever_became_of_its_name(tmp_pa
     site, old = tmp_path / "site", tmp_path / "site.old"
     site.mkdir()
     monkeypatch.chdir(site)
-    ours = Hygiene()
+    ours = Cleanup()
     site.rename(old)
     site.mkdir()  # the next release
     os.chdir("/")
@@ -267,7 +267,7 @@ def test_an_atomic_task_whose_callback_fails_is_done_all_the_same(start_pool, ru
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_query_that_a_soft_limit_broke_off_harms_no_later_task():
-    ours = Hygiene()
+    ours = Cleanup()
 
     def limit(number, frame):
         raise SoftTimeLimitExceeded
@@ -289,7 +289,7 @@ def test_a_database_that_nobody_here_can_open_does_not_break_the_worker(monkeypa
     """Another service's, whose driver is not installed: no task of ours can have opened it."""
     other = {**connections.settings["default"], "ENGINE": "no.such.backend"}
     monkeypatch.setitem(connections.settings, "other", other)
-    Hygiene().restore()
+    Cleanup().restore()
 
 
 @pytest.mark.postgresql
