@@ -235,8 +235,8 @@ def test_the_backport_may_name_its_error_as_django_does():
         "from django_tasks import exceptions as names;"
         "new = vars(names).pop('InvalidTaskError', None) or names.InvalidTask;"
         "names.InvalidTask = new;"
-        "from taskq import framework;"
-        "assert framework.InvalidTask is new;"
+        "from taskq.django import compat;"
+        "assert compat.InvalidTask is new;"
         "import taskq.backend"
     )
     said = subprocess.run([sys.executable, "-c", f"import django; django.setup(); {code}"],
