@@ -1,8 +1,8 @@
 """A prefork process supervisor: fork, wait, restart, kill, signals.
 
-It knows nothing about tasks, databases or Django. Hand it roles (a name, a
-callable, a count) and it keeps that many children of each alive; a shared
-scoreboard tells it what they do and until when they may.
+The package knows nothing about tasks, databases or Django. The caller gives it roles: a name, a
+callable and a count. The supervisor keeps that many children of each role alive. A shared
+scoreboard tells it what each child does, and at which time it must stop.
 """
 
 from pool.child import Child, Role

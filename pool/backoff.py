@@ -7,7 +7,8 @@ from collections.abc import Callable
 class Backoff:
     """Exponential back-off with jitter: at once, then first, 2·first, 4·first … limit.
 
-    first, limit: seconds. rand: returns a number in [0, 1), passed in by tests.
+    first, limit: seconds.
+    rand: returns a number in [0, 1). Tests give their own.
     """
 
     def __init__(
@@ -22,8 +23,11 @@ class Backoff:
         self.failures = 0
 
     def next(self) -> float:
-        """Count a failure; seconds to wait, with up to a tenth taken off so that
-        many who failed together do not return together."""
+        """Count a failure and return the seconds to wait.
+
+        Up to a tenth is taken off at random. So processes that failed at the same time
+        do not all try again at the same time.
+        """
         self.failures += 1
         if self.failures == 1:
             return 0.0

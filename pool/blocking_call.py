@@ -9,15 +9,15 @@ from types import FrameType
 
 
 class Stuck(BaseException):
-    """The time was up. No Exception: whoever catches those would go on waiting."""
+    """The time is up. A BaseException, so ``except Exception`` in the block cannot catch it."""
 
 
 @contextlib.contextmanager
 def patience(seconds: float) -> Iterator[None]:
     """Raise Stuck in the block when it has taken so many seconds.
 
-    By SIGALRM, as nothing else ends a system call of the only thread. So it is for the
-    main thread alone, and an alarm that was set before waits meanwhile.
+    The limit is set by SIGALRM, because only a signal ends a system call of the main thread.
+    So it works in the main thread alone. An alarm that was set before is paused meanwhile.
     """
     inside = True
 
@@ -26,7 +26,7 @@ def patience(seconds: float) -> Iterator[None]:
             raise Stuck(f"not done within {seconds:g} s")
 
     handler = signal.signal(signal.SIGALRM, ring)
-    # Again and again, should something in the block have swallowed the first.
+    # The alarm repeats, because code in the block may have swallowed the first exception.
     timer = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
     try:
         try:

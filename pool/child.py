@@ -1,5 +1,5 @@
-"""A child of the supervisor: what it is asked to be (its role), what its role's callable is given,
-and how it ends."""
+"""A child of the supervisor: its role, the object that the role's callable gets, and how the
+child ends."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from pool.scoreboard import Scoreboard, Slot, State
 
 log = logging.getLogger("pool")
 
-#: Seconds to write what is left in the buffers of log and output, which may be full pipes.
+#: Seconds to write what the buffers of log and output still hold. They may be full pipes.
 LAST_LINES = 2.0
 
 EXIT_CRASHED = os.EX_SOFTWARE if hasattr(os, "EX_SOFTWARE") else 70
 
-#: Signals of a terminal, or of an operator to all processes of a pool. The supervisor alone
-#: answers them; a child that did as well would act twice.
+#: Signals that a terminal, or an operator, sends to all processes of a pool. Only the supervisor
+#: acts on them. If a child acted on them too, the pool would act twice.
 _SUPERVISORS = ("SIGINT", "SIGQUIT", "SIGHUP", "SIGTTIN", "SIGTTOU")
 
 
 class Child:
     """One child process of the pool.
 
-    Assign ``on_soft_limit`` to be called, in the main thread, when the soft
-    deadline on the scoreboard has passed (SIGUSR1).
+    Assign a callable to ``on_soft_limit``. It is called in the main thread (by SIGUSR1) when the
+    soft deadline on the scoreboard has passed.
     """
 
     def __init__(
@@ -69,15 +69,18 @@ class Child:
             int(signal.SIGTERM): self._handle_term,
             int(signal.SIGUSR1): self._handle_usr1,
         }
-        # Python ignores these, and any other process dies of them.
+        # Python ignores these two. By default they end a process.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
             if (handler := _signal.getsignal(number)) is not None:
                 self._handlers[int(number)] = handler
 
     @property
     def stopping(self) -> bool:
-        """Whether a clean end is asked for: by SIGTERM, and by the supervisor on the
-        scoreboard too, as a task may have had SIGTERM ignored when it came."""
+        """Whether the child was asked to end cleanly.
+
+        The supervisor sends SIGTERM and writes it on the scoreboard too, because a task may
+        have ignored the signal.
+        """
         return self._termed or self.slot.asked == self.slot.generation
 
     @property
@@ -85,31 +88,38 @@ class Child:
         return f"{self.role.name} {self.number}" if self.role.scalable else self.role.name
 
     def title(self, detail: str = "") -> None:
-        """Show what this process does to ps and top. What is shown already costs nothing."""
+        """Show in ps and top what this process does. Costs nothing when the detail is the same."""
         if detail == self._shown:
             return
         self._shown = detail
         setproctitle(f"{self._title}: {self.name}" + (f" [{detail}]" if detail else ""))
 
     def beat(self) -> None:
-        """Say that this child goes round its loop. Without it for longer than the
-        role's patience, the supervisor kills it."""
+        """Say that this child still goes round its loop.
+
+        The supervisor kills a child that does not say so within the seconds of the role's
+        ``patience``.
+        """
         self.slot.beat = clock.now()
 
     def booted(self) -> None:
-        """Say that start-up is over and this child can do its work."""
+        """Say that start-up is over and this child is ready to work."""
         self.slot.state = State.IDLE
 
     def worked(self) -> None:
-        """Say that this child did something useful: should it die now, that is no
-        crash loop, and it is replaced at once."""
+        """Say that this child did something useful.
+
+        If it dies later, its death is not part of a crash loop: it is replaced at once.
+        """
         self.slot.worked = self.slot.generation
 
     def wait(self, timeout: float, *descriptors: int) -> bool:
-        """Sleep until woken or a descriptor is readable; False when that took longer than
-        timeout seconds."""
+        """Sleep until the child is woken or a descriptor is readable.
+
+        timeout: seconds. Returns False when neither happened in that time.
+        """
         wake = self.slot.wake_fd()
-        poll = select.poll()  # select() knows no descriptor above 1,023
+        poll = select.poll()  # select() takes no descriptor above 1,023
         for descriptor in (wake, *descriptors):
             poll.register(descriptor, select.POLLIN)
         readable = [descriptor for descriptor, _ in poll.poll(max(0.0, timeout) * 1000)]
@@ -118,15 +128,20 @@ class Child:
         return bool(readable)
 
     def install_signals(self) -> None:
-        """(Re)install our signal handlers, whatever Python's table says: C code that puts its own
-        in their place does not change that."""
-        # The bare functions: those of ``signal`` make enums of what they take and return.
+        """(Re)install the child's signal handlers, even if Python believes that they are installed.
+
+        C code may install its own handler, and Python does not notice that.
+        """
+        # From ``_signal``: the functions of ``signal`` convert to enums, which takes time.
         for number, handler in self._handlers.items():
             _signal.signal(number, handler)
 
     def _release_forks(self) -> None:
-        """What runs here may fork: that process is no child of the pool, and who started it ends
-        it by SIGTERM. Until it has no handler of ours any more, the signal waits."""
+        """Give a process that a task forks the default signal handlers.
+
+        Such a process is no child of the pool, and SIGTERM must end it. The signal is blocked
+        until the process no longer has the pool's handlers.
+        """
 
         def release() -> None:
             for number, handler in self._handlers.items():
@@ -154,8 +169,8 @@ class Child:
     def _end_with(self, lifeline: int) -> None:
         """End this process when the supervisor, the only writer of the pipe, is gone.
 
-        A support role ends what the others have started, too: they die by the kernel, at once,
-        and can end nothing any more.
+        A support role also ends the programs that the other children have started. The kernel
+        kills those children at once, so they cannot do it themselves.
         """
         while os.read(lifeline, 1):
             pass
@@ -169,8 +184,8 @@ class Child:
     def live(self, lifeline: int, unblock: set[signal.Signals]) -> None:
         """Run the role to its end and leave the process. Never returns.
 
-        Leaves by ``os._exit``: exit handlers belong to the process that
-        registered them, and that is the supervisor.
+        It leaves by ``os._exit``, which runs no exit handlers: the supervisor registered them,
+        and they are for the supervisor's own end.
         """
         code = EXIT_CRASHED
         try:
@@ -191,7 +206,7 @@ class Child:
         except SystemExit as leaving:
             code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         except BaseException:
-            # Said once for a child that crashes again and again, not at every try.
+            # One line for a child that crashes again and again, not one for each try.
             level = logging.ERROR if self._first_try else logging.DEBUG
             log.log(level, "%s (pid %d) crashed", self.name, self.pid, exc_info=True)
         finally:
@@ -205,15 +220,17 @@ class Child:
 
 
 def _by_lines(stream: object) -> None:
-    """What is printed is out with the end of its line, and so before a kill. Python would keep it
-    until there are 8 KiB where nobody sits at a terminal."""
+    """Write each line that is printed at once, so that a kill cannot lose it.
+
+    Without a terminal, Python would keep the text until there are 8 KiB.
+    """
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(line_buffering=True)
 
 
 def flush_output() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # closed, or nobody reads it any more
+        with contextlib.suppress(Exception):  # it is closed, or nobody reads it
             stream.flush()
 
 
@@ -222,16 +239,16 @@ class Role:
     """A kind of child.
 
     name: shown in titles and log lines.
-    run: called in the child; its return value is the exit code (None is 0).
-    count: how many of them; TTIN and TTOU change it where ``scalable``.
-    scalable: this is the role that does the pool's work. It is stopped first.
-    support: outlives the scalable roles, so that it can clean up after them.
-    patience: seconds without a beat after which the child counts as stuck and is
-        killed; None for a role that does not beat.
-    boot_patience: seconds from the fork until it must have booted, or it is killed as well. By
-        default two minutes: on a machine that swaps, a start may take one.
-    oom_victim: the kernel should pick it rather than the supervisor.
-    stops_pool: an exit with this code stops the pool, which then exits with it too.
+    run: called in the child. Its return value is the exit code (None is 0).
+    count: the number of children. TTIN and TTOU change it for a ``scalable`` role.
+    scalable: the role does the pool's work. Its children are stopped first.
+    support: the role outlives the scalable ones, so that it can clean up after them.
+    patience: seconds without a beat after which the child counts as stuck and is killed.
+        None (the default) for a role that does not beat.
+    boot_patience: seconds from the fork until the child must have booted. After that it is
+        killed. The default is two minutes, because a start may take one when the machine swaps.
+    oom_victim: when memory runs out, the kernel should kill this child and not the supervisor.
+    stops_pool: an exit with this code stops the pool. The pool then exits with the same code.
     """
 
     name: str

@@ -1,8 +1,8 @@
-"""The one clock of a pool: monotonic, in nanoseconds, and running in suspend.
+"""The one clock of a pool: monotonic, in nanoseconds, and running while the machine is suspended.
 
-A lease deadline that stood still while the machine slept would let a woken
-worker go on with work that another host has long taken over, so Linux uses
-CLOCK_BOOTTIME. Elsewhere the plain monotonic clock is the best there is.
+The deadline of a lease must pass while the machine sleeps. Otherwise a worker could go on, after
+the wake-up, with work that another host has taken over. So Linux uses CLOCK_BOOTTIME. Other
+systems have only the plain monotonic clock.
 """
 
 import time
@@ -12,7 +12,7 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def now() -> int:
-    """Nanoseconds since some fixed moment, the same in every process of this host."""
+    """Nanoseconds since a fixed moment. All processes of this host share that moment."""
     return time.clock_gettime_ns(_CLOCK)
 
 

@@ -1,4 +1,4 @@
-"""Why a child died, in numbers that fit the scoreboard and in words for people."""
+"""Why a child died: as numbers for the scoreboard, and as words for people."""
 
 import os
 import signal
@@ -7,19 +7,19 @@ from enum import IntEnum
 
 
 class Cause(IntEnum):
-    """Who or what ended a child."""
+    """What ended a child."""
 
     EXIT = 0  # it ended by itself; the code says how
-    SIGNAL = 1  # a signal that we did not send; the code is its number
-    OUT_OF_MEMORY = 2  # the kernel, because the memory cgroup was full
+    SIGNAL = 1  # a signal from outside of the pool; the code is its number
+    OUT_OF_MEMORY = 2  # the kernel: the memory cgroup was full
     TIME_LIMIT = 3  # the supervisor: its task ran past the hard limit
-    LEASE_LOST = 4  # the supervisor: its lease ran out unrenewed
-    UNRESPONSIVE = 5  # the supervisor: it no longer went round its loop
-    STOPPED = 6  # the supervisor: told to stop, still at work when time was up
-    ENDED = 7  # the supervisor: its run was asked to end, and did not in the time it had
+    LEASE_LOST = 4  # the supervisor: its lease expired before it was renewed
+    UNRESPONSIVE = 5  # the supervisor: it stopped going round its loop
+    STOPPED = 6  # the supervisor: it was told to stop and still worked when the time was up
+    ENDED = 7  # the supervisor: its run was asked to end and did not end in time
 
 
-#: Causes for which the work in hand bears no blame.
+#: Causes that are not the fault of the work that the child was doing.
 BLAMELESS = frozenset({Cause.LEASE_LOST, Cause.UNRESPONSIVE, Cause.STOPPED, Cause.ENDED})
 
 
@@ -27,8 +27,8 @@ BLAMELESS = frozenset({Cause.LEASE_LOST, Cause.UNRESPONSIVE, Cause.STOPPED, Caus
 class Death:
     """What is known of a child that was reaped.
 
-    ``task_id`` and ``attempt`` name what it ran in that moment (0: nothing),
-    ``lease`` what it held its work under, ``seconds`` how long the run had taken.
+    ``task_id`` and ``attempt`` name the run in progress at its death (0: none). ``lease`` is the
+    lease that it held its work under. ``seconds`` is how long the run had taken.
     """
 
     slot: int
@@ -42,7 +42,7 @@ class Death:
 
     @property
     def clean(self) -> bool:
-        """Whether the child left as it should."""
+        """Whether the child ended by itself, with exit code 0."""
         return self.cause == Cause.EXIT and self.code == 0
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""What the log says of a child's death."""
+"""The log line about the death of a child."""
 
 import logging
 
@@ -8,9 +8,11 @@ from pool.seat import Seat
 
 
 def tell(seat: Seat, death: Death, *, failed: bool, replaced: bool, wait: float) -> None:
-    """Say how a child died, as loud as it matters.
+    """Log how a child died, at a level that fits.
 
-    failed: before it was up. replaced: by another, in so many seconds (wait).
+    failed: the child died before it had booted.
+    replaced: another child takes its place.
+    wait: seconds until the other child is forked.
     """
     extra = {"event": "child.died", "pid": death.pid, "cause": str(death)}
     doing = f" while running {seat.slot.label} #{death.task_id}" if death.task_id else ""
@@ -19,7 +21,7 @@ def tell(seat: Seat, death: Death, *, failed: bool, replaced: bool, wait: float)
     elif not replaced:
         log.warning("%s (pid %d) died: %s%s", seat.name, death.pid, death, doing, extra=extra)
     elif failed and seat.backoff.failures > 1:
-        # Why it dies was said the first time.
+        # The line of the first death says why.
         level = logging.WARNING if wait >= 1 else logging.DEBUG
         log.log(level, "%s keeps dying at start; next try in %.1f s", seat.name, wait, extra=extra)
     else:

@@ -1,4 +1,4 @@
-"""The fork: how a child comes into a seat."""
+"""Forking a child for a seat."""
 
 import os
 import signal
@@ -12,9 +12,9 @@ from pool.seat import Seat
 
 
 class Forker:
-    """Forks children that end with this process, however it ends.
+    """Forks children that end when this process ends, in whatever way it ends.
 
-    title: how the processes are called in ps.
+    title: the name of the processes in ps.
     """
 
     def __init__(self, scoreboard: Scoreboard, title: str) -> None:
@@ -22,17 +22,17 @@ class Forker:
         self._title = title
 
     def open(self) -> None:
-        """Get ready, in the process that is to be the parent."""
-        flush_output()  # or each child would say it again
-        # The children hold the reading end; only we hold the writing end, so
-        # that it closes with us, however we die.
+        """Get ready. Call it in the process that will be the parent."""
+        flush_output()  # otherwise each child would write the same text again
+        # The children hold the reading end. Only this process holds the writing end, so the
+        # pipe closes when this process dies, in whatever way.
         self._lifeline_reader, self._lifeline_writer = os.pipe()
 
     def fork(self, seat: Seat) -> None:
-        """Fill a seat, or say why not; then the seat is due again later."""
+        """Fork a child for a seat. If that fails, log why: the seat is due again later."""
         seat.prepare()
-        # Blocked, so that none of ours is handled in the child before its own
-        # handlers stand.
+        # Blocked until the child has its own handlers: those of the supervisor must not run in
+        # the child.
         handled = signals.numbers()
         signal.pthread_sigmask(signal.SIG_BLOCK, handled)
         # Taken before the fork: afterwards the child may already have another parent.
@@ -43,14 +43,14 @@ class Forker:
                 self._live(seat, supervisor_pid, handled)
             seat.occupy(pid)
             log.debug("%s started, pid %d", seat.name, pid, extra={"event": "child.started"})
-        except OSError as error:  # no memory, or too many processes: heals by itself
+        except OSError as error:  # no memory or too many processes: this may pass
             wait = seat.refuse()
             log.error("cannot fork %s: %s; next try in %.1f s", seat.name, error, wait)
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
 
     def _live(self, seat: Seat, supervisor_pid: int, unblock: set[signal.Signals]) -> NoReturn:
-        """In the child: from here on to its end."""
+        """Run the child to its end. Called in the child."""
         try:
             os.close(self._lifeline_writer)
             seat.slot.pid = os.getpid()
@@ -64,5 +64,5 @@ class Forker:
                 first_try=seat.backoff.failures == 0,
             )
             child.live(self._lifeline_reader, unblock)
-        finally:  # whatever went wrong, this must not become a second supervisor
+        finally:  # after an error, this process must not become a second supervisor
             os._exit(EXIT_CRASHED)

@@ -1,4 +1,4 @@
-"""A child and the programs that it starts: one process group, which ends with the child."""
+"""A child and the programs that it starts are one process group, which ends with the child."""
 
 from __future__ import annotations
 
@@ -9,32 +9,34 @@ import time
 
 from pool import clock, kernel
 
-#: Seconds that programs get to be gone after SIGKILL: one may hang in the kernel.
+#: Seconds that programs get to end after SIGKILL. A program may hang in the kernel.
 GONE = 1.0
-#: Seconds after which nobody asks for the exit code of a dead program any more.
+#: Seconds after which a task is no longer expected to ask for a dead program's exit code.
 UNASKED = 5.0
 
 
 def lead() -> None:
-    """Have this process lead a group of its own.
+    """Make this process the leader of a new process group.
 
-    A Ctrl-C of the terminal goes to the group in the foreground, and so to the supervisor alone.
+    Ctrl-C goes to the group in the foreground. So only the supervisor gets it.
     """
     os.setpgid(0, 0)
 
 
 def end(leader: int) -> None:
-    """SIGKILL to a child's group. Call it before the child is reaped: until then no other
-    process can have its number."""
+    """Send SIGKILL to a child's group.
+
+    Call it before the child is reaped: until then no other process can get the same pid.
+    """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
 
 
 class Programs:
-    """The programs below this process, which adopts those that lose their parent.
+    """The programs below this process, including those that have lost their parent.
 
-    What runs already when this is made is kept: it belongs to the process and not to a run. The
-    same holds for what the threads start that there are already.
+    Programs that already run when this object is made are kept: they belong to the process and not
+    to a run. Programs that the existing threads start later are kept for the same reason.
     """
 
     def __init__(self) -> None:
@@ -44,10 +46,10 @@ class Programs:
         self._dead_since: dict[int, int] = {}
 
     def left(self) -> set[int]:
-        """What a run has left in our group.
+        """The pids of programs that a run has left in this process's group.
 
-        A program that leads a session of its own (``start_new_session=True``) is no longer in
-        it, and lives on.
+        A program with its own session (``start_new_session=True``) is not in the group and lives
+        on.
         """
         if not _has_children():
             return set()
@@ -55,9 +57,12 @@ class Programs:
         return {pid for pid in self._others() if _group(pid) == os.getpid()}
 
     def end(self) -> None:
-        """End them, and reap them."""
+        """Kill these programs and reap them.
+
+        Raises TimeoutError when some of them still run after ``GONE`` seconds.
+        """
         until = clock.now() + clock.nanoseconds(GONE)
-        # Again and again: the children of one that is killed become ours.
+        # In a loop: when a program is killed, this process adopts its children.
         while left := self.left():
             for pid in left:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -71,8 +76,10 @@ class Programs:
         return [pid for pid in kernel.children(self._threads) if pid not in self._kept]
 
     def _reap_unasked(self) -> None:
-        """Reap the dead outside of our group. Whoever started one may still want its exit code,
-        so they wait for a while."""
+        """Reap dead programs after ``UNASKED`` seconds.
+
+        Before that, the code that started a program may still want its exit code.
+        """
         now = clock.now()
         dead = {pid: self._dead_since.get(pid, now) for pid in self._others() if not _is_alive(pid)}
         for pid, since in dead.items():
@@ -82,7 +89,7 @@ class Programs:
 
 
 def _has_children() -> bool:
-    """Whether there are any, dead or alive: asked often, and so by the cheapest way."""
+    """Whether there are any, dead or alive. One system call, because it is asked often."""
     try:
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -105,7 +112,7 @@ def _is_alive(pid: int) -> bool:
 
 
 def _reap(pid: int) -> bool:
-    """Whether this one is gone by now."""
+    """Reap this program if it is dead. Returns whether it is gone."""
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     except ChildProcessError:  # a thread has waited for it

@@ -1,4 +1,4 @@
-"""What a run may change of Python and the C library: how it is looked at, and put back.
+"""State of Python and the C library that a run may change: how to read it and put it back.
 
 The list is in :mod:`pool.leftovers`.
 """
@@ -27,7 +27,7 @@ def set_zone(was: tuple[str | None, tuple[str, str]]) -> None:
 
 
 def streams() -> tuple[object, ...]:
-    """The files behind them too: one that others stand in for may be a socket by now."""
+    """The streams and the files behind them: a run may have put another file in their place."""
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and stream.closed:
             raise ValueError("it is closed")
@@ -47,7 +47,7 @@ def errors_by_warnings() -> list[Any]:
 
 def set_errors_by_warnings(was: list[Any]) -> None:
     kept = [each for each in warnings.filters if each[0] != "error" or each in was]
-    warnings.resetwarnings()  # what warned already is forgotten by that
+    warnings.resetwarnings()  # this forgets which warnings were shown already
     warnings.filters.extend(kept)  # type: ignore[attr-defined]
 
 
@@ -67,9 +67,12 @@ def set_decimal_context(was: tuple[list[Any], dict[Any, bool]]) -> None:
 
 
 def event_loops() -> tuple[asyncio.AbstractEventLoopPolicy, bool]:
-    """Who makes them, and whether ``asyncio.get_event_loop()`` gives one, which it does until
-    ``asyncio.run()`` was called."""
-    if asyncio._get_running_loop() is not None:  # in a greenlet, say; Django refuses all queries
+    """The policy, and whether ``asyncio.get_event_loop()`` gives a loop.
+
+    It gives one until ``asyncio.run()`` was called.
+    """
+    # A loop may run in a greenlet, for example. Django would then refuse all queries.
+    if asyncio._get_running_loop() is not None:
         raise ValueError("one of them still runs")
     policy = asyncio.get_event_loop_policy()
     loop, called = _own_loop(policy)
@@ -77,8 +80,10 @@ def event_loops() -> tuple[asyncio.AbstractEventLoopPolicy, bool]:
 
 
 def _own_loop(policy: Any) -> tuple[Any, bool]:
-    """The main thread's, and whether one was set; nothing of both where a library has made the
-    policy in its own way."""
+    """The loop of the main thread, and whether one was ever set.
+
+    None and False when a library has its own kind of policy.
+    """
     own = getattr(policy, "_local", None)
     return getattr(own, "_loop", None), getattr(own, "_set_called", False)
 

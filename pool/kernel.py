@@ -1,4 +1,4 @@
-"""What the pool asks of the kernel. Every function works, or does nothing, off Linux."""
+"""Calls to the kernel. On other systems than Linux each function works or does nothing."""
 
 import contextlib
 import ctypes
@@ -22,16 +22,16 @@ _libc = ctypes.CDLL(None)
 
 
 def _prctl(option: int, argument: Any) -> bool:
-    """Whether the kernel knows this, and did it."""
+    """Returns whether the kernel knows this option and did it."""
     return LINUX and _libc.prctl(option, argument, 0, 0, 0) == 0
 
 
 def die_with_parent(parent: int) -> bool:
-    """Ask for SIGKILL when the parent dies; exit if it already has.
+    """Ask for SIGKILL when the parent dies. Exit if the parent is dead already.
 
-    The request is lost when the parent died before it was made, so the
-    parent's pid is compared afterwards. Returns False where the kernel cannot
-    do this: the lifeline pipe of ``pool.child`` must do it then.
+    The kernel ignores the request when the parent died before it. So the parent's pid is compared
+    afterwards. Returns False where the kernel cannot do this. Then the lifeline pipe of
+    ``pool.child`` ends the process.
     """
     armed = _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
@@ -40,7 +40,7 @@ def die_with_parent(parent: int) -> bool:
 
 
 def wake_with_parent() -> None:
-    """Ask for SIGCONT when the parent dies: a process that is stopped sees nothing else."""
+    """Ask for SIGCONT when the parent dies. Otherwise a stopped process would not notice it."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGCONT)
 
 
@@ -52,20 +52,20 @@ def parent_death_signal() -> int:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of each descendant that loses its own, in place of process 1."""
+    """Become the parent of each descendant whose own parent dies, in place of process 1."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def threads() -> set[str]:
-    """The threads of this process, Python's and others'; none off Linux."""
+    """The ids of this process's threads, also those of C code. On Linux only."""
     return set(_entries("/proc/self/task"))
 
 
 def children(apart_from: Collection[str] = ()) -> list[int]:
-    """The children of this process, dead ones too; none where the kernel does not list them.
+    """The pids of this process's children, dead ones too. None where the kernel does not list them.
 
-    apart_from: threads whose children are left out. Those of one that has ended, and orphans, count
-        as the main thread's.
+    apart_from: threads whose children are left out. Children of a thread that has ended, and
+        orphans, count as children of the main thread.
     """
     found: list[int] = []
     for thread in threads().difference(apart_from):
@@ -82,11 +82,12 @@ def _entries(directory: str) -> list[str]:
 
 
 def reap(first: Callable[[int], object]) -> tuple[int, int]:
-    """Take the wait status of a dead child: its pid and that, or two zeros.
+    """Reap a dead child. Returns its pid and its wait status, or two zeros.
 
-    first: called with the pid before, as long as no other process can have it. (Where the
-        kernel cannot say who is dead without that, it is called right after.) Raises
-        ChildProcessError when there are no children.
+    first: called with the pid before the child is reaped: until then no other process can get the
+        same pid. (Where the kernel has no ``waitid``, it is called right after.)
+
+    Raises ChildProcessError when there are no children.
     """
     if not hasattr(os, "waitid"):
         pid, status = os.waitpid(-1, os.WNOHANG)
@@ -101,26 +102,28 @@ def reap(first: Callable[[int], object]) -> tuple[int, int]:
 
 
 def prefer_as_oom_victim(points: int = 300) -> None:
-    """Raise this process's OOM score so that the kernel spares the supervisor."""
+    """Raise this process's OOM score, so that the kernel does not choose the supervisor."""
     with contextlib.suppress(OSError, ValueError):  # no /proc, or a sandbox that forbids it
         path = Path("/proc/self/oom_score_adj")
         path.write_text(str(min(1000, int(path.read_text()) + points)))
 
 
-#: The part of its limit of open files above which a process counts as one that leaks.
+#: A process that has more than this part of its limit of open files counts as one that leaks.
 FULL = 3 / 4
 
 
 def allow_descriptors(count: int) -> int:
-    """Raise this process's limit of open files to so many, as far as that is permitted; how many
-    of them it may have now."""
+    """Raise this process's limit of open files to ``count``, as far as the system permits.
+
+    Returns how many it may have now, at most ``count``.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= count:
         return count
     most = count if hard == resource.RLIM_INFINITY else min(count, hard)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-    except (OSError, ValueError):  # a system that has another limit besides
+    except (OSError, ValueError):  # the system has another limit too
         return soft
     return most
 
@@ -128,12 +131,12 @@ def allow_descriptors(count: int) -> int:
 def is_running(pid: int) -> bool:
     """Whether the kernel would still give this process the CPU.
 
-    False for one that is dead or stopped (SIGSTOP): a frozen worker does no
-    work, so nobody should vouch for it. A process held by a debugger counts
-    as running. True where there is no /proc to ask and the pid exists.
+    False for a process that is dead or stopped (SIGSTOP): a frozen worker does no work, so its
+    lease must not be renewed. A process held by a debugger counts as running. Without /proc the
+    result is whether the pid exists.
     """
     try:
-        # Bytes: the name of the process in it may be any, also cut within a letter.
+        # Bytes: the process name in it may have any encoding, and may be cut within a character.
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except FileNotFoundError:
         return not Path("/proc/self/stat").exists() and _exists(pid)
@@ -151,7 +154,7 @@ def _exists(pid: int) -> bool:
 
 
 def resident_kib() -> int:
-    """Resident memory of this process in KiB (its peak, where there is no /proc)."""
+    """Resident memory of this process in KiB (its peak on systems without /proc)."""
     try:
         return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_KIB
     except FileNotFoundError:
@@ -160,10 +163,10 @@ def resident_kib() -> int:
 
 
 class OomCounter:
-    """Counts the processes of our memory cgroup that the kernel killed (v1 and v2)."""
+    """Counts the processes of this memory cgroup (v1 or v2) that the kernel killed."""
 
-    #: Seconds after which a kill that no death of ours answers to was another's: a
-    #: program that a task ran, or a neighbor in the cgroup.
+    #: Seconds after which a kill without the death of a child is dropped. The kernel then killed
+    #: another process of the cgroup, for example a program that a task ran.
     keeps = 5.0
 
     def __init__(self, proc: Path = Path("/proc"), mounts: Path = Path("/sys/fs/cgroup")) -> None:
@@ -173,14 +176,17 @@ class OomCounter:
         self._look_due = 0.0
 
     def advanced(self) -> bool:
-        """Whether there was an OOM kill since the last one reported here; takes one."""
+        """Whether there is an OOM kill that was not reported here yet. Reports one of them."""
         if self._read() > self._seen:
             self._seen += 1
             return True
         return False
 
     def forget_old(self, now: float) -> None:
-        """Give up the kills that nobody has asked for in one to two times ``keeps``."""
+        """Drop kills that were not reported within one to two times ``keeps``.
+
+        now: in seconds.
+        """
         if now >= self._look_due:
             self._seen = max(self._seen, self._looked)
             self._looked = self._read()
@@ -191,14 +197,14 @@ class OomCounter:
             return 0
         try:
             lines = self._file.read_text().splitlines()
-        except OSError:  # the cgroup is gone, or may not be read
+        except OSError:  # the cgroup is gone, or this process may not read it
             return self._seen
         counts = dict(line.split() for line in lines if len(line.split()) == 2)
         return int(counts.get("oom_kill", 0))
 
 
 def _oom_file(proc: Path, mounts: Path) -> Path | None:
-    """The file that counts OOM kills of our own memory cgroup, if there is one."""
+    """The file that counts the OOM kills of this process's memory cgroup, if there is one."""
     try:
         lines = (proc / "self/cgroup").read_text().splitlines()
     except OSError:

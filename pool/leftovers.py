@@ -1,8 +1,8 @@
-"""What a run may change in its process, and the next one would suffer from.
+"""State of the process that a run may change and that would harm the next run.
 
-All of it is undone between two runs, or the process is replaced. Not in the list, and so left as
-it is: what a library sets up once, when it is first used, and relies on from then on. That is the
-environment, ``sys.path``, handlers of signals that harm nobody, raised limits, threads.
+Between two runs these changes are undone. If one cannot be undone, the process is replaced. Some
+changes are left as they are, because a library may make them once and rely on them later: the
+environment, ``sys.path``, handlers of harmless signals, raised limits, threads.
 """
 
 from __future__ import annotations
@@ -34,9 +34,10 @@ log = logging.getLogger("pool")
 class Trait:
     """Something that a run may change.
 
-    look: what it is like now; it raises OSError or ValueError where there is nothing to look at.
-    put_back: called with what it was like before; it raises where there is no way back. harms:
-    whether the change from what was to what is hurts the next run; any does by default.
+    look: returns the state now. Raises OSError or ValueError where there is no such state.
+    put_back: called with the state before. Raises when it cannot restore that state.
+    harms: called with the state before and now. Returns whether the change harms the next run. By
+        default any change does, which is the safe choice.
     """
 
     name: str
@@ -46,20 +47,20 @@ class Trait:
 
 
 class Leftovers:
-    """Remembers what this process is like when this is made."""
+    """Remembers the state of this process at the time when the object is made."""
 
     def __init__(self, traits: Sequence[Trait]) -> None:
         self._was: list[tuple[Trait, Any]] = []
         for trait in traits:
-            # There may be nothing to look at, such as no standard output.
+            # There may be no such state, for example no standard output.
             with contextlib.suppress(OSError, ValueError):
                 self._was.append((trait, trait.look()))
         self._said: set[str] = set()
-        #: Something has changed for good: another process has to take over.
+        #: Something cannot be put back: another process must replace this one.
         self.beyond_repair = False
 
     def undo(self) -> bool:
-        """Put back what harms the next run; whether there was anything."""
+        """Put back what would harm the next run. Returns whether there was anything."""
         found = False
         for trait, was in self._was:
             try:
@@ -77,7 +78,7 @@ class Leftovers:
         return found
 
     def _say(self, level: int, text: str) -> None:
-        """Once: a task may do it each time."""
+        """Log a text only once: a task may make the same change in each run."""
         if text not in self._said:
             self._said.add(text)
             log.log(level, text)
@@ -91,7 +92,8 @@ def _below(now: int, was: int, endless: int) -> bool:
     return now != endless and (was == endless or now < was)
 
 
-#: Limits of the kernel that end or fail a process. Not that of core dumps: libraries lower it.
+#: Limits of the kernel that a process can die or fail of. The one of core dumps is left out:
+#: libraries lower it.
 _LIMITS = [
     getattr(resource, name)
     for name in "RLIMIT_CPU RLIMIT_AS RLIMIT_DATA RLIMIT_STACK RLIMIT_FSIZE RLIMIT_NOFILE "
@@ -129,7 +131,7 @@ def _become(was: tuple[int, ...]) -> None:
         os.seteuid(was[0])
         os.setegid(was[1])
         return
-    os.seteuid(was[1])  # first: the others may need its rights
+    os.seteuid(was[1])  # first: the calls below may need its rights
     if os.getgroups() != list(was[6:]):
         os.setgroups(was[6:])
     os.setresgid(*was[3:6])
@@ -137,9 +139,9 @@ def _become(was: tuple[int, ...]) -> None:
 
 
 def _scheduling() -> tuple[int, int, frozenset[int]]:
-    """The class and its priority, and the cores that this process may use."""
+    """The scheduling class, its priority, and the cores that this process may use."""
     if not kernel.LINUX:
-        raise ValueError("there is nothing to ask")
+        raise ValueError("this system cannot say")
     priority = os.sched_getparam(0).sched_priority
     return os.sched_getscheduler(0), priority, frozenset(os.sched_getaffinity(0))
 
@@ -157,7 +159,7 @@ _TIMERS = (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
 def _timers() -> list[bool]:
-    """Whether those run that count the CPU time of this process, and end it."""
+    """For each timer that counts CPU time, whether it runs. Such a timer ends the process."""
     return [signal.getitimer(timer)[0] > 0 for timer in _TIMERS]
 
 
@@ -168,13 +170,13 @@ def _stop_timers(was: list[bool]) -> None:
 
 
 def _umask() -> int:
-    mask = os.umask(0o077)  # the one way to ask; a thread may open a file meanwhile
+    mask = os.umask(0o077)  # the only way to ask; strict, as a thread may open a file meanwhile
     os.umask(mask)
     return mask
 
 
 def _highest_descriptor() -> int:
-    """The number that the next one that is opened has: as many are open at least."""
+    """The number that the next descriptor would get. About as many are open."""
     try:
         probe = os.dup(2)
     except OSError as error:
@@ -186,7 +188,7 @@ def _highest_descriptor() -> int:
 
 
 def _nearly_all(was: int, now: int) -> bool:
-    """Whether what is left may be too little for a run."""
+    """Whether the descriptors that are left may be too few for a run."""
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     return most != resource.RLIM_INFINITY and now > was and now > most * kernel.FULL
 
@@ -195,7 +197,7 @@ def _give_up(was: int) -> None:
     raise ValueError(f"more than {_highest_descriptor()} are open")
 
 
-#: What any process has.
+#: The traits of any process.
 TRAITS: tuple[Trait, ...] = (
     Trait("limits of its resources", _limits, _set_limits, _any_lower),
     Trait("user and groups", _users, _become),
@@ -226,7 +228,7 @@ TRAITS: tuple[Trait, ...] = (
     Trait("logging.disable()", lambda: logging.root.manager.disable, logging.disable),
     Trait("recursion limit", sys.getrecursionlimit, sys.setrecursionlimit, _fewer),
     Trait("garbage collector", gc.isenabled, lambda was: gc.enable(), _fewer),
-    # Nobody can ask whether one runs.
+    # Python cannot say whether a dump is due, so each look cancels it.
     Trait(
         "dump_traceback_later()",
         faulthandler.cancel_dump_traceback_later,
@@ -236,18 +238,18 @@ TRAITS: tuple[Trait, ...] = (
 
 
 def traits_of(child: Child) -> tuple[Trait, ...]:
-    """All of a child of a pool: what ties it to its supervisor, too."""
+    """The traits of a child of a pool. They include its ties to the supervisor."""
     programs = Programs()
     return (
         *TRAITS,
-        # After the user: the kernel forgets it whenever that changes, also there and back.
+        # After the user: the kernel forgets this signal whenever the user changes, even back.
         Trait(
             "parent-death signal",
             kernel.parent_death_signal,
             lambda was: kernel.die_with_parent(child.supervisor_pid),
         ),
         Trait("process group", os.getpgrp, lambda was: os.setpgid(0, was)),
-        # Put back without a look: a library may have set one behind Python's back.
+        # Put back in each look: a library may have set a handler without Python's knowledge.
         Trait("signal handlers", child.install_signals, lambda was: None),
         Trait("programs", programs.left, lambda was: programs.end()),
     )

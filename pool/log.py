@@ -1,7 +1,7 @@
-"""The supervisor's log: a handler that blocks or raises costs lines, never the pool.
+"""The supervisor's log: when a handler blocks or raises, lines are lost and the pool goes on.
 
-Standard error may be a pipe that nobody reads, or a terminal that was stopped. A
-supervisor that waited for it would reap nobody and enforce no deadline meanwhile.
+Standard error may be a pipe that nobody reads, or a terminal that was stopped. A supervisor that
+waits for it would reap no child and enforce no deadline meanwhile.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 from pool import clock
 from pool.blocking_call import Stuck, patience
 
-#: Seconds that a line may take to be written. Less than a tick, so that deadlines hold.
+#: Seconds that writing a line may take. Less than a tick, so that deadlines hold.
 PATIENCE = 0.1
-#: Seconds without a line after one that took too long.
+#: Seconds in which no line is written, after a line that took too long.
 PAUSE = 5.0
 
 
 class SupervisorLog(logging.LoggerAdapter[logging.Logger]):
-    """Log lines that are lost rather than waited for; how many is said afterwards."""
+    """Drops a log line rather than wait for it. Logs later how many lines were lost."""
 
     def __init__(self, logger: logging.Logger) -> None:
         super().__init__(logger)
@@ -42,7 +42,7 @@ class SupervisorLog(logging.LoggerAdapter[logging.Logger]):
         return told
 
     def _write(self, level: int, msg: object, *args: object, **how: Any) -> bool:
-        """Whether the handlers were done in time."""
+        """Write a line. Returns whether the handlers were done in time."""
         try:
             with patience(PATIENCE):
                 # The caller is two frames up, for a formatter that shows it.
@@ -51,7 +51,7 @@ class SupervisorLog(logging.LoggerAdapter[logging.Logger]):
             self._silent_until = clock.now() + clock.nanoseconds(PAUSE)
             return False
         except Exception as error:
-            if not self._raised:  # said once, to the handlers before the broken one
+            if not self._raised:  # logged once; the handlers before the broken one write it
                 self._raised = True
                 self._write(logging.ERROR, "a handler of this log raised %r", error)
         return True

@@ -8,18 +8,21 @@ from pool.seat import Seat
 
 
 class Replacement:
-    """The workers that are yet to be replaced, each when the one before it is up."""
+    """The workers that are to be replaced. Each waits until the one before it has been replaced."""
 
     def __init__(self) -> None:
         self._left: deque[tuple[Seat, int]] = deque()
 
     def begin(self, seats: Iterable[Seat]) -> int:
-        """Replace who sits in these now, whatever is left of an earlier time; how many."""
+        """Replace the children that these seats have now. Returns how many.
+
+        An earlier replacement that is not finished is dropped.
+        """
         self._left = deque((seat, seat.slot.generation) for seat in seats)
         return len(self._left)
 
     def advance(self) -> None:
-        """Go on to the next, if it is time."""
+        """Ask the next worker to stop, once the one before it has been replaced."""
         while self._left:
             seat, generation = self._left[0]
             slot = seat.slot

@@ -1,10 +1,9 @@
-"""The scoreboard: the one thing that the processes of a pool share.
+"""The scoreboard: the only memory that the processes of a pool share.
 
-A small anonymous mapping made before the first fork. It holds a slot for each
-child and a ring of deaths. There is no lock that a dying child could hold:
-every field has a single writer (named beside it) and is one aligned 64-bit
-word, so a reader sees the old value or the new one, never half of each.
-All times are nanoseconds of ``pool.clock``; 0 means "none".
+It is a small anonymous mapping, made before the first fork. It holds a slot for each child and a
+ring of deaths. It has no lock, because a child could die while it holds one. Instead, each field
+has a single writer (named beside it) and is one aligned 64-bit word. So a reader gets the old
+value or the new one, never a mix. All times are nanoseconds of ``pool.clock``. 0 means "none".
 """
 
 import contextlib
@@ -24,22 +23,22 @@ LABEL = 120  # bytes of the name of what a child runs
 _HEADER_WORDS = 8
 _DEATH_WORDS = 8
 DEATHS_KEPT = 1024
-#: Open files that a child may have of its own: the usual limit of a whole process.
+#: Open files that each child may have: the usual limit of a process.
 DESCRIPTORS = 1024
-#: With fewer than these it could not even load a site.
+#: With fewer open files a child could not even load a Django site.
 LEAST_DESCRIPTORS = 128
 
 
 class TooManySlots(Exception):
-    """For the limit of open files. Its arguments: the lowest that would do, that which holds."""
+    """The limit of open files is too low. Arguments: the limit that is needed, and the limit."""
 
 
 class State(IntEnum):
     """What a child is doing."""
 
-    EMPTY = 0  # nobody lives in the slot
+    EMPTY = 0  # the slot has no child
     BOOTING = 1
-    IDLE = 2  # waits for work, holds none
+    IDLE = 2  # waits for work and holds none
     BUSY = 3  # holds work
 
 
@@ -48,43 +47,43 @@ class Slot(ctypes.Structure):
 
     # Written by the supervisor.
     pid: int
-    generation: int  # counts the children that lived here
+    generation: int  # counts the children that this slot has had
     born: int
     number: int  # the child's number among those of its role
-    asked: int  # generation that was asked to end
+    asked: int  # the generation that was asked to end
     # Written by the child.
     state: int
-    beat: int  # when it last said that it goes round its loop
-    worked: int  # generation that got as far as doing something useful
-    task_id: int  # what it runs, 0 between runs
+    beat: int  # when the child last said that it goes round its loop
+    worked: int  # the last generation that did something useful
+    task_id: int  # the task that it runs, 0 between runs
     attempt: int
-    since: int  # when that began; between two runs, when the last batch came in
-    others: int  # work that it holds, or may hold, waits behind what it runs
-    look_began: int  # when it last began to look for work, and when it last had done so
+    since: int  # when the run began; between two runs, when the last batch came in
+    others: int  # it holds, or may hold, other work that waits behind its run
+    look_began: int  # when it last began to look for work, and when it last ended a look
     look_ended: int
     soft_deadline: int
     hard_deadline: int
-    doubtful_lease: int  # it lost track of what it holds under this lease
-    unwritten_task: int  # it could not write the outcome of this one
+    doubtful_lease: int  # it does not know what it holds under this lease
+    unwritten_task: int  # it could not write the outcome of this task
     done: int  # counts, over all generations
     retried: int
     failed: int
-    progress_task: int  # the run that the progress below is of
+    progress_task: int  # the run that the progress below belongs to
     progress_attempt: int
-    progress_done: int  # so much of the total, in units of its own
+    progress_done: int  # a part of the total, in the task's own units
     progress_total: int  # 0 when it is not known
-    watches: int  # it looks by itself at how long the runs of the others take
-    # Written by whoever renews leases.
+    watches: int  # it watches by itself how long the runs of other children take
+    # Written by the process that renews leases.
     lease: int
     lease_deadline: int  # work under the lease must have stopped by then
-    lease_generation: int  # which child the lease was given to
-    spent_lease: int  # what runs may end under it, and nothing more may start
+    lease_generation: int  # the generation that got the lease
+    spent_lease: int  # a run may end under this lease, but none may start
     ending_task: int  # the run that was asked to end, and its deadlines
     ending_attempt: int
     ending_lease: int
     ending_soft: int
     ending_hard: int
-    recalled: int  # what waits behind the run that began then is taken from the child
+    recalled: int  # work that waits behind the run that began then is taken from the child
 
     def open(self, index: int, finish_log: FinishLog) -> "Slot":
         """Get ready, before the first fork."""
@@ -105,7 +104,7 @@ class Slot(ctypes.Structure):
         self._label = _fitting(text)
 
     def begin(self, task: int, attempt: int, label: str, since: int, soft: int, hard: int) -> None:
-        """Say what the child runs from now on; the id last: who sees it sees the rest."""
+        """Publish the run that begins. The id goes out last: a reader that has it has the rest."""
         self.since, self.soft_deadline, self.hard_deadline = since, soft, hard
         self.attempt = attempt
         self._label = _fitting(label)
@@ -116,9 +115,12 @@ class Slot(ctypes.Structure):
         return self.pid != 0
 
     def end_run(self, task: int, attempt: int, *, soft: int, hard: int) -> None:
-        """Ask a run to end: it gets these deadlines beside its own, and no other run does, nor
-        one under another lease: where the history of a database went back, the same attempt of
-        the same task comes again. The id goes out last: who sees it sees the rest."""
+        """Ask a run to end: it gets these deadlines beside its own.
+
+        No other run gets them, also not the same attempt under another lease. The same attempt
+        comes again when a database was restored to an earlier state. The id goes out last: a
+        reader that has it has the rest.
+        """
         self.ending_task = 0
         self.ending_lease = self.held_lease()
         self.ending_attempt, self.ending_soft, self.ending_hard = attempt, soft, hard
@@ -132,30 +134,36 @@ class Slot(ctypes.Structure):
         return same and self.ending_lease == self.held_lease()
 
     def soft_passed(self, now: int) -> int:
-        """The last soft deadline that the run in progress is past, 0 for none."""
+        """The last soft deadline of the run in progress that has passed, 0 for none."""
         own, other = self.soft_deadline, self.ending_soft if self.ending else 0
         return max(own if own <= now else 0, other if other <= now else 0)
 
     def set_progress(self, done: int, total: int) -> None:
-        """How far the run in progress is. Whose it is goes out last and comes back first."""
+        """Publish how far the run in progress is.
+
+        The id of its task is taken away first and goes out last, so that no other run gets it.
+        """
         self.progress_task = 0
         self.progress_attempt = self.attempt
         self.progress_done, self.progress_total = done, total
         self.progress_task = self.task_id
 
     def progress(self) -> tuple[int, int] | None:
-        """How far the run in progress is, done and total; None when it has not said."""
+        """How far the run in progress is, as done and total. None when it has not said so."""
         task = self.task_id
         found = self.progress_done, self.progress_total
         same = task == self.progress_task == self.task_id
         return found if task and same and self.attempt == self.progress_attempt else None
 
     def held_lease(self) -> int:
-        """The lease of the child that lives here now, 0 while it has none."""
+        """The lease of the child that is in this slot now, 0 while it has none."""
         return self.lease if self.lease_generation == self.generation else 0
 
     def lease_is_good(self, now: int) -> bool:
-        """Whether the child holds a lease that is not about to end."""
+        """Whether the child holds a lease that has not expired.
+
+        now: on ``pool.clock``. A later time asks for a lease that lasts until then.
+        """
         return self.held_lease() != 0 and now < self.lease_deadline
 
     def may_start(self, now: int) -> bool:
@@ -163,24 +171,27 @@ class Slot(ctypes.Structure):
         return self.may_start_under(self.held_lease(), now)
 
     def may_start_under(self, lease: int, now: int) -> bool:
-        """The same, for a child that has just asked for its lease: each word takes time to read."""
+        """The same, for a caller that has just read the lease: each read of a word takes time."""
         return lease != 0 and lease != self.spent_lease and now < self.lease_deadline
 
     def grant(self, lease: int, generation: int, deadline: int) -> None:
-        """Publish a new lease of an idle child. The generation goes out first and
-        comes back last: nobody may read a deadline with a lease it does not belong to."""
+        """Publish a new lease of an idle child.
+
+        The generation is taken away first and goes out last. So no reader pairs a lease with the
+        deadline of another.
+        """
         self.lease_generation = 0
         self.lease = lease
         self.lease_deadline = deadline
         self.lease_generation = generation
 
     def lease_overdue(self, now: int) -> bool:
-        """Whether the child holds work under a lease that has run out."""
+        """Whether the child holds work under a lease that has expired."""
         return self.state == State.BUSY and now >= self.lease_deadline
 
     def wake(self) -> None:
         """Wake the child from :meth:`wait`. Safe in a signal handler; never blocks."""
-        with contextlib.suppress(BlockingIOError):  # the pipe is full: it will wake anyway
+        with contextlib.suppress(BlockingIOError):  # the pipe is full: the child will wake anyway
             os.write(self._wake_writer, b"!")
 
     def wake_fd(self) -> int:
@@ -206,9 +217,9 @@ def _fitting(label: str) -> bytes:
 class Scoreboard:
     """Slots, deaths and a few flags for a pool of at most ``capacity`` children.
 
-    room: runs that each may have done and not written.
+    room: runs of each child that may be over and not yet recorded.
 
-    Raises TooManySlots where the limit of open files is too low for them, and may not be raised.
+    Raises TooManySlots when the limit of open files is too low and cannot be raised.
     """
 
     def __init__(self, capacity: int, *, room: int = ROOM) -> None:
@@ -216,7 +227,7 @@ class Scoreboard:
         deaths_at = _HEADER_WORDS * 8
         slots_at = deaths_at + DEATHS_KEPT * _DEATH_WORDS * 8
         logs_at = slots_at + capacity * slot_bytes
-        # A pipe for each, and as many as usual for what the children do.
+        # Two descriptors for the pipe of each child, and the usual number for its work.
         least = math.ceil((2 * capacity + LEAST_DESCRIPTORS) / kernel.FULL)
         if (limit := kernel.allow_descriptors(2 * capacity + DESCRIPTORS)) < least:
             raise TooManySlots(least, limit)
@@ -236,19 +247,25 @@ class Scoreboard:
 
     @property
     def others_wait_until(self) -> int:
-        """Until when the children leave what only one of them can have to the one that says so
-        here. A time, so that nobody waits for long when that one dies."""
+        """The time until which the other children let one child go first.
+
+        That child sets it, for something that only one child can have. It is a time and no
+        flag, so that the others do not wait for long when that child dies.
+        """
         return int(self._header[2])
 
     @others_wait_until.setter
     def others_wait_until(self, moment: int) -> None:
         self._header[2] = moment
 
-    # The ring of deaths: the supervisor writes, one reader acknowledges.
+    # The ring of deaths: the supervisor writes it, and one reader acknowledges.
 
     def record(self, death: Death) -> None:
-        """Append a death (supervisor only). The oldest unread one gives way when
-        the ring is full: its lease runs out by itself."""
+        """Append a death (only the supervisor does).
+
+        When the ring is full, it overwrites the oldest unread death. The lease of that child then
+        expires by itself.
+        """
         written = self._header[0]
         start = (written % DEATHS_KEPT) * _DEATH_WORDS
         self._deaths[start + 0] = death.slot
@@ -264,7 +281,7 @@ class Scoreboard:
     def unread_deaths(self) -> list[tuple[int, Death]]:
         """Deaths not yet acknowledged, oldest first, each with its number."""
         written = self._header[0]
-        # The very oldest may be giving way to a new one just now.
+        # The supervisor may be overwriting the very oldest in this moment.
         oldest = max(self._header[1], written - DEATHS_KEPT + 1)
         found = []
         for number in range(oldest, written):
@@ -273,18 +290,18 @@ class Scoreboard:
                 start : start + _DEATH_WORDS
             ]
             if self._header[0] - number >= DEATHS_KEPT:
-                continue  # it gave way while we read it
+                continue  # it was overwritten while this read it
             found.append(
                 (number, Death(slot, pid, lease, task, attempt, Cause(cause), code, seconds))
             )
         return found
 
     def acknowledge(self, number: int) -> None:
-        """Never report this death, or an earlier one, again (the reader only)."""
+        """Do not report this death or an earlier one again (only the reader calls it)."""
         self._header[1] = number + 1
 
     def lines(self) -> list[str]:
-        """The scoreboard for a person."""
+        """The scoreboard as text, a line for each child."""
         now = clock.now()
         return [_line(slot, now) for slot in self.living()]
 

@@ -1,4 +1,4 @@
-"""A seat: one place in the pool, and the child that sits in it."""
+"""A seat: a place in the pool for one child, and the child that has it now."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from pool.kernel import OomCounter
 from pool.log import log
 from pool.scoreboard import Slot, State
 
-#: Seconds of life after which a death is no part of a crash loop: the longest wait in one.
+#: The death of a child that lived for more seconds is not part of a crash loop. This is the
+#: longest wait in one.
 STABLE = 30.0
 
 
 @dataclass
 class Seat:
-    """Where a child of a role sits, is warned, killed, buried and replaced."""
+    """A place for a child of a role. Warns and kills the child, and says when it died and why."""
 
     role: Role
     number: int
     slot: Slot
     pid: int = 0
-    due: int = 0  # when it may be filled
-    leaving: bool = False  # not to be filled again
+    due: int = 0  # when a child may be forked for it
+    leaving: bool = False  # the seat goes when its child ends
     asked_to_stop: bool = False
-    verdict: Cause | None = None  # why we killed the child
-    condemned: tuple[int, int] = (0, 0)  # the run that it was killed for
-    warned: tuple[int, int, int] = (0, 0, 0)  # the run, and which of its soft deadlines
+    verdict: Cause | None = None  # why the supervisor killed the child
+    condemned: tuple[int, int] = (0, 0)  # the run that the child was killed for
+    warned: tuple[int, int, int] = (0, 0, 0)  # the run that was warned, and for which soft deadline
     backoff: Backoff = field(default_factory=Backoff)
-    refusals: Backoff = field(default_factory=lambda: Backoff(first=1.0))  # of fork
+    refusals: Backoff = field(default_factory=lambda: Backoff(first=1.0))  # failed forks
 
     @property
     def name(self) -> str:
@@ -42,7 +43,7 @@ class Seat:
     # The child's life
 
     def prepare(self) -> None:
-        """Wipe the slot for the child that is about to be forked."""
+        """Clear the slot for the child that will be forked next."""
         slot = self.slot
         slot.generation += 1
         slot.number = self.number
@@ -59,36 +60,36 @@ class Seat:
         self.refusals.reset()
 
     def refuse(self) -> float:
-        """The child could not be forked; seconds until it may be tried again."""
+        """The fork failed. Returns the seconds until it may be tried again."""
         self.slot.state = State.EMPTY
         return self._wait(self.refusals.next())
 
     def ask_to_stop(self) -> None:
         self.asked_to_stop = True
         self.slot.asked = self.slot.generation
-        # Its handler would, but may only run once a sleep that has just begun is over.
+        # The child's signal handler wakes it too, but may run only after a sleep that just began.
         self.slot.wake()
         self._send(signal.SIGTERM)
 
     @property
     def run(self) -> tuple[int, int]:
-        """What tells one run of the child from another."""
+        """Identifies the run in progress: its task and when it began."""
         return self.slot.task_id, self.slot.since
 
     def warn(self, run: tuple[int, int], deadline: int) -> None:
-        """Tell the child that this run is past a soft deadline: once for each."""
+        """Tell the child that a soft deadline of this run has passed. Once for each deadline."""
         if self.warned != (*run, deadline):
             self.warned = (*run, deadline)
             self._send(signal.SIGUSR1)
 
     def condemn(self, verdict: Cause) -> None:
-        """Kill the child, and with it what it has started."""
+        """Kill the child and the programs that it has started."""
         self.verdict = verdict
         self._send(signal.SIGKILL)
         groups.end(self.pid)
 
     def condemn_for(self, run: tuple[int, int], verdict: Cause) -> None:
-        """Kill the child because this run is past a hard deadline."""
+        """Kill the child because a hard deadline of this run has passed."""
         self.condemned = run
         self.condemn(verdict)
 
@@ -101,13 +102,13 @@ class Seat:
     # Its death
 
     def death(self, status: int, oom: OomCounter) -> Death:
-        """What is known of the child that was reaped with this wait status."""
+        """Describe the death of the child that was reaped with this wait status."""
         slot = self.slot
         cause, code = cause_of(status)
         if cause is Cause.SIGNAL and code == signal.SIGKILL:
             of_a_run = self.verdict in (Cause.TIME_LIMIT, Cause.ENDED)
             if of_a_run and self.run != self.condemned:
-                # That run ended just before the kill: the one in its place is innocent.
+                # That run ended just before the kill. The kill is no fault of the run after it.
                 cause = Cause.STOPPED
             elif self.verdict is not None:
                 cause = self.verdict
@@ -126,7 +127,7 @@ class Seat:
         )
 
     def vacate(self) -> float:
-        """The child is dead; seconds until the next may be forked, more in a crash loop."""
+        """The child is dead. Returns the seconds until the next fork: more in a crash loop."""
         slot = self.slot
         old = clock.now() - slot.born > clock.nanoseconds(STABLE)
         self.pid = slot.pid = 0
@@ -142,8 +143,8 @@ class Seat:
         return seconds
 
     def _send(self, number: signal.Signals) -> None:
-        # Safe against a reused pid: the child is ours and not yet reaped.
+        # No other process can have this pid: the supervisor has not reaped the child yet.
         try:
             os.kill(self.pid, number)
-        except PermissionError as error:  # it has become a program of another user
+        except PermissionError as error:  # the child has become a program of another user
             log.error("cannot send %s to %s: %s", number.name, self.name, error)

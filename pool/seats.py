@@ -1,4 +1,4 @@
-"""All the seats of a pool: who sits in them, and room for more."""
+"""All the seats of a pool: the children in them, and room for more."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from pool.seat import Seat
 
 
 class Seating:
-    """The seats, each with a slot of the scoreboard."""
+    """The seats of a pool. Each has a slot of the scoreboard."""
 
     def __init__(self, scoreboard: Scoreboard) -> None:
         self._scoreboard = scoreboard
@@ -21,23 +21,23 @@ class Seating:
         return len(self._seats)
 
     def occupied(self) -> Iterator[Seat]:
-        """Those in which a child sits."""
+        """The seats that have a child."""
         return (seat for seat in self._seats if seat.pid)
 
     def of(self, pid: int) -> Seat | None:
-        """That in which this child sits."""
+        """The seat of the child with this pid."""
         return next((seat for seat in self._seats if seat.pid == pid), None)
 
     def workers(self) -> list[Seat]:
-        """Those of roles of which there may be more or fewer."""
+        """The seats of scalable roles."""
         return [seat for seat in self._seats if seat.role.scalable]
 
     def strength(self) -> int:
-        """How many workers there are to be."""
+        """How many workers the pool should have."""
         return sum(not seat.leaving for seat in self.workers())
 
     def add(self, role: Role) -> bool:
-        """One seat more; False when the scoreboard has no room for it."""
+        """Add a seat. Returns False when the scoreboard has no room for it."""
         taken = {seat.slot.index for seat in self._seats}
         free = [slot for slot in self._scoreboard.slots if slot.index not in taken]
         if not free:
@@ -51,8 +51,10 @@ class Seating:
         self._seats.remove(seat)
 
     def at_rest(self, until: int) -> bool:
-        """Whether no child has work, and none can be late with anything before then: what it
-        begins meanwhile, it begins under a lease that lasts for longer."""
+        """Whether no child has work and no deadline can pass before ``until``.
+
+        Work that begins meanwhile begins under a lease that lasts for longer.
+        """
         return all(
             seat.slot.state == State.IDLE
             and seat.slot.lease_is_good(until)
@@ -61,7 +63,7 @@ class Seating:
         )
 
     def wake_support(self) -> None:
-        """Have the support roles look at what has happened."""
+        """Wake the children of support roles, so that they look at the scoreboard."""
         for seat in self.occupied():
             if seat.role.support:
                 seat.slot.wake()

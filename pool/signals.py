@@ -1,4 +1,4 @@
-"""The signals that the supervisor acts on: noted as they come, and one place to wait for them."""
+"""The signals of the supervisor: noted when they come, and one place to wait for them."""
 
 import contextlib
 import os
@@ -11,19 +11,19 @@ from typing import Any
 
 SIGNALS = ("CHLD", "TERM", "INT", "QUIT", "HUP", "TTIN", "TTOU", "USR1")
 _STOPS = ("TERM", "INT", "QUIT")
-#: How many of a signal may wait to be acted on, where that is not one: a flood must cost
-#: neither memory nor the time for anything else.
+#: How many of the same signal may wait. For the other signals it is one. There is a limit so that
+#: a flood of signals takes neither memory nor all the time.
 COUNTED = {"TTIN": 100, "TTOU": 100}
 
 
 class Signals:
-    """Those that have come and are not acted on yet."""
+    """The signals that have come and that the supervisor has not acted on yet."""
 
     def __init__(self) -> None:
         self._noted: deque[str] = deque()
 
     def open(self) -> None:
-        """Note signals from now on, and wake up by them."""
+        """Note signals from now on. Each of them ends :meth:`wait`."""
         self._wakeup_reader, wakeup_writer = os.pipe()
         self._wakeup = select.poll()
         self._wakeup.register(self._wakeup_reader, select.POLLIN)
@@ -35,19 +35,24 @@ class Signals:
         self._noted.extend(_early)
 
     def close(self) -> None:
-        """It is over, and said to be clean. Python puts handlers back to their defaults as
-        it ends: a signal that comes then would be what this process died of."""
+        """Ignore signals from now on, because the pool has ended cleanly.
+
+        Python restores the default handlers when it ends. A signal that comes after that would
+        kill the process and change its exit code.
+        """
         for number in numbers():
             signal.signal(number, signal.SIG_IGN)
 
     def take(self) -> Iterator[str]:
-        """The names of those that have come, in their order; what comes meanwhile is for the
-        next time."""
+        """The names of the signals that have come, in their order.
+
+        Signals that come meanwhile are for the next call.
+        """
         for _ in range(len(self._noted)):
             yield self._noted.popleft()
 
     def wait(self, timeout: float) -> None:
-        """Sleep until a signal comes, or for so many seconds."""
+        """Sleep until a signal comes, but at most ``timeout`` seconds."""
         with contextlib.suppress(BlockingIOError):
             if self._wakeup.poll(timeout * 1000):
                 while os.read(self._wakeup_reader, 512):
@@ -59,13 +64,13 @@ class Signals:
             self._noted.append(name)
 
 
-#: Those that came before there was a supervisor to act on them.
+#: Signals that came before there was a supervisor.
 _early: list[str] = []
 
 
 @contextlib.contextmanager
 def starting() -> Iterator[None]:
-    """Note signals from now on, until a supervisor does. If the block fails, they are as before."""
+    """Note signals until a supervisor does. If the block fails, the handlers are as before."""
     before = note_early()
     try:
         yield
@@ -76,26 +81,25 @@ def starting() -> Iterator[None]:
 
 
 def note_early() -> dict[signal.Signals, Any]:
-    """Note signals while a pool starts; what handled them before.
+    """Note signals while a pool starts. Returns the handlers that were there before.
 
-    One that stops a pool ends the start, with exit code 0: nothing runs yet that would have to be
-    finished. Without that it would be what the process dies of, and as process 1, which has no
-    defaults, it would never hear of it.
+    A signal that stops a pool ends the start with exit code 0, because no task runs yet. By default
+    such a signal would kill the process. Process 1 has no such defaults and would ignore it.
     """
     return {number: signal.signal(number, _note_early) for number in numbers() - {signal.SIGCHLD}}
 
 
 def _note_early(number: int, frame: FrameType | None) -> None:
     name = signal.Signals(number).name.removeprefix("SIG")
-    # To replace what has not begun, by HUP, is to do nothing.
+    # HUP replaces workers, and there are none yet.
     if name != "HUP" and _early.count(name) < COUNTED.get(name, 1):
         _early.append(name)
     if name in _STOPS:
         for each in numbers():
-            signal.signal(each, signal.SIG_IGN)  # the next must not change the exit code
+            signal.signal(each, signal.SIG_IGN)  # the next signal must not change the exit code
         raise SystemExit(0)
 
 
 def numbers() -> set[signal.Signals]:
-    """All that are acted on."""
+    """The numbers of all signals that the supervisor acts on."""
     return {getattr(signal, f"SIG{name}") for name in SIGNALS}

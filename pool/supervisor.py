@@ -1,8 +1,8 @@
-"""The supervisor: keeps the seats of a pool occupied, and ends it cleanly.
+"""The supervisor: keeps a child in each seat of a pool, and ends the pool cleanly.
 
-One process, one thread, no database. It waits in one place, for signals
-(SIGCHLD among them) or a short tick, and then goes round: reap the dead, act on
-signals, kill what is past its deadlines, fill empty seats.
+It is one process with one thread and no database. It waits in one place, for a signal (SIGCHLD is
+one) or a short tick. Then it goes round: reap dead children, act on signals, kill children past
+their deadlines, fork children for empty seats.
 """
 
 from collections.abc import Sequence
@@ -22,29 +22,31 @@ from pool.seats import Seating
 from pool.signals import Signals
 from pool.systemd import Systemd
 
-#: Seconds between two rounds when nothing happens: how late a deadline of work may be noticed.
+#: Seconds between two rounds when nothing happens. A deadline may be noticed so late.
 TICK = 0.25
-#: The same while no child has any: how late, of what begins meanwhile.
+#: The same while no child works. A deadline of work that begins meanwhile may be noticed so late.
 REST = 1.0
-#: Seconds that support roles get to clean up once the others are gone.
+#: Seconds that support roles get to clean up after the other children have ended.
 CLOSING_TIME = 10.0
-#: Deaths before the end of start-up, with no child ever up, after which the pool gives up.
+#: After so many deaths during start-up the pool gives up, if no child has ever booted.
 BOOT_TRIES = 6
 
 
 class Phase(Enum):
     RUNNING = "running"
-    DRAINING = "draining"  # work is being finished; only support roles are replaced
-    CLOSING = "closing"  # no work is left; support roles end, unless killed before they could
+    DRAINING = "draining"  # running work is finished; only support roles are replaced
+    CLOSING = "closing"  # no work is left; support roles clean up and end
 
 
 class Supervisor:
     """Runs roles until it is told to stop.
 
-    roles: what to keep alive.
-    scoreboard: with room for all of them, and for workers that TTIN adds.
-    drain_timeout: seconds that work in progress gets after TERM before it is killed.
-    title: how the processes are called in ps.
+    roles: the kinds of children to keep alive.
+    scoreboard: has room for all children, and for workers that TTIN adds.
+    drain_timeout: seconds that running work gets after TERM. Then it is killed.
+    title: the name of the processes in ps.
+
+    Raises ValueError when the scoreboard has too few slots.
     """
 
     def __init__(
@@ -82,14 +84,14 @@ class Supervisor:
                 self._seats.add(role)
 
     def run(self) -> int:
-        """Supervise until stopped; the exit code."""
+        """Supervise until stopped. Returns the exit code."""
         self._forker.open()
         self._signals.open()
         setproctitle(f"{self.title}: supervisor")
         while True:
             self.reap()
             self.act_on_signals()
-            self.murder()
+            self.enforce_deadlines()
             self.advance()
             self.fill()
             if self.phase is not Phase.RUNNING and not self._seats:
@@ -102,7 +104,7 @@ class Supervisor:
     # The round
 
     def reap(self) -> None:
-        """Collect every dead child, also those inherited from dead children (PID 1)."""
+        """Reap all dead children. As process 1 this includes children of dead children."""
         while True:
             try:
                 pid, status = kernel.reap(first=self._end_programs)
@@ -111,20 +113,20 @@ class Supervisor:
             if pid == 0:
                 return
             if (seat := self._seats.of(pid)) is not None:
-                self._bury(seat, status)
+                self._record_death(seat, status)
 
     def act_on_signals(self) -> None:
         for name in self._signals.take():
             getattr(self, f"handle_{name.lower()}")()
 
-    def murder(self) -> None:
-        """Kill children past a deadline; warn those past a soft one."""
+    def enforce_deadlines(self) -> None:
+        """Kill children past a hard deadline, and warn those past a soft one."""
         now = clock.now()
         for seat in self._seats.occupied():
             time_limits.enforce(seat, now)
 
     def advance(self) -> None:
-        """Move on to the next replacement of HUP, or the next phase of stopping."""
+        """Go on with the replacement that HUP began, or with the phases of stopping."""
         if self.phase is Phase.RUNNING:
             self._replacement.advance()
             return
@@ -135,7 +137,7 @@ class Supervisor:
             for seat in self._seats.occupied():
                 seat.ask_to_stop()
             for seat in self._seats:
-                seat.due = 0  # an empty one gets a last chance, and no time to wait for it
+                seat.due = 0  # an empty seat gets a last child at once: there is no time to wait
         if clock.now() >= self._phase_ends:
             for seat in self._seats.occupied():
                 if seat.verdict is None and (self.phase is Phase.CLOSING or not seat.role.support):
@@ -155,7 +157,7 @@ class Supervisor:
                     seat.ask_to_stop()
 
     def report(self) -> None:
-        """Tell systemd that we are up, and still alive."""
+        """Tell systemd that the pool is ready, and that it still goes round."""
         if not self._ever_booted:
             self._ever_booted = any(
                 seat.slot.state >= State.IDLE
@@ -172,7 +174,7 @@ class Supervisor:
             self._systemd.notify("WATCHDOG=1")
 
     def sleep(self) -> None:
-        """Until a signal, the next seat or message that is due, or a tick."""
+        """Sleep until a signal comes, a seat or a message is due, or a tick is over."""
         now = clock.now()
         due = [seat.due for seat in self._seats if not seat.pid]
         if self._systemd.watchdog_interval:
@@ -181,13 +183,13 @@ class Supervisor:
         tick = REST if resting and self.phase is Phase.RUNNING else TICK
         self._signals.wait(min([tick, *(max(0, at - now) / clock.SECOND for at in due)]))
 
-    # Signals, a method each
+    # One method for each signal
 
     def handle_chld(self) -> None:
         """A child died: the next round reaps it."""
 
     def handle_term(self) -> None:
-        """Stop cleanly: claim nothing more, finish what runs within the drain time."""
+        """Stop cleanly: claim no more tasks, and finish running tasks within the drain time."""
         if self.phase is Phase.RUNNING:
             log.info("stopping: up to %g s for what runs", self.drain_timeout)
             self._systemd.notify("STOPPING=1")
@@ -198,28 +200,28 @@ class Supervisor:
                     seat.ask_to_stop()
 
     def handle_int(self) -> None:
-        """As TERM; the second one (a second Ctrl-C) stops now."""
+        """As TERM. A second INT (a second Ctrl-C) stops the pool now."""
         if self.phase is Phase.RUNNING:
             self.handle_term()
         else:
             self.handle_quit()
 
     def handle_quit(self) -> None:
-        """Stop now: kill what runs; support roles still clean up after it."""
+        """Stop now: kill running work. Support roles still clean up."""
         self.handle_term()
         if self.phase is Phase.DRAINING:
             log.info("stopping now")
             self._phase_ends = clock.now()
 
     def handle_hup(self) -> None:
-        """Replace the workers one by one, each as soon as it is between tasks."""
+        """Replace the workers one by one. Each first finishes its task."""
         if self.phase is not Phase.RUNNING:
             return
         count = self._replacement.begin(self._seats.workers())
         log.info("replacing %d workers one by one", count)
 
     def handle_ttin(self) -> None:
-        """One worker more."""
+        """Add a worker."""
         role = next((seat.role for seat in self._seats.workers()), None)
         if role is None or self.phase is not Phase.RUNNING:
             return
@@ -229,7 +231,7 @@ class Supervisor:
             log.warning("no room for another worker: %d is the most here", self._seats.strength())
 
     def handle_ttou(self) -> None:
-        """One worker less, but never the last."""
+        """Remove a worker, but never the last one."""
         if self.phase is not Phase.RUNNING:
             return
         if self._seats.strength() <= 1:
@@ -254,12 +256,12 @@ class Supervisor:
         return self.phase is Phase.RUNNING or role.support
 
     def _end_programs(self, pid: int) -> None:
-        """What a dead child has started ends with it."""
+        """End the programs that a dead child has started."""
         if self._seats.of(pid) is not None:
             groups.end(pid)
 
-    def _bury(self, seat: Seat, status: int) -> None:
-        """Record a death, make it known, and decide when the seat is filled again."""
+    def _record_death(self, seat: Seat, status: int) -> None:
+        """Record and log a death, and decide when the seat gets another child."""
         death = seat.death(status, self._oom)
         booting = seat.slot.state == State.BOOTING
         failed = booting and not seat.asked_to_stop
@@ -270,7 +272,7 @@ class Supervisor:
             self._ever_booted |= not booting
             self._boot_failures += failed
         if self.phase is Phase.CLOSING:
-            # Unless somebody killed it, it has done what it could.
+            # A child that ended without a kill has cleaned up and needs no successor.
             seat.leaving = death.cause not in (Cause.SIGNAL, Cause.OUT_OF_MEMORY)
         replaced = self._wanted(seat.role) and not seat.leaving
         death_log.tell(seat, death, failed=failed, replaced=replaced, wait=wait)

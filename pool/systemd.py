@@ -1,4 +1,4 @@
-"""sd_notify: tell systemd how we are, when it asks for it (Type=notify)."""
+"""sd_notify: tell systemd the state of the pool, if the unit asks for it (Type=notify)."""
 
 import os
 import socket
@@ -7,7 +7,7 @@ from pool.log import log
 
 
 class Systemd:
-    """The notification socket of a service, or nothing at all outside systemd."""
+    """The notification socket of a service. Outside of systemd it does nothing."""
 
     def __init__(self) -> None:
         self._address = os.environ.get("NOTIFY_SOCKET", "")
@@ -17,14 +17,14 @@ class Systemd:
         self.watchdog_interval = int(wanted) / 2e6 if wanted.isdigit() and ours else 0.0
 
     def notify(self, *lines: str) -> None:
-        """Send state lines such as ``READY=1``. A lost message is systemd's to notice."""
+        """Send state lines such as ``READY=1``. If one is lost, systemd's own time-outs act."""
         if not self._address:
             return
         # A leading @ names an abstract socket, which the kernel spells with a NUL.
         address = self._address.replace("@", "\0", 1) if self._address[0] == "@" else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as channel:
-                channel.setblocking(False)  # who does not read must not hang the supervisor
+                channel.setblocking(False)  # a full socket must not block the supervisor
                 channel.sendto("\n".join(lines).encode(), address)
         except OSError as error:
             log.warning("cannot reach systemd: %s", error)

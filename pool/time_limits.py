@@ -1,7 +1,7 @@
-"""The deadlines of a child: which one has passed, and what the supervisor does about it.
+"""The deadlines of a child: which one has passed, and what the supervisor does then.
 
-A run has a soft and a hard one, a run that was cancelled has two more, a lease ends at its time,
-and a child that does not beat counts as stuck. All of them stand on the scoreboard.
+A run has a soft and a hard deadline. A cancelled run has two more. A lease has its end, and a child
+that does not beat counts as stuck. All these times stand on the scoreboard.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ def enforce(seat: Seat, now: int) -> None:
     """
     if seat.verdict is not None:
         return
-    # Read before the deadlines: if these belong to the next run by then, they are not due.
+    # The run is read before its deadlines. If the next run begins in between, its deadlines are
+    # not due yet.
     slot, run = seat.slot, seat.run
     if slot.task_id and 0 < slot.hard_deadline <= now:
         seat.condemn_for(run, Cause.TIME_LIMIT)
