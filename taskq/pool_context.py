@@ -12,17 +12,17 @@ from taskq.conf import Settings
 from taskq.schedules.entries import entries
 from taskq.schedules.plan import Plan
 from taskq.sql import Turn
-from taskq.store.session import Link
+from taskq.store.session import StoreSession
 from taskq.task.queues import Queues
 
 #: The keeper's slot on the scoreboard: it is the first role.
 KEEPER = 0
 #: Seconds for which a worker that looks for work is relied on: longer than most claims take.
-LOOKOUT = 0.050
+LOOK_TRUSTED = 0.050
 
 
 @dataclass(frozen=True)
-class Service:
+class PoolContext:
     """Common to the keeper and the workers; made before the fork.
 
     alias: the database. burst: end when nothing is due.
@@ -43,18 +43,20 @@ class Service:
     def pool(self) -> str:
         return f"{self.host}:{self.supervisor}"
 
-    def link(self, owner: str, turn: Turn | None = None) -> Link:
+    def session(self, owner: str, turn: Turn | None = None) -> StoreSession:
         """The connection to the queue of one of the pool's processes."""
-        return Link(owner, self.alias, self.settings.lease, direct=self.settings.direct, turn=turn)
+        return StoreSession(
+            owner, self.alias, self.settings.lease, direct=self.settings.direct, turn=turn
+        )
 
     def sleepers(self, scoreboard: Scoreboard) -> Iterator[Slot]:
         """The workers that sleep; one that is stopped (SIGSTOP) would not wake."""
         return (slot for slot in _idle(scoreboard) if kernel.is_running(slot.pid))
 
-    def lookout(self, slots: Iterable[Slot]) -> bool:
+    def somebody_looks(self, slots: Iterable[Slot]) -> bool:
         """Whether one of these is about to see what is due. Who has been at it for long may be
         stopped, or held up by the database."""
-        fresh = clock.now() - clock.nanoseconds(LOOKOUT)
+        fresh = clock.now() - clock.nanoseconds(LOOK_TRUSTED)
         return any(slot.look_began > max(fresh, slot.look_ended) for slot in slots)
 
     def wake_one(self, scoreboard: Scoreboard, *, turn: int = 0) -> None:

@@ -13,7 +13,7 @@ from stress.explore.scene import NAME, OPTIONS, UNTIL_FINISH, UNTIL_START, Scene
 from taskq.models import Task
 from taskq.outbox import enqueue
 from taskq.store.claims import ClaimRequest
-from taskq.store.tasks import Leases
+from taskq.store.tasks import TaskStore
 from taskq.task.options import TaskOptions
 from taskq.task.queues import Queues
 
@@ -23,7 +23,7 @@ class Hands:
     """What an actor acts with. db: a connection as a pool's processes have. gate: of the thread."""
 
     scene: Scene
-    db: Leases
+    db: TaskStore
     gate: Gate
 
     @property
@@ -79,13 +79,13 @@ def retire(by: Hands) -> None:
 
 def reclaim(by: Hands) -> None:
     """Another pool looks for leases that have run out."""
-    if by.scene.worker in by.db.workers.expired():
+    if by.scene.worker in by.db.leases.expired():
         _retire(by, expired_only=True)
 
 
 def _retire(by: Hands, *, expired_only: bool) -> None:
     scene = by.scene
-    found = by.db.workers.retire(
+    found = by.db.leases.retire(
         scene.worker, ran=scene.running, charge=True, cause="died", expired_only=expired_only
     )
     if found is None:
@@ -98,7 +98,7 @@ def _retire(by: Hands, *, expired_only: bool) -> None:
 
 
 def renew(by: Hands) -> None:
-    if by.db.workers.renew([by.scene.worker], 3600.0).kept and not by.scene.alive:
+    if by.db.leases.renew([by.scene.worker], 3600.0).kept and not by.scene.alive:
         by.scene.seen.append("a lease was renewed that had run out")
 
 

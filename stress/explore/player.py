@@ -12,7 +12,7 @@ from stress.explore.actors import Hands
 from stress.explore.gate import Doing, Gate, Gates, Stepped, stepping
 from stress.explore.scene import Scene
 from taskq.store import tasks
-from taskq.store.tasks import Leases
+from taskq.store.tasks import TaskStore
 
 
 class Player:
@@ -51,7 +51,7 @@ class Player:
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             self.pids.append(cursor.fetchone()[0])
-        db = Leases(Stepped(raw, self.gate), "postgresql")
+        db = TaskStore(Stepped(raw, self.gate), "postgresql")
         self._ready.set()
         with connection.execute_wrapper(stepping(self.gate)):
             while (job := self._jobs.get()) is not None:

@@ -6,8 +6,8 @@ import functools
 import importlib
 import pkgutil
 
-import taskq.sql
 from stress.explore.conductor import Order
+from taskq.sql import postgresql
 
 _LENGTH = 70
 
@@ -34,10 +34,9 @@ def _name(statement: str) -> str:
 def _names() -> dict[str, str]:
     """Text -> name of all statements for PostgreSQL, as they are now."""
     found: dict[str, str] = {}
-    for module in pkgutil.iter_modules(taskq.sql.__path__):
-        if not module.name.startswith("postgresql"):
-            continue
-        for name, value in vars(importlib.import_module(f"taskq.sql.{module.name}")).items():
+    for module in pkgutil.iter_modules(postgresql.__path__):
+        held = importlib.import_module(f"{postgresql.__name__}.{module.name}")
+        for name, value in vars(held).items():
             for text in value if isinstance(value, tuple) else (value,):
                 if name.isupper() and not name.startswith("_") and isinstance(text, str):
                     found.setdefault(" ".join(text.split()), f"{module.name}.{name}")

@@ -22,7 +22,7 @@ from stress.tune.bed import Bed
 
 if TYPE_CHECKING:  # needs no Django before the bed is made
     from taskq.store.claims import Lane
-    from taskq.store.tasks import Leases
+    from taskq.store.tasks import TaskStore
     from taskq.task.claimed import Run
 
 #: Tasks that wait in the table while claims are measured.
@@ -128,33 +128,35 @@ def _enqueue(bed: Bed) -> float:
     return meter.measure(lambda: tasks.fast.delay(f"n {next(numbers)}"), BACKLOG).cpu
 
 
-def _heartbeats(meter: Meter, ours: Leases, session: psycopg.Connection) -> tuple[Line, Line]:
+def _heartbeats(meter: Meter, ours: TaskStore, session: psycopg.Connection) -> tuple[Line, Line]:
     """Renewals by the leases in them; looks for dead leases by the rows of the table."""
     renewals, looks, rows = [], [], 0
     for processes in (1, 10, 100, 1000, 10_000):
         names = [(f"worker {number}", number) for number in range(processes)]
-        workers = list(ours.workers.register("here:1", "here", names, _LEASE).values())
+        workers = list(ours.leases.give("here:1", "here", names, _LEASE).values())
         rows += processes
         if processes <= 1000:
-            renew = partial(ours.workers.renew, workers, _LEASE)
+            renew = partial(ours.leases.renew, workers, _LEASE)
             few = max(20, TIMES // processes)
             renewals.append((processes, meter.measure(renew, few).cpu))
         session.execute("VACUUM taskq_worker")
-        looks.append((rows, meter.measure(ours.workers.expired, 50).cpu))
+        looks.append((rows, meter.measure(ours.leases.expired, 50).cpu))
     return _line(renewals), _line(looks)
 
 
-def _lanes(meter: Meter, ours: Leases) -> Sample:
+def _lanes(meter: Meter, ours: TaskStore) -> Sample:
     from taskq.task.queues import Queues
 
     return meter.measure(lambda: ours.lanes(Queues()))
 
 
-def _claims(meter: Meter, ours: Leases, session: psycopg.Connection) -> tuple[Line, Line, Sample]:
+def _claims(
+    meter: Meter, ours: TaskStore, session: psycopg.Connection
+) -> tuple[Line, Line, Sample]:
     """Claims and finishes by the tasks in them; and one of those writes by itself."""
     from taskq.task.queues import Queues
 
-    (worker,) = ours.workers.register("here:2", "here", [("worker 1", 1)], _LEASE).values()
+    (worker,) = ours.leases.give("here:2", "here", [("worker 1", 1)], _LEASE).values()
     (lane,) = ours.lanes(Queues())
     claims, finishes = [], []
     for size, times in ((1, TIMES), (10, TIMES), (100, TIMES // 4)):
@@ -170,20 +172,20 @@ def _claims(meter: Meter, ours: Leases, session: psycopg.Connection) -> tuple[Li
     return _line(claims), _line(finishes), one
 
 
-def _claim(ours: Leases, worker: int, lane: Lane, size: int, held: list[list[Run]]) -> None:
+def _claim(ours: TaskStore, worker: int, lane: Lane, size: int, held: list[list[Run]]) -> None:
     tasks = ours.claim(worker, lane, size, ["stress.project.lab.tasks.fast"])
     held.append([task.run for task in tasks])
 
 
-def _finish(ours: Leases, worker: int, held: list[list[Run]]) -> None:
+def _finish(ours: TaskStore, worker: int, held: list[list[Run]]) -> None:
     ours.finish(worker, held.pop())
 
 
-def _locked(meter: Meter, ours: Leases, session: psycopg.Connection, url: str) -> float:
+def _locked(meter: Meter, ours: TaskStore, session: psycopg.Connection, url: str) -> float:
     """What each task that another transaction has locked adds to a claim behind it."""
     from taskq.task.queues import Queues
 
-    (worker,) = ours.workers.register("here:3", "here", [("worker 1", 1)], _LEASE).values()
+    (worker,) = ours.leases.give("here:3", "here", [("worker 1", 1)], _LEASE).values()
     (lane,) = ours.lanes(Queues())
     claim = partial(ours.claim, worker, lane, 1, [])
     alone = meter.measure(claim)
@@ -200,17 +202,17 @@ def _locked(meter: Meter, ours: Leases, session: psycopg.Connection, url: str) -
     return max(0.0, behind.cpu - alone.cpu) / many
 
 
-def _retire(meter: Meter, ours: Leases) -> float:
+def _retire(meter: Meter, ours: TaskStore) -> float:
     """Take back one task from a dead worker."""
     from taskq.task.queues import Queues
 
     (lane,) = ours.lanes(Queues())
     names = [(f"worker {number}", number) for number in range(100)]
-    workers = list(ours.workers.register("here:4", "here", names, _LEASE).values())
+    workers = list(ours.leases.give("here:4", "here", names, _LEASE).values())
     for worker in workers:
         ours.claim(worker, lane, 1, [])
     return meter.measure(
-        lambda: ours.workers.retire(workers.pop(), ran=None, charge=True, cause="measured"), 100
+        lambda: ours.leases.retire(workers.pop(), ran=None, charge=True, cause="measured"), 100
     ).cpu
 
 

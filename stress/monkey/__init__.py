@@ -110,7 +110,7 @@ def _torment(options: argparse.Namespace, console: Console) -> int:
 
 def _say(console: Console, ok: bool, alive: bool, log_file: Path | None) -> None:
     if not alive:
-        console.print("The pool has ended: what it held is another pool's to take back.")
+        console.print("The pool has ended: what it held is another pool's to reclaim.")
     if log_file is None:
         console.print("The pool's log is no file that can be read here: no events (see --log).")
     console.print(

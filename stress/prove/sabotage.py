@@ -48,7 +48,7 @@ def _swapped(statement: str, text: str, given: str, instead: str = "") -> str:
 #: What a finish asks of the row that it removes.
 _HELD = "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1"
 
-#: What TAKE_BACK charges a task with.
+#: What RECLAIM charges a task with.
 _CHARGED = "CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 END"
 
 
@@ -94,7 +94,7 @@ def no_key_share() -> None:
 
 def no_loss_counted() -> None:
     """A task that took its worker down is given back as if nothing had been."""
-    _swap(leases, _CHARGED, "TAKE_BACK", instead="0")
+    _swap(leases, _CHARGED, "RECLAIM", instead="0")
 
 
 def reclaim_of_the_living() -> None:
@@ -140,12 +140,12 @@ class _NoTransaction:
 
 def neighbours_charged() -> None:
     """All that a dead worker held is charged, not only what it ran."""
-    _swap(leases, _CHARGED, "TAKE_BACK", instead="%(charge)s")
+    _swap(leases, _CHARGED, "RECLAIM", instead="%(charge)s")
 
 
 def no_mark_of_a_cancel() -> None:
     """A cancelled task whose worker dies is taken back like any other."""
-    _swap(leases, "cancelled_at IS NOT NULL OR", "TAKE_BACK")
+    _swap(leases, "cancelled_at IS NOT NULL OR", "RECLAIM")
 
 
 def unwritten_at_the_end() -> None:
@@ -189,12 +189,12 @@ def ids_that_are_counted() -> None:
         SELECT coalesce(max(id), 1000 * length(process.name)) + 1
         FROM taskq_worker AS other WHERE other.name = process.name
     ), %(pool)s"""
-    _swap(leases, "SELECT id, %(pool)s", "REGISTER", instead=counted)
+    _swap(leases, "SELECT id, %(pool)s", "GIVE", instead=counted)
 
 
 def missing_workers_stay_so() -> None:
     """Nobody puts back the workers that hold tasks and are in no table."""
-    _swap(leases, "WHERE id IS NOT NULL", "PUT_ALL_BACK", instead="WHERE false")
+    _swap(leases, "WHERE id IS NOT NULL", "RESTORE_WORKERS", instead="WHERE false")
 
 
 def children_stay() -> None:

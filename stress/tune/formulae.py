@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pool.supervisor import TICK
 
-#: Round trips in which a keeper takes back what one dead worker held.
+#: Round trips in which a keeper reclaims what one dead worker held.
 RETIRE = 6
 #: Those that it may make between two renewals, at most: one such, two to look around, and
 #: the renewal itself.
@@ -39,7 +39,7 @@ def host_recovery(lease: float, heartbeat: float) -> tuple[float, float]:
 
 
 def reclaiming(processes: int, latency: float) -> float:
-    """How long one keeper takes to take back from so many dead processes, one by one.
+    """How long one keeper takes to reclaim from so many dead processes, one by one.
 
     latency: of a round trip to the database.
     """

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pool import Scoreboard, State, clock
 from pool.supervisor import TICK
-from taskq.store.tasks import Leases
+from taskq.store.tasks import TaskStore
 
 
 class Canceller:
@@ -34,7 +34,7 @@ class Canceller:
         every commit, so not more often than the supervisor acts on it."""
         self.due = min(self.due, self._looked + clock.nanoseconds(TICK))
 
-    def look(self, leases: Leases) -> None:
+    def look(self, store: TaskStore) -> None:
         """End what was cancelled; again soon while there is any."""
         now = clock.now()
         if now < self.due:
@@ -42,7 +42,7 @@ class Canceller:
         # Who is idle holds no task; a pool that sleeps asks nothing.
         busy = (slot for slot in self._scoreboard.living() if slot.state == State.BUSY)
         slots = {lease: slot for slot in busy if (lease := slot.held_lease())}
-        found = leases.cancelled(list(slots)) if slots else []
+        found = store.cancelled(list(slots)) if slots else []
         for worker, run in found:
             slot = slots[worker]
             # It may wait behind another run, or have ended just now: then there will be

@@ -12,16 +12,16 @@ from taskq import events, signals
 from taskq.database_errors import DATABASE_ERRORS, passes
 from taskq.keeper.canceller import Canceller
 from taskq.keeper.leases import Renewer, runs
-from taskq.keeper.listener import BUSY_LOOK, Ear
+from taskq.keeper.listener import BUSY_LOOK, Listener
 from taskq.keeper.overrun import OverrunWatch
 from taskq.keeper.progress import Reporter
-from taskq.keeper.reclaimer import Retirer
+from taskq.keeper.reclaimer import Reclaimer
 from taskq.keeper.ticker import Ticker
-from taskq.pool_context import Service
+from taskq.pool_context import PoolContext
 from taskq.sql import CANCEL, WORK
 from taskq.store.apart import NEVER, Apart, Duty
 from taskq.store.grants import GrantCheck
-from taskq.store.session import Link
+from taskq.store.session import StoreSession
 from taskq.store.turns import Turn
 
 #: Seconds between looks where nothing can wake us (SQLite: costs no query).
@@ -40,25 +40,27 @@ LAST_WORDS = 5.0
 class Keeper:
     """The keeper of a pool; ``run()`` is its life."""
 
-    def __init__(self, child: Child, service: Service) -> None:
+    def __init__(self, child: Child, context: PoolContext) -> None:
         self.child = child
-        self.service = service
-        self.settings = service.settings
+        self.context = context
+        self.settings = context.settings
         self.scoreboard = child.scoreboard
-        self.link = service.link(child.name, Turn(child, first=True))
+        self.session = context.session(child.name, Turn(child, first=True))
         listen = self.settings.listen
         #: The connection that hears wake-ups, where there is one.
-        self.ear = Ear(self.link) if listen is True else None
+        self.listener = Listener(self.session) if listen is True else None
         if isinstance(listen, str):
-            self.ear = Ear(Link(child.name, listen, self.settings.lease, direct=True))
+            self.listener = Listener(
+                StoreSession(child.name, listen, self.settings.lease, direct=True)
+            )
         grace, heartbeat = self.settings.cancel_grace, self.settings.heartbeat
         self.canceller = Canceller(self.scoreboard, grace=grace, every=heartbeat)
         self.reporter = Reporter(self.scoreboard)
-        self.retirer = Retirer(child, service, self.link, between=self.keep_alive)
-        self.overruns = OverrunWatch(child, service, self.link)
-        self.ticker = Ticker(service.plan, self.link, service.alias, self.settings.heartbeat)
-        self.renewer = Renewer(child, self.link, self.settings)
-        self.grants = GrantCheck(self.link, service.alias)
+        self.reclaimer = Reclaimer(child, context, self.session, between=self.keep_alive)
+        self.overruns = OverrunWatch(child, context, self.session)
+        self.ticker = Ticker(context.plan, self.session, context.alias, self.settings.heartbeat)
+        self.renewer = Renewer(child, self.session, self.settings)
+        self.grants = GrantCheck(self.session, context.alias)
         self._look_due = 0
         # Not while everything starts.
         self._prune_due = clock.now() + clock.nanoseconds(self.settings.heartbeat)
@@ -66,32 +68,36 @@ class Keeper:
         self._empty_looks = 0
         self._same_looks = 0
         self._due: list[int] = []
-        self._apart = Apart(child.name, self.link.close, limit=self.settings.heartbeat)
-        retirer, canceller, reporter = self.retirer, self.canceller, self.reporter
+        self._apart = Apart(child.name, self.session.close, limit=self.settings.heartbeat)
+        reclaimer, canceller, reporter = self.reclaimer, self.canceller, self.reporter
         overruns = self.overruns
         self.duties = [
             # First: to bury can take as long as somebody keeps the tasks locked.
             Duty("renew leases", self.renewer.renew, lambda: self.renewer.due),
             Duty("look at grants", self.grants.look, lambda: NEVER),
-            Duty("take back what the dead held", retirer.bury, lambda: retirer.bury_due),
+            Duty("reclaim tasks of the dead", reclaimer.reclaim_dead, lambda: reclaimer.dead_due),
             Duty("give back what waits too long", overruns.look, lambda: overruns.due),
-            Duty("give leases", self.register, lambda: retirer.give_up_due),
-            Duty("reclaim expired leases", retirer.reclaim, lambda: retirer.due or NEVER),
+            Duty("give leases", self.give_leases, lambda: reclaimer.give_up_due),
+            Duty(
+                "reclaim expired leases",
+                reclaimer.reclaim_expired,
+                lambda: reclaimer.expired_due or NEVER,
+            ),
             Duty(
                 "look for missing workers",
-                retirer.put_back,
-                lambda: retirer.put_back_due,
+                reclaimer.restore_missing,
+                lambda: reclaimer.missing_due,
             ),
             Duty("send periodic tasks", self.tick, lambda: self.ticker.due),
             Duty("look for work", self.dispatch, lambda: self._look_due),
             Duty(
                 "look for cancelled runs",
-                lambda: canceller.look(self.link.leases()),
+                lambda: canceller.look(self.session.store()),
                 lambda: canceller.due,
             ),
             Duty(
                 "write progress",
-                lambda: reporter.look(self.link.leases()),
+                lambda: reporter.look(self.session.store()),
                 lambda: reporter.due,
             ),
             Duty("prune", self.prune, lambda: self._prune_due),
@@ -100,33 +106,33 @@ class Keeper:
     def run(self) -> int:
         """Keep until told to stop; the exit code."""
         self.child.title()
-        events.keeper_started(self.service.pool)
+        events.keeper_started(self.context.pool)
         self.child.booted()
         while not self.child.stopping:
             self.child.beat()
             try:
                 for duty in self.duties:
                     self._apart.do(duty.what, duty.do)
-                self.link.answered()
+                self.session.answered()
                 self.child.worked()
                 self.sleep()
             except DATABASE_ERRORS as error:
-                if self.ear is not None:
-                    self.ear.lost()
+                if self.listener is not None:
+                    self.listener.lost()
                 self.renewer.lost()
-                self.child.wait(self.link.lost(error))
+                self.child.wait(self.session.lost(error))
         return self.close()
 
     # The duties, one a method
 
-    def register(self) -> None:
+    def give_leases(self) -> None:
         """Give a lease to each child that is up and has none, lost track of what it holds, or runs
         nothing under one that is spent or has run out.
 
         One that is stopped (SIGSTOP) gets none, but what it holds is taken back all the same: it
         may have stopped between two runs, where nothing ends it.
         """
-        self.retirer.forget_refusals()
+        self.reclaimer.forget_refusals()
         newcomers: dict[int, Slot] = {}
         now = clock.now()
         for slot in self.scoreboard.living():
@@ -135,9 +141,9 @@ class Keeper:
             over = lease and ((spent and slot.state == State.IDLE) or slot.doubtful_lease == lease)
             if slot.state < State.IDLE or (lease and not over):
                 continue
-            if not self.retirer.ready_for(slot):
+            if not self.reclaimer.ready_for(slot):
                 continue
-            if over and not self.retirer.give_up(lease, slot):
+            if over and not self.reclaimer.give_up(lease, slot):
                 continue
             if runs(slot):
                 newcomers[slot.pid] = slot
@@ -146,14 +152,14 @@ class Keeper:
         generations = {pid: slot.generation for pid, slot in newcomers.items()}
         processes = [(self._name(slot), pid) for pid, slot in newcomers.items()]
         asked = clock.now()
-        given = self.link.leases().workers.register(
-            self.service.pool, self.service.host, processes, self.settings.lease
+        given = self.session.store().leases.give(
+            self.context.pool, self.context.host, processes, self.settings.lease
         )
         for pid, worker in given.items():
             newcomers[pid].grant(worker, generations[pid], self.renewer.deadline(asked))
             newcomers[pid].wake()
-            if newcomers[pid] is self.child.slot and self.ear is not None:
-                self.ear.open = False  # as far as enqueuers can see
+            if newcomers[pid] is self.child.slot and self.listener is not None:
+                self.listener.open = False  # as far as enqueuers can see
 
     def keep_alive(self) -> None:
         """Between two of many dead: they can wait, but the leases of the living cannot."""
@@ -171,14 +177,14 @@ class Keeper:
         now = clock.now()
         if now < self._look_due:
             return
-        if self._looked_for() or not any(self.service.sleepers(self.scoreboard)):
+        if self._looked_for() or not any(self.context.sleepers(self.scoreboard)):
             # Somebody looks already, and wakes who is needed; or there is nobody to wake, as
             # each looks for itself before it sleeps.
             self._last_work, self._empty_looks = now, 0
             self._look_due = now + clock.nanoseconds(BUSY_LOOK)
             self._listen(now)
             return
-        lanes = self.link.leases().lanes(self.service.queues)
+        lanes = self.session.store().lanes(self.context.queues)
         took = (clock.now() - now) / clock.SECOND
         due = [lane.id for lane in lanes if lane.wait <= 0]
         if due:
@@ -188,12 +194,12 @@ class Keeper:
                 self._last_work = now
             self._due = due
             self._empty_looks = 0
-            self.service.wake_one(self.scoreboard, turn=self._same_looks)
+            self.context.wake_one(self.scoreboard, turn=self._same_looks)
         pause = min([self._pause(now), *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
         cost = min(LOOK_COST * took, self.settings.poll)
         self._look_due = now + clock.nanoseconds(max(pause, cost))
         self._listen(now)
-        if self.service.burst and not due:
+        if self.context.burst and not due:
             self._end_burst()
 
     def prune(self) -> None:
@@ -201,7 +207,7 @@ class Keeper:
         now = clock.now()
         if now < self._prune_due:
             return
-        removed = self.link.leases().prune(
+        removed = self.session.store().prune(
             result_ttl=self.settings.result_ttl,
             failed_ttl=self.settings.failed_ttl,
             idempotency_ttl=self.settings.idempotency_ttl,
@@ -215,23 +221,23 @@ class Keeper:
         """Until woken: by a death, by a new child, by an enqueuer, or by the clock."""
         due = min(self._apart.due(duty.what, duty.due()) for duty in self.duties)
         pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
-        if self.ear is None:
+        if self.listener is None:
             self.child.wait(pause)
-        elif not self.hear(self.ear):  # else it came with the answer to some statement
-            wake_up = self.ear.fileno()
+        elif not self.hear(self.listener):  # else it came with the answer to some statement
+            wake_up = self.listener.fileno()
             if wake_up is None:
                 self.child.wait(min(pause, GLANCE))
             else:
                 self.child.wait(pause, wake_up)
-            self.hear(self.ear)
+            self.hear(self.listener)
 
-    def hear(self, ear: Ear) -> bool:
+    def hear(self, listener: Listener) -> bool:
         """Pass a wake-up on at once, before any other duty; whether there was one."""
-        said = ear.heard(clock.now())
+        said = listener.heard(clock.now())
         if said[CANCEL]:
             self.canceller.told()
         if said[WORK]:
-            self.service.wake_first(self.scoreboard)
+            self.context.wake_first(self.scoreboard)
             # Who was woken looks for itself; we see later whether it did.
             self._look_due = min(self._look_due, clock.now() + clock.nanoseconds(AFTERWARDS))
         return bool(said)
@@ -242,14 +248,14 @@ class Keeper:
         while True:
             self.child.beat()
             try:
-                self.retirer.bury(last=True)
+                self.reclaimer.reclaim_dead(last=True)
                 signals.wait_until_told(1.0)
                 if own := self.child.slot.held_lease():
-                    self.retirer.retire(own, ran=0, charge=False, cause="the pool stopped")
-                self.link.close()
+                    self.reclaimer.retire(own, ran=0, charge=False, cause="the pool stopped")
+                self.session.close()
                 return 0
             except DATABASE_ERRORS as error:
-                pause = self.link.lost(error)
+                pause = self.session.lost(error)
                 if clock.now() > until or not passes(error):
                     return 1  # the leases run out by themselves
                 time.sleep(pause)
@@ -261,23 +267,23 @@ class Keeper:
 
     def _pause(self, now: int) -> float:
         """Seconds until the next look, if nothing wakes us and nothing falls due."""
-        if self.ear is None or self.ear.open:
+        if self.listener is None or self.listener.open:
             return self.settings.poll
-        return self.ear.pause(now, self._last_work)
+        return self.listener.pause(now, self._last_work)
 
     def _looked_for(self) -> bool:
         """Whether a worker is about to see what is due, while tasks come in crowds."""
-        crowds = self.ear is not None and not self.ear.open
-        return crowds and self.service.lookout(self.scoreboard.living())
+        crowds = self.listener is not None and not self.listener.open
+        return crowds and self.context.somebody_looks(self.scoreboard.living())
 
     def _listen(self, now: int) -> None:
         """Ask enqueuers for wake-ups, or for none, as the load is."""
         own = self.child.slot.held_lease()
-        if self.ear is None or not own:
+        if self.listener is None or not own:
             return
-        if self.ear.should_open(now, self._last_work) != self.ear.open:
-            self.ear.switch(now, self._last_work)
-            self.link.leases().workers.set_listens(own, self.ear.open)
+        if self.listener.should_open(now, self._last_work) != self.listener.open:
+            self.listener.switch(now, self._last_work)
+            self.session.store().leases.set_listens(own, self.listener.open)
             # Look again at once: what came before the flag was seen sent no wake-up; and
             # once nobody sends any, the next look is no longer a poll away.
             self._look_due = 0

@@ -17,16 +17,16 @@ from pool import Child, Slot, State, clock, kernel
 from pool.supervisor import TICK
 from taskq import events
 from taskq.conf import Settings
-from taskq.store.session import Link
+from taskq.store.session import StoreSession
 from taskq.task.claimed import Run
 
 
 class Renewer:
     """The part of a keeper that renews. keeper: itself; nothing is held under its own lease."""
 
-    def __init__(self, keeper: Child, link: Link, settings: Settings) -> None:
+    def __init__(self, keeper: Child, session: StoreSession, settings: Settings) -> None:
         self._keeper = keeper
-        self._link = link
+        self._session = session
         self._seconds = settings.lease
         self._lease = clock.nanoseconds(settings.lease)
         self._heartbeat = clock.nanoseconds(settings.heartbeat)
@@ -80,7 +80,7 @@ class Renewer:
         """Which server has done it; nothing where there was nothing to do."""
         held = {slot.held_lease(): slot for slot in slots}
         asked = clock.now()
-        kept, server = self._link.leases().workers.renew(list(held), self._seconds)
+        kept, server = self._session.store().leases.renew(list(held), self._seconds)
         for lease, slot in held.items():
             if slot.held_lease() != lease:
                 continue  # it died meanwhile
@@ -103,7 +103,7 @@ class Renewer:
                 at_work[slot.held_lease(), (task, attempt)] = slot
         if not at_work:
             return
-        held = self._link.leases().held(run for _, run in at_work)
+        held = self._session.store().held(run for _, run in at_work)
         for (lease, run), slot in at_work.items():
             if (lease, run) not in held and (slot.task_id, slot.attempt) == run:
                 events.run_taken(run[0], slot.label)

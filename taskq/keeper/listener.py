@@ -1,4 +1,4 @@
-"""The keeper's ear: when to ask enqueuers for wake-ups, and hearing them.
+"""The keeper's listener: when to ask enqueuers for wake-ups, and hearing them.
 
 NOTIFY serializes the commits of the whole server, so under load a pool does not have
 every enqueuer send one, but looks for itself, often.
@@ -10,8 +10,8 @@ from collections import Counter
 
 from pool import clock
 from taskq.sql import WORK
-from taskq.store.session import Link
-from taskq.store.tasks import Leases
+from taskq.store.session import StoreSession
+from taskq.store.tasks import TaskStore
 
 #: Wake-ups within BURST_WINDOW seconds that make us ask for no more: well below what the
 #: commits of a server stand, above what a few workers run of tasks that take long.
@@ -26,23 +26,23 @@ BUSY_LOOK = 0.01
 LAZY_LOOK = 0.05
 
 
-class Ear:
+class Listener:
     """Hears wake-ups on a connection, while ``open`` says so."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, session: StoreSession) -> None:
         self.open = False
-        self._link = link
+        self._session = session
         self._wakes: list[int] = []
-        self._heard_on: Leases | None = None
+        self._heard_on: TaskStore | None = None
         self._switched = 0
         self._calm = CALM
 
     def fileno(self) -> int | None:
         """What turns readable when a wake-up comes; None where it must be asked."""
-        return self._link.leases().fileno()
+        return self._session.store().fileno()
 
     def heard(self, now: int) -> Counter[str]:
-        """What the wake-ups since the last call may say; see :meth:`Leases.woken`."""
+        """What the wake-ups since the last call may say; see :meth:`TaskStore.woken`."""
         said = self._listening().woken()
         if said[WORK]:
             self._wakes = [at for at in self._wakes if now - at < clock.nanoseconds(BURST_WINDOW)]
@@ -70,16 +70,16 @@ class Ear:
         """Seconds between looks while it is closed."""
         return LAZY_LOOK if now - last_work > clock.nanoseconds(CALM) else BUSY_LOOK
 
-    def _listening(self) -> Leases:
+    def _listening(self) -> TaskStore:
         """The connection, with LISTEN said on it once. Open or not: a cancel is told to all
         who listen."""
-        leases = self._link.leases()
-        if leases is not self._heard_on:
-            leases.listen()
-            self._heard_on = leases
-        return leases
+        store = self._session.store()
+        if store is not self._heard_on:
+            store.listen()
+            self._heard_on = store
+        return store
 
     def lost(self) -> None:
         """The database went away, and with it who asked for wake-ups."""
         self.open = False
-        self._link.close()
+        self._session.close()

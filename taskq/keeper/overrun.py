@@ -28,9 +28,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pool import Child, Slot, clock
-from taskq.pool_context import Service
+from taskq.pool_context import PoolContext
 from taskq.store.finishing import finish_for
-from taskq.store.session import Link
+from taskq.store.session import StoreSession
 
 #: Seconds that a run may take while others wait behind it.
 OVERRUN = 0.050
@@ -56,10 +56,10 @@ class _Recalled:
 class OverrunWatch:
     """Recalls and gives back. Costs no query while no run takes long."""
 
-    def __init__(self, child: Child, service: Service, link: Link) -> None:
+    def __init__(self, child: Child, context: PoolContext, session: StoreSession) -> None:
         self._child = child
-        self._service = service
-        self._link = link
+        self._context = context
+        self._session = session
         self._recalled: dict[int, _Recalled] = {}
         self._last_batch = 0
         self.due = 0
@@ -105,7 +105,7 @@ class OverrunWatch:
             self._give_back(slot, found)
 
     def _give_back(self, slot: Slot, recalled: _Recalled) -> None:
-        db, lease = self._link.leases(), recalled.lease
+        db, lease = self._session.store(), recalled.lease
         held = db.held_by(lease)
         # In this order: a run is in the log before it is no longer the one in progress, and a child
         # that is dead has no pid before it has no run.
@@ -117,4 +117,4 @@ class OverrunWatch:
             slot.finish_log.settle()
             finish_for(db, lease, done)
         if waiting and db.give_back(lease, waiting, wait=False):
-            self._service.wake_one(self._child.scoreboard)
+            self._context.wake_one(self._child.scoreboard)

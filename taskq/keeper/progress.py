@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pool import Scoreboard, clock
-from taskq.store.tasks import Leases
+from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Run
 from taskq.task.progress import Progress
 
@@ -25,7 +25,7 @@ class Reporter:
         #: first time wakes the keeper.
         self.due = _NEVER
 
-    def look(self, leases: Leases) -> None:
+    def look(self, store: TaskStore) -> None:
         """Write what changed."""
         now = clock.now()
         if now - self._looked < clock.nanoseconds(EVERY):
@@ -41,7 +41,7 @@ class Reporter:
             for run, (lease, progress) in found.items()
             if self._written.get(run) != progress
         ]
-        written = leases.set_progress(changed, wait=False) if changed else set()
+        written = store.set_progress(changed, wait=False) if changed else set()
         self._written = {
             run: progress
             for run, (_, progress) in found.items()

@@ -9,23 +9,23 @@ from pool import Child, Slot, clock
 from pool.backoff import Backoff
 from pool.death import BLAMELESS, Death
 from taskq import events
-from taskq.pool_context import Service
+from taskq.pool_context import PoolContext
 from taskq.store.apart import NEVER, Apart
 from taskq.store.finishing import finish_for
 from taskq.store.leases import Retired
-from taskq.store.session import Link
+from taskq.store.session import StoreSession
 from taskq.task.claimed import Run
 
 #: The cause of a loss where nothing has died.
 UNWRITTEN = "its outcome could not be written: see the log of its pool"
 #: The look for missing workers may cost so small a part of the time: it is long only where many
 #: dead entries are in the index, under a transaction that somebody has left open.
-PUT_BACK_COST = 100
+MISSING_COST = 100
 #: Seconds until what was locked in a burial is looked at again, at first.
 LOCKED = 0.05
 
 
-class Retirer:
+class Reclaimer:
     """Takes back what the dead of this pool held, and what others anywhere held for too long.
 
     One that cannot be ended does not keep the others: each fails apart.
@@ -34,68 +34,68 @@ class Retirer:
     """
 
     def __init__(
-        self, child: Child, service: Service, link: Link, between: Callable[[], None]
+        self, child: Child, context: PoolContext, session: StoreSession, between: Callable[[], None]
     ) -> None:
         self.child = child
-        self.service = service
+        self.context = context
         self.scoreboard = child.scoreboard
-        self.link = link
+        self.session = session
         self._between = between
-        self._heartbeat = clock.nanoseconds(service.settings.heartbeat)
-        self._lease = clock.nanoseconds(service.settings.lease)
-        limit = service.settings.heartbeat
-        self._apart = Apart(child.name, link.close, limit=limit)
-        self._doubtful = Apart(child.name, link.close, limit=limit)
-        self._expired = Apart(child.name, link.close, limit=limit)
+        self._heartbeat = clock.nanoseconds(context.settings.heartbeat)
+        self._lease = clock.nanoseconds(context.settings.lease)
+        limit = context.settings.heartbeat
+        self._dead_apart = Apart(child.name, session.close, limit=limit)
+        self._doubtful_apart = Apart(child.name, session.close, limit=limit)
+        self._expired_apart = Apart(child.name, session.close, limit=limit)
         #: Each with what it had done and not written: its slot is another's by now.
-        self._unburied: dict[Death, list[Run]] = {}
+        self._dead: dict[Death, list[Run]] = {}
         self._locked = Backoff(first=2 * LOCKED, limit=limit)
-        self._bury_again = 0
-        self._reclaim_due = 0
-        self.put_back_due = 0
+        self._dead_again = 0
+        self._expired_due = 0
+        self.missing_due = 0
 
     @property
-    def due(self) -> int:
+    def expired_due(self) -> int:
         """When leases that ran out are to be looked for; 0 while there is no telling."""
-        since = self.link.since
-        return max(self._reclaim_due, since + self._heartbeat) if since else 0
+        since = self.session.since
+        return max(self._expired_due, since + self._heartbeat) if since else 0
 
     @property
-    def bury_due(self) -> float:
+    def dead_due(self) -> float:
         """When to bury those again that were refused, or that held what somebody has locked; a
         death that is new wakes us."""
         return min(
-            (self._apart.due(_ending(each.lease), self._bury_again) for each in self._unburied),
+            (self._dead_apart.due(_ending(each.lease), self._dead_again) for each in self._dead),
             default=NEVER,
         )
 
     @property
     def give_up_due(self) -> int:
         """When to try again to end a lease that is to be given up."""
-        return self._doubtful.next_due
+        return self._doubtful_apart.next_due
 
-    def bury(self, *, last: bool = False) -> None:
+    def reclaim_dead(self, *, last: bool = False) -> None:
         """Take back what dead children held: at once, with the cause of their death.
 
         last: there is no later; try those again that are left, though they are not due.
         """
-        left = list(self._unburied) if last or clock.now() >= self._bury_again else []
+        left = list(self._dead) if last or clock.now() >= self._dead_again else []
         unread = self.scoreboard.unread_deaths()
         if unread:
             self._locked.reset()
         for death in left:
-            self._bury(death)
+            self._reclaim_from(death)
             self._between()
         for number, death in unread:
-            if death not in self._unburied:  # the database may have gone away since
+            if death not in self._dead:  # the database may have gone away since
                 slot = self.scoreboard.slots[death.slot]
-                self._unburied[death] = slot.finish_log.under(death.lease)
-            self._bury(death)
+                self._dead[death] = slot.finish_log.under(death.lease)
+            self._reclaim_from(death)
             self.scoreboard.acknowledge(number)
             self._between()
         if left or unread:
             pause = max(LOCKED, self._locked.next())
-            self._bury_again = clock.now() + clock.nanoseconds(pause)
+            self._dead_again = clock.now() + clock.nanoseconds(pause)
 
     def ready_for(self, slot: Slot) -> bool:
         """Whether a child may have a lease: what the one before it in its slot had done and not
@@ -113,15 +113,15 @@ class Retirer:
             self.retire(lease, ran=ran, charge=ran != 0, cause=cause, done=done)
             slot.lease_generation = 0
 
-        done_with = self._doubtful.do(_ending(lease), end)
+        done_with = self._doubtful_apart.do(_ending(lease), end)
         self._between()
         return done_with
 
     def forget_refusals(self) -> None:
         """To end a lease that no child has any more: it was taken over."""
-        self._doubtful.keep(_ending(slot.held_lease()) for slot in self.scoreboard.living())
+        self._doubtful_apart.keep(_ending(slot.held_lease()) for slot in self.scoreboard.living())
 
-    def reclaim(self) -> None:
+    def reclaim_expired(self) -> None:
         """Take back the tasks of workers anywhere whose lease ran out.
 
         Not until we have had the database for an interval: after an outage each
@@ -130,34 +130,36 @@ class Retirer:
         the cause of its death.
         """
         now = clock.now()
-        if not 0 < self.due <= now:
+        if not 0 < self.expired_due <= now:
             return
         ours = {slot.held_lease() for slot in self.scoreboard.living()}
         ours |= {death.lease for _, death in self.scoreboard.unread_deaths()}
-        ours |= {death.lease for death in self._unburied}
+        ours |= {death.lease for death in self._dead}
         ours.discard(0)  # no lease
-        expired = self.link.leases().workers.expired()
+        expired = self.session.store().leases.expired()
         others = sorted(expired.keys() - ours)
-        self._expired.keep(_ending(worker) for worker in others)
+        self._expired_apart.keep(_ending(worker) for worker in others)
         for worker in others:
-            self._expired.do(_ending(worker), partial(self._reclaim, worker, expired[worker]))
+            self._expired_apart.do(
+                _ending(worker), partial(self._reclaim_from_expired, worker, expired[worker])
+            )
             self._between()
-        self._reclaim_due = now + self._heartbeat
+        self._expired_due = now + self._heartbeat
 
-    def put_back(self) -> None:
+    def restore_missing(self) -> None:
         """Give a lease again to workers that hold tasks and are in no table any more. It runs out,
         unless the worker is still there to renew it, and then its tasks are reclaimed.
 
         Once in a lease: an idle pool is to send few statements, and it is rarely of any use.
         """
         began = clock.now()
-        if began < self.put_back_due:
+        if began < self.missing_due:
             return
-        lease = self.service.settings.lease
-        if workers := self.link.leases().workers.put_back(lease):
+        lease = self.context.settings.lease
+        if workers := self.session.store().leases.restore_missing(lease):
             events.workers_missing(workers, lease)
         now = clock.now()
-        self.put_back_due = now + max(self._lease, PUT_BACK_COST * (now - began))
+        self.missing_due = now + max(self._lease, MISSING_COST * (now - began))
 
     def retire(
         self,
@@ -169,13 +171,13 @@ class Retirer:
         expired_only: bool = False,
         done: Sequence[Run] = (),
     ) -> Retired | None:
-        """End a lease (see :meth:`taskq.store.leases.WorkerLeases.retire`), and tell of it.
+        """End a lease (see :meth:`taskq.store.leases.LeaseStore.retire`), and tell of it.
 
         done: what was finished under it and perhaps not written. That is written first.
         """
-        db = self.link.leases()
+        db = self.session.store()
         locked = finish_for(db, lease, done) if done else set()
-        retired = db.workers.retire(
+        retired = db.leases.retire(
             lease,
             ran=ran,
             charge=charge,
@@ -198,10 +200,10 @@ class Retirer:
         if waiting := sum(not task.blamed and not task.cancelled for task in retired.tasks):
             events.tasks_returned(waiting, retired.worker, cause)
         if any(not task.failed for task in retired.tasks):
-            self.service.wake_one(self.scoreboard)
+            self.context.wake_one(self.scoreboard)
         return retired
 
-    def _bury(self, death: Death) -> None:
+    def _reclaim_from(self, death: Death) -> None:
         """Until nothing is left that the dead child held."""
 
         def end() -> None:
@@ -210,14 +212,14 @@ class Retirer:
                 ran=death.task_id,
                 charge=death.cause not in BLAMELESS,
                 cause=str(death),
-                done=self._unburied[death],
+                done=self._dead[death],
             )
             if not retired or retired.complete:
-                del self._unburied[death]
+                del self._dead[death]
 
-        self._apart.do(_ending(death.lease), end)
+        self._dead_apart.do(_ending(death.lease), end)
 
-    def _reclaim(self, worker: int, done: Sequence[Run]) -> None:
+    def _reclaim_from_expired(self, worker: int, done: Sequence[Run]) -> None:
         retired = self.retire(
             worker,
             ran=None,
@@ -231,4 +233,4 @@ class Retirer:
 
 
 def _ending(lease: int) -> str:
-    return f"end lease {lease} and take back its tasks"
+    return f"retire lease {lease} and reclaim its tasks"

@@ -15,7 +15,7 @@ from taskq.schedules.plan import Plan
 from taskq.schedules.table import Stand, Table
 from taskq.schedules.ticks import MOST, MOST_IN_ALL, Move, move
 from taskq.store.apart import Apart
-from taskq.store.session import Link
+from taskq.store.session import StoreSession
 from taskq.task.timing import CATCH_UP, CatchUp, parse
 
 #: Schedules that one statement moves on.
@@ -35,12 +35,12 @@ class Ticker:
     heartbeat: seconds between looks at most, to see what others have changed.
     """
 
-    def __init__(self, plan: Plan, link: Link, alias: str, heartbeat: float) -> None:
+    def __init__(self, plan: Plan, session: StoreSession, alias: str, heartbeat: float) -> None:
         self._plan = plan
-        self._link = link
+        self._session = session
         self._sql = sql.schedules_of(connections[alias].vendor)
         self._heartbeat = heartbeat
-        self._apart = Apart(link.owner, link.close, limit=heartbeat)
+        self._apart = Apart(session.owner, session.close, limit=heartbeat)
         # By name: the row says what to send, as a pool that started later has written it.
         self._names = [entry.name for entry in plan.entries]
         #: Those that had more to make up for than one look sends, and their next ticks.
@@ -85,7 +85,7 @@ class Ticker:
         return sent
 
     def _table(self) -> Table:
-        return Table(self._link.leases().connection, self._sql)
+        return Table(self._session.store().connection, self._sql)
 
     def _moves(self, due: list[Stand], looked: int) -> tuple[list[tuple[Stand, Move]], bool]:
         """What to do about those that are due, and whether some are left for the next look: the

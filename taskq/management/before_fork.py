@@ -15,25 +15,25 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from taskq import events, sql
-from taskq.pool_context import Service
+from taskq.pool_context import PoolContext
 
 log = logging.getLogger("taskq")
 
 
-def get_ready(service: Service) -> None:
+def get_ready(context: PoolContext) -> None:
     """Take each step, in the supervisor-to-be."""
     for step in STEPS:
-        step(service)
+        step(context)
 
 
-def load_what_all_use(service: Service) -> None:
+def load_what_all_use(context: PoolContext) -> None:
     """Children share it for as long as nobody writes to it: the statements and the adapters of the
     driver alone are 1.4 MiB."""
-    sql.load(connections[service.alias].vendor)
-    connections[service.alias].get_connection_params()
+    sql.load(connections[context.alias].vendor)
+    connections[context.alias].get_connection_params()
 
 
-def close_connections(service: Service) -> None:
+def close_connections(context: PoolContext) -> None:
     """Each process opens its own, and makes its own pool where psycopg's is asked for."""
     connections.close_all()
     for alias in connections:
@@ -49,7 +49,7 @@ def close_connections(service: Service) -> None:
         connection.settings_dict["CONN_HEALTH_CHECKS"] = True
 
 
-def close_caches(service: Service) -> None:
+def close_caches(context: PoolContext) -> None:
     """Those of this thread connect again when they are used."""
     for cache in caches.all(initialized_only=True):
         try:
@@ -58,20 +58,20 @@ def close_caches(service: Service) -> None:
             log.warning("the cache %r cannot be closed before the fork", cache, exc_info=True)
 
 
-def tell_of_threads(service: Service) -> None:
+def tell_of_threads(context: PoolContext) -> None:
     """They do not cross a fork, and a lock that one holds then is never released in a child."""
     names = [each.name for each in threading.enumerate() if each is not threading.main_thread()]
     if names:
         events.threads_before_fork(names)
 
 
-def leave_to_children(service: Service) -> None:
+def leave_to_children(context: PoolContext) -> None:
     """The collector writes to what it looks at, which would then no longer be shared."""
     gc.collect()
     gc.freeze()
 
 
-STEPS: tuple[Callable[[Service], None], ...] = (
+STEPS: tuple[Callable[[PoolContext], None], ...] = (
     load_what_all_use,
     close_connections,
     close_caches,

@@ -15,7 +15,7 @@ from taskq.keeper.keeper import Keeper
 from taskq.management import before_fork
 from taskq.management import reload as management_reload
 from taskq.overview import unknown_names
-from taskq.pool_context import Service
+from taskq.pool_context import PoolContext
 from taskq.task import registry
 from taskq.worker.worker import Worker
 
@@ -41,14 +41,14 @@ def set_up_logging(level: str | None) -> None:
             logger.addHandler(handler)
 
 
-def serve(service: Service, *, reload: bool = False) -> int:
+def serve(context: PoolContext, *, reload: bool = False) -> int:
     """Run a pool until it is stopped; the exit code. Raises CommandError for more workers than the
     limit of open files allows.
 
     1 when a burst saw a task fail or left one whose name is not known here, or when no worker ever
     came up.
     """
-    concurrency = service.settings.concurrency or os.cpu_count() or 1
+    concurrency = context.settings.concurrency or os.cpu_count() or 1
     try:
         scoreboard = Scoreboard(capacity=2 * concurrency + 16)
     except TooManySlots as error:
@@ -59,40 +59,40 @@ def serve(service: Service, *, reload: bool = False) -> int:
             "LimitNOFILE), or start several pools"
         ) from error
     supervisor = Supervisor(
-        _roles(service, concurrency, reload),
+        _roles(context, concurrency, reload),
         scoreboard,
-        drain_timeout=service.settings.drain_timeout,
+        drain_timeout=context.settings.drain_timeout,
         title=TITLE,
     )
-    _announce(service, concurrency)
-    before_fork.get_ready(service)
+    _announce(context, concurrency)
+    before_fork.get_ready(context)
     code = supervisor.run()
-    if service.burst and code == 0:
+    if context.burst and code == 0:
         failed = sum(slot.failed for slot in scoreboard.slots)
-        code = int(failed > 0 or _leaves_unknown(service))
+        code = int(failed > 0 or _leaves_unknown(context))
     return code
 
 
-def _leaves_unknown(service: Service) -> bool:
+def _leaves_unknown(context: PoolContext) -> bool:
     """Whether tasks are left that wait for a worker that knows their names."""
     known = set(registry.names())
     left = [
         (name, count)
-        for queue, name, count in unknown_names(service.alias)
-        if service.queues.admit(queue) and name not in known
+        for queue, name, count in unknown_names(context.alias)
+        if context.queues.admit(queue) and name not in known
     ]
     if left:
         events.unknown_left(sum(count for _name, count in left), [name for name, _count in left])
     return bool(left)
 
 
-def _roles(service: Service, concurrency: int, reload: bool) -> list[Role]:
-    settings = service.settings
+def _roles(context: PoolContext, concurrency: int, reload: bool) -> list[Role]:
+    settings = context.settings
     roles = [
-        # First: its slot is known to the others (service.KEEPER).
+        # First: its slot is known to the others (context.KEEPER).
         Role(
             name="keeper",
-            run=lambda child: Keeper(child, service).run(),
+            run=lambda child: Keeper(child, context).run(),
             support=True,
             # Soon enough to fork another before a lease ends, but longer than a
             # connection to a dead database takes to give up.
@@ -100,7 +100,7 @@ def _roles(service: Service, concurrency: int, reload: bool) -> list[Role]:
         ),
         Role(
             name="worker",
-            run=lambda child: Worker(child, service).run(),
+            run=lambda child: Worker(child, context).run(),
             count=concurrency,
             scalable=True,
             oom_victim=True,
@@ -113,19 +113,19 @@ def _roles(service: Service, concurrency: int, reload: bool) -> list[Role]:
     return roles
 
 
-def _announce(service: Service, concurrency: int) -> None:
-    settings, database = service.settings, connections[service.alias]
+def _announce(context: PoolContext, concurrency: int) -> None:
+    settings, database = context.settings, connections[context.alias]
     name = database.settings_dict["NAME"]
     known = registry.names()
-    log.info("taskq pool %s", service.pool)
-    log.info("  queues    %s", service.queues)
-    log.info("  database  %s: %s %s", service.alias, database.display_name, name)
+    log.info("taskq pool %s", context.pool)
+    log.info("  queues    %s", context.queues)
+    log.info("  database  %s: %s %s", context.alias, database.display_name, name)
     log.info("  workers   %d", concurrency)
     log.info("  lease     %g s, heartbeat %g s", settings.lease, settings.heartbeat)
     log.info(
         "  tasks     %d: %s", len(known), ", ".join(known) or "none in any tasks.py or IMPORTS"
     )
-    if schedules := [entry.name for entry in service.plan.entries]:
+    if schedules := [entry.name for entry in context.plan.entries]:
         log.info("  schedules %d: %s", len(schedules), ", ".join(schedules))
     if django_settings.DEBUG:
         log.info("  DEBUG is on: fine for development, but Django keeps every query in memory")

@@ -199,21 +199,21 @@ class Statements(Protocol):
     PRUNE_KEYS: str
 
 
-class WorkerStatements(Protocol):
-    """What a vendor's module for workers' leases holds; postgresql_workers.py explains each."""
+class LeaseStatements(Protocol):
+    """What a vendor's module for workers' leases holds; postgresql/leases.py explains each."""
 
-    REGISTER: str
+    GIVE: str
     RENEW: str
     LISTENS: str
     EXPIRED: str
     LOCK_WORKER: str
     LOCK_EXPIRED_WORKER: str
-    PUT_BACK: str
-    PUT_ALL_BACK: str
+    RESTORE_WORKER: str
+    RESTORE_WORKERS: str
     NAME_HOLDER: str
     HELD: str
-    TAKE_BACK: str
-    REMOVE_WORKER: str
+    RECLAIM: str
+    RETIRE: str
     DECIDE: str
 
 
@@ -256,9 +256,9 @@ def enqueue_of(vendor: str) -> EnqueueStatements:
 
 
 @functools.cache
-def workers_of(vendor: str) -> WorkerStatements:
+def leases_of(vendor: str) -> LeaseStatements:
     """The statements about the leases of workers."""
-    return cast(WorkerStatements, _module(vendor, "leases"))
+    return cast(LeaseStatements, _module(vendor, "leases"))
 
 
 @functools.cache
@@ -282,7 +282,7 @@ def qualified(statement: str, schema: str | None) -> str:
 
 def load(vendor: str) -> None:
     """Import all that the processes of a pool need, before they are forked."""
-    for each in (of, driver_of, within_of, enqueue_of, workers_of):
+    for each in (of, driver_of, within_of, enqueue_of, leases_of):
         each(vendor)
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from taskq import events
 from taskq.database_errors import passes
 from taskq.store.refused_outcome import RowKept, plain_refusal
-from taskq.store.tasks import Leases
+from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Run
 
 
-def finish_for(db: Leases, lease: int, done: Sequence[Run]) -> set[int]:
+def finish_for(db: TaskStore, lease: int, done: Sequence[Run]) -> set[int]:
     """Write what was done under a lease, as far as it is still held under it; the ids of what
     somebody has locked, to be written later.
 
@@ -34,7 +34,7 @@ def finish_for(db: Leases, lease: int, done: Sequence[Run]) -> set[int]:
     return locked
 
 
-def _fail(db: Leases, lease: int, run: Run, error: Exception) -> None:
+def _fail(db: TaskStore, lease: int, run: Run, error: Exception) -> None:
     text = plain_refusal(error)
     try:
         ours = db.fail_plainly(lease, run, text)

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections
 
 from taskq import events
-from taskq.store.session import Link
+from taskq.store.session import StoreSession
 
 Rows = Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]]
 
@@ -85,14 +85,14 @@ class GrantCheck:
     """Looks once, when a pool has started, and says all that is missing in one message. The pool
     goes on: it may be that nobody needs what is missing."""
 
-    def __init__(self, link: Link, alias: str) -> None:
-        self._link = link
+    def __init__(self, session: StoreSession, alias: str) -> None:
+        self._session = session
         self._done = connections[alias].vendor != "postgresql"
 
     def look(self) -> None:
         """Look, if that is not done."""
         if self._done:
             return
-        if found := missing(self._link.leases().connection.rows):
-            events.grants_missing(self._link.owner, found)
+        if found := missing(self._session.store().connection.rows):
+            events.grants_missing(self._session.owner, found)
         self._done = True

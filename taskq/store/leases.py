@@ -13,7 +13,7 @@ from taskq.task.claimed import Run
 
 
 @dataclass(frozen=True, slots=True)
-class TakenBack:
+class Reclaimed:
     """A task whose worker is gone, and what became of it."""
 
     id: int
@@ -38,21 +38,21 @@ class Retired:
     locked by a transaction that has yet to end: retire it again later."""
 
     worker: str
-    tasks: list[TakenBack]
+    tasks: list[Reclaimed]
     complete: bool
 
 
-class WorkerLeases:
-    """The part of :class:`taskq.store.tasks.Leases` that is about workers: ``leases.workers``.
+class LeaseStore:
+    """The part of :class:`taskq.store.tasks.TaskStore` that is about leases: ``store.leases``.
 
-    Each method is one transaction, and raises what those of ``Leases`` do.
+    Each method is one transaction, and raises what those of ``TaskStore`` do.
     """
 
     def __init__(self, connection: sql.Connection, vendor: str) -> None:
         self._connection = connection
-        self._sql = sql.workers_of(vendor)
+        self._sql = sql.leases_of(vendor)
 
-    def register(
+    def give(
         self, pool: str, host: str, processes: Sequence[tuple[str, int]], lease: float
     ) -> dict[int, int]:
         """Give leases of so many seconds to processes (name, pid): pid -> worker id."""
@@ -64,7 +64,7 @@ class WorkerLeases:
             "pids": [pid for _, pid in processes],
             "lease": lease,
         }
-        rows = self._connection.rows(self._sql.REGISTER, values)
+        rows = self._connection.rows(self._sql.GIVE, values)
         return {pid: worker for pid, worker in rows}
 
     def renew(self, workers: Sequence[int], lease: float) -> Renewed:
@@ -94,7 +94,7 @@ class WorkerLeases:
         done: Collection[Run] = (),
         locked: Collection[int] = (),
     ) -> Retired | None:
-        """End a worker's lease and take back all that it holds.
+        """Retire the lease of a worker, and reclaim all that it holds.
 
         ran: the task that it ran, 0 for none, None when nobody knows.
         charge: count a loss against that task.
@@ -114,7 +114,7 @@ class WorkerLeases:
             lock = self._sql.LOCK_EXPIRED_WORKER if expired_only else self._sql.LOCK_WORKER
             found = self._connection.rows(lock, one)
             if not found and not expired_only:
-                found = self._connection.rows(self._sql.PUT_BACK, {**one, "lease": 0.0})
+                found = self._connection.rows(self._sql.RESTORE_WORKER, {**one, "lease": 0.0})
             if not found:
                 return None
             ((pool, name, decided, blamed, charged, noted),) = found
@@ -135,24 +135,24 @@ class WorkerLeases:
                 "charge": int(charge),
                 "leave": [id for id, _ in unwritten],
             }
-            rows = self._connection.rows(self._sql.TAKE_BACK, values) if held else []
-            complete = self._connection.count(self._sql.REMOVE_WORKER, one) == 1
+            rows = self._connection.rows(self._sql.RECLAIM, values) if held else []
+            complete = self._connection.count(self._sql.RETIRE, one) == 1
             if not complete and (decided is None or unwritten - {*earlier}):
                 self._connection.count(self._sql.DECIDE, {**end, "done": _noted(unwritten)})
         tasks = [
-            TakenBack(id, name, losses, bool(blamed), bool(failed), bool(cancelled))
+            Reclaimed(id, name, losses, bool(blamed), bool(failed), bool(cancelled))
             for id, name, losses, blamed, failed, cancelled in rows
         ]
         return Retired(f"{name} of {pool}", tasks, complete)
 
-    def put_back(self, lease: float) -> list[int]:
+    def restore_missing(self, lease: float) -> list[int]:
         """Put back the rows of workers that hold tasks and are not there, with a lease of so many
         seconds: their ids. Somebody removed them, or restored tasks without them; once that lease
         has run out they are retired like any other.
         """
         _, rows = self._connection.batch(
             (self._sql.NAME_HOLDER, {"worker": new_id()}),
-            (self._sql.PUT_ALL_BACK, {"lease": lease}),
+            (self._sql.RESTORE_WORKERS, {"lease": lease}),
         )
         return [worker for (worker,) in rows]
 

@@ -10,8 +10,7 @@ from pool.backoff import Backoff
 from taskq import events
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
 from taskq.sql import Turn
-from taskq.store import tasks as leases
-from taskq.store.tasks import Leases
+from taskq.store.tasks import TaskStore, connect, search_path
 
 
 def _refused(process: str, error: BaseException) -> None:
@@ -28,7 +27,7 @@ _SAY = {
 }
 
 
-class Link:
+class StoreSession:
     """Connects on demand; says once that the database is lost, or that it has no tables, and once
     that it is back.
 
@@ -44,27 +43,27 @@ class Link:
         self._lease = lease
         self._direct = direct
         self._turn = turn
-        self._leases: Leases | None = None
+        self._store: TaskStore | None = None
         self._backoff = Backoff(first=0.05, limit=min(2.0, lease / 4))
         self._lost_at = 0
         self._said: Callable[[str, Exception], None] | None = None
         #: When the contact that we have now began; 0 while there is none.
         self.since = 0
-        #: The schema of the queue's tables: :attr:`Leases.home` of the last connection.
+        #: The schema of the queue's tables: :attr:`TaskStore.home` of the last connection.
         self.home: str | None = None
         self._search_path: str | None = None
 
     @property
-    def current(self) -> Leases | None:
+    def current(self) -> TaskStore | None:
         """The open connection, if there is one."""
-        return self._leases
+        return self._store
 
-    def leases(self) -> Leases:
+    def store(self) -> TaskStore:
         """The connection, opened if need be. Raises one of DATABASE_ERRORS."""
-        if self._leases is None:
+        if self._store is None:
             # Before the first task is claimed: what that sets there is not for us.
-            self._search_path = self._search_path or leases.search_path(self._alias)
-            self._leases = leases.connect(
+            self._search_path = self._search_path or search_path(self._alias)
+            self._store = connect(
                 self._alias,
                 lease=self._lease,
                 name=f"taskq {self.owner}",
@@ -72,8 +71,8 @@ class Link:
                 turn=self._turn,
                 search_path=self._search_path,
             )
-            self.home = self._leases.home
-        return self._leases
+            self.home = self._store.home
+        return self._store
 
     def lost(self, error: Exception) -> float:
         """An error came: close. Returns the seconds to wait before the next try."""
@@ -96,7 +95,7 @@ class Link:
             self._lost_at, self._said = 0, None
 
     def close(self) -> None:
-        open_one, self._leases = self._leases, None
+        open_one, self._store = self._store, None
         if open_one is not None:
             with contextlib.suppress(*DATABASE_ERRORS):  # it is broken: nothing left to close
                 open_one.close()

@@ -20,14 +20,14 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from taskq import sql
 from taskq.sql.django_cursor import is_djangos
 from taskq.store.claims import ClaimRequest, ClaimResult, Lane
-from taskq.store.leases import WorkerLeases
+from taskq.store.leases import LeaseStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.progress import Progress
 from taskq.task.queues import Queues
 
 
-class Leases:
-    """One connection's view of the leases. Each method is one transaction.
+class TaskStore:
+    """The table of tasks, over one connection. Each method is one transaction.
 
     Raises django.db's or the driver's errors when the database is not there.
     """
@@ -36,8 +36,8 @@ class Leases:
         self._connection = connection
         self._sql = sql.of(vendor)
         self._wake = sql.enqueue_of(vendor).WAKE
-        #: Those of the workers themselves, under which they hold tasks.
-        self.workers = WorkerLeases(connection, vendor)
+        #: The leases under which workers hold tasks.
+        self.leases = LeaseStore(connection, vendor)
 
     @property
     def home(self) -> str | None:
@@ -46,7 +46,7 @@ class Leases:
 
     @property
     def connection(self) -> sql.Connection:
-        """For statements that are not about leases."""
+        """For other statements on the same connection."""
         return self._connection
 
     # A task's lease
@@ -342,7 +342,7 @@ def finish_within(
     and keep its result, if any; whether it was still ours. If not, that transaction must
     be rolled back.
 
-    direct: see :func:`connect`. home: :attr:`Leases.home` of the connection that has claimed it.
+    direct: see :func:`connect`. home: :attr:`TaskStore.home` of the connection that has claimed it.
         The code may have changed what the session sees under our tables' names.
     """
     statements, within = sql.of(connection.vendor), sql.within_of(connection.vendor)
@@ -379,7 +379,7 @@ def connect(
     direct: bool = True,
     turn: sql.Turn | None = None,
     search_path: str | None = None,
-) -> Leases:
+) -> TaskStore:
     """Open a connection of our own to the queue's database, apart from Django's.
 
     lease: seconds; a dead network holds us for no more than a part of it.
@@ -399,4 +399,4 @@ def connect(
     settings["OPTIONS"] = options
     wrapper = type(shared)(settings, alias)
     wrapper.connect()
-    return Leases(driver.Connection(wrapper, direct=direct, turn=turn), shared.vendor)
+    return TaskStore(driver.Connection(wrapper, direct=direct, turn=turn), shared.vendor)

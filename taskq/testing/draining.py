@@ -155,7 +155,7 @@ def _worker(alias: str, queues: Queues) -> Iterator[InProcessWorker]:
 
 
 def _next_due(worker: InProcessWorker, queues: Queues) -> float | None:
-    waits = [lane.wait for lane in worker.leases.lanes(queues)]
+    waits = [lane.wait for lane in worker.store.lanes(queues)]
     return max(0.0, min(waits)) + _TRIFLE if waits else None
 
 

@@ -12,8 +12,8 @@ from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import sql
-from taskq.store.session import Link
-from taskq.store.tasks import Leases
+from taskq.store.session import StoreSession
+from taskq.store.tasks import TaskStore
 
 
 class Within:
@@ -58,19 +58,19 @@ class Within:
         """It is not ours to close."""
 
 
-class LinkWithin(Link):
-    """A worker's link to the queue by :class:`Within`."""
+class SessionWithin(StoreSession):
+    """A worker's session to the queue by :class:`Within`."""
 
     def __init__(self, alias: str) -> None:
         super().__init__("run_all", alias, lease=1.0, direct=False)
         connection = connections[alias]
-        self._within = Leases(Within(connection), connection.vendor)
+        self._within = TaskStore(Within(connection), connection.vendor)
 
     @property
-    def current(self) -> Leases:
+    def current(self) -> TaskStore:
         return self._within
 
-    def leases(self) -> Leases:
+    def store(self) -> TaskStore:
         return self._within
 
     def lost(self, error: Exception) -> float:

@@ -16,17 +16,17 @@ from asgiref.sync import async_to_sync
 from pool import Child, Role, Scoreboard, clock
 from taskq import conf
 from taskq.exceptions import Retry, TaskFailed, UnknownTask
-from taskq.pool_context import Service
+from taskq.pool_context import PoolContext
 from taskq.sql import Turn
 from taskq.store.claims import Lane
-from taskq.store.session import Link
-from taskq.store.tasks import Leases
+from taskq.store.session import StoreSession
+from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.outcomes import Failed, Outcome, Retried
 from taskq.task.queues import Queues
 from taskq.task.registry import Definition
 from taskq.testing.transactions import commits, mended
-from taskq.testing.within import LinkWithin
+from taskq.testing.within import SessionWithin
 from taskq.worker.pace import Pace
 from taskq.worker.recorder import Recorder
 from taskq.worker.worker import Worker
@@ -49,9 +49,9 @@ class Concluded:
 
 
 class _Recorder(Recorder):
-    def record(self, run: Run, name: str, write: Callable[[Leases], bool]) -> bool:
+    def record(self, run: Run, name: str, write: Callable[[TaskStore], bool]) -> bool:
         """What the database refuses is the test's to see."""
-        return write(self.link.leases())
+        return write(self.session.store())
 
     def defer_unknown(self, task: Claimed) -> None:
         raise UnknownTask(
@@ -77,23 +77,23 @@ class InProcessWorker(Worker):
     recorder_class = _Recorder
 
     def __init__(self, alias: str, queues: Queues) -> None:
-        service = _Within(conf.settings(), queues, alias, supervisor=os.getpid())
-        super().__init__(_Here(), service)
+        context = _Within(conf.settings(), queues, alias, supervisor=os.getpid())
+        super().__init__(_Here(), context)
         self._last: Concluded | None = None
         self._error: BaseException | None = None
 
     @property
-    def leases(self) -> Leases:
-        return self.link.leases()
+    def store(self) -> TaskStore:
+        return self.session.store()
 
     def start_lease(self) -> None:
-        name, pid, pool, host = self.child.name, os.getpid(), self.service.pool, self.service.host
-        id = self.leases.workers.register(pool, host, [(name, pid)], LEASE)[pid]
+        name, pid, pool, host = self.child.name, os.getpid(), self.context.pool, self.context.host
+        id = self.store.leases.give(pool, host, [(name, pid)], LEASE)[pid]
         self.slot.grant(id, self.slot.generation, clock.now() + clock.nanoseconds(LEASE))
 
     def end_lease(self) -> None:
         """Give back what is held."""
-        self.leases.workers.retire(
+        self.store.leases.retire(
             self.slot.held_lease(), ran=0, charge=False, cause="run_all() ended"
         )
 
@@ -169,9 +169,9 @@ class _Here(Child):
         pass
 
 
-class _Within(Service):
-    def link(self, owner: str, turn: Turn | None = None) -> Link:
-        return LinkWithin(self.alias)
+class _Within(PoolContext):
+    def session(self, owner: str, turn: Turn | None = None) -> StoreSession:
+        return SessionWithin(self.alias)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pool.finish_log import FinishLog
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.store.claims import ClaimRequest, ClaimResult, Lane
-from taskq.store.tasks import Leases
+from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.queues import Queues
 
@@ -74,19 +74,19 @@ class Batch:
         self._finished.pop()
         self._finish_log.take_back()
 
-    def claim(self, leases: Leases, request: ClaimRequest) -> tuple[ClaimResult, list[Run]]:
+    def claim(self, store: TaskStore, request: ClaimRequest) -> tuple[ClaimResult, list[Run]]:
         """Write the finished runs and claim more, both or neither. Nothing may be on its way.
 
         What came, and the finished that touched no row.
         """
-        result = leases.finish_and_claim(self.lease, self._finished, request)
+        result = store.finish_and_claim(self.lease, self._finished, request)
         return result, self._add(result, len(self._finished))
 
-    def claim_ahead(self, leases: Leases, request: ClaimRequest) -> bool:
+    def claim_ahead(self, store: TaskStore, request: ClaimRequest) -> bool:
         """Begin to :meth:`claim` while something runs; whether that is possible."""
         if self.in_doubt:
             return False
-        self._ahead = leases.begin_to_finish_and_claim(self.lease, self._finished, request)
+        self._ahead = store.begin_to_finish_and_claim(self.lease, self._finished, request)
         self._finished_ahead = len(self._finished)
         return self._ahead is not None
 
@@ -99,33 +99,33 @@ class Batch:
         on its way."""
         return self._collect()
 
-    def look(self, leases: Leases, queues: Queues) -> tuple[list[Lane], list[Run]]:
+    def look(self, store: TaskStore, queues: Queues) -> tuple[list[Lane], list[Run]]:
         """Write the finished runs and look at the lanes.
 
         The lanes, and the finished that touched no row.
         """
-        ours, lanes = leases.finish_and_look(self.lease, self._finished, queues)
+        ours, lanes = store.finish_and_look(self.lease, self._finished, queues)
         return lanes, self._written(ours, len(self._finished))
 
-    def write(self, leases: Leases) -> list[Run]:
+    def write(self, store: TaskStore) -> list[Run]:
         """Write the finished runs; those that touched no row.
 
         They are forgotten only once the database has answered.
         """
         _, untouched = self._collect() or (None, [])
-        return untouched + self._write(leases)
+        return untouched + self._write(store)
 
-    def give_back(self, leases: Leases) -> int:
+    def give_back(self, store: TaskStore) -> int:
         """Write the finished runs and release what waits; how many were released."""
         self._collect()
-        self._write(leases)
+        self._write(store)
         # Forgotten first: if the database does not answer, they may be released.
         self._leaving += [task.run for task in self._waiting]
         self._waiting.clear()
         if not self._leaving:
             return 0
         with self._in_doubt_unless_answered():
-            given = len(leases.give_back(self.lease, self._leaving))
+            given = len(store.give_back(self.lease, self._leaving))
         self._leaving.clear()
         return given
 
@@ -150,10 +150,10 @@ class Batch:
         self._finish_log.clear()
         self.in_doubt = False
 
-    def _write(self, leases: Leases) -> list[Run]:
+    def _write(self, store: TaskStore) -> list[Run]:
         if not self._finished:
             return []
-        ours = leases.finish(self.lease, self._finished)
+        ours = store.finish(self.lease, self._finished)
         return self._written(ours, len(self._finished))
 
     def _collect(self) -> tuple[ClaimResult, list[Run]] | None:

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 from pool import Child, State, clock
 from taskq.database_errors import DATABASE_ERRORS
-from taskq.pool_context import KEEPER, LOOKOUT, Service
+from taskq.pool_context import KEEPER, LOOK_TRUSTED, PoolContext
 from taskq.store.apart import Refusal, concerns_all
 from taskq.store.claims import ClaimRequest, ClaimResult, Lane
-from taskq.store.session import Link
+from taskq.store.session import StoreSession
 from taskq.task.claimed import Claimed, Run
 from taskq.task.queues import Queues
 from taskq.worker.batch import Batch
@@ -49,20 +49,20 @@ class Claimer:
     def __init__(
         self,
         child: Child,
-        service: Service,
+        context: PoolContext,
         batch: Batch,
         pace: Pace,
-        link: Link,
+        session: StoreSession,
         recorder: Recorder,
         recall: Recall,
         settle: Callable[[], bool],
     ) -> None:
         self.child = child
-        self.service = service
+        self.context = context
         self.slot = child.slot
         self.batch = batch
         self.pace = pace
-        self.link = link
+        self.session = session
         self.recorder = recorder
         self.recall = recall
         #: Called before a sleep; whether more tasks may run here.
@@ -122,7 +122,7 @@ class Claimer:
         if concerns_all(error):
             # A claim may have been made of which we never heard.
             self.batch.forget_waiting()
-            return self.link.lost(error)
+            return self.session.lost(error)
         # It was rolled back, be it for a run that goes with it and cannot be written.
         self.recorder.write_one_by_one()
         return self._refusal.came(error)
@@ -140,14 +140,14 @@ class Claimer:
         ):
             return
         lanes = self.known_lanes()
-        request = self.request_for(lanes[0] if lanes else self.service.queues)
+        request = self.request_for(lanes[0] if lanes else self.context.queues)
         try:
-            self._lane_has_more = self.batch.claim_ahead(self.link.leases(), request)
+            self._lane_has_more = self.batch.claim_ahead(self.session.store(), request)
             self._say_that_others_wait()
         except DATABASE_ERRORS as error:
             # The batch is in doubt now. The next fetch() deals with that.
             self.batch.forget_waiting()
-            self.link.lost(error)
+            self.session.lost(error)
 
     def collect(self) -> bool:
         """Have what a reach has claimed; whether it is anything."""
@@ -160,7 +160,7 @@ class Claimer:
         """Whether we may as well sleep: tasks come in one by one, and another looks for them.
         Several who do get a few each, at a commit each."""
         rests = clock.now() < self._rest_until
-        self._left_to_another = rests and self.service.lookout(self._before_us)
+        self._left_to_another = rests and self.context.somebody_looks(self._before_us)
         return self._left_to_another
 
     def claim_most_urgent(self) -> bool:
@@ -183,14 +183,14 @@ class Claimer:
             # The claim that we leave it to may be older than what is due. Only one that begins
             # after this sees all of it, or wakes somebody; else we look ourselves.
             self._left_to_another, began = False, clock.now()
-            if self.child.wait(LOOKOUT) or all(
+            if self.child.wait(LOOK_TRUSTED) or all(
                 slot.look_began <= began for slot in self._before_us
             ):
                 return
         # With work in sight that others were quicker to claim, or without a good
         # lease, nobody is sure to wake us.
         quiet = not self._lanes and self.slot.may_start(clock.now())
-        pause = SLEEP if quiet else self.service.settings.poll
+        pause = SLEEP if quiet else self.context.settings.poll
         self.child.wait(min(pause, self.recorder.tally.wait()))
 
     def look(self) -> list[Lane]:
@@ -199,7 +199,7 @@ class Claimer:
         # Idle first, then the look: a wake-up that comes in between finds us idle.
         self.idle()
         began = clock.now()
-        lanes, untouched = self.batch.look(self.link.leases(), self.service.queues)
+        lanes, untouched = self.batch.look(self.session.store(), self.context.queues)
         self.recorder.check_untouched(untouched)
         self.looked(began, [lane for lane in lanes if lane.wait <= 0])
         return self._lanes
@@ -215,7 +215,7 @@ class Claimer:
         self._lanes, self._look_took = lanes, now - began
         cost = min(LOOK_COST * self._look_took, clock.nanoseconds(LOOK_AT_LEAST))
         self._fresh_until = now + max(clock.nanoseconds(LOOK_AGAIN), cost)
-        self.link.answered()
+        self.session.answered()
 
     def known_lanes(self) -> list[Lane]:
         """Those of the last look, while it is fresh."""
@@ -229,7 +229,7 @@ class Claimer:
         if not likely or slow:
             return False
         self.rest()
-        return self.prepare() and self.claim(self.service.queues)
+        return self.prepare() and self.claim(self.context.queues)
 
     def claim_from(self, lanes: list[Lane]) -> bool:
         """Claim from the most urgent lane that has anything left."""
@@ -239,7 +239,7 @@ class Claimer:
         """Claim from a lane, or from the most urgent one of these queues; whether anything
         came."""
         began = clock.now()
-        result, untouched = self.batch.claim(self.link.leases(), self.request_for(place))
+        result, untouched = self.batch.claim(self.session.store(), self.request_for(place))
         return self.take_in(result, untouched, began)
 
     def request_for(self, place: Lane | Queues) -> ClaimRequest:
@@ -283,7 +283,7 @@ class Claimer:
         # One that is not known to be quick was claimed alone, whatever waits behind it.
         alone = not self.pace.is_quick(result.tasks[0].name)
         if self._lane_has_more or lanes > 1 or alone:
-            self.service.wake_one(self.child.scoreboard)  # there may be more
+            self.context.wake_one(self.child.scoreboard)  # there may be more
         if not self._lane_has_more:
             self._fresh_until = 0
             if lanes == 1:

@@ -12,8 +12,8 @@ from taskq.database_errors import passes
 from taskq.exceptions import UnknownTask
 from taskq.store.apart import Refusal, concerns_all
 from taskq.store.refused_outcome import RowKept, plain_refusal
-from taskq.store.session import Link
-from taskq.store.tasks import Leases
+from taskq.store.session import StoreSession
+from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.outcomes import Done, Failed, Fenced, Interrupted, Outcome, Retried
 from taskq.task.progress import Progress
@@ -43,15 +43,15 @@ class Recorder:
     """Writes the outcomes of one worker's runs, each under the lease of its batch."""
 
     def __init__(
-        self, slot: Slot, batch: Batch, pace: Pace, link: Link, settings: Settings
+        self, slot: Slot, batch: Batch, pace: Pace, session: StoreSession, settings: Settings
     ) -> None:
         self.slot = slot
         self.batch = batch
         self.pace = pace
-        self.link = link
+        self.session = session
         self.settings = settings
-        self.tally = Tally(link.owner)
-        self._refusal = Refusal(link.owner, "write an outcome")
+        self.tally = Tally(session.owner)
+        self._refusal = Refusal(session.owner, "write an outcome")
         #: Nanoseconds that the end of the run in progress may take to write; 0 for no limit.
         self._limit = 0
         #: A run has failed for want of memory: this process should not have another.
@@ -178,7 +178,7 @@ class Recorder:
     def keep_failed(self, task: Claimed, error: str, traceback: str, kind: str | None) -> bool:
         """Write that it failed, and how far it came, if it ever said."""
 
-        def write(db: Leases) -> bool:
+        def write(db: TaskStore) -> bool:
             if (progress := self.slot.progress()) is not None:
                 db.set_progress([(self.batch.lease, task.run, Progress(*progress))])
             return db.fail(self.batch.lease, task.run, error=error, traceback=traceback, kind=kind)
@@ -190,7 +190,7 @@ class Recorder:
         wait = 0.0 if task.losses < 0 else min(AGAIN_MOST, AGAIN ** min(task.losses, 9))
         came: list[tuple[int, bool]] = []
 
-        def write(db: Leases) -> bool:
+        def write(db: TaskStore) -> bool:
             lost = db.lose(
                 self.batch.lease,
                 task.run,
@@ -253,7 +253,7 @@ class Recorder:
     def _remove(self, run: Run, name: str) -> bool:
         return self.record(run, name, lambda db: run[0] in db.finish(self.batch.lease, [run]))
 
-    def record(self, run: Run, name: str, write: Callable[[Leases], bool]) -> bool:
+    def record(self, run: Run, name: str, write: Callable[[TaskStore], bool]) -> bool:
         """Write an outcome; whether it was ours, and is written.
 
         One that the database refuses, or that touches no row though it is there, fails the task.
@@ -269,7 +269,7 @@ class Recorder:
             events.task_fenced(run[0], name)
         return ours
 
-    def _insist(self, write: Callable[[Leases], bool]) -> bool:
+    def _insist(self, write: Callable[[TaskStore], bool]) -> bool:
         """Write, however long the database is away; whether it was ours. Raises what the
         database refuses it for.
 
@@ -279,11 +279,11 @@ class Recorder:
         refused = False
         while True:
             try:
-                ours = write(self.link.leases())
+                ours = write(self.session.store())
             except Exception as error:
                 if concerns_all(error):
                     self.batch.forget_waiting()
-                    time.sleep(self.link.lost(error))
+                    time.sleep(self.session.lost(error))
                     self._extend_limit()
                 elif passes(error):
                     time.sleep(self._refusal.came(error))
@@ -293,7 +293,7 @@ class Recorder:
                     # Believed when a new session refuses it too.
                     refused = True
                     self.batch.forget_waiting()
-                    self.link.close()
+                    self.session.close()
             else:
                 self._refusal.over()
                 return ours
@@ -331,7 +331,7 @@ class Recorder:
 
     def write_finished(self) -> None:
         if not self.batch.empty:
-            self.check_untouched(self.batch.write(self.link.leases()))
+            self.check_untouched(self.batch.write(self.session.store()))
 
     def write_one_by_one(self) -> None:
         """Write what was put off one by one: together it was refused."""

@@ -17,8 +17,8 @@ from taskq import events
 from taskq.connections import sessions
 from taskq.connections.restoring import abandon_connections, close_copy
 from taskq.database_errors import DATABASE_ERRORS
-from taskq.pool_context import Service
-from taskq.store import tasks as leases
+from taskq.pool_context import PoolContext
+from taskq.store import tasks as task_store
 from taskq.store.turns import Turn
 from taskq.task import registry, request
 from taskq.task.claimed import Claimed
@@ -43,9 +43,9 @@ class Worker:
     pace_class: type[Pace] = Pace
     recorder_class: type[Recorder] = Recorder
 
-    def __init__(self, child: Child, service: Service) -> None:
+    def __init__(self, child: Child, context: PoolContext) -> None:
         self.child = child
-        self.service = service
+        self.context = context
         self.slot: Slot = child.slot
         self.batch = Batch(self.slot.finish_log)
         self.pace = self.pace_class()
@@ -53,20 +53,20 @@ class Worker:
         self.request: Request | None = None
         self.runs = 0
         self.worn_out = False
-        self.link = service.link(child.name, Turn(child, first=False))
+        self.session = context.session(child.name, Turn(child, first=False))
         self.interrupter = Interrupter(self.slot)
         self.recorder = self.recorder_class(
-            self.slot, self.batch, self.pace, self.link, service.settings
+            self.slot, self.batch, self.pace, self.session, context.settings
         )
         self._cleanup = Cleanup()  # until run() knows what is of the process
-        request.enter(RunHandle(child, service.alias))
+        request.enter(RunHandle(child, context.alias))
         self.recall = Recall(self.slot)
         self.claimer = Claimer(
             child,
-            service,
+            context,
             self.batch,
             self.pace,
-            self.link,
+            self.session,
             self.recorder,
             self.recall,
             settle=lambda: self._cleanup.settle(),
@@ -77,7 +77,7 @@ class Worker:
         open_caches()
         sessions.begin()
         self.child.on_soft_limit = self.interrupter.interrupt
-        events.worker_started(self.child.name, self.service.pool)
+        events.worker_started(self.child.name, self.context.pool)
         # What the receivers have set up is of the process. In a context of its own: to look at
         # some of it, such as decimal's, makes it.
         traits = (*traits_of(self.child), sessions.database_settings())
@@ -93,12 +93,12 @@ class Worker:
                 # What it sets, or a receiver, is gone with the run: a language, a time zone.
                 copy_context().run(self.perform, task)
         self.leave()
-        events.worker_stopped(self.child.name, self.service.pool)
+        events.worker_stopped(self.child.name, self.context.pool)
         return 0
 
     def check_memory(self) -> None:
         """Say once for a pool that its limit leaves no room for a task."""
-        limit, first = self.service.settings.max_memory_per_child, self.slot.generation == 1
+        limit, first = self.context.settings.max_memory_per_child, self.slot.generation == 1
         if limit and first and self.child.number == 1 and (kib := resident_kib()) > limit:
             events.memory_limit_too_low(kib, limit)
 
@@ -141,7 +141,7 @@ class Worker:
             try:
                 self.recorder.write_finished()
                 if self.batch.waiting:
-                    self.batch.give_back(self.link.leases())
+                    self.batch.give_back(self.session.store())
                 self.slot.others = 0
             except DATABASE_ERRORS as error:
                 self.batch.forget_waiting()  # this task too
@@ -162,7 +162,7 @@ class Worker:
 
     def begin(self, task: Claimed, definition: Definition) -> None:
         """Say on the scoreboard what runs."""
-        slot, settings, options = self.slot, self.service.settings, definition.options
+        slot, settings, options = self.slot, self.context.settings, definition.options
         hard = options.time_limit or settings.time_limit
         soft = options.soft_time_limit or settings.soft_time_limit
         now = clock.now()
@@ -182,7 +182,7 @@ class Worker:
         self.slot.task_id = 0
         self.batch.put_back(task)
         try:
-            self.batch.give_back(self.link.leases())
+            self.batch.give_back(self.session.store())
         except DATABASE_ERRORS as error:
             self.batch.forget_waiting()
             time.sleep(self.claimer.failed(error))
@@ -201,8 +201,8 @@ class Worker:
         if definition.hooks is None:
             return None
         # Named as in the statements that write results.
-        worker = f"{self.service.pool}/{self.child.name}/{self.batch.lease}"
-        return definition.hooks(task, worker, self.service.alias)
+        worker = f"{self.context.pool}/{self.child.name}/{self.batch.lease}"
+        return definition.hooks(task, worker, self.context.alias)
 
     def execute(
         self, task: Claimed, definition: Definition, first: Sequence[object] = ()
@@ -213,7 +213,7 @@ class Worker:
                 definition,
                 task,
                 self.request,
-                alias=self.service.alias,
+                alias=self.context.alias,
                 begin=self.begin_within,
                 finish=lambda connection, result: self.finish_within(connection, task, result),
                 arm=self.interrupter.arm,
@@ -224,7 +224,7 @@ class Worker:
             self.interrupter.disarm()
 
     def begin_within(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[object]:
-        return leases.begin_within(connection, direct=self.service.settings.direct)
+        return task_store.begin_within(connection, direct=self.context.settings.direct)
 
     def finish_within(
         self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None
@@ -233,13 +233,13 @@ class Worker:
         if not self.slot.lease_is_good(clock.now()):
             self.batch.forget_waiting()
             return False
-        return leases.finish_within(
+        return task_store.finish_within(
             connection,
             self.batch.lease,
             task.run,
             result=result,
-            direct=self.service.settings.direct,
-            home=self.link.home,
+            direct=self.context.settings.direct,
+            home=self.session.home,
         )
 
     # Between two runs, and after the last
@@ -256,14 +256,14 @@ class Worker:
     def abandon(self) -> None:
         """In a process that a task has forked: it begins without connections, ours too."""
         abandon_connections()
-        if (leases := self.link.current) is not None and leases.connection.fileno() is not None:
-            close_copy(leases.connection)
+        if (store := self.session.current) is not None and store.connection.fileno() is not None:
+            close_copy(store.connection)
 
     def count_run(self) -> None:
         """One run more; whether it is time for a new process in the place of this one."""
         self.runs += 1
         self.worn_out |= self.recorder.out_of_memory
-        settings = self.service.settings
+        settings = self.context.settings
         if settings.max_tasks_per_child and self.runs >= settings.max_tasks_per_child:
             self.worn_out = True
         limit = settings.max_memory_per_child
@@ -278,6 +278,6 @@ class Worker:
         our lease when we are gone, and so sees to what this did not reach."""
         self.recorder.tally.tell()
         try:
-            self.batch.give_back(self.link.leases())
+            self.batch.give_back(self.session.store())
         except DATABASE_ERRORS as error:
             self.claimer.failed(error)

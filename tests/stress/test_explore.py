@@ -77,7 +77,7 @@ def test_the_case_that_a_report_names_goes_the_same_way_again(explore):
     # Of several that wait for one lock the server chooses.
     first = next(report for report in reports if report.count("must wait") < 2)
     seed, case = re.findall(r"^seed (\d+), case (\d+): ", first)[0]
-    assert re.search(r"^ +\d+\. finish'? +postgresql\.FINISH", first, re.MULTILINE)
+    assert re.search(r"^ +\d+\. finish'? +tasks\.FINISH", first, re.MULTILINE)
     again = explore("--seed", seed, "--case", case, "--without", "finish-fence").stdout
     assert again.splitlines()[:-1] == first.splitlines()[:-1]
 

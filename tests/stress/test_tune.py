@@ -24,7 +24,7 @@ from taskq import conf
 from taskq.keeper.keeper import Keeper
 from taskq.management import serve
 from taskq.models import State, Task, Worker
-from taskq.pool_context import Service
+from taskq.pool_context import PoolContext
 from taskq.store import tasks
 from taskq.task.queues import Queues
 from tests.project.lab import tasks as lab
@@ -35,12 +35,12 @@ PAIRS = [(1.5, 0.5), (6.0, 2.0), (30.0, 10.0), (60.0, 1.0)]
 @pytest.mark.parametrize(("lease", "heartbeat"), PAIRS)
 def test_the_formulae_are_those_of_the_keeper(lease, heartbeat):
     settings = conf.overridden({"LEASE": lease, "HEARTBEAT": heartbeat})
-    service = Service(settings=settings, queues=Queues(), alias="default")
-    keeper = Keeper(SimpleNamespace(scoreboard=None, name="keeper"), service)
+    context = PoolContext(settings=settings, queues=Queues(), alias="default")
+    keeper = Keeper(SimpleNamespace(scoreboard=None, name="keeper"), context)
     assert keeper.renewer.margin / 1e9 == pytest.approx(formulae.margin(lease))
-    role = serve._roles(service, 1, reload=False)[0]
+    role = serve._roles(context, 1, reload=False)[0]
     assert role.patience == formulae.keeper_patience(lease, heartbeat)
-    backoff = [keeper.link._backoff.next() for _ in range(20)]
+    backoff = [keeper.session._backoff.next() for _ in range(20)]
     assert max(backoff) <= formulae.reconnect_wait(lease) < max(backoff) * 1.12
 
 
@@ -66,7 +66,7 @@ def test_taking_back_from_a_dead_worker_takes_so_many_round_trips(far_away, monk
         ours = tasks.connect("default", lease=30)
     proxy.forward(delay=0.1)  # so long that the statements themselves make no trip
     began = time.monotonic()
-    ours.workers.retire(gone.pk, ran=None, charge=True, cause="a test")
+    ours.leases.retire(gone.pk, ran=None, charge=True, cause="a test")
     trips = (time.monotonic() - began) / 0.2
     ours.close()
     assert formulae.RETIRE <= trips < formulae.RETIRE + 0.9

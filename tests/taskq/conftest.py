@@ -15,10 +15,10 @@ from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult
 from taskq.conf import Settings
 from taskq.keeper.keeper import Keeper
-from taskq.pool_context import Service
+from taskq.pool_context import PoolContext
 from taskq.store import tasks as store_tasks
 from taskq.store.claims import ClaimRequest
-from taskq.store.tasks import Leases
+from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed
 from taskq.task.queues import Queues
 from taskq.worker.worker import Worker
@@ -31,11 +31,11 @@ from tests.taskq.scheduling import table, write  # noqa: F401
 
 
 @pytest.fixture
-def connect(transactional_db: None) -> Iterator[Callable[[], Leases]]:
+def connect(transactional_db: None) -> Iterator[Callable[[], TaskStore]]:
     """Open connections of the queue's own, as the processes of a pool do."""
-    opened: list[Leases] = []
+    opened: list[TaskStore] = []
 
-    def open_one() -> Leases:
+    def open_one() -> TaskStore:
         opened.append(store_tasks.connect("default", lease=30))
         return opened[-1]
 
@@ -45,7 +45,7 @@ def connect(transactional_db: None) -> Iterator[Callable[[], Leases]]:
 
 
 @pytest.fixture
-def db_leases(connect: Callable[[], Leases]) -> Leases:
+def db_store(connect: Callable[[], TaskStore]) -> TaskStore:
     return connect()
 
 
@@ -56,11 +56,11 @@ class HandWorker:
     """
 
     def __init__(
-        self, db: Leases, *, lease: float = 30.0, pid: int = 1, slept: bool = False
+        self, db: TaskStore, *, lease: float = 30.0, pid: int = 1, slept: bool = False
     ) -> None:
         self.db = db
         self.slept = slept
-        self.id = db.workers.register("host:1", "host", [(f"worker {pid}", pid)], lease)[pid]
+        self.id = db.leases.give("host:1", "host", [(f"worker {pid}", pid)], lease)[pid]
 
     def claim(self, limit: int = 1, quick: tuple[str, ...] = (), queues: str = "") -> list[Claimed]:
         if self.slept:
@@ -78,14 +78,14 @@ class HandWorker:
 
 
 @pytest.fixture
-def worker(db_leases: Leases) -> HandWorker:
-    return HandWorker(db_leases)
+def worker(db_store: TaskStore) -> HandWorker:
+    return HandWorker(db_store)
 
 
 @pytest.fixture
-def new_worker(db_leases: Leases) -> Callable[..., HandWorker]:
+def new_worker(db_store: TaskStore) -> Callable[..., HandWorker]:
     def make(pid: int = 2, lease: float = 30.0) -> HandWorker:
-        return HandWorker(db_leases, pid=pid, lease=lease)
+        return HandWorker(db_store, pid=pid, lease=lease)
 
     return make
 
@@ -216,7 +216,7 @@ def worker_of_no_pool(
     """A worker that holds this lease, and does nothing but what a test has it do."""
     child = child_of_no_pool("worker", number)
     child.slot.grant(lease, child.slot.generation, 2**62)
-    return worker_class(child, Service(settings=Settings(), queues=Queues(), alias="default"))
+    return worker_class(child, PoolContext(settings=Settings(), queues=Queues(), alias="default"))
 
 
 def keeper_of_no_pool(settings: Settings, *, workers: int = 1) -> Keeper:
@@ -224,7 +224,7 @@ def keeper_of_no_pool(settings: Settings, *, workers: int = 1) -> Keeper:
     child = child_of_no_pool("keeper", workers)
     for slot in child.scoreboard.slots[1:]:
         slot.pid, slot.state = os.getpid(), State.IDLE
-    return Keeper(child, Service(settings=settings, queues=Queues(), alias="default"))
+    return Keeper(child, PoolContext(settings=settings, queues=Queues(), alias="default"))
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ QUICK = (tasks.quick.name,)
 
 
 @pytest.fixture(params=[False, True], ids=["looks", "slept"])
-def each_way(db_leases, request):
-    return HandWorker(db_leases, slept=request.param)
+def each_way(db_store, request):
+    return HandWorker(db_store, slept=request.param)
 
 
 def send(key="a", task=tasks.quick, **options):

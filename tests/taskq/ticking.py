@@ -22,7 +22,7 @@ from taskq.conf import settings  # noqa: E402
 from taskq.database_errors import DATABASE_ERRORS  # noqa: E402
 from taskq.keeper import ticker  # noqa: E402
 from taskq.models import Schedule  # noqa: E402
-from taskq.pool_context import Service  # noqa: E402
+from taskq.pool_context import PoolContext  # noqa: E402
 from taskq.schedules import ticks  # noqa: E402
 from taskq.task.queues import Queues  # noqa: E402
 
@@ -30,23 +30,23 @@ from taskq.task.queues import Queues  # noqa: E402
 STEP = 20
 
 
-def keep(service: Service) -> None:
+def keep(context: PoolContext) -> None:
     """Tick until killed."""
-    link = service.link("keeper")
-    ours = ticker.Ticker(service.plan, link, service.alias, 1.0)
+    session = context.session("keeper")
+    ours = ticker.Ticker(context.plan, session, context.alias, 1.0)
     while True:
         try:
             ours.due = 0
             ours.tick()
         except DATABASE_ERRORS as error:
-            time.sleep(min(0.05, link.lost(error)))
+            time.sleep(min(0.05, session.lost(error)))
 
 
-def fork(service: Service) -> int:
+def fork(context: PoolContext) -> int:
     pid = os.fork()
     if pid == 0:
         try:
-            keep(service)
+            keep(context)
         finally:
             os._exit(1)
     return pid
@@ -55,10 +55,10 @@ def fork(service: Service) -> int:
 def main(seed: int, deaths: int) -> None:
     rng = random.Random(seed)
     ticker.move = functools.partial(ticks.move, most=STEP)
-    service = Service(settings=settings(), queues=Queues(), alias="default")
+    context = PoolContext(settings=settings(), queues=Queues(), alias="default")
     now = time.time()
     connections.close_all()
-    living = [fork(service) for _ in range(3)]
+    living = [fork(context) for _ in range(3)]
     killed, done = 0, False
     while not done or killed < deaths:
         time.sleep(rng.uniform(0.005, 0.05))
@@ -69,7 +69,7 @@ def main(seed: int, deaths: int) -> None:
         if killed % 10 == 0:
             done = all(row.next_at.timestamp() > now for row in Schedule.objects.all())
             connections.close_all()  # it must not cross a fork
-        living.append(fork(service))
+        living.append(fork(context))
     for pid in living:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

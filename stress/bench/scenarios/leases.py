@@ -1,4 +1,4 @@
-"""What leases cost: the heartbeat, and taking back what a dead worker held.
+"""What leases cost: the heartbeat, and reclaiming what a dead worker held.
 
 Read from the server's log, where each statement stands with its duration. The pool
 serves a queue that has no tasks, so nothing else goes on.
@@ -73,10 +73,10 @@ class Heartbeat(Scenario):
 
 
 class ReclaimSweep(Scenario):
-    """The transaction in which a keeper takes back 10,000 tasks of a lost worker."""
+    """The transaction in which a keeper reclaims 10,000 tasks of a lost worker."""
 
     name = "reclaim-10k"
-    title = f"take back {HELD:,} tasks of a lost worker"
+    title = f"reclaim {HELD:,} tasks of a lost worker"
     unit = "ms"
     limit_is = "raw UPDATE of as many rows"
 
@@ -91,7 +91,7 @@ class ReclaimSweep(Scenario):
                     lambda: (
                         not _number(connection, "SELECT count(*) FROM taskq_task WHERE state = 1")
                     ),
-                    what="the tasks are taken back",
+                    what="the tasks are reclaimed",
                 )
             sweeps = wait_until(
                 lambda: [

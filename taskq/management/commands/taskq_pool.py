@@ -15,7 +15,7 @@ from taskq import conf
 from taskq.management import arguments
 from taskq.management.queue_command import QueueCommand
 from taskq.models import Task
-from taskq.pool_context import Service
+from taskq.pool_context import PoolContext
 from taskq.task.queues import Queues
 
 #: Options that replace a key of TASKQ for this pool.
@@ -160,13 +160,13 @@ class Command(QueueCommand):
                 f"tasks of {tasks!r}: leave --database out, or tasks with atomic=True would "
                 "write by one connection and end by the other"
             )
-        service = Service(
+        context = PoolContext(
             settings=settings, queues=options["queues"], alias=alias, burst=options["burst"]
         )
         serve.set_up_logging(options["loglevel"])
         if options["reload"] and not reload.is_inner():
             return reload.Outer().run()
-        return serve.serve(service, reload=options["reload"])
+        return serve.serve(context, reload=options["reload"])
 
     def _settings(self, options: dict[str, Any]) -> conf.Settings:
         default = self.default_concurrency

@@ -9,7 +9,7 @@ from __future__ import annotations
 from taskq.sql import CANCELLED, LOST, UNKNOWN_WORKER
 from taskq.sql.postgresql.tasks import history
 
-REGISTER = """
+GIVE = """
 INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
 SELECT id, %(pool)s, %(host)s, name, pid, clock_timestamp() + %(lease)s * interval '1 second'
 FROM unnest(%(ids)s::bigint[], %(names)s::text[], %(pids)s::int[]) AS process (id, name, pid)
@@ -50,27 +50,27 @@ FOR UPDATE SKIP LOCKED
 # The row of a worker is there while it holds anything: a claim in flight keeps it, and retiring
 # removes it last. Where it is not, a person removed it, or restored the tasks without it. Then
 # it is put back, so that whoever retires this worker finds it, locks it and decides once.
-_PUT_BACK = f"""
+_RESTORE = f"""
 INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
 SELECT id, {UNKNOWN_WORKER}, clock_timestamp() + %(lease)s * interval '1 second'
 """
 # By taskq_task_running.
-PUT_BACK = f"""
-{_PUT_BACK} FROM (SELECT %(worker)s::bigint AS id) AS gone
+RESTORE_WORKER = f"""
+{_RESTORE} FROM (SELECT %(worker)s::bigint AS id) AS gone
 WHERE EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
 ON CONFLICT (id) DO NOTHING
 RETURNING {_WORKER}
 """
 # All of them: a loose index scan, a probe for each worker that holds anything. A process that
 # has the lease may still be there, until that would have ended: so long no other gets its tasks.
-PUT_ALL_BACK = f"""
+RESTORE_WORKERS = f"""
 WITH RECURSIVE held AS (
     SELECT min(worker_id) AS id FROM taskq_task WHERE state = 1
     UNION ALL
     SELECT (SELECT min(worker_id) FROM taskq_task WHERE state = 1 AND worker_id > held.id)
     FROM held WHERE held.id IS NOT NULL
 )
-{_PUT_BACK} FROM held
+{_RESTORE} FROM held
 WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM taskq_worker AS worker WHERE worker.id = held.id)
 ON CONFLICT (id) DO NOTHING
 RETURNING id
@@ -95,7 +95,7 @@ HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id =
 _TOLD = "held.blamed AND (held.ends OR %(charge)s > 0)"
 _KIND = f"CASE WHEN held.cancelled THEN {CANCELLED} ELSE {LOST} END"
 _MAY_HAVE_RUN = "held.blamed OR %(suspect)s"
-TAKE_BACK = f"""
+RECLAIM = f"""
 UPDATE taskq_task AS task
 SET state = CASE WHEN held.ends THEN 2 ELSE 0 END,
     failed_at = CASE WHEN held.ends THEN clock_timestamp() END,
@@ -123,7 +123,7 @@ RETURNING task.id, task.name, task.losses, held.blamed, held.ends,
           task.cancelled_at IS NOT NULL
 """
 
-REMOVE_WORKER = """
+RETIRE = """
 DELETE FROM taskq_worker AS worker
 WHERE id = %(worker)s
   AND NOT EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = worker.id)

@@ -215,7 +215,7 @@ SET state = 2, worker_id = NULL, failed_at = clock_timestamp(), expires_at = NUL
 {_FENCE}
 """
 
-# A loss, as in postgresql_workers.TAKE_BACK, of a run whose worker is well.
+# A loss, as in leases.RECLAIM, of a run whose worker is well.
 _ENDS = "(cancelled_at IS NOT NULL OR losses::int + 1 >= max_losses)"
 LOSE = f"""
 UPDATE taskq_task AS task

@@ -1,4 +1,4 @@
-"""The workers' leases in SQLite; postgresql_workers.py explains each statement."""
+"""The workers' leases in SQLite; postgresql/leases.py explains each statement."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from taskq.sql.sqlite.cast import INTEGER, TEXT
 from taskq.sql.sqlite.tasks import history
 from taskq.sql.sqlite.time import NOW, later
 
-REGISTER = f"""
+GIVE = f"""
 INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
 SELECT ids.value, %(pool)s, %(host)s, names.value, pids.value, {later("%(lease)s")}
 FROM json_each(%(ids)s) AS ids
@@ -33,23 +33,23 @@ _WORKER = "pool, name, end_cause, end_blamed, end_charge, end_done"
 LOCK_WORKER = f"SELECT {_WORKER} FROM taskq_worker WHERE id = %(worker)s"
 LOCK_EXPIRED_WORKER = f"{LOCK_WORKER} AND lease_expires_at <= {NOW}"
 
-_PUT_BACK = f"""
+_RESTORE = f"""
 INSERT OR IGNORE INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
 SELECT id, {UNKNOWN_WORKER}, {later("%(lease)s")}
 """
-PUT_BACK = f"""
-{_PUT_BACK} FROM (SELECT %(worker)s AS id)
+RESTORE_WORKER = f"""
+{_RESTORE} FROM (SELECT %(worker)s AS id)
 WHERE EXISTS (SELECT 1 FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
 RETURNING {_WORKER}
 """
-PUT_ALL_BACK = f"""
+RESTORE_WORKERS = f"""
 WITH RECURSIVE held AS (
     SELECT min(worker_id) AS id FROM taskq_task WHERE state = 1
     UNION ALL
     SELECT (SELECT min(worker_id) FROM taskq_task WHERE state = 1 AND worker_id > held.id)
     FROM held WHERE held.id IS NOT NULL
 )
-{_PUT_BACK} FROM held
+{_RESTORE} FROM held
 WHERE id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM taskq_worker AS worker WHERE worker.id = held.id)
 RETURNING id
 """
@@ -68,7 +68,7 @@ _ENDS = f"({_CANCELLED} OR {_BLAMED} AND {_LOSSES} + %(charge)s >= {_MAX_LOSSES}
 _KIND = f"CASE WHEN {_CANCELLED} THEN {CANCELLED} ELSE {LOST} END"
 _TOLD = f"({_BLAMED} AND ({_ENDS} OR %(charge)s > 0))"
 # Not {_CANCELLED} in RETURNING: SQLite 3.40 says 1 there for a NULL.
-TAKE_BACK = f"""
+RECLAIM = f"""
 UPDATE taskq_task
 SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     failed_at = CASE WHEN {_ENDS} THEN {NOW} END,
@@ -87,7 +87,7 @@ WHERE state = 1 AND worker_id = %(worker)s
 RETURNING id, {TEXT.format("name")}, losses, {_BLAMED}, state = 2, cancelled_at
 """
 
-REMOVE_WORKER = """
+RETIRE = """
 DELETE FROM taskq_worker WHERE id = %(worker)s
   AND NOT EXISTS (SELECT 1 FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
 """

@@ -78,7 +78,7 @@ def test_result_of_a_task_that_failed_has_the_error_of_each_attempt(worker, new_
     result = native.send.using(priority=3).enqueue(1)
     first = worker.claim_one()
     later(than=Task.objects.get().started_at)
-    worker.db.workers.retire(worker.id, ran=first.id, charge=True, cause="killed by SIGKILL")
+    worker.db.leases.retire(worker.id, ran=first.id, charge=True, cause="killed by SIGKILL")
     other = new_worker()
     other.db.fail(
         other.id, other.claim_one().run,

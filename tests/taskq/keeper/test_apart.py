@@ -17,7 +17,7 @@ from taskq.store.apart import Apart, Refusal
 from tests.project.lab import tasks
 
 
-class Link:
+class Session:
     def __init__(self):
         self.closed = 0
 
@@ -30,8 +30,8 @@ def refuse(kind=errors.InsufficientPrivilege):
 
 
 def test_what_is_refused_is_said_once_and_tried_again_ever_later(caplog):
-    link = Link()
-    apart = Apart("keeper", link.close, limit=60)
+    session = Session()
+    apart = Apart("keeper", session.close, limit=60)
     tried = []
 
     def act():
@@ -45,11 +45,11 @@ def test_what_is_refused_is_said_once_and_tried_again_ever_later(caplog):
     said, over = caplog.messages
     assert said == "keeper: cannot prune: the database says no; trying again"
     assert over.startswith("keeper: could prune after ")
-    assert link.closed == 1, "its session may have been at fault"
+    assert session.closed == 1, "its session may have been at fault"
 
 
 def test_a_mistake_of_our_own_stops_nothing_else_and_is_shown_whole(caplog):
-    apart = Apart("keeper", Link().close, limit=60)
+    apart = Apart("keeper", Session().close, limit=60)
     assert not apart.do("prune", lambda: {}["nothing"])
     assert apart.do("renew leases", lambda: None)
     assert "Traceback" in caplog.text
@@ -58,13 +58,13 @@ def test_a_mistake_of_our_own_stops_nothing_else_and_is_shown_whole(caplog):
 
 @pytest.mark.parametrize("kind", [psycopg.OperationalError, errors.AdminShutdown])
 def test_a_lost_connection_is_not_kept_apart(kind):
-    apart = Apart("keeper", Link().close, limit=60)
+    apart = Apart("keeper", Session().close, limit=60)
     with pytest.raises(kind):
         apart.do("prune", lambda: refuse(kind))
 
 
 def test_a_refusal_tells_when_to_try_again():
-    apart = Apart("keeper", Link().close, limit=60)
+    apart = Apart("keeper", Session().close, limit=60)
     assert apart.due("prune", 7) == 7
     apart.do("prune", refuse)
     assert apart.due("prune", 7) == apart.next_due > clock.now()

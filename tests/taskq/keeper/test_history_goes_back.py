@@ -62,9 +62,9 @@ def keeper(transactional_db):
     """Of a pool with one worker, which has its lease and has been idle so far."""
     keeper = keeper_of_no_pool(Settings())
     keeper.renewer.renew()
-    keeper.register()
+    keeper.give_leases()
     yield keeper
-    keeper.link.close()
+    keeper.session.close()
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def slot(keeper):
 
 
 @pytest.fixture
-def running(slot, db_leases):
+def running(slot, db_store):
     """A task that the worker runs."""
     pk = send()
     Task.objects.update(state=State.RUNNING, attempt=1, worker=slot.held_lease())
@@ -87,7 +87,7 @@ def back(keeper):
     """The database was away, and is there again."""
     keeper.renewer.lost()
     keeper.renewer.renew()
-    keeper.register()
+    keeper.give_leases()
 
 
 def test_leases_are_renewed_at_once_after_an_outage(keeper, slot):
@@ -148,6 +148,6 @@ def test_a_server_that_a_pooler_has_put_in_the_place_of_another_is_noticed(keepe
 
 def test_a_keeper_that_takes_over_asks_as_after_an_outage(keeper, slot, running):
     Task.objects.update(state=State.READY, worker=None)
-    another = Renewer(keeper.child, keeper.link, Settings())
+    another = Renewer(keeper.child, keeper.session, Settings())
     another.renew()
     assert slot.ending

@@ -68,15 +68,15 @@ def begin(slot, run, now):
 def look(slot, now):
     """A look of the keeper, some seconds after the last."""
     keeper = slot.child
-    service = worker_of_no_pool(0).service
-    watch = OverrunWatch(keeper, service, service.link("keeper"))
+    context = worker_of_no_pool(0).context
+    watch = OverrunWatch(keeper, context, context.session("keeper"))
 
     def later(seconds):
         now.seconds += seconds
         watch.look()
 
     yield later
-    watch._link.close()
+    watch._session.close()
 
 
 def waiting():
@@ -197,7 +197,7 @@ def test_the_worker_says_of_nothing_that_the_keeper_wrote_that_it_was_not_its_ow
     one.batch.finish_later(held[2])
     one.recorder.write_finished()
     assert "no longer ours" not in caplog.text
-    one.link.close()
+    one.session.close()
 
 
 def test_looks_are_taken_while_somebody_has_a_batch(look, slot):
@@ -223,7 +223,7 @@ def test_who_has_a_batch_wakes_a_keeper_that_does_not_look(worker):
         woken = os.read(keeper.wake_fd(), 1) if not watches else None
         assert woken == (None if watches else b"!")
     assert one.slot.others
-    one.link.close()
+    one.session.close()
 
 
 # Real pools

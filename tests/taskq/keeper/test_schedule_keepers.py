@@ -20,7 +20,7 @@ from stress.rig.pools import wait_until
 from taskq import conf
 from taskq.keeper.ticker import AT_ONCE, TOGETHER, Ticker
 from taskq.models import Schedule, Task
-from taskq.pool_context import Service
+from taskq.pool_context import PoolContext
 from taskq.schedules import scheduled_at
 from taskq.schedules.entries import entries
 from taskq.schedules.ticks import MOST, MOST_IN_ALL
@@ -40,14 +40,14 @@ def ticker(settings, transactional_db):
     def make(**given):
         if given:
             settings.TASKQ = {"SCHEDULE": {k: {**HOURLY, **more} for k, more in given.items()}}
-        service = Service(settings=conf.settings(), queues=Queues(), alias="default")
-        link = service.link("keeper")
-        opened.append(link)
-        return Ticker(service.plan, link, "default", 10.0)
+        context = PoolContext(settings=conf.settings(), queues=Queues(), alias="default")
+        session = context.session("keeper")
+        opened.append(session)
+        return Ticker(context.plan, session, "default", 10.0)
 
     yield make
-    for link in opened:
-        link.close()
+    for session in opened:
+        session.close()
 
 
 def seconds_to(ticker):
@@ -57,7 +57,7 @@ def seconds_to(ticker):
 def test_without_schedules_nothing_is_asked(ticker):
     ours = ticker()
     assert ours.tick() == 0
-    assert ours._link.current is None
+    assert ours._session.current is None
     assert ours.due == float("inf")
 
 
@@ -88,7 +88,7 @@ def test_a_new_keeper_of_an_old_pool_does_not_put_its_version_back(ticker, setti
     old.tick()
     new = ticker(a={"schedule": "30 * * * *", "args": ["new"]})
     new.tick()
-    again = Ticker(old._plan, old._link, "default", 10.0)
+    again = Ticker(old._plan, old._session, "default", 10.0)
     again.tick()
     row = Schedule.objects.get()
     assert (row.schedule, row.payload) == ("30 * * * *", '[["new"],{}]')

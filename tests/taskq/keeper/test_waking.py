@@ -38,7 +38,7 @@ def test_a_sleeping_pool_is_woken_by_the_commit(start_pool, runs):
 def test_who_was_woken_claims_without_a_look_at_the_lanes_before(worker, monkeypatch):
     """A round trip less until the task starts."""
     woken = worker_of_no_pool(worker.id)
-    woken.link.leases()  # to open the connection asks for the schema of the tables
+    woken.session.store()  # to open the connection asks for the schema of the tables
     statements: list[str] = []
     rows = Connection.rows
 
@@ -50,7 +50,7 @@ def test_who_was_woken_claims_without_a_look_at_the_lanes_before(worker, monkeyp
     tasks.quick.delay("a")
     assert woken.claimer.fetch().name == tasks.quick.name
     assert statements == [postgresql_tasks.CLAIM_FIRST]
-    woken.link.close()
+    woken.session.close()
 
 
 @pytest.mark.sqlite

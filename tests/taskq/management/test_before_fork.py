@@ -14,14 +14,14 @@ from taskq.conf import Settings
 from taskq.management import before_fork
 from taskq.management.before_fork import STEPS
 from taskq.models import Task
-from taskq.pool_context import Service
+from taskq.pool_context import PoolContext
 from taskq.task.queues import Queues
 from tests.project.lab import tasks
 
 
 @pytest.fixture
-def service(transactional_db):
-    return Service(settings=Settings(), queues=Queues(), alias="default")
+def context(transactional_db):
+    return PoolContext(settings=Settings(), queues=Queues(), alias="default")
 
 
 def open_connection(monkeypatch, log):
@@ -72,12 +72,12 @@ CASES = {
 
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
-def test_each_step_is_taken(step, service, monkeypatch, caplog):
+def test_each_step_is_taken(step, context, monkeypatch, caplog):
     if step is not before_fork.leave_to_children:
         monkeypatch.setattr(before_fork.gc, "freeze", lambda: None)
     case = CASES[step](monkeypatch, caplog)
     next(case)
-    before_fork.get_ready(service)
+    before_fork.get_ready(context)
     assert next(case, "over") == "over"
 
 

@@ -72,7 +72,7 @@ GO_BACK = {
     ),
     "give back": lambda db, worker, run: db.give_back(worker, [run]),
     "defer": lambda db, worker, run: db.defer(worker, run, 0.0),
-    "loss": lambda db, worker, run: db.workers.retire(
+    "loss": lambda db, worker, run: db.leases.retire(
         worker, ran=run[0], charge=True, cause="killed"
     ),
 }

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 @pytest.fixture
 def full(worker):
     """The queue is full, and a pool asks for wake-ups."""
-    worker.db.workers.set_listens(worker.id, True)
+    worker.db.leases.set_listens(worker.id, True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_setting('max_notify_queue_pages', true)")
         if cursor.fetchone() != ("64",):

@@ -102,9 +102,9 @@ def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
         *("FINISH", "FINISH_ONE", "FINISH_IF_FREE", "STILL_HELD", "GIVE_BACK", "GIVE_BACK_IF_FREE"),
     ],
 )
-def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_leases, statement):
+def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_store, statement):
     """On the queue's own connections, which make no other."""
-    own = db_leases._connection._connection
+    own = db_store._connection._connection
     if own.info.server_version < 160000:
         pytest.skip("PostgreSQL 15 does not show it")
     names: list[str] = []
@@ -223,7 +223,7 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(raw):
 def test_taking_back_reads_only_what_the_worker_holds(raw):
     values = {"worker": 7, "blamed": 0, "suspect": False, "charge": 1, "cause": ""}
     values["leave"] = [1, 2]
-    nodes, _ = explain(raw, leases.TAKE_BACK, values)
+    nodes, _ = explain(raw, leases.RECLAIM, values)
     assert "taskq_task_running" in indexes(nodes)
     assert not scans_whole_table(nodes, "taskq_task")
     for held in (leases.HELD, tasks.HELD_BY):
@@ -236,7 +236,7 @@ def test_the_look_for_missing_workers_probes_once_for_each_that_holds_anything(r
     cursor = psycopg.Cursor(raw)
     cursor.execute("DELETE FROM taskq_worker WHERE id IN (7, 21, 50)")
     values = {"lease": 30.0}
-    nodes, pages = explain(raw, leases.PUT_ALL_BACK, values)
+    nodes, pages = explain(raw, leases.RESTORE_WORKERS, values)
     assert "taskq_task_running" in indexes(nodes)
     assert not scans_whole_table(nodes, "taskq_task")
     assert pages < 500
@@ -245,7 +245,7 @@ def test_the_look_for_missing_workers_probes_once_for_each_that_holds_anything(r
     assert indexes(nodes) == {"taskq_task_running", "taskq_task_pkey"}
     assert pages < 100
     with raw.transaction(force_rollback=True):
-        put_back = cursor.execute(leases.PUT_ALL_BACK, values).fetchall()
+        put_back = cursor.execute(leases.RESTORE_WORKERS, values).fetchall()
     assert put_back == [(7,), (21,), (50,)]
 
 

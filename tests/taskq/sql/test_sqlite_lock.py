@@ -67,7 +67,7 @@ def keeper_and_worker():
 
 def renew(order):
     def act(db):
-        db.workers.renew([1], 30)
+        db.leases.renew([1], 30)
         order.append("keeper")
 
     return act
@@ -86,7 +86,7 @@ def test_workers_write_only_once_a_keeper_that_waits_has_written(keeper_and_work
     for _ in range(5):
         order.clear()
         with write_lock():
-            keeper.begin(lambda db: db.workers.renew([1], 30))
+            keeper.begin(lambda db: db.leases.renew([1], 30))
             wait_until(lambda: clock.now() < scoreboard.others_wait_until)
             worker.begin(lambda db: order.append(db.finish(7, [(1, 1)]) or "worker"))
             time.sleep(0.02)  # the worker would ask from here on
@@ -138,7 +138,7 @@ def test_it_is_asked_for_every_few_milliseconds_however_long_that_takes(monkeypa
     ):
         other.execute("BEGIN IMMEDIATE")
         monkeypatch.setattr(lock.time, "sleep", sleep)
-        assert not db.workers.renew([1], 30).kept
+        assert not db.leases.renew([1], 30).kept
     assert len(pauses) == 200
     assert max(pauses) < 0.01
 
@@ -147,7 +147,7 @@ def test_a_wait_that_ends_in_vain_is_the_drivers_error():
     with closing(store_tasks.connect("default", lease=30)) as db, write_lock():
         db.connection._write_lock._patience = clock.nanoseconds(0.05)
         with pytest.raises(sqlite3.OperationalError, match="database is locked"):
-            db.workers.renew([1], 30)
+            db.leases.renew([1], 30)
 
 
 def test_a_long_wait_is_named_and_the_keeper_does_not_seem_to_hang(

@@ -65,11 +65,11 @@ def waits_for_a_lock():
 
 @pytest.mark.parametrize("statement", ["CLAIM", "CLAIM_FIRST"])
 def test_a_claim_in_flight_holds_off_the_reclaim_which_then_sees_it(worker, session, statement):
-    """Claim first: the reclaim must wait for it, and take back what it claimed."""
+    """Claim first: the reclaim must wait for it, and reclaim what it claimed."""
     tasks.quick.delay("a")
     assert len(claim_in(session, worker, getattr(postgresql_tasks, statement))) == 1
     thread, outcome = in_background(
-        lambda: worker.db.workers.retire(worker.id, ran=0, charge=False, cause="dead")
+        lambda: worker.db.leases.retire(worker.id, ran=0, charge=False, cause="dead")
     )
     wait_until(lambda: list(waits_for_a_lock()), what="the reclaim waits for the claim")
     assert thread.is_alive()
@@ -96,7 +96,7 @@ def test_also_where_the_site_has_a_stricter_isolation(
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", every)
     db = connect()
     _, outcome = in_background(
-        lambda: db.workers.retire(worker.id, ran=0, charge=False, cause="dead")
+        lambda: db.leases.retire(worker.id, ran=0, charge=False, cause="dead")
     )
     wait_until(lambda: list(waits_for_a_lock()), what="the reclaim waits for the claim")
     session.commit()
@@ -125,7 +125,7 @@ def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(
     wait_until(lambda: list(waits_for_a_lock()), what="the claim waits for the reclaim")
     assert thread.is_alive()
     assert cursor.execute(leases.HELD, {"worker": worker.id}).fetchone()[0] == 0
-    cursor.execute(leases.REMOVE_WORKER, {"worker": worker.id})
+    cursor.execute(leases.RETIRE, {"worker": worker.id})
     session.commit()
     assert outcome() == []
     assert Task.objects.get().state == State.READY, "no task left running under no worker"
@@ -139,11 +139,11 @@ def test_a_task_locked_by_its_finishing_transaction_is_not_waited_for(worker, se
     run = claimed[0].run
     values = {"ids": [run[0]], "attempt": run[1], "worker": worker.id}
     psycopg.Cursor(session).execute(postgresql_tasks.FINISH, values)
-    retired = worker.db.workers.retire(worker.id, ran=run[0], charge=True, cause="dead")
+    retired = worker.db.leases.retire(worker.id, ran=run[0], charge=True, cause="dead")
     assert not retired.complete
     assert {task.id for task in retired.tasks} == {task.id for task in claimed[1:]}
     session.commit()
-    again = worker.db.workers.retire(worker.id, ran=run[0], charge=True, cause="dead")
+    again = worker.db.leases.retire(worker.id, ran=run[0], charge=True, cause="dead")
     assert again.complete
     assert again.tasks == []
     assert Task.objects.count() == 2
@@ -156,7 +156,7 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
     cursor.execute(leases.LOCK_WORKER, {"worker": worker.id})
     values = {"worker": worker.id, "blamed": task.id, "suspect": False, "charge": 1, "cause": "x"}
     values["leave"] = []
-    cursor.execute(leases.TAKE_BACK, values)
+    cursor.execute(leases.RECLAIM, values)
     db = connect()
     _, outcome = in_background(lambda: db.finish(worker.id, [task.run]))
     wait_until(lambda: list(waits_for_a_lock()), what="the finish waits for the reclaim")
@@ -168,12 +168,12 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
 def test_renewing_does_not_wait_for_a_claim_in_flight(worker, session):
     tasks.quick.delay("a")
     claim_in(session, worker, postgresql_tasks.CLAIM)
-    assert worker.db.workers.renew([worker.id], 60.0).kept.keys() == {worker.id}
+    assert worker.db.leases.renew([worker.id], 60.0).kept.keys() == {worker.id}
 
 
 def test_reclaimers_do_not_wait_for_each_other(new_worker, session, connect):
     late = new_worker(lease=0.0)
     values = {"worker": late.id}
     assert psycopg.Cursor(session).execute(leases.LOCK_EXPIRED_WORKER, values).fetchall()
-    found = connect().workers.retire(late.id, ran=None, charge=True, cause="", expired_only=True)
+    found = connect().leases.retire(late.id, ran=None, charge=True, cause="", expired_only=True)
     assert found is None

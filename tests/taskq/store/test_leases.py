@@ -76,10 +76,10 @@ def test_only_tasks_of_the_given_queues_are_claimed(worker, queues, expected):
     assert found == expected
 
 
-def test_future_tasks_are_left_and_their_wait_is_known(worker, db_leases):
+def test_future_tasks_are_left_and_their_wait_is_known(worker, db_store):
     send(countdown=50)
     assert worker.claim() == []
-    (lane,) = db_leases.lanes(Queues())
+    (lane,) = db_store.lanes(Queues())
     assert 45 < lane.wait < 50.001  # SQLite reckons it in days, to some 10 microseconds
 
 
@@ -89,16 +89,16 @@ def test_a_due_task_behind_future_ones_of_higher_priority_is_found(worker):
     assert worker.claim_one().id == pk
 
 
-def test_who_has_slept_hears_in_how_many_lanes_tasks_were_due(new_worker, db_leases):
+def test_who_has_slept_hears_in_how_many_lanes_tasks_were_due(new_worker, db_store):
     worker = new_worker()
-    assert not db_leases.finish_and_claim(worker.id, [], ClaimRequest(Queues(), 5, QUICK)).lanes
+    assert not db_store.finish_and_claim(worker.id, [], ClaimRequest(Queues(), 5, QUICK)).lanes
     send("1")
     send("2", priority=7)
     send("3", queue="mail")
     send("later", queue="mail", priority=9, countdown=100)
     done = []
     for queues, lanes in (("", 3), ("mail,default", 2), ("ma*", 1)):
-        result = db_leases.finish_and_claim(
+        result = db_store.finish_and_claim(
             worker.id, done, ClaimRequest(Queues.parse(queues), 1, QUICK)
         )
         assert (result.lanes, result.ours) == (lanes, {id for id, _ in done}), queues
@@ -110,52 +110,52 @@ def test_expired_tasks_are_claimed_to_be_dropped(worker):
     assert worker.claim_one().expired
 
 
-def test_a_claim_goes_on_where_the_last_of_its_lane_ended(worker, db_leases):
+def test_a_claim_goes_on_where_the_last_of_its_lane_ended(worker, db_store):
     ids = [send(str(n)) for n in range(6)]
-    (lane,) = db_leases.lanes(Queues())
-    assert [task.id for task in db_leases.claim(worker.id, lane, 4, QUICK)] == ids[:4]
-    assert [task.id for task in db_leases.claim(worker.id, lane, 4, QUICK)] == ids[4:]
+    (lane,) = db_store.lanes(Queues())
+    assert [task.id for task in db_store.claim(worker.id, lane, 4, QUICK)] == ids[:4]
+    assert [task.id for task in db_store.claim(worker.id, lane, 4, QUICK)] == ids[4:]
 
 
 @pytest.mark.postgresql
-def test_what_lands_behind_the_mark_is_found_by_the_next_look(worker, db_leases):
+def test_what_lands_behind_the_mark_is_found_by_the_next_look(worker, db_store):
     """A late commit, a retry, a task given back."""
     ids = [send(str(n)) for n in range(6)]
-    (lane,) = db_leases.lanes(Queues())
-    first = db_leases.claim(worker.id, lane, 4, QUICK)
-    db_leases.give_back(worker.id, [first[0].run])
-    assert [task.id for task in db_leases.claim(worker.id, lane, 4, QUICK)] == ids[4:]
+    (lane,) = db_store.lanes(Queues())
+    first = db_store.claim(worker.id, lane, 4, QUICK)
+    db_store.give_back(worker.id, [first[0].run])
+    assert [task.id for task in db_store.claim(worker.id, lane, 4, QUICK)] == ids[4:]
     assert worker.claim_one().id == ids[0]
 
 
-def test_finishing_and_claiming_happen_together(worker, db_leases):
+def test_finishing_and_claiming_happen_together(worker, db_store):
     ids = [send(str(n)) for n in range(4)]
-    (lane,) = db_leases.lanes(Queues())
-    done = [task.run for task in db_leases.claim(worker.id, lane, 2, QUICK)]
-    ours, tasks, *_ = db_leases.finish_and_claim(worker.id, done, ClaimRequest(lane, 5, QUICK))
+    (lane,) = db_store.lanes(Queues())
+    done = [task.run for task in db_store.claim(worker.id, lane, 2, QUICK)]
+    ours, tasks, *_ = db_store.finish_and_claim(worker.id, done, ClaimRequest(lane, 5, QUICK))
     assert ours == set(ids[:2])
     assert [task.id for task in tasks] == ids[2:]
     assert Task.objects.count() == 2
 
 
-def test_finishing_and_claiming_happen_both_or_neither(worker, db_leases):
+def test_finishing_and_claiming_happen_both_or_neither(worker, db_store):
     send()
     send("b")
-    (lane,) = db_leases.lanes(Queues())
+    (lane,) = db_store.lanes(Queues())
     done = [worker.claim_one().run]
     lane.due, lane.id = "no date", 2**70  # what PostgreSQL refuses, and SQLite
     with pytest.raises((*DATABASE_ERRORS, OverflowError)):
-        db_leases.finish_and_claim(worker.id, done, ClaimRequest(lane, 5, QUICK))
+        db_store.finish_and_claim(worker.id, done, ClaimRequest(lane, 5, QUICK))
     assert Task.objects.filter(pk=done[0][0]).exists()
-    assert db_leases.finish(worker.id, done) == {done[0][0]}
+    assert db_store.finish(worker.id, done) == {done[0][0]}
 
 
-def test_runs_of_different_attempts_are_finished_together(worker, db_leases):
+def test_runs_of_different_attempts_are_finished_together(worker, db_store):
     first, second = send(), send("b")
-    db_leases.give_back(worker.id, [worker.claim_one().run])
+    db_store.give_back(worker.id, [worker.claim_one().run])
     runs = [task.run for task in worker.claim(5, QUICK)]
     assert sorted(runs) == [(first, 2), (second, 1)]
-    assert db_leases.finish(worker.id, runs) == {first, second}
+    assert db_store.finish(worker.id, runs) == {first, second}
     assert not Task.objects.exists()
 
 
@@ -197,12 +197,12 @@ def test_a_task_whose_row_allows_no_loss_is_claimed_alone(worker, max_losses):
     assert [batch[0].alone for batch in batches] == [False, True, False]
 
 
-def test_a_worker_without_a_good_lease_claims_nothing(new_worker, db_leases):
+def test_a_worker_without_a_good_lease_claims_nothing(new_worker, db_store):
     send()
     late = new_worker(lease=0.0)
     assert late.claim() == []
     gone = new_worker(pid=3)
-    db_leases.workers.retire(gone.id, ran=0, charge=False, cause="")
+    db_store.leases.retire(gone.id, ran=0, charge=False, cause="")
     assert gone.claim() == []
 
 
@@ -234,7 +234,7 @@ WRITES = {
 def test_a_write_touches_nothing_once_the_lease_was_taken(worker, new_worker, write):
     send()
     task = worker.claim_one()
-    worker.db.workers.retire(worker.id, ran=task.id, charge=True, cause="killed")
+    worker.db.leases.retire(worker.id, ran=task.id, charge=True, cause="killed")
     before = Task.objects.values().get()
     assert not write(worker.db, worker.id, task.run)
     assert Task.objects.values().get() == before

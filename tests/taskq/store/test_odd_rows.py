@@ -39,12 +39,12 @@ def new_ticker(transactional_db):
 
     def make():
         keepers.append(keeper_of_no_pool(Settings()))
-        keepers[-1].service.plan.mark_written()
+        keepers[-1].context.plan.mark_written()
         return keepers[-1].ticker
 
     yield make
     for keeper in keepers:
-        keeper.link.close()
+        keeper.session.close()
 
 
 @pytest.mark.parametrize("attempt", [INT, -INT, -INT - 1])

@@ -20,7 +20,7 @@ def test_many_dead_workers_to_reclaim_cost_the_living_no_lease(start_pool, far_a
     tasks.nap.delay("a", 6)
     wait_until(lambda: runs("start", "a"), what="the task at work")
     proxy.forward(delay=0.05)
-    # A host with many workers is gone: to take back from all of them takes 10 s.
+    # A host with many workers is gone: to reclaim from all of them takes 10 s.
     expired = timezone.now() - datetime.timedelta(seconds=1)
     lost = [
         Worker(pool="gone:1", host="gone", pid=pid, name=f"worker {pid}", lease_expires_at=expired)

@@ -5,19 +5,19 @@ from django.db import OperationalError, connection
 
 from stress.rig.pools import wait_until
 from taskq.database_errors import DATABASE_ERRORS
-from taskq.store.session import Link
+from taskq.store.session import StoreSession
 from tests.project.lab import tasks
 
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("missing", ["nought FROM taskq_nowhere", "nought FROM taskq_task"])
 def test_tables_that_are_not_there_are_called_so(missing, caplog):
-    link = Link("worker 1", "default", 30, direct=False)
+    session = StoreSession("worker 1", "default", 30, direct=False)
     with pytest.raises(DATABASE_ERRORS) as error:
-        link.leases().connection.rows(f"SELECT {missing}", {})
-    link.lost(OperationalError("the server is away"))
-    link.lost(error.value)
-    link.lost(error.value)
+        session.store().connection.rows(f"SELECT {missing}", {})
+    session.lost(OperationalError("the server is away"))
+    session.lost(error.value)
+    session.lost(error.value)
     away, said = caplog.messages
     assert "the database does not answer: the server is away" in away
     assert "nought" in said or "nowhere" in said

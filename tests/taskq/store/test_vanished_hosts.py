@@ -12,13 +12,13 @@ from tests.project.lab import tasks
 pytestmark = pytest.mark.postgresql
 
 
-def test_who_was_being_retired_can_be_retired_by_another(worker, db_leases):
+def test_who_was_being_retired_can_be_retired_by_another(worker, db_store):
     tasks.quick.delay("a")
     worker.claim()
     Worker.objects.update(lease_expires_at="2000-01-01T00:00Z")
 
     def retire():
-        return db_leases.workers.retire(
+        return db_store.leases.retire(
             worker.id, ran=0, charge=False, cause="its host is lost", expired_only=True
         )
 

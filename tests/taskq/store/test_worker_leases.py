@@ -18,8 +18,8 @@ worker = each_way
 # A worker's lease
 
 
-def test_register_gives_each_process_its_lease(db_leases):
-    given = db_leases.workers.register("host:9", "host", [("keeper", 7), ("worker 1", 8)], 10.0)
+def test_register_gives_each_process_its_lease(db_store):
+    given = db_store.leases.give("host:9", "host", [("keeper", 7), ("worker 1", 8)], 10.0)
     rows = {worker.pid: worker for worker in Worker.objects.all()}
     assert given == {7: rows[7].pk, 8: rows[8].pk}
     assert rows[8].name == "worker 1"
@@ -27,19 +27,19 @@ def test_register_gives_each_process_its_lease(db_leases):
     assert 9 < left <= 10.1
 
 
-def test_renew_extends_good_leases_and_never_revives_ended_ones(new_worker, db_leases):
+def test_renew_extends_good_leases_and_never_revives_ended_ones(new_worker, db_store):
     good, ended = new_worker(2, 5.0), new_worker(3, 0.0)
-    assert db_leases.workers.renew([good.id, ended.id, 10**9], 60.0).kept == {good.id: 2}
+    assert db_store.leases.renew([good.id, ended.id, 10**9], 60.0).kept == {good.id: 2}
     left = Worker.objects.get(pk=good.id).lease_expires_at - timezone.now()
     assert left.total_seconds() > 55
-    assert db_leases.workers.expired() == {ended.id: []}
+    assert db_store.leases.expired() == {ended.id: []}
 
 
-def test_an_id_is_never_given_twice_also_where_history_goes_back(db_leases):
+def test_an_id_is_never_given_twice_also_where_history_goes_back(db_store):
     """As after a restore: the table is as it was before, and the database's sequences too."""
     given = []
     for _ in range(3):
-        given += db_leases.workers.register("host:9", "host", [("w", 7), ("w", 8)], 9.0).values()
+        given += db_store.leases.give("host:9", "host", [("w", 7), ("w", 8)], 9.0).values()
         Worker.objects.all().delete()
         with connection.cursor() as cursor:
             for name in sequences(cursor):
@@ -75,7 +75,7 @@ def test_a_row_that_a_person_writes_gets_such_an_id_too(transactional_db):
 
 def retire(worker, **options):
     given = {"ran": 0, "charge": True, "cause": "killed by SIGKILL", **options}
-    return worker.db.workers.retire(worker.id, **given)
+    return worker.db.leases.retire(worker.id, **given)
 
 
 def test_the_task_that_ran_is_charged_and_its_neighbours_are_not(worker):
@@ -217,7 +217,7 @@ def test_another_keeper_ends_what_one_began_and_decides_nothing_anew(
     Task.objects.update(max_losses=1)
     with locked(batch[left]):
         assert not retire(worker, ran=batch[0], cause="exit code 7").complete
-    assert worker.id in new_worker().db.workers.expired()
+    assert worker.id in new_worker().db.leases.expired()
     assert retire(worker, ran=None, cause="lease ran out", expired_only=True).complete
     assert list(Task.objects.order_by("pk").values_list("state", "losses", "error")) == [
         (State.FAILED, 1, "exit code 7"),
@@ -240,36 +240,36 @@ def test_what_an_unsure_worker_gave_up_is_not_charged_when_it_is_taken_back_late
 # Tasks whose worker is in no table
 
 
-def test_a_worker_that_holds_tasks_and_is_gone_is_put_back(worker, db_leases):
+def test_a_worker_that_holds_tasks_and_is_gone_is_put_back(worker, db_store):
     send()
     worker.claim_one()
-    assert db_leases.workers.put_back(30.0) == []
+    assert db_store.leases.restore_missing(30.0) == []
     Worker.objects.all().delete()
-    assert db_leases.workers.put_back(0.0) == [worker.id]
-    assert db_leases.workers.put_back(0.0) == []
-    assert db_leases.workers.expired() == {worker.id: []}
+    assert db_store.leases.restore_missing(0.0) == [worker.id]
+    assert db_store.leases.restore_missing(0.0) == []
+    assert db_store.leases.expired() == {worker.id: []}
     assert retire(worker, ran=None, cause="lease ran out", expired_only=True).complete
     row = Task.objects.get()
     assert (row.state, row.losses, row.error) == (State.READY, 1, "lease ran out")
 
 
-def test_a_worker_that_is_still_there_renews_the_lease_that_was_put_back(worker, db_leases):
+def test_a_worker_that_is_still_there_renews_the_lease_that_was_put_back(worker, db_store):
     task = send()
     attempt = worker.claim_one().attempt
     Worker.objects.all().delete()
-    db_leases.workers.put_back(30.0)
-    assert db_leases.workers.renew([worker.id], 30.0).kept == {worker.id: 0}
-    assert db_leases.finish(worker.id, [(task, attempt)]) == {task}
+    db_store.leases.restore_missing(30.0)
+    assert db_store.leases.renew([worker.id], 30.0).kept == {worker.id: 0}
+    assert db_store.finish(worker.id, [(task, attempt)]) == {task}
 
 
-def test_running_tasks_of_nobody_get_a_worker_and_are_taken_back_with_it(worker, db_leases):
+def test_running_tasks_of_nobody_get_a_worker_and_are_taken_back_with_it(worker, db_store):
     for n in range(2):
         send(str(n))
     worker.claim(50, QUICK)
     Task.objects.update(worker=None)
-    (unknown,) = db_leases.workers.put_back(0.0)
+    (unknown,) = db_store.leases.restore_missing(0.0)
     assert set(Task.objects.values_list("worker", flat=True)) == {unknown}
-    db_leases.workers.retire(unknown, ran=None, charge=True, cause="lease ran out")
+    db_store.leases.retire(unknown, ran=None, charge=True, cause="lease ran out")
     assert set(Task.objects.values_list("state", "losses", "isolated")) == {(State.READY, 0, True)}
 
 

@@ -9,7 +9,7 @@ from django.db import OperationalError, connection, transaction
 from psycopg import errors
 
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning, passes
-from taskq.store.session import Link
+from taskq.store.session import StoreSession
 
 
 def state(code):
@@ -165,30 +165,30 @@ def test_a_connection_that_is_not_let_in_is_not_one_to_a_server_that_is_away(why
 @pytest.mark.postgresql
 @pytest.mark.parametrize("other", [{"NAME": "nowhere"}, {"USER": "nobody"}])
 def test_a_pool_that_is_not_let_in_says_so_and_goes_on_trying(caplog, other):
-    link = Link("worker 1", "default", 30, direct=False)
+    session = StoreSession("worker 1", "default", 30, direct=False)
     ((key, name),) = other.items()
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(connection.settings_dict, key, name)
         with pytest.raises(DATABASE_ERRORS) as error:
-            link.leases()
-    link.lost(error.value)
+            session.store()
+    session.lost(error.value)
     (said,) = caplog.messages
     assert said.startswith("worker 1: cannot connect: FATAL: ")
     assert f'"{name}" does not exist: check DATABASES; trying again' in said
-    link.leases()
-    link.answered()
+    session.store()
+    session.answered()
     assert "the database answers again" in caplog.messages[-1]
-    link.close()
+    session.close()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_only_a_database_that_does_not_answer_is_said_not_to(caplog):
-    link = Link("worker 1", "default", 30, direct=False)
-    link.lost(errors.InsufficientPrivilege("not yours"))
-    link.lost(errors.DeadlockDetected("met another"))
+    session = StoreSession("worker 1", "default", 30, direct=False)
+    session.lost(errors.InsufficientPrivilege("not yours"))
+    session.lost(errors.DeadlockDetected("met another"))
     locked = sqlite3.OperationalError("database is locked")
     locked.sqlite_errorcode = sqlite3.SQLITE_BUSY
-    link.lost(locked)
+    session.lost(locked)
     assert "does not answer" not in caplog.text
-    link.lost(psycopg.OperationalError("the server is away"))
+    session.lost(psycopg.OperationalError("the server is away"))
     assert "the database does not answer: the server is away" in caplog.messages[-1]

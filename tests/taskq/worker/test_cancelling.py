@@ -131,7 +131,7 @@ def test_whatever_ends_the_run_it_is_kept_and_not_run_again(worker, end):
             db.fail(worker.id, task.run, error="E", traceback="T")
         case "lost" | "host lost":
             ran = task.id if end == "lost" else None
-            retired = db.workers.retire(worker.id, ran=ran, charge=True, cause="killed by SIGKILL")
+            retired = db.leases.retire(worker.id, ran=ran, charge=True, cause="killed by SIGKILL")
             assert [(each.failed, each.cancelled) for each in retired.tasks] == [(True, True)]
     row = Task.objects.cancelled().get()
     assert (row.state, row.losses, row.worker_id) == (State.FAILED, 0, None)
@@ -148,9 +148,7 @@ def test_its_neighbours_are_given_back(worker):
     claimed = worker.claim(3, (tasks.quick.name,))
     assert len(claimed) == 3
     results[1].cancel()
-    retired = worker.db.workers.retire(
-        worker.id, ran=results[1].id.int, charge=True, cause="killed"
-    )
+    retired = worker.db.leases.retire(worker.id, ran=results[1].id.int, charge=True, cause="killed")
     told = {each.id: (each.failed, each.cancelled) for each in retired.tasks}
     assert [told[result.id.int] for result in results] == [
         (False, False), (True, True), (False, False),

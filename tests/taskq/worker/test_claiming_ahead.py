@@ -40,7 +40,7 @@ def stepper(worker, monkeypatch):
     one.pace.note(tasks.quick.name, 0.001)
     monkeypatch.setattr(one.pace, "note", lambda *args: None)  # however slow the machine is
     yield one
-    one.link.close()
+    one.session.close()
 
 
 def send(count):
@@ -82,7 +82,7 @@ def test_it_does_not_claim_ahead_what_is_not_there(stepper, monkeypatch):
 def test_a_long_run_gives_back_what_was_claimed_ahead(stepper, caplog):
     ids = send(3 * BATCH)
     until_it_claims_ahead(stepper)
-    stepper.batch.give_back(stepper.link.leases())  # as it answers a recall
+    stepper.batch.give_back(stepper.session.store())  # as it answers a recall
     assert set(Task.objects.values_list("pk", "state")) == {
         (pk, State.READY) for pk in ids[BATCH - 1 :]
     }
@@ -114,7 +114,7 @@ def test_what_is_written_meanwhile_takes_in_what_was_claimed_ahead(stepper):
     """The outcome of a run that failed, say, on the same connection."""
     ids = send(3 * BATCH)
     until_it_claims_ahead(stepper)
-    assert stepper.link.leases().finish(stepper.batch.lease, [(ids[BATCH - 1], 1)])
+    assert stepper.session.store().finish(stepper.batch.lease, [(ids[BATCH - 1], 1)])
     run = []
     wait_until(lambda: run.append(stepper.step()) or run[-1] is None)
     assert run[1:-1] == ids[BATCH:]
@@ -124,13 +124,13 @@ def test_a_connection_that_breaks_meanwhile_leaves_the_lease_in_doubt(stepper, w
     """Nobody knows what was claimed: the keeper ends the lease, and all of it is given back."""
     ids = send(3 * BATCH)
     until_it_claims_ahead(stepper)
-    stepper.link.current.close()
+    stepper.session.current.close()
     stepper.step()  # the last of the batch
     assert stepper.step() is None
     assert stepper.batch.in_doubt
     stepper.step()
     assert stepper.slot.doubtful_lease == worker.id
-    worker.db.workers.retire(worker.id, ran=0, charge=False, cause="in doubt")
+    worker.db.leases.retire(worker.id, ran=0, charge=False, cause="in doubt")
     left = Task.objects.filter(pk__in=ids)
     assert set(left.values_list("state", "losses")) == {(State.READY, 0)}
 
@@ -231,8 +231,8 @@ def test_a_worker_in_doubt_claims_nothing_ahead(stepper):
     send(2 * BATCH)
     assert stepper.step()
     stepper.batch.in_doubt = True
-    db = stepper.link.leases()
-    assert not stepper.batch.claim_ahead(db, ClaimRequest(stepper.service.queues, BATCH, []))
+    db = stepper.session.store()
+    assert not stepper.batch.claim_ahead(db, ClaimRequest(stepper.context.queues, BATCH, []))
     assert stepper.batch.give_back(db) == BATCH - 1
     assert stepper.batch.in_doubt
 

@@ -29,7 +29,7 @@ HELD = 5
 
 def retire(worker, done, ran=0):
     locked = finish_for(worker.db, worker.id, done)
-    return worker.db.workers.retire(
+    return worker.db.leases.retire(
         worker.id, ran=ran, charge=True, cause="killed", done=done, locked=locked
     )
 
@@ -115,7 +115,7 @@ def test_what_is_done_and_locked_is_left_until_it_can_be_written(worker, held):
 def keeper(transactional_db):
     keeper = keeper_of_no_pool(Settings())
     yield keeper
-    keeper.link.close()
+    keeper.session.close()
 
 
 def die(keeper, slot, lease):
@@ -140,7 +140,7 @@ def dead(keeper, worker, held):
 
 def test_who_buries_a_worker_writes_what_it_had_done(keeper, dead, held, caplog):
     caplog.set_level(logging.INFO, "taskq")
-    keeper.retirer.bury()
+    keeper.reclaimer.reclaim_dead()
     assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
     assert "3 tasks that a worker had finished and not written are written" in caplog.text
 
@@ -151,7 +151,7 @@ def test_who_ends_a_doubtful_lease_writes_what_was_done_under_it(keeper, worker,
     slot.finish_log.start(worker.id)
     slot.finish_log.add(*held[0])
     slot.doubtful_lease = worker.id
-    keeper.register()
+    keeper.give_leases()
     assert left() == {(id, State.READY, 0) for id, _ in held[1:]}
 
 
@@ -165,7 +165,7 @@ def test_what_is_held_by_who_was_stopped_between_two_runs_is_taken_back(keeper, 
     slot.grant(worker.id, slot.generation, clock.now())
     slot.finish_log.start(worker.id)
     slot.finish_log.add(*held[0])
-    keeper.register()
+    keeper.give_leases()
     stopped.kill()
     stopped.wait()
     assert left() == {(id, State.READY, 0) for id, _ in held[1:]}
@@ -174,10 +174,10 @@ def test_what_is_held_by_who_was_stopped_between_two_runs_is_taken_back(keeper, 
 
 def test_a_slot_gets_no_new_lease_before_what_stands_there_is_written(keeper, dead, worker, held):
     """Its next child overwrites that; the keeper that would have buried was killed, say."""
-    keeper.register()
+    keeper.give_leases()
     assert dead.held_lease() == 0
-    keeper.retirer.bury()
-    keeper.register()
+    keeper.reclaimer.reclaim_dead()
+    keeper.give_leases()
     assert dead.held_lease() not in (0, worker.id)
     assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
 
@@ -186,11 +186,11 @@ def test_a_slot_gets_no_new_lease_before_what_stands_there_is_written(keeper, de
 def test_a_dead_worker_that_is_buried_in_two_passes_keeps_what_it_had_done(keeper, dead, held):
     """Though the next child of its slot works by then."""
     with locked(held[0]):
-        keeper.retirer.bury()
-    keeper.register()
+        keeper.reclaimer.reclaim_dead()
+    keeper.give_leases()
     dead.finish_log.start(dead.held_lease())
     dead.finish_log.add(1, 1)
-    keeper.retirer.bury(last=True)
+    keeper.reclaimer.reclaim_dead(last=True)
     assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
 
 
@@ -202,12 +202,12 @@ def reclaim(transactional_db):
 
     def reclaim():
         keepers.append(keeper_of_no_pool(Settings()))
-        keepers[-1].link.since = 1  # it has had the database for long
-        keepers[-1].retirer.reclaim()
+        keepers[-1].session.since = 1  # it has had the database for long
+        keepers[-1].reclaimer.reclaim_expired()
 
     yield reclaim
     for each in keepers:
-        each.link.close()
+        each.session.close()
 
 
 @contextlib.contextmanager
@@ -225,7 +225,7 @@ def test_what_is_done_and_locked_is_known_to_whoever_takes_back_the_rest(
     """The keeper that knew may be killed, and other pools are as quick."""
     caplog.set_level(logging.INFO, "taskq")
     with locked(held[0]):
-        keeper.retirer.bury()
+        keeper.reclaimer.reclaim_dead()
         reclaim()
     assert left() == {
         (held[0][0], State.RUNNING, 0),
@@ -244,14 +244,14 @@ def test_what_is_locked_is_looked_at_again_soon_and_then_ever_later(keeper, dead
     with locked(held[0]):
         looks = []
         for _ in range(4):
-            keeper.retirer.bury(last=True)
-            looks.append((keeper.retirer.bury_due - clock.now()) / clock.SECOND)
+            keeper.reclaimer.reclaim_dead(last=True)
+            looks.append((keeper.reclaimer.dead_due - clock.now()) / clock.SECOND)
     assert looks[0] <= 0.05
     assert looks[1] < looks[2] < looks[3] <= keeper.settings.heartbeat
-    wait_until(lambda: clock.now() >= keeper.retirer.bury_due)
-    keeper.retirer.bury()
+    wait_until(lambda: clock.now() >= keeper.reclaimer.dead_due)
+    keeper.reclaimer.reclaim_dead()
     assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
-    assert keeper.retirer.bury_due == NEVER
+    assert keeper.reclaimer.dead_due == NEVER
 
 
 @pytest.mark.postgresql
@@ -264,7 +264,7 @@ def test_what_is_done_and_locked_as_its_worker_gets_another_lease_does_not_run_a
     slot.finish_log.add(*held[0])
     slot.doubtful_lease = worker.id
     with locked(held[0]):
-        keeper.register()
+        keeper.give_leases()
     slot.finish_log.start(slot.held_lease())
     reclaim()
     assert left() == {(id, State.READY, 0) for id, _ in held[1:]}
@@ -276,9 +276,9 @@ def test_who_looked_before_that_was_noted_takes_it_back_no_more_than_others(
     keeper, dead, worker, held
 ):
     with locked(held[0]):
-        keeper.retirer.bury()
+        keeper.reclaimer.reclaim_dead()
     late = {"ran": None, "charge": True, "cause": "late", "expired_only": True}
-    assert not worker.db.workers.retire(worker.id, **late).complete
+    assert not worker.db.leases.retire(worker.id, **late).complete
     assert (held[0][0], State.RUNNING, 0) in left()
 
 

@@ -9,9 +9,9 @@ from pool import Slot, clock
 from pool import State as SlotState
 from taskq.conf import Settings
 from taskq.models import State, Task
-from taskq.pool_context import LOOKOUT, Service
+from taskq.pool_context import LOOK_TRUSTED, PoolContext
 from taskq.store.claims import Lane
-from taskq.store.tasks import Leases
+from taskq.store.tasks import TaskStore
 from taskq.worker import claimer
 from tests.project.lab import tasks
 from tests.taskq.conftest import keeper_of_no_pool, worker_of_no_pool
@@ -27,7 +27,7 @@ def second(worker, monkeypatch):
     tasks.noop.delay()
     second.perform(second.claimer.fetch())
     yield second
-    second.link.close()
+    second.session.close()
 
 
 def test_of_workers_that_wait_for_tasks_to_come_in_all_but_one_sleep(second):
@@ -50,18 +50,18 @@ def test_who_looks_for_long_is_not_relied_on(second):
 
 def test_a_worker_that_looks_says_so_until_it_has_something(second, monkeypatch):
     slots, said = [second.slot], []
-    claim, wake_one = second.claimer.claim, Service.wake_one
+    claim, wake_one = second.claimer.claim, PoolContext.wake_one
 
     def claimed(place):
-        said.append(second.service.lookout(slots))
+        said.append(second.context.somebody_looks(slots))
         return claim(place)
 
-    def woken(service, scoreboard):
-        said.append(second.service.lookout(slots))
-        wake_one(service, scoreboard)
+    def woken(context, scoreboard):
+        said.append(second.context.somebody_looks(slots))
+        wake_one(context, scoreboard)
 
     monkeypatch.setattr(second.claimer, "claim", claimed)
-    monkeypatch.setattr(Service, "wake_one", woken)
+    monkeypatch.setattr(PoolContext, "wake_one", woken)
     tasks.nap.delay("not known to be quick", 0)  # for what is behind it another is woken
     assert second.claimer.fetch() is not None
     assert said == [True, False]
@@ -79,7 +79,7 @@ def test_who_left_it_to_another_looks_when_that_one_has_not(second, monkeypatch)
     monkeypatch.setattr(second.child, "wait", wait)
     first.look_began = clock.now()
     assert second.claimer.fetch() is None
-    assert waits == [LOOKOUT]
+    assert waits == [LOOK_TRUSTED]
     first.look_ended = clock.now()
     monkeypatch.setattr(claimer, "REST", 0)
     second.claimer._rest_until = 0
@@ -99,7 +99,7 @@ def test_who_left_it_to_another_sleeps_on_when_that_one_looks(second, monkeypatc
     monkeypatch.setattr(second.child, "wait", wait)
     first.look_began = clock.now()
     assert second.claimer.fetch() is None
-    assert waits == [LOOKOUT, claimer.SLEEP]
+    assert waits == [LOOK_TRUSTED, claimer.SLEEP]
 
 
 @pytest.mark.postgresql
@@ -109,9 +109,9 @@ def test_while_a_worker_looks_in_a_crowd_the_keeper_asks_nothing(transactional_d
     woken: list[int] = []
     asked: list[object] = []
     monkeypatch.setattr(Slot, "wake", lambda slot: woken.append(slot.index))
-    lanes = Leases.lanes
+    lanes = TaskStore.lanes
     monkeypatch.setattr(
-        Leases, "lanes", lambda leases, queues: asked.append(queues) or lanes(leases, queues)
+        TaskStore, "lanes", lambda leases, queues: asked.append(queues) or lanes(leases, queues)
     )
     tasks.noop.delay()
 
@@ -120,7 +120,7 @@ def test_while_a_worker_looks_in_a_crowd_the_keeper_asks_nothing(transactional_d
         asked.clear()
         keeper._look_due = worker.look_ended = 0
         worker.look_began = clock.now() if looks else 0
-        keeper.ear.open = open
+        keeper.listener.open = open
         keeper.dispatch()
         return woken
 
@@ -129,7 +129,7 @@ def test_while_a_worker_looks_in_a_crowd_the_keeper_asks_nothing(transactional_d
     assert asked
     assert wakes(looks=True, open=False) == []
     assert not asked
-    keeper.link.close()
+    keeper.session.close()
 
 
 def test_where_who_was_woken_does_not_claim_each_is_woken_in_its_turn(
@@ -146,17 +146,17 @@ def test_where_who_was_woken_does_not_claim_each_is_woken_in_its_turn(
         keeper._look_due = 0
         keeper.dispatch()
     assert woken == [1, 3, 1]
-    keeper.link.close()
+    keeper.session.close()
 
 
 def test_one_look_that_was_held_up_blinds_nobody_for_long(transactional_db, monkeypatch):
     """A twentieth of the time, or a database that hung for 3 s would cost a minute."""
     keeper = keeper_of_no_pool(Settings(poll=0.2, listen=False))
-    monkeypatch.setattr(Leases, "lanes", lambda *_: time.sleep(0.1) or [])
+    monkeypatch.setattr(TaskStore, "lanes", lambda *_: time.sleep(0.1) or [])
     began = clock.now()
     keeper.dispatch()
     assert began < keeper._look_due <= clock.now() + clock.nanoseconds(0.2)
-    keeper.link.close()
+    keeper.session.close()
 
 
 def test_nor_does_one_of_a_worker(second):

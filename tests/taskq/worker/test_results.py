@@ -51,7 +51,7 @@ def test_a_result_is_written_with_the_end_of_the_task(worker):
 def test_a_worker_whose_lease_was_taken_writes_no_result(worker, new_worker):
     send()
     task = worker.claim_one()
-    worker.db.workers.retire(worker.id, ran=task.id, charge=True, cause="killed")
+    worker.db.leases.retire(worker.id, ran=task.id, charge=True, cause="killed")
     assert not worker.db.keep(worker.id, task.run, "[[3],{}]")
     other = new_worker()
     again = other.claim_one()
@@ -107,7 +107,7 @@ def test_each_run_that_came_to_nothing_is_in_the_history(worker, new_worker):
     task = worker.claim_one()
     worker.db.retry(worker.id, task.run, when=None, delay=0.0, error="E", traceback="T1", kind=KIND)
     task = worker.claim_one()
-    worker.db.workers.retire(worker.id, ran=task.id, charge=True, cause="killed by SIGKILL")
+    worker.db.leases.retire(worker.id, ran=task.id, charge=True, cause="killed by SIGKILL")
     other = new_worker()
     task = other.claim_one()
     other.db.fail(other.id, task.run, error="E", traceback="T3\u2028 'line' \"end\"", kind=KIND)
@@ -151,7 +151,7 @@ def test_a_task_that_keeps_no_result_has_no_history_of_errors(worker):
 def test_a_loss_that_is_nobodys_fault_is_no_attempt(worker, charge):
     send()
     task = worker.claim_one()
-    worker.db.workers.retire(worker.id, ran=task.id, charge=charge, cause="C")
+    worker.db.leases.retire(worker.id, ran=task.id, charge=charge, cause="C")
     assert (Task.objects.get().history is not None) is charge
 
 
@@ -313,21 +313,21 @@ DAY = 86400.0
     ],
 )
 def test_what_is_too_old_is_pruned_and_nothing_else(
-    old_ones, db_leases, result_ttl, failed_ttl, expected
+    old_ones, db_store, result_ttl, failed_ttl, expected
 ):
     ttls = {"result_ttl": result_ttl, "failed_ttl": failed_ttl, "idempotency_ttl": None}
-    db_leases.prune(**ttls, limit=100)
+    db_store.prune(**ttls, limit=100)
     assert left() == expected
     assert Task.objects.filter(state=State.READY).count() == 3
 
 
-def test_pruning_goes_in_small_batches_oldest_first(old_ones, db_leases):
+def test_pruning_goes_in_small_batches_oldest_first(old_ones, db_store):
     soon = {"result_ttl": 1.0, "failed_ttl": 1.0, "idempotency_ttl": 1.0}
     late = dict.fromkeys(soon, DAY)
-    assert db_leases.prune(**soon, limit=1) == (1, 1, 0)
+    assert db_store.prune(**soon, limit=1) == (1, 1, 0)
     assert left() == (2, [0, 2])
-    assert db_leases.prune(**late, limit=10) == (1, 1, 0)
-    assert db_leases.prune(**late, limit=10) == (0, 0, 0)
+    assert db_store.prune(**late, limit=10) == (1, 1, 0)
+    assert db_store.prune(**late, limit=10) == (0, 0, 0)
     assert left() == (1, [0])
 
 

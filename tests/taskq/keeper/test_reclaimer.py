@@ -1,4 +1,4 @@
-"""Who takes back what a dead worker held: its own pool, which knows what it ran."""
+"""The pool of a dead worker reclaims its tasks: only this pool knows what the worker ran."""
 
 from datetime import timedelta
 
@@ -8,24 +8,24 @@ from django.utils import timezone
 from pool import Death
 from pool.death import Cause
 from taskq.conf import Settings
-from taskq.keeper.reclaimer import Retirer
+from taskq.keeper.reclaimer import Reclaimer
 from taskq.models import State, Task, Worker
-from taskq.pool_context import Service
-from taskq.store.session import Link
+from taskq.pool_context import PoolContext
+from taskq.store.session import StoreSession
 from taskq.task.queues import Queues
 from tests.project.lab import tasks
 from tests.taskq.conftest import child_of_no_pool
 
 
 @pytest.fixture
-def retirer(transactional_db):
+def reclaimer(transactional_db):
     child = child_of_no_pool("keeper")
-    link = Link("keeper", "default", 30, direct=False)
-    service = Service(settings=Settings(), queues=Queues(), alias="default")
-    retirer = Retirer(child, service, link, between=lambda: None)
-    link.since = 1  # it has had the database for long
-    yield retirer
-    link.close()
+    session = StoreSession("keeper", "default", 30, direct=False)
+    context = PoolContext(settings=Settings(), queues=Queues(), alias="default")
+    reclaimer = Reclaimer(child, context, session, between=lambda: None)
+    session.since = 1  # it has had the database for long
+    yield reclaimer
+    session.close()
 
 
 @pytest.fixture
@@ -38,18 +38,18 @@ def poison(worker):
     return task
 
 
-def test_a_lease_that_ran_out_is_taken_back(retirer, poison):
-    retirer.reclaim()
+def test_a_lease_that_ran_out_is_taken_back(reclaimer, poison):
+    reclaimer.reclaim_expired()
     row = Task.objects.get()
     assert (row.state, row.losses, row.error) == (State.READY, 1, "lease ran out unrenewed")
 
 
-def test_a_death_that_is_still_to_be_read_keeps_its_cause(retirer, poison, worker):
+def test_a_death_that_is_still_to_be_read_keeps_its_cause(reclaimer, poison, worker):
     """The keeper may be slower than the lease, with many dead over a slow network."""
     death = Death(1, 99, worker.id, poison.id, poison.attempt, Cause.EXIT, 7)
-    retirer.scoreboard.record(death)
-    retirer.reclaim()
+    reclaimer.scoreboard.record(death)
+    reclaimer.reclaim_expired()
     assert Task.objects.get().state == State.RUNNING
-    retirer.bury()
+    reclaimer.reclaim_dead()
     row = Task.objects.get()
     assert (row.state, row.losses, row.error) == (State.READY, 1, "exit code 7")
