@@ -9,6 +9,7 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
+from stress.rig.postgres import EmbeddedPostgres
 from taskq import conf
 from tests.docs.newcomer import Commands, Newcomer, Terminal
 from tests.docs.pages import DOCS, block, blocks
@@ -26,10 +27,12 @@ def newcomer(tmp_path) -> Iterator[Newcomer]:
     found.run("python manage.py startapp shop")
     found.save("mysite/settings.py", "INSTALLED_APPS += ['taskq', 'shop']\n")
     found.save("shop/tasks.py", "")
-    yield found
-    found.leave()
-    if (found.directory / "pgdata/PG_VERSION").exists():
-        found.run("python -c 'from postgres import server; server.stop()'")
+    # Started here, so that the page's program finds it running: on a busy machine a start takes
+    # longer than the ten seconds that the package allows.
+    with EmbeddedPostgres() as server:
+        (found.directory / "pgdata").symlink_to(server.home / "data")
+        yield found
+        found.leave()
 
 
 def shown(has: str) -> list[str]:
