@@ -1,4 +1,4 @@
-"""Many calls of a task: as a user says them, and as text to store."""
+"""Many calls of one task: the form in which a caller gives them, and their stored text."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from taskq.values import Stored
 
 #: The positional and the keyword arguments of a call.
 Arguments = tuple[Sequence[Any], Mapping[str, Any]]
-#: Raises TypeError for arguments that a function does not take.
+#: Raises TypeError for arguments that the function does not take.
 Check = Callable[[Sequence[Any], Mapping[str, Any]], object]
-#: One of many calls, as a user says it: the positional arguments, or the keyword arguments.
+#: One of many calls, as a caller gives it: the positional arguments, or the keyword arguments.
 Call = tuple[Any, ...] | list[Any] | Mapping[str, Any]
 
 
 class Sent(NamedTuple):
-    """What a call has come to: a task of its own, or one that was there and is joined.
+    """The task that a call has led to: a new one, or an existing one that it has joined.
 
-    written_at: when its own was written, by the database's clock, where that was asked for.
+    written_at: when a new task was written, by the database's clock; None unless asked for.
     """
 
     id: int
@@ -32,7 +32,8 @@ def pairs_of(calls: Iterable[Call], check: Check | None = None) -> Iterator[Argu
 
     check: raises TypeError for arguments that the function does not take.
 
-    Raises TypeError, with the index of the call, for such and for what is neither.
+    Raises TypeError, with the index of the call, for such arguments, and for a call that is
+    neither a tuple, a list nor a dict.
     """
     for index, call in enumerate(calls):
         if isinstance(call, (tuple, list)):
@@ -59,9 +60,9 @@ def are_keywords(value: object) -> bool:
 def encoded(
     task: str, calls: Iterable[Arguments], headers: Mapping[str, Any] | None = None
 ) -> Iterator[str]:
-    """The text of each call's arguments, with the headers that all have.
+    """The text of each call's arguments, with the headers that all calls share.
 
-    Raises PayloadError with the index of the call.
+    Raises PayloadError, with the index of the call.
     """
     for index, (args, kwargs) in enumerate(calls):
         try:

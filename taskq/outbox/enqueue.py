@@ -1,4 +1,4 @@
-"""The one way in: a task becomes a row, in the caller's own transaction."""
+"""The one way in: a call becomes a row, in the caller's own transaction."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from taskq.task import carried, payload
 from taskq.task.options import TaskOptions
 from taskq.values import Stored
 
-#: Characters of encoded arguments that one statement carries: far below what PostgreSQL
-#: (1 GiB) and SQLite (1 GB) take, and a few times that in memory while it is sent.
+#: Characters of encoded arguments that one statement carries. PostgreSQL (1 GiB) and SQLite
+#: (1 GB) take far more, but sending needs a few times the size in memory.
 STATEMENT = 32 * 1024 * 1024
 
 
@@ -38,24 +38,24 @@ def enqueue(
     timed: bool = False,
     **terms: Unpack[Terms],
 ) -> Sent:
-    """Write a task, or join one that was there.
+    """Write a task, or join an existing one.
 
-    It runs when the transaction that is open on the database commits, and never if
-    it rolls back; without one it is committed at once.
+    The task runs after the transaction that is open on the database has committed, and never
+    if that rolls back. Without an open transaction it is committed at once.
 
-    using: the database alias; by default where the router sends writes of ``Task``.
-    unique_key: joins the task of this name that holds the key, if there is one, and else
-        holds it; in place of what the option ``unique`` makes of the arguments.
-    idempotency_key: returns the task of this name that was first sent with the key, for
-        ``IDEMPOTENCY_TTL``, whatever has become of it.
-    timed: say when it was written.
-    terms: see :class:`taskq.outbox.terms.Terms`. A task that is joined keeps its own.
+    using: the database alias; by default the one to which the router sends writes of ``Task``.
+    unique_key: the key of this call, in place of the one that the option ``unique`` makes. If a
+        task of this name holds the key, the call joins it. Else the new task holds the key.
+    idempotency_key: the first call with this key, for this name, makes the task. Later calls
+        return the same task for ``IDEMPOTENCY_TTL`` seconds, whatever its state is then.
+    timed: also return when the task was written.
+    terms: see :class:`taskq.outbox.terms.Terms`. A task that is joined keeps its own terms.
 
     Raises TypeError or ValueError (PayloadError among them), naming the argument.
     """
     values = row(name, args, kwargs, options, **terms)
     connection, statements = _database(using)
-    if unique_key is None and idempotency_key is None and options.unique is None:  # as most calls
+    if unique_key is None and idempotency_key is None and options.unique is None:  # most calls
         return _write(connection, statements, values, timed)
     key = check_keys(name, args, kwargs, options, unique_key, idempotency_key)
 
@@ -75,7 +75,7 @@ def check_keys(
     unique_key: str | None,
     idempotency_key: str | None,
 ) -> str | None:
-    """The unique key that a call has, if any; raises as :func:`enqueue` for a wrong one."""
+    """The unique key of a call, or None. Raises as :func:`enqueue` for a wrong key."""
     if idempotency_key is not None:
         unique.check_key("idempotency_key", idempotency_key)
     if unique_key is None and options.unique is None:
@@ -115,11 +115,13 @@ def enqueue_many(
     timed: bool = False,
     **terms: Unpack[Terms],
 ) -> tuple[list[int], dict[int, Stored]]:
-    """Write a task for each of the calls, or join one that was there, all or none; the primary
-    keys, in their order, and of each new one, if ``timed``, when it was written.
+    """Write a task for each of the calls, or join an existing one: all calls, or none.
 
-    As :func:`enqueue` in everything else, with one statement and one wake-up for all
-    (one for each ``STATEMENT`` characters of arguments).
+    Returns the primary keys in the order of the calls. With ``timed`` it also returns when each
+    new task was written.
+
+    Else as :func:`enqueue`, with one statement and one wake-up for all calls. More than
+    ``STATEMENT`` characters of arguments take several statements.
     """
     values = {"name": name, **columns(options, **terms)}
     headers = _headers(name, terms)
@@ -146,10 +148,10 @@ def _write_many(
     written_at: dict[int, Stored] = {}
     with transaction.atomic(connection.alias) if len(parts) > 1 else nullcontext():
         for payloads in parts:
-            # As text, which costs the client far less than an array's quotes.
+            # One text costs the client far less than an array, whose elements it must quote.
             more = {**values, "payloads": json.dumps(payloads)}
             found = within.rows_within(connection, statement, more, direct=direct)
-            # The database numbers them in their order, but returns them in any.
+            # The database numbers the rows in order, but returns them in any order.
             ids += sorted([id for id, *_ in found])
             if timed:
                 written_at.update((id, at) for id, at, *_ in found)
@@ -166,14 +168,14 @@ def _enqueue_many_unique(
     headers: Mapping[str, Any] | None,
     timed: bool,
 ) -> tuple[list[int], dict[int, Stored]]:
-    """As :func:`enqueue_many`; calls with the same key have the same primary key."""
+    """As :func:`enqueue_many`. Calls with the same key have the same primary key."""
     texts = list(encoded(values["name"], calls, headers))
     keys = _keys(values["name"], calls)
     keyed: dict[str, str] = {}
     for key, text in zip(keys, texts, strict=True):
         if key is not None:
             keyed.setdefault(key, text)
-    keyed = dict(sorted(keyed.items()))  # the order in which all take keys
+    keyed = dict(sorted(keyed.items()))  # all callers take keys in this order
     until, direct = options.unique_until, _direct(connection)
     rest, ids = iter(keyed.items()), {}
     new: dict[int, Stored] = {}
@@ -208,7 +210,7 @@ def row(
     options: TaskOptions,
     **terms: Unpack[Terms],
 ) -> dict[str, Any]:
-    """The values of a task's row, checked as :func:`enqueue` says; nothing is written."""
+    """The values of a task's row, checked as in :func:`enqueue`. Nothing is written."""
     values = columns(options, **terms)
     values["name"] = name
     values["payload"] = payload.encode(args, kwargs, _headers(name, terms), name)
@@ -229,8 +231,8 @@ def rows(
 
 
 def _headers(name: str, terms: Terms) -> Mapping[str, Any] | None:
-    """Those that were given, with the contexts that the call is made in, and what the receivers of
-    task_enqueuing add to them."""
+    """The headers of a call: the given ones, the caller's contexts, and what receivers of
+    task_enqueuing add."""
     headers = terms.get("headers")
     if conf.settings().context:
         headers = carried.captured(headers)
@@ -245,13 +247,13 @@ def _headers(name: str, terms: Terms) -> Mapping[str, Any] | None:
 
 
 def _tell(connection: BaseDatabaseWrapper, values: Mapping[str, Any], ids: Sequence[int]) -> None:
-    """Who listens of what was written."""
+    """Send the signal task_enqueued for these rows."""
     if ids and signals.task_enqueued.receivers:
         signals.enqueued(connection, str(values["name"]), list(ids), str(values["queue"]))
 
 
 def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
-    """The encoded arguments of calls, as many together as one statement should carry."""
+    """The encoded arguments of calls, in groups that one statement should carry."""
     together: list[str] = []
     size = 0
     for text in texts:
@@ -270,7 +272,7 @@ def _database(using: str | None) -> tuple[BaseDatabaseWrapper, sql.EnqueueStatem
 
 
 def _direct(connection: BaseDatabaseWrapper) -> bool:
-    """Whether neither our setting nor Django's says that a pooler may give the session to
-    others between two transactions."""
+    """Whether the session is the caller's alone. Our setting or Django's can say that a pooler
+    gives it to others between two transactions."""
     pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
     return conf.settings().direct and not pooled

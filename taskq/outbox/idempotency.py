@@ -1,4 +1,4 @@
-"""Idempotency keys: what is sent twice with the same key is one task."""
+"""Idempotency keys: calls with the same key make only one task."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from taskq.sql import keys
 
 
 def once(connection: BaseDatabaseWrapper, name: str, key: str, send: Callable[[], Sent]) -> Sent:
-    """The task that was first sent with the key, or else the one that ``send`` writes, in the same
-    transaction.
+    """The task of the first call with this key. If this is the first call, ``send`` writes the
+    task, in the same transaction.
 
-    Waits for a transaction that has used the key and has yet to end.
+    Another open transaction may have used the key. Then this waits until that one ends.
     """
     statements = keys.of(connection.vendor)
     ttl = conf.settings().idempotency_ttl or MAX_SECONDS
@@ -30,6 +30,6 @@ def once(connection: BaseDatabaseWrapper, name: str, key: str, send: Callable[[]
                 cursor.execute(keys.SET_TASK, {"task": sent.id, "id": new[0]})
                 return sent
             cursor.execute(keys.KNOWN, values)
-            # None when it was pruned in between.
+            # None when the key was pruned between the two statements.
             if (known := cursor.fetchone()) is not None:
                 return Sent(int(known[0]), joined=True)

@@ -1,4 +1,4 @@
-"""Where and when a task is to run, and what goes along: the terms of a call, as columns."""
+"""The terms of a call, as columns: where and when its task runs, and its headers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from taskq.values import check_priority, check_queue, moment, seconds
 
 
 class Terms(TypedDict, total=False):
-    """Where and when a task is to run; all of it may be left out, or None.
+    """Where and when a task runs. Each term may be left out or None.
 
-    queue, priority: instead of the task's own.
-    countdown: seconds from now, by the database's clock; below 0 is now. eta: a moment;
-        a naive one is in Django's current time zone. Given both, the countdown counts.
-    expires: seconds from now or a moment; not started by then, it is dropped.
-    headers: what goes along beside the arguments, to ``request.headers`` of each run; a
-        dict with keys of str. It counts into MAX_PAYLOAD.
+    queue, priority: in place of the task's own.
+    countdown: seconds from now, by the database's clock. A number below 0 means now.
+    eta: a moment; a naive one is in Django's current time zone. If both are given, the
+        countdown counts.
+    expires: seconds from now, or a moment. A task that has not started by then is dropped.
+    headers: values beside the arguments, a dict with keys of str. Each run has them as
+        ``request.headers``. Their size counts into MAX_PAYLOAD.
     """
 
     queue: str | None
@@ -41,8 +42,8 @@ def columns(
     expires: float | datetime.timedelta | datetime.datetime | None = None,
     headers: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What a task's options and its terms make of a row: all but the call, in which its
-    headers are."""
+    """The columns of a row that a task's options and its terms decide. The headers are checked
+    here too, but they are stored with the arguments."""
     if headers is not None and not are_keywords(headers):
         raise TypeError(f"headers is {headers!r}: give a dict with keys of str, or None")
     if queue is not None:

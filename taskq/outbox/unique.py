@@ -1,10 +1,9 @@
-"""Unique tasks: their keys, and joining the task that holds one.
+"""Unique tasks: their keys, and how a call joins the task that holds its key.
 
-A key has two places, each for one task (the index ``taskq_task_unique``). The second is
-only for calls that find the first one overdue. A call that joins a waiting task locks it
-until its transaction ends, so that it starts after that; calls that follow each other
-without a gap would keep it from starting for ever. So they join none that has been due for
-``PATIENCE``: with the calls at the other place it has its gap.
+A key has two places, and each holds one task (the index ``taskq_task_unique``). A call that joins
+a waiting task locks it until the caller's transaction ends, so the task starts after that. Calls
+that follow each other without a gap would keep it locked for ever. So no call joins a task that
+has been due for ``PATIENCE`` seconds: such calls use the second place, and the first task starts.
 """
 
 from __future__ import annotations
@@ -27,11 +26,12 @@ from taskq.task import payload, registry
 from taskq.task.registry import Definition
 from taskq.values import Stored
 
-#: Seconds that a task is due after which calls prefer another to joining it.
+#: Seconds after which calls no longer join a task that is due, but use the other place.
 PATIENCE = 10.0
 
-#: Where to insert, which places to join, and how long overdue a task may be for that. The
-#: last is for a first task that runs and keeps its key, as the option was another one then.
+#: For each step: the place to insert at, the places to join, and for how many seconds a task that
+#: is joined may be due. The last step is for a first task that runs and still holds its key,
+#: because ``unique_until`` was "finish" when it was sent.
 _EVER = float(MAX_SECONDS)
 _STEPS = ((0, [0, 1], PATIENCE), (1, [0], _EVER), (1, [1], _EVER))
 
@@ -44,12 +44,14 @@ def enqueue(
     until: str,
     direct: bool,
 ) -> tuple[dict[str, int], dict[int, Stored]]:
-    """Write a task for each of the keys (key -> encoded arguments), or join the one that
-    holds it: key -> id, and for those that were written id -> when.
+    """Write a task for each of the keys, or join the task that holds it.
 
-    values: the columns that all have, as of ``taskq.outbox.terms.columns``.
+    values: the columns that all tasks share, as ``taskq.outbox.terms.columns`` makes them.
+    calls: the encoded arguments by key.
     until: "start" or "finish".
     direct: see :func:`taskq.store.tasks.connect`.
+
+    Returns the id for each key, and for each new task, by id, when it was written.
     """
     within, statements = sql.within_of(connection.vendor), keys.of(connection.vendor)
     steps = _STEPS if until == "start" else _STEPS[:1]
@@ -72,14 +74,18 @@ def enqueue(
             ids[key], new[id] = id, written_at
 
     def join(places: list[int], overdue: float) -> None:
-        """What a claim takes while we wait to lock it is not returned, and locked all the same:
-        its worker could not finish it before we commit. That lock is undone."""
+        """Join the tasks at these places.
+
+        While the statement waits for a task's lock, a claim may take the task. The task is
+        then locked but not returned, and its worker could not finish it before the caller
+        commits. So that lock is undone.
+        """
         locks = until == "start" and _keeps_locks(connection)
         statement = statements.JOIN if until == "start" else statements.LOOK
         wanted = missing()
         while wanted:
             with transaction.atomic(connection.alias) if locks else nullcontext():
-                # Not prepared: a plan made while the table was empty would be kept.
+                # Not prepared: the server would keep a plan made while the table was empty.
                 rows = run(statement, wanted, direct=False, places=places, overdue=overdue)
                 found: dict[str, int] = {}
                 for id, key, *_ in rows:
@@ -93,19 +99,19 @@ def enqueue(
             wanted = list(found)
 
     def drop_expired(statement: str) -> bool:
-        """Make room for ours where what holds a key will never be run; whether anything did."""
+        """Remove tasks that hold a key and have expired, to make room. Whether any was removed."""
         left = {"name": values["name"], "keys": missing()}
         locks = _keeps_locks(connection)
         with transaction.atomic(connection.alias) if locks else nullcontext():
             dropped = within.rows_within(connection, statement, left, direct=False)
-            if locks and not dropped:  # nor locked, as by join()
+            if locks and not dropped:  # undo a lock without a row, as in join()
                 transaction.set_rollback(True, using=connection.alias)
         for (id,) in dropped:
             say = partial(events.task_expired, id, values["name"])
             transaction.on_commit(say, using=connection.alias)
         return bool(dropped)
 
-    # A task may end between our two looks at its key: then there is room for another.
+    # A task may end between our two looks at its key. Then there is room for a new one.
     while len(ids) < len(calls):
         for step in steps:
             place, places, overdue = step
@@ -121,18 +127,18 @@ def enqueue(
 
 
 def _keeps_locks(connection: BaseDatabaseWrapper) -> bool:
-    """Whether a row that a statement has locked stays so, in a transaction that is open."""
+    """Whether a lock lasts beyond its statement: in an open transaction, on PostgreSQL."""
     return bool(connection.features.has_select_for_update and not connection.get_autocommit())
 
 
 def key_of(
     name: str, args: Sequence[Any], kwargs: Mapping[str, Any], given: str | None = None
 ) -> str | None:
-    """The key of a call, given with it or made by its task's option ``unique``; None for a
-    call that has none.
+    """The unique key of a call: the given one, or the one that the option ``unique`` makes of
+    the arguments. None when the call has no key.
 
-    Raises TypeError or ValueError for arguments that the function does not take, or that
-    give no key, and for a text that can be none.
+    Raises TypeError or ValueError for arguments that the function does not take, for arguments
+    that give no key, and for a text that is no valid key.
     """
     if given is not None:
         check_key("unique_key", given)
@@ -162,7 +168,7 @@ def key_of(
 
 
 def check_key(name: str, key: object) -> None:
-    """Raise TypeError or ValueError unless this can be a key."""
+    """Raise TypeError or ValueError unless this is a valid key."""
     if not isinstance(key, str):
         raise TypeError(f"{name} is {key!r}: give a str")
     if not key or len(key) > KEY_LENGTH or "\0" in key:
@@ -172,7 +178,7 @@ def check_key(name: str, key: object) -> None:
 def _bound(
     definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> inspect.BoundArguments:
-    """The arguments by name, so that it does not matter how a call passes them."""
+    """The arguments by name: two calls that pass the same values differently get the same key."""
     try:
         bound = definition.signature.bind(*args, **kwargs)
     except TypeError as error:

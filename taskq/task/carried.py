@@ -1,9 +1,9 @@
-"""What a task is sent in, and is run in again: its tenant, say, or a language.
+"""The surroundings of a call, such as its tenant or language, in which the task runs again.
 
-``TASKQ["CONTEXT"]`` names a module for each such context. It has two functions:
-``capture()`` returns what the caller is in, as a value that JSON can hold, or None for nothing;
-``enter(value)`` returns a context manager, within which the task's function is called. Between the
-two the value is a header of the task, by the name that the setting gives it.
+``TASKQ["CONTEXT"]`` names a module for each such context. The module has two functions.
+``capture()`` returns the caller's context as a value that JSON can hold, or None for none.
+``enter(value)`` returns a context manager, and the task's function is called inside of it.
+In between, the value is a header of the task; its key is the name that the setting gives.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from taskq import conf
 
 
 def captured(headers: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    """The headers of a task that is sent now: those given, and the contexts that it is sent in."""
+    """The headers of a task that is sent now: the given ones, and the caller's contexts."""
     found = {name: context(path).capture() for name, path in conf.settings().context.items()}
     values = {name: value for name, value in found.items() if value is not None}
     return {**values, **(headers or {})} if values else headers
@@ -28,7 +28,7 @@ def captured(headers: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
 
 @contextmanager
 def entered(headers: Mapping[str, Any] | None) -> Iterator[None]:
-    """Within the contexts that a task was sent in; its own code is to be run there."""
+    """Enter the contexts that a task was sent in, to run its own code there."""
     with ExitStack() as stack:
         for name, path in conf.settings().context.items():
             if headers and name in headers:
@@ -38,10 +38,13 @@ def entered(headers: Mapping[str, Any] | None) -> Iterator[None]:
 
 @functools.cache
 def context(path: str) -> Any:
-    """A module by its path. Raises ImproperlyConfigured if it is none of these."""
+    """The module of a context, by its path.
+
+    Raises ImproperlyConfigured when it cannot be imported or lacks one of the two functions.
+    """
     try:
         found = import_module(path)
-    except Exception as error:  # what its code raises, too
+    except Exception as error:  # the module's own code may raise anything
         raise ImproperlyConfigured(
             f"TASKQ['CONTEXT'] names {path!r}, which cannot be imported: {error}"
         ) from error

@@ -1,8 +1,8 @@
 """Finding the tasks: the ``tasks.py`` of each installed app, and the modules of ``IMPORTS``.
 
-All processes do so at start, the site and the pools alike. A module that cannot be imported is
-an error of the system checks, and no pool starts without it. It does not stop ``migrate`` or the
-site, which may be what mends it.
+The site and the pools do this when they start. A module that cannot be imported is an error of
+the system checks, and no pool starts without it. ``migrate`` and the site still run, because
+they may be needed to repair the module.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = logging.getLogger("taskq")
 
 @dataclass(frozen=True)
 class Broken:
-    """A module that was to be imported. error: what came instead, and where, in a line."""
+    """A module that cannot be imported. error: the reason and its place, in one line."""
 
     module: str
     error: str
@@ -38,26 +38,26 @@ _broken: list[Broken] = []
 
 
 def broken() -> list[Broken]:
-    """The modules whose tasks are missing here."""
+    """The modules that could not be imported; their tasks are not known in this process."""
     return list(_broken)
 
 
 def discover() -> None:
-    """Import the modules that define tasks, and note those that cannot be."""
+    """Import the modules that define tasks, and note the ones that cannot be imported."""
     _broken.clear()
     for module in (*_of_apps(), *_of_settings()):
         try:
             importlib.import_module(module)
-        except Exception as error:  # whatever its code raises
+        except Exception as error:  # the module's own code may raise anything
             _broken.append(Broken(module, _in_a_line(error)))
-            # A web server runs no checks.
+            # A web server runs no checks, so the log is the only place that tells.
             log.error("%s; no pool starts until it can", _broken[-1])
     if _broken:
         autoreload_started.connect(_watch_for_a_mend)
 
 
 def _watch_for_a_mend(sender: BaseReloader, **kwargs: object) -> None:
-    """Django's runserver watches what was imported, and so not what could not be."""
+    """Make Django's runserver watch the apps' files: by itself it watches imported files only."""
     for app in apps.get_app_configs():
         sender.watch_dir(app.path, "**/*.py")
 
@@ -75,10 +75,10 @@ def _of_settings() -> Iterator[str]:
 
 def _in_a_line(error: Exception) -> str:
     text = "".join(traceback.format_exception_only(error)[-1:]).strip()
-    # Not the import machinery's own.
+    # Without the frames of the import machinery.
     frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename[0] != "<"]
     if isinstance(error, SyntaxError) and error.filename:
         text += f" ({error.filename}, line {error.lineno})"
-    elif len(frames) > 1:  # the first is ours
+    elif len(frames) > 1:  # the first frame is in this file
         text += f" ({frames[-1].filename}, line {frames[-1].lineno})"
     return printable.in_a_line(text)

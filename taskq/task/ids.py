@@ -1,29 +1,32 @@
-"""A task's id: the row's primary key, and the texts that people and programs write it as."""
+"""A task's id: the primary key of its row, and the texts in which people and programs write it."""
 
 from __future__ import annotations
 
 import builtins
 import uuid
 
-#: Above all primary keys.
+#: Larger than every primary key.
 TOO_LARGE = 2**63
-#: No primary key has so many digits; the UUID of one may, written without its dashes.
+#: No primary key has so many digits. A UUID without its dashes may consist of so many.
 _DIGITS = 20
 
 
 class TaskId(str):
-    """The id that ``delay()`` returns: the text of a UUID, a str as Celery's ids are.
+    """The id that ``delay()`` returns: the text of a UUID. It is a str, as Celery's ids are.
 
-    ``.int`` is the row's primary key, ``.hex`` the text without its dashes. Both raise
-    ValueError for an id that is no UUID.
+    ``.int`` is the primary key of the row. ``.hex`` is the text without its dashes. Both raise
+    ValueError when the id is no UUID.
     """
 
     __slots__ = ()
 
     @classmethod
     def of(cls, pk: builtins.int) -> TaskId:
-        """The id of the task with this primary key. One below 0, of a row that was written by
-        hand, makes no UUID, and is its own text."""
+        """The id of the task with this primary key.
+
+        A key below 0 makes no UUID, so the id is then the key's own text. Only rows that were
+        written by hand have one.
+        """
         return cls(uuid.UUID(int=pk) if pk >= 0 else pk)
 
     @property
@@ -31,7 +34,7 @@ class TaskId(str):
         return uuid.UUID(self).int
 
     def __int__(self) -> builtins.int:
-        """As of a UUID, and so ``Task.objects.get(pk=result.id)`` finds the row."""
+        """The primary key, as ``int()`` of a UUID: ``Task.objects.get(pk=result.id)`` needs it."""
         return self.int
 
     @property
@@ -40,10 +43,12 @@ class TaskId(str):
 
 
 def parse(given: str | uuid.UUID | int) -> int:
-    """The primary key: from itself, as a number or as text, with or without ``#``, or from the
-    UUID that ``AsyncResult`` shows. It may be above all that there are.
+    """The primary key from any form of an id.
 
-    Raises ValueError for what is none of these.
+    given: the key as a number or as text, with or without ``#``; or the UUID that
+        ``AsyncResult`` shows. The result may be larger than every existing key.
+
+    Raises ValueError for anything else.
     """
     if isinstance(given, uuid.UUID):
         return given.int

@@ -1,4 +1,4 @@
-"""What a task may be told about itself, checked when its decorator runs."""
+"""The options of a task, checked when its decorator runs."""
 
 from __future__ import annotations
 
@@ -12,47 +12,48 @@ from typing import Any, Literal
 from taskq.task.timing import CATCH_UP, CatchUp, parse
 from taskq.values import check_max_retries, check_priority, check_queue, check_seconds, require
 
-#: Options whose None is a value of its own.
+#: Options for which None is a value, not "not given".
 _NONE = ("max_retries",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskOptions:
-    """Options of a task; the names and defaults are Celery's where Celery has them.
+    """Options of a task. Names and defaults are Celery's where Celery has the option.
 
-    queue: where it waits. None is the default queue.
-    priority: -100 to 100, higher is sooner.
+    queue: the queue in which it waits. None is the default queue.
+    priority: -100 to 100; a higher one is claimed sooner.
     max_retries: retries after the first run; None is no limit.
     default_retry_delay: seconds before a retry that names no other time.
-    autoretry_for, dont_autoretry_for: exception classes retried, and not retried.
-    retry_kwargs: max_retries and countdown for these automatic retries, in place of
+    autoretry_for, dont_autoretry_for: exception classes that are retried automatically, and
+        exceptions to them.
+    retry_kwargs: max_retries and countdown of these automatic retries, in place of
         max_retries and default_retry_delay.
-    retry_backoff: seconds before the first automatic retry, doubled for each
-        further one; True is 1; False waits default_retry_delay each time.
-    retry_backoff_max: seconds that back-off never exceeds.
-    retry_jitter: wait a random part of the back-off, so that what failed together
-        does not come back together.
-    on_lost: "retry" runs it again when its worker is lost; "fail" holds it for a
-        person, for work that must not be repeated blindly.
-    atomic: its database writes and its completion are one transaction.
+    retry_backoff: seconds before the first automatic retry; each further retry waits twice as
+        long. True is 1. False waits default_retry_delay each time.
+    retry_backoff_max: upper limit of the back-off, in seconds.
+    retry_jitter: wait a random part of the back-off. Tasks that failed together then do not
+        all run again at the same moment.
+    on_lost: what happens when its worker is lost. "retry" runs the task again. "fail" keeps it
+        for a person, for work that must not be repeated blindly.
+    atomic: the task's database writes and its completion are one transaction.
     time_limit: seconds after which its worker is killed.
-    soft_time_limit: seconds after which SoftTimeLimitExceeded is raised in it.
+    soft_time_limit: seconds after which SoftTimeLimitExceeded is raised in the task.
     bind: pass the task itself as the first argument.
-    ignore_result: do not keep what it returns.
-    typing: refuse a call whose arguments the function does not take when it is sent, rather
-        than let its run fail.
+    ignore_result: do not keep the return value.
+    typing: check a call's arguments against the function's signature when the task is sent.
+        With False, a wrong call fails in its run.
     schedule: send it periodically: a cron expression, in the site's time zone, or a
         timedelta.
-    catch_up: what becomes of ticks of the schedule that were missed, as no pool ran for
-        longer than a minute: "once" sends one task for all of them, "skip" none, "all"
-        one for each.
-    unique: of the calls with the same key one task waits: the others join it. "args": what
-        the arguments are is the key. "customer-{customer_id}": a format of the arguments by
-        name. Or a function of the arguments that returns the key, or None for a call that
-        joins nothing.
-    unique_until: "start": the key is free again when the task starts, so that a call whose
-        changes it may not see makes another. "finish": when it is done or has failed, so
-        that no two run at once, and a call may join one that runs.
+    catch_up: what happens to missed ticks of the schedule. Ticks are missed when no pool ran
+        for longer than a minute. "once" sends one task for all of them, "skip" sends none,
+        "all" sends one for each.
+    unique: how to make a key from a call's arguments. Of the calls with the same key only one
+        task waits, and the other calls join it. "args" uses all arguments.
+        "customer-{customer_id}" is a format string with the arguments by name. A function gets
+        the arguments and returns the key; it returns None for a call that joins nothing.
+    unique_until: when the key is free again. "start": when the task starts; a later call makes
+        a new task, because this run may not see the caller's changes. "finish": when the task
+        is done or has failed; no two run at once, and a call may join one that runs.
     """
 
     queue: str | None = None
@@ -83,8 +84,8 @@ def _shown(name: str) -> Any:
 
 
 class ShownOptions:
-    """The options that Celery's tasks have as attributes, of whatever has ``options``. They can
-    only be read."""
+    """Read-only attributes for the options that Celery's tasks have as attributes. The class
+    that inherits from this has ``options``."""
 
     queue: str | None = _shown("queue")
     priority: int = _shown("priority")
@@ -103,11 +104,11 @@ class ShownOptions:
 
 
 def task_options(given: Mapping[str, Any]) -> TaskOptions:
-    """Options from what a decorator was given. One that is None is as if it were not given,
-    but for max_retries, where None means no limit.
+    """The options that a decorator was given. An option that is None counts as not given.
+    Exception: for max_retries, None means no limit.
 
     Raises TypeError for an unknown option or a wrong type, ValueError for a value
-    out of range; both name the option, the value and what is allowed.
+    out of range. Both name the option, the value and what is allowed.
     """
     known = {each.name for each in fields(TaskOptions)}
     for name in given:
@@ -172,7 +173,7 @@ def _check_unique(options: dict[str, Any]) -> None:
 
 
 def _has_fields(text: object) -> bool:
-    """Whether this is a format string that names a part of what it is given."""
+    """Whether this is a format string that names at least one of its arguments."""
     try:
         return isinstance(text, str) and any(name for _, name, *_ in string.Formatter().parse(text))
     except ValueError:

@@ -1,10 +1,12 @@
-"""Arguments as text, and back as what they were.
+"""Arguments as text, and the text as arguments again.
 
-JSON by Django's encoder, with the types that JSON lacks kept by a tag, so that
-a date comes back as a date. Tuples come back as lists and the keys of a dict as
-str, as JSON has no other; a time zone comes back as its offset. Pickle is for
-sites that opt in. It is signed with the site's key, for the name of its task: who can only
-write to the table can make us un-pickle nothing, and run no task with another one's arguments.
+The text is JSON by Django's encoder. A tag marks the types that JSON lacks, so a date comes back
+as a date. JSON has no tuples and no other keys than str: a tuple comes back as a list, and the
+keys of a dict as str. A time zone comes back as its offset.
+
+Pickle is for sites that opt in. A pickle is signed with the site's key, for the name of its task.
+So write access to the table is not enough to get a pickle loaded, or to run a task with the
+arguments of another one.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from taskq import conf
 
 TAG = "$taskq"
 PICKLED = "pickle:"
-#: What a pickle is signed for: a call of a task, or what one returned.
+#: What a pickle is signed for: a task's call, or a task's return value.
 _CALL, _RESULT = "taskq.call:", "taskq.result:"
 
 Arguments = tuple[list[Any], dict[str, Any]]
@@ -46,11 +48,11 @@ def encode(
 ) -> str:
     """Arguments, and headers if there are any, as the text to store.
 
-    task: its name, for which a pickle is signed; without it no task can read that. use: what
-    the text is, likewise.
+    task: the task's name. A pickle is signed for it, and only this task can read the pickle.
+    use: ``_CALL`` or ``_RESULT``; a pickle is signed for that too.
 
-    Raises PayloadError, naming the path of the argument that cannot be encoded, or
-    the size when it is above ``MAX_PAYLOAD``.
+    Raises PayloadError. It names the path of the argument that cannot be encoded, or the size
+    when that is above ``MAX_PAYLOAD``.
     """
     settings = conf.settings()
     if settings.serializer == "pickle":
@@ -69,8 +71,8 @@ def encode(
 def canonical(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     """Arguments as a text that is the same for the same arguments, in every process.
 
-    Raises PayloadError, naming the path of the argument that JSON cannot carry; where
-    pickles are allowed, too: they differ from time to time.
+    Raises PayloadError, naming the path of the argument that JSON cannot carry. This holds
+    where pickles are allowed too, because equal values can have different pickles.
     """
     return json.dumps(json.loads(_to_json(args, kwargs)), sort_keys=True)
 
@@ -84,12 +86,12 @@ def decode(text: str, task: str = "") -> Arguments:
 def decode_call(
     text: str, task: str = "", use: str = _CALL
 ) -> tuple[list[Any], dict[str, Any], Headers | None]:
-    """The arguments and the headers in a stored text, None for no headers.
+    """The arguments and the headers in a stored text; the headers are None when it has none.
 
-    task, use: those that it was encoded for.
+    task, use: what the text was encoded for.
 
-    Raises PayloadError for text that is not ours: broken JSON, a wrong shape, a
-    pickle with a bad signature or on a site that does not accept pickles.
+    Raises PayloadError for a text that :func:`encode` did not write: broken JSON, a wrong shape,
+    a pickle with a bad signature, or a pickle on a site that does not accept pickles.
     """
     if text.startswith(PICKLED):
         loaded = _unpickle(text, use + task)
@@ -110,10 +112,10 @@ def decode_call(
 
 
 def encode_result(value: Any, task: str = "") -> str:
-    """What a task returned as the text to store: the one argument of a call.
+    """A task's return value as the text to store: the one argument of a call.
 
-    Raises TypeError for what cannot be encoded, as Django's own backends do, and PayloadError
-    for what is too large.
+    Raises TypeError for a value that cannot be encoded, as Django's own backends do, and
+    PayloadError for one that is too large.
     """
     try:
         return encode([value], {}, None, task, _RESULT)
@@ -127,7 +129,7 @@ def encode_result(value: Any, task: str = "") -> str:
 
 
 def decode_result(text: str, task: str = "") -> Any:
-    """What a task returned. Raises PayloadError as :func:`decode`."""
+    """A task's return value. Raises PayloadError as :func:`decode`."""
     (value,), _kwargs, _headers = decode_call(text, task, _RESULT)
     return value
 
@@ -136,7 +138,7 @@ def decode_result(text: str, task: str = "") -> Any:
 
 
 class _Encoder(DjangoJSONEncoder):
-    """Django's encoder, which also turns lazy strings into text, with types kept."""
+    """Django's encoder, with tags for types that JSON lacks. It turns lazy strings into text."""
 
     def default(self, value: Any) -> Any:
         for kind, (name, write, _) in _KEPT.items():
@@ -155,7 +157,7 @@ def _time(value: datetime.time) -> str:
     return value.isoformat()
 
 
-# datetime before date: a datetime is a date as well.
+# datetime before date, because a datetime is a date too.
 _KEPT: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
     datetime.datetime: ("datetime", datetime.datetime.isoformat, datetime.datetime.fromisoformat),
     datetime.date: ("date", datetime.date.isoformat, datetime.date.fromisoformat),
@@ -165,14 +167,17 @@ _KEPT: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
     uuid.UUID: ("uuid", str, uuid.UUID),
 }
 _READERS: dict[str, Callable[[Any], Any]] = {
-    "dict": dict,  # of a caller, with a key that looks like our tag
+    "dict": dict,  # a caller's dict with a key that looks like our tag
     **{name: read for name, _, read in _KEPT.values()},
 }
 
 
 def _function(plain: json.JSONEncoder) -> Callable[[Any], str]:
-    """What an encoder's ``encode()`` does: by the function of C's that it makes for each call,
-    without all that it looks at before, which takes as long again for a handful of arguments."""
+    """A quick ``encode()`` for an encoder: it calls the function in C that the encoder uses.
+
+    The encoder itself makes that function and checks its settings anew for each call. For a
+    handful of arguments this takes as long as the encoding.
+    """
     if c_make_encoder is None:
         return plain.encode
     settings = (
@@ -187,7 +192,7 @@ def _function(plain: json.JSONEncoder) -> Callable[[Any], str]:
     )
 
     def dumps(value: Any) -> str:
-        # The dict is for the marks by which it sees that something contains itself.
+        # The encoder marks containers in this dict, and so notices one that contains itself.
         return "".join(c_make_encoder({}, *settings)(value, 0))
 
     return dumps
@@ -199,8 +204,8 @@ _dumps = _function(_Encoder(separators=(",", ":")))
 def _call(
     args: Sequence[Any], kwargs: Mapping[str, Any], headers: Mapping[str, Any] | None
 ) -> list[Any]:
-    # Headers are with the arguments, and not in a column of their own, so that who sends
-    # none pays nothing for them.
+    # Headers are stored with the arguments, not in a column of their own: a task without
+    # headers then costs nothing extra.
     return [list(args), dict(kwargs), dict(headers)] if headers else [list(args), dict(kwargs)]
 
 
@@ -227,8 +232,8 @@ def _untag(found: dict[str, Any]) -> Any:
         return found
     try:
         return _READERS[tag](found["value"])
-    except Exception as error:  # anyone may have written the value, and it may be anything
-        raise ValueError(f"{tag!r} is no value of ours ({error})") from error
+    except Exception as error:  # anybody may have written the row, with any value in it
+        raise ValueError(f"the value tagged {tag!r} cannot be read ({error})") from error
 
 
 _PLAIN = json.JSONDecoder()
@@ -236,10 +241,10 @@ _TAGGED = json.JSONDecoder(object_hook=_untag)
 
 
 def _from_json(text: str) -> Any:
-    # The object hook costs a call for each dict; most payloads need none.
+    # The object hook costs a call for each dict, and most payloads need none.
     if TAG in text:
         return _TAGGED.decode(text)
-    # To look for white space around it takes as long as the rest; ours has none.
+    # Looking for white space around the text takes as long as the rest, and ours has none.
     if text.startswith("["):
         loaded, end = _PLAIN.raw_decode(text)
         if end == len(text):
@@ -248,7 +253,7 @@ def _from_json(text: str) -> Any:
 
 
 def _holds_tag(value: Any) -> bool:
-    """Whether a caller's own dict has a key that looks like our tag."""
+    """Whether a caller's dict has a key that looks like our tag."""
     if isinstance(value, dict):
         return TAG in value or any(map(_holds_tag, value.values()))
     return isinstance(value, (list, tuple)) and any(map(_holds_tag, value))
@@ -264,13 +269,13 @@ def _escape(value: Any) -> Any:
 def _culprit(
     args: Sequence[Any], kwargs: Mapping[str, Any], headers: Mapping[str, Any] | None = None
 ) -> tuple[str, Any]:
-    """The path of the innermost value that makes encoding fail."""
+    """The path of the innermost value that cannot be encoded."""
     places = [(f"args[{index}]", value) for index, value in enumerate(args)]
     places += [(f"kwargs[{key!r}]", value) for key, value in kwargs.items()]
     places += [(f"headers[{key!r}]", value) for key, value in (headers or {}).items()]
     path, value = next((place for place in places if not _encodable(place[1])), ("args", args))
     seen: set[int] = set()
-    while id(value) not in seen and len(seen) < 100:  # what contains itself has no innermost part
+    while id(value) not in seen and len(seen) < 100:  # a value that contains itself has no end
         seen.add(id(value))
         match value:
             case dict():
@@ -305,7 +310,7 @@ def _pickle(
 ) -> str:
     try:
         body = pickle.dumps(_call(args, kwargs, headers))
-    except Exception as error:  # pickling runs code of the value's own, which may raise anything
+    except Exception as error:  # pickling runs the value's own code, which may raise anything
         raise PayloadError(f"the arguments cannot be pickled: {error}") from error
     return PICKLED + signing.Signer(salt=signed_for).sign(base64.b64encode(body).decode("ascii"))
 
@@ -325,5 +330,5 @@ def _unpickle(text: str, signed_for: str) -> Any:
         ) from error
     try:
         return pickle.loads(base64.b64decode(body))
-    except Exception as error:  # un-pickling runs code of the value's own
+    except Exception as error:  # loading a pickle runs the value's own code
         raise PayloadError(f"the stored arguments cannot be un-pickled: {error}") from error

@@ -1,4 +1,4 @@
-"""Tasks in pickles: by their name, as a pickle of a function is."""
+"""Tasks inside of pickles: stored by name, as pickle stores functions."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from taskq.task import registry
 
 
 def registered(name: str, module: str) -> object:
-    """The task that is registered by this name; its module is imported where that is not done.
+    """The task that is registered by this name. Its module is imported first if necessary.
 
-    Raises LookupError where there is none then.
+    Raises LookupError when the module registers no such task.
     """
     definition = registry.find(name)
     if definition is None:
@@ -25,5 +25,5 @@ def registered(name: str, module: str) -> object:
 
 
 def variant(name: str, module: str, values: Mapping[str, Any]) -> object:
-    """As :func:`registered` a task of Django's, with these values of its fields."""
+    """A Django task as :func:`registered` finds it, with these values of its fields."""
     return replace(cast(Any, registered(name, module)), **values)

@@ -16,9 +16,9 @@ class Queues:
 
     @classmethod
     def parse(cls, text: str | None) -> Queues:
-        """From a comma-separated list; ``mail*`` is every queue that starts with mail.
+        """Read a comma-separated list. ``mail*`` means every queue that starts with mail.
 
-        Raises ValueError for an empty or too long name, or a star elsewhere.
+        Raises ValueError for an empty or too long name, and for a star elsewhere.
         """
         names, prefixes = [], []
         for part in (text or "").split(",") if text else []:
@@ -36,7 +36,7 @@ class Queues:
 
     @property
     def listed(self) -> list[str] | None:
-        """The names when they are all known, None when the table must be asked."""
+        """The names, or None when a prefix is among them: then the table must be asked."""
         return list(self.names) if self.names and not self.prefixes else None
 
     def admit(self, queue: str) -> bool:

@@ -1,6 +1,6 @@
-"""The one registry: a task's name, its function, its options.
+"""The registry of tasks: for each name its function and its options.
 
-Only what is registered can run. A name in a row is looked up here; it is never
+Only a registered function can run. A name from a row is looked up here; it is never
 imported or called as such.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from taskq.task.claimed import Claimed
     from taskq.task.hooks import RunHooks
 
-#: Ways to call one function that are remembered as right: without end where it takes any keyword.
+#: How many correct call shapes are remembered per function. One that takes any keyword has no end.
 SHAPES = 100
 
 
@@ -49,10 +49,10 @@ class Definition:
 
     @functools.cached_property
     def signature(self) -> inspect.Signature:
-        """Of the task's own arguments, without what a worker passes before them.
+        """The signature of the task's own arguments, without those that a worker passes first.
 
-        Raises TypeError where there is no room for that, ValueError where the function says
-        nothing of its arguments.
+        Raises TypeError when the function has no room for those, ValueError when Python knows
+        no signature of the function.
         """
         return self._own(inspect.signature(self.function))
 
@@ -68,8 +68,8 @@ class Definition:
 
     @functools.cached_property
     def taken(self) -> inspect.Signature:
-        """As :attr:`signature`, but of what is called: a decorator around the function may take
-        other arguments than the function does."""
+        """As :attr:`signature`, but of what is really called. A decorator around the function
+        may take other arguments than the function does."""
         return self._own(inspect.signature(self.function, follow_wrapped=False))
 
     @functools.cached_property
@@ -78,7 +78,7 @@ class Definition:
 
     def check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise TypeError unless the function takes these arguments."""
-        # All that counts is how many are positional, and the names of the others.
+        # Only the number of positional arguments and the names of the others matter.
         shape: tuple[object, ...] = (len(args), *kwargs)
         if shape in self._shapes:
             return
@@ -94,16 +94,17 @@ class Definition:
 
 
 _definitions: dict[str, Definition] = {}
-#: Names that came once Django was set up: a pool, which forks then, need not have them.
+#: Names that were registered after Django's setup. A pool that is forked then may not know them.
 _late: set[str] = set()
 
 
 def register(definition: Definition) -> None:
     """Make a task known.
 
-    Raises ValueError when another function has the name already. The same function
-    defined again (its module was reloaded) replaces itself. Raises TypeError for a
-    function that could not do what its task promises.
+    A function that is defined again, because its module was reloaded, replaces itself.
+
+    Raises ValueError when another function has the name already, TypeError when the function
+    cannot do what its options promise.
     """
     name, function = definition.name, definition.function
     if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
@@ -115,7 +116,7 @@ def register(definition: Definition) -> None:
         )
     if not isinstance(name, str) or not name or len(name) > NAME_LENGTH:
         raise ValueError(f"name is {name!r}: give 1 to {NAME_LENGTH} characters")
-    if name != printable.in_a_line(name):  # it is shown by ps, in logs and on terminals
+    if name != printable.in_a_line(name):  # ps, logs and terminals show the name
         raise ValueError(
             f"name is {name!r}: give 1 to {NAME_LENGTH} characters, without control characters"
         )
@@ -143,7 +144,7 @@ def definitions() -> list[Definition]:
 
 
 def late() -> list[Definition]:
-    """Those of modules that something has imported only after Django was set up."""
+    """The tasks of modules that were imported only after Django's setup."""
     return [definition for name, definition in _definitions.items() if name in _late]
 
 

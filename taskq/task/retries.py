@@ -33,10 +33,10 @@ def retry(
     max_retries: int | None,
     throw: bool = True,
 ) -> Retry:
-    """Raise Retry, or return it if not ``throw``; or, when no retry is left, raise ``exc`` or
-    MaxRetriesExceededError.
+    """Raise Retry, or return it if ``throw`` is False.
 
-    Where the function was called directly there is no run to try again: ``exc`` or Retry.
+    When no retry is left it raises ``exc``, or MaxRetriesExceededError where none was given. A
+    function that was called directly has no run to repeat: then it raises ``exc`` or Retry.
     """
     if countdown is None:
         countdown = options.default_retry_delay if eta is None else 0.0
@@ -48,12 +48,12 @@ def retry(
     request.asked_retry = again
     if throw:
         raise again
-    again.__context__ = sys.exc_info()[1]  # as if it were raised
+    again.__context__ = sys.exc_info()[1]  # as ``raise`` would set it
     return again
 
 
 def given_up(error: BaseException, request: Request) -> BaseException:
-    """What a run ends with that is not tried again. Of a Retry: its cause."""
+    """The error with which a run ends that is not retried. For a Retry this is its cause."""
     if not issubclass(type(error), Retry):
         return error
     again = cast(Retry, error)
@@ -66,11 +66,11 @@ def given_up(error: BaseException, request: Request) -> BaseException:
 def after(
     error: BaseException, options: TaskOptions, retries: int, limit: int | None = None
 ) -> Retry | None:
-    """The retry that this error of a run is due, if any: the one that it is, or an automatic one.
+    """The retry that follows on this error of a run, if any: the error itself, or an automatic one.
 
-    limit: of retries, where the run has said one by itself; in place of the options'.
+    limit: the largest number of retries that the run itself has named, in place of the options'.
     """
-    # By its type, as an except clause does: isinstance() asks the error for its class.
+    # The type decides, as in an except clause: isinstance() would ask the error for its class.
     raised = type(error)
     if issubclass(raised, Retry):
         own = options.max_retries if limit is None else limit
@@ -79,7 +79,7 @@ def after(
         raised, options.dont_autoretry_for
     ):
         return None
-    if issubclass(raised, MaxRetriesExceededError):  # the task gave up by itself
+    if issubclass(raised, MaxRetriesExceededError):  # the task itself has given up
         return None
     if limit is None:
         limit = options.retry_kwargs.get("max_retries")

@@ -1,4 +1,4 @@
-"""The states of a task: those of its row, and those that a person asks for."""
+"""The states of a task: those in its row, and those that people ask for."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class State(models.IntegerChoices):
 
 
 class ShownState(models.TextChoices):
-    """The states a person asks for. They overlap nowhere and leave nothing out."""
+    """The states that people ask for. Each task is in exactly one of them."""
 
     PENDING = "pending", _("pending")
     FUTURE = "future", _("future")
@@ -27,7 +27,7 @@ class ShownState(models.TextChoices):
     CANCELLED = "cancelled", _("cancelled")
 
 
-#: What makes a task pending, future and so on, by the database's clock.
+#: The condition for each shown state, by the database's clock.
 SHOWN_WHEN: dict[ShownState, Q] = {
     ShownState.PENDING: Q(state=State.READY, execute_at__lte=Now()),
     ShownState.FUTURE: Q(state=State.READY, execute_at__gt=Now()),

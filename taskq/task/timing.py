@@ -1,5 +1,5 @@
-"""When the ticks of a schedule are. Pure functions of moments: nothing here knows what
-time it is."""
+"""When the ticks of a schedule are. These are pure functions of moments: nothing here reads a
+clock."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from taskq.conf import MAX_SECONDS
 UTC = datetime.UTC
 SECOND = datetime.timedelta(seconds=1)
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=UTC)
-#: Characters of a schedule as text.
+#: The most characters that a schedule's text may have.
 TEXT_LENGTH = 255
 
-#: What becomes of ticks that were missed.
+#: What happens to missed ticks.
 CatchUp = Literal["once", "skip", "all"]
 CATCH_UP = get_args(CatchUp)
 
@@ -34,11 +34,11 @@ _MEND = (
 
 
 class Timing(Protocol):
-    """A schedule that has been understood. Ticks are whole seconds, in UTC."""
+    """A schedule, parsed. Ticks are whole seconds, in UTC."""
 
     @property
     def text(self) -> str:
-        """As :func:`parse` takes it, and the table has it."""
+        """The text that the table stores; :func:`parse` reads it."""
 
     def after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
         """The ticks later than this, in order."""
@@ -48,13 +48,13 @@ class Timing(Protocol):
 
     def before(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
         """The ticks that are not later than this, the last one first. In an hour that clocks show
-        twice there may be one more or less."""
+        twice there may be one too many or too few."""
 
 
 @dataclass(frozen=True)
 class Every:
-    """Every so many seconds, counted from 1970-01-01 00:00 UTC: so all pools agree on
-    the ticks, whenever they started, and none moves when the schedule is edited."""
+    """Every so many seconds, counted from 1970-01-01 00:00 UTC. So all pools agree on the
+    ticks, whenever they started, and an edit of the schedule's other values moves no tick."""
 
     seconds: int
 
@@ -79,8 +79,8 @@ class Every:
 
 
 class _Search(CronSim):
-    """CronSim, also where clocks change by half an hour (Lord Howe). It leaps by hours there into
-    the middle of one, whose first half it then misses, or over what clocks show twice."""
+    """CronSim, corrected for clocks that change by half an hour (Lord Howe). There CronSim moves
+    on by whole hours. It then misses the first half of an hour, or skips what clocks show twice."""
 
     def advance_hour(self) -> bool:
         moved = super().advance_hour()
@@ -99,7 +99,7 @@ class _Search(CronSim):
         return self.dt != before
 
     def _clocks_change_within_an_hour(self) -> bool:
-        if self.dt.tzinfo is None:  # a fixed time of day is looked for without its zone
+        if self.dt.tzinfo is None:  # CronSim looks for a fixed time of day without its zone
             return False
         later = self.dt.astimezone(UTC) + datetime.timedelta(hours=1)
         return later.astimezone(self.dt.tzinfo).utcoffset() != self.dt.utcoffset()
@@ -107,11 +107,11 @@ class _Search(CronSim):
 
 @dataclass(frozen=True)
 class Cron:
-    """A cron expression in a time zone, as Debian's cron understands both.
+    """A cron expression in a time zone, with Debian's rules for clock changes.
 
-    A fixed time of day that clocks skip comes right after the gap, and one that they
-    show twice comes the first time only; ``*`` in the minutes or hours goes by real
-    time, so that such ticks are as far apart as ever.
+    A fixed time of day that clocks skip comes right after the gap. One that clocks show twice
+    comes the first time only. With ``*`` in the minutes or hours, ticks follow real time, so
+    the distance between them stays the same.
     """
 
     expression: str
@@ -126,8 +126,8 @@ class Cron:
         return ZoneInfo(self.zone)
 
     def after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
-        # What clocks skip can be the same moment twice, and what they show twice can come
-        # before a moment in its second hour.
+        # Skipped times can map to the same moment twice. Times that clocks show twice can
+        # map to a moment before the start, if that is in their second hour.
         for local in _Search(self.expression, moment.astimezone(self._zone)):
             tick = local.astimezone(UTC)
             if tick > moment:
@@ -138,7 +138,7 @@ class Cron:
         latest = next(self.before(moment), None)
         if latest is None:
             return None
-        # Backwards in local time: in an hour that comes twice it may have passed one by.
+        # Backwards in local time, the search may miss a tick in an hour that comes twice.
         for tick in self.after(latest):
             if tick > moment:
                 break
@@ -147,7 +147,7 @@ class Cron:
 
     def before(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
         local = moment.astimezone(self._zone)
-        # With a part of a second the search begins at the moment itself, not before it.
+        # With a part of a second, the search includes the moment itself.
         local = local.replace(microsecond=local.microsecond or 1)
         with suppress(OverflowError):  # before the year 1
             for found in CronSim(self.expression, local, reverse=True):
@@ -155,12 +155,12 @@ class Cron:
 
 
 def parse(schedule: object, zone: str = "UTC") -> Timing:
-    """Understand a schedule: a timedelta, a cron expression, or a timing's ``text``.
+    """Read a schedule: a timedelta, a cron expression, or a timing's ``text``.
 
-    zone: that of a cron expression, by name.
+    zone: the name of the time zone for a cron expression.
 
-    Raises TypeError, or ValueError (for an unknown zone ZoneInfoNotFoundError, which is a
-    KeyError), naming the value and the mend.
+    Raises TypeError or ValueError, naming the value and what to give instead. An unknown zone
+    raises ZoneInfoNotFoundError, which is a KeyError.
     """
     if isinstance(schedule, datetime.timedelta):
         return _every(schedule, schedule.total_seconds())
@@ -183,7 +183,8 @@ def parse(schedule: object, zone: str = "UTC") -> Timing:
 
 
 def _open(zone: str) -> None:
-    """Raise ValueError for what is no zone's name, but a folder of zones or no file's name."""
+    """Raise ValueError for a text that is no zone's name because it names a folder, or is no
+    valid name of a file."""
     try:
         ZoneInfo(zone)
     except OSError as error:
