@@ -1,7 +1,7 @@
-"""The front door for Celery users: ``shared_task`` and what hangs on it.
+"""The door for Celery users: ``shared_task`` and the classes that belong to it.
 
 ``from taskq.celery import shared_task`` in place of Celery's is meant to be the
-whole change. What differs, and why, is in docs/how-to/migrating/celery.md.
+whole change. docs/how-to/migrating/celery.md says what differs, and why.
 """
 
 from taskq.celery.current import current_task

@@ -1,4 +1,4 @@
-"""``current_task``: the task that runs, as Celery has it."""
+"""``current_task``: the running task, as in Celery."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from taskq.task.request import current
 
 
 class _CurrentTask:
-    """Stands for the task that runs, as Celery's ``current_task`` does.
+    """Stands for the running task, as Celery's ``current_task`` does.
 
-    It is false, and has no attributes, where none of ours runs.
+    While no task of taskq.celery runs here, it is false and has no attributes.
     """
 
     def _get(self) -> SharedTask[..., Any] | None:

@@ -23,15 +23,15 @@ from taskq.task.ids import TaskId
 from taskq.task.registry import Definition
 from taskq.task.request import Request
 
-#: Celery recurses for each retry, and so ends as well where a retry has no limit.
+#: The most retries of one eager run. Celery recurses for each retry, so it ends somewhere too.
 MAX_RETRIES = 1000
 
 
 class EagerResult:
-    """The outcome of a task that ran at once; :class:`taskq.celery.result.AsyncResult` says what
-    each of its attributes is.
+    """The outcome of a task that ran at once. :class:`taskq.celery.result.AsyncResult` explains
+    the attributes.
 
-    ``result`` is what it returned, or the exception that it raised.
+    ``result`` is the return value, or the exception that the task raised.
     """
 
     progress = worker = children = parent = None
@@ -77,7 +77,7 @@ class EagerResult:
         return self._error is not None
 
     def get(self, timeout: float | None = None, propagate: bool = True, **ignored: Any) -> Any:
-        """What it returned; raises what it raised, unless ``propagate`` is False."""
+        """The return value. Raises the task's exception, unless ``propagate`` is False."""
         return self.maybe_throw(propagate)
 
     wait = get
@@ -94,10 +94,10 @@ class EagerResult:
     maybe_reraise = maybe_throw
 
     def forget(self) -> None:
-        """There is nothing that keeps it."""
+        """Nothing to do: no result is stored."""
 
     def revoke(self, *, terminate: bool = False, **ignored: Any) -> bool:
-        """It has run already: nothing to revoke."""
+        """False: the task has run already."""
         return False
 
     cancel = revoke
@@ -115,13 +115,14 @@ def is_on() -> bool:
 
 
 def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) -> EagerResult:
-    """Run a task now, with its retries at once one after the other.
+    """Run a task now. Its retries follow at once, one after the other.
 
-    row: what would be written, so that a test sees what production would: arguments
-    that went through the encoding, options that were checked.
+    row: the columns that would be written. The run takes its arguments from there, so a test
+        sees encoded and decoded arguments, as in production.
+    using: the alias of the database for an ``atomic`` task's transaction; None is the router's.
 
-    Raises what the task raises when ``CELERY_TASK_EAGER_PROPAGATES`` is set; RuntimeError for an
-    ``async def`` task in a thread that runs an event loop.
+    Raises what the task raises when ``CELERY_TASK_EAGER_PROPAGATES`` is set, and RuntimeError for
+    an ``async def`` task in a thread that runs an event loop.
     """
     if definition.is_async:
         if _loop_runs():
@@ -129,7 +130,7 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
                 f"{definition.name} is async and would run at once (CELERY_TASK_ALWAYS_EAGER), but "
                 "an event loop runs here: send it by sync_to_async(task.delay)(...)"
             )
-        # In a loop that lets the ORM use this thread's connections, and so the test's.
+        # async_to_sync lets the ORM use this thread's connections, and so the test's.
         definition = replace(definition, function=async_to_sync(definition.function))
     id, done = TaskId(uuid.uuid4()), 0
     while True:

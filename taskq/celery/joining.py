@@ -1,4 +1,4 @@
-"""Waiting in a task for the result of another."""
+"""Waiting for another task's result inside of a task."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def allow_join_result() -> Iterator[None]:
 
 
 def refuse_in_a_task() -> None:
-    """Raise RuntimeError where code of a task waits for a result, in its threads too, unless
-    that was allowed."""
+    """Raise RuntimeError when a task's code waits for a result, unless that was allowed. Threads
+    that the task has started count too."""
     run = request.current_request()
     in_a_task = run is not None and not run.is_eager
-    if threading.current_thread() is not threading.main_thread():  # it has a context of its own
+    if threading.current_thread() is not threading.main_thread():  # it has its own context
         in_a_task |= request.runs_a_task()
     if in_a_task and not _allowed.get():
         raise RuntimeError(

@@ -1,6 +1,6 @@
-"""Celery's options: which of them change nothing here, and what there is in place of others.
+"""Celery's options: the ones that change nothing here, and what to use in place of others.
 
-All of them are listed in docs/how-to/migrating/celery.md.
+docs/how-to/migrating/celery.md lists all of them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any
 
 from taskq.task.request import Request
 
-#: There is no broker, and a task is acknowledged when it is done.
+#: They have no effect: there is no broker, and a task is acknowledged when it is done.
 _IGNORED_BY_DECORATOR = frozenset(
     "serializer acks_late acks_on_failure_or_timeout acks_on_failure acks_on_timeout "
     "reject_on_worker_lost "
@@ -51,10 +51,10 @@ _KNOWN_IN_CALL = (
 
 
 def of_decorator(given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given to the decorator, without what changes nothing here. An option of
-    Celery's that is None was not given.
+    """The options that a decorator was given, without those that change nothing here. A Celery
+    option that is None counts as not given.
 
-    Raises TypeError for an option of Celery's that is not here, with what to do instead.
+    Raises TypeError for a Celery option that taskq lacks; the message says what to do instead.
     """
     _refuse(given, _INSTEAD_ON_DECORATOR, "shared_task")
     passed_over = _IGNORED_BY_DECORATOR | _INSTEAD_ON_DECORATOR.keys()
@@ -62,7 +62,7 @@ def of_decorator(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_call(given: Mapping[str, Any]) -> None:
-    """Raise TypeError, as :func:`of_decorator`, unless these options of a call change nothing."""
+    """Raise TypeError, as :func:`of_decorator`, for an option of a call that taskq lacks."""
     _refuse(given, _INSTEAD_IN_CALL, "apply_async")
     unknown = sorted(given.keys() - _IGNORED_BY_CALL - _INSTEAD_IN_CALL.keys())
     if unknown:
@@ -72,7 +72,7 @@ def check_call(given: Mapping[str, Any]) -> None:
 
 
 def check_retry(given: Mapping[str, Any], request: Request) -> None:
-    """Raise TypeError unless these options of a retry change nothing of the run's call."""
+    """Raise TypeError when these options of a retry would change the call."""
     same = {
         "args": list(request.args or ()),
         "kwargs": request.kwargs,

@@ -23,7 +23,7 @@ from taskq.task.progress import Progress
 
 T = TypeVar("T")
 
-#: Seconds between the first two looks for a result, and between later ones at most.
+#: Seconds between the first two looks for a result, and the most between later ones.
 FIRST_LOOK, LAST_LOOK = 0.01, 0.5
 _OVER = ("SUCCESS", "FAILURE", "REVOKED")
 
@@ -40,9 +40,9 @@ class AsyncResult:
 
     __slots__ = ("_id", "_pk", "_using")
 
-    #: Of a workflow, and there is none.
+    #: Celery's attributes of a workflow. taskq has no workflows.
     children = parent = None
-    #: What :meth:`get` raises, where Celery's users look for it.
+    #: The exception of :meth:`get`, in the place where Celery's users look for it.
     TimeoutError = builtins.TimeoutError
 
     def __init__(self, id: str | uuid.UUID | int, *, using: str | None = None) -> None:
@@ -64,8 +64,8 @@ class AsyncResult:
 
     @property
     def id(self) -> TaskId:
-        """The id as a str, which also has ``.int``, the row's primary key, and ``.hex``."""
-        if self._id is None:  # many results are never asked
+        """The id as a str. ``.int`` is the row's primary key, ``.hex`` the text without dashes."""
+        if self._id is None:  # made late, because many results are never asked for it
             self._id = TaskId.of(self._pk)
         return self._id
 
@@ -100,21 +100,21 @@ class AsyncResult:
         tasks = TaskQuerySet(Task, using=self._alias)
         return any(tasks.filter(pk=self._pk).cancel())
 
-    # What it is, and how far
+    # The task and its progress
 
     @property
     def name(self) -> str | None:
-        """The task's name. This and all below: None when there is neither task nor result."""
+        """The task's name. This and all below are None when neither task nor result exists."""
         return self._of(lambda known: known.name)
 
     @property
     def args(self) -> list[Any] | None:
-        """The positional arguments. Raises PayloadError for ones that cannot be read."""
+        """The positional arguments. Raises PayloadError when they cannot be read."""
         return self._of(lambda known: payload.decode(known.payload, known.name)[0])
 
     @property
     def kwargs(self) -> dict[str, Any] | None:
-        """The keyword arguments. Raises PayloadError for ones that cannot be read."""
+        """The keyword arguments. Raises PayloadError when they cannot be read."""
         return self._of(lambda known: payload.decode(known.payload, known.name)[1])
 
     @property
@@ -123,7 +123,7 @@ class AsyncResult:
 
     @property
     def worker(self) -> str | None:
-        """What runs it, or ran it to its end."""
+        """The worker that runs the task, or that ran it to its end."""
         return self._of(lambda known: known.worker)
 
     @property
@@ -133,17 +133,17 @@ class AsyncResult:
 
     @property
     def date_done(self) -> datetime.datetime | None:
-        """When it was done, failed or was cancelled; None before that."""
+        """When the task was done, failed or was cancelled. None before that."""
         return self._of(lambda known: known.finished_at)
 
     @property
     def progress(self) -> Progress | None:
-        """What the last run said by ``set_progress()``, while there is a task; up to 1 s old."""
+        """The last ``set_progress()`` of the run, while the task exists; up to 1 s old."""
         return self._of(lambda known: known.progress)
 
     @property
     def info(self) -> Any:
-        """As in Celery: the result, and before there is one ``{"done": …, "total": …}``."""
+        """As in Celery: the result, or before there is one ``{"done": …, "total": …}``."""
         known = self._known()
         if known is None or known.state not in (State.READY, State.RUNNING):
             return _outcome(known)
@@ -153,17 +153,17 @@ class AsyncResult:
 
     @property
     def status(self) -> str:
-        """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED, as Celery has them.
+        """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED, as in Celery.
 
-        REVOKED: cancelled while it ran. PENDING as well when there is no such task: it was
-        removed before it ran, or its result is not kept, or no longer.
+        REVOKED means that it was cancelled while it ran. PENDING also stands for a task that
+        does not exist: it was removed before it ran, or its result is not kept or was pruned.
         """
         return _status(self._known())
 
     state = status
 
     def ready(self) -> bool:
-        """Whether it is done, has failed or was cancelled while it ran."""
+        """Whether the task is done, has failed, or was cancelled while it ran."""
         return self.status in _OVER
 
     def successful(self) -> bool:
@@ -174,12 +174,12 @@ class AsyncResult:
 
     @property
     def result(self) -> Any:
-        """What it returned, or a TaskFailed; None while there is neither."""
+        """The return value, or a TaskFailed. None while there is neither."""
         return _outcome(self._known())
 
     @property
     def traceback(self) -> str | None:
-        """Of the last run that raised."""
+        """The traceback of the last run that raised."""
         return self._of(lambda known: known.traceback or None)
 
     def get(
@@ -190,7 +190,7 @@ class AsyncResult:
         disable_sync_subtasks: bool = True,
         **ignored: Any,
     ) -> Any:
-        """Wait for what the task returned.
+        """Wait for the task's return value.
 
         In the transaction that sent the task it waits in vain: no worker sees the task yet.
 
@@ -240,7 +240,7 @@ class AsyncResult:
     maybe_reraise = maybe_throw
 
     def forget(self) -> None:
-        """Remove the result, if it is kept. A task that failed stays, for a person to look at."""
+        """Remove the stored result. A failed task stays, so that a person can look at it."""
         if self._pk < ids.TOO_LARGE:
             Result.objects.using(self._alias).filter(pk=self._pk).delete()
 
@@ -256,7 +256,7 @@ class AsyncResult:
         return self._using or router.db_for_write(Task)
 
     def __eq__(self, other: object) -> bool:
-        """As in Celery, a handle equals another on the same task, and the task's id."""
+        """As in Celery, a handle equals another handle on the same task, and the task's id."""
         id = other.id if isinstance(other, AsyncResult) else other
         return id == self.id if isinstance(id, str) else NotImplemented
 
@@ -293,7 +293,7 @@ def _outcome(known: Known | None) -> Any:
 
 
 def _given(known: Known | None, propagate: bool) -> Any:
-    """The outcome, raised where it is an error and is to be."""
+    """The outcome. An error is raised if ``propagate`` is set, else it is returned."""
     outcome = _outcome(known)
     if propagate and known is not None and known.state is State.FAILED:
         raise outcome

@@ -10,7 +10,7 @@ from taskq.celery.result import AsyncResult
 
 
 class Sendable(Protocol):
-    """What a signature needs of its task."""
+    """What a signature needs from its task."""
 
     name: str
 
@@ -88,7 +88,7 @@ class Signature:
         kwargs: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> Signature:
-        """A signature with these besides, as :meth:`apply_async` would send it."""
+        """A signature with these arguments and options added, as :meth:`apply_async` adds them."""
         copy = Signature(self.task, *self._merge(args or (), kwargs or {}))
         return copy.set(self.immutable, **{**self.options, **options})
 

@@ -1,4 +1,4 @@
-"""What ``shared_task`` makes of a function: a task as Celery's users know it."""
+"""``SharedTask``: what ``shared_task`` makes of a function, with the methods of Celery's tasks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class SharedTask(ShownOptions, Generic[P, R]):
     ``shared_task`` makes it. It is pickled and copied as the task that is registered by its name.
     """
 
-    #: What :meth:`retry` raises when no retry is left, where Celery's users look for it.
+    #: The exception of :meth:`retry`, in the place where Celery's users look for it.
     MaxRetriesExceededError = MaxRetriesExceededError
 
     def __init__(self, function: Callable[P, R], name: str, options: TaskOptions) -> None:
@@ -166,11 +166,11 @@ class SharedTask(ShownOptions, Generic[P, R]):
         return AsyncResult.of(sent.id, using)
 
     def delay_on_commit(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult | EagerResult:
-        """The same as :meth:`delay`: a task is always part of the transaction."""
+        """The same as :meth:`delay`, because a task is always part of the transaction."""
         return self.delay(*args, **kwargs)
 
     def apply_async_on_commit(self, *args: Any, **options: Any) -> AsyncResult | EagerResult:
-        """The same as :meth:`apply_async`: a task is always part of the transaction."""
+        """The same as :meth:`apply_async`, because a task is always part of the transaction."""
         return self.apply_async(*args, **options)
 
     def apply(
@@ -210,14 +210,14 @@ class SharedTask(ShownOptions, Generic[P, R]):
         return Signature(self, args, kwargs, immutable=True)
 
     def AsyncResult(self, task_id: str | uuid.UUID | int) -> AsyncResult:
-        """The handle on the task with this id, as Celery has it."""
+        """A handle on the task with this id, as in Celery."""
         return AsyncResult(task_id)
 
     @property
     def request(self) -> Request:
         """The run of this task that is in progress. Outside of one it is empty, as in Celery."""
         request = current.get()
-        # A run of another task that just calls this one is no run of this one.
+        # Another task may be running that just calls this one. That is no run of this task.
         if request is not None and request.name == self.name:
             return request
         queue = self.options.queue or conf.DEFAULT_QUEUE
@@ -263,7 +263,7 @@ class SharedTask(ShownOptions, Generic[P, R]):
         max_retries: int | None = None,
         **ignored: Any,
     ) -> Retry:
-        """Give up this run and have the task run again later.
+        """End this run, and run the task again later.
 
         The task runs again also if its code catches the Retry and goes on. Then what the run
         returns is dropped, and with ``atomic=True`` what it has written.

@@ -1,8 +1,8 @@
-"""The front door for users of Django's own tasks.
+"""The door for users of Django's own tasks.
 
     TASKS = {"default": {"BACKEND": "taskq.backend.TaskqBackend"}}
 
-What it sends are rows like any other's, run by the same workers.
+It writes rows as the other doors do, and the same workers run them.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ from taskq.values import Stored, check_queue, stored_moment
 class TaskqBackend(BaseTaskBackend):
     """Keeps tasks and their results in the database, for ``manage.py taskq_pool``.
 
-    ``OPTIONS`` may name a ``database``, by its alias; by default the tasks are where
-    the router sends writes of ``taskq.Task``.
+    ``OPTIONS`` may name a ``database``, by its alias. By default the tasks are in the database
+    to which the router sends writes of ``taskq.Task``.
     """
 
     task_class = TaskqTask
@@ -73,11 +73,11 @@ class TaskqBackend(BaseTaskBackend):
             return
         if task.func.__name__ == "<lambda>":
             raise InvalidTask("Task function must have a name of its own: a lambda has none.")
-        # A TypeError or ValueError for an option of ours is left as it is.
+        # A TypeError or ValueError for one of taskq's options is not wrapped.
         options = task_options({"ignore_result": False, **_options(task)})
         try:
             check_queue(task.queue_name)
-            # For schedules; whoever sends it says both again.
+            # For schedules only: a call names its queue and priority again.
             options = replace(options, queue=task.queue_name, priority=int(task.priority))
             registry.register(
                 Definition(
@@ -127,7 +127,7 @@ class TaskqBackend(BaseTaskBackend):
         sent, written_at = outbox_enqueue.enqueue_many(
             name, pairs, options, using=self.database, timed=True, **_terms(task)
         )
-        results: dict[int, AnyResult] = {}  # calls with one key have one
+        results: dict[int, AnyResult] = {}  # calls with the same key share a result
         for id, (args, kwargs) in zip(sent, pairs, strict=True):
             if id not in results:
                 waiting = self._waiting(task, id, args, kwargs, written_at.get(id))
@@ -179,8 +179,8 @@ class TaskqBackend(BaseTaskBackend):
         return result
 
     def _joined(self, waiting: AnyResult) -> AnyResult:
-        """How the task fares that was there; as if it were new where nothing is left of it, or
-        nothing that can be read."""
+        """The result of a task that existed and was joined. If nothing is left of it, or its row
+        cannot be read, it looks like a new one."""
         try:
             return self.get_result(waiting.id)
         except (TaskResultDoesNotExist, PayloadError):
@@ -189,7 +189,7 @@ class TaskqBackend(BaseTaskBackend):
     def _waiting(
         self, task: AnyTask, id: int, args: list[Any], kwargs: dict[str, Any], at: Stored | None
     ) -> AnyResult:
-        if isinstance(task, TaskqTask) and task.idempotency_key:  # of the call, not of the task
+        if isinstance(task, TaskqTask) and task.idempotency_key:  # a call's key, not the task's
             task = replace(task, idempotency_key=None)
         result: AnyResult = TaskResult(
             task=task,
@@ -226,15 +226,15 @@ def _check_database(where: str, alias: str) -> list[CheckMessage]:
 
 def _definition(task: AnyTask) -> Definition:
     definition = registry.find(task.module_path)
-    assert definition is not None  # validate_task saw to it
+    assert definition is not None  # validate_task has registered it
     return definition
 
 
 def _plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Arguments as JSON has them; raises TypeError or ValueError as Django words it."""
+    """Arguments as JSON has them. Raises TypeError or ValueError in Django's words."""
     plain = cast(list[Any], normalize_json(args)), cast(dict[str, Any], normalize_json(kwargs))
     if any(isinstance(each, (dict, list)) for each in (*plain[0], *plain[1].values())):
-        plain = tuple(json.loads(json.dumps(plain)))  # there the keys of a dict are str
+        plain = tuple(json.loads(json.dumps(plain)))  # JSON makes the keys of a dict str
     return plain
 
 
@@ -247,8 +247,8 @@ def _options(task: object) -> dict[str, Any]:
 
 
 def _alike(one: object, other: AnyTask) -> bool:
-    """Whether two tasks are the same for a worker: queue, priority, time and backend, which
-    ``using()`` gives, may differ."""
+    """Whether two tasks are the same for a worker. What ``using()`` changes may differ: queue,
+    priority, time and backend."""
     return (
         isinstance(one, Task)
         and one.takes_context == other.takes_context

@@ -1,4 +1,4 @@
-"""Django's own tasks, or for Django 5.2 their backport: one set of names for both."""
+"""Django's own tasks, or on Django 5.2 their backport, under one set of names."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ else:
 
         try:
             from django_tasks.exceptions import InvalidTask
-        except ImportError:  # as it was called up to 0.12
+        except ImportError:  # its name up to version 0.12
             from django_tasks.exceptions import InvalidTaskError as InvalidTask
     except ModuleNotFoundError as error:
         raise ImportError(

@@ -1,4 +1,4 @@
-"""The context that a task of Django's is given, with what our runs can do besides."""
+"""The context that Django passes to a task, with taskq's additions."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from taskq.task import request as task_request
 from taskq.task.request import Request
 
 if TYPE_CHECKING:
-    # A generic class for the type checker, and not in Django itself.
+    # Generic for the type checker only: the class in Django is not.
     AnyContext: TypeAlias = TaskContext[..., Any]
 else:
     AnyContext = TaskContext
 
 
 class TaskqContext(AnyContext):
-    """Django's ``TaskContext`` of a run; see :class:`taskq.task.request.Request`."""
+    """Django's ``TaskContext`` of a run. See :class:`taskq.task.request.Request`."""
 
     __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""The decorator for Django's tasks with options of ours, and what it makes."""
+"""The decorator for Django's tasks with taskq's options, and the class of these tasks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from taskq.task.options import TaskOptions, task_options
 from taskq.task.timing import CatchUp
 
 if TYPE_CHECKING:
-    # Generic classes for the type checker, and not in Django itself.
+    # Generic for the type checker only: the classes in Django are not.
     AnyTask: TypeAlias = Task[..., Any]
     AnyResult: TypeAlias = TaskResult[..., Any]
     TypedTask = Task
@@ -41,14 +41,14 @@ else:
     AnyTask, AnyResult = Task, TaskResult
 
     class TypedTask:
-        """``TypedTask[P, R]`` is Django's class."""
+        """Django's class, which lets one write ``TypedTask[P, R]``."""
 
         def __class_getitem__(cls, types: object) -> type[Task]:
             return Task
 
 
 class SendsMany(Protocol):
-    """What ``enqueue_many`` needs of its backend."""
+    """What ``enqueue_many`` needs from its backend."""
 
     def enqueue_many(self, task: AnyTask, calls: Iterable[Call]) -> list[AnyResult]:
         """Send the task once for each of the calls."""
@@ -78,11 +78,11 @@ class TaskqTask(TypedTask[P, R]):
     catch_up: CatchUp = TaskOptions.catch_up
     unique: str | Callable[..., str | None] | None = TaskOptions.unique
     unique_until: Literal["start", "finish"] = TaskOptions.unique_until
-    # It is of a call, and so makes no other task.
+    # A call's key, so it does not make the task another one.
     idempotency_key: str | None = field(default=None, compare=False)
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
-        """By its name, and with what ``using()`` has changed."""
+        """Pickle it by its name, with the values that ``using()`` has changed."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         del values["func"]
         return pickling.variant, (self.module_path, self.func.__module__, values)
@@ -132,7 +132,7 @@ class TaskqTask(TypedTask[P, R]):
             return replace(changed, idempotency_key=idempotency_key)
 
 
-#: The names of the options that we add.
+#: The names of the options that taskq adds.
 OPTIONS = frozenset(each.name for each in fields(TaskqTask)) - {
     *(each.name for each in fields(Task)),
     "idempotency_key",

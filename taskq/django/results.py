@@ -1,4 +1,4 @@
-"""Django's ``TaskResult`` of a task, and its signals from the worker."""
+"""Django's ``TaskResult`` of a task, and the signals that a worker sends for it."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ _STATUS = {
 
 
 def task_result(known: Known, task: Task[..., Any], backend: str) -> TaskResult[..., Any]:
-    """What is known of a task, as Django has it.
+    """What is known of a task, as Django's class.
 
-    task: as it was defined; the result's has the queue, the priority and the time that it was
-    sent with.
-    backend: the alias of the one that knows this of it, and is to be asked again.
+    task: the task as it was defined. The result's task has the queue, priority and time of
+        the call.
+    backend: the alias of the backend that a refresh of the result asks.
 
     Raises PayloadError for arguments, or a result, that cannot be read.
     """
     args, kwargs = payload.decode(known.payload, known.name)
     runs = list(known.attempts)
-    if known.worker is not None and known.state is not State.FAILED:  # there it is in them
+    if known.worker is not None and known.state is not State.FAILED:  # else the attempts name it
         runs.append(Attempt(known.worker, "", "", known.started_at))
     starts = [run.started_at for run in runs if run.started_at is not None]
     result: TaskResult[..., Any] = TaskResult(
@@ -92,7 +92,7 @@ def _as_sent(task: Task[..., Any], known: Known, backend: str) -> Task[..., Any]
 
 
 def _set(result: TaskResult[..., Any], **values: object) -> None:
-    """Django's results are frozen for their readers, and its backends write them so."""
+    """Set fields of a frozen result. Django's own backends set them this way too."""
     for name, value in values.items():
         object.__setattr__(result, name, value)
 
@@ -116,7 +116,7 @@ class Run:
     def started(self) -> None:
         try:
             self._result = self._running()
-        except Exception:  # arguments that cannot be read: the run fails by them as well
+        except Exception:  # the arguments cannot be read; the run will fail for the same reason
             log.exception("%s #%d has no TaskResult", self._claimed.name, self._claimed.id)
         else:
             self._tell(task_started)
@@ -135,13 +135,13 @@ class Run:
                 )
                 _set(self._result, status=TaskResultStatus.FAILED)
             case _:
-                return  # it will be run again
+                return  # the task will run again
         _set(self._result, finished_at=timezone.now())
         self._tell(task_finished, error)
 
     def _tell(self, signal: Signal, error: BaseException | None = None) -> None:
-        """Send a signal; with an error from where it is handled, as Django's own backends do:
-        so sys.exc_info() has it, and Django's log the traceback."""
+        """Send a signal. An error is raised and handled around it, as in Django's own backends.
+        So sys.exc_info() has the error, and Django's log has the traceback."""
         if error is None:
             tell(signal, self._sender, task_result=self._result)
             return
@@ -149,7 +149,7 @@ class Run:
             raise error
         except BaseException:
             here = sys.exc_info()[2]
-            # Without this place, and not by a method of the error's own.
+            # Remove this frame from the traceback, without calling a method of the error's class.
             BaseException.with_traceback(error, here and here.tb_next)
             tell(signal, self._sender, task_result=self._result)
 
@@ -162,7 +162,7 @@ class Run:
             known = None
         if known is not None and known.worker == self._worker:
             return task_result(known, self._task, self._task.backend)
-        # The database is away, or the lease is: what the claim says must do.
+        # The database or the lease is gone: only the claim's own data is left.
         now = timezone.now()
         known = Known(
             id=claimed.id,

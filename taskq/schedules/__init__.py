@@ -1,8 +1,8 @@
-"""Periodic tasks: when they are due, and sending each tick once.
+"""Periodic tasks: when they are due, and how each tick is sent once.
 
-``timing`` says when the ticks of a schedule are, ``entries`` which schedules this
-deployment has, ``moves`` which ticks are to be sent now, ``table`` does that in the
-database, and ``ticker`` is the keeper's part in it. docs/how-to/schedules.md is for users.
+``taskq.task.timing`` computes the ticks of a schedule. ``entries`` collects this deployment's
+schedules, ``ticks`` decides what to send now, and ``table`` writes it to the database. The
+keeper's ``ticker`` calls them. docs/how-to/schedules.md is for users.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from taskq.task.request import current
 
 
 def scheduled_at() -> datetime.datetime | None:
-    """The tick that the task in progress was sent for, in UTC: when it was to be, and not
-    when it came to it. None for a task that no schedule sent, and outside of any."""
+    """The tick for which the running task was sent, in UTC: the planned time, not the time of
+    the run. None for a task that no schedule sent, and outside of a task."""
     request = current.get()
     return request.scheduled_at if request is not None else None

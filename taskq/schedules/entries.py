@@ -28,7 +28,7 @@ KEYS = ("task", "schedule", "args", "kwargs", "queue", "priority", "catch_up")
 class Entry:
     """One schedule, checked.
 
-    database: the alias of the one in which its tasks are.
+    database: the alias of the database of its tasks.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Entry:
         return self.definition.database or router.db_for_write(Task)
 
     def columns(self) -> dict[str, Any]:
-        """What the row of this schedule says, but for where it stands."""
+        """The columns of this schedule's row that the code and the settings decide."""
         options = self.definition.options
         call = columns(options, queue=self.queue, priority=self.priority)
         return {
@@ -63,7 +63,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with a schedule, and what would be right."""
+    """A wrong schedule: where it is given, what is wrong, and what to do."""
 
     where: str
     text: str
@@ -73,8 +73,8 @@ class Problem:
 
 
 def entries(database: str) -> list[Entry]:
-    """The schedules whose tasks are in this database, in order of name; a wrong one is
-    left out, as the system checks speak of it."""
+    """The schedules whose tasks are in this database, sorted by name. Wrong ones are left out:
+    the system checks report them."""
     found, _ = _read()
     return sorted(
         (entry for entry in found if entry.database == database), key=lambda entry: entry.name
@@ -82,7 +82,7 @@ def entries(database: str) -> list[Entry]:
 
 
 def names() -> set[str]:
-    """Of all schedules that the code and the settings speak of, whatever their database."""
+    """The names of all schedules in the code and the settings, whatever their database."""
     own = {each.name for each in registry.definitions() if each.options.schedule is not None}
     given = conf.settings().schedule
     return (own | given.keys()) - {name for name, entry in given.items() if entry is None}
@@ -110,7 +110,7 @@ def _read() -> tuple[list[Entry], list[Problem]]:
 def _try(where: str, make: Callable[[], Entry], found: list[Entry], wrong: list[Problem]) -> None:
     try:
         entry = make()
-        entry.columns()  # the arguments can be stored
+        entry.columns()  # raises if the arguments cannot be stored
         found.append(entry)
     except (TypeError, ValueError, ZoneInfoNotFoundError) as error:
         wrong.append(Problem(where, str(error)))
@@ -180,6 +180,6 @@ def _check_call(definition: Definition, args: Sequence[Any], kwargs: Mapping[str
     """Raise TypeError, as a call would, unless the function takes these arguments."""
     try:
         signature = definition.taken
-    except ValueError:  # it has none to look at
+    except ValueError:  # Python knows no signature of the function
         return
     signature.bind(*args, **kwargs)

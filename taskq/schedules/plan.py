@@ -1,4 +1,4 @@
-"""What a pool sends periodically."""
+"""The schedules that a pool sends."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from taskq.schedules.entries import Entry
 
 
 class Plan:
-    """What a pool is to send periodically; made before the fork.
+    """The schedules that a pool sends, collected before the fork.
 
-    ``written`` outlives the keeper that says so: a new one of an old pool must not put its
-    version back over that of a pool that started later.
+    ``written`` says whether a keeper of this pool has written them to the table. It outlives the
+    keeper. Else a new keeper of an old pool would overwrite the schedules of a newer pool.
     """
 
     def __init__(self, entries: list[Entry]) -> None:

@@ -1,4 +1,4 @@
-"""The table of schedules, as a keeper sees it over the queue's own connection."""
+"""The table of schedules, as a keeper reads and writes it over the queue's own connection."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from taskq.sql import Connection, ScheduleStatements
 from taskq.task.timing import UTC, Timing
 from taskq.values import stored_moment
 
-#: Seconds for which a schedule that nobody sends any more is kept after it was due.
+#: Seconds after its next tick was due, for which a schedule is kept that no pool sends any more.
 KEEP = 7 * 86400
 _INSTANT = datetime.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
 class Stand:
-    """Where a schedule stands. All but ``now``, which is the database's clock, is the row's:
-    that may be of another deployment than ours, or be typed by hand. ``stored`` is the next
-    tick as the database has it."""
+    """A schedule as its row has it. The row may be of another deployment, or typed by hand.
+
+    now: the database's clock. stored: the next tick as the database returns it.
+    """
 
     id: int
     name: str
@@ -37,12 +38,12 @@ class Stand:
 
     @cached_property
     def next_at(self) -> datetime.datetime:
-        """The next tick. Raises ValueError for what no datetime holds."""
+        """The next tick. Raises ValueError when no datetime can hold it."""
         return _moment(self.stored)
 
     @property
     def wait(self) -> float:
-        """Seconds until its next tick; 0 or less when it is due, or is no time at all."""
+        """Seconds until its next tick. 0 or less when it is due, or when it is no valid time."""
         try:
             return (self.next_at - self.now).total_seconds()
         except ValueError:
@@ -50,17 +51,18 @@ class Stand:
 
 
 class Table:
-    """Raises django.db's or the driver's errors when the database is not there."""
+    """Reads and writes the rows. Raises django.db's or the driver's errors when the database is
+    away."""
 
     def __init__(self, connection: Connection, statements: ScheduleStatements) -> None:
         self._connection = connection
         self._sql = statements
 
     def synchronize(self, entries: Iterable[Entry]) -> None:
-        """Write what the code and the settings say. What a row says beside that stays:
-        a pause, and where it stands, unless its ticks are others now.
+        """Write what the code and the settings say. A pause stays, and so does the next tick,
+        unless the schedule's ticks have changed.
 
-        A row of which nobody has taken care for a week is removed.
+        A row is removed when no pool has sent its ticks for a week.
         """
         wanted = {entry.name: entry for entry in entries}
         names = sorted(wanted)
@@ -81,16 +83,16 @@ class Table:
         ]
 
     def tick(self, moves: Iterable[tuple[Stand, Move]]) -> set[int]:
-        """Move schedules on and send their tasks, each wholly or not at all.
+        """Move schedules on and send their tasks: for each schedule both, or neither.
 
-        Returns the ids of those that were still where they had been read.
+        Returns the ids of those that had not moved since they were read.
         """
         values = {"moves": json.dumps([_values(*each) for each in moves])}
         *_, moved = self._connection.batch(*((each, values) for each in self._sql.TICK))
         return {id for id, *_ in moved}
 
     def _save(self, entry: Entry, row: tuple[Any, ...] | None) -> bool:
-        """Whether it is as it should be; else it has moved since it was read."""
+        """Whether the row is now as it should be. If not, it has moved since it was read."""
         columns, expected = entry.columns(), None
         if row is not None:
             *known, next_at, _ = row
@@ -108,16 +110,16 @@ class Table:
         row: tuple[Any, ...] | None,
         expected: str | None,
     ) -> datetime.datetime | str | None:
-        """The next tick of what is to be written."""
+        """The next tick to write."""
         if row is None:
             ((now,),) = self._connection.rows(self._sql.NOW, {})
             return next(timing.after(_moment(now)), None)
         if row[2:4] == (columns["schedule"], columns["time_zone"]):
             return expected
-        # Of a tick that is due and not yet sent, that of the new schedule takes the place.
+        # A tick that is due and not yet sent is replaced by a tick of the new schedule.
         since = _moment(row[-1])
         if expected is not None:
-            with suppress(ValueError, OverflowError):  # what no datetime holds is no tick
+            with suppress(ValueError, OverflowError):  # no datetime holds it, so it is no tick
                 since = min(since, _moment(expected) - _INSTANT)
         return next(timing.after(since), None)
 
@@ -136,5 +138,5 @@ def _values(stand: Stand, move: Move) -> dict[str, Any]:
 def _moment(stored: datetime.datetime | str) -> datetime.datetime:
     try:
         return stored_moment(stored).astimezone(UTC)
-    except OverflowError as error:  # the last hours that a datetime holds, in another zone
+    except OverflowError as error:  # the last hours of the year 9999, in another zone
         raise ValueError(str(error)) from error

@@ -1,4 +1,4 @@
-"""From where a schedule stands to where it has to go: which ticks are to be sent now."""
+"""Which ticks of a schedule are to be sent now, and where the schedule stands after that."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from itertools import islice, takewhile
 
 from taskq.task.timing import SECOND, CatchUp, Timing
 
-#: A tick that is sent up to so much later than it was due is in time: for a minute of
-#: restarts, of a database that fails over, nothing is missed.
+#: A tick counts as sent in time up to so long after it was due. A restart of the pools or a
+#: failover of the database takes less than a minute, so neither makes a tick missed.
 IN_TIME = datetime.timedelta(seconds=60)
-#: Ticks of one schedule that one statement sends.
+#: The most ticks of one schedule in one statement.
 MOST = 100
-#: Ticks of one schedule that are made up for: five hours of seconds, 13 days of minutes.
+#: The most missed ticks that ``"all"`` sends: five hours of seconds, or 13 days of minutes.
 MOST_IN_ALL = 20_000
 _INSTANT = datetime.timedelta(microseconds=1)
 
@@ -22,8 +22,8 @@ _INSTANT = datetime.timedelta(microseconds=1)
 class Move:
     """Send these ticks, and look again at the next one (None: there is none).
 
-    missed: ticks came due that are not sent: nobody was there in time.
-    passed_over: about so many came due before those that are made up for, by ``"all"``.
+    missed: ticks that came due are not sent, because no pool ran in time.
+    passed_over: about how many older ticks ``"all"`` does not send.
     """
 
     ticks: list[datetime.datetime]
@@ -41,10 +41,10 @@ def move(
     most: int = MOST,
     counted: bool = False,
 ) -> Move:
-    """What to do about a schedule whose next tick, at ``next_at``, is due.
+    """What to do with a schedule whose next tick, at ``next_at``, is due.
 
     most: ticks to send at once; the rest stays due.
-    counted: they are no more than are made up for, as the last move has found out.
+    counted: the last move has found that the due ticks are not too many.
     """
     missed = next_at < now - IN_TIME
     if missed and catch_up == "once":
@@ -65,8 +65,8 @@ def move(
 def _made_up_from(
     timing: Timing, next_at: datetime.datetime, now: datetime.datetime
 ) -> tuple[datetime.datetime, int]:
-    """The first of the ticks since ``next_at`` that are made up for, and about how many come
-    before it: all of them are not looked at, as they may be those of centuries."""
+    """The first of the ticks since ``next_at`` that are sent, and about how many come before it.
+    They are estimated, not counted, because they may be those of centuries."""
     if now - next_at < MOST_IN_ALL * SECOND:
         return next_at, 0
     since = takewhile(lambda tick: tick >= next_at, timing.before(now))
