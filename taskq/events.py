@@ -1,10 +1,10 @@
-"""What happens to tasks and workers, said once, in one place.
+"""The events of tasks and workers: one function each, so that each is worded in one place.
 
-Each event is one log line of the logger ``taskq``, whose record also carries
-``record.event`` and ``record.fields``, a dict, for structured logs. Some are signals too,
-see :mod:`taskq.signals`.
+Each event is one log line of the logger ``taskq``. Its record also carries ``record.event`` and
+``record.fields``, a dict, for structured logs. Some events are signals too, see
+:mod:`taskq.signals`.
 
-request: of the run in this process; None where it was that of another.
+request: the run in this process; None when another process ran the task.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from taskq.task.request import Request
 
 log = logging.getLogger("taskq")
 
-#: Seconds from which a success is a line of its own; quicker ones are counted (taskq.worker.tally).
+#: Seconds. A success that took longer has a line of its own; taskq.worker.tally counts the others.
 SLOW = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """Runs of one name. task: the id, where there was one run only. median: seconds."""
+    """Runs of one task name. task: the id, for a single run. median: seconds."""
 
     name: str
     count: int
@@ -37,7 +37,7 @@ class Ran:
 
 
 def task_started(task: int, name: str) -> None:
-    if log.isEnabledFor(logging.DEBUG):  # before the text is made: this is said of each task
+    if log.isEnabledFor(logging.DEBUG):  # asked first, because every task comes by here
         _say(logging.DEBUG, "task.started", f"{name} #{task} started", task=task, name=name)
 
 
@@ -51,7 +51,7 @@ def task_succeeded(task: int, name: str, seconds: float, request: Request | None
 
 
 def tasks_succeeded(worker: str, ran: Sequence[Ran], others: int) -> None:
-    """What one worker ran lately that was over quickly. others: runs of more names."""
+    """The quick runs of one worker lately. others: runs of further names."""
     if not log.isEnabledFor(logging.INFO):
         return
     parts = [
@@ -127,7 +127,7 @@ def task_unknown(task: int, name: str, wait: float) -> None:
 
 
 def unknown_left(count: int, names: list[str]) -> None:
-    """Of a burst that ends."""
+    """At the end of ``taskq_pool --burst``."""
     text = (
         f"{count} tasks are left whose names are not known here: {', '.join(names)}. Is each in an "
         "app's tasks.py, or in a module of TASKQ['IMPORTS']?"
@@ -138,7 +138,7 @@ def unknown_left(count: int, names: list[str]) -> None:
 def task_lost(task: int, name: str, worker: str, cause: str, losses: int, failed: bool) -> None:
     if signals.task_lost.receivers:
         signals.tell_aside(signals.task_lost, task, name, cause=cause, losses=losses, failed=failed)
-    # As for any task that failed: it is for a person now, and who reports errors hears of it.
+    # ERROR as for every task that failed: a person must look at it, and error trackers report it.
     level, then = (logging.ERROR, "failed") if failed else (logging.WARNING, "will be run again")
     text = f"{name} #{task} lost its worker, {worker}: {cause}; loss {losses}, {then}"
     _say(level, "task.lost", text, task=task, name=name, worker=worker, cause=cause, failed=failed)
@@ -170,7 +170,7 @@ def task_fenced(task: int, name: str) -> None:
 
 
 def outcome_unwritten(task: int, name: str, error: str) -> None:
-    """The task is kept as failed, with this error in place of what came of it."""
+    """The task is kept as failed, with this error in place of its real outcome."""
     if signals.task_failed.receivers:
         signals.tell_aside(
             signals.task_failed, task, name, request=None, error=error, traceback="", exception=None
@@ -190,7 +190,7 @@ def run_taken(task: int, name: str) -> None:
 
 
 def interruption_swallowed(task: int, name: str, seconds: float, raised: str) -> None:
-    """Of a soft time limit, or a cancel."""
+    """A soft time limit or a cancel had no effect, because the task caught its exception."""
     text = f"{name} #{task} has caught {raised} and returned all the same, after {_span(seconds)}"
     _say(logging.WARNING, "task.interruption_swallowed", text, task=task, name=name)
 
@@ -275,13 +275,13 @@ def database_locked(process: str, error: BaseException) -> None:
 
 
 def waited_for_write_lock(process: str, seconds: float) -> None:
-    """SQLite has one, and does not say who has it."""
+    """SQLite has one write lock and does not say which process holds it."""
     text = f"{process}: waited {seconds:.1f} s for SQLite's write lock, which others had"
     _say(logging.WARNING, "database.write_lock", text, process=process, seconds=seconds)
 
 
 def refused(process: str, what: str, error: BaseException) -> None:
-    """The database refused a statement of ours, or our own code failed: then with a traceback."""
+    """The database refused a statement, or taskq's own code failed. The latter has a traceback."""
     ours = "" if isinstance(error, DATABASE_ERRORS) else _traceback(error)
     level = logging.WARNING if meaning(error) is Meaning.BUSY else logging.ERROR
     text = f"{process}: cannot {what}: {first_line(error)}; trying again"
@@ -332,7 +332,7 @@ def ticks_passed_over(schedule: str, since: datetime.datetime, count: int, most:
 
 
 def schedule_unreadable(schedule: str, row: str, error: Exception) -> None:
-    """row: what its row says, as far as that can be at fault."""
+    """row: the parts of the row that may be wrong."""
     said = f"schedule {schedule}: {row} cannot be read here and is left to other pools"
     _say(logging.ERROR, "schedule.unreadable", f"{said}: {first_line(error)}", schedule=schedule)
 
@@ -353,7 +353,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def _say(level: int, event: str, text: str, below: str = "", **fields: Any) -> None:
-    """below: lines to stand under it. Nothing in the text of others begins a line of its own."""
+    """below: lines that follow the text. The text itself is printed as one line."""
     if log.isEnabledFor(level):
         line = printable.in_a_line(text)
         said = f"{line}\n{printable.in_lines(below)}" if below else line

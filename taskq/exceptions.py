@@ -1,4 +1,4 @@
-"""What a task may raise or be hit by."""
+"""The exceptions of taskq: those that a task raises or gets, and those that a result raises."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Retry(Exception):
 
 
 def _exception(given: object) -> tuple[BaseException | None, str]:
-    """What was given as the cause of a retry, as ``raise`` takes it; else as text."""
+    """The exception and the text of a retry's cause. A text gives no exception."""
     if given is None:
         return None, ""
     if issubclass(type(given), BaseException):
@@ -48,41 +48,42 @@ def _exception(given: object) -> tuple[BaseException | None, str]:
     if isinstance(given, type) and issubclass(given, BaseException):
         try:
             return given(), ""
-        except Exception as error:  # it takes arguments
+        except Exception as error:  # the class needs arguments
             return error, ""
     raise TypeError(f"exc is {given!r}: give an exception, its class, or a text")
 
 
 class MaxRetriesExceededError(Exception):
-    """The task was retried as often as it may be."""
+    """The task has used all its retries."""
 
 
 class SoftTimeLimitExceeded(Exception):
-    """Raised in a task that ran past its soft time limit, so that it can clean up."""
+    """Raised in a task that has run past its soft time limit, so that it can clean up."""
 
 
 class TaskCancelled(KeyboardInterrupt):
     """Raised in a running task that is cancelled, so that it can clean up.
 
-    It is no Exception, so the ``except Exception`` of a loop that carries on whatever
-    happens does not swallow it; ``finally`` and ``with`` see it. Who catches it raises it
-    again. As a KeyboardInterrupt it means to libraries what Ctrl-C does: psycopg has the
-    server cancel the statement that runs.
+    It is no Exception, so an ``except Exception`` around a loop's body does not catch it.
+    ``finally`` and ``with`` work as usual. Code that catches it must raise it again.
+
+    It is a KeyboardInterrupt, so libraries treat it like Ctrl-C: psycopg asks the server to
+    cancel the running statement.
     """
 
 
 class WorkerLost(Exception):
-    """Among the errors of a result: that run lost its worker. It is raised nowhere."""
+    """The error of a run that lost its worker, in a result. It is never raised."""
 
 
 class UnknownTask(Exception):
-    """Among the errors of a result: no worker knew the task. It is raised nowhere."""
+    """The error of a task that no worker knew, in a result. It is never raised."""
 
 
 class TaskFailed(Exception):
     """Raised by ``AsyncResult.get()`` for a task that failed.
 
-    The message is the error's class and text; ``traceback`` is its traceback, as text.
+    The message is the class and text of the task's error. ``traceback`` is its traceback, as text.
     """
 
     def __init__(self, error: str, traceback: str = "") -> None:
@@ -95,4 +96,4 @@ class TaskRevokedError(TaskFailed):
 
 
 class NoResult(LookupError):
-    """There is no such task and no result of one."""
+    """Neither the task nor a result of it exists."""

@@ -1,4 +1,4 @@
-"""What is known of a task that was sent: from its row, or from the result that it left."""
+"""What is known of a task that was sent: from its row, or from its result."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
-    """A task and how it fares.
+    """A task and its current state.
 
     Attributes:
         id: The primary key of its row.
@@ -89,7 +89,7 @@ def look_up(id: int, using: str | None = None) -> Known | None:
     Returns:
         What is known of it; None when there is neither a task nor a result.
     """
-    # The row first: it may become a result between the two, but no result becomes a row.
+    # The row first: between the two looks it may become a result. A result never becomes a row.
     alias = using or router.db_for_write(Task)
     task = Task.objects.using(alias).filter(pk=id).select_related("worker").first()
     if task is not None:
@@ -136,10 +136,10 @@ def look_up(id: int, using: str | None = None) -> Known | None:
 
 
 def attempts(history: str | None) -> list[Attempt]:
-    """The runs in a history, as the statements wrote them: a line of JSON each."""
+    """The runs in a history, one line of JSON each, as the SQL statements write them."""
     if not history:
         return []
-    # Not splitlines(): there are line ends that JSON leaves as they are.
+    # Not splitlines(): JSON does not escape some of the line ends that it splits at.
     return [_attempt(line) for line in history.split("\n")]
 
 
@@ -149,4 +149,4 @@ def _attempt(line: str) -> Attempt:
         started = None if run["started_at"] is None else stored_moment(run["started_at"])
         return Attempt(str(run["worker"]), str(run["error"]), str(run["traceback"]), started)
     except (ValueError, TypeError, LookupError, RecursionError, AttributeError):
-        return Attempt("", "", line, None)  # somebody wrote the column by hand
+        return Attempt("", "", line, None)  # the column was written by hand

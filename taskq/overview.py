@@ -1,6 +1,6 @@
-"""The queue at a glance: how much waits where, who works, and on what.
+"""The queue at a glance: how many tasks wait in each queue, and which workers run what.
 
-All of it is read from the database: it is the same from each host.
+All of it is read from the database, so it is the same on each host.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ from taskq.models import (
 from taskq.models.moment_field import Bounded
 from taskq.sql.stats import FLOWS
 
-#: Of tasks that wait: a worker has seen them, and did not know the name.
+#: Tasks that wait because a worker did not know their name.
 _UNKNOWN = Q(unknown_since__isnull=False)
-#: Unknown names that are listed.
+#: The most unknown names that are listed.
 MANY_NAMES = 20
-#: What the processes are called that run tasks, in the table of workers.
+#: The name of the processes that run tasks, in the table of workers.
 WORKERS = "worker"
 
 
@@ -92,14 +92,14 @@ class WorkerLine:
 
 @dataclass(frozen=True)
 class Flow:
-    """Tasks that came and went so far, at a moment of the monotonic clock."""
+    """Tasks that came and went so far. at: the moment, by the monotonic clock."""
 
     came: int
     went: int
     at: float = field(default_factory=time.monotonic)
 
     def since(self, earlier: Flow) -> tuple[float, float]:
-        """A second, those that came and those that went."""
+        """Tasks per second that came, and tasks per second that went."""
         seconds = max(self.at - earlier.at, 1e-3)
         return (self.came - earlier.came) / seconds, (self.went - earlier.went) / seconds
 
@@ -120,7 +120,7 @@ class Overview:
 
     @property
     def alive(self) -> int:
-        """Workers whose lease is good."""
+        """The number of workers whose lease is good."""
         return sum(worker.lease > 0 for worker in self.workers)
 
     @property
@@ -148,14 +148,14 @@ def overview(alias: str) -> Overview:
     """
     queues = _queues(alias)
     unknown: dict[str, int] = {}
-    if any(queue.unknown for queue in queues):  # else it need not look at what waits again
+    if any(queue.unknown for queue in queues):  # else a second look at waiting tasks finds none
         for _queue, name, count in unknown_names(alias)[:MANY_NAMES]:
             unknown[name] = unknown.get(name, 0) + count
     return Overview(queues, _workers(alias), unknown)
 
 
 def unknown_names(alias: str) -> list[tuple[str, str, int]]:
-    """Queue, name and number of the tasks that wait for a worker that knows them, most first."""
+    """Queue, name and number of tasks that wait for a worker that knows them, most first."""
     waiting = Task.objects.using(alias).filter(_UNKNOWN, state=State.READY)
     counted = waiting.values("queue", "name").annotate(count=Count("pk")).order_by("-count", "name")
     return list(counted.values_list("queue", "name", "count"))
@@ -170,12 +170,12 @@ def flow(alias: str) -> Flow:
 
 
 def by_queue(tasks: TaskQuerySet) -> list[QuerySet[Any, Any]]:
-    """A query for each state of the table, which can read the index of that state alone."""
+    """A query for each state of the table, because each can then read that state's index alone."""
     return [_in_state(tasks, state) for state in State]
 
 
 def _in_state(tasks: TaskQuerySet, state: State) -> QuerySet[Any, Any]:
-    """By queue: the number in each of the states that are shown of this one, by its name."""
+    """For each queue, the number of tasks in each shown state of this state, by its name."""
     counts: dict[str, Any] = {
         shown.value: Count("pk", filter=when)
         for shown, when in SHOWN_WHEN.items()
@@ -189,8 +189,8 @@ def _in_state(tasks: TaskQuerySet, state: State) -> QuerySet[Any, Any]:
 
 
 def held_by_worker() -> tuple[TaskQuerySet, QuerySet[Any, Any]]:
-    """Subqueries for workers: the first of the tasks that each holds, and how many it holds."""
-    # Subqueries, as each is a probe of taskq_task_running; a join would read all tasks.
+    """Subqueries for workers: the first task that each holds, and how many it holds."""
+    # Subqueries probe taskq_task_running for each worker; a join would read all tasks.
     held = Task.objects.filter(worker=OuterRef("pk"), state=State.RUNNING)
     first = held.order_by("started_at", "execute_at", "pk")[:1]
     return first, held.order_by().values("worker").annotate(count=Count("pk")).values("count")

@@ -1,9 +1,10 @@
-"""Pause a queue, and resume it: nothing of a paused queue is claimed, by any pool.
+"""Pause and resume a queue. While a queue is paused, no pool claims its tasks.
 
-A pause is a row, which the look at the lanes sees (``taskq.sql.postgresql.tasks.LANES``). A
-worker looks again after 50 ms, and holds claimed tasks for some 80 ms of work: those it
-finishes. So a moment after the pause has committed nothing more of the queue starts. What
-runs goes on.
+A pause is a row. A worker sees it when it looks for lanes (``taskq.sql.postgresql.tasks.LANES``).
+It looks every 50 ms, and may still hold about 80 ms of claimed work, which it finishes. So shortly
+after the commit nothing more of the queue starts. Running tasks go on.
+
+Checking a pause flag in every claim would slow down all claims and save at most these 50 ms.
 """
 
 from __future__ import annotations
@@ -67,5 +68,5 @@ def paused(*, using: str | None = None) -> list[PausedQueue]:
 
 
 def _alias(using: str | None) -> str:
-    # Where the tasks are: claims ask for both in one statement.
+    # The database of the tasks, because a claim reads both in one statement.
     return using or router.db_for_write(Task)

@@ -1,11 +1,11 @@
-"""What happens to tasks, as Django signals.
+"""The events of tasks as Django signals.
 
     @receiver(task_failed)
     def report(sender, id, name, exception, **kwargs): ...
 
-The sender is the task as its decorator made it, None where this process does not know it;
-``id`` is that of its ``AsyncResult``, ``name`` its name. A receiver that raises is
-logged, and harms nothing. Where nobody listens it costs nothing.
+The sender is the task object that the decorator made, or None when this process does not know the
+task. ``id`` is the id of its ``AsyncResult``, ``name`` its name. An exception in a receiver is
+logged and does no harm. A signal without receivers costs nothing.
 """
 
 from __future__ import annotations
@@ -29,41 +29,41 @@ from taskq.task.request import Request
 
 log = logging.getLogger("taskq")
 
-#: Before the task's row is made: ``name`` and ``headers``, a dict that a receiver may add to.
+#: Before the row is made: ``name``, and ``headers``, a dict to which a receiver may add.
 task_enqueuing = Signal()
-#: In the transaction that sends it, once for each of many: ``id``, ``name``, ``queue``. In a
-#: savepoint of its own, so that a statement that fails breaks nothing.
+#: In the transaction that sends the task: ``id``, ``name``, ``queue``. A bulk call sends it once
+#: for each task. It has a savepoint of its own, so a failed statement in a receiver does no harm.
 task_enqueued = Signal()
 
-# In the worker, with ``id``, ``name`` and ``request``, see taskq.task.request.Request.
+# These are sent in the worker, with ``id``, ``name`` and ``request`` (taskq.task.request.Request).
 
-#: Right before the function is called. What a receiver sets in context variables the task
-#: sees, and the receivers of what came of it do; it is gone with the run.
+#: Right before the function is called. The task, and receivers of later signals of this run, see
+#: what a receiver sets in context variables. After the run it is gone.
 task_started = Signal()
-#: ``seconds``.
+#: The run returned: ``seconds``.
 task_succeeded = Signal()
-#: It will be run again: ``error``, a text, and ``exception``, None where there was none.
+#: The task will run again: ``error``, a text, and ``exception``, None when there was none.
 task_retried = Signal()
-#: As task_retried, with ``traceback``, a text.
+#: The task failed: as task_retried, with ``traceback``, a text.
 task_failed = Signal()
-#: A run that was asked to end has ended: ``error``. ``request`` is None where its worker
-#: had to be killed; then it is sent as task_lost is.
+#: A cancelled run has ended: ``error``. ``request`` is None when the worker had to be killed. The
+#: signal is then sent as task_lost is.
 task_cancelled = Signal()
 
-#: Its worker died: ``id``, ``name``, ``cause``, ``losses`` and ``failed``, which is False when
-#: it will be run again. In the keeper of a pool, in a thread of its own.
+#: The worker died: ``id``, ``name``, ``cause``, ``losses``, and ``failed``, which is False when the
+#: task will run again. Sent in the pool's keeper, in a thread of its own.
 task_lost = Signal()
 
-#: In the worker, before its first task, and after its last when it leaves in peace:
+#: In the worker, before its first task, and after its last one when it ends in an orderly way:
 #: ``worker``, such as "worker 3", and ``pool``, its host and process id.
 worker_started = Signal()
-#: In the keeper, before anything else; again in one that replaces it: ``pool``.
+#: In the keeper, before anything else: ``pool``. A keeper that replaces it sends it again.
 keeper_started = Signal()
 worker_stopped = Signal()
 
 
 def tell(signal: Signal, sender: object, **fields: Any) -> None:
-    """Send a signal, and log what its receivers raise."""
+    """Send a signal, and log the exceptions of its receivers."""
     for receiver, answer in signal.send_robust(sender, **fields):
         if isinstance(answer, Exception):
             log.error("%r failed, which hears of tasks", receiver, exc_info=answer)
@@ -76,14 +76,14 @@ def tell_of_run(signal: Signal, request: Request | None, **fields: Any) -> None:
 
 
 def enqueuing(name: str, headers: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The headers as the receivers of task_enqueuing leave them."""
+    """The headers, with what the receivers of task_enqueuing have changed."""
     added = dict(headers or {})
     tell(task_enqueuing, _sender(name), name=name, headers=added)
     return added
 
 
 def enqueued(connection: BaseDatabaseWrapper, name: str, ids: list[int], queue: str) -> None:
-    """Send task_enqueued for each of these."""
+    """Send task_enqueued for each of these tasks."""
     sender = _sender(name)
     for id in ids:
         try:
@@ -94,7 +94,7 @@ def enqueued(connection: BaseDatabaseWrapper, name: str, ids: list[int], queue: 
             ):
                 tell(task_enqueued, sender, id=TaskId.of(id), name=name, queue=queue)
         except django.db.Error:
-            # A statement that failed, and whose error a receiver, or tell(), has caught.
+            # A statement failed, and a receiver or tell() caught its error.
             log.exception("a receiver of task_enqueued broke its savepoint; rolled back")
 
 
@@ -103,11 +103,11 @@ def _sender(name: str) -> object:
     return definition.bound if definition is not None else None
 
 
-# From the keeper, which renews leases and can wait for nobody
+# Signals of the keeper, which renews leases and must not wait for a receiver
 
 
 class _Aside(threading.Thread):
-    """Calls functions in order, apart from the thread that asked for it."""
+    """A thread that calls functions in order, so that the thread that asks need not wait."""
 
     def __init__(self) -> None:
         super().__init__(name="taskq-signals", daemon=True)
@@ -134,7 +134,7 @@ def tell_aside(signal: Signal, task: int, name: str, **fields: Any) -> None:
 
 
 def wait_until_told(seconds: float) -> None:
-    """Until all that tell_aside was asked for is sent, or for so long."""
+    """Wait until all signals of tell_aside are sent, or so many seconds."""
     if _aside is not None:
         done = threading.Event()
         _aside.calls.put(done.set)
