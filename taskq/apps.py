@@ -1,4 +1,4 @@
-"""The Django app: checks, and finding the tasks."""
+"""The Django app: it registers the checks and finds the tasks."""
 
 import sys
 
@@ -10,7 +10,7 @@ from taskq import own_packages
 own_packages.demand_pool()
 
 if sys.argv[1:2] in (["taskq_pool"], ["taskq"]):
-    # From as early on as we are here: to load a large site takes seconds, in which a TERM may come.
+    # As early as possible: loading a large site takes seconds, and a TERM may come meanwhile.
     from pool import signals
 
     signals.note_early()

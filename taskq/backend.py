@@ -1,4 +1,4 @@
-"""The path that ``TASKS`` in a site's settings names; see :mod:`taskq.django.backend`."""
+"""The path for ``TASKS`` in a site's settings; see :mod:`taskq.django.backend`."""
 
 from taskq.django.backend import TaskqBackend
 

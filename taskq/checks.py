@@ -1,4 +1,4 @@
-"""System checks: what is wrong with the settings, before anything runs."""
+"""System checks: they report wrong settings before anything runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from taskq import conf, own_packages
 from taskq.sql import VENDORS
 from taskq.task import carried, discovery, registry
 
-#: What ``manage.py`` is told to do.
+#: Commands of ``manage.py`` that run without tasks.
 _NEED_NO_TASKS = (["migrate"], ["makemigrations"], ["runserver"])
 
 
@@ -40,13 +40,13 @@ def check_schedules(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
     from taskq.schedules import entries
 
     if conf.problems(getattr(django_settings, "TASKQ", {})) or discovery.broken():
-        return []  # E001 or E010 has more to say
+        return []  # E001 or E010 reports the cause
     return [Error(f"{problem}.", id="taskq.E020") for problem in entries.problems()]
 
 
 class Unimportable(Error):
-    """It fails ``check``, and each command that needs the tasks. ``migrate`` and ``runserver`` show
-    it and go on: what they do may be what mends it."""
+    """An error of ``check``, and of each command that needs the tasks. ``migrate`` and
+    ``runserver`` show it and go on, because they may be needed to repair the module."""
 
     def is_serious(self, level: int = ERROR) -> bool:
         return sys.argv[1:2] not in _NEED_NO_TASKS and super().is_serious(level)
@@ -67,10 +67,10 @@ def check_imports(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 @register(Tags.compatibility)
 def check_contexts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Else it is an error of each task that is sent."""
+    """Without this check, each call that sends a task would raise the error."""
     given = getattr(django_settings, "TASKQ", {})
     if conf.problems(given):
-        return []  # E001 has more to say
+        return []  # E001 reports the cause
     messages: list[CheckMessage] = []
     for path in sorted(set(given.get("CONTEXT", {}).values())):
         try:
@@ -84,8 +84,8 @@ def check_contexts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_tasks_are_found(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Views are where such tasks usually are: they are imported with the URLs."""
-    with contextlib.suppress(Exception):  # Django's own checks say what is wrong with them
+    """Tasks outside of these modules are usually in views, which are imported with the URLs."""
+    with contextlib.suppress(Exception):  # Django's own checks report what is wrong with the URLs
         get_resolver().url_patterns  # noqa: B018  which imports them
     modules: dict[str, list[str]] = {}
     for definition in registry.late():
@@ -123,8 +123,8 @@ def check_database(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_encoding(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Arguments, results and what a task raises can be any text. Asks the database, so it runs
-    with ``migrate`` and ``check --database`` alone."""
+    """Arguments, results and errors of tasks can be any text, which only UTF-8 holds. The check
+    asks the database, so it runs only with ``migrate`` and ``check --database``."""
     from taskq.models import Task
 
     alias = router.db_for_write(Task)
@@ -163,7 +163,7 @@ def check_time_zone_support(
 def check_stress_not_hidden(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """Without our package ``pool`` the app is not even loaded: see taskq.own_packages."""
+    """For the package ``stress``. A hidden ``pool`` stops the app earlier: taskq.own_packages."""
     found = own_packages.hiding("stress", known_by="demo.py")
     if found is None:
         return []
@@ -182,9 +182,8 @@ def check_stress_not_hidden(
 def check_sqlite_transactions(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """A deferred SQLite transaction that reads and then writes fails at once, however
-    long its timeout, when another process wrote in between. With a pool beside the
-    site that happens often."""
+    """A deferred SQLite transaction that reads and then writes fails at once when another process
+    wrote in between, whatever its timeout is. With a pool beside the site this happens often."""
     from taskq.models import Task
 
     alias = router.db_for_write(Task)

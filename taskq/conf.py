@@ -1,4 +1,4 @@
-"""The ``TASKQ`` setting: every key, its default, and what is allowed."""
+"""The ``TASKQ`` setting: its keys, their defaults, and the allowed values."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from django.core.signals import setting_changed
 DEFAULT_QUEUE = "default"
 QUEUE_LENGTH = 64
 NAME_LENGTH = 255
-#: Of unique and of idempotency keys.
+#: The most characters of a unique or idempotency key.
 KEY_LENGTH = 255
-#: Of a lease. A lost host is noticed no sooner; and the kernel takes no time-out of a month.
+#: The longest lease. A longer one would hide a lost host, and the kernel takes no longer time-out.
 MAX_LEASE = 86_400
-#: Three centuries. Much later than that there are no datetimes.
+#: Three centuries, the most seconds of any setting: a date cannot be much later than that.
 MAX_SECONDS = 10**10
 
 
@@ -27,36 +27,36 @@ MAX_SECONDS = 10**10
 class Settings:
     """The keys of ``TASKQ``, in lower case.
 
-    lease: seconds that a worker may hold tasks without being renewed. 30: a lost
-        host is noticed in half a minute, and a database failover is outlived.
-    heartbeat: seconds between renewals; at most a third of the lease, so that two
-        may fail before it ends.
+    lease: seconds that a worker may hold tasks without a renewal. 30: a lost host is noticed
+        in half a minute, and a database failover is shorter.
+    heartbeat: seconds between renewals, at most a third of the lease: two renewals may then
+        fail before the lease ends.
     poll: seconds between looks for due tasks when no wake-up came.
-    drain_timeout: seconds that running tasks get after TERM. 25: Kubernetes kills
+    drain_timeout: seconds that running tasks get after TERM. 25, because Kubernetes kills
         after 30.
-    concurrency: worker processes of a pool; None is one a core.
-    max_losses: how often a task may lose its worker before it is failed.
+    concurrency: worker processes of a pool; None is one for each core.
+    max_losses: how often a task may lose its worker before it fails.
     max_payload: bytes of encoded arguments that one task may have.
     serializer: "json", or "pickle" (signed with SECRET_KEY) for callers that need it.
-    unknown_task_ttl: seconds that a task unknown to this deployment waits for one
-        that knows it, before it is failed.
-    result_ttl: seconds that results are kept, of tasks that keep them; None is for ever.
-    failed_ttl: seconds that failed tasks are kept; None is until a person retries or
+    unknown_task_ttl: seconds that a task whose name no worker knows waits for one that
+        knows it. After that it fails.
+    result_ttl: seconds for which results are kept, for tasks that keep them; None is for ever.
+    failed_ttl: seconds for which failed tasks are kept; None is until a person retries or
         deletes them.
-    idempotency_ttl: seconds that an idempotency key stands for its first task; None is for
-        ever. A day: who sends something again because no answer came does so by then.
-    time_limit, soft_time_limit: seconds a run may take, for tasks that set none.
-    cancel_grace: seconds between TaskCancelled in a task that is cancelled and the end of
-        its worker. 10: enough to clean up, and below the usual time to stop a pool.
+    idempotency_ttl: seconds for which an idempotency key stands for its first task; None is
+        for ever. A day, because a caller that got no answer sends again within that time.
+    time_limit, soft_time_limit: seconds that a run may take, for tasks that set none.
+    cancel_grace: seconds between TaskCancelled in a cancelled task and the end of its worker.
+        10 is enough to clean up, and less than a pool usually gets to stop.
     max_tasks_per_child: runs after which a worker is replaced; None is never.
-    max_memory_per_child: KiB of resident memory above which it is replaced.
-    listen: hear of new tasks by LISTEN/NOTIFY. False polls only (a connection pooler
-        in transaction mode); a string names the database alias of a direct connection.
-    imports: modules that define tasks, beside the ``tasks.py`` of each app. The site imports them
-        as pools do: who sends a task knows it.
-    context: what a task is sent in and run in again, by the name of a header;
-        ``taskq.task.carried`` says what it is.
-    schedule: periodic tasks, by name; ``taskq.schedules.entries`` says what an entry is.
+    max_memory_per_child: KiB of resident memory above which a worker is replaced.
+    listen: hear of new tasks by LISTEN/NOTIFY. False only polls, for a connection pooler in
+        transaction mode. A string names the database alias of a direct connection.
+    imports: modules that define tasks, beside the ``tasks.py`` of each app. The site imports
+        them as pools do, because the sender of a task must know it.
+    context: the surroundings of a call in which its task runs again, by the name of a header.
+        ``taskq.task.carried`` explains them.
+    schedule: periodic tasks, by name. ``taskq.schedules.entries`` explains an entry.
     """
 
     lease: float = 30.0
@@ -83,13 +83,13 @@ class Settings:
 
     @property
     def direct(self) -> bool:
-        """Whether no pooler is in between: wake-ups do not come through one."""
+        """Whether no pooler is in between. A pooler passes no wake-ups on."""
         return self.listen is True
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A value that cannot be used, and what would be right."""
+    """A value that cannot be used, and what to give instead."""
 
     key: str
     value: object
@@ -104,7 +104,7 @@ KEYS = {each.name.upper(): each for each in fields(Settings)}
 
 
 def _number(value: object) -> bool:
-    # Neither NaN nor infinity is in that range.
+    # This range excludes NaN and infinity.
     return (
         isinstance(value, (int, float))
         and not isinstance(value, bool)
@@ -196,7 +196,7 @@ def problems(given: object) -> list[Problem]:
 
 def _contradictions(settings: Settings, given: Mapping[str, Any]) -> list[Problem]:
     found = []
-    if settings.heartbeat > settings.lease / 3 + 1e-9:  # 0.4 is a third of 1.2, not so in floats
+    if settings.heartbeat > settings.lease / 3 + 1e-9:  # in floats, 0.4 is more than 1.2 / 3
         key = "HEARTBEAT" if "HEARTBEAT" in given else "LEASE"
         value = settings.heartbeat if key == "HEARTBEAT" else settings.lease
         found.append(
@@ -233,15 +233,15 @@ def _settings(given: Mapping[str, Any]) -> Settings:
 def settings() -> Settings:
     """The settings in force.
 
-    Raises ImproperlyConfigured, naming the key, the value and the mend.
+    Raises ImproperlyConfigured, naming the key, the value and what to give instead.
     """
     return overridden({})
 
 
 def overridden(values: Mapping[str, Any]) -> Settings:
-    """The settings with some keys replaced (by command-line options).
+    """The settings, with the keys that command-line options replace.
 
-    Raises ImproperlyConfigured, naming the key, the value and the mend.
+    Raises ImproperlyConfigured, naming the key, the value and what to give instead.
     """
     given = getattr(django_settings, "TASKQ", {})
     merged = {**given, **values} if isinstance(given, Mapping) else given

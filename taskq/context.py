@@ -1,4 +1,4 @@
-"""What a running task can know of its own run, and say about it; see :mod:`taskq.task.request`."""
+"""What a running task can ask and say about its own run; see :mod:`taskq.task.request`."""
 
 from taskq.task.request import Request, current_request, is_stopping, set_progress
 

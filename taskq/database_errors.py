@@ -1,9 +1,9 @@
-"""What an error of the database means: whether to try again, and what to call it.
+"""What an error of the database means: whether to try again, and how to report it.
 
-A loop that repeats an error asks here first. What may go away by itself is tried again, for as
-long as it takes: the lease of a process, or the time limit of a run, is what ends the waiting.
-Anything else is an answer, and is final. It is believed once it has been given on a new
-connection too, as the old one's session may be at fault.
+A loop that repeats a failed statement asks here first. An error that may pass by itself is tried
+again without a limit of its own: the process's lease or the run's time limit ends the waiting.
+Any other error is an answer, and is final. But a broken session may have caused it, so it counts
+only when a new connection gives it too.
 """
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ import django.db
 import psycopg
 from psycopg import errors
 
-#: What a database raises, below Django's wrappers and in them.
+#: The errors of databases: the drivers' own, and Django's around them.
 DATABASE_ERRORS = (django.db.Error, psycopg.Error, sqlite3.Error)
 
 
 class Meaning(enum.Enum):
-    """What an error says of the database."""
+    """What an error says about the database."""
 
-    #: No statement gets through: the connection is lost or refused, the server starts, stops,
-    #: is read-only or out of resources.
+    #: No statement gets through: the connection is lost or refused, or the server starts, stops,
+    #: is read-only or lacks resources.
     AWAY = "away"
-    #: As AWAY, but the server is there and lets nobody in: a wrong password, no such database.
+    #: As AWAY, but the server runs and rejects the login: a wrong password, or no such database.
     REJECTED = "rejected"
-    #: As AWAY, but the database is well: another process has its one lock (SQLite).
+    #: As AWAY, but the database works: another process holds SQLite's write lock.
     LOCKED = "locked"
-    #: This statement met another's: a conflict, or a lock or the time ran out.
+    #: This statement met another one: a conflict, or it waited too long for a lock.
     BUSY = "busy"
-    #: The tables of this version are not there: nobody has migrated yet.
+    #: The tables of this version do not exist: nobody has migrated yet.
     UNMIGRATED = "unmigrated"
-    #: The database has understood, and refuses. The same again would end the same.
+    #: The database has understood and refuses. The same statement would end the same.
     ANSWER = "answer"
 
 
-#: By the beginning of the SQLSTATE. 25P03 and 25P04 end a session that took too long.
+#: By the first characters of the SQLSTATE. 25P03 and 25P04 end a session that took too long.
 _BY_STATE = {
     "08": Meaning.AWAY,
     "53": Meaning.AWAY,
@@ -53,7 +53,7 @@ _BY_STATE = {
     "42P01": Meaning.UNMIGRATED,
     "42703": Meaning.UNMIGRATED,
 }
-#: By the primary code, which is the low byte.
+#: By the primary code, which is the lowest byte.
 _BY_SQLITE_CODE = {
     sqlite3.SQLITE_BUSY: Meaning.LOCKED,
     sqlite3.SQLITE_LOCKED: Meaning.LOCKED,
@@ -65,10 +65,9 @@ _BY_SQLITE_CODE = {
     sqlite3.SQLITE_CANTOPEN: Meaning.AWAY,
     sqlite3.SQLITE_INTERRUPT: Meaning.BUSY,
 }
-#: What a server, or a pooler, says to a connection that it does not make. The driver gives no
-#: SQLSTATE there.
+#: The text of a server or pooler that rejects a connection. The driver gives no SQLSTATE for it.
 _REJECTION = re.compile(r"failed: (FATAL: .*|.*no password supplied)")
-#: But these come of its state, and not of what it was given.
+#: Exceptions: these texts come from the server's state, not from wrong credentials.
 _NOT_NOW = re.compile(
     "the database system is|too many|connection slots|no more connections|try again|timeout|"
     "shutting down|terminating|server"
@@ -77,25 +76,25 @@ _UNMIGRATED_SQLITE = ("no such table", "no such column", "has no column named")
 
 
 def meaning(error: BaseException) -> Meaning:
-    """What an error says of the database; ANSWER for one that did not come from there."""
+    """What an error says about the database. ANSWER for an error from elsewhere."""
     for each in _with_causes(error):
         match each:
             case psycopg.Error():
                 return _of_psycopg(each)
             case sqlite3.Error():
                 return _of_sqlite(each)
-    # Django's own, which no driver stands behind.
+    # Django's own errors, without a driver's error behind them.
     lost = isinstance(error, (django.db.OperationalError, django.db.InterfaceError))
     return Meaning.AWAY if lost else Meaning.ANSWER
 
 
 def passes(error: BaseException) -> bool:
-    """Whether it may go away by itself, so that the same is worth trying again."""
+    """Whether the error may pass by itself, so that it is worth trying again."""
     return meaning(error) is not Meaning.ANSWER
 
 
 def rejection(error: BaseException) -> str | None:
-    """Why a server did not let us in, in its words; None for any other error."""
+    """The server's words for rejecting a connection. None for any other error."""
     for said in _REJECTION.findall(str(error)):
         if not _NOT_NOW.search(said):
             return str(said)
@@ -103,8 +102,8 @@ def rejection(error: BaseException) -> str | None:
 
 
 def _with_causes(error: BaseException) -> Iterator[BaseException]:
-    """An error, and what Django says it was made from. Nothing else is gone into: what a task
-    raises from such an error is another matter."""
+    """A database error, and the driver's error from which Django made it. Other causes are not
+    followed: a task may raise its own error from a database error."""
     seen: list[BaseException] = []
     while isinstance(error, DATABASE_ERRORS) and error not in seen:
         yield error
@@ -119,11 +118,11 @@ def _of_psycopg(error: psycopg.Error) -> Meaning:
     if state:
         found = (_BY_STATE.get(state[:length]) for length in (2, 4, 5))
         means = next((each for each in found if each is not None), Meaning.ANSWER)
-        # What a trigger does not find is no table of ours.
+        # A missing table inside of a trigger is not one of taskq's.
         within = means is Meaning.UNMIGRATED and error.diag.context
         return Meaning.ANSWER if within else means
-    # Without a code it is the driver's own. A connection that cannot be made, or that breaks,
-    # comes as one of these two classes.
+    # An error without a code is the driver's own. One of these two classes means that a connection
+    # cannot be made, or broke.
     lost = isinstance(error, (errors.OperationalError, errors.InterfaceError))
     away = Meaning.AWAY if rejection(error) is None else Meaning.REJECTED
     return away if lost else Meaning.ANSWER

@@ -1,7 +1,7 @@
-"""What was raised, as text that a database column takes.
+"""An exception as text that a database column takes.
 
-Code of the exception's own has a part in all of it: ``__str__``, ``__getattr__``, ``__notes__``,
-the names of its class. Nothing here raises, whatever that does.
+All of it runs code of the exception: ``__str__``, ``__getattr__``, ``__notes__``, the names of its
+class. Nothing here raises, whatever that code does.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback as tracebacks
 from collections.abc import Callable
 
-#: Characters that are kept of a class's path, an error and a traceback.
+#: The most characters that are kept of a class's path, an error and a traceback.
 KIND_LENGTH = 500
 ERROR_LENGTH = 2_000
 TRACEBACK_LENGTH = 64_000
@@ -26,7 +26,7 @@ def kind(error: BaseException) -> str:
 
 
 def message(error: BaseException) -> str:
-    """The exception's class and message, as the last line of a traceback has them."""
+    """The exception's class and message, as in the last line of a traceback."""
     return _first_of(
         lambda: "".join(tracebacks.format_exception_only(error)).strip(),
         lambda: f"{kind(error)}: {error!s}",
@@ -37,7 +37,7 @@ def message(error: BaseException) -> str:
 
 
 def traceback(error: BaseException) -> str:
-    """The exception's traceback, with its causes where those can be shown."""
+    """The exception's traceback, with its causes if they can be shown."""
     return _first_of(
         lambda: "".join(tracebacks.format_exception(error)),
         lambda: "".join(
@@ -53,7 +53,7 @@ def traceback(error: BaseException) -> str:
 
 
 def storable(text: str, length: int) -> str:
-    """Text that a database column takes: no NUL, no lone surrogates, not too long."""
+    """Text that a database column takes: no NUL, no lone surrogates, at most ``length`` long."""
     clean = text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
     if len(clean) <= length:
         return clean
@@ -62,17 +62,17 @@ def storable(text: str, length: int) -> str:
 
 
 def _first_of(*ways: Callable[[], str], length: int) -> str:
-    """The text by the first of these ways that does not raise."""
+    """The text from the first of these functions that does not raise."""
     for way in ways:
         try:
             return storable(_text(way()), length)
-        except BaseException:  # whatever code of the exception's own raises, SystemExit too
+        except BaseException:  # the exception's own code may raise anything, SystemExit too
             continue
     return "an exception that cannot be shown"
 
 
 def _text(value: object) -> str:
-    """Text of str itself: that of a class derived from it has methods of its own."""
+    """A plain str: a class derived from str has methods of its own."""
     if not issubclass(type(value), str):
         raise TypeError("no text")
     return str.__str__(value)

@@ -13,9 +13,11 @@ _HERE = Path(__file__).resolve().parents[1]
 
 
 def hiding(name: str, *, known_by: str) -> Path | None:
-    """The module that Python finds in place of our package of this name; None if it finds ours.
+    """The module that Python finds in place of taskq's package of this name. None when it finds
+    the package.
 
-    known_by: a file that only our package has.
+    known_by: a file that only taskq's package has.
+
     Raises ImproperlyConfigured when there is no such package at all.
     """
     spec = importlib.util.find_spec(name)
@@ -29,14 +31,15 @@ def hiding(name: str, *, known_by: str) -> Path | None:
 
 
 def home(name: str) -> Path:
-    """Where our package of this name is."""
+    """The file of taskq's package of this name."""
     return _HERE / name / "__init__.py"
 
 
 def demand_pool() -> None:
-    """Stop here, with one sentence, where taskq would fail to import its package ``pool``.
+    """Stop with one clear sentence when the package ``pool`` of taskq cannot be imported.
 
-    Raises ImproperlyConfigured; a command ends with exit code 1, as Django would print a traceback.
+    Raises ImproperlyConfigured. A command exits with code 1 and the sentence, because Django would
+    print a traceback.
     """
     found = hiding("pool", known_by="supervisor.py")
     if found is None:

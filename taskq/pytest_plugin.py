@@ -1,6 +1,6 @@
-"""Fixtures for pytest; found by it wherever this package and pytest-django are installed.
+"""Fixtures for pytest. It finds them where this package and pytest-django are installed.
 
-Nothing of Django is imported before a fixture is used: settings may not be known earlier.
+A fixture imports Django's code only when it is used, because the settings may not be known before.
 """
 
 from __future__ import annotations
@@ -57,6 +57,6 @@ def taskq_send_ticks(db: None) -> Callable[..., int]:
 
 @pytest.fixture
 def taskq_eager(settings: Any) -> None:
-    """Tasks of ``shared_task`` run in the caller at once, and raise what they raise."""
+    """Tasks of ``shared_task`` run at once in the caller, and raise their errors there."""
     settings.CELERY_TASK_ALWAYS_EAGER = True
     settings.CELERY_TASK_EAGER_PROPAGATES = True

@@ -1,4 +1,4 @@
-"""Tasks by the states that a person asks for, and what a person may do to them."""
+"""Tasks by the states that people ask for, and the actions that people can take on them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Cancelled(NamedTuple):
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
-    """The states a person asks for, and what a person may do to the tasks in them."""
+    """Tasks by the states that people ask for, with the actions that people can take."""
 
     def pending(self) -> TaskQuerySet:
-        """Due now, waiting for a worker."""
+        """Due now, and waiting for a worker."""
         return self.filter(SHOWN_WHEN[ShownState.PENDING])
 
     def future(self) -> TaskQuerySet:
@@ -39,20 +39,20 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.filter(SHOWN_WHEN[ShownState.ACTIVE])
 
     def lost(self) -> TaskQuerySet:
-        """Held by no worker that could finish it: its worker's lease has run out, or its worker
-        is in no table any more, and no pool has been there to take it back."""
+        """Running by their rows, but no worker can finish them: the worker's lease has expired or
+        its row is gone, and no pool has reclaimed them yet."""
         return self.filter(SHOWN_WHEN[ShownState.LOST])
 
     def failed(self) -> TaskQuerySet:
-        """Given up, kept for a person to look at."""
+        """Failed, and kept so that a person can look at them."""
         return self.filter(SHOWN_WHEN[ShownState.FAILED])
 
     def cancelled(self) -> TaskQuerySet:
-        """Cancelled while a worker held them, kept for a person to look at."""
+        """Cancelled while a worker held them, and kept so that a person can look at them."""
         return self.filter(SHOWN_WHEN[ShownState.CANCELLED])
 
     def rivalled(self) -> TaskQuerySet:
-        """What :meth:`retry` has left of those that failed: another holds their unique key."""
+        """Failed tasks that :meth:`retry` leaves alone, because another holds their unique key."""
         return self.filter(state=State.FAILED, unique_key__isnull=False)
 
     def with_shown_state(self) -> TaskQuerySet:
@@ -61,21 +61,22 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self.annotate(shown_state=Case(*cases, output_field=models.CharField()))
 
     def retry(self) -> int:
-        """Have tasks run again, now: those that failed, those that are lost, and those that
-        wait for their next run after one that did not succeed. Returns how many.
+        """Run tasks again, now: failed ones, lost ones, and ones that wait for their next run
+        after a run that did not succeed. Returns how many.
 
-        What runs is left alone, and so is what has yet to run for the first time: it
-        may be delayed for a reason. Retries and losses are counted anew, and an expiry
-        that has passed is lifted, or the task would be dropped. The last error stays
-        with the task until its next run ends. A pool that sleeps is woken.
+        A running task is left alone. So is a task that has not run yet, because it may be delayed
+        for a reason. Retries and losses are counted from 0 again. An expiry that has passed is
+        removed, because the task would be dropped. The last error stays until the next run ends.
+        A sleeping pool is woken.
 
-        Nor is a failed task retried while another holds its unique key, or together with
-        one that failed after it.
+        A failed task is not retried while another task holds its unique key. Of several failed
+        tasks with the same key, the last one is retried.
         """
         using = self._writer()
         count = self._retry(using)
         if count:
-            # After the commit, where it is ours: who goes to sleep meanwhile sees the tasks.
+            # After the commit, unless the caller's transaction goes on. A pool that goes to sleep
+            # meanwhile then sees the tasks.
             wake(using)
         return count
 
@@ -84,14 +85,14 @@ class TaskQuerySet(models.QuerySet["Task"]):
         again = Q(state=State.FAILED) | waits | self._lost(using)
         with suppress(IntegrityError) if tries > 1 else nullcontext(), transaction.atomic(using):
             return self._locked(again & ~self._has_rival(using), using).update(
-                # What was lost may hurt those who are claimed with it.
+                # A lost task may have killed its worker, so it is claimed alone.
                 isolated=Case(When(state=State.RUNNING, then=True), default=F("isolated")),
                 state=State.READY,
                 worker=None,
                 execute_at=Now(),
                 expires_at=Case(When(expires_at__gt=Now(), then=F("expires_at"))),
-                # Not attempt: the fence needs one that was never there before. Nor
-                # isolated: it may still hurt those who are claimed with it.
+                # attempt stays, because the fence needs a number that was never used. isolated
+                # stays too, because the task may still kill its worker.
                 retries=0,
                 losses=0,
                 unknown_since=None,
@@ -101,31 +102,31 @@ class TaskQuerySet(models.QuerySet["Task"]):
                 cancelled_at=None,
                 progress=None,
             )
-        # Somebody took one of the keys after we looked: look again.
+        # Another task took one of the keys after our look: look again.
         return self._retry(using, tries - 1)
 
     def discard(self) -> int:
-        """Delete the tasks that no worker holds, lost ones too; what runs is left alone.
+        """Delete the tasks that no worker holds, lost ones too. A running task is left alone.
         Returns how many.
 
-        Unlike ``delete()`` it never reads the tasks first, and sends no signals.
+        Unlike ``delete()`` it does not read the tasks first, and sends no signals.
         """
         using = self._writer()
         with transaction.atomic(using=using):
             idle = ~Q(state=State.RUNNING) | self._lost(using)
-            # None for no tasks at all.
+            # Django returns None when there is nothing to delete.
             return self._locked(idle, using)._raw_delete(using) or 0
 
     def cancel(self) -> Cancelled:
-        """Remove those that wait, and have those that run end; see :mod:`taskq.keeper.canceller`.
+        """Remove tasks that wait, and end those that run; see :mod:`taskq.keeper.canceller`.
 
-        The run of a lost one is over: it is kept as cancelled at once, and counted as asked.
-        As everything else, part of the transaction that is open.
+        A lost task has no run to end: it is kept as cancelled at once, and counted as asked. This
+        is part of the open transaction.
         """
         using = self._writer()
         with transaction.atomic(using=using):
             if connections[using].features.has_select_for_update:
-                # All of them first: a claim in between would hide a task from both below.
+                # Lock all of them first: a claim in between would hide a task from both queries.
                 self._locked(~Q(state=State.FAILED), using).count()
             removed = self._locked(Q(state=State.READY), using)._raw_delete(using) or 0
             over = self._locked(self._lost(using), using).update(
@@ -142,13 +143,14 @@ class TaskQuerySet(models.QuerySet["Task"]):
                 tell_cancelled(using)
         return Cancelled(removed, asked + over)
 
-    # As with Django's own delete(): templates may call none, and Task.objects has none,
-    # lest somebody retries, cancels or discards all there is.
+    # As for Django's own delete(): templates cannot call them, and Task.objects lacks them. So
+    # nobody retries, cancels or discards all tasks by mistake.
     retry.alters_data = discard.alters_data = cancel.alters_data = True  # type: ignore[attr-defined]
     retry.queryset_only = discard.queryset_only = cancel.queryset_only = True  # type: ignore[attr-defined]
 
     def _has_rival(self, using: str) -> Q:
-        """A failed task whose unique key another holds, or will once it is retried."""
+        """The condition for a failed task whose unique key another holds, or will hold once it
+        is retried."""
         same = TaskQuerySet(self.model, using=using).filter(
             name=OuterRef("name"), unique_key=OuterRef("unique_key")
         )
@@ -159,8 +161,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return Q(state=State.FAILED, unique_key__isnull=False) & rival
 
     def _lost(self, using: str) -> Q:
-        """As :meth:`lost`, of tasks that may change hands while they are waited for: it names
-        the workers that hold them, and one that claims such a task meanwhile is not among these."""
+        """The condition for :meth:`lost`, for a query that waits for locks. It names the workers.
+        So a task that another worker claims meanwhile does not meet it."""
         holders = TaskQuerySet(self.model, using=using).lost().values("worker_id")
         return Q(Q(worker__isnull=True) | Q(worker__in=holders), state=State.RUNNING)
 
@@ -168,12 +170,12 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return self._db or router.db_for_write(self.model)  # type: ignore[attr-defined]
 
     def _locked(self, condition: Q, using: str) -> TaskQuerySet:
-        """These tasks, as far as they meet the condition once they are locked.
+        """These tasks, locked, as far as they meet the condition then.
 
-        A claim or a finish may come between the look at a row and its lock; PostgreSQL
-        then looks at the condition again, but only where it is about the locked row
-        itself, which is why it stands outside of our own subquery. They are locked in
-        order of id, so that two who do this at once never wait for each other.
+        A claim or a finish may come between the look at a row and its lock. PostgreSQL then
+        checks the condition again, but only a condition on the locked row itself. So it stands
+        outside of the subquery. The rows are locked in order of id, so that two callers at the
+        same time never wait for each other.
         """
         rows = TaskQuerySet(self.model, using=using)
         locked = rows.filter(condition, pk__in=self.using(using).values("pk"))

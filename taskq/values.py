@@ -1,4 +1,4 @@
-"""Values that a person may give, checked; and times as the database gives them."""
+"""Checks of values that people give, and times as the database returns them."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from taskq.conf import MAX_SECONDS, QUEUE_LENGTH
 
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
 
-#: A time, its text, or microseconds since 1970: as a statement returns it.
+#: A time as a statement returns it: a datetime, its text, or microseconds since 1970.
 Stored = datetime.datetime | str | int
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
 
 def stored_moment(stored: Stored) -> datetime.datetime:
-    """An aware time. SQLite has them as text, in UTC and without saying so. Raises ValueError
-    for one that no datetime holds, such as PostgreSQL's infinity."""
+    """An aware time. SQLite returns a text in UTC without an offset. Raises ValueError when no
+    datetime can hold the time, such as PostgreSQL's infinity."""
     if isinstance(stored, int):
         return _EPOCH + datetime.timedelta(microseconds=stored)
     try:
@@ -42,7 +42,7 @@ def moment(name: str, value: datetime.datetime) -> datetime.datetime:
 def seconds(
     name: str, value: float | datetime.timedelta, *, also: str = "a timedelta or "
 ) -> float:
-    """A number of seconds. One below 0 is fine: a moment may have passed as well."""
+    """A number of seconds. It may be below 0, because a moment may have passed."""
     if isinstance(value, datetime.timedelta):
         value = value.total_seconds()
     check_seconds(name, value, least=-MAX_SECONDS, also=also)
@@ -50,7 +50,7 @@ def seconds(
 
 
 def check_priority(priority: object) -> None:
-    """Raise unless this is a priority, as Django's tasks define them."""
+    """Raise unless this is a priority, by the rules of Django's tasks."""
     whole = isinstance(priority, int) and not isinstance(priority, bool)
     good = whole and MIN_PRIORITY <= priority <= MAX_PRIORITY  # type: ignore[operator]
     require(
@@ -59,25 +59,25 @@ def check_priority(priority: object) -> None:
 
 
 def check_seconds(name: str, value: object, *, least: float = 0, also: str = "") -> None:
-    """Raise unless this is a number of seconds from ``least`` that a date can be away.
+    """Raise unless this is a number of seconds between ``least`` and three centuries.
 
-    also: what else the caller allows, for the message.
+    also: other types that the caller accepts, for the message.
     """
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    # NaN is not in the range either, and a huge int does not overflow in a comparison.
+    # The range excludes NaN, and a huge int does not overflow in a comparison.
     good = number and least <= value <= MAX_SECONDS  # type: ignore[operator]
     require(good, name, value, f"give {also}a number of seconds from {least} to {MAX_SECONDS}")
 
 
 def check_max_retries(name: str, value: object, none: str = "no limit") -> None:
-    """Raise unless this is a number of retries, or None, which means ``none``."""
+    """Raise unless this is a number of retries, or None. none: what None means, for the message."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     good = value is None or (whole and value >= 0)  # type: ignore[operator]
     require(good, name, value, f"give a whole number from 0, or None for {none}")
 
 
 def check_queue(queue: object) -> None:
-    """Raise ValueError or TypeError unless this can name a queue."""
+    """Raise ValueError or TypeError unless this is a valid name for a queue."""
     if not isinstance(queue, str):
         raise TypeError(f"queue is {queue!r}: give its name as a str")
     if not queue or len(queue) > QUEUE_LENGTH or "\0" in queue:
@@ -87,7 +87,7 @@ def check_queue(queue: object) -> None:
 
 
 def require(good: object, name: str, value: object, mend: str) -> None:
-    """Raise an error that names the value and its mend, unless it is good."""
+    """Raise an error with the name, the value and what to give instead, unless ``good``."""
     if not good:
         kind = ValueError if isinstance(value, (int, float, str, dict)) else TypeError
         raise kind(f"{name} is {value!r}: {mend}")

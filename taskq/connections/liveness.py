@@ -1,4 +1,4 @@
-"""Whether open connections to the database are alive, without a round trip to it."""
+"""Whether open connections to the database still work, without a round trip to it."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from pool import clock
 
 log = logging.getLogger("taskq")
 
-#: Seconds between two runs after which what is open is opened anew: firewalls forget a connection
-#: that says nothing for minutes, and tell nobody.
+#: Seconds without a run after which open connections are replaced. Firewalls forget a silent
+#: connection after minutes and tell neither side.
 FORGOTTEN = 60.0
-#: Seconds for which a look is good for the quick runs that follow it: it takes system calls.
-#: A session that ends in between interrupts one of them, which is run again.
+#: Seconds for which a look is enough for the quick runs that follow, because it takes system calls.
+#: A session that ends in between interrupts one run, which is then repeated.
 GOOD_FOR = 0.050
 
 
 class Liveness:
-    """Of the Django connections of one thread, looked at before each run."""
+    """Checks the Django connections of one thread before each run."""
 
     def __init__(self) -> None:
-        #: By alias: the connection, and how to ask the kernel for what has come on its socket.
+        #: By alias: the connection, and a poll that asks the kernel what its socket has received.
         self._polls: dict[str, tuple[Any, select.poll]] = {}
         self._looked = clock.now()
 
     def check(self, opened: list[BaseDatabaseWrapper], *, again: bool = False) -> None:
-        """Close those that have ended: Django opens a new one for whoever asks for it next.
+        """Close connections that have ended. Django opens a new one when it is needed.
 
-        again: what the kernel said a moment ago is good enough.
+        again: the kernel's answer from a moment ago is good enough.
         """
         now = clock.now()
         since = now - self._looked
@@ -63,11 +63,11 @@ class Liveness:
 
 
 def _has_ended(raw: psycopg.Connection[Any]) -> bool:
-    """Something has come that nobody asked for: a notice, say, or the end."""
+    """Whether the server has ended the session. What has come unasked may be a notice too."""
     poll = select.poll()
     poll.register(raw.pgconn.socket, select.POLLIN)
     try:
-        # The last words of the server come before the end itself.
+        # The server's last messages come before the end itself.
         while poll.poll(0):
             raw.pgconn.consume_input()
     except psycopg.Error:

@@ -1,7 +1,7 @@
 """Django's connections of this thread, by their aliases.
 
-Where no event loop runs they are in a threading.local. To find that out Django's way raises an
-error and catches it, each time, which takes longer than to encode a task's arguments.
+Without an event loop they are in a threading.local. Django finds out about the loop by raising and
+catching an error, each time. That takes longer than encoding a task's arguments.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.db.utils import ConnectionHandler
 
 
 def connection_of(alias: str) -> BaseDatabaseWrapper:
-    """``connections[alias]``."""
+    """The same as ``connections[alias]``."""
     if _get_running_loop() is None and type(connections).__getitem__ is _DJANGOS:
         found: BaseDatabaseWrapper | None = getattr(_of_threads, alias, None)
         if found is not None:
@@ -25,7 +25,7 @@ def connection_of(alias: str) -> BaseDatabaseWrapper:
 
 
 def initialized() -> list[BaseDatabaseWrapper]:
-    """``connections.all(initialized_only=True)``, which looks for each of them twice."""
+    """As ``connections.all(initialized_only=True)``, which looks twice for each of them."""
     if _get_running_loop() is None and type(connections).__getitem__ is _DJANGOS and _of_threads:
         found = [getattr(_of_threads, alias, None) for alias in connections.settings]
         return [each for each in found if each is not None]

@@ -1,4 +1,4 @@
-"""Django's connections of this thread: brought back to what they were, and closed."""
+"""Restoring and closing Django's connections of this thread."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from taskq.connections.of_thread import initialized
 
 log = logging.getLogger("taskq")
 
-#: Seconds to ask the server that it gives up a query: it may not answer any more.
+#: Seconds to wait while asking the server to cancel a query: it may not answer any more.
 CANCEL_TIMEOUT = 1.0
 
 
 def restore_connections() -> None:
     """Bring this thread's Django connections back to autocommit, or close them.
 
-    A transaction that a task left open is rolled back with its connection. A sound
-    connection to PostgreSQL stays open for the next task, also where CONN_MAX_AGE is 0
-    (Django's default): to connect anew takes longer than most tasks do.
+    A transaction that a task left open is rolled back by closing its connection. A sound
+    connection to PostgreSQL stays open for the next task, even if CONN_MAX_AGE is 0 (Django's
+    default): a new connection takes longer than most tasks.
     """
     those = initialized()
     for connection in those:
@@ -38,7 +38,7 @@ def restore_connections() -> None:
             or connection.needs_rollback
         ):
             log.warning("a task left a transaction open on %r; rolled back", connection.alias)
-            # Without this, close() would wait for the end of the atomic block.
+            # Otherwise close() would wait for the end of the atomic block.
             _forget_transaction(connection)
             connection.close()
         elif _is_at_it(connection):
@@ -67,8 +67,8 @@ def _forget_transaction(connection: BaseDatabaseWrapper) -> None:
 
 
 def _is_at_it(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the server still works for what was given up: a soft limit, say, that was raised
-    while the answer was waited for. The driver cancels for a Ctrl-C only."""
+    """Whether the server still runs a statement whose client has stopped waiting, as after a soft
+    time limit. The driver cancels a statement only on Ctrl-C."""
     if connection.vendor != "postgresql" or connection.connection.closed:
         return False
     status: int = connection.connection.pgconn.transaction_status
@@ -76,8 +76,8 @@ def _is_at_it(connection: BaseDatabaseWrapper) -> bool:
 
 
 def _has_lost_autocommit(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the driver would begin a transaction that Django knows nothing of, and so never
-    commits. Django tells the driver first, and an interrupt may come in between."""
+    """Whether the driver would begin a transaction that Django does not know and never commits.
+    Django tells the driver first, and an interrupt may come in between."""
     return connection.vendor == "postgresql" and not connection.connection.autocommit
 
 
@@ -91,20 +91,20 @@ def _may_stay(connection: BaseDatabaseWrapper) -> bool:
 
 
 def release_connections() -> bool:
-    """There is nothing to do: close this thread's connections as after a request. Whether any is
-    to stay open (CONN_MAX_AGE)."""
+    """Close this thread's connections as after a request, because there is no work. Returns
+    whether any stays open (CONN_MAX_AGE)."""
     restore_connections()
     for connection in initialized():
         connection.close_if_unusable_or_obsolete()
     return bool(_open_ones())
 
 
-#: Of the thread that runs what async tasks ask of the ORM.
+#: For the thread that runs the ORM's part of async tasks.
 _of_async_tasks = Liveness()
 
 
 def replace_ended_connections() -> None:
-    """The same as before each run, for that thread."""
+    """Check that thread's connections as before each run."""
     _of_async_tasks.check(_open_ones())
 
 
@@ -112,14 +112,14 @@ def _open_ones() -> list[BaseDatabaseWrapper]:
     return [connection for connection in initialized() if connection.connection is not None]
 
 
-#: Connections of the process that forked this one. To close one, or to have it collected as
-#: garbage, would end the session that the other goes on with.
+#: Connections of the process that forked this one. Closing one, or losing it to the garbage
+#: collector, would end a session that the parent still uses.
 _of_the_parent: list[Any] = []
 
 
 def abandon_connections() -> None:
-    """In a process that a task has forked: begin without any, and leave those that are open to the
-    task. What is open in other threads went with them."""
+    """Start without connections in a process that a task has forked. The open ones belong to the
+    task. Those of other threads ended with these threads."""
     for connection in initialized():
         _of_the_parent.append(connection.connection)
         if connection.vendor == "postgresql" and connection.connection is not None:
@@ -132,7 +132,7 @@ def abandon_connections() -> None:
 
 
 def close_copy(connection: Any) -> None:
-    """Close the descriptor of a connection that a fork has copied, and say nothing to the server.
-    With it open, the session would outlive the process whose it is."""
-    with suppress(psycopg.Error, OSError):  # it has ended already
+    """Close the descriptor of a connection that a fork has copied, without a word to the server.
+    If it stayed open, the session would outlive the process that it belongs to."""
+    with suppress(psycopg.Error, OSError):  # the connection has ended already
         os.close(connection.fileno())

@@ -1,8 +1,8 @@
-"""What a task does to its sessions on databases does not reach the next task in its worker.
+"""Keeps what a task does to its database sessions from the next task in the same worker.
 
-It may set a ``search_path``, a role or a variable, lock something for the session, or choose the
-tenant of a backend that is not quite Django's. On PostgreSQL a session that a task has used is
-reset; all others are closed, and with them whatever was done there.
+A task may set a ``search_path``, a role or a variable. It may lock something for the session, or
+choose the tenant of a backend that is not Django's own. On PostgreSQL, a session that a task has
+used is reset. All other sessions are closed, which ends whatever was set there.
 """
 
 from __future__ import annotations
@@ -23,30 +23,29 @@ from pool.leftovers import Trait
 from taskq.sql.django_cursor import is_djangos
 from taskq.sql.postgresql.session import Session
 
-#: The backends of this process that are not Django's own, and what they held as it began. One may
-#: have changed without a connection.
+#: The backends of this process that are not Django's own, with their attributes at the start. They
+#: are noted because a backend can change without a connection.
 foreign: dict[Any, dict[str, Any]] = {}
-#: Those that see the statements of a connection, as it was made.
+#: The execute wrappers of a connection, as they were when it was made.
 _wrappers: WeakKeyDictionary[Any, list[Any]] = WeakKeyDictionary()
 _begun = False
 
 
 def begin() -> None:
-    """Before a process's first task: note what is to be restored after each."""
+    """Note what must be restored after each task. Called before a process's first task."""
     global _begun
     _begun = True
     for alias in connections:
-        with suppress(ImproperlyConfigured, ImportError):  # no driver: only others use it
+        with suppress(ImproperlyConfigured, ImportError):  # no driver, so no task can use it
             connection: Any = connections[alias]
             if not is_djangos(connection):
                 foreign[connection] = _copied(vars(connection))
-    # After the site's own receivers: it is the last to connect.
+    # Connected last, so that the site's own receivers have run before it.
     connection_created.connect(_note, dispatch_uid="taskq.connections.sessions")
 
 
 def database_settings() -> Trait:
-    """The settings of the databases that there are now: a task may have had one of them lead to
-    another database."""
+    """The current database settings. A task may have pointed one of them to another database."""
     began = copy.deepcopy(connections.settings)
 
     def are_as_they_began() -> bool:
@@ -65,9 +64,9 @@ def database_settings() -> Trait:
 
 
 def restore(those: Iterable[Any]) -> None:
-    """After a task: bring the sessions of these connections back to how they began, or close them.
+    """After a task: bring the sessions of these connections back to their start, or close them.
 
-    those: all that this thread has.
+    those: all connections of this thread.
     """
     if not _begun:
         return
@@ -75,7 +74,7 @@ def restore(those: Iterable[Any]) -> None:
         own = is_djangos(connection)
         if connection.connection is not None and not (own and _is_restored(connection)):
             if connection.vendor == "postgresql":
-                connection.connection.close()  # a pool of the driver's would keep it
+                connection.connection.close()  # else the driver's connection pool would keep it
             connection.close()
         if own:
             connection.execute_wrappers[:] = _wrappers.get(connection, connection.execute_wrappers)
@@ -99,7 +98,7 @@ def _is_restored(connection: Any) -> bool:
 def _restore_attributes(connection: Any, began: dict[str, Any]) -> None:
     tenant = began.get("tenant")
     if tenant is not None and connection.tenant is not tenant:
-        # By its own method: django-tenants forgets what else belongs to a tenant then.
+        # By the connection's own method, because django-tenants resets more than the schema.
         connection.set_tenant(tenant)
     for name in vars(connection).keys() - began.keys():
         delattr(connection, name)
@@ -114,7 +113,7 @@ def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _note(connection: Any, **kwargs: object) -> None:
-    """A connection was made. Without what is noted of a session it is closed after the task."""
+    """Note a new connection. A session of which nothing is noted is closed after the task."""
     if not is_djangos(connection):
         return
     _wrappers[connection] = list(connection.execute_wrappers)

@@ -1,4 +1,4 @@
-"""The tenant of django-tenants: a task runs in the schema of the caller that has sent it.
+"""The tenant of django-tenants: a task runs in the schema of its caller.
 
 ``TASKQ = {"CONTEXT": {"tenant": "taskq.contrib.tenants"}}``
 """
@@ -12,7 +12,7 @@ from django.db import connections
 
 
 def capture() -> str | None:
-    """The schema that this thread's connection is set to."""
+    """The schema of this thread's connection."""
     from django_tenants.utils import get_tenant_database_alias
 
     schema: str | None = getattr(connections[get_tenant_database_alias()], "schema_name", None)
@@ -20,8 +20,11 @@ def capture() -> str | None:
 
 
 def enter(schema: str) -> AbstractContextManager[Any]:
-    """The tenant with this schema. Raises DoesNotExist where there is none any more: a name that
-    PostgreSQL does not find is passed over, and the task would write to the shared tables."""
+    """Enter the tenant with this schema.
+
+    Raises DoesNotExist when the tenant is gone. Else PostgreSQL would skip the missing schema, and
+    the task would write to the shared tables.
+    """
     from django_tenants import utils
 
     if schema == utils.get_public_schema_name():

@@ -1,10 +1,10 @@
-"""Columns that SQLite reads as they are declared.
+"""Columns that SQLite returns in their declared types.
 
-A cell of SQLite holds a value of any type, whatever its column says, and rows are written by SQL
-as well. A text in a column of numbers, or bytes in one of texts, would make every list with that
-row an error. So the database itself casts what it returns. Comparisons, indexes and the order of
-rows keep the true value, and so does PostgreSQL, which refuses such a value. Times are read by
-``taskq.models.moment_field``.
+A cell of SQLite can hold a value of any type, whatever its column says, and people write rows by
+SQL too. One text in a column of numbers, or bytes in a column of texts, would make every list
+with that row an error. So the database casts what it returns. Comparisons, indexes and the order
+of rows use the stored value. PostgreSQL refuses such values, so nothing changes there. Times are
+read by ``taskq.models.moment_field``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from taskq.sql.sqlite.cast import BOOLEAN, INTEGER, TEXT
 
 M = TypeVar("M", bound=type[Model])
 
-#: By the kind of a field, of the column ``{0}``.
+#: The cast for each kind of field, with the column as ``{0}``.
 _READ = {
     "CharField": TEXT,
     "TextField": TEXT,
@@ -34,7 +34,7 @@ _READ = {
 
 
 def read_as_declared(model: M) -> M:
-    """A model whose columns are read so."""
+    """Make the columns of a model return their declared types. Returns the model."""
     for field in model._meta.concrete_fields:
         if template := _READ.get(field.get_internal_type()):
             read: Callable[..., Any] = partial(_select, template)
@@ -43,7 +43,7 @@ def read_as_declared(model: M) -> M:
 
 
 class AsText(Func):
-    """The same of a text within an expression: a part of bytes would be bytes."""
+    """The same cast for a text inside of an expression, because a part of bytes would be bytes."""
 
     arity = 1
     output_field = CharField()

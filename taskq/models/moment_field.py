@@ -1,9 +1,9 @@
-"""Times of the tables, read so that Python can hold them.
+"""Times of the tables, limited to what Python can hold.
 
-Rows are written by SQL as well. A column of PostgreSQL takes ``infinity`` and years before
-Christ, and one of SQLite takes any text. Python has years 1 to 9999: a single such row would
-make every list with it an error. So the database itself bounds what it returns. Comparisons,
-indexes and the order of rows keep the true value.
+People write rows by SQL too. PostgreSQL accepts ``infinity`` and years before Christ, and SQLite
+accepts any text. Python's years are 1 to 9999, so one such row would make every list with it an
+error. So the database limits what it returns. Comparisons, indexes and the order of rows use the
+stored value.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 else:
     Base = DateTimeField
 
-#: The first and the last moment that is shown: a day from Python's own, so that every time zone
-#: has it.
+#: The first and the last moment that is shown. They are a day inside of Python's own limits, so
+#: that every time zone has them.
 FIRST, LAST = "0001-01-02 00:00:00", "9999-12-30 00:00:00"
 
-#: By vendor, of the column ``{0}``.
+#: The limited value by vendor, with the column as ``{0}``.
 _BOUNDED = {
-    # LEAST and GREATEST ignore NULL, which is to stay.
+    # LEAST and GREATEST ignore NULL, which must stay NULL.
     "postgresql": (
         f"CASE WHEN {{0}} IS NOT NULL THEN LEAST(GREATEST({{0}}, TIMESTAMPTZ '{FIRST}+00'), "
         f"TIMESTAMPTZ '{LAST}+00') END"
     ),
-    # A time is a text that strftime() gives back, after a step of no days, which moves a day that
-    # its month does not have to the next one. All else is NULL. Without what is below a second,
-    # which may be rounded up to the year 10000.
+    # A text is a time if strftime() returns it unchanged after a step of 0 days. The step moves a
+    # day that its month does not have to the next month. Any other text is NULL. Parts of a second
+    # are cut off, because rounding could reach the year 10000.
     "sqlite": (
         "CASE WHEN strftime('%%Y-%%m-%%d %%H:%%M:%%S', substr({0}, 1, 19), '+0 days') "
         "LIKE replace(substr({0}, 1, 19), 'T', ' ') || '%%' "
@@ -49,13 +49,13 @@ def _bounded(vendor: str, sql: str, params: Sequence[Any]) -> tuple[str, tuple[A
 
 
 class MomentField(Base):
-    """A DateTimeField that returns the nearest moment that Python has, or on SQLite None for
-    what is no time at all. For migrations it is a DateTimeField."""
+    """A DateTimeField that returns the nearest moment that Python has. On SQLite, a value that is
+    no time is None. Migrations treat it as a DateTimeField."""
 
     def select_format(
         self, compiler: SQLCompiler, sql: str, params: Sequence[Any]
     ) -> tuple[str, tuple[Any, ...]]:
-        # DISTINCT may be ordered only by what it selects: it has the column itself.
+        # DISTINCT can be ordered only by a selected value, so the column itself is selected.
         if compiler.query.distinct or compiler.connection.vendor not in _BOUNDED:
             return sql, (*params,)
         return _bounded(compiler.connection.vendor, sql, params)
@@ -66,7 +66,7 @@ class MomentField(Base):
 
 
 class Bounded(Func):
-    """The same moment within an expression: no vendor subtracts what is infinite."""
+    """The limited moment inside of an expression: no vendor can subtract infinite times."""
 
     arity = 1
     output_field = MomentField()

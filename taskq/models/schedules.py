@@ -1,4 +1,4 @@
-"""The table of schedules: where each stands, and whether it is paused."""
+"""The table of schedules: when each is due next, and whether it is paused."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from taskq.task.timing import TEXT_LENGTH, UTC, Timing, parse
 
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
-    """What a person may do to schedules."""
+    """The actions that people can take on schedules."""
 
     def pause(self) -> int:
-        """Send nothing for them until they are resumed; how many were not paused before."""
+        """Send nothing for them until they are resumed. Returns how many were not paused before."""
         return self.filter(paused=False).update(paused=True)
 
     def resume(self) -> int:
-        """Go on with their next tick from now: what came in the pause is not made up for.
+        """Continue with their next tick from now. Ticks during the pause are not sent.
 
-        Returns how many were paused. Raises ValueError for a schedule that the code here
-        cannot read.
+        Returns how many were paused. Raises ValueError for a schedule that this version of the
+        code cannot read.
         """
         using = self._db or router.db_for_write(self.model)  # type: ignore[attr-defined]
         with transaction.atomic(using=using):
@@ -37,15 +37,15 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
                 row.save(using=using, update_fields=["next_at", "paused"])
         return len(rows)
 
-    # Not for templates, nor for ``Schedule.objects`` without a filter.
+    # Templates cannot call them, and ``Schedule.objects`` needs a filter first.
     pause.alters_data = resume.alters_data = True  # type: ignore[attr-defined]
     pause.queryset_only = resume.queryset_only = True  # type: ignore[attr-defined]
 
 
 @read_as_declared
 class Schedule(models.Model):
-    """A periodic task. Pools write what the code and the settings say of it when they
-    start; each of its ticks moves ``next_at`` in the statement that sends the task."""
+    """A periodic task. Pools write the code's and the settings' schedules when they start. The
+    statement that sends a tick's task also moves ``next_at``."""
 
     name = models.CharField(_("name"), max_length=NAME_LENGTH, unique=True)
     task = models.CharField(_("task"), max_length=NAME_LENGTH)
@@ -69,7 +69,7 @@ class Schedule(models.Model):
         verbose_name = _("schedule")
         verbose_name_plural = _("schedules")
         indexes = [
-            # What a keeper reads: which is due next.
+            # For the keeper's query: which schedules are due next.
             models.Index(
                 name="taskq_schedule_due", fields=["next_at"], condition=models.Q(paused=False)
             )
@@ -80,8 +80,8 @@ class Schedule(models.Model):
 
     @property
     def timing(self) -> Timing:
-        """Raises ValueError for what the code here cannot read."""
+        """The schedule, parsed. Raises ValueError when this version of the code cannot read it."""
         try:
             return parse(self.schedule, self.time_zone)
-        except KeyError as error:  # there is no such time zone here
+        except KeyError as error:  # this host does not have the time zone
             raise ValueError(f"{self.name}: {error}") from error

@@ -1,4 +1,4 @@
-"""The tables: the live work and what failed, and who works on it."""
+"""The tables of tasks, workers, results, idempotency keys and paused queues."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ from taskq.task.states import State
 class Worker(models.Model):
     """A process of a pool, and the lease under which it holds tasks.
 
-    The keeper of the pool writes these rows: it renews all of its leases in one
-    statement, which touches no task. Who finds a lease expired takes back its
-    tasks and removes the row.
+    The pool's keeper writes these rows. One statement renews all leases of the pool, and it
+    touches no task. A keeper that finds an expired lease reclaims its tasks and removes the row.
     """
 
     id = models.BigIntegerField(_("id"), primary_key=True, db_default=RandomId())
@@ -37,8 +36,8 @@ class Worker(models.Model):
     listens = models.BooleanField(
         _("listens"), db_default=False, help_text=_("its pool sleeps: an enqueuer should wake it")
     )
-    # How the lease was ended, where not all that it held could be taken back at once: who takes
-    # back the rest decides nothing anew.
+    # How the lease ended, for a worker whose tasks could not all be reclaimed at once. The keeper
+    # that reclaims the rest uses these values and decides nothing again.
     end_cause = models.TextField(_("ended by"), null=True, blank=True)  # noqa: DJ001
     end_blamed = models.BigIntegerField(
         _("blamed"),
@@ -67,10 +66,10 @@ class Worker(models.Model):
 
 @read_as_declared
 class Task(models.Model):
-    """A call of a registered function, to be run by a worker.
+    """A call of a registered function, for a worker to run.
 
-    Column defaults live in the database, so that a plain INSERT of name and
-    payload is a task like any other.
+    Column defaults live in the database, so a plain INSERT of name and payload makes a complete
+    task.
     """
 
     name = models.CharField(_("name"), max_length=NAME_LENGTH)
@@ -87,8 +86,8 @@ class Task(models.Model):
     )
     retries = models.IntegerField(_("retries"), db_default=0)
 
-    # Who may write the outcome: this worker, for this attempt. No constraint in the
-    # database: the claim locks the worker's row itself, once for all that it claims.
+    # Only this worker, for this attempt, may write the outcome. There is no constraint in the
+    # database, because the claim locks the worker's row itself, once for all tasks that it claims.
     worker = models.ForeignKey(
         Worker,
         verbose_name=_("worker"),
@@ -124,7 +123,7 @@ class Task(models.Model):
     error = models.TextField(_("error"), db_default="", blank=True)
     traceback = models.TextField(_("traceback"), db_default="", blank=True)
     failed_at = MomentField(_("failed at"), null=True, blank=True)
-    # NULL takes no room in a row, and nearly all have none.
+    # Nearly all rows have NULL here, which takes no space.
     scheduled_at = MomentField(
         _("scheduled at"), null=True, blank=True, help_text=_("the tick of a schedule it is for")
     )
@@ -138,8 +137,8 @@ class Task(models.Model):
         _("cancelled at"), null=True, blank=True, help_text=_("asked to end, while it ran")
     )
     progress = models.TextField(_("progress"), null=True, blank=True)  # noqa: DJ001
-    # NULL for all that are not unique, and the claim clears it where the key is released
-    # on start.
+    # NULL for a task that is not unique. For a key that is released on start, the claim sets it
+    # to NULL.
     unique_key = models.CharField(  # noqa: DJ001
         _("unique key"), max_length=KEY_LENGTH, null=True, blank=True
     )
@@ -156,8 +155,8 @@ class Task(models.Model):
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
         indexes = [
-            # The one index that a claim reads: what waits, by lane (queue and
-            # priority), then by due time.
+            # The only index that a claim reads: waiting tasks by lane (queue and priority),
+            # then by due time.
             models.Index(
                 F("queue"),
                 F("priority").desc(),
@@ -166,14 +165,14 @@ class Task(models.Model):
                 name="taskq_task_ready",
                 condition=Q(state=State.READY),
             ),
-            # What a worker holds, for taking it back.
+            # The tasks that a worker holds, for reclaiming them.
             models.Index(
                 name="taskq_task_running", fields=["worker"], condition=Q(state=State.RUNNING)
             ),
             models.Index(
                 name="taskq_task_failed", fields=["failed_at"], condition=Q(state=State.FAILED)
             ),
-            # Nearly always empty: what pools look for, to end it.
+            # Nearly always empty: cancelled runs, which pools look for to end them.
             models.Index(
                 name="taskq_task_cancelled",
                 fields=["worker"],
@@ -181,9 +180,9 @@ class Task(models.Model):
             ),
         ]
         constraints = [
-            # One task a key that waits, or runs and keeps its key; a second where the first is
-            # overdue (taskq.outbox.unique). Of few rows, and of none where nothing is unique. What
-            # failed holds no key, but remembers it.
+            # One task for each key that waits, or that runs and keeps its key. A second one when
+            # the first is overdue (taskq.outbox.unique). Only unique tasks are in it. A failed
+            # task holds no key, but remembers it.
             models.UniqueConstraint(
                 name="taskq_task_unique",
                 fields=["name", "unique_key", "unique_place"],
@@ -202,10 +201,10 @@ class Task(models.Model):
 
 @read_as_declared
 class Result(models.Model):
-    """What a task returned, of a task that keeps it (``ignore_result=False``).
+    """The return value of a task that keeps it (``ignore_result=False``).
 
-    It is written by the statement that removes the task's row, under the same fence.
-    What failed stays in its own table.
+    The statement that removes the task's row writes it, under the same fence. A failed task
+    stays in its own table.
     """
 
     id = models.BigIntegerField(_("id of the task"), primary_key=True)
@@ -235,12 +234,12 @@ class Result(models.Model):
 
 @read_as_declared
 class IdempotencyKey(models.Model):
-    """The first task that was sent with an idempotency key: those with the same key get its
-    id for as long as this is kept, whatever has become of it."""
+    """The first task that was sent with an idempotency key. Later calls with the same key get its
+    id while this row exists, whatever the task's state is."""
 
     name = models.CharField(_("name"), max_length=NAME_LENGTH)
     key = models.CharField(_("key"), max_length=KEY_LENGTH)
-    # NULL only inside of the transaction that writes it.
+    # NULL only inside of the transaction that writes the row.
     task_id = models.BigIntegerField(_("id of the task"), null=True)
     created_at = MomentField(_("created at"), db_default=Now())
 
@@ -261,7 +260,7 @@ class IdempotencyKey(models.Model):
 
 @read_as_declared
 class PausedQueue(models.Model):
-    """A queue of which nothing is claimed. The row is the pause: see ``taskq.pausing``."""
+    """A queue whose tasks are not claimed. The row is the pause: see ``taskq.pausing``."""
 
     queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH, primary_key=True)
     paused_at = MomentField(_("paused at"), db_default=Now())

@@ -1,8 +1,8 @@
-"""The ids of workers: random, so that none is ever given twice.
+"""The ids of workers. They are random, so that no id is given twice.
 
-A sequence goes back with its database, when a standby that lags is promoted or a backup is
-restored under running pools. Two workers would then hold one lease, and each could finish
-and retire what the other holds.
+A sequence goes back when its database does: when a standby that lags is promoted, or a backup is
+restored under running pools. Two workers could then share one lease. Each could finish and retire
+what the other holds.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from typing import Any
 from django.db import models
 from django.db.models import Func
 
-#: Bits of an id: it fits a bigint, and a word of the scoreboard.
+#: Bits of an id, so that it fits a bigint and a word of the scoreboard.
 BITS = 62
 
 
 def new_id() -> int:
-    """An id that no worker ever had. Never 0, which is no lease."""
+    """An id that no worker ever had. It is never 0, because 0 means no lease."""
     return 1 + secrets.randbelow(2**BITS - 1)
 
 
 class RandomId(Func):
-    """The same in SQL, for rows that a person writes."""
+    """The same in SQL, for rows that people write."""
 
     arity = 0
     output_field = models.BigIntegerField()
-    # The text of a bit string: of its 128 bits a cast takes the first, 58 of which are random.
+    # A cast takes the first 62 of the bit string's 128 bits. 58 of them are random.
     template = "('x' || replace(gen_random_uuid()::text, '-', ''))::bit(62)::bigint"
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, Any]:
