@@ -1,4 +1,4 @@
-"""The SQL, in a module for each theme and database vendor. All of it means the same in each."""
+"""The SQL: one module for each theme and vendor. A name means the same for both vendors."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ VENDORS = ("postgresql", "sqlite")
 #: row, so a claim that comes first wins. Primary key look-up.
 REVOKE = "DELETE FROM taskq_task WHERE id = %(id)s AND state = 0"
 
-#: Some queues in which tasks wait, by name: a loose index scan of taskq_task_ready, one
-#: probe for each queue, whatever waits in it. Locks nothing.
+#: The names of some queues in which tasks wait: a loose index scan of taskq_task_ready, with one
+#: probe for each queue, however many tasks wait in it. Locks nothing.
 WAITING_QUEUES = """
 WITH RECURSIVE waiting AS (
     SELECT min(queue) AS queue FROM taskq_task WHERE state = 0
@@ -33,31 +33,31 @@ SELECT queue FROM waiting WHERE queue IS NOT NULL LIMIT %(limit)s
 """
 
 
-#: Characters of a task's history after which it begins anew.
+#: The most characters of a task's history. A longer one starts again with the next run.
 HISTORY_LENGTH = 256 * 1024
 
-#: In a history, the kind of error of a run whose worker was lost; a literal.
+#: In a history, the error class of a run whose worker was lost, as an SQL literal.
 LOST = "'taskq.exceptions.WorkerLost'"
 
-#: The same of a run that ended because its task was cancelled.
+#: The same for a run that ended because its task was cancelled.
 CANCELLED = "'taskq.exceptions.TaskCancelled'"
 
-#: Pool, host, name and pid of a worker that holds tasks and of which nothing else is known.
+#: Pool, host, name and pid of a worker that holds tasks but has no row.
 UNKNOWN_WORKER = "'an unknown pool', '', 'a worker', 0"
 
-#: What a result replaces of another with its id.
+#: The columns that a new result replaces in an older one with the same id.
 REPLACED = ", ".join(
     f"{column} = excluded.{column}"
     for column in "name payload queue priority created_at run_after started_at history "
     "finished_at worker value".split()
 )
 
-#: What a wake-up may say: there is work, or a running task was cancelled.
+#: The texts of a wake-up: there is work, or a running task was cancelled.
 WORK, CANCEL = "", "cancel"
 
 
 class Ids(list[int]):
-    """Many ids, for a parameter."""
+    """Many ids, as one parameter."""
 
 
 #: A statement and its parameters.
@@ -65,8 +65,8 @@ Call = tuple[str, Mapping[str, Any]]
 
 
 def for_each(statement: str, worker: int, runs: Iterable[tuple[int, int]]) -> list[Call]:
-    """A statement for many runs (id, attempt) of a worker: once for each attempt, and nearly all
-    are a first one."""
+    """Calls of a statement for many runs (id, attempt) of a worker: one call for each attempt.
+    Nearly all runs are a first attempt."""
     by_attempt: dict[int, Ids] = {}
     for id, attempt in runs:
         by_attempt.setdefault(attempt, Ids()).append(id)
@@ -76,14 +76,14 @@ def for_each(statement: str, worker: int, runs: Iterable[tuple[int, int]]) -> li
     ]
 
 
-#: Waits for what was sent; the rows of each statement.
+#: Waits for the server's answer and returns the rows of each statement.
 Answer = Callable[[], list[list[tuple[Any, ...]]]]
 
 
 class Turn(Protocol):
-    """A process's place among those of its pool, where only one at a time can write.
+    """A process's turn to write, among the processes of its pool. Only one can write at a time.
 
-    first: the others wait before their next write while this one waits to write.
+    first: while this process waits to write, the others wait before their next write.
     """
 
     first: bool
@@ -94,9 +94,9 @@ class Turn(Protocol):
 
 
 class Connection(Protocol):
-    """A connection of the queue's own, apart from that of the tasks' code.
+    """A connection of the queue's own, apart from the connections of the tasks' code.
 
-    home: the schema of the queue's tables, as SQL writes its name; None where that is not asked.
+    home: the schema of the queue's tables, as SQL writes its name. None when it is not known.
     """
 
     home: str | None
@@ -116,7 +116,7 @@ class Connection(Protocol):
 
 
 class Driver(Protocol):
-    """What a vendor's module for connections holds; postgresql_connection.py explains each."""
+    """A vendor's module for own connections; postgresql/own_connection.py explains each name."""
 
     Connection: type[Connection]
 
@@ -127,7 +127,7 @@ class Driver(Protocol):
 
 
 class Within(Protocol):
-    """What a vendor's module for Django's connections holds; postgresql_within.py explains each."""
+    """A vendor's module for Django's connections; postgresql/django_connection.py explains it."""
 
     def rows_within(
         self,
@@ -159,7 +159,7 @@ class Within(Protocol):
 
 
 class EnqueueStatements(Protocol):
-    """What a vendor's module for enqueueing holds; postgresql_enqueue.py explains each."""
+    """A vendor's module for enqueueing; postgresql/enqueue.py explains each statement."""
 
     ENQUEUE: str
     ENQUEUE_MANY: str
@@ -170,7 +170,7 @@ class EnqueueStatements(Protocol):
 
 
 class Statements(Protocol):
-    """What a vendor's module for tasks holds; postgresql.py explains each."""
+    """A vendor's module for tasks; postgresql/tasks.py explains each statement."""
 
     LANES: str
     CLAIM: str
@@ -200,7 +200,7 @@ class Statements(Protocol):
 
 
 class LeaseStatements(Protocol):
-    """What a vendor's module for workers' leases holds; postgresql/leases.py explains each."""
+    """A vendor's module for workers' leases; postgresql/leases.py explains each statement."""
 
     GIVE: str
     RENEW: str
@@ -218,7 +218,7 @@ class LeaseStatements(Protocol):
 
 
 class ScheduleStatements(Protocol):
-    """What a vendor's module for the schedules holds; postgresql_schedules.py explains each."""
+    """A vendor's module for schedules; postgresql/schedules.py explains each statement."""
 
     READ: str
     SAVE: str
@@ -230,22 +230,22 @@ class ScheduleStatements(Protocol):
 
 @functools.cache
 def of(vendor: str) -> Statements:
-    """The statements about tasks for a Django connection's vendor.
+    """The statements about tasks for the vendor of a Django connection.
 
-    Raises, as the others here, NotSupportedError for a database that taskq does not run on.
+    Raises NotSupportedError for a database on which taskq does not run, as do the others here.
     """
     return cast(Statements, _module(vendor, "tasks"))
 
 
 @functools.cache
 def driver_of(vendor: str) -> Driver:
-    """The queue's own connections."""
+    """The module for the queue's own connections."""
     return cast(Driver, _module(vendor, "own_connection"))
 
 
 @functools.cache
 def within_of(vendor: str) -> Within:
-    """How our statements run on Django's connections."""
+    """The module that runs taskq's statements on Django's connections."""
     return cast(Within, _module(vendor, "django_connection"))
 
 
@@ -272,8 +272,8 @@ _TABLES = re.compile(r"\btaskq_(?:task|result|worker)\b")
 
 @functools.cache
 def qualified(statement: str, schema: str | None) -> str:
-    """The statement with its tables named in full: it then means the same whatever the session's
-    search_path is, and whatever temporary tables there are."""
+    """The statement with the schema before each table. It then means the same whatever the
+    session's search_path and temporary tables are."""
     if schema is None:
         return statement
     prefix = schema.replace("%", "%%")
@@ -281,7 +281,7 @@ def qualified(statement: str, schema: str | None) -> str:
 
 
 def load(vendor: str) -> None:
-    """Import all that the processes of a pool need, before they are forked."""
+    """Import all SQL modules that a pool's processes need, before the fork."""
     for each in (of, driver_of, within_of, enqueue_of, leases_of):
         each(vendor)
 

@@ -1,8 +1,8 @@
-"""Whether a connection is exactly Django's own, and all that a statement passes on its way.
+"""Whether a connection is exactly Django's own, with all code that a statement passes.
 
-A shortcut around Django is taken only where there is nothing to go around. So the class decides:
-a subclass may do anything in between, such as choose the tenant's schema. Tools change methods
-of Django's own classes too, or put theirs before them on one connection.
+A shortcut around Django is allowed only if it skips nothing else. So the class must be Django's: a
+subclass may do anything, such as choosing the tenant's schema. Tools also replace methods of
+Django's classes, or add methods to one connection.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DJANGO = os.path.dirname(django.__file__) + os.sep
 
 
 class Stretch(NamedTuple):
-    """Attributes of a class that a statement passes, and the folder of the package that writes
+    """Attributes of a class that a statement passes, and the folder of the package that wrote
     them."""
 
     owner: type
@@ -32,7 +32,7 @@ class Stretch(NamedTuple):
 
 
 class Way:
-    """What a statement passes, from Django's connection to the driver."""
+    """All code that a statement passes, from Django's connection to the driver."""
 
     def __init__(self, *stretches: Stretch) -> None:
         self._owners = [each.owner for each in stretches]
@@ -41,20 +41,20 @@ class Way:
         self._known: list[object] = [None] * len(self._roots)
 
     def is_own(self) -> bool:
-        """Whether Django and the driver have written all of it as it is now."""
+        """Whether all of that code is now what Django and the driver have written."""
         found = map(call, self._looks, self._owners)
-        # By identity: proxies are equal to what they wrap.
+        # By identity, because proxies are equal to what they wrap.
         if all(map(is_, chain.from_iterable(found), self._known)):
             return True
         as_it_is = list(chain.from_iterable(map(call, self._looks, self._owners)))
         own = all(map(_is_from, self._roots, as_it_is))
-        if own:  # such as what Django's tests put there
+        if own:  # it differs and is still Django's, such as what Django's tests put there
             self._known = as_it_is
         return own
 
 
 def is_shadowed(instance: Any, names: Set[str]) -> bool:
-    """Whether an attribute of one instance stands before a method of its class."""
+    """Whether an attribute of the instance hides a method of its class."""
     own = vars(instance)
     return not own.keys().isdisjoint(names) and not all(
         _is_bound(own[name], name, instance) for name in names & own.keys()
@@ -62,7 +62,7 @@ def is_shadowed(instance: Any, names: Set[str]) -> bool:
 
 
 def _is_bound(attribute: object, name: str, instance: object) -> bool:
-    """Whether this is the class's own method, as a test leaves it there that has put it back."""
+    """Whether this is the class's own method. Tests leave it so when they restore a method."""
     if type(attribute) is not MethodType or attribute.__self__ is not instance:
         return False
     return attribute.__func__ is getattr(type(instance), name)
@@ -74,14 +74,14 @@ def _is_from(root: str, attribute: object) -> bool:
 
 
 def is_djangos(instance: object) -> bool:
-    """Whether Django ships the class of this, and all that it inherits from."""
+    """Whether Django ships the class of this instance, and all classes that it inherits from."""
     owner: Any = type(instance)
     return is_djangos_class(owner)
 
 
 @functools.cache
 def is_djangos_class(owner: type) -> bool:
-    """Whether Django ships this class and all that it inherits from."""
+    """Whether Django ships this class, and all classes that it inherits from."""
     return all(_is_shipped(each) for each in inspect.getmro(owner) if each is not object)
 
 

@@ -1,4 +1,4 @@
-"""The SQL of unique and idempotency keys, in one module a database vendor, and what both share."""
+"""The SQL of unique and idempotency keys: a module for each vendor, and what both share."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import functools
 import importlib
 from typing import Protocol, cast
 
-#: The task of an idempotency key. By taskq_idempotency_key; locks nothing.
+#: The task of an idempotency key. Uses taskq_idempotency_key. Locks nothing.
 KNOWN = "SELECT task_id FROM taskq_idempotencykey WHERE name = %(name)s AND key = %(key)s"
 
-#: By primary key.
+#: Uses the primary key.
 SET_TASK = "UPDATE taskq_idempotencykey SET task_id = %(task)s WHERE id = %(id)s"
 
 
 class Statements(Protocol):
-    """What a vendor's module holds; postgresql_keys.py explains each."""
+    """A vendor's module for keys; postgresql/unique.py explains each statement."""
 
     INSERT: str
     JOIN: str

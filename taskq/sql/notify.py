@@ -1,4 +1,4 @@
-"""What pools are told by code that does not send tasks, once it has committed."""
+"""Notifications to pools, with the commit, from code that does not send tasks itself."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from taskq import sql
 
 
 def wake(alias: str) -> None:
-    """Wake a pool that sleeps: tasks are due that were there before."""
+    """Wake a sleeping pool, because existing tasks have become due."""
     _tell(alias, sql.enqueue_of(connections[alias].vendor).WAKE)
 
 
 def tell_cancelled(alias: str) -> None:
-    """Have all pools look for runs that were asked to end."""
+    """Make all pools look for runs that were asked to end."""
     _tell(alias, sql.enqueue_of(connections[alias].vendor).TELL_CANCELLED)
 
 

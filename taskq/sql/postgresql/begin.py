@@ -1,4 +1,4 @@
-"""A transaction of Django's that begins with its first statement: both in one round trip."""
+"""BEGIN and the first statement of a Django transaction in one round trip."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NO_PIPELINE = PipelineStatus.OFF
 
 
 class BeginningCursor(_DjangosCursor):
-    """Django's cursor; where its statement begins a transaction, the BEGIN goes along with it.
+    """Django's cursor. If its statement begins a transaction, the BEGIN is sent with it.
 
-    Two things differ from a BEGIN by itself: a syntax error is found before anything is run, and
-    so leaves no transaction that has failed, but none; and the server's errors count lines and
+    This differs from a separate BEGIN in two ways. A syntax error is found before anything runs,
+    so it leaves no transaction instead of a failed one. And the server's errors count lines and
     positions from the BEGIN.
 
-    The steps of the driver's ``execute()``, all of them under its connection's lock.
+    The methods are the steps of the driver's ``execute()``. All run under its connection's lock.
     """
 
     _leads = False
@@ -46,7 +46,7 @@ class BeginningCursor(_DjangosCursor):
             yield from super()._start_query(*args)
             return
         try:
-            # Or it would send a BEGIN of its own. Not by the property: that takes the lock.
+            # Otherwise the driver would send its own BEGIN. Not by the property: it takes the lock.
             self._conn._autocommit = True
             yield from super()._start_query(*args)  # which then sends nothing
         finally:
@@ -61,17 +61,17 @@ class BeginningCursor(_DjangosCursor):
 
     def _set_results(self, results: list[PGresult]) -> None:
         if self._leads:
-            results = results[1:] or results  # a comment alone has no result
+            results = results[1:] or results  # a statement that is only a comment has no result
         super()._set_results(results)
 
 
 class BegunWithFirst:
-    """Inside of an atomic block of Django's that was just opened: its BEGIN goes along with its
-    first statement, unless a tool has a hand in the driver's connection."""
+    """Inside of a new atomic block of Django's: send its BEGIN with its first statement. A tool
+    that changes the driver's connection turns this off."""
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         raw = connection.connection
-        factories = (_DjangosCursor, BeginningCursor)  # ours, where the end of a block was cut off
+        factories = (_DjangosCursor, BeginningCursor)  # the second after a block that was cut off
         plain = type(raw) is psycopg.Connection and raw.cursor_factory in factories
         self._raw = raw if plain else None
 
@@ -90,5 +90,5 @@ def begins(raw: psycopg.Connection[Any]) -> bool:
 
 
 def begins_otherwise(raw: psycopg.Connection[Any]) -> bool:
-    """Whether that is by another BEGIN than a plain one."""
+    """Whether that would be with another BEGIN than a plain one."""
     return (raw.isolation_level, raw.read_only, raw.deferrable) != (None, None, None)

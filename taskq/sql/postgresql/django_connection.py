@@ -1,7 +1,7 @@
-"""How statements of ours run on Django's connections to PostgreSQL.
+"""Runs taskq's statements on Django's connections to PostgreSQL.
 
-They are guarded as all is there, and seen by who counts, logs or traces. Where nobody does,
-Django's cursor and the driver's are left out, which take longer than all the rest.
+They pass the guards of Django, and tools that count, log or trace see them. If there are no such
+tools, Django's and the driver's cursors are skipped, because they take longer than all the rest.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ from taskq.sql.postgresql.shared import SharedPrepared
 def rows_within(
     connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
 ) -> list[tuple[Any, ...]]:
-    """Run a statement of ours in the transaction that is open on a connection of Django's.
+    """Run a statement in the transaction that is open on a Django connection.
 
-    direct: see :func:`taskq.store.tasks.connect`. Then the server keeps our statements parsed
-        and planned, which takes as long as running them does.
+    direct: see :func:`taskq.store.tasks.connect`. If set, the server keeps taskq's statements
+        parsed and planned: that takes as long as running them.
     """
     if not _ready(connection):
         return _by_cursor(connection, statement, values)
@@ -50,11 +50,11 @@ def rows_within(
         return _by_cursor(connection, statement, values)
     prepared = SharedPrepared.of(raw, keep=direct)
     try:
-        if beginning:  # the driver would take a round trip for that
+        if beginning:  # otherwise the driver would take a round trip for the BEGIN
             return prepared.begun_with(statement, values)
         return prepared.rows(statement, values)
     except psycopg.Error:
-        # Entered only now: nearly always there is nothing to wrap.
+        # Entered only here, because nearly always there is no error to wrap.
         with connection.wrap_database_errors:
             raise
 
@@ -70,8 +70,8 @@ def _by_cursor(
 def begin_within(
     connection: BaseDatabaseWrapper, *, direct: bool
 ) -> AbstractContextManager[object]:
-    """Inside of an atomic block of Django's: save it the round trip of its BEGIN, if possible. What
-    tools have changed of Django's own classes sees each statement all the same."""
+    """At the start of a Django atomic block: save the round trip of its BEGIN, if possible. Tools
+    that replaced methods of Django's own classes still see each statement."""
     backend: Any = type(connection)
     own = direct and _is_known(backend)
     return BegunWithFirst(connection) if own else nullcontext()
@@ -80,13 +80,13 @@ def begin_within(
 def end_within(
     connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, int], *, direct: bool
 ) -> bool:
-    """Run the last statement of an atomic block of Django's; whether it touched a row. If not,
+    """Run the last statement of a Django atomic block. Returns whether it touched a row. If not,
     the block must be rolled back.
 
-    Where that is possible the transaction is committed in the same round trip, and Django,
-    at the end of the block, finds that there is nothing left to commit.
+    If possible, the transaction is committed in the same round trip. Django then finds nothing
+    left to commit at the end of the block.
 
-    statement: one that can be a CTE, and returns what it touches.
+    statement: it must be usable as a CTE, and return the rows that it touches.
     """
     outermost = len(connection.atomic_blocks) == 1 and connection.commit_on_exit
     if not outermost or not _ready(connection):
@@ -95,11 +95,11 @@ def end_within(
     prepared = SharedPrepared.of(raw, keep=direct)
     with connection.wrap_database_errors:
         try:
-            if _begins(raw):  # nothing else was done in the block
+            if _begins(raw):  # nothing else ran in the block
                 return len(prepared.rows(statement, values)) == 1
             return prepared.commit_with(statement, values)
         except errors.InsufficientPrivilege:
-            pass  # it was not in the transaction that this could have spoilt
+            pass  # it ran outside of the transaction, so it could not break that
         except Undone:
             raw.execute(UNDO)
     return _touched_by_own_role(connection, statement, values)
@@ -112,7 +112,8 @@ def keep_within(
     *,
     direct: bool,
 ) -> bool:
-    """The same of a statement that takes more than numbers, or that Django is to commit."""
+    """As :func:`end_within`, for statements with other parameters than numbers, or that Django
+    must commit."""
     (statement,) = statements
     try:
         with transaction.atomic(connection.alias):
@@ -124,9 +125,9 @@ def keep_within(
 def _touched_by_own_role(
     connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any]
 ) -> bool:
-    """After it was refused: as the role that the session began with, as the task may have taken
-    one that has no right to our tables (SET ROLE). What is deferred to the commit runs as the
-    task's again."""
+    """Try again as the session's first role, because the task may have chosen a role without
+    rights to taskq's tables (SET ROLE). Deferred triggers run as the task's role again, at the
+    commit."""
     with connection.cursor() as cursor:
         cursor.execute(_ROLES)
         ((user, role),) = cursor.fetchall()
@@ -149,13 +150,13 @@ _SET_LOCAL = "SELECT pg_catalog.set_config(%s, %s, true)"
 
 
 def _ready(connection: Any) -> bool:
-    """Whether a connection is all Django's own, has nobody who watches what runs on it, and is fit
-    to run something; raises what its own cursor would."""
+    """Whether a connection is all Django's own, is not watched by a tool, and can run a statement.
+    Raises what Django's own cursor would raise."""
     backend: Any = type(connection)
     if not _is_known(backend):
         return False
-    # As connection.cursor() and its execute() do, but that what would find nothing to do is not
-    # called: in a process that has waited each call is code that the caches have forgotten.
+    # The steps of connection.cursor() and its execute(), without calls that would find nothing to
+    # do. In a process that has waited, each call runs code that is no longer in the caches.
     if connection.health_check_enabled and not connection.health_check_done:
         connection.close_if_health_check_failed()
     if connection.connection is None or _get_running_loop() is not None:
@@ -169,15 +170,15 @@ def _ready(connection: Any) -> bool:
     raw = connection.connection
     return (
         _is_own(connection, raw)
-        # Or the driver drops what we have prepared with what it has.
+        # Otherwise the driver drops our prepared statements together with its own.
         and raw.prepare_threshold is None
         and raw.pgconn.pipeline_status == NO_PIPELINE
     )
 
 
 def _is_own(connection: Any, raw: Any) -> bool:
-    """Whether no subclass and no tool has a hand in what runs on a connection of a known class, or
-    in its transactions. raw: the driver's."""
+    """Whether no subclass and no tool changes the statements or the transactions of a connection
+    of a known class. raw: the driver's connection."""
     if type(raw) is not psycopg.Connection or utils.CursorWrapper is not CursorWrapper:
         return False
     backend: Any = type(connection)
@@ -191,7 +192,7 @@ def _is_own(connection: Any, raw: Any) -> bool:
 
 
 def _begins(raw: psycopg.Connection[Any]) -> bool:
-    with raw.lock:  # under which a BeginningCursor has it look otherwise for a moment
+    with raw.lock:  # a BeginningCursor changes the connection for a moment under this lock
         return begins(raw)
 
 
@@ -210,7 +211,7 @@ def _way(backend: Any, cursor: Any) -> Way:
     )
 
 
-# A test follows a statement, and finds no others that do anything with it.
+# A test follows a statement, and checks that no other methods touch it.
 _NAMES = frozenset(
     "cursor _cursor create_cursor _prepare_cursor make_cursor queries_logged ensure_connection "
     "close_if_health_check_failed validate_thread_sharing validate_no_broken_transaction".split()
@@ -220,7 +221,7 @@ _CURSOR_NAMES = "__init__ execute fetchall".split()
 _CONNECTION_NAMES = frozenset("cursor _check_connection_ok".split())
 
 _PSYCOPG = os.path.dirname(psycopg.__file__) + os.sep
-#: Those that Django's connections may have, each with the one whose methods it should have.
+#: The cursor classes of Django's connections, each with the class whose methods it should have.
 _CURSORS: dict[Any, Any] = {
     base.Cursor: base.Cursor,
     base.ServerBindingCursor: base.ServerBindingCursor,
@@ -229,5 +230,5 @@ _CURSORS: dict[Any, Any] = {
 
 
 def names_on_the_way() -> frozenset[str]:
-    """Of the methods that are looked at before a statement goes around them."""
+    """The names of the methods that are checked before a statement skips them."""
     return frozenset([*_NAMES, *_CURSOR_WRAPPER_NAMES, *_CURSOR_NAMES, *_CONNECTION_NAMES])

@@ -1,20 +1,21 @@
-"""Enqueueing in PostgreSQL, on the caller's own connection, and telling the pools of it.
+"""Enqueueing in PostgreSQL, in the caller's own transaction, and the wake-up of a pool.
 
-In the caller's transaction. Times are those of the statement, by the database's clock.
+Times are those of the statement, by the database's clock.
 """
 
 from __future__ import annotations
 
 from taskq.sql import CANCEL
 
-# A wake-up is a hint: while the server's one queue of notifications is half full, as some other
-# program sends many that a session of its own does not read, it is left out. Where that queue is
-# full each commit that sends one fails. It is looked at only where a wake-up would be sent.
+# A wake-up is only a hint, so it is left out while the server's notification queue is half full.
+# The server has one such queue: it fills up when another program sends many notifications that a
+# session does not read. Once it is full, each commit that sends one fails. The queue is checked
+# only when a wake-up would be sent.
 THERE_IS_ROOM = "pg_notification_queue_usage() < 0.5"
 
-# Whether to wake a pool: if one sleeps. NOTIFY takes a lock that serializes the commits of the
-# whole server, so a busy pool asks for none. The look at sleepers is a probe of the tiny partial
-# index taskq_worker_listens; it locks nothing.
+# Whether to wake a pool: only if one sleeps. NOTIFY takes a lock that serializes the commits of
+# the whole server, so a busy pool asks for none. The look at sleepers probes the tiny partial
+# index taskq_worker_listens. It locks nothing.
 _WANTED = f"EXISTS (SELECT FROM taskq_worker WHERE listens) AND {THERE_IS_ROOM}"
 
 #: An expression that wakes a pool if one sleeps.
@@ -26,10 +27,10 @@ TIMES = """
     %(eta)s::timestamptz
 """
 
-#: When a row was written. The driver reads a number in a tenth of the time that a time takes.
+#: When a row was written. The driver reads a number ten times as fast as a time.
 WRITTEN_AT = "(extract(epoch FROM created_at) * 1000000)::bigint"
 
-#: The columns of a new row; ``run_after`` is the time that the caller gave, if any.
+#: The columns of a new row. ``run_after`` is the time that the caller gave, if any.
 COLUMNS = "name, payload, queue, priority, max_losses, execute_at, expires_at, run_after"
 
 
@@ -44,8 +45,8 @@ RETURNING {returning}, {WAKE_ONE}
 """
 
 
-# The rows are numbered in the order of the list, as the sort comes before the insert, and
-# the sleepers are looked at once.
+# The sort comes before the insert, so the rows are numbered in the order of the list. The
+# sleepers are looked at once.
 def _enqueue_many(returning: str) -> str:
     return f"""
 WITH task AS (
@@ -63,14 +64,14 @@ SELECT task.*, wake.sent FROM task CROSS JOIN wake
 
 ENQUEUE = _enqueue("id")
 ENQUEUE_MANY = _enqueue_many("id")
-# The same, for a caller who wants to know when it was.
+# The same, for callers that ask when it was.
 ENQUEUE_TIMED = _enqueue(f"id, {WRITTEN_AT}")
 ENQUEUE_MANY_TIMED = _enqueue_many(f"id, {WRITTEN_AT}")
 
-# As an enqueue does, after tasks became due by other means. A probe of
-# taskq_worker_listens; locks nothing.
+# The wake-up of an enqueue, for tasks that became due by other means. A probe of
+# taskq_worker_listens. Locks nothing.
 WAKE = f"SELECT pg_notify('taskq', '') WHERE {_WANTED}"
 
-# After a running task was asked to end. Whether anyone asked for wake-ups or not: it is rare,
-# and who listens hears it.
+# After a running task was asked to end. It is sent whether a pool sleeps or not, because it is
+# rare, and every pool that listens hears it.
 TELL_CANCELLED = f"SELECT pg_notify('taskq', '{CANCEL}') WHERE {THERE_IS_ROOM}"

@@ -1,4 +1,4 @@
-"""Statements as the server takes them: with numbers in the place of names."""
+"""Statements in the server's form: with numbers in place of names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PLACE = re.compile(r"%\((\w+)\)s")
 
 @functools.cache
 def numbered(statement: str) -> tuple[bytes, tuple[str, ...]]:
-    """A statement with $1 in the place of %(name)s, and the names in their order."""
+    """A statement with $1 in place of %(name)s, and the names in their order."""
     places: list[str] = []
 
     def number(found: re.Match[str]) -> str:

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL of the queue's own."""
+"""The queue's own connections to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from taskq.sql.postgresql.prepared import Prepared
 
 CHANNEL = "taskq"
 
-# By primary keys of the catalog; locks nothing.
+# Uses primary keys of the catalog. Locks nothing.
 _HOME = """
 SELECT quote_ident(nspname) FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE pg_class.oid = to_regclass('taskq_task')
@@ -25,9 +25,9 @@ WHERE pg_class.oid = to_regclass('taskq_task')
 
 
 def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
-    """The site's own options, without its connection pool, in the isolation that our statements
-    are written for, and with limits on how long a dead network can hold us, well below the
-    lease."""
+    """The site's own options, changed in three ways: without its connection pool, in the isolation
+    level that taskq's statements need, and with limits on how long a dead network can block. The
+    limits are well below the lease."""
     patience = max(1.0, lease / 4)
     defaults = {
         "application_name": name,
@@ -42,12 +42,12 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
 
 
 def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Parameters as psycopg takes them: as they are."""
+    """Parameters as psycopg takes them: unchanged."""
     return values
 
 
 class _IdsDumper(Dumper):
-    """All at once: psycopg's for lists looks at each, which takes seven times as long."""
+    """Dumps all ids at once. psycopg's own for lists looks at each, which takes 7 times as long."""
 
     oid = psycopg.adapters.types["int8"].array_oid
 
@@ -61,39 +61,38 @@ class Connection(Prepared):
     def __init__(
         self, wrapper: BaseDatabaseWrapper, *, direct: bool, turn: Turn | None = None
     ) -> None:
-        # Nobody waits for a turn here: all may write at once.
+        # ``turn`` is not used: on PostgreSQL, all processes can write at once.
         raw: psycopg.Connection[Any] = wrapper.connection
         raw.autocommit = True
-        # Or the driver would drop, after a rollback, what we have prepared.
+        # Otherwise the driver would drop our prepared statements after a rollback.
         raw.prepare_threshold = None
         raw.adapters.register_dumper(Ids, _IdsDumper)  # before anything looks it up
         super().__init__(raw, keep=direct)
         self._wrapper = wrapper
         self._heard: Counter[str] = Counter()
-        # Wake-ups that come with the answer to a statement; the others, woken() reads.
+        # Wake-ups that come with a statement's answer. woken() reads all others.
         raw.add_notify_handler(lambda notify: self._heard.update([notify.payload]))
         if direct:
-            # Statistics of a queue are out of date the moment they are taken, and a plan
-            # made while it was empty reads all of it when it is full. Each of our
-            # statements has an index that is right whatever the sizes, and so needs no
-            # plan of its own for each set of values: to make one takes longer than to run it.
-            # Not knowing the limit of a claim, such a plan would rather hash all tasks than
-            # look up each that was found.
+            # Each of our statements has an index that is right whatever the tables' sizes. So none
+            # needs a plan of its own for each set of values: making one takes longer than running
+            # it. Statistics do not help: those of a queue are old at once, and a plan made while it
+            # was empty reads all of it when it is full. Such a plan does not know a claim's limit
+            # either, so it would hash all tasks instead of looking up the found ones.
             settings = (
                 "SET enable_seqscan = off; SET enable_bitmapscan = off; "
                 "SET enable_hashjoin = off; SET enable_mergejoin = off; "
                 "SET plan_cache_mode = force_generic_plan; "
                 "SET default_transaction_isolation = 'read committed'"
             )
-            # The server's patience with us is ours with it: a host that vanishes, or is frozen,
-            # in the middle of a transaction must not keep others from what that has locked.
+            # The server waits for us as long as we wait for it. A host that vanishes or freezes in
+            # a transaction must not keep others from the rows that it has locked.
             patience = int(wrapper.settings_dict["OPTIONS"]["tcp_user_timeout"])
             raw.execute(
                 f"{settings}; SET tcp_user_timeout = {patience}; "
                 f"SET idle_in_transaction_session_timeout = {patience}"
             )
 
-        #: None before the tables are there: who finds none closes this, and connects anew.
+        #: None before the tables exist. The caller then closes this and connects again.
         self.home: str | None = next((name for (name,) in self.rows(_HOME, {})), None)
 
     def transaction(self) -> AbstractContextManager[object]:
@@ -106,7 +105,7 @@ class Connection(Prepared):
         return self._connection.fileno()
 
     def woken(self) -> Counter[str]:
-        # By libpq itself: the driver's generator takes as long as the way to a worker.
+        # By libpq itself: the driver's generator takes as long as waking a worker.
         self._connection.pgconn.consume_input()
         while notify := self._connection.pgconn.notifies():
             self._heard[notify.extra.decode()] += 1

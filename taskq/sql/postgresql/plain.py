@@ -1,7 +1,7 @@
 """Whether a statement can leave anything behind in its session.
 
-Nearly all statements of nearly all tasks cannot: they read and write rows. To reset a session after
-each such task would cost more than to run it.
+Nearly all statements of tasks cannot: they read and write rows. Resetting a session after such a
+task would cost more than running the task.
 """
 
 from __future__ import annotations
@@ -9,20 +9,20 @@ from __future__ import annotations
 import functools
 import re
 
-#: Bytes of a statement that are looked through. In a longer one nobody knows what it calls.
+#: Bytes of a statement that are searched. A longer statement counts as one that may call anything.
 LENGTH = 8192
-#: Bytes in which a name stands, with the white space behind it; a longer one is not known.
+#: Bytes that hold a name and the white space behind it. A longer name counts as unknown.
 NAME = 32
 
 _READS_OR_WRITES = re.compile(
     rb"\s*(?:SELECT|UPDATE|DELETE|SAVEPOINT|RELEASE|ROLLBACK|(INSERT\s+INTO\s+[\w.\"$]+\s*\(?))",
     re.IGNORECASE,
 ).match
-# A comment, a second statement, and a table made by SELECT INTO.
+# A comment, a second statement, or a table made by SELECT INTO.
 _MORE = re.compile(rb";|--|/\*|\bINTO\b", re.IGNORECASE).search
 _NAME = re.compile(rb"[\w.$\"]+\Z").search
 
-# What may stand before a parenthesis: words of SQL, types, and functions of PostgreSQL that
+# Words that may stand before a parenthesis: words of SQL, types, and functions of PostgreSQL that
 # Django's ORM calls. None of them changes a session.
 _HARMLESS = frozenset(
     b"""
@@ -51,19 +51,19 @@ _HARMLESS = frozenset(
 
 @functools.lru_cache(maxsize=512)
 def leaves_nothing(statement: bytes) -> bool:
-    """Whether this reads or writes rows and calls nothing but what is known to be harmless.
+    """Whether this only reads or writes rows, and calls only functions known to be harmless.
 
-    Text in it that looks like a call makes the answer False, and never the other way round. A
-    function that a trigger or a view calls is not seen.
+    A text inside of it that looks like a call makes the answer False. It never makes it True.
+    Functions that a trigger or a view calls are not noticed.
     """
     if len(statement) > LENGTH or (begins := _READS_OR_WRITES(statement)) is None:
         return False
-    # Behind the name of the table that is inserted into its columns stand in parentheses.
+    # In an INSERT, the columns stand in parentheses behind the table's name.
     rest = statement[begins.end() if begins[1] else 0 :]
     return _MORE(rest) is None and all(map(_is_harmless, rest.split(b"(")[:-1]))
 
 
 def _is_harmless(before: bytes) -> bool:
-    """Whether a parenthesis behind this opens no call, or a harmless one."""
+    """Whether a parenthesis behind this opens no call, or the call of a harmless function."""
     name = _NAME(before.rstrip()[-NAME:])
     return name is None or name[0].lower() in _HARMLESS

@@ -1,8 +1,8 @@
-"""Our statements on a connection of psycopg's: prepared once, and run by libpq itself.
+"""taskq's statements on a psycopg connection: prepared once, and run by libpq itself.
 
-A cursor runs through some hundred lines of Python for each statement. A process that has
-waited finds its caches cold, and they take longer then than the server does. The waits are
-psycopg's all the same: Ctrl-C cancels, and whoever patched them for green threads is heard.
+A cursor runs some hundred lines of Python for each statement. In a process that has waited, the
+caches are cold, and these lines take longer than the server. Waiting for the answer is still
+psycopg's: Ctrl-C cancels, and patches for green threads work.
 """
 
 from __future__ import annotations
@@ -23,27 +23,28 @@ from psycopg.pq.abc import PGconn, PGresult
 from taskq.sql import Answer, Call
 from taskq.sql.postgresql.numbered import numbered
 
-#: Executions of a statement after which the server keeps it parsed: to prepare it is one
-#: round trip more, which a connection that sends one task and ends should not pay.
+#: Executions of a statement after which the server keeps it parsed. Preparing it costs one round
+#: trip, which a connection that sends one task and ends should not pay.
 PREPARE_AFTER = 1
 
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = b"22012", b"26000"
 
 
-#: After :class:`Undone`: brings the transaction back to what it was.
+#: After :class:`Undone`: restores the transaction.
 UNDO = "ROLLBACK TO SAVEPOINT taskq"
 
 
 class Undone(Exception):
-    """A statement failed, and only that: after ``UNDO`` the transaction can go on."""
+    """Only the statement failed: after ``UNDO`` the transaction can go on."""
 
 
 class Kept:
     """What a connection keeps of a statement.
 
-    name: of what the server has prepared, empty before. loader: reads its rows; it has looked
-        up once how. seen: see :class:`taskq.sql.postgresql.shared.SharedPrepared`.
+    name: the name of the prepared statement on the server, empty before. loader: reads its rows;
+        it has looked up the types once. seen: see
+        :class:`taskq.sql.postgresql.shared.SharedPrepared`.
     """
 
     def __init__(self, statement: str, connection: psycopg.Connection[Any]) -> None:
@@ -57,7 +58,7 @@ class Kept:
 
 
 class _Sent:
-    """What was sent in a pipeline, and its results, once they were taken in."""
+    """The statements that were sent in a pipeline, and their results once they have been read."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -65,11 +66,10 @@ class _Sent:
 
 
 class Prepared:
-    """Runs statements on one connection, each in the transaction that is open there, or by
-    itself.
+    """Runs statements on one connection, in its open transaction if there is one.
 
-    keep: whether the server may keep them; not behind a pooler, which gives the session to
-        others between two transactions.
+    keep: whether the server may keep the statements. Not behind a pooler, which gives the session
+        to others between two transactions.
 
     Raises what psycopg's cursors raise.
     """
@@ -84,27 +84,29 @@ class Prepared:
         self._sent: _Sent | None = None
 
     def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Run a statement; the rows that it returns."""
+        """Run a statement. Returns its rows."""
         with self._connection.lock:
             kept = self._known(statement)
             return _rows(kept, self._result(kept, values))
 
     def count(self, statement: str, values: Mapping[str, Any]) -> int:
-        """Run a statement; how many rows it touched."""
+        """Run a statement. Returns how many rows it touched."""
         with self._connection.lock:
             return self._result(self._known(statement), values).command_tuples or 0
 
     def batch(self, *calls: Call) -> list[list[tuple[Any, ...]]]:
-        """Run statements in one round trip and, where no transaction is open, as one
-        transaction; the rows of each."""
+        """Run statements in one round trip; without an open transaction they are one transaction.
+        Returns the rows of each."""
         if len(calls) == 1:
             return [self.rows(*calls[0])]
         return self.begin(*calls)()
 
     def begin(self, *calls: Call) -> Answer:
-        """Send statements as :meth:`batch` does, and wait for nothing. What is returned waits,
-        and returns the rows of each, or raises; until then nothing is lost if other statements
-        are run."""
+        """Send statements as :meth:`batch` does, without waiting.
+
+        Returns a function that waits, and returns the rows of each statement or raises. If other
+        statements run before that, nothing is lost.
+        """
         with self._connection.lock:
             every = [self._known(statement) for statement, _ in calls]
             sent = self._begin([(kept, call[1]) for kept, call in zip(every, calls, strict=True)])
@@ -116,12 +118,12 @@ class Prepared:
         return answer
 
     def commit_with(self, statement: str, values: Mapping[str, int]) -> bool:
-        """Run a statement and commit the transaction that is open, in one round trip; whether
-        the statement touched a row. If not, nothing is committed: only a rollback can follow.
+        """Run a statement and commit the open transaction, in one round trip. Returns whether the
+        statement touched a row. If not, nothing is committed, and only a rollback can follow.
 
-        statement: one that can be a CTE.
+        statement: it must be usable as a CTE.
 
-        Raises :class:`Undone` where the statement failed.
+        Raises :class:`Undone` when the statement failed.
         """
         with self._connection.lock:
             kept = self._known(touching(statement))
@@ -131,8 +133,8 @@ class Prepared:
                 call = b"EXECUTE %b(%b)" % (kept.name, places)
             else:
                 call = (touching(statement) % values).encode()
-            # As one text, of which the server runs nothing after an error. To send the two in
-            # a pipeline takes half as long again.
+            # Both go in one text, of which the server runs nothing after an error. A pipeline
+            # would take half as long again.
             guarded = self._may_be_refused()
             text = b"SAVEPOINT taskq; %b; RELEASE taskq; COMMIT" if guarded else b"%b; COMMIT"
             self._pgconn.send_query(text % call)
@@ -149,13 +151,13 @@ class Prepared:
             return True
 
     def _may_be_refused(self) -> bool:
-        """Whether what others have done to the session may have a statement of ours refused."""
+        """Whether a change to the session, such as another role, may make a statement fail."""
         return True
 
-    # Under the connection's lock
+    # The methods below run under the connection's lock
 
     def _known(self, statement: str) -> Kept:
-        if self._sent is not None:  # nothing else is sent before what is on its way is taken in
+        if self._sent is not None:  # read the answers that are on their way first
             self._take_in(self._sent)
         kept = self._kept.get(statement)
         if kept is None:
@@ -163,13 +165,13 @@ class Prepared:
         return kept
 
     def _parameters(self, kept: Kept, values: Mapping[str, Any]) -> Any:
-        # As text, of types that the server finds: psycopg's depend on how large a number is.
+        # As text whose type the server finds: psycopg's type depends on how large a number is.
         return self._dumper.dump_sequence([values[place] for place in kept.places], kept.formats)
 
     def _result(self, kept: Kept, values: Mapping[str, Any]) -> PGresult:
         result: PGresult
         parameters = self._parameters(kept, values)
-        if not kept.name:  # here and below: not called where there is nothing to do
+        if not kept.name:  # asked here and below to save a call that would do nothing
             self._prepare(kept)
         self._send(kept, parameters)
         result = self._answer()
@@ -190,8 +192,8 @@ class Prepared:
         kept.times += 1
 
     def _answer(self) -> PGresult:
-        """The first error that came, if one did: a commit may fail after a statement that did not
-        (a deferred constraint, a serialization failure, a full NOTIFY queue)."""
+        """The answer, or the first error. A commit may fail after a statement that succeeded (a
+        deferred constraint, a serialization failure, a full NOTIFY queue)."""
         results: list[PGresult] = self._connection.wait(generators.execute(self._pgconn))
         if len(results) == 1:
             return results[0]
@@ -204,13 +206,13 @@ class Prepared:
             self._pgconn.send_query_params(kept.text, parameters)
 
     def _is_there(self, kept: Kept) -> bool:
-        """Whether to rely on the server's having what was prepared."""
+        """Whether the server certainly still has the prepared statement."""
         return True
 
     def _forgotten(self, result: PGresult) -> bool:
-        """Whether the server has forgotten what was prepared (DISCARD ALL), and all is as it was
-        before. In a transaction it is not: that has failed. Who does this once may do it again, so
-        nothing is prepared here any more."""
+        """Whether the server has dropped the prepared statement (DISCARD ALL) and nothing else has
+        changed. In a transaction that is not so: the transaction has failed. A session that does
+        this once may do it again, so nothing is prepared on it any more."""
         if result.status in _GOOD or _state(result) != _NO_SUCH_STATEMENT:
             return False
         self._keep = False
@@ -232,7 +234,7 @@ class Prepared:
             self._pgconn.enter_pipeline_mode()
             for (kept, _), its in zip(calls, parameters, strict=True):
                 self._send(kept, its)
-            # Without a sync in between, the server runs them as one transaction.
+            # Without a sync in between, the server runs the statements as one transaction.
             self._pgconn.pipeline_sync()
         self._sent = _Sent(len(calls))
         return self._sent
@@ -245,7 +247,7 @@ class Prepared:
                 self._pgconn.exit_pipeline_mode()
 
     def _ended(self, sent: _Sent) -> list[PGresult]:
-        """The results of what was sent; the first error is raised, and has the rest undone."""
+        """The results of what was sent. Raises the first error, after which the rest is undone."""
         self._take_in(sent)
         if len(sent.results) < sent.count:
             raise psycopg.OperationalError("the connection broke before the answer came")
@@ -253,7 +255,7 @@ class Prepared:
 
     @contextmanager
     def _or_closed(self) -> Iterator[None]:
-        """A pipeline that is broken off leaves answers that nobody would read."""
+        """Close the connection on an error: a broken pipeline leaves answers that nobody reads."""
         try:
             yield
         except BaseException:
@@ -267,7 +269,7 @@ def _state(result: PGresult) -> bytes | None:
 
 def _rows(kept: Kept, result: PGresult) -> list[tuple[Any, ...]]:
     loader = kept.loader
-    # To look up how each column is read takes longer than to read a row.
+    # Finding out how to read each column takes longer than reading a row.
     loader.set_pgresult(result, set_loaders=not kept.knows_types)
     kept.knows_types = True
     rows: list[tuple[Any, ...]] = loader.load_rows(0, result.ntuples, tuple)
@@ -276,13 +278,13 @@ def _rows(kept: Kept, result: PGresult) -> list[tuple[Any, ...]]:
 
 
 def _fetched(pgconn: PGconn, count: int) -> PQGen[list[PGresult]]:
-    """Generator for the results of a pipeline; one more where its commit fails."""
+    """A generator for the results of a pipeline: one more if its commit fails."""
     yield from generators.send(pgconn)
     results = []
     for _ in range(count):
         results.append((yield from generators.fetch(pgconn)))
-        yield from generators.fetch(pgconn)  # None: the end of its results
-    for _ in range(3):  # that error, the end of it, the sync
+        yield from generators.fetch(pgconn)  # None, the end of its results
+    for _ in range(3):  # the error, the end of its results, the sync
         result = yield from generators.fetch(pgconn)
         if result is not None and result.status == ExecStatus.PIPELINE_SYNC:
             break
@@ -293,5 +295,5 @@ def _fetched(pgconn: PGconn, count: int) -> PQGen[list[PGresult]]:
 
 @functools.cache
 def touching(statement: str) -> str:
-    """The statement, with an error where it touches no row."""
+    """The statement, changed so that it fails if it touches no row."""
     return f"WITH touched AS ({statement}) SELECT 1 / count(*) FROM touched"

@@ -1,21 +1,21 @@
 """The schedules in PostgreSQL.
 
-Each statement runs alone, in autocommit: no lock is ever held while a client thinks,
-so one that is frozen or cut off in the middle of a tick stops no other pool's.
+Each statement runs alone, in autocommit, so no lock is held while a client computes. A keeper that
+freezes or loses its network during a tick stops no other pool's keeper.
 """
 
 from taskq.sql.postgresql.enqueue import WAKE_ONE
 
-#: By the unique index on the name. Locks nothing. The next tick is text here and below, as a
-#: row by hand can have one that no datetime of Python's holds.
+#: Uses the unique index on the name. Locks nothing. The next tick is text here and below, because
+#: a row written by hand may hold a time that no Python datetime holds.
 READ = """
 SELECT name, task, schedule, time_zone, catch_up, payload, queue, priority, max_losses,
        next_at::text, clock_timestamp()
 FROM taskq_schedule WHERE name = ANY (%(names)s)
 """
 
-# The conflict is found by the unique index on the name. Where the schedule has moved since
-# it was read, nothing is written: the caller reads again.
+# The unique index on the name finds the conflict. If the schedule has moved since it was read,
+# nothing is written, and the caller reads again.
 SAVE = """
 INSERT INTO taskq_schedule (name, task, schedule, time_zone, catch_up, payload, queue, priority,
                             max_losses, next_at)
@@ -31,14 +31,14 @@ RETURNING id
 
 NOW = "SELECT clock_timestamp()"
 
-# By taskq_schedule_due.
+# Uses taskq_schedule_due.
 FORGET = """
 DELETE FROM taskq_schedule
 WHERE NOT paused AND next_at < clock_timestamp() - %(seconds)s * interval '1 second'
   AND NOT (name = ANY (%(names)s))
 """
 
-# In order of taskq_schedule_due: those that are due, and the one after them. Locks nothing.
+# In the order of taskq_schedule_due: the due schedules, and the one after them. Locks nothing.
 LOOK = """
 SELECT id, name, schedule, time_zone, catch_up, next_at::text, clock_timestamp()
 FROM taskq_schedule
@@ -46,11 +46,10 @@ WHERE NOT paused AND next_at IS NOT NULL AND name = ANY (%(names)s)
 ORDER BY taskq_schedule.next_at LIMIT %(limit)s
 """
 
-# The whole of a tick: the schedule moves on and its tasks are there, or neither. A schedule
-# moves only from where it was read, so of many pools that try one succeeds, and whoever
-# comes later finds that it has moved. A row that another has locked is one that moves right
-# now: it is passed over, so nobody waits here and no two can wait for each other. Rows by
-# primary key.
+# A whole tick: the schedule moves on and its tasks are there, or neither. A schedule moves only
+# from where it was read. So of many pools that try, one succeeds, and the others find it moved. A
+# row that another session has locked is moving right now, so it is skipped: nobody waits here,
+# and no two can wait for each other. The rows are found by primary key.
 TICK = (
     f"""
 WITH move AS MATERIALIZED (

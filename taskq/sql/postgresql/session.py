@@ -1,4 +1,4 @@
-"""A session that tasks use one after the other, brought back to how it began between them."""
+"""A database session that tasks use one after the other, restored to its start in between."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from psycopg.pq import ExecStatus
 
 from taskq.sql.postgresql.shared import watch
 
-_SESSION = "taskq_session"  # in the connection
+_SESSION = "taskq_session"  # an attribute of the driver's connection
 
-# What was set since it began, by Django or who hears of connections, and who the session is.
-# pg_settings takes a millisecond, once a connection; it locks nothing.
+# The settings that Django and receivers of connection_created have made since the session began,
+# and its role. pg_settings takes a millisecond, once for each connection. It locks nothing.
 _BEGAN = """
 SELECT name, setting FROM pg_catalog.pg_settings WHERE source = 'session'
 UNION ALL SELECT 'role', pg_catalog.current_setting('role')
 UNION ALL SELECT '', pg_catalog.pg_backend_pid()::text
 """
-# All that DISCARD ALL does but for plans, which mean the same to all, and what is prepared.
+# All that DISCARD ALL does, except for plans, which mean the same to all, and prepared statements.
 _RESET = """
 CLOSE ALL; SET SESSION AUTHORIZATION DEFAULT; RESET ALL; UNLISTEN *;
 SELECT pg_catalog.pg_advisory_unlock_all(); DISCARD TEMP; DISCARD SEQUENCES; SELECT {began}
 """
 
-# What the driver makes of rows, statements and transactions.
+# How the driver treats rows, statements and transactions.
 _MANNERS = attrgetter(
     *"row_factory cursor_factory prepare_threshold isolation_level read_only deferrable".split()
 )
 
 
 class Session:
-    """The session of a connection of Django's, which has just begun."""
+    """The session of a Django connection that was just made."""
 
     def __init__(self, connection: psycopg.Connection[Any]) -> None:
         self._connection = connection
         self._watch = watch(connection)
         self._manners = _MANNERS(connection)
         began = dict(psycopg.Cursor(connection).execute(_BEGAN).fetchall())
-        #: A pooler may have given it to others meanwhile.
+        #: False if a pooler may have given the session to others meanwhile.
         self._is_ours = began.pop("") == str(connection.pgconn.backend_pid)
         values = [
             sql.SQL("pg_catalog.set_config({}, {}, false)").format(name, setting)
@@ -52,12 +52,12 @@ class Session:
 
     @classmethod
     def of(cls, connection: psycopg.Connection[Any]) -> Session | None:
-        """That which was noted when the connection was made."""
+        """The session that was noted when the connection was made."""
         return vars(connection).get(_SESSION)
 
     def restore(self) -> bool:
-        """Bring it back to how it began, by one round trip where a statement may have left
-        something; whether it is now."""
+        """Bring the session back to its start, in one round trip if a statement may have left
+        something. Returns whether that succeeded."""
         if self._watch is None or not self._is_ours or self._watch.doubts != self._doubts:
             return False
         if _MANNERS(self._connection) != self._manners:

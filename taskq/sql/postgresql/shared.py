@@ -1,8 +1,8 @@
-"""Our prepared statements on a connection that others use too: Django's.
+"""taskq's prepared statements on a connection that others use too: Django's.
 
-Those others may drop what is prepared there (DISCARD ALL), and a statement that the server does not
-know any more costs the transaction that it is sent in. So in one that others have begun, a prepared
-statement is sent only while nothing has passed this connection that could have dropped it.
+The others may drop prepared statements (DISCARD ALL). A statement that the server does not know
+fails the transaction. So in a transaction that others have begun, a prepared statement is sent
+only if nothing on this connection could have dropped it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from taskq.sql import Call
 from taskq.sql.postgresql.plain import leaves_nothing
 from taskq.sql.postgresql.prepared import Kept, Prepared
 
-_KEPT = "taskq_prepared"  # in the connection
+_KEPT = "taskq_prepared"  # an attribute of the driver's connection
 
-# What begins so, and is one statement, drops nothing that is prepared. Nearly all does.
+# A single statement that begins so drops no prepared statements. Nearly all begin so.
 _IS_PLAIN = re.compile(
     rb"\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH|SET|SHOW|SAVEPOINT|RELEASE|ROLLBACK|DECLARE)\b", re.I
 ).match
-# Else it is looked through. A block of code, or a procedure, may do anything.
+# Any other is searched for these words. A block of code, or a procedure, may do anything.
 _MAY_DROP = re.compile(rb"\b(?:DEALLOCATE|DISCARD|PREPARE|EXECUTE|DO|CALL)\b", re.I).search
 
 
 class Watch(PrepareManager):
-    """What psycopg asks, for each statement of a connection, whether to keep that prepared. It also
-    counts those that may leave something in the session, or drop what is prepared there."""
+    """psycopg asks this object for each statement of a connection whether to prepare it. It also
+    counts statements that may change the session, or may drop prepared statements."""
 
     def __init__(self, plain: PrepareManager) -> None:
         vars(self).update(vars(plain))
@@ -42,16 +42,16 @@ class Watch(PrepareManager):
         self.doubts = 0
 
     def settle(self) -> None:
-        """The session is as it began."""
+        """The session is as it was at its start."""
         self._settled = self.traces
 
     @property
     def is_clean(self) -> bool:
-        """Whether no statement since then may have left anything in it."""
+        """Whether no statement since then can have changed the session."""
         return self.traces == self._settled
 
     def maybe_add_to_cache(self, query: PostgresQuery, prep: Prepare, name: bytes) -> Key | None:
-        # Before the client has put values into it: those call nothing.
+        # The text before the client inserts values: values call nothing.
         text = getattr(query, "template", query.query)
         if not leaves_nothing(text):
             self.traces += 1
@@ -61,8 +61,8 @@ class Watch(PrepareManager):
 
 
 def watch(connection: psycopg.Connection[Any]) -> Watch | None:
-    """Watch the statements of a connection from now on; None where the driver is another than
-    those that this was written for."""
+    """Watch the statements of a connection from now on. None when the driver is not the one for
+    which this was written."""
     there = getattr(connection, "_prepared", None)
     if type(there) is PrepareManager:
         there = connection._prepared = Watch(there)
@@ -70,7 +70,7 @@ def watch(connection: psycopg.Connection[Any]) -> Watch | None:
 
 
 class SharedPrepared(Prepared):
-    """What our statements are prepared with on a connection of Django's."""
+    """taskq's prepared statements on a Django connection."""
 
     def __init__(self, connection: psycopg.Connection[Any], *, keep: bool) -> None:
         super().__init__(connection, keep=keep)
@@ -79,7 +79,7 @@ class SharedPrepared(Prepared):
 
     @classmethod
     def of(cls, connection: psycopg.Connection[Any], *, keep: bool) -> Self:
-        """The one that the connection has for us."""
+        """The object that belongs to the connection."""
         try:
             found: Self = vars(connection)[_KEPT][keep]
         except KeyError:
@@ -88,12 +88,12 @@ class SharedPrepared(Prepared):
         return found
 
     def begun_with(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        """Begin a transaction with a statement, in one round trip; the rows of that."""
+        """Begin a transaction with a statement, in one round trip. Returns the statement's rows."""
         calls: tuple[Call, Call] = ("BEGIN", {}), (statement, values)
         try:
             return self.batch(*calls)[-1]
         except errors.InvalidSqlStatementName:
-            # Nobody has done anything in it, and none of ours is prepared any more.
+            # The failed transaction holds nothing yet, and taskq's prepared statements are gone.
             self.rows("ROLLBACK", {})
             return self.batch(*calls)[-1]
 
@@ -103,7 +103,7 @@ class SharedPrepared(Prepared):
         if self._pgconn.transaction_status != TransactionStatus.IDLE:
             return False
         kept.seen = self._doubts
-        return True  # if it is not, the statement is sent again
+        return True  # if the server has dropped it, the statement is sent again
 
     def _prepare(self, kept: Kept, *, at_once: bool = False) -> None:
         if self._is_direct is None and self._keep and (at_once or kept.times):
@@ -112,8 +112,8 @@ class SharedPrepared(Prepared):
         kept.seen = self._doubts
 
     def _has_session(self) -> bool:
-        """Whether the session is this connection's: a pooler, of which nobody has told us, shows
-        a number of its own in place of the server process's."""
+        """Whether the session belongs to this connection alone. A pooler that no setting names
+        shows itself: it returns another number than that of the server process."""
         self._pgconn.send_query(b"SELECT pg_catalog.pg_backend_pid()")
         pid = self._check(self._answer()).get_value(0, 0)
         return pid == b"%d" % self._pgconn.backend_pid

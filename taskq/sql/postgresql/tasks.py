@@ -1,19 +1,18 @@
-"""The tasks in PostgreSQL: what a worker claims, runs and finishes, and what is over.
+"""The tasks in PostgreSQL: what a worker claims, runs and finishes, and what is pruned.
 
-All statements run in READ COMMITTED, most of them alone in autocommit. Times
-are the database's: ``statement_timestamp()`` where an index must be able to use
-it (it is stable), ``clock_timestamp()`` for lease ends, which must not be
-reckoned from when a transaction began.
+All statements run in READ COMMITTED, most of them alone in autocommit. Times are the database's:
+``statement_timestamp()`` where an index must be able to use it (it is stable), and
+``clock_timestamp()`` for lease ends, which must not depend on when a transaction began.
 """
 
 from __future__ import annotations
 
 from taskq.sql import HISTORY_LENGTH, REPLACED
 
-# The lanes, as CTEs of the statements below: a loose index scan of taskq_task_ready, with one
-# probe for each queue, for each of its priorities, and for the head of each of these lanes,
-# whatever waits behind it. Of a queue that is paused it is no more than that: a probe of the
-# primary key of taskq_pausedqueue.
+# The lanes, as CTEs of the statements below: a loose index scan of taskq_task_ready. It takes one
+# probe for each queue, one for each of its priorities, and one for the head of each such lane,
+# however many tasks wait behind it. A paused queue costs only a probe of the primary key of
+# taskq_pausedqueue.
 _LANES = """
 RECURSIVE waiting AS (
     SELECT min(queue) AS queue FROM taskq_task WHERE state = 0 AND %(queues)s::text[] IS NULL
@@ -46,8 +45,9 @@ RECURSIVE waiting AS (
 """
 _MOST_URGENT_FIRST = "ORDER BY priority DESC, execute_at, id"
 
-# Reads only; the heads may be gone when the claim comes. The wait is of two numbers, as before
-# PostgreSQL 17 no interval holds that to 'infinity', at which somebody may have parked a task.
+# Reads only: the heads may be gone when the claim comes. The wait is computed from two numbers.
+# Before PostgreSQL 17 no interval holds the wait until 'infinity', which somebody may have written
+# to park a task.
 LANES = f"""
 WITH {_LANES}
 SELECT queue, priority,
@@ -58,20 +58,23 @@ FROM head {_MOST_URGENT_FIRST}
 """
 
 
-# The worker's row is locked first (FOR KEY SHARE, as a foreign key would): while a
-# claim is in flight nobody can retire its worker, and after that it claims nothing.
-# It does not conflict with renewals, which change no key.
-# The tasks are read in order from taskq_task_ready and locked as they are found;
-# what others have locked is passed over without waiting. They are read from where the
-# last claim ended: while anyone's transaction is open, the entries of what was claimed
-# before stay in the index, and reading them again each time would take ever longer.
-# A unique key that is released on start is released here: whatever becomes of this claim,
-# the task goes back without it, and can meet no other that has taken it meanwhile. So is that
-# of a task that has expired, which no call may join any more.
-# No value that a row can have makes it fail: that would hold up all that waits behind. The
-# attempt starts anew after the last number, and times are read as text, or as numbers.
+# The worker's row is locked first (FOR KEY SHARE, as a foreign key would do). While a claim is in
+# flight, nobody can retire its worker, and a retired worker claims nothing. The lock does not
+# conflict with renewals, which change no key.
+#
+# The tasks are read in order from taskq_task_ready and locked as they are found. Tasks that others
+# have locked are skipped without waiting. The scan starts where the last claim ended: while any
+# transaction is open, the index keeps the entries of claimed tasks, and reading them again each
+# time would take longer and longer.
+#
+# A unique key that is released on start is released here. Whatever happens to this claim, the task
+# goes back without the key, so it cannot conflict with a task that has taken the key meanwhile. The
+# key of an expired task is released too, because no call may join such a task any more.
+#
+# No value in a row can make the claim fail: that would block all tasks behind it. So the attempt
+# starts again after the largest number, and times are read as text or as numbers.
 def _claim(there: str, lanes: str = "", more: str = "") -> str:
-    """there: which of the due tasks. lanes: CTEs that this may use. more: columns at the end."""
+    """there: which of the due tasks. lanes: CTEs for it. more: further columns at the end."""
     return f"""
 WITH {lanes} alive AS MATERIALIZED (
     SELECT id FROM taskq_worker
@@ -113,7 +116,7 @@ CLAIM = _claim(
       AND (execute_at, id) >= (%(from_due)s::timestamptz, %(from_id)s)""",
 )
 
-# From the most urgent lane: to look at the lanes first would be one more round trip. The lane
+# From the most urgent lane. A separate look at the lanes would be one more round trip. The lane
 # is found once, before any task is read.
 CLAIM_FIRST = _claim(
     lanes=f"""{_LANES}, most_urgent AS MATERIALIZED (
@@ -125,12 +128,12 @@ CLAIM_FIRST = _claim(
     more=", task.priority, (SELECT lanes_due FROM most_urgent)",
 )
 
-#: Who a worker is, once its row is gone.
+#: How a worker is named after its row is gone.
 _WHO = "(SELECT pool || '/' || name || '/' || id FROM taskq_worker WHERE id = %(worker)s)"
 
 
 def history(kind: str, traceback: str) -> str:
-    """A task's history with the run that has ended, a line of JSON each."""
+    """A task's history with the ended run added: one line of JSON for each run."""
     return f"""
         CASE WHEN length(task.history) < {HISTORY_LENGTH} THEN task.history || E'\\n' ELSE '' END
         || json_build_object('worker', {_WHO}, 'error', {kind}, 'traceback', {traceback},
@@ -138,31 +141,31 @@ def history(kind: str, traceback: str) -> str:
     """
 
 
-# The fence: id by primary key, then worker and attempt on the locked row. Of many at
-# once all are of one attempt: a join with a list of attempts is five times as slow where
-# the statistics have yet to hear of running tasks. "+ 0" keeps taskq_task_running out of
-# it, which under anyone's old snapshot has an entry for each task that this worker ever ran.
+# The fence: the id by primary key, then worker and attempt on the locked row. A statement for many
+# tasks takes one attempt: joining a list of attempts is five times as slow while the statistics do
+# not know of running tasks yet. "+ 0" keeps the planner from taskq_task_running: while an old
+# snapshot is open, that index has an entry for each task that this worker ever ran.
 _HELD = "attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1"
 _FENCE = f"WHERE id = %(id)s AND {_HELD}"
 _FENCES = f"WHERE id = ANY (%(ids)s) AND {_HELD}"
 
-# By primary key, under the fence. Locks nothing.
+# Uses the primary key, under the fence. Locks nothing.
 HOLDS = f"SELECT id FROM taskq_task {_FENCE}"
 
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
-# One alone, in a transaction of Django's: a list would be planned anew each time there. There
-# this and KEEP name their tables' schema, and what they call is in pg_catalog.
+# One task, in a Django transaction: there, a list would be planned again each time. In such a
+# transaction this and KEEP name their tables' schema, and all functions are in pg_catalog.
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 
-# For a worker that is gone. What another transaction has locked (a cancel) is passed over: a
-# keeper waits for nobody. STILL_HELD tells what that was: the same rows by the same index, no lock.
-# LOCK_IF_FREE goes before, in the same transaction: a row that it locks and the finish does not
-# touch is kept by a trigger or a policy.
+# For a worker that is gone. A row that another transaction has locked (a cancel) is skipped,
+# because a keeper waits for nobody. STILL_HELD tells which rows those were, by the same index and
+# without a lock. LOCK_IF_FREE runs first, in the same transaction: if it locks a row that the
+# finish does not touch, a trigger or a policy keeps that row.
 LOCK_IF_FREE = f"SELECT id FROM taskq_task {_FENCES} FOR UPDATE SKIP LOCKED"
 FINISH_IF_FREE = f"DELETE FROM taskq_task WHERE id = ANY (ARRAY({LOCK_IF_FREE})) RETURNING id"
 STILL_HELD = f"SELECT id FROM taskq_task {_FENCES}"
 
-# By primary key in both tables. An id is new but for a sequence that was set back.
+# Uses the primary keys of both tables. An id can exist already only if a sequence was set back.
 KEEP = (
     f"""
 WITH done AS (
@@ -177,20 +180,20 @@ RETURNING id
 """,
 )
 
-# The history is for tasks that keep their result: for others no kind of error is given.
+# Only tasks that keep their result have a history. For others no error class is given.
 _HISTORY = f"""
     history = CASE WHEN %(kind)s::text IS NULL THEN task.history
                    ELSE {history("%(kind)s::text", "%(traceback)s::text")} END
 """
 
-# What goes back to wait, unless it was cancelled meanwhile.
+# The columns of a task that goes back to wait, unless it was cancelled meanwhile.
 _BACK = """
     state = CASE WHEN cancelled_at IS NULL THEN 0 ELSE 2 END,
     failed_at = CASE WHEN cancelled_at IS NOT NULL THEN clock_timestamp() END,
     worker_id = NULL, started_at = NULL
 """
 
-# It has started in time, and here it is known.
+# The expiry is removed because the task started in time, and unknown_since because it is known.
 RETRY = f"""
 UPDATE taskq_task AS task
 SET {_BACK}, retries = least(retries, 2147483646) + 1, expires_at = NULL, unknown_since = NULL,
@@ -207,7 +210,7 @@ SET state = 2, worker_id = NULL, failed_at = clock_timestamp(), expires_at = NUL
 {_FENCE}
 """
 
-# Where the database refuses what says more: of the task's own texts it writes none.
+# For a database that refuses the full outcome: this writes none of the task's own texts.
 FAIL_PLAINLY = f"""
 UPDATE taskq_task
 SET state = 2, worker_id = NULL, failed_at = clock_timestamp(), expires_at = NULL,
@@ -215,7 +218,7 @@ SET state = 2, worker_id = NULL, failed_at = clock_timestamp(), expires_at = NUL
 {_FENCE}
 """
 
-# A loss, as in leases.RECLAIM, of a run whose worker is well.
+# A loss, as in leases.RECLAIM, for a run whose worker lives.
 _ENDS = "(cancelled_at IS NOT NULL OR losses::int + 1 >= max_losses)"
 LOSE = f"""
 UPDATE taskq_task AS task
@@ -242,39 +245,39 @@ GIVE_BACK = f"""
 UPDATE taskq_task SET {_BACK} {_FENCES} RETURNING id
 """
 
-# By the keeper, of a worker whose run takes long. What another has locked is passed over.
+# From the keeper, for a worker whose run takes long. Rows that others have locked are skipped.
 GIVE_BACK_IF_FREE = f"""
 UPDATE taskq_task SET {_BACK} WHERE id = ANY (ARRAY(
     SELECT id FROM taskq_task {_FENCES} FOR NO KEY UPDATE SKIP LOCKED
 )) RETURNING id
 """
 
-# What a worker holds, from taskq_task_running. Locks nothing.
+# The tasks that a worker holds, from taskq_task_running. Locks nothing.
 HELD_BY = "SELECT id, attempt FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
 
-# By primary key, under the fence. No indexed column changes, so it touches no index (HOT).
+# Uses the primary key, under the fence. No indexed column changes, so no index is written (HOT).
 PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"
-# What another has locked (a cancel in a transaction that is open) is passed over: a keeper waits
-# for nobody.
+# A row that another transaction has locked (a cancel, say) is skipped, because a keeper waits for
+# nobody.
 PROGRESS_IF_FREE = f"""
 UPDATE taskq_task SET progress = %(progress)s
 WHERE id = (SELECT id FROM taskq_task {_FENCE} FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING id
 """
 
-# The runs of some workers that were asked to end, from taskq_task_cancelled, which has
-# nothing else in it. Locks nothing.
+# The runs of some workers that were asked to end, from taskq_task_cancelled. That index holds
+# nothing else. Locks nothing.
 CANCELLED_RUNS = """
 SELECT worker_id, id, attempt FROM taskq_task
 WHERE state = 1 AND cancelled_at IS NOT NULL AND worker_id = ANY (%(workers)s)
 """
 
-# Who holds tasks now, and for which attempt. By primary key; locks nothing.
+# Which workers hold these tasks now, and for which attempt. By primary key. Locks nothing.
 HELD_RUNS = "SELECT worker_id, id, attempt FROM taskq_task WHERE id = ANY (%(ids)s) AND state = 1"
 
-# Some of those that ended before, oldest first. What another prunes, or retries, is locked
-# and passed over. By taskq_result_finished, taskq_task_failed and taskq_idempotency_created,
-# then by primary key.
+# Some of the rows that ended before a time, oldest first. Rows that another session prunes or
+# retries are locked, and are skipped. Uses taskq_result_finished, taskq_task_failed and
+# taskq_idempotency_created, then the primary key.
 PRUNE_RESULTS = """
 DELETE FROM taskq_result WHERE id = ANY (ARRAY(
     SELECT id FROM taskq_result

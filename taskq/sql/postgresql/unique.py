@@ -1,18 +1,18 @@
 """Unique and idempotency keys in PostgreSQL, on the caller's own connection.
 
-In READ COMMITTED. In stricter isolation a key that another transaction took after ours
-began is a serialization failure, as with any unique index.
+The statements are for READ COMMITTED. In stricter isolation, a key that another transaction took
+after ours began causes a serialization failure, as with any unique index.
 """
 
 from taskq.sql.postgresql.enqueue import COLUMNS, TIMES, WAKE_ONE, WRITTEN_AT
 
-# Whether a task that waits can still be run: one that has expired, or is bound to, is dropped.
+# Whether a waiting task can still run. One that has expired, or will before it is due, is dropped.
 _ALIVE = "coalesce(expires_at > greatest(statement_timestamp(), execute_at), true)"
 
-# As ENQUEUE_MANY, but for the keys that are taken. Where a transaction that has yet to end
-# inserted, claims or ends the task with a key, this waits for it, by taskq_task_unique; for
-# one that only locks the task it does not. In order of the keys, as all that lock several,
-# so that two such statements never wait for each other.
+# As ENQUEUE_MANY, but skips keys that are taken. If an open transaction inserts, claims or ends
+# the task with a key, this waits for it, by taskq_task_unique. It does not wait for one that only
+# locks the task. All statements that lock several keys take them in order, so no two of them wait
+# for each other.
 INSERT = f"""
 WITH task AS (
     INSERT INTO taskq_task ({COLUMNS}, unique_key, unique_until, unique_place)
@@ -29,13 +29,14 @@ WITH task AS (
 SELECT task.*, wake.sent FROM task CROSS JOIN wake
 """
 
-# The waiting tasks that hold the keys, by taskq_task_unique. They are locked until the
-# caller's transaction ends, for a claim passes over what is locked: they start after that,
-# and so see what the caller commits. Any number of callers can share this lock. A pool that
-# sleeps is told when the caller is done, as by one who inserts. A look-up for each of the keys,
-# which come in their order: of a list of them PostgreSQL before 17, under old statistics, reads
-# all that the name has. "+ 0" keeps taskq_task_ready out of it, which under old statistics looks
-# as good, and has an entry for all that waits.
+# The waiting tasks that hold the keys, by taskq_task_unique. They are locked until the caller's
+# transaction ends. A claim skips locked rows, so they start after that and see what the caller
+# commits. Any number of callers can share this lock. A sleeping pool is notified at the caller's
+# commit, as after an insert.
+#
+# Each key is looked up alone, in their order: with a list of keys and old statistics, PostgreSQL
+# before 17 reads all tasks of the name. "+ 0" keeps the planner from taskq_task_ready. With old
+# statistics that index looks as good, but it has an entry for each waiting task.
 JOIN = f"""
 SELECT held.id, held.unique_key, {WAKE_ONE}
 FROM unnest(%(keys)s::text[]) AS wanted (key) CROSS JOIN LATERAL (
@@ -47,8 +48,8 @@ FROM unnest(%(keys)s::text[]) AS wanted (key) CROSS JOIN LATERAL (
 ) AS held
 """
 
-# Those that wait or run, without a lock: the worker of one that runs is to finish it.
-# For each key by itself as well; OFFSET keeps the planner from making a list of them again.
+# The tasks that wait or run, without a lock, so that the worker of a running one can finish it.
+# Each key is looked up alone here too: OFFSET keeps the planner from making a list of them again.
 LOOK = f"""
 SELECT held.id, held.unique_key
 FROM unnest(%(keys)s::text[]) AS wanted (key) CROSS JOIN LATERAL (
@@ -60,8 +61,8 @@ FROM unnest(%(keys)s::text[]) AS wanted (key) CROSS JOIN LATERAL (
 """
 
 
-# What holds the keys and can no longer be run: a claim would only drop it as well. Found as by
-# JOIN, removed by primary key.
+# The tasks that hold the keys but have expired: a claim would only drop them. Found as in JOIN,
+# removed by primary key.
 def _drop_expired(lock: str) -> str:
     return f"""
 DELETE FROM taskq_task WHERE id = ANY (ARRAY(
@@ -77,13 +78,14 @@ RETURNING id
 """
 
 
-# Those whom others have joined are passed over: two who have joined one would wait for each other.
+# Tasks that other calls have joined are skipped: two calls that joined one would wait for each
+# other.
 DROP_EXPIRED = _drop_expired("FOR UPDATE SKIP LOCKED")
-# Where there is no other place for ours.
+# For a call that has no other place for its task.
 WAIT_AND_DROP_EXPIRED = _drop_expired("FOR UPDATE")
 
-# The row of an idempotency key, new or as good as new; none while one that counts is there.
-# Waits for a transaction that has written it and has yet to end. By taskq_idempotency_key.
+# The row of an idempotency key: a new one, or an old one that has run out. No row while a valid one
+# exists. Waits for an open transaction that has written the row. Uses taskq_idempotency_key.
 REMEMBER = """
 INSERT INTO taskq_idempotencykey AS known (name, key)
 VALUES (%(name)s, %(key)s)

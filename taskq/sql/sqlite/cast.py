@@ -1,7 +1,7 @@
-"""What SQLite makes of a cell with a value of another type than its column, of SQL ``{0}``."""
+"""How SQLite reads a cell whose value is of another type than its column. ``{0}`` is the SQL."""
 
-#: Bytes are shown as the literal that SQL has for them.
+#: Bytes are shown as an SQL literal.
 TEXT = "CASE typeof({0}) WHEN 'blob' THEN quote({0}) ELSE {0} END"
-#: What begins with no number is 0.
+#: A text that does not begin with a number is 0.
 INTEGER = "CAST({0} AS INTEGER)"
 BOOLEAN = "({0} <> 0)"

@@ -1,4 +1,4 @@
-"""How statements of ours run on Django's connections to SQLite."""
+"""Runs taskq's statements on Django's connections to SQLite."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from taskq.sql.sqlite.own_connection import adapted
 def rows_within(
     connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
 ) -> list[tuple[Any, ...]]:
-    """Run a statement of ours in the transaction that is open on a connection of Django's. The
-    driver keeps its statements prepared."""
+    """Run a statement in the transaction that is open on a Django connection. The driver keeps
+    its statements prepared."""
     with connection.cursor() as cursor:
         cursor.execute(statement, adapted(values))
         return list(cursor.fetchall())
@@ -24,14 +24,14 @@ def rows_within(
 def begin_within(
     connection: BaseDatabaseWrapper, *, direct: bool
 ) -> AbstractContextManager[object]:
-    """Inside of an atomic block of Django's: there is no round trip to save."""
+    """Does nothing: SQLite has no round trip that could be saved."""
     return nullcontext()
 
 
 def end_within(
     connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, int], *, direct: bool
 ) -> bool:
-    """Run the last statement of an atomic block of Django's; whether it touched a row."""
+    """Run the last statement of a Django atomic block. Returns whether it touched a row."""
     return len(rows_within(connection, statement, values, direct=direct)) == 1
 
 
@@ -42,7 +42,7 @@ def keep_within(
     *,
     direct: bool,
 ) -> bool:
-    """Run the last statements of an atomic block of Django's; whether the first touched a row, and
-    none of the others returns one."""
+    """Run the last statements of a Django atomic block. Returns whether the first touched a row
+    and none of the others returned one."""
     kept, *undone = [rows_within(connection, each, values, direct=direct) for each in statements]
     return len(kept) == 1 and not any(undone)

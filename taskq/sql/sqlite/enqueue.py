@@ -1,4 +1,4 @@
-"""Enqueueing in SQLite, on the caller's own connection, and telling the pools of it."""
+"""Enqueueing in SQLite, in the caller's own transaction."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ TIMES = f"""
     %(eta)s
 """
 
-#: The columns of a new row; ``run_after`` is the time that the caller gave, if any.
+#: The columns of a new row. ``run_after`` is the time that the caller gave, if any.
 COLUMNS = "name, payload, queue, priority, max_losses, execute_at, expires_at, run_after"
 
 ENQUEUE = f"""
@@ -28,10 +28,10 @@ FROM json_each(%(payloads)s) ORDER BY key
 RETURNING id
 """
 
-# The same, for a caller who wants to know when it was.
+# The same, for callers that ask when it was.
 ENQUEUE_TIMED = ENQUEUE.rstrip() + ", created_at"
 ENQUEUE_MANY_TIMED = ENQUEUE_MANY.rstrip() + ", created_at"
 
-# A pool sees every commit in the file.
+# None is needed: a pool notices every commit in the file.
 WAKE = None
 TELL_CANCELLED = None

@@ -1,7 +1,7 @@
-"""SQLite's one write lock, asked for every few milliseconds.
+"""SQLite's one write lock, tried every few milliseconds.
 
-SQLite itself asks ever more rarely, down to once in 0.1 s. On a slow disk, where the lock is taken
-again a moment after it was free, a process may so wait for many seconds.
+SQLite itself tries less and less often, down to once in 0.1 s. On a slow disk another process takes
+the lock again a moment after it was free. A process could so wait for many seconds.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from taskq.sql import Turn
 
 T = TypeVar("T")
 
-#: Seconds between two tries, at least and at most: of a process whose turn comes first, and of
-#: any other.
+#: The least and the most seconds between two tries, for the process whose turn comes first, and
+#: for all others.
 FIRST, OTHERS = (0.0005, 0.002), (0.002, 0.008)
 
 
 class WriteLock:
-    """How one connection gets the lock. Its own waiting in SQLite must be off.
+    """Gets the lock for one connection. SQLite's own waiting must be off there.
 
     patience: seconds after which the driver's error is raised.
     """
@@ -32,14 +32,16 @@ class WriteLock:
         self._patience = clock.nanoseconds(patience)
         self._turn = turn
         self._pause = FIRST if turn is not None and turn.first else OTHERS
-        self._random = random.Random()  # the tasks may have seeded the other
+        self._random = random.Random()  # tasks may have seeded the module's own
 
     def ask(self, act: Callable[[], T], *, give_way: bool) -> T:
-        """Do what may need the lock, once nobody else has it.
+        """Call ``act``, which may need the lock, until no other process holds the lock.
 
-        give_way: to a process whose turn comes first. Never for who has the lock: the other would
-            wait for it.
-        Raises sqlite3.OperationalError, whose code is SQLITE_BUSY when others had it all the time.
+        give_way: wait for a process whose turn comes first. Never set it while holding the lock,
+            because that process would wait for the lock.
+
+        Raises sqlite3.OperationalError with the code SQLITE_BUSY when others held the lock all
+        the time.
         """
         if give_way and self._turn is not None:
             self._turn.give_way()

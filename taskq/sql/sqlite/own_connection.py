@@ -1,4 +1,4 @@
-"""Connections to SQLite of the queue's own."""
+"""The queue's own connections to SQLite."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from taskq.sql.sqlite.lock import WriteLock
 
 
 def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
-    """The site's own options; a busy database is waited for as long as a lease allows."""
+    """The site's own options. A busy database is waited for as long as the lease allows."""
     return {"timeout": max(5.0, lease / 2), **options, "transaction_mode": None}
 
 
 _ANYTHING = (WORK, CANCEL)
 
-#: How statements of ours begin that do not write.
+#: How statements begin that do not write.
 _READS = ("SELECT", "WITH", "PRAGMA")
 
 
@@ -40,9 +40,9 @@ class Connection:
         self._lock = threading.RLock()
         self._write_lock = WriteLock(wrapper.settings_dict["OPTIONS"]["timeout"], turn)
         wrapper.connection.execute("PRAGMA busy_timeout = 0")  # _write_lock waits instead
-        # A text that is not UTF-8 is one all the same: an error here would be that of all rows.
+        # A text that is not UTF-8 must still be read: an error here would fail for all rows.
         wrapper.connection.text_factory = lambda text: text.decode(errors="backslashreplace")
-        # Kept in the file: readers and the writer do not wait for each other.
+        # Kept in the file. With it, readers and the writer do not wait for each other.
         self._execute("PRAGMA journal_mode = WAL", {})
         self._version = self._data_version()
 
@@ -59,7 +59,7 @@ class Connection:
             return [self.rows(*call) for call in calls]
 
     def begin(self, *calls: Call) -> Answer | None:
-        """Not here: to send something and wait for nothing."""
+        """None: SQLite cannot send statements without waiting for them."""
         return None
 
     @contextmanager
@@ -74,14 +74,14 @@ class Connection:
             self._execute("COMMIT", {})
 
     def listen(self) -> None:
-        """Nothing to ask for: :meth:`woken` sees every commit."""
+        """Nothing to ask for, because :meth:`woken` notices every commit."""
 
     def fileno(self) -> int | None:
         return None
 
     def woken(self) -> Counter[str]:
-        """What it may have been for, if anyone else committed since the last call; costs no
-        lock and no I/O."""
+        """What a commit by others since the last call may have been for. Takes no lock and no
+        I/O."""
         with self._lock:
             before, self._version = self._version, self._data_version()
             return Counter(_ANYTHING if before != self._version else ())
@@ -93,7 +93,7 @@ class Connection:
         return int(self._execute("PRAGMA data_version", {}).fetchone()[0])
 
     def _execute(self, statement: str, values: Mapping[str, Any]) -> Any:
-        # The cursor below Django's logging and thread checks; %(name)s is its style.
+        # The cursor below Django's logging and thread checks. It takes %(name)s.
         cursor = self._wrapper.create_cursor()
         if not values:
             act = functools.partial(cursor.execute, statement.replace("%%", "%"))

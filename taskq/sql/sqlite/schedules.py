@@ -1,7 +1,7 @@
-"""The schedules in SQLite; postgresql_schedules.py explains each statement.
+"""The schedules in SQLite; postgresql/schedules.py explains each statement.
 
-Moments are whole seconds here, in the one form in which ``datetime()`` and Django write
-them, so that equal ones are equal as text.
+Times are whole seconds here, in the one form that ``datetime()`` and Django write. So equal times
+are equal as text.
 """
 
 _NOW = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
@@ -41,7 +41,7 @@ WHERE NOT paused AND next_at IS NOT NULL AND name IN {_NAMES}
 ORDER BY next_at LIMIT %(limit)s
 """
 
-# Two statements in one transaction, which has the file's write lock from its beginning.
+# Two statements in one transaction, which holds the file's write lock from its start.
 _MOVES = """
     SELECT json_extract(value, '$.id') AS id, json_extract(value, '$.schedule') AS schedule,
            json_extract(value, '$.time_zone') AS time_zone,

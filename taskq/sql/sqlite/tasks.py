@@ -1,9 +1,8 @@
-"""The tasks in SQLite, for development and small sites; postgresql.py explains each statement.
+"""The tasks in SQLite, for small sites and development; postgresql/tasks.py explains the SQL.
 
-There is one writer at a time: a writing statement takes the database's write
-lock before it reads, so each is as safe as PostgreSQL's row locks make it, and
-FOR UPDATE or SKIP LOCKED have no place. The clock is that of the one host.
-Lists come as JSON arrays.
+There is one writer at a time. A writing statement takes the database's write lock before it reads,
+so it is as safe as PostgreSQL's row locks make it. FOR UPDATE and SKIP LOCKED are not needed. The
+clock is the host's. Lists come as JSON arrays.
 """
 
 from __future__ import annotations
@@ -12,15 +11,15 @@ from taskq.sql import HISTORY_LENGTH, REPLACED
 from taskq.sql.sqlite.cast import INTEGER, TEXT
 from taskq.sql.sqlite.time import NOW, later
 
-# A cell holds a value of any type. What a row has in place of a number counts as one; a queue of
-# bytes is nobody's, and all of those come after the texts.
+# A cell can hold a value of any type. A value in place of a number is cast to a number. A queue of
+# bytes is no pool's queue, and all such queues sort after the texts.
 _RETRIES, _LOSSES, _MAX_LOSSES = (
     INTEGER.format(name) for name in ("retries", "losses", "max_losses")
 )
 _NO_BYTES = "queue < x''"
 
-# By taskq_task_ready, as in PostgreSQL. Due is what the claim takes for due, which compares
-# text: a text that is no time waits long, or not at all.
+# Uses taskq_task_ready, as in PostgreSQL. Due has the claim's meaning, which compares text: a text
+# that is no time waits long, or not at all.
 LANES = f"""
 WITH RECURSIVE waiting AS (
     SELECT min(queue) AS queue FROM taskq_task
@@ -108,20 +107,20 @@ WHERE id IN (SELECT value FROM json_each(%(ids)s))
   AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s
 """
 
-# A look at the lanes first costs no round trip.
+# Not needed: looking at the lanes first costs no round trip.
 CLAIM_FIRST = None
 
-# By primary key, under the fence. Locks nothing.
+# Uses the primary key, under the fence. Locks nothing.
 HOLDS = f"SELECT id FROM taskq_task {_FENCE}"
 
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 LOCK_IF_FREE = f"SELECT id FROM taskq_task {_FENCES}"
-FINISH_IF_FREE = FINISH  # no row is locked by itself, and so none is left
+FINISH_IF_FREE = FINISH  # SQLite has no row locks, so none is skipped
 STILL_HELD = None
 
-# Three statements in one transaction: a DELETE can be no part of an INSERT here. The last one
-# undoes the first, where a trigger has kept the row.
+# Three statements in one transaction, because in SQLite a DELETE cannot be part of an INSERT. The
+# last one undoes the first when a trigger has kept the row.
 KEEP = (
     f"""
 INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, run_after, started_at,
@@ -151,7 +150,7 @@ GIVE_BACK_IF_FREE = GIVE_BACK
 HELD_BY = "SELECT id, attempt FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
 
 PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"
-PROGRESS_IF_FREE = PROGRESS  # no row is locked by itself
+PROGRESS_IF_FREE = PROGRESS  # SQLite has no row locks
 
 CANCELLED_RUNS = """
 SELECT worker_id, id, attempt FROM taskq_task

@@ -1,10 +1,10 @@
-"""The clock of SQLite in SQL: the host's, to the millisecond, as text like Django's."""
+"""The host's clock in SQLite's SQL, in milliseconds, as text like Django's."""
 
 NOW = "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')"
 
 
 def later(seconds: str) -> str:
-    """SQL for the time in so many seconds; NULL for NULL."""
+    """SQL for the time in so many seconds. NULL gives NULL."""
     return f"strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now', printf('%%+.3f seconds', {seconds}))"
 
 

@@ -1,7 +1,7 @@
 """Unique and idempotency keys in SQLite, on the caller's own connection.
 
-From its first statement that writes until its end a transaction has the one write lock, and
-nobody claims: there is nothing to lock, nobody to wait for, and no task that others hold up.
+A transaction holds the one write lock from its first writing statement until its end, and nobody
+claims meanwhile. So there is nothing to lock, nobody to wait for, and no task that is held back.
 """
 
 from taskq.sql.sqlite.enqueue import COLUMNS, TIMES
