@@ -59,7 +59,7 @@ def test_a_signature_is_cloned_with_more():
 def test_another_process_imports_the_module_of_a_task():
     text = pickle.dumps([lab.add, lab.add.s(1)]).hex()
     code = (
-        "import os, pickle, django; django.setup(); from taskq import registry;"
+        "import os, pickle, django; django.setup(); from taskq.task import registry;"
         "registry._definitions.clear();"
         "import sys; sys.modules.pop('tests.project.lab.tasks', None);"
         f"task, signature = pickle.loads(bytes.fromhex({text!r}));"
