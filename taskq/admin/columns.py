@@ -39,7 +39,7 @@ class TaskList(ChangeList):
 
 @display(description=_("state"))
 def state(task: Any) -> SafeString:
-    if task.shown_state is None:  # a number that no version of ours has written
+    if task.shown_state is None:  # a number that no version of taskq writes
         return format_html('<span class="taskq-lost">{}</span>', task.state)
     shown = ShownState(task.shown_state)
     more = []
