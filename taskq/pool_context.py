@@ -54,8 +54,8 @@ class PoolContext:
         return (slot for slot in _idle(scoreboard) if kernel.is_running(slot.pid))
 
     def somebody_looks(self, slots: Iterable[Slot]) -> bool:
-        """Whether one of these is about to see what is due. Who has been at it for long may be
-        stopped, or held up by the database."""
+        """Whether one of these workers is about to see what is due. A look that takes long does
+        not count: its process may be stopped, or may wait for the database."""
         fresh = clock.now() - clock.nanoseconds(LOOK_TRUSTED)
         return any(slot.look_began > max(fresh, slot.look_ended) for slot in slots)
 
@@ -71,7 +71,7 @@ class PoolContext:
 
     def wake_first(self, scoreboard: Scoreboard) -> None:
         """The same without asking the kernel whether it is stopped, which takes longer than
-        all the rest: for who will see soon whether it woke."""
+        all the rest: for a caller that will soon see whether it woke."""
         for slot in _idle(scoreboard):
             slot.wake()
             return
@@ -81,6 +81,6 @@ def _idle(scoreboard: Scoreboard) -> Iterator[Slot]:
     return (
         slot
         for slot in scoreboard.slots[KEEPER + 1 :]
-        # Who was asked to end claims no more.
+        # A worker that was asked to end claims nothing more.
         if slot.alive and slot.state == State.IDLE and slot.asked != slot.generation
     )

@@ -1,5 +1,5 @@
-"""The keeper: the pool's heart. It renews leases, has the dead buried and what others lost
-reclaimed, and wakes workers when there is work. One connection, few statements."""
+"""The keeper: the process of a pool that renews its leases, reclaims the tasks of dead and
+expired workers, and wakes workers when there is work. One connection, few statements."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Keeper:
         reclaimer, canceller, reporter = self.reclaimer, self.canceller, self.reporter
         overruns = self.overruns
         self.duties = [
-            # First: to bury can take as long as somebody keeps the tasks locked.
+            # First: to reclaim can take as long as another transaction keeps the tasks locked.
             Duty("renew leases", self.renewer.renew, lambda: self.renewer.due),
             Duty("look at grants", self.grants.look, lambda: NEVER),
             Duty("reclaim tasks of the dead", reclaimer.reclaim_dead, lambda: reclaimer.dead_due),
@@ -129,7 +129,7 @@ class Keeper:
         """Give a lease to each child that is up and has none, lost track of what it holds, or runs
         nothing under one that is spent or has run out.
 
-        One that is stopped (SIGSTOP) gets none, but what it holds is taken back all the same: it
+        One that is stopped (SIGSTOP) gets none, but what it holds is reclaimed all the same: it
         may have stopped between two runs, where nothing ends it.
         """
         self.reclaimer.forget_refusals()
@@ -243,7 +243,7 @@ class Keeper:
         return bool(said)
 
     def close(self) -> int:
-        """The workers are gone: bury the last, end our own lease."""
+        """The workers are gone: reclaim from the last of them, and retire our own lease."""
         until = clock.now() + clock.nanoseconds(LAST_WORDS)
         while True:
             self.child.beat()

@@ -1,4 +1,7 @@
-"""Ending the leases of workers that are gone, and telling what became of their tasks."""
+"""Retiring the leases of dead and expired workers, and saying what became of their tasks.
+
+The life of a lease is drawn at the top of :mod:`taskq.store.leases`.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,17 @@ from taskq.task.claimed import Run
 
 #: The cause of a loss where nothing has died.
 UNWRITTEN = "its outcome could not be written: see the log of its pool"
-#: The look for missing workers may cost so small a part of the time: it is long only where many
-#: dead entries are in the index, under a transaction that somebody has left open.
+#: The look for missing workers may take one part in so many of the time. It takes long only where
+#: an open transaction keeps many dead entries in the index.
 MISSING_COST = 100
-#: Seconds until what was locked in a burial is looked at again, at first.
+#: Seconds until a locked task of a dead worker is tried again, at first.
 LOCKED = 0.05
 
 
 class Reclaimer:
-    """Takes back what the dead of this pool held, and what others anywhere held for too long.
+    """Reclaims the tasks of this pool's dead workers, and of expired workers of any pool.
 
-    One that cannot be ended does not keep the others: each fails apart.
+    Each lease is retired apart from the others: one that cannot be retired does not stop them.
 
     between: called between two of many. They can wait, but the leases of the living cannot.
     """
@@ -56,14 +59,14 @@ class Reclaimer:
 
     @property
     def expired_due(self) -> int:
-        """When leases that ran out are to be looked for; 0 while there is no telling."""
+        """When to look for expired leases; 0 while the database has not answered."""
         since = self.session.since
         return max(self._expired_due, since + self._heartbeat) if since else 0
 
     @property
     def dead_due(self) -> float:
-        """When to bury those again that were refused, or that held what somebody has locked; a
-        death that is new wakes us."""
+        """When to try again for dead workers whose lease could not be retired completely. A new
+        death wakes the keeper."""
         return min(
             (self._dead_apart.due(_ending(each.lease), self._dead_again) for each in self._dead),
             default=NEVER,
@@ -75,7 +78,7 @@ class Reclaimer:
         return self._doubtful_apart.next_due
 
     def reclaim_dead(self, *, last: bool = False) -> None:
-        """Take back what dead children held: at once, with the cause of their death.
+        """Reclaim what dead children held: at once, with the cause of their death.
 
         last: there is no later; try those again that are left, though they are not due.
         """
@@ -98,8 +101,8 @@ class Reclaimer:
             self._dead_again = clock.now() + clock.nanoseconds(pause)
 
     def ready_for(self, slot: Slot) -> bool:
-        """Whether a child may have a lease: what the one before it in its slot had done and not
-        written stands there until that one is buried."""
+        """Whether a child may have a lease. Its slot still has the finish log of the child before
+        it, until the death of that one is read."""
         return all(death.slot != slot.index for _, death in self.scoreboard.unread_deaths())
 
     def give_up(self, lease: int, slot: Slot) -> bool:
@@ -122,12 +125,12 @@ class Reclaimer:
         self._doubtful_apart.keep(_ending(slot.held_lease()) for slot in self.scoreboard.living())
 
     def reclaim_expired(self) -> None:
-        """Take back the tasks of workers anywhere whose lease ran out.
+        """Reclaim the tasks of expired workers, of any pool.
 
-        Not until we have had the database for an interval: after an outage each
-        pool is to see to its own first, which knows what ran and what did not. Nor from
-        a child of ours: while it lives the supervisor ends it, and then it is buried, with
-        the cause of its death.
+        This waits until the database has answered for one heartbeat. After an outage each pool
+        first reclaims from its own dead workers, as only it knows what they ran. The children of
+        this pool are left out: the supervisor ends them, and then ``reclaim_dead`` knows the
+        cause.
         """
         now = clock.now()
         if not 0 < self.expired_due <= now:
@@ -147,10 +150,10 @@ class Reclaimer:
         self._expired_due = now + self._heartbeat
 
     def restore_missing(self) -> None:
-        """Give a lease again to workers that hold tasks and are in no table any more. It runs out,
-        unless the worker is still there to renew it, and then its tasks are reclaimed.
+        """Give a lease again to workers that hold tasks and have no row. It expires, and the
+        tasks are reclaimed, unless the worker is still there and its keeper renews the lease.
 
-        Once in a lease: an idle pool is to send few statements, and it is rarely of any use.
+        Once in a lease, as it is rarely needed, and an idle pool should send few statements.
         """
         began = clock.now()
         if began < self.missing_due:
@@ -171,9 +174,9 @@ class Reclaimer:
         expired_only: bool = False,
         done: Sequence[Run] = (),
     ) -> Retired | None:
-        """End a lease (see :meth:`taskq.store.leases.LeaseStore.retire`), and tell of it.
+        """Retire a lease (see :meth:`taskq.store.leases.LeaseStore.retire`), and log the result.
 
-        done: what was finished under it and perhaps not written. That is written first.
+        done: runs that were finished under it and perhaps not written. They are written first.
         """
         db = self.session.store()
         locked = finish_for(db, lease, done) if done else set()
@@ -204,7 +207,7 @@ class Reclaimer:
         return retired
 
     def _reclaim_from(self, death: Death) -> None:
-        """Until nothing is left that the dead child held."""
+        """Retire the lease of a dead child; again later while one of its tasks is locked."""
 
         def end() -> None:
             retired = death.lease and self.retire(

@@ -1,4 +1,29 @@
-"""The leases of workers: given, renewed, retired. What a worker holds, it holds under its own."""
+"""The life of a lease: it is given, renewed, and at its end it is retired.
+
+A worker holds tasks only under its own lease, which is its row in ``taskq_worker``::
+
+    give ---> renew ---> renew ---> ... ---> retire    (the worker left, or its death was seen)
+                           |
+                           +------> expired -> retire  (no keeper could renew the lease)
+
+========  ============================  =================================  ======================
+name      what decides                  what is written                    log event
+========  ============================  =================================  ======================
+give      the keeper: a process is up,  a row with a new random id, and    none
+          and has no lease              the end of the lease
+renew     the keeper, each HEARTBEAT:   a later end, in one statement for  ``lease.late``, where
+          the process is running        all processes of the pool          it came late
+expired   the database's clock: the     nothing; an expired lease is       ``lease.reclaimed``,
+          end has passed                never renewed                      from its keeper
+retire    a keeper: of the same pool    its tasks are reclaimed: they      ``task.lost``,
+          when the worker has died, of  wait again, or have failed; then   ``task.cancelled``,
+          any pool when it has expired  the row is removed                 ``tasks.returned``
+========  ============================  =================================  ======================
+
+The same names stand in ``taskq/keeper`` (what decides) and in ``taskq/sql/*/leases.py`` (the
+statements). Three verbs are kept apart: a worker *gives back* what it has not started, a keeper
+*reclaims* the tasks of a worker that is dead or has expired, and a lease is *retired*.
+"""
 
 from __future__ import annotations
 
@@ -68,7 +93,7 @@ class LeaseStore:
         return {pid: worker for pid, worker in rows}
 
     def renew(self, workers: Sequence[int], lease: float) -> Renewed:
-        """Extend leases that have not run out."""
+        """Extend leases that have not expired."""
         values = {"workers": list(workers), "lease": lease}
         rows = self._connection.rows(self._sql.RENEW, values)
         return Renewed({worker: pid for worker, pid, _ in rows}, rows[0][2] if rows else "")
@@ -99,13 +124,14 @@ class LeaseStore:
         ran: the task that it ran, 0 for none, None when nobody knows.
         charge: count a loss against that task.
         cause: what happened to the worker, kept with that task.
-        expired_only: leave a worker alone that was renewed meanwhile, or that another
-            reclaimer is at.
-        done: what it had done, which is written by now. locked: but for these tasks, which
-            somebody has locked. They are not taken back, but noted for whoever comes next.
+        expired_only: do nothing if the lease was renewed meanwhile, or if another keeper is
+            retiring it.
+        done: the runs that it had finished. They are written by now, except those of ``locked``.
+        locked: ids of tasks that another transaction has locked. They are not reclaimed, but
+            noted in the row for the next call.
 
-        What is decided of it, by whom it was retired first: where a task is locked, and has to be
-        left for the next time, that decides nothing anew.
+        The first call decides what ran, and what the cause is. If a locked task has to be left
+        for another call, that call keeps these decisions.
 
         Returns None when there is no such worker (any more), and nothing that it holds.
         """
@@ -146,9 +172,10 @@ class LeaseStore:
         return Retired(f"{name} of {pool}", tasks, complete)
 
     def restore_missing(self, lease: float) -> list[int]:
-        """Put back the rows of workers that hold tasks and are not there, with a lease of so many
-        seconds: their ids. Somebody removed them, or restored tasks without them; once that lease
-        has run out they are retired like any other.
+        """Insert the missing rows of workers that hold tasks, with a lease of so many seconds.
+
+        A row is missing where somebody removed it, or restored the tasks without it. Once the new
+        lease has expired, it is retired like any other. Returns the ids of these workers.
         """
         _, rows = self._connection.batch(
             (self._sql.NAME_HOLDER, {"worker": new_id()}),
