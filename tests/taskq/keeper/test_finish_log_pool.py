@@ -55,7 +55,7 @@ def test_workers_that_are_killed_from_outside_cost_one_run_each(start_pool, runs
     killed = set()
     for _ in range(6):
         begun = len(runs("start"))
-        wait_until(lambda begun=begun: len(runs("start")) > begun + 80)
+        wait_until(lambda begun=begun: len(runs("start")) > begun + 20)
         pid = wait_until(lambda: set(pool.children("worker").values()) - killed).pop()
         os.kill(pid, signal.SIGKILL)
         killed.add(pid)

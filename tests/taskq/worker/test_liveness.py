@@ -126,7 +126,8 @@ def test_the_server_ends_one_that_stays_open_while_the_pool_is_idle(start_pool, 
     end(other, first)
     task.delay("third")
     assert wait_until(lambda: runs("asked", "third"))[0]["backend"] != first
-    assert "has ended: replaced" in pool.log()  # before the run: it was not interrupted
+    # Before the run: it was not interrupted.
+    wait_until(lambda: "has ended: replaced" in pool.log(), what="it is replaced")
 
 
 def test_the_server_ends_idle_sessions(start_pool, other, runs, drained):
