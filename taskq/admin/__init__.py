@@ -1,5 +1,8 @@
-"""The Django admin: tasks to look at, to retry and to delete; results and workers to look at;
-schedules and queues to pause."""
+"""The Django admin of taskq.
+
+It shows tasks, results and workers. A person can retry, cancel and delete tasks, and pause
+schedules and queues.
+"""
 
 from taskq.admin.pauses import PausedQueueAdmin
 from taskq.admin.results import ResultAdmin

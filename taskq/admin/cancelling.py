@@ -19,7 +19,7 @@ from taskq.models import Cancelled, State, Task, TaskQuerySet
 if TYPE_CHECKING:
 
     class Base(admin.ModelAdmin[Task]):
-        """What it needs of TaskAdmin."""
+        """The parts of TaskAdmin that the mixin needs."""
 
         def has_retry_permission(self, request: HttpRequest) -> bool: ...
         def _tasks(self, count: int) -> str: ...
@@ -32,7 +32,7 @@ else:
 
 
 class CancelMixin(Base):
-    """Who may retry tasks may cancel them. For TaskAdmin."""
+    """Cancelling, for TaskAdmin. It takes the same permission as a retry."""
 
     def get_urls(self) -> list[URLPattern]:
         guarded: Any = self.admin_site.admin_view(self.cancel_view)

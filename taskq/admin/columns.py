@@ -1,4 +1,4 @@
-"""What the pages show of a task, where that is not just a field of it."""
+"""The columns and fields of the admin that show more than a plain field of a task."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from taskq.models import Result, ShownState, State, Task
 from taskq.models.declared_columns import AsText
 from taskq.task.progress import Progress
 
-#: Django fills in for fields what is empty, for functions only in lists.
+#: Shown for an empty value. Django fills it in for fields, but for functions only in lists.
 NOTHING = "-"
 
 
 class TaskList(ChangeList):
-    """Fetches of long texts only what the list shows."""
+    """Fetches only the part of long texts that the list shows."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         tasks: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
@@ -68,7 +68,7 @@ def arguments_shortened(task: Any) -> SafeString:
 
 @display(description=_("arguments, error"))
 def arguments_and_error(task: Any) -> SafeString:
-    """One below the other: a list has room for few columns."""
+    """Arguments above the error, in one column: a list has room for few."""
     error = readable.first_line(task.error_start)
     shown = format_html('<span class="taskq-line taskq-error">{}</span>', error) if error else ""
     return format_html("{}{}", arguments_shortened(task), shown)
@@ -82,7 +82,7 @@ def queue_and_priority(row: Task | Result) -> str:
 
 @display(description=_("tries"))
 def tries(task: Task) -> str:
-    """What was counted against it."""
+    """The runs that count against the task's limits."""
     parts = []
     if task.retries:
         text = ngettext("%(count)d retry", "%(count)d retries", task.retries)
@@ -99,7 +99,7 @@ def arguments(task: Task | Result) -> SafeString:
 
 
 def moment(model: type[Model], name: str) -> Any:
-    """A column of times, with seconds, which Django's own leaves out."""
+    """A column of times with seconds. Django's own column leaves the seconds out."""
     field: Field[Any, Any] = model._meta.get_field(name)  # type: ignore[assignment]
 
     @display(description=field.verbose_name, ordering=name)
@@ -107,12 +107,12 @@ def moment(model: type[Model], name: str) -> Any:
         found: datetime.datetime | None = getattr(row, name)
         if found is None:
             return NOTHING
-        # It may be broken between the two, and not within a date.
+        # A line may break between the date and the time, but not inside of them.
         day, time = readable.moment(found).split(" ")
         part = '<span class="taskq-moment">{}</span>'
         return format_html(f"{part} {part}", day, time)
 
-    shown.__name__ = name  # the class of its cells
+    shown.__name__ = name  # Django makes the CSS class of the cells from it
     return shown
 
 
@@ -150,7 +150,7 @@ def uuid(task: Task) -> str:
     return str(task.uuid) if task.pk >= 0 else NOTHING
 
 
-#: The fieldsets of a task's page: first what a person comes for.
+#: The fieldsets of a task's page. The first has what a person most often looks for.
 PAGE: Any = (
     (None, {"fields": ["name", arguments, state, error, traceback]}),
     (

@@ -1,5 +1,8 @@
-"""Filters of the task list. What they offer is known without reading the table: it may
-have millions of rows, and no index that would list what is in a column."""
+"""Filters of the task list.
+
+They find their choices without reading the whole table. It may have millions of rows, and no index
+lists the values of a column.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,12 @@ from taskq.conf import DEFAULT_QUEUE
 from taskq.models import SHOWN_WHEN, ShownState, Task
 from taskq.task import registry
 
-#: Waiting queues that the filter offers.
+#: The most queues with waiting tasks that the filter offers.
 MANY_QUEUES = 100
 
 
 class StateFilter(SimpleListFilter):
-    """The states that a person asks for."""
+    """Filters by the states that the admin shows."""
 
     title = _("state")
     parameter_name = "state"
@@ -42,7 +45,7 @@ class StateFilter(SimpleListFilter):
 
 
 class KnownValuesFilter(SimpleListFilter, ABC):
-    """One value of a column. The URL may ask for any; it is offered too while chosen."""
+    """Filters by one value of a column. The URL may name any value, which is then a choice too."""
 
     parameter_name: str
 
@@ -61,7 +64,7 @@ class KnownValuesFilter(SimpleListFilter, ABC):
 
 
 class QueueFilter(KnownValuesFilter):
-    """The default, those that tasks name, and those where something waits."""
+    """Offers the default queue, the queues that tasks name, and queues where tasks wait."""
 
     title = _("queue")
     parameter_name = "queue"
@@ -75,7 +78,7 @@ class QueueFilter(KnownValuesFilter):
 
 
 class NameFilter(KnownValuesFilter):
-    """The names that are registered here."""
+    """Offers the names of tasks that are registered in this process."""
 
     title = _("name")
     parameter_name = "name"

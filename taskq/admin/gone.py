@@ -1,4 +1,4 @@
-"""A task that somebody has open, and that is gone by the time of the next click."""
+"""A person has a task's page open, and the task is gone at the next click."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ else:
 
 
 class GoneMixin(Base):
-    """Says that there is nothing left to do, where Django asks whether it was deleted.
+    """Says that nothing is left to do. Django would ask whether the task was deleted.
 
-    Most tasks that are gone were done: their rows leave the table.
+    Most tasks that are gone have finished: their rows leave the table.
     """
 
     def gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Back to the list, with what is known of it."""
+        """Go back to the list, with a message that says what became of the task."""
         if Result.objects.filter(pk=object_id).exists():
             text = gettext("Task #%(id)s has finished since; nothing is left to do.")
         else:
@@ -40,11 +40,13 @@ class GoneMixin(Base):
     def _get_obj_does_not_exist_redirect(
         self, request: HttpRequest, opts: Any, object_id: str
     ) -> HttpResponse:
-        """Django's own, for the pages of a task. It is private: if it is gone one day, Django's
-        words are shown again."""
+        """Replaces Django's method, for the pages of a task.
+
+        The method is private. If a later Django calls it no more, Django's own message is shown.
+        """
         try:
             key = ids.parse(object_id)
-        except ValueError:  # no task ever had such an id
+        except ValueError:  # no task can have such an id
             answer: HttpResponse = super()._get_obj_does_not_exist_redirect(  # type: ignore[misc]
                 request, opts, object_id
             )

@@ -1,4 +1,4 @@
-"""Paused queues in the admin: to add one is to pause, to delete one is to resume."""
+"""Paused queues in the admin: adding a row pauses a queue, and deleting the row resumes it."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _PAUSED_AT = moment(PausedQueue, "paused_at")
 
 @admin.register(PausedQueue)
 class PausedQueueAdmin(PausedQueueAdminBase):
-    """Who may add a pause may pause any queue, and who may delete one resumes it."""
+    """The add permission allows a person to pause queues, the delete permission to resume them."""
 
     form = PauseForm
     list_display = ("queue", _PAUSED_AT, "paused_by")
@@ -70,7 +70,7 @@ class PausedQueueAdmin(PausedQueueAdminBase):
 
     @admin.action(permissions=["delete"], description=_("Resume selected queues"))
     def delete_selected(self, request: HttpRequest, queryset: QuerySet[PausedQueue]) -> None:
-        """In place of Django's own, which asks first: a pause is easily made again."""
+        """Replaces Django's action, which asks first: a person can easily pause the queue again."""
         queues = [each.queue for each in queryset]
         self.log_deletions(request, queryset)
         resumed = sum(pausing.resume(queue) for queue in queues)

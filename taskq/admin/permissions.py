@@ -1,4 +1,4 @@
-"""Who may do what: of nearly all in this admin nothing can be added or edited."""
+"""Permissions of the admin: most rows can be neither added nor edited."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ else:
 
 
 class NotEditedMixin(Base):
-    """Rows that pools write. A person may look at them, and use the verbs that there are."""
+    """For rows that pools write. A person may look at them and use the actions of their admin."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -23,12 +23,12 @@ class NotEditedMixin(Base):
         return False
 
     def may_change(self, request: HttpRequest) -> bool:
-        """Whether it is one with the permission to change them, who may use the verbs."""
+        """Whether the user has the change permission, which the actions need."""
         return super().has_change_permission(request)
 
 
 class OnlyShownMixin(NotEditedMixin):
-    """Rows that a person can do nothing about."""
+    """For rows that a person can only look at."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

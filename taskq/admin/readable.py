@@ -1,4 +1,4 @@
-"""Rows as people read them. Nothing is un-pickled for that."""
+"""Values of rows as text for people. Pickles are never loaded for it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskq.admin.wrapped import wrapped
 from taskq.task import payload
 from taskq.task.payload import PICKLED, PayloadError
 
-#: Characters of a long text that a list fetches, and that it shows.
+#: Characters of a long text that a list fetches, and characters that it shows.
 FETCHED = 400
 SHOWN = 80
 #: Characters of a long text that a page shows.
@@ -23,19 +23,19 @@ MANY_SECONDS = 300
 
 
 def in_a_line(stored: str) -> str:
-    """Arguments as in a call, shortened. ``stored`` may be only how they begin."""
+    """Arguments as in a call, shortened. ``stored`` may be only the start of the stored text."""
     call = None if len(stored) >= FETCHED else _call(stored, repr)
     return printable.in_a_line(_cut(_safely(stored) if call is None else ", ".join(call), SHOWN))
 
 
 def in_lines(stored: str) -> str:
-    """Arguments as in a call, one a line."""
+    """Arguments as in a call, one on each line."""
     call = None if len(stored) > PAGE else _call(stored, wrapped)
     return text(_safely(stored) if call is None else ",\n".join(call))
 
 
 def headers(stored: str) -> str:
-    """The headers, one a line; nothing for those in a pickle."""
+    """The headers, one on each line. An empty text when they are in a pickle."""
     if stored.startswith(PICKLED) or len(stored) > PAGE:
         return ""
     try:
@@ -46,7 +46,7 @@ def headers(stored: str) -> str:
 
 
 def text(long: str) -> str:
-    """A text of many lines, as much of it as a page shows."""
+    """A text of many lines, cut to the length that a page shows."""
     return printable.in_lines(_cut(long, PAGE))
 
 
@@ -60,7 +60,7 @@ def moment(found: datetime.datetime) -> str:
 
 
 def lease(left: datetime.timedelta | None) -> str:
-    """The time that a lease has left. None: there is no such worker any more."""
+    """The time that a lease has left. None means that the worker is gone."""
     if left is None:
         return _("gone")
     seconds = round(abs(left.total_seconds()))
@@ -71,7 +71,7 @@ def lease(left: datetime.timedelta | None) -> str:
 
 
 def _call(stored: str, show: Callable[[object], str]) -> list[str] | None:
-    """Each argument; None for what is pickled, or is not of our making."""
+    """Each argument. None for a pickle, or for text that taskq did not write."""
     if stored.startswith(PICKLED):
         return None
     try:
@@ -83,7 +83,7 @@ def _call(stored: str, show: Callable[[object], str]) -> list[str] | None:
 
 
 def _safely(stored: str) -> str:
-    """The text itself, but of a pickle only that it is one."""
+    """The text itself. For a pickle only the word "(pickled)"."""
     return _("(pickled)") if stored.startswith(PICKLED) else stored
 
 

@@ -1,4 +1,4 @@
-"""Results in the admin: what was returned by tasks that keep it. They can only be looked at."""
+"""Results in the admin: the return values of tasks that keep them. They are read-only."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _PAGE: Any = (
 
 
 class ResultList(ChangeList):
-    """Fetches of long texts only what the list shows."""
+    """Fetches only the part of long texts that the list shows."""
 
     def get_queryset(self, request: HttpRequest, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         results: QuerySet[Any] = super().get_queryset(request, *args, **kwargs)
@@ -55,9 +55,9 @@ class ResultList(ChangeList):
 
 @admin.register(Result)
 class ResultAdmin(OnlyShownMixin, SearchMixin, ResultAdminBase):
-    """Newest first. Pools remove them, by the setting RESULT_TTL."""
+    """The newest comes first. Pools remove old results, by the setting RESULT_TTL."""
 
-    # As with tasks: each of these would read the whole table.
+    # As for tasks: sorting, facets and a full count would each read the whole table.
     sortable_by = ("id_in_short",)
     ordering = ("-pk",)
     show_full_result_count = False
@@ -84,7 +84,7 @@ class ResultAdmin(OnlyShownMixin, SearchMixin, ResultAdminBase):
 
     @admin.display(description=_("id"), ordering="pk")
     def id_in_short(self, result: Result) -> int:
-        """Under a short title: a list has room for few columns."""
+        """The id with a short title, because a list has room for few columns."""
         return result.pk
 
     @admin.display(description=_("arguments, value"))
@@ -99,14 +99,15 @@ class ResultAdmin(OnlyShownMixin, SearchMixin, ResultAdminBase):
 
     @admin.display(description=_("worker"))
     def worker_in_a_line(self, result: Any) -> SafeString:
-        # The list has fetched its start.
+        # The list has fetched only the start of it.
         worker = getattr(result, "worker_start", None) or result.worker
         return columns.line(readable.first_line(worker))
 
     @admin.display(description=_("took"))
     def took(self, result: Result) -> str:
         """From the claim to the end of the last run."""
-        if result.finished_at is None or result.started_at is None:  # of SQLite: they are no times
+        # None: SQLite may hold values that are no times.
+        if result.finished_at is None or result.started_at is None:
             return columns.NOTHING
         seconds = (result.finished_at - result.started_at).total_seconds()
         return _("%(seconds)s s") % {"seconds": localize(round(seconds, 3))}

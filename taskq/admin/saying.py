@@ -1,4 +1,4 @@
-"""What is said of what a person has done to tasks: to them at once, and in the log of the admin."""
+"""Messages to a person about an action on tasks, and its entry in the log of the admin."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ else:
 
 
 class SayingMixin(Base):
-    """For TaskAdmin."""
+    """Messages, for TaskAdmin."""
 
     def _tasks(self, count: int) -> str:
         return ngettext("%(count)d task", "%(count)d tasks", count) % {"count": count}
@@ -67,7 +67,7 @@ class SayingMixin(Base):
             self.message_user(request, text % {"count": running}, messages.WARNING)
 
     def _log(self, request: HttpRequest, flag: int, tasks: str, verb: str) -> None:
-        """One entry for many tasks, which says which were chosen."""
+        """Write one entry for many tasks. It says which tasks were chosen."""
         if request.POST.get("select_across") == "1":
             chosen = gettext("all of %(filters)s") % {"filters": request.get_full_path()}
         else:

@@ -1,4 +1,4 @@
-"""Schedules in the admin: when each comes next, and pausing it."""
+"""Schedules in the admin: when each sends its next task, and pausing them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TIMES = (moment(Schedule, "next_at"), moment(Schedule, "last_at"))
 
 @admin.register(Schedule)
 class ScheduleAdmin(NotEditedMixin, ScheduleAdminBase):
-    """The code says what there is; a person may pause it, and delete what is left over."""
+    """The code defines the schedules. A person may pause them, and delete those that it dropped."""
 
     list_display = ("name", "task", "ticks", *_TIMES, "state")
     sortable_by = ("name", "task", *_TIMES)
@@ -46,8 +46,11 @@ class ScheduleAdmin(NotEditedMixin, ScheduleAdminBase):
         css = {"all": ("taskq/admin.css",)}
 
     def has_delete_permission(self, request: HttpRequest, obj: Schedule | None = None) -> bool:
-        """One of the code's would stop without a word, and come back with the next pool that
-        starts: that is to be paused."""
+        """Only for schedules that the code no longer has.
+
+        A deleted schedule that the code still has would come back with the next start of a pool.
+        A person should pause it instead.
+        """
         in_code = obj is not None and obj.name in entries.names()
         return not in_code and super().has_delete_permission(request, obj)
 

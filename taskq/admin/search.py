@@ -1,4 +1,4 @@
-"""What a search in a list asks for: a row by its key, or else a part of the name."""
+"""The search of a list: by the key of a row, or by a part of the name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ else:
 
 
 class SearchMixin(Base):
-    """For a list whose keys are the ids of tasks."""
+    """For lists whose primary keys are ids of tasks."""
 
     search_fields = ("name",)
     search_help_text = _("An id, a UUID, or a part of the name")
@@ -26,7 +26,7 @@ class SearchMixin(Base):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Ids and UUIDs by primary key; all else is looked for in the names."""
+        """Find an id or a UUID by the primary key, and any other term in the names."""
         try:
             key = ids.parse(search_term.strip())
         except ValueError:

@@ -1,4 +1,4 @@
-"""How many tasks of each name are in which state."""
+"""The number of tasks of each name in each state."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from taskq.models import SHOWN_WHEN, ShownState, TaskQuerySet
 
 @dataclass(frozen=True)
 class Row:
-    """counts: in the order of :class:`ShownState`."""
+    """The counts of one name. ``counts`` is in the order of :class:`ShownState`."""
 
     name: str
     counts: list[tuple[ShownState, int]]
@@ -22,7 +22,7 @@ class Row:
 
 
 def by_name(tasks: TaskQuerySet) -> list[Row]:
-    """A row a name, in order of name. One query, which reads the whole table."""
+    """One row for each name, in order of name. It is one query, which reads the whole table."""
     counts = {state.value: Count("pk", filter=when) for state, when in SHOWN_WHEN.items()}
     found = tasks.order_by("name").values("name").annotate(**counts).values_list("name", *counts)
     return [Row(name, list(zip(SHOWN_WHEN, counted, strict=True))) for name, *counted in found]

@@ -1,4 +1,4 @@
-"""Tasks in the admin: to look at, to retry, to delete. Nobody edits them here."""
+"""Tasks in the admin. A person can retry, cancel and delete them, but not edit them."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ if TYPE_CHECKING:
 else:
     TaskAdminBase = admin.ModelAdmin
 
-#: Tasks that the confirmation of a deletion names; it counts the others.
+#: The most tasks that the confirmation of a deletion names. It only counts the others.
 MANY_NAMED = 20
 
 
 class StillHeld(Exception):
-    """A task was to be deleted, and a worker holds it or has finished it."""
+    """The task cannot be deleted: a worker holds it or has finished it."""
 
 
 @admin.register(Task)
 class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
-    """Who may change tasks may retry and cancel them: there is nothing else to change."""
+    """The change permission allows a person to retry and cancel tasks. Nothing can be edited."""
 
-    # Sorting and facets would read the whole table, and so would counting it unfiltered
-    # beside a filter.
+    # Sorting and facets would read the whole table. So would the unfiltered count beside a
+    # filter.
     sortable_by = ("id",)
     ordering = ("-pk",)
     show_full_result_count = False
@@ -80,7 +80,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
     class Media:
         css = {"all": ("taskq/admin.css",)}
 
-    # What is read
+    # What the pages read
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         tasks = cast(TaskQuerySet, super().get_queryset(request)).with_shown_state()
@@ -93,12 +93,12 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return columns.TaskList
 
-    # Who may do what
+    # Permissions
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         return self.may_change(request)
 
-    # What is done
+    # Actions
 
     def get_urls(self) -> list[URLPattern]:
         def view(route: str, method: Any, name: str) -> URLPattern:
@@ -113,7 +113,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
 
     @admin.action(permissions=["retry"], description=_("Retry selected %(verbose_name_plural)s"))
     def retry_selected(self, request: HttpRequest, queryset: TaskQuerySet) -> None:
-        # Before, or those that are retried and run at once would count as well.
+        # Counted before: a retried task may run at once, and must not count.
         running = queryset.active().count()
         retried = queryset.retry()
         self._say_retried(request, retried, running, queryset)
@@ -122,7 +122,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
 
     @method_decorator(require_POST)
     def retry_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The button on a task's page."""
+        """Answer the button on a task's page."""
         if not self.has_retry_permission(request):
             raise PermissionDenied
         task: Any = self.get_object(request, object_id)
@@ -139,7 +139,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
     def delete_selected(
         self, request: HttpRequest, queryset: TaskQuerySet
     ) -> TemplateResponse | None:
-        """In place of Django's own, which would delete tasks under their workers."""
+        """Replaces Django's action, which would also delete tasks that workers run."""
         if "post" not in request.POST:
             return self._confirm_deletion(request, queryset)
         deleted = queryset.discard()
@@ -150,7 +150,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
         return None
 
     def log_deletions(self, request: HttpRequest, queryset: Any) -> list[LogEntry]:
-        """Not yet: Django says so before, perhaps in another database than that of the tasks."""
+        """Log nothing: Django calls this before the deletion, which may not happen."""
         return []
 
     def delete_model(self, request: HttpRequest, obj: Task) -> None:
@@ -184,7 +184,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
             "media": self.media,
             "tasks": named,
             "more": counts["total"] - len(named),
-            # The same choice again: ids of this page, or all that the filters let through.
+            # The same choice again: ids of this page, or all tasks that the filters allow.
             "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
             "select_across": request.POST.get("select_across", "0"),
             "action_checkbox_name": helpers.ACTION_CHECKBOX_NAME,
@@ -194,7 +194,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
         return TemplateResponse(request, template, context)
 
     def summary_view(self, request: HttpRequest) -> TemplateResponse:
-        """How many tasks of each name are in which state."""
+        """Show how many tasks of each name are in each state."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         rows = summary.by_name(cast(TaskQuerySet, self.get_queryset(request)))
@@ -220,7 +220,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        """The buttons, where they would do something: Django leaves out all others."""
+        """Show only the buttons that would do something."""
         waits = obj.shown_state == ShownState.FUTURE and obj.attempt > 0
         context["show_retry"] = self.has_retry_permission(request) and (
             waits or obj.state == State.FAILED or obj.shown_state == ShownState.LOST
@@ -235,7 +235,7 @@ class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin
             add_preserved_filters({"preserved_filters": filters, "opts": self.opts}, url)
         )
 
-    # What is shown of it
+    # Fields of a task's page
 
     @admin.display(description=_("worker"))
     def worker_and_lease(self, task: Any) -> SafeString | str:

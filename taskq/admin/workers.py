@@ -1,4 +1,4 @@
-"""Workers in the admin: who holds a lease, until when, and what under it."""
+"""Workers in the admin: when the lease of each expires, and which tasks it holds."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 else:
     WorkerAdminBase = admin.ModelAdmin
 
-#: Tasks that a worker's page lists.
+#: The most tasks that a worker's page lists.
 MANY_HELD = 100
 _STARTED_AT, _EXPIRES_AT = moment(Worker, "started_at"), moment(Worker, "lease_expires_at")
 
 
 @admin.register(Worker)
 class WorkerAdmin(OnlyShownMixin, WorkerAdminBase):
-    """Read-only: workers come and go with their pools."""
+    """Read-only, because pools add and remove workers."""
 
     list_display = ("name", "pool", "host", "pid", _STARTED_AT, "lease", "holds", "held_task")
     list_display_links = ("name", "pool")
@@ -75,7 +75,7 @@ class WorkerAdmin(OnlyShownMixin, WorkerAdminBase):
 
     @admin.display(description=_("lease"))
     def lease(self, worker: Any) -> SafeString:
-        if worker.lease_left is None:  # of SQLite: its end is no time
+        if worker.lease_left is None:  # SQLite may hold a value that is no time
             return format_html('<span class="taskq-lost">{}</span>', NOTHING)
         kind = "active" if worker.lease_left > datetime.timedelta() else "lost"
         return format_html(

@@ -1,26 +1,26 @@
-"""Values as Python writes them, broken into lines, in a time that grows with their size alone.
+"""Values as Python writes them, broken into lines. The time grows only with their size.
 
-``pprint`` writes what is nested again for each level around it: deep arguments take it minutes.
+``pprint`` formats a nested value again for each level around it, which takes minutes for deep ones.
 """
 
 from __future__ import annotations
 
-#: Characters of a line, as long as values can be broken there.
+#: Characters of a line. A value that cannot be broken may be longer.
 WIDTH = 100
-#: Spaces before a line, at most.
+#: The most spaces before a line.
 _INDENT = 40
 
-#: How deep it is nested, and the text.
+#: The depth of nesting, and the text.
 _Line = tuple[int, str]
 
 
 def wrapped(value: object) -> str:
-    """Raises RecursionError for what is nested deeper than Python's stack."""
+    """Raises RecursionError for a value that is nested deeper than Python's stack."""
     return "\n".join(" " * min(depth, _INDENT) + text for depth, text in _lines(value, 0))
 
 
 def _lines(value: object, depth: int) -> list[_Line]:
-    """A single line where that is short enough, or nothing is to be broken."""
+    """A single line if it is short enough or cannot be broken."""
     if isinstance(value, dict):
         opened, closed = "{}"
         parts = [(f"{key!r}: ", _lines(each, depth + 1)) for key, each in value.items()]

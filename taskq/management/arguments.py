@@ -1,4 +1,4 @@
-"""What the management commands' arguments have in common."""
+"""Arguments that several management commands have in common."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from taskq.models import Task
 
 
 def add_database(parser: CommandParser) -> None:
-    """``--database``, for :func:`database_alias`."""
+    """Add ``--database``, for :func:`database_alias`."""
     parser.add_argument(
         "--database",
         metavar="ALIAS",
@@ -23,9 +23,9 @@ def add_database(parser: CommandParser) -> None:
 
 
 def database_alias(given: str | None) -> str:
-    """The alias that was given, or the router's.
+    """The given alias, or the router's.
 
-    Raises CommandError for one that is not there, or where no pool could find the tasks.
+    Raises CommandError when DATABASES lacks the alias, or when no pool could work on that database.
     """
     alias = given or router.db_for_write(Task)
     if alias not in connections:
@@ -51,10 +51,11 @@ def settings(
     wanted: str = "a number",
     others: Mapping[str, Any] | None = None,
 ) -> conf.Settings:
-    """The settings, with what was given on the command line in their place.
+    """The settings, replaced by the options that the command line gives.
 
-    kinds: the options that are settings, and what makes a value of each. wanted: what they
-    take, for the error. others: more settings, by their names.
+    kinds: for each option that replaces a setting, the function that makes its value.
+    wanted: what such an option takes, for the text of the error.
+    others: more settings to replace, by their names.
 
     Raises CommandError for a wrong value.
     """

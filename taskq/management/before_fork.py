@@ -1,6 +1,7 @@
-"""What a pool does before it forks: no two processes may share what is open.
+"""The steps of a pool before its first fork: processes must not share open connections.
 
-The list is :data:`STEPS`. It is walked once; children that are forked later find the same.
+The steps stand in :data:`STEPS`. They are taken once, so children that are forked later start from
+the same state.
 """
 
 from __future__ import annotations
@@ -21,36 +22,41 @@ log = logging.getLogger("taskq")
 
 
 def get_ready(context: PoolContext) -> None:
-    """Take each step, in the supervisor-to-be."""
+    """Take each step. Call it in the process that becomes the supervisor."""
     for step in STEPS:
         step(context)
 
 
 def load_what_all_use(context: PoolContext) -> None:
-    """Children share it for as long as nobody writes to it: the statements and the adapters of the
-    driver alone are 1.4 MiB."""
+    """Load the statements and the driver's adapters.
+
+    They take 1.4 MiB. Children share this memory as long as no process writes to it.
+    """
     sql.load(connections[context.alias].vendor)
     connections[context.alias].get_connection_params()
 
 
 def close_connections(context: PoolContext) -> None:
-    """Each process opens its own, and makes its own pool where psycopg's is asked for."""
+    """Close all connections: each process opens its own.
+
+    A site may ask for psycopg's pool of connections. Each process then makes its own pool, too.
+    """
     connections.close_all()
     for alias in connections:
         try:
             connection = connections[alias]
-        except (ImproperlyConfigured, ImportError):  # a database that only others can open
+        except (ImproperlyConfigured, ImportError):  # a database that this process cannot open
             continue
         if not connection.settings_dict.get("OPTIONS", {}).get("pool"):
             continue
         if alias in getattr(connection, "_connection_pools", ()):
             connection.close_pool()  # type: ignore[attr-defined]
-        # What the server has ended while it was in the pool would fail the task that gets it.
+        # The server may end a connection in the pool. Unchecked, the next task would fail by it.
         connection.settings_dict["CONN_HEALTH_CHECKS"] = True
 
 
 def close_caches(context: PoolContext) -> None:
-    """Those of this thread connect again when they are used."""
+    """Close the caches of this thread. They connect again when they are used."""
     for cache in caches.all(initialized_only=True):
         try:
             cache.close()
@@ -59,14 +65,14 @@ def close_caches(context: PoolContext) -> None:
 
 
 def tell_of_threads(context: PoolContext) -> None:
-    """They do not cross a fork, and a lock that one holds then is never released in a child."""
+    """Warn of threads: a child lacks them, and a lock that one holds stays locked in the child."""
     names = [each.name for each in threading.enumerate() if each is not threading.main_thread()]
     if names:
         events.threads_before_fork(names)
 
 
 def leave_to_children(context: PoolContext) -> None:
-    """The collector writes to what it looks at, which would then no longer be shared."""
+    """Freeze all objects: the garbage collector would write to them and so end the sharing."""
     gc.collect()
     gc.freeze()
 

@@ -23,9 +23,9 @@ _SAID = {
 
 
 class QueueCommand(BaseCommand):
-    """What the database says instead of an answer is one sentence, and the exit code is 1.
+    """Reports an error of the database in one sentence, with exit code 1.
 
-    ``--traceback`` shows all of it, as with any command of Django's.
+    ``--traceback`` shows the whole error, as with any Django command.
     """
 
     def execute(self, *args: Any, **options: Any) -> str | None:

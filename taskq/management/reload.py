@@ -1,4 +1,4 @@
-"""``--reload``: the pool as a child process that is started again when the code changes."""
+"""``--reload``: runs the pool as a child process, and restarts it when the code changes."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from django.utils import autoreload
 
 from pool import Child
 
-CHANGED = 3  # what Django's autoreloader exits with when it sees a change
+CHANGED = 3  # the exit code of Django's autoreloader after a change
 
 _STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _OTHERS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU)
 _HEARD = (*_STOPS, *_OTHERS, signal.SIGALRM)
-#: Seconds after which the pool is told of a Ctrl-C, with a TERM. The terminal tells it too,
-#: and had a TERM come first, the Ctrl-C would be the second one, which stops at once. Of
-#: all others two are as good as one.
+#: Seconds from a Ctrl-C until the pool gets a TERM. The terminal sends the Ctrl-C to the pool too.
+#: If the TERM came first, the Ctrl-C would count as the second signal, which stops at once. A
+#: second signal of another kind does no harm.
 _CTRL_C = 0.5
 
 log = logging.getLogger("taskq")
 
 
 def is_inner() -> bool:
-    """Whether this process is the pool, not the one that starts it again."""
+    """Whether this process is the pool, and not the outer process that restarts it."""
     return os.environ.get(autoreload.DJANGO_AUTORELOAD_ENV) == "true"
 
 
 def watch(child: Child) -> int:
-    """The role of the pool that leaves with CHANGED when the code changes."""
+    """Run the role that exits with CHANGED when the code changes."""
     child.title()
-    # Django's loop knows nothing of the pool. There is nothing to finish here.
+    # Django's loop does not know ``child.stopping``. There is nothing to finish here.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     if not child.stopping:
         autoreload.get_reloader().run_loop()
@@ -46,10 +46,10 @@ def watch(child: Child) -> int:
 
 
 class Outer:
-    """Runs this same command again and again, each time the code has changed.
+    """Runs this same command again each time the code has changed.
 
-    Django's own loop will not do: a Ctrl-C makes it kill the pool before that can drain,
-    a TERM leaves the pool behind, and an error in the code ends it.
+    Django's own loop does not fit. At a Ctrl-C it kills the pool before the pool can drain. At a
+    TERM it leaves the pool behind. At an error in the code it ends.
     """
 
     def __init__(self) -> None:
@@ -58,21 +58,21 @@ class Outer:
         self._watching = False
 
     def run(self) -> int:
-        """Until a signal stops it, or the pool ends cleanly; the exit code."""
+        """Run until a signal stops it or the pool ends cleanly. Returns the exit code."""
         for number in _HEARD:
             signal.signal(number, self._pass_on)
         code = CHANGED
         while code and not self._stopping:
             began = time.time()
             code = self._run_pool()
-            # What came before the pool heeded signals has killed it.
+            # A signal that comes before the pool handles signals kills it.
             if code in [-number for number in _OTHERS]:
                 code = CHANGED
             if code and code != CHANGED and not self._stopping:
                 log.error("the pool ended with code %d; it starts again when code changes", code)
                 self._wait_for_change(since=began)
-        # As Python ends it puts our handlers away, and what comes then, the alarm for a Ctrl-C
-        # above all, would change the exit code.
+        # Python restores the default handlers when it ends. A signal after that would change the
+        # exit code. The alarm for a Ctrl-C is the likely one.
         for number in _HEARD:
             signal.signal(number, signal.SIG_IGN)
         if code in (CHANGED, *(-number for number in _STOPS)):
@@ -83,18 +83,18 @@ class Outer:
         environment = {**os.environ, autoreload.DJANGO_AUTORELOAD_ENV: "true"}
         command = autoreload.get_child_arguments()
         self._inner = subprocess.Popen(command, env=environment, close_fds=False)
-        if self._stopping:  # the signal came when there was nobody yet to pass it on to
+        if self._stopping:  # the signal came before there was a pool to pass it on to
             self._inner.terminate()
         return self._inner.wait()
 
     def _wait_for_change(self, since: float) -> None:
         reloader = autoreload.get_reloader()
         for app in apps.get_app_configs():
-            reloader.watch_dir(app.path, "**/*.py")  # what is broken may be new
+            reloader.watch_dir(app.path, "**/*.py")  # the broken file may be new
         if any(_modified(file) > since for file in reloader.watched_files()):
             return
         self._watching = True
-        with contextlib.suppress(SystemExit):  # of a change, or of a signal
+        with contextlib.suppress(SystemExit):  # raised by a change or a signal
             if not self._stopping:
                 reloader.run_loop()
         self._watching = False
@@ -103,7 +103,7 @@ class Outer:
         self._stopping |= number in _STOPS
         if number == signal.SIGINT:
             signal.setitimer(signal.ITIMER_REAL, _CTRL_C)
-        elif self._inner is not None:  # nothing happens when it is dead already
+        elif self._inner is not None:  # does nothing when the pool is dead already
             self._inner.send_signal(signal.SIGTERM if number == signal.SIGALRM else number)
         if self._stopping and self._watching:
             sys.exit()

@@ -1,4 +1,4 @@
-"""Starting a pool: the roles, the log, the application loaded once before the fork."""
+"""Starting a pool: its roles, its log, and the steps before the first fork."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ log = logging.getLogger("taskq")
 
 
 def set_up_logging(level: str | None) -> None:
-    """Log to standard error unless the site's LOGGING sends our loggers somewhere already.
+    """Log to standard error, unless the site's LOGGING has a handler for these loggers.
 
-    level: of our loggers; None leaves what LOGGING says, or INFO where it says nothing.
+    level: the level of the loggers ``taskq`` and ``pool``. None keeps the level of LOGGING, or INFO
+        where LOGGING gives none.
     """
     for name in ("taskq", "pool"):
         logger = logging.getLogger(name)
@@ -42,11 +43,12 @@ def set_up_logging(level: str | None) -> None:
 
 
 def serve(context: PoolContext, *, reload: bool = False) -> int:
-    """Run a pool until it is stopped; the exit code. Raises CommandError for more workers than the
-    limit of open files allows.
+    """Run a pool until it is stopped. Returns the exit code.
 
-    1 when a burst saw a task fail or left one whose name is not known here, or when no worker ever
-    came up.
+    The exit code is 1 when a task of a burst failed, when a burst left a task with a name that is
+    not known here, or when no worker ever booted.
+
+    Raises CommandError when the limit of open files is too low for so many workers.
     """
     concurrency = context.settings.concurrency or os.cpu_count() or 1
     try:
@@ -74,7 +76,7 @@ def serve(context: PoolContext, *, reload: bool = False) -> int:
 
 
 def _leaves_unknown(context: PoolContext) -> bool:
-    """Whether tasks are left that wait for a worker that knows their names."""
+    """Whether tasks are left whose names are not known here."""
     known = set(registry.names())
     left = [
         (name, count)
@@ -94,8 +96,8 @@ def _roles(context: PoolContext, concurrency: int, reload: bool) -> list[Role]:
             name="keeper",
             run=lambda child: Keeper(child, context).run(),
             support=True,
-            # Soon enough to fork another before a lease ends, but longer than a
-            # connection to a dead database takes to give up.
+            # Short enough to fork another keeper before a lease expires. But longer than a
+            # connection to a dead database takes to fail.
             patience=max(2.5, settings.heartbeat + (settings.lease - settings.heartbeat) / 3),
         ),
         Role(

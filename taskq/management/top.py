@@ -1,4 +1,4 @@
-"""What ``taskq_top`` shows, drawn by rich."""
+"""The screen of ``taskq_top``, drawn by rich."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _STYLES = {"lost": "bold red", "failed": "red"}
 def screen(
     seen: Overview, *, rates: tuple[float, float] | None, rows: int | None, database: str
 ) -> RenderableType:
-    """The whole of it.
+    """The whole screen.
 
-    rates: tasks a second that came and that went, once there are two looks to compare.
-    rows: of workers at most; None for all.
+    rates: tasks per second that were sent and that left the table. None until there are two looks.
+    rows: the most rows of workers. None for all workers.
     """
     return Group(_head(seen, rates, database), _queues(seen), _workers(seen.workers, rows))
 
@@ -79,7 +79,7 @@ def _workers(workers: list[WorkerLine], rows: int | None) -> Table:
 
 
 def _text(of_a_row: str) -> Text:
-    """As it is: rich would take what is in brackets for its markup."""
+    """The text as it is: rich would read words in brackets as markup."""
     return Text(printable.in_a_line(of_a_row))
 
 

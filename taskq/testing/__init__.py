@@ -1,12 +1,14 @@
-"""For tests of code that sends tasks: run them in the test's own process and transaction,
-let time pass for them, and see what was sent.
+"""For tests of code that sends tasks.
+
+A test can run the tasks in its own process and transaction, let time pass for them, and look at the
+tasks that were sent.
 
     with captured_tasks() as tasks:
         place_order(customer)
     assert_enqueued(send_receipt, args=[42])
     run_all()
 
-docs/how-to/testing.md shows how. With pytest the fixtures of ``taskq.pytest_plugin`` are there too.
+docs/how-to/testing.md shows how. For pytest there are also the fixtures of ``taskq.pytest_plugin``.
 """
 
 from taskq.testing.clock import advance

@@ -1,5 +1,8 @@
-"""The queue's clock in a test: that of the database, which a test cannot move. So what the
-queue has written down is moved instead, the other way."""
+"""The queue's clock in a test.
+
+The queue uses the clock of the database, which a test cannot move. So a test moves the times in the
+tables instead, in the other direction.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +18,16 @@ from taskq.values import check_seconds
 
 
 def advance(time: float | datetime.timedelta, *, using: str | None = None) -> None:
-    """Let time pass for the queue: what is due in an hour is due now, after an hour.
+    """Let time pass for the queue: a task that is due in an hour is due after ``advance(3600)``.
 
-    Each time in its tables is put back by so much: due times, expiries, and since when
-    results and failed tasks are kept. The leases of workers are left as they are, whose
-    processes live in real time, and so are schedules and the tick that a task is for, as ticks
-    are moments (see ``send_ticks()``), and Python's clock. A task sent
-    afterwards is due reckoned from the real time, as ever.
+    The times in the queue's tables are moved back: due times, expiries, and the times from which
+    results and failed tasks are kept. Other times stay. Leases do, because workers live in real
+    time. Schedules and a task's ``scheduled_at`` do, because ticks are fixed moments (see
+    ``send_ticks()``). Python's clock stays too. So a task that is sent afterwards counts its delay
+    from the real time.
 
     Args:
-        time: A timedelta, or seconds; not below 0.
+        time: A timedelta, or seconds. Not below 0.
         using: The alias of the database. By default the router decides.
 
     Raises:

@@ -1,4 +1,4 @@
-"""``run_all()``: what a pool would do with the tasks that wait, here and now."""
+"""``run_all()``: run waiting tasks here and now, as a pool would."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from taskq.task.queues import Queues
 from taskq.testing.clock import advance, seconds_of
 from taskq.testing.worker import Concluded, InProcessWorker
 
-#: Seconds added to the time until a task is due, so that it is, whatever was rounded.
+#: Seconds added to the time until a task is due. With them it is due in spite of rounding.
 _TRIFLE = 0.002
 
 
 class TooManyRuns(AssertionError):
-    """There was no end of tasks to run."""
+    """More than ``max_runs`` runs took place, and still a task is due."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class Ran:
     Attributes:
         id: The primary key of its row.
         name: The name of the task.
-        outcome: What became of it.
-        error: What it raised, if that was its end or led to a retry.
+        outcome: How the run ended.
+        error: The exception that failed the task or led to a retry.
     """
 
     id: int
@@ -45,7 +45,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Report:
-    """What ``run_all()`` did, run by run. ``len()`` is the number of runs."""
+    """The runs that ``run_all()`` made, in order. ``len()`` is their number."""
 
     runs: list[Ran] = field(default_factory=list)
 
@@ -83,28 +83,31 @@ def run_all(
     max_runs: int = 1000,
     using: str | None = None,
 ) -> Report:
-    """Run the tasks that are due, and those that they send, until none is; in this process
-    and in the transaction that is open.
+    """Run all tasks that are due, and the tasks that these send, until none is due.
 
-    Each is claimed, run and finished by the code of a pool's worker: in its order, with
-    retries, results, expiry and signals. It has no time limits, and no process of its own.
+    They run in this process and in its open transaction. The code of a pool's worker claims, runs
+    and finishes each task: in the same order, with retries, results, expiry and signals. There are
+    no time limits, and a task has no process of its own.
 
     Args:
-        queues: As ``-Q`` of a pool: names separated by commas, a star for a prefix. By default all.
-        forward: Seconds, or a timedelta, that pass meanwhile: each task runs when it falls due,
-            also a retry. None: as long as any task waits. 0 leaves a retry for a later call.
-        propagate: Raise at once what a task raised that failed for good; its row says failed as
-            always. True by default, or a test would pass although its task failed. False puts it
-            into ``report.failed``.
-        max_runs: More runs than this raise ``TooManyRuns``: a task may send itself for ever.
+        queues: As ``-Q`` of a pool: names separated by commas, ``mail*`` for a prefix. All by
+            default.
+        forward: Seconds, or a timedelta, that pass meanwhile. Each task, also a retry, runs when
+            it falls due. None: as long as any task waits. 0, the default, leaves a retry for a
+            later call.
+        propagate: When a task fails for good, raise its exception at once. Its row says failed as
+            always. The default is True: otherwise a test would pass although its task failed.
+            With False the run is in ``report.failed``.
+        max_runs: More runs than this raise ``TooManyRuns``. The limit is there because a task may
+            send itself forever.
         using: The alias of the database. By default the router decides.
 
     Returns:
-        What was run.
+        The runs, in order.
 
     Raises:
         TooManyRuns: There were more than ``max_runs``.
-        UnknownTask: A name is not registered.
+        UnknownTask: No task of that name is registered.
         TypeError: An argument is of a wrong type.
         ValueError: An argument is out of range.
     """
@@ -118,7 +121,7 @@ def run_all(
                 if len(report) >= max_runs:
                     raise TooManyRuns(_endless(report))
                 if (concluded := worker.step(lanes)) is None:
-                    return report  # a pool is at work here too, and was quicker
+                    return report  # a real pool claimed the task first
                 report.runs.append(_ran(concluded))
                 _raise_if_failed(report.runs[-1], propagate)
             wait = _next_due(worker, chosen)
@@ -145,7 +148,7 @@ def _worker(alias: str, queues: Queues) -> Iterator[InProcessWorker]:
     try:
         yield worker
     except BaseException:
-        with suppress(*DATABASE_ERRORS):  # a broken transaction takes no further word
+        with suppress(*DATABASE_ERRORS):  # a broken transaction refuses all statements
             worker.end_lease()
         raise
     else:
@@ -182,7 +185,7 @@ def _endless(report: Report) -> str:
     (name, count), *_ = Counter(ran.name for ran in report).most_common()
     last = report.runs[-1]
     return (
-        f"after {len(report)} runs there is still something due; {count} of them were of {name}. "
-        "Does a task send itself, or retry for ever (max_retries=None)? The outcome of the last "
+        f"after {len(report)} runs a task is still due; {count} of them were of {name}. "
+        "Does a task send itself, or retry forever (max_retries=None)? The outcome of the last "
         f"run, of {last.name} #{last.id}: {last.outcome}. If that is right, give a larger max_runs"
     )

@@ -1,4 +1,4 @@
-"""Which tasks were sent: by their rows, so that one that was rolled back was not."""
+"""The tasks that were sent. They are read from the table, so rolled-back tasks do not count."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Enqueued:
         id: The primary key of its row.
         name: The name of the task.
         args: Positional arguments, as the function will get them.
-        kwargs: Keyword arguments, likewise.
-        queue: Where it waits.
-        priority: -100 to 100, higher is sooner.
-        due: When it may start.
-        expires: When it is dropped, if ever.
+        kwargs: Keyword arguments, as the function will get them.
+        queue: The queue that it waits in.
+        priority: -100 to 100. A higher one runs sooner.
+        due: The time from which it may start.
+        expires: The time at which it is dropped if it has not started. None: never.
     """
 
     id: int
@@ -46,14 +46,14 @@ class Enqueued:
 
 @contextmanager
 def captured_tasks(*, using: str | None = None, execute: bool = False) -> Iterator[list[Enqueued]]:
-    """The tasks that the block sends, in a list that is filled at its end.
+    """Yield a list that holds the tasks that the block has sent, once the block ends.
 
-    As Django's ``captureOnCommitCallbacks``, whose arguments these are. What was rolled
-    back, or has run within the block, is not among them.
+    It works as Django's ``captureOnCommitCallbacks`` and takes the same arguments. Tasks that were
+    rolled back, or that ran within the block, are not in the list.
 
     Args:
         using: The alias of the database. By default the router decides.
-        execute: At the end of the block, run all that is due, as ``run_all()`` does.
+        execute: At the end of the block, run all tasks that are due, as ``run_all()`` does.
     """
     from taskq.testing.draining import run_all
 
@@ -74,21 +74,21 @@ def assert_enqueued(
     times: int | None = None,
     using: str | None = None,
 ) -> list[Enqueued]:
-    """Assert that a task waits, once or more.
+    """Assert that a task waits in the table, once or more.
 
     Args:
         task: The task, of either decorator, or its name.
         args: Count only tasks with these positional arguments. By default any.
         kwargs: Count only tasks with these keyword arguments. By default any.
         queue: Count only tasks of this queue. By default any.
-        times: Exactly so many; 0 for none. By default one or more.
+        times: Assert that exactly so many wait. 0 is for none. By default one or more.
         using: The alias of the database. By default the router decides.
 
     Returns:
-        Those that wait, oldest first.
+        The tasks that match, oldest first.
 
     Raises:
-        AssertionError: It does not. The text says what waits instead.
+        AssertionError: The number is another. The text lists the tasks that do wait.
         TypeError: ``task`` is no task.
     """
     name = _name(task)
@@ -135,7 +135,7 @@ def _enqueued(task: Task) -> Enqueued:
 
 
 def _name(task: object) -> str:
-    # Of Django's tasks ``name`` is that of the function alone.
+    # A task of Django has only the name of its function as ``name``.
     name = task if isinstance(task, str) else getattr(task, "module_path", None)
     name = name or getattr(task, "name", None)
     if not isinstance(name, str):

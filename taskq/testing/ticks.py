@@ -15,22 +15,22 @@ from taskq.values import moment
 def send_ticks(
     since: datetime.datetime, until: datetime.datetime, *, using: str | None = None
 ) -> int:
-    """Send what the site's schedules send after ``since`` and up to ``until``, in order of
-    time; how many tasks. They are due at once, and each has its tick as ``scheduled_at``.
+    """Send the tasks of the site's schedules after ``since`` and up to ``until``, in order of time.
 
-    The schedules are those of ``schedule=`` and of ``TASKQ["SCHEDULE"]``, whatever is paused
-    in the table, which is neither read nor written.
+    The tasks are due at once, and each has its tick as ``scheduled_at``. The schedules are those of
+    ``schedule=`` and of ``TASKQ["SCHEDULE"]``. Their table is neither read nor written, so paused
+    schedules send too.
 
     Args:
         since: The moment before the first tick. A naive time is in Django's current time zone.
-        until: The moment of the last tick, likewise.
+        until: The moment of the last tick. A naive time is in the same zone.
         using: The alias of the database. By default the router decides.
 
     Returns:
         How many tasks were sent.
 
     Raises:
-        TypeError: A moment is no datetime.
+        TypeError: ``since`` or ``until`` is no datetime.
         ValueError: ``until`` comes before ``since``.
     """
     since, until = moment("since", since), moment("until", until)

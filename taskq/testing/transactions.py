@@ -1,4 +1,4 @@
-"""A task's transactions, where all that it does is in the transaction of the test."""
+"""Transactions of a task that runs inside of the transaction of a test."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ log = logging.getLogger("taskq")
 
 @contextmanager
 def mended() -> Iterator[None]:
-    """Around what may break a transaction: PostgreSQL refuses all further statements after
-    one that failed. Then it is as it was before; else what was written stays."""
+    """Keep the open transactions usable when the block breaks one.
+
+    After a failed statement PostgreSQL refuses all others in the transaction. In that case all that
+    the block wrote is rolled back. Otherwise it stays.
+    """
     places = [(connection, connection.savepoint()) for connection in _in_a_transaction()]
     try:
         yield
@@ -27,8 +30,10 @@ def mended() -> Iterator[None]:
 
 @contextmanager
 def commits() -> Iterator[None]:
-    """Around what commits in a worker: it has its ``on_commit`` callbacks called at the end,
-    for which Django would wait until the test's transaction commits, and that never does."""
+    """Call the block's ``on_commit`` callbacks at its end, because a worker would commit there.
+
+    Django would wait for the commit of the test's transaction, which never comes.
+    """
     earlier = [(connection, len(connection.run_on_commit)) for connection in _in_a_transaction()]
     try:
         yield

@@ -1,5 +1,4 @@
-"""The queue's statements on Django's own connection, in the transaction that is open there:
-that of the test."""
+"""The queue's statements on Django's own connection, in the transaction of the test."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from taskq.store.tasks import TaskStore
 
 
 class Within:
-    """A :class:`taskq.sql.Connection` that is not the queue's own."""
+    """A :class:`taskq.sql.Connection` that uses a connection of Django."""
 
     home: str | None = None
 
@@ -39,14 +38,14 @@ class Within:
             return [self.rows(*call) for call in calls]
 
     def begin(self, *calls: sql.Call) -> sql.Answer | None:
-        """Not here: to send something and wait for nothing."""
+        """Send nothing ahead: Django's connection waits for each answer."""
         return None
 
     def transaction(self) -> AbstractContextManager[object]:
         return transaction.atomic(using=self._wrapper.alias)
 
     def listen(self) -> None:
-        """Nobody waits to hear anything."""
+        """Do nothing: a test waits for no notification."""
 
     def fileno(self) -> int | None:
         return None
@@ -74,7 +73,7 @@ class SessionWithin(StoreSession):
         return self._within
 
     def lost(self, error: Exception) -> float:
-        """No reason to wait and try again: it is the test that has broken it."""
+        """Raise the error at once: the test has caused it, so a second try would not help."""
         raise error
 
     def close(self) -> None:

@@ -10,9 +10,9 @@ from taskq.management.commands.taskq_pool import Command as PoolCommand
 class Command(PoolCommand):
     help = (
         "Run tasks one at a time: taskq_pool with one worker, for development and small sites. "
-        "It has the same options but -c, and the same signals, exit codes and guarantees."
+        "It has the same signals, exit codes and guarantees, and the same options except -c."
     )
     default_concurrency = 1
 
     def add_concurrency(self, parser: CommandParser) -> None:
-        """One worker it is: there is no -c."""
+        """Add no ``-c``: there is always one worker."""

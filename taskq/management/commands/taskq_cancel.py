@@ -15,10 +15,11 @@ from taskq.task import ids
 
 class Command(QueueCommand):
     help = (
-        "Cancel tasks: remove those that wait, and end those that run. In a running one "
-        "TaskCancelled is raised, and TASKQ['CANCEL_GRACE'] seconds later its worker is killed; "
-        "it is kept as cancelled, and not run again. The exit code is 0 when each of the tasks "
-        "was removed or asked to end, and 1 when it was too late for one, or an id is wrong."
+        "Cancel tasks: remove waiting tasks and end running ones. A running task gets "
+        "TaskCancelled raised in it. If it still runs TASKQ['CANCEL_GRACE'] seconds later, its "
+        "worker is killed. The task is kept as cancelled and does not run again. The exit code is "
+        "0 when each task was removed or asked to end, and 1 when it was too late for one, or an "
+        "id is wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -26,7 +27,7 @@ class Command(QueueCommand):
             "ids",
             nargs="+",
             metavar="ID",
-            help="number of a task, as the admin and the log have it, or UUID of its AsyncResult",
+            help="number of a task, as the admin and the log show it, or UUID of its AsyncResult",
         )
         add_database(parser)
 
@@ -35,7 +36,7 @@ class Command(QueueCommand):
         tasks = TaskQuerySet(Task, using=database_alias(options["database"]))
         late = 0
         for given, key in keys:
-            # One at a time: none waits for another that somebody has locked.
+            # One at a time: a task that is locked must not hold up the others.
             removed, asked = tasks.filter(pk=key).cancel() if key < ids.TOO_LARGE else (0, 0)
             said = "removed" if removed else "asked to end"
             if not removed and not asked:

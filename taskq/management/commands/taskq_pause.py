@@ -1,4 +1,4 @@
-"""``manage.py taskq_pause``: pause queues, and list those that are paused."""
+"""``manage.py taskq_pause``: pause queues, and list the paused ones."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _TIME = "%Y-%m-%d %H:%M:%S %Z"
 
 class Command(QueueCommand):
     help = (
-        "Pause queues: no pool claims their tasks any more, within a second, until taskq_resume. "
-        "What runs goes on, and tasks can be sent to them as ever. Without a queue, list what is "
-        "paused. The exit code is 0, also where a queue was paused already, and 1 when an "
-        "argument was wrong."
+        "Pause queues: within a second all pools stop claiming their tasks, until taskq_resume. "
+        "Running tasks go on, and tasks can still be sent to the queues. Without a queue, list "
+        "the paused ones. The exit code is 0, also when a queue was paused already, and 1 when "
+        "an argument was wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -44,7 +44,7 @@ class Command(QueueCommand):
 
 
 def paused(queue: PausedQueue) -> str:
-    """That it is paused, since when and by whom, in words."""
+    """A sentence that says since when the queue is paused, and who paused it."""
     text = f"{queue.queue} paused"
     if queue.paused_at is not None:
         text += f" since {timezone.localtime(queue.paused_at):{_TIME}}"
@@ -54,7 +54,7 @@ def paused(queue: PausedQueue) -> str:
 
 
 def checked(queues: list[str]) -> list[str]:
-    """The queues; raises CommandError, before anything is done, when one cannot be one."""
+    """The same queues. Raises CommandError when one is not a valid name, before any is changed."""
     for queue in queues:
         try:
             check_queue(queue)

@@ -34,14 +34,14 @@ _SETTINGS = {
 
 class Command(QueueCommand):
     help = (
-        "Run tasks in a pool of worker processes. TERM or Ctrl-C drains (a second Ctrl-C stops "
-        "now), QUIT stops now, HUP replaces the workers one by one, TTIN and TTOU add and remove "
-        "a worker, USR1 logs what each process does. Defaults come from the TASKQ setting. The "
-        "exit code is 0 after a stop; 1 when a burst saw a task fail or left one whose name is not "
-        "known here, no worker ever came up, a module with tasks cannot be imported, or an option "
-        "was wrong."
+        "Run tasks in a pool of worker processes. TERM or Ctrl-C drains the pool (a second Ctrl-C "
+        "stops it now). QUIT stops it now. HUP replaces the workers one by one. TTIN and TTOU add "
+        "and remove a worker. USR1 logs what each process does. Defaults come from the TASKQ "
+        "setting. The exit code is 0 after a stop. It is 1 when a task of a burst failed, a burst "
+        "left a task with a name that is not known here, no worker ever booted, a module with "
+        "tasks cannot be imported, or an option was wrong."
     )
-    #: None: the TASKQ setting, or one a core.
+    #: None: the number in the TASKQ setting, or one for each core.
     default_concurrency: int | None = None
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -52,7 +52,7 @@ class Command(QueueCommand):
             "--queues",
             type=_queues,
             default=Queues(),
-            help="comma-separated queues to serve; mail* is each that starts so (default: all)",
+            help="comma-separated queues to serve; mail* is all that begin so (default: all)",
         )
         add(
             "-l",
@@ -63,8 +63,8 @@ class Command(QueueCommand):
         add(
             "--lease",
             metavar="SECONDS",
-            help="how long a worker may hold tasks unrenewed, which says nothing of how long they "
-            f"may run: a lost host's tasks run again after it (default: {defaults.lease:g})",
+            help="how long a worker may hold tasks without a renewal: after that, a lost host's "
+            f"tasks run again; it is no limit for a run (default: {defaults.lease:g})",
         )
         add(
             "--heartbeat",
@@ -99,14 +99,14 @@ class Command(QueueCommand):
         add(
             "--max-memory-per-child",
             metavar="KIB",
-            help="replace a worker whose resident memory is above, after its task "
+            help="replace a worker after a task if its resident memory is larger "
             f"(default: {_or_none(defaults.max_memory_per_child)})",
         )
         add(
             "--drain-timeout",
             metavar="SECONDS",
-            help="how long running tasks may finish after TERM; then they are stopped and given "
-            f"back, or failed with on_lost=fail (default: {defaults.drain_timeout:g})",
+            help="how long running tasks may take to finish after TERM; then they are stopped and "
+            f"given back, or failed with on_lost=fail (default: {defaults.drain_timeout:g})",
         )
         add(
             "--burst",
@@ -123,7 +123,7 @@ class Command(QueueCommand):
             "-c",
             "--concurrency",
             metavar="N",
-            help=f"worker processes (default: {configured or 'one a core'})",
+            help=f"worker processes (default: {configured or 'one for each core'})",
         )
 
     def handle(self, **options: Any) -> None:
@@ -140,11 +140,11 @@ class Command(QueueCommand):
             sys.exit(code)
 
     def _run(self, options: dict[str, Any]) -> int:
-        """Run a pool as the options say; the exit code."""
+        """Run a pool as the options say. Returns the exit code."""
         from taskq.management import reload, serve
         from taskq.task import discovery
 
-        if broken := discovery.broken():  # the checks say so too, where they are not skipped
+        if broken := discovery.broken():  # the checks find this too, unless they are skipped
             raise CommandError(f"a pool would lack tasks: {'; '.join(map(str, broken))}")
         if options["reload"] and options["burst"]:
             raise CommandError(
@@ -154,7 +154,7 @@ class Command(QueueCommand):
         alias = arguments.database_alias(options["database"])
         tasks = router.db_for_write(Task)
         if alias == settings.listen != tasks:
-            # It is the same database, but for Django another one.
+            # Both aliases lead to the same database, but for Django they are two.
             raise CommandError(
                 f"--database is {alias!r}, which TASKQ['LISTEN'] names as the direct way to the "
                 f"tasks of {tasks!r}: leave --database out, or tasks with atomic=True would "

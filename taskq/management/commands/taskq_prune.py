@@ -1,4 +1,4 @@
-"""``manage.py taskq_prune``: remove what is over, by hand."""
+"""``manage.py taskq_prune``: remove old results, failed tasks and idempotency keys by hand."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SETTINGS = {"result_ttl": float, "failed_ttl": float, "idempotency_ttl": float}
 
 class Command(QueueCommand):
     help = (
-        "Remove results, failed tasks and idempotency keys that were kept for long enough. Pools "
-        "do so by themselves, by the TASKQ settings RESULT_TTL, FAILED_TTL and IDEMPOTENCY_TTL. "
-        "The exit code is 0; 1 when an option was wrong."
+        "Remove results, failed tasks and idempotency keys that are old enough. Pools do this "
+        "too, by the TASKQ settings RESULT_TTL, FAILED_TTL and IDEMPOTENCY_TTL. The exit code is "
+        "0, or 1 when an option was wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -31,16 +31,16 @@ class Command(QueueCommand):
             ("--failed-ttl", "failed and cancelled tasks", settings.failed_ttl),
             ("--idempotency-ttl", "idempotency keys", settings.idempotency_ttl),
         ]:
-            kept = "kept for ever" if default is None else f"{default:g}"
+            kept = "kept forever" if default is None else f"{default:g}"
             parser.add_argument(
                 name,
                 metavar="SECONDS",
-                help=f"remove {what} that are older; 0 is all of them (default: {kept})",
+                help=f"remove {what} that are older; 0 removes all of them (default: {kept})",
             )
         arguments.add_database(parser)
 
     def handle(self, **options: Any) -> None:
-        # All of them: as a setting, 0 would remove what nobody could have read.
+        # 0 removes all rows here. As a setting it is refused, because no result could ever be read.
         every = {name: 0.0 for name in _SETTINGS if _is_zero(options[name])}
         others = {name: options[name] for name in _SETTINGS if name not in every}
         settings = arguments.settings(others, _SETTINGS, wanted="a number of seconds")

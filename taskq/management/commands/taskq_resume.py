@@ -1,4 +1,4 @@
-"""``manage.py taskq_resume``: have tasks of paused queues run again."""
+"""``manage.py taskq_resume``: resume paused queues."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from taskq.management.queue_command import QueueCommand
 
 class Command(QueueCommand):
     help = (
-        "Resume queues that taskq_pause has paused: pools go on with their tasks at once. The "
-        "exit code is 0, also where a queue was not paused, and 1 when an argument was wrong."
+        "Resume queues that taskq_pause has paused: pools claim their tasks again at once. The "
+        "exit code is 0, also when a queue was not paused, and 1 when an argument was wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

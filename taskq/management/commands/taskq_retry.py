@@ -1,4 +1,4 @@
-"""``manage.py taskq_retry``: have failed tasks run again, by hand."""
+"""``manage.py taskq_retry``: run failed tasks again, by hand."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from taskq.management.queue_command import QueueCommand
 from taskq.models import Task
 from taskq.task import ids
 
-#: The exit code where nothing was retried.
+#: The exit code when no task was retried.
 NOTHING = 3
 
 
 class Command(QueueCommand):
     help = (
-        "Have tasks run again, now: those named by their ids, if they failed, wait for a retry or "
-        "are lost (see taskq_status), or all that failed. Their retries and losses are counted "
-        f"anew. Tasks that run are left alone. The exit code is 0; {NOTHING} when there was "
-        "nothing to retry; 1 when an option was wrong."
+        "Run tasks again, now. Give the ids of tasks that failed, wait for a retry or are lost "
+        "(see taskq_status), or choose all failed tasks. Their retries and losses are counted "
+        "from 0 again. Running tasks are left alone. The exit code is 0, or "
+        f"{NOTHING} when there was nothing to retry, or 1 when an option was wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -32,12 +32,12 @@ class Command(QueueCommand):
             nargs="*",
             metavar="ID",
             type=task_id,
-            help="number of a task, as the admin and the log have it, or UUID of its AsyncResult "
+            help="number of a task, as the admin and the log show it, or UUID of its AsyncResult "
             "(default: none)",
         )
-        add("--failed", action="store_true", help="all failed tasks (default: only those named)")
-        add("--name", help="of these only those of this name, as in the admin (default: any)")
-        add("--queue", help="of these only those on this queue (default: any)")
+        add("--failed", action="store_true", help="all failed tasks (default: only the given ids)")
+        add("--name", help="only tasks of this name, as in the admin (default: any)")
+        add("--queue", help="only tasks on this queue (default: any)")
         add_database(parser)
 
     def handle(self, **options: Any) -> None:
@@ -64,7 +64,7 @@ def _tasks(count: int) -> str:
 
 
 def task_id(text: str) -> int:
-    """A primary key, for argparse."""
+    """The primary key that the text gives, for argparse."""
     try:
         key = ids.parse(text)
     except ValueError as error:

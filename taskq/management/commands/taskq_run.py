@@ -23,29 +23,29 @@ from taskq.models import Task
 from taskq.task import registry
 from taskq.task.registry import Definition
 
-#: An argument by its name.
+#: A keyword argument.
 _NAMED = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 
 
 class Command(QueueCommand):
     help = (
-        "Send a task, for the workers to run, and print its id. Arguments are JSON, or else text: "
+        "Send a task to the workers and print its id. Arguments are JSON, or else text: "
         "taskq_run shop.tasks.resize 42 width=640 title=Sunset code='\"007\"'. The exit code is 0 "
-        "when it was sent, or, with --wait, when it succeeded; 1 when it failed, was not done in "
-        "time, or something was wrong."
+        "when the task was sent, or, with --wait, when it succeeded. It is 1 when the task failed, "
+        "did not finish in time, or an argument was wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
-        add("name", nargs="?", metavar="NAME", help="of the task, as --list has it")
+        add("name", nargs="?", metavar="NAME", help="name of the task, as --list shows it")
         add(
             "arguments",
             nargs="*",
             metavar="ARG",
             help="JSON, or else text; key=ARG for a keyword (default: none)",
         )
-        add("--list", action="store_true", help="print the names of all tasks, and do no more")
-        add("--queue", help="where it waits (default: the task's own)")
+        add("--list", action="store_true", help="only print the names of all tasks")
+        add("--queue", help="queue that it waits in (default: the task's own)")
         add(
             "--priority",
             type=int,
@@ -56,25 +56,25 @@ class Command(QueueCommand):
             "--countdown",
             type=float,
             metavar="SECONDS",
-            help="do not start it for so long (default: 0)",
+            help="do not start it before that much time has passed (default: 0)",
         )
         add(
             "--eta",
             type=datetime.datetime.fromisoformat,
             metavar="TIME",
-            help="do not start it before: 2026-05-01T12:00, in Django's time zone (default: now)",
+            help="earliest start, such as 2026-05-01T12:00, in Django's time zone (default: now)",
         )
         add(
             "--expires",
             type=float,
             metavar="SECONDS",
-            help="drop it if it has not started by then (default: never)",
+            help="drop it if it has not started after that time (default: never)",
         )
         add(
             "--wait",
             type=float,
             metavar="SECONDS",
-            help="wait so long for its result, and print it as JSON; for tasks that keep theirs "
+            help="wait that long for its result and print it as JSON, if the task keeps it "
             "(default: do not wait)",
         )
         add_database(parser)
@@ -131,7 +131,7 @@ def _send(
 def _send_by_django(
     task: Any, args: list[Any], kwargs: dict[str, Any], options: dict[str, Any], alias: str
 ) -> AsyncResult:
-    from taskq.django.compat import InvalidTask  # it is there, as the task is
+    from taskq.django.compat import InvalidTask  # such a task exists, so it imports
 
     if options["expires"] is not None:
         raise CommandError("--expires: Django's tasks do not know it")
@@ -172,7 +172,7 @@ def _value(word: str) -> Any:
 
 
 def _check_call(definition: Definition, args: list[Any], kwargs: dict[str, Any]) -> None:
-    """Here rather than in a worker, where nobody waits for it."""
+    """Check the arguments here: an error in a worker would reach no person in time."""
     try:
         definition.taken.bind(*args, **kwargs)
     except TypeError as error:

@@ -1,4 +1,4 @@
-"""``manage.py taskq_status``: how the queue fares, for people and for scripts."""
+"""``manage.py taskq_status``: the state of the queues, for people and for scripts."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from taskq.models import ShownState
 from taskq.overview import Overview, overview
 from taskq.store import grants
 
-#: The exit code of a queue that is not well, as that of ``systemctl status``.
+#: The exit code when there are problems. ``systemctl status`` uses the same one.
 UNWELL = 3
 
 
 class Command(QueueCommand):
     help = (
-        "Show how many tasks each queue has in which state, which queues are paused, and who "
-        f"works. The exit code is 0; {UNWELL} when no worker is alive, when tasks are lost (held "
-        "by a worker whose lease ran out, or that is in no table any more, and no pool has taken "
-        "them back), when tasks wait whose names a worker did not know, when the pool's role "
-        "lacks grants, or when a limit that was given is passed; 1 when an option was wrong or the "
-        "database gave no answer."
+        "Show how many tasks each queue has in each state, which queues are paused, and how many "
+        f"workers are alive and busy. The exit code is 0 when all is well. It is {UNWELL} when no "
+        "worker is alive, when tasks are lost (the lease of their worker expired or is gone, and "
+        "no pool has reclaimed them yet), when tasks wait whose names a worker did not know, when "
+        "the pool's role lacks grants, or when a given limit is passed. It is 1 when an option was "
+        "wrong or the database gave no answer."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -40,19 +40,19 @@ class Command(QueueCommand):
             "--max-wait",
             metavar="SECONDS",
             type=float,
-            help="a task that has been due for longer is not well (default: no limit)",
+            help="report a task that has been due for longer (default: no limit)",
         )
         add(
             "--max-pending",
             metavar="N",
             type=int,
-            help="more tasks that are due are not well (default: no limit)",
+            help="report when more tasks are due (default: no limit)",
         )
         add(
             "--max-failed",
             metavar="N",
             type=int,
-            help="more failed tasks are not well (default: no limit)",
+            help="report when there are more failed tasks (default: no limit)",
         )
         add_database(parser)
 
@@ -109,7 +109,7 @@ def _lacks(statements: list[str]) -> str:
 
 
 def problems(seen: Overview, limits: dict[str, Any]) -> list[str]:
-    """What is not well, in words."""
+    """A sentence for each problem."""
     pending, failed = seen.total(ShownState.PENDING), seen.total(ShownState.FAILED)
     lost = seen.total(ShownState.LOST)
     wait, most, worst = limits["max_wait"], limits["max_pending"], limits["max_failed"]

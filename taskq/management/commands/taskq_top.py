@@ -1,4 +1,4 @@
-"""``manage.py taskq_top``: the queue at work, on a terminal."""
+"""``manage.py taskq_top``: the queues and workers, live on a terminal."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from taskq.overview import Flow, flow, overview
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-#: Where a look takes long, as there are millions of tasks, it is taken so seldom that it
-#: costs no more than a tenth of the time.
+#: The least pause after a look, as a multiple of the time that the look took. With millions of
+#: tasks a look takes long, and should cost no more than a tenth of the time.
 LOOK_COST = 10
-#: Characters of a line where the output is no terminal.
+#: Characters of a line when the output is no terminal.
 WIDTH = 160
 
 
 class Command(QueueCommand):
     help = (
-        "Show the queues and the workers, and what each runs and for how long, again and again, "
-        "until Ctrl-C; who has been at a task for longest comes first. in/s and out/s are the "
-        "tasks that were sent, and that left the table, a second. It needs rich "
-        "(pip install 'taskq-pool[top]'). The exit code is 0; 1 when an option was wrong or rich "
-        "is not there."
+        "Show the queues and the workers, and what each worker runs and for how long, until "
+        "Ctrl-C. The worker with the longest run comes first. in/s and out/s are the tasks per "
+        "second that were sent and that left the table. It needs rich "
+        "(pip install 'taskq-pool[top]'). The exit code is 0, or 1 when an option was wrong or "
+        "rich is not installed."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -40,12 +40,12 @@ class Command(QueueCommand):
             metavar="SECONDS",
             help="time between looks (default: 2)",
         )
-        add("--once", action="store_true", help="print one look, without the rates, and end")
+        add("--once", action="store_true", help="print one look without the rates, and exit")
         add(
             "--workers",
             type=int,
             metavar="N",
-            help="show so many at most (default: what fits; with --once all)",
+            help="the most workers to show (default: as many as fit; with --once all)",
         )
         add_database(parser)
 
@@ -56,7 +56,7 @@ class Command(QueueCommand):
         except ModuleNotFoundError as error:
             raise CommandError(
                 "taskq_top needs rich, which is not installed: pip install 'taskq-pool[top]' "
-                "(taskq_status does without)"
+                "(taskq_status needs no rich)"
             ) from error
         interval: float = options["interval"]
         if not 0.1 <= interval <= 3600:
@@ -82,7 +82,7 @@ class Command(QueueCommand):
                     took = time.monotonic() - began
                     time.sleep(max(interval - took, LOOK_COST * took))
         except KeyboardInterrupt:
-            pass  # that is how it ends
+            pass  # Ctrl-C is the way to end it
 
     def _look(
         self, alias: str, before: Flow | None, rows: int | None

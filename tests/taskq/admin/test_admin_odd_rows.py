@@ -1,4 +1,4 @@
-"""Rows that nobody of ours has written, in the admin and in ``taskq_status``: they are shown."""
+"""Rows that taskq has not written, in the admin and in ``taskq_status``: they are shown."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_what_never_ends_is_an_error_that_says_so():
         run_all(max_runs=20)
     Task.objects.all().delete()
     retry_for_ever.delay()
-    with pytest.raises(TooManyRuns, match=r"retry for ever .*: retried"):
+    with pytest.raises(TooManyRuns, match=r"retry forever .*: retried"):
         run_all(max_runs=20, forward=None)
 
 
