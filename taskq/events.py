@@ -165,7 +165,7 @@ def task_cancelled(task: int, name: str, cause: str, request: Request | None = N
 
 
 def task_fenced(task: int, name: str) -> None:
-    text = f"{name} #{task} is no longer ours: its outcome here was not recorded"
+    text = f"{name} #{task} is no longer held by this worker: its outcome was not recorded"
     _say(logging.WARNING, "task.fenced", text, task=task, name=name)
 
 
@@ -185,7 +185,10 @@ def outcome_refused(task: int, name: str, error: str, again: BaseException) -> N
 
 
 def run_taken(task: int, name: str) -> None:
-    text = f"{name} #{task} is no longer ours since the database was away: its run is stopped"
+    text = (
+        f"{name} #{task} is no longer held by this worker, because the database was away: "
+        "its run is stopped"
+    )
     _say(logging.WARNING, "task.taken", text, task=task, name=name)
 
 
@@ -276,7 +279,7 @@ def database_locked(process: str, error: BaseException) -> None:
 
 def waited_for_write_lock(process: str, seconds: float) -> None:
     """SQLite has one write lock and does not say which process holds it."""
-    text = f"{process}: waited {seconds:.1f} s for SQLite's write lock, which others had"
+    text = f"{process}: waited {seconds:.1f} s for SQLite's write lock, which others held"
     _say(logging.WARNING, "database.write_lock", text, process=process, seconds=seconds)
 
 
@@ -289,7 +292,7 @@ def refused(process: str, what: str, error: BaseException) -> None:
 
 
 def refusal_over(process: str, what: str, seconds: float) -> None:
-    text = f"{process}: could {what} after {seconds:.1f} s"
+    text = f"{process}: can {what} again after {seconds:.1f} s"
     _say(logging.WARNING, "database.refusal_over", text, process=process, seconds=seconds)
 
 

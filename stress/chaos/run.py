@@ -37,7 +37,7 @@ DRAIN = 90.0
 #: What the pools log -> how we call it.
 EVENTS = {
     "tasks lost": "lost its worker",
-    "finishes fenced": "is no longer ours",
+    "finishes fenced": "is no longer held by this worker",
     "leases reclaimed": " tasks reclaimed",
     "leases overdue": "died: lease ran out unrenewed",
     "renewals late": "leases were renewed",

@@ -11,7 +11,7 @@ _PHRASES = {
     " lost its worker, ": "task.lost",
     " waiting tasks given back by ": "tasks.returned",
     " ran out: ": "lease.reclaimed",
-    " is no longer ours: ": "task.fenced",
+    " is no longer held by this worker: ": "task.fenced",
     "leases were renewed ": "lease.late",
     ") died: ": "child.died",
     ": the database does not answer: ": "database.lost",

@@ -39,7 +39,7 @@ POLL = 0.2
 #: that is told to stop.
 SETTLE, DRAIN = 8.0, 2.0
 #: What a pool says of an outcome that touched no row.
-FENCED = "is no longer ours"
+FENCED = "is no longer held by this worker"
 
 
 class Bench(Closing):

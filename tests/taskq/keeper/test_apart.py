@@ -44,7 +44,7 @@ def test_what_is_refused_is_said_once_and_tried_again_ever_later(caplog):
     assert tried[2] - tried[1] > tried[1] - tried[0] > 0.05 * clock.SECOND
     said, over = caplog.messages
     assert said == "keeper: cannot prune: the database says no; trying again"
-    assert over.startswith("keeper: could prune after ")
+    assert over.startswith("keeper: can prune again after ")
     assert session.closed == 1, "its session may have been at fault"
 
 

@@ -165,7 +165,7 @@ def test_a_long_wait_is_named_and_the_keeper_does_not_seem_to_hang(
     keeper.thread.join(GENEROUS)
     (said,) = [record for record in caplog.records if record.event == "database.write_lock"]
     assert said.getMessage().startswith("worker 1: waited 0.")
-    assert "s for SQLite's write lock, which others had" in said.getMessage()
+    assert "s for SQLite's write lock, which others held" in said.getMessage()
     worker.begin(lambda db: db.finish(7, []))
 
 

@@ -88,7 +88,7 @@ def test_an_outcome_that_touches_no_row_though_it_is_there_fails_its_task(
     assert row.error.startswith("its outcome could not be written: the database keeps the row")
     assert row.losses == 0
     assert not Result.objects.exists()
-    assert "no longer ours" not in pool.log()
+    assert "no longer held by this worker" not in pool.log()
 
 
 def test_of_a_batch_only_the_finishes_that_touch_no_row_fail(start_pool, refusing, runs, drained):

@@ -286,7 +286,10 @@ def test_a_woken_pool_stops_within_a_tick_and_its_late_finish_touches_no_row(sta
     woken = clock.now()
     # Its run may be over before its supervisor gets to it.
     wait_until(
-        lambda: not psutil.pid_exists(first["pid"]) or "is no longer ours" in frozen.log(),
+        lambda: (
+            not psutil.pid_exists(first["pid"])
+            or "is no longer held by this worker" in frozen.log()
+        ),
         what="the woken worker is stopped, or has seen that it is late",
     )
     row = Task.objects.get()
@@ -367,7 +370,7 @@ def test_an_atomic_task_whose_lease_was_taken_is_rolled_back(start_pool, runs, d
     wait_until(lambda: len(runs("end", 1)) == 2)
     drained()
     assert Shipment.objects.count() == 1
-    assert "no longer ours" in pool.log()
+    assert "no longer held by this worker" in pool.log()
 
 
 def test_two_pools_reclaiming_at_once_take_each_task_back_once(start_pool, runs, drained):

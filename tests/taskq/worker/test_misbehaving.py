@@ -260,7 +260,7 @@ def test_an_atomic_task_whose_callback_fails_is_done_all_the_same(start_pool, ru
     assert result.get(timeout=60) == "committed"
     pool.wait_for_log("is done, and a callback of its on_commit() failed: ZeroDivisionError")
     assert Order.objects.count() == len(runs("start", "a")) == 1
-    assert "no longer ours" not in pool.log()
+    assert "no longer held by this worker" not in pool.log()
     assert pool.stop() == 0
 
 
