@@ -3,7 +3,6 @@ child ends."""
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import contextlib
 import io
 import logging
@@ -64,14 +63,14 @@ class Child:
         self._termed = False
         self._shown: str | None = None
         self._handlers: dict[int, Any] = {
-            **{int(getattr(signal, name)): _signal.SIG_IGN for name in _SUPERVISORS},
-            int(signal.SIGCHLD): _signal.SIG_DFL,
+            **{int(getattr(signal, name)): signal.SIG_IGN for name in _SUPERVISORS},
+            int(signal.SIGCHLD): signal.SIG_DFL,
             int(signal.SIGTERM): self._handle_term,
             int(signal.SIGUSR1): self._handle_usr1,
         }
         # Python ignores these two. By default they end a process.
         for number in (signal.SIGPIPE, signal.SIGXFSZ):
-            if (handler := _signal.getsignal(number)) is not None:
+            if (handler := signal.getsignal(number)) is not None:
                 self._handlers[int(number)] = handler
 
     @property
@@ -132,9 +131,8 @@ class Child:
 
         C code may install its own handler, and Python does not notice that.
         """
-        # From ``_signal``: the functions of ``signal`` convert to enums, which takes time.
         for number, handler in self._handlers.items():
-            _signal.signal(number, handler)
+            signal.signal(number, handler)
 
     def _release_forks(self) -> None:
         """Give a process that a task forks the default signal handlers.

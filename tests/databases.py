@@ -55,12 +55,16 @@ def pytest_unconfigure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is for another database, and on SQLite what cannot see which one it is."""
+    """Leave out what is for another database, what a switched-off shortcut would do, and on SQLite
+    what cannot see which database it is."""
     sqlite = CHOICE.startswith("sqlite")
     other = "postgresql" if sqlite else "sqlite"
+    shortcuts_off = os.environ.get("TASKQ_SHORTCUTS") == "off"
 
     def fits(item: pytest.Item) -> bool:
         if item.get_closest_marker(other) is not None:
+            return False
+        if item.get_closest_marker("shortcuts") is not None and shortcuts_off:
             return False
         return not sqlite or _sees_it(item) or item.get_closest_marker("sqlite") is not None
 

@@ -15,7 +15,7 @@ from django.conf import settings as django_settings
 from django.db import router, transaction
 from django.utils import timezone
 
-from taskq import error_text, events
+from taskq import error_text, events, shortcuts
 from taskq.models import Task
 from taskq.task import payload, retries
 from taskq.task.calling import call
@@ -109,9 +109,11 @@ class EagerResult:
 
 def is_on() -> bool:
     """Whether ``CELERY_TASK_ALWAYS_EAGER`` is set."""
-    # Of what the lazy settings hold: they raise, and catch, an error for what is not set. They are
-    # loaded, or our models could not be.
-    return getattr(django_settings._wrapped, "CELERY_TASK_ALWAYS_EAGER", False)  # type: ignore[misc]
+    settings = _loaded(django_settings) if _loaded is not None else django_settings
+    return getattr(settings, "CELERY_TASK_ALWAYS_EAGER", False)
+
+
+_loaded = shortcuts.loaded_settings()
 
 
 def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) -> EagerResult:

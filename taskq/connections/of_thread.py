@@ -6,13 +6,13 @@ catching an error, each time. That takes longer than encoding a task's arguments
 
 from __future__ import annotations
 
-import threading
 from asyncio import _get_running_loop
-from typing import Any
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import ConnectionHandler
+
+from taskq import shortcuts
 
 
 def connection_of(alias: str) -> BaseDatabaseWrapper:
@@ -33,5 +33,4 @@ def initialized() -> list[BaseDatabaseWrapper]:
 
 
 _DJANGOS = ConnectionHandler.__getitem__
-_storage: Any = getattr(connections._connections, "_storage", None)  # type: ignore[attr-defined]
-_of_threads = _storage if isinstance(_storage, threading.local) else None
+_of_threads = shortcuts.storage_of_threads()

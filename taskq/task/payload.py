@@ -18,13 +18,12 @@ import pickle
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from json.encoder import c_make_encoder, encode_basestring_ascii  # type: ignore[attr-defined]
 from typing import Any
 
 from django.core import signing
 from django.core.serializers.json import DjangoJSONEncoder
 
-from taskq import conf
+from taskq import conf, shortcuts
 
 TAG = "$taskq"
 PICKLED = "pickle:"
@@ -172,33 +171,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _function(plain: json.JSONEncoder) -> Callable[[Any], str]:
-    """A quick ``encode()`` for an encoder: it calls the function in C that the encoder uses.
-
-    The encoder itself makes that function and checks its settings anew for each call. For a
-    handful of arguments this takes as long as the encoding.
-    """
-    if c_make_encoder is None:
-        return plain.encode
-    settings = (
-        plain.default,
-        encode_basestring_ascii,
-        plain.indent,
-        plain.key_separator,
-        plain.item_separator,
-        plain.sort_keys,
-        plain.skipkeys,
-        plain.allow_nan,
-    )
-
-    def dumps(value: Any) -> str:
-        # The encoder marks containers in this dict, and so notices one that contains itself.
-        return "".join(c_make_encoder({}, *settings)(value, 0))
-
-    return dumps
-
-
-_dumps = _function(_Encoder(separators=(",", ":")))
+_encoder = _Encoder(separators=(",", ":"))
+_dumps = by_c(_encoder) if (by_c := shortcuts.json_dumps()) else _encoder.encode
 
 
 def _call(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import _signal  # type: ignore[import-not-found]
 import logging
 import os
 import signal
@@ -74,8 +73,7 @@ class Cleanup:
         name: of the task. now: on the pool's clock.
         """
         signal.setitimer(signal.ITIMER_REAL, 0)
-        # The bare function: that of ``signal`` makes enums of what it returns.
-        _signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         if self._directory is not None and _directory() != self._name:
             try:
                 os.fchdir(self._directory)

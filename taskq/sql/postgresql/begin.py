@@ -7,15 +7,21 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
-from psycopg._queries import PostgresQuery
 from psycopg.abc import PQGen
 from psycopg.pq import PipelineStatus, TransactionStatus
 from psycopg.pq.abc import PGresult
 
+from taskq import shortcuts
+
 if TYPE_CHECKING:
+    from psycopg._queries import PostgresQuery
+
     _DjangosCursor = psycopg.ClientCursor[Any]
 else:
     _DjangosCursor = base.Cursor
+
+#: Whether a cursor can send a BEGIN along.
+CAN_LEAD = shortcuts.steps_of_execute() is not None
 
 NO_PIPELINE = PipelineStatus.OFF
 

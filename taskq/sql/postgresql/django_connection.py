@@ -24,13 +24,14 @@ from psycopg import errors
 
 from taskq.sql.django_cursor import Stretch, Way, is_djangos_class, is_shadowed
 from taskq.sql.postgresql.begin import (
+    CAN_LEAD,
     NO_PIPELINE,
     BeginningCursor,
     BegunWithFirst,
     begins,
     begins_otherwise,
 )
-from taskq.sql.postgresql.prepared import UNDO, Undone
+from taskq.sql.postgresql.prepared import UNDO, Undone, generators
 from taskq.sql.postgresql.shared import SharedPrepared
 
 
@@ -73,7 +74,7 @@ def begin_within(
     """At the start of a Django atomic block: save the round trip of its BEGIN, if possible. Tools
     that replaced methods of Django's own classes still see each statement."""
     backend: Any = type(connection)
-    own = direct and _is_known(backend)
+    own = CAN_LEAD and direct and _is_known(backend)
     return BegunWithFirst(connection) if own else nullcontext()
 
 
@@ -153,7 +154,7 @@ def _ready(connection: Any) -> bool:
     """Whether a connection is all Django's own, is not watched by a tool, and can run a statement.
     Raises what Django's own cursor would raise."""
     backend: Any = type(connection)
-    if not _is_known(backend):
+    if generators is None or not _is_known(backend):
         return False
     # The steps of connection.cursor() and its execute(), without calls that would find nothing to
     # do. In a process that has waited, each call runs code that is no longer in the caches.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,7 +13,12 @@ from psycopg import IsolationLevel
 from psycopg.adapt import Dumper
 
 from taskq.sql import Ids, Turn
-from taskq.sql.postgresql.prepared import Prepared
+from taskq.sql.postgresql.prepared import Prepared, generators
+
+if TYPE_CHECKING or generators is not None:
+    Statements = Prepared
+else:
+    from taskq.sql.postgresql.by_cursor import ByCursor as Statements
 
 CHANNEL = "taskq"
 
@@ -55,7 +60,7 @@ class _IdsDumper(Dumper):
         return b"{%b}" % str(obj)[1:-1].encode()
 
 
-class Connection(Prepared):
+class Connection(Statements):
     """A connection of the queue's own. psycopg's lock lets two threads share it."""
 
     def __init__(

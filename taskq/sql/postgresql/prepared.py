@@ -14,18 +14,22 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
-from psycopg import errors, generators
+from psycopg import errors
 from psycopg.abc import PQGen
 from psycopg.adapt import PyFormat, Transformer
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
+from taskq import shortcuts
 from taskq.sql import Answer, Call
 from taskq.sql.postgresql.numbered import numbered
 
 #: Executions of a statement after which the server keeps it parsed. Preparing it costs one round
 #: trip, which a connection that sends one task and ends should not pay.
 PREPARE_AFTER = 1
+
+#: None: then nothing runs by this, see :func:`taskq.shortcuts.libpq`.
+generators: Any = shortcuts.libpq()
 
 _GOOD = (ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK)
 _DIVISION_BY_ZERO, _NO_SUCH_STATEMENT = b"22012", b"26000"

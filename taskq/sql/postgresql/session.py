@@ -6,9 +6,10 @@ from operator import attrgetter
 from typing import Any
 
 import psycopg
-from psycopg import generators, sql
+from psycopg import sql
 from psycopg.pq import ExecStatus
 
+from taskq.sql.postgresql.prepared import generators
 from taskq.sql.postgresql.shared import watch
 
 _SESSION = "taskq_session"  # an attribute of the driver's connection
@@ -58,7 +59,9 @@ class Session:
     def restore(self) -> bool:
         """Bring the session back to its start, in one round trip if a statement may have left
         something. Returns whether that succeeded."""
-        if self._watch is None or not self._is_ours or self._watch.doubts != self._doubts:
+        if generators is None or self._watch is None or not self._is_ours:
+            return False
+        if self._watch.doubts != self._doubts:
             return False
         if _MANNERS(self._connection) != self._manners:
             return False

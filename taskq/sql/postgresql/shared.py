@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 from psycopg import errors
-from psycopg._preparing import Key, Prepare, PrepareManager
-from psycopg._queries import PostgresQuery
 from psycopg.pq import TransactionStatus
 
+from taskq import shortcuts
 from taskq.sql import Call
 from taskq.sql.postgresql.plain import leaves_nothing
 from taskq.sql.postgresql.prepared import Kept, Prepared
+
+if TYPE_CHECKING:
+    from psycopg._preparing import Key, Prepare, PrepareManager
+    from psycopg._queries import PostgresQuery
+else:
+    PrepareManager = shortcuts.prepare_manager() or object
 
 _KEPT = "taskq_prepared"  # an attribute of the driver's connection
 

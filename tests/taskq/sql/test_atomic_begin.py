@@ -58,6 +58,7 @@ def statements():
     return [execute(MINE, ["%"])[0][0] for _ in range(2)]
 
 
+@pytest.mark.shortcuts
 def test_the_begin_goes_along_with_the_first_statement():
     with begun():
         first, second = statements()
@@ -65,6 +66,7 @@ def test_the_begin_goes_along_with_the_first_statement():
     assert second.startswith("SELECT")
 
 
+@pytest.mark.shortcuts
 def test_in_a_worker_as_well(start_pool):
     result = tasks.show_statement.delay()
     start_pool("-c", 1)
@@ -165,6 +167,7 @@ def test_after_an_error_nothing_is_done_and_nothing_left():
     assert list(Order.objects.values_list("number", flat=True)) == [2]
 
 
+@pytest.mark.shortcuts
 @pytest.mark.parametrize("gone", [True, False])
 def test_after_a_syntax_error_what_follows_is_a_transaction(gone):
     with begun(gone=gone):
@@ -217,6 +220,7 @@ def test_who_watches_sees_the_statement_alone():
     assert not any("BEGIN;" in query["sql"] for query in queries)
 
 
+@pytest.mark.shortcuts
 def test_a_tool_that_replaces_a_method_of_djangos_cursor_sees_the_statement_alone(monkeypatch):
     seen = []
     plain = Cursor.execute
@@ -285,6 +289,7 @@ def test_threads_that_share_the_connection_all_write_in_the_transaction(monkeypa
     assert not Task.objects.exists()
 
 
+@pytest.mark.shortcuts
 def test_a_block_whose_end_was_cut_off_leaves_the_next_as_it_should_be():
     connection.ensure_connection()
     connection.connection.cursor_factory = BeginningCursor

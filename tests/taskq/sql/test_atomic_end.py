@@ -43,6 +43,7 @@ def order():
     Order.objects.create(number=1)
 
 
+@pytest.mark.shortcuts
 @pytest.mark.postgresql
 def test_the_commit_goes_along(worker, run, others):
     called = []
@@ -56,6 +57,7 @@ def test_the_commit_goes_along(worker, run, others):
     assert connection.get_autocommit()
 
 
+@pytest.mark.shortcuts
 @pytest.mark.postgresql
 def test_of_a_task_without_effects_as_well(worker, run, others):
     with transaction.atomic():

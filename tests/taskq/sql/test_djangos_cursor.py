@@ -229,6 +229,7 @@ def send_some():
         Order.objects.exists()
 
 
+@pytest.mark.shortcuts
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
 def test_our_statements_are_prepared_on_djangos_connection_and_no_others():
@@ -250,6 +251,7 @@ def test_one_task_of_a_connection_costs_no_round_trip_to_prepare():
     assert prepared() == []
 
 
+@pytest.mark.shortcuts
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
 @pytest.mark.parametrize("forget", ["DISCARD ALL", "DEALLOCATE ALL", "DEALLOCATE taskq_0"])
@@ -261,6 +263,7 @@ def test_who_drops_what_is_prepared_loses_no_task(forget):
     assert Task.objects.count() == 20
 
 
+@pytest.mark.shortcuts
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
 @pytest.mark.parametrize(
@@ -314,6 +317,7 @@ def test_dropped_before_a_transaction_it_is_lost_to_nobody(told, begins):
     assert Task.objects.count() == 5
 
 
+@pytest.mark.shortcuts
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
 def test_after_what_drops_nothing_it_is_used_in_a_transaction():
@@ -410,6 +414,7 @@ def test_behind_a_pooler_nothing_is_prepared(settings, monkeypatch, said_by):
     assert Task.objects.count() == 10
 
 
+@pytest.mark.shortcuts
 @pytest.mark.postgresql
 @pytest.mark.usefixtures("new_connection")
 def test_behind_a_pooler_djangos_cursor_is_left_out_as_well(settings):

@@ -133,6 +133,7 @@ def test_nothing_of_a_session_reaches_the_next_task(start_pool, listen):
 LEFT = [*LEFT_SETTINGS, *LEFT_ELSE]
 
 
+@pytest.mark.shortcuts
 @pytest.mark.postgresql
 def test_a_session_that_can_be_reset_stays_open(start_pool):
     pid = "SELECT pg_backend_pid()"
