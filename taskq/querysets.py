@@ -66,8 +66,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
         A running task is left alone. So is a task that has not run yet, because it may be delayed
         for a reason. Retries and losses are counted from 0 again. An expiry that has passed is
-        removed, because the task would be dropped. The last error stays until the next run ends.
-        A sleeping pool is woken.
+        removed, because with it the task would be dropped. The last error stays until the next
+        run ends. A sleeping pool is woken.
 
         A failed task is not retried while another task holds its unique key. Of several failed
         tasks with the same key, the last one is retried.

@@ -80,8 +80,8 @@ class Connection:
         return None
 
     def woken(self) -> Counter[str]:
-        """What a commit by others since the last call may have been for. Takes no lock and no
-        I/O."""
+        """What a commit by others since the last call may have been for. Needs no lock and
+        no I/O."""
         with self._lock:
             before, self._version = self._version, self._data_version()
             return Counter(_ANYTHING if before != self._version else ())
