@@ -120,10 +120,10 @@ def test_while_a_worker_looks_in_a_crowd_the_keeper_asks_nothing(transactional_d
     def wakes(*, looks, open):
         woken.clear()
         asked.clear()
-        keeper._look_due = worker.look_ended = 0
+        keeper.dispatcher.due = worker.look_ended = 0
         worker.look_began = clock.now() if looks else 0
         keeper.listener.open = open
-        keeper.dispatch()
+        keeper.dispatcher.dispatch()
         return woken
 
     assert wakes(looks=False, open=False) == [1]
@@ -145,8 +145,8 @@ def test_where_who_was_woken_does_not_claim_each_is_woken_in_its_turn(
     monkeypatch.setattr(Slot, "wake", lambda slot: woken.append(slot.index))
     tasks.noop.delay()
     for _ in range(3):
-        keeper._look_due = 0
-        keeper.dispatch()
+        keeper.dispatcher.due = 0
+        keeper.dispatcher.dispatch()
     assert woken == [1, 3, 1]
     keeper.session.close()
 
@@ -156,8 +156,8 @@ def test_one_look_that_was_held_up_blinds_nobody_for_long(transactional_db, monk
     keeper = keeper_of_no_pool(Settings(poll=0.2, listen=False))
     monkeypatch.setattr(TaskStore, "lanes", lambda *_: time.sleep(0.1) or [])
     began = clock.now()
-    keeper.dispatch()
-    assert began < keeper._look_due <= clock.now() + clock.nanoseconds(0.2)
+    keeper.dispatcher.dispatch()
+    assert began < keeper.dispatcher.due <= clock.now() + clock.nanoseconds(0.2)
     keeper.session.close()
 
 
