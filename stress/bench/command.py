@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from stress.bench import QUICK_ROUNDS, ROUNDS, machine, plots, redis, report, rounds
+from stress.bench import QUICK_ROUNDS, ROUNDS, machine, redis, report, rounds
 from stress.bench.arena import Arena
 from stress.bench.catalogue import SCENARIOS
 from stress.bench.contestants import OURS, PeerEnvironment
@@ -59,11 +59,11 @@ def run(options: argparse.Namespace) -> int:
             arena.forget()
             console.print(f"  took {time.monotonic() - began:.0f} s")
             _keep(options, entries, facts)
-    if options.json and plots.available():
+    if options.json:
+        from stress.bench import plots  # loads matplotlib, which takes a while
+
         for path in plots.write(entries, options.json.parent):
             console.print(f"plot: {path}")
-    elif options.json:
-        console.print("no plots: matplotlib is not installed (make bench)")
     for entry in entries:
         console.print("\n".join(["", *report.lines(entry)]), highlight=False, markup=False)
     return int(any(entry["met"] is False or _missing(entry) for entry in entries))

@@ -78,7 +78,7 @@ class Deployment:
 
     def children(self, role: str = "") -> list[int]:
         """The pool's children that live, of one role or all."""
-        found = processes.children().get(self.pid, [])
+        found = processes.children(self.pid)
         return [pid for pid in found if not role or processes.role(pid) == role]
 
     def busy_workers(self) -> dict[int, str]:

@@ -59,7 +59,7 @@ class Enqueuers:
 
     def kill_one(self, rng: random.Random) -> None:
         """SIGKILL to one of them, or have it kill itself at its next commit."""
-        living = processes.children().get(self._process.pid, [])
+        living = processes.children(self._process.pid)
         if living:
             number = rng.choice([signal.SIGKILL, signal.SIGUSR1, signal.SIGUSR1])
             processes.send(rng.choice(living), number)

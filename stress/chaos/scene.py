@@ -125,7 +125,7 @@ class Scene:
     def frozen(self, victims: Sequence[int]) -> Iterator[None]:
         """SIGSTOP, on the record; and SIGCONT in the end."""
         stopped = [pid for pid in victims if processes.send(pid, signal.SIGSTOP)]
-        wait_until(lambda: all(processes.state(pid) in "TZX" for pid in stopped), seconds=5)
+        wait_until(lambda: not any(map(_still_runs, stopped)), seconds=5)
         self.history.record("freeze", victims=stopped)
         try:
             yield
@@ -137,7 +137,7 @@ class Scene:
     def must_be_gone(self, pids: Sequence[int]) -> None:
         """What is still there of a pool that is not is left over: the checker is told."""
         for pid in pids:
-            if processes.state(pid) not in ("", "Z", "X") and processes.role(pid):
+            if processes.role(pid):
                 self.left_over.append(LeftOver(pid, processes.title(pid)))
 
     def wait_at_work(self, target: Deployment) -> None:
@@ -263,3 +263,7 @@ class Scene:
         self.memory_is_limited = True
         self.oom = f"a memory cgroup (version {group.version}) of {POOL_MEMORY} MiB a pool"
         return group.prefix
+
+
+def _still_runs(pid: int) -> bool:
+    return processes.is_alive(pid) and not processes.is_stopped(pid)

@@ -57,12 +57,11 @@ class Watcher(threading.Thread):
 
     def _search(self) -> None:
         known = {watched.pid: watched for watched in self._watched.values()}
-        family = processes.children()
         for supervisor in list(self._supervisors):
-            for pid in (supervisor, *family.get(supervisor, ())):
+            for pid in (supervisor, *processes.children(supervisor)):
                 if pid not in known:
-                    # One that is dead, and that its parent has yet to reap, was seen already.
-                    if processes.state(pid) != "Z":
+                    # A dead child that its parent has yet to reap was seen already.
+                    if processes.is_alive(pid):
                         self._watch(pid)
                 elif not known[pid].role:
                     known[pid].role = processes.role(pid)

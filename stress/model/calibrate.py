@@ -16,6 +16,7 @@ import psutil
 import psycopg
 
 from stress.model.costs import Costs, Line
+from stress.rig.footprint import cpu_seconds
 from stress.rig.pools import Pool, wait_until
 from stress.rig.postgres import NEWEST
 from stress.tune.bed import Bed
@@ -44,19 +45,14 @@ class Meter:
     """Measures calls that one backend serves."""
 
     def __init__(self, backend: int) -> None:
-        self.backend = backend
+        self._backend = [psutil.Process(backend)]
 
     def measure(self, call: Callable[[], object], times: int = TIMES) -> Sample:
-        began, cpu = time.perf_counter(), cpu_seconds(self.backend)
+        began, cpu = time.perf_counter(), cpu_seconds(self._backend)
         for _ in range(times):
             call()
         wall = time.perf_counter() - began
-        return Sample((cpu_seconds(self.backend) - cpu) / times, wall / times)
-
-
-def cpu_seconds(pid: int) -> float:
-    """CPU time that a process has had: from the scheduler, to the nanosecond."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+        return Sample((cpu_seconds(self._backend) - cpu) / times, wall / times)
 
 
 def calibrate(bed: Bed) -> Costs:
@@ -236,7 +232,7 @@ def _drain(bed: Bed, send: Callable[[], object]) -> float:
     pool = bed.start_pool("-c", 1, direct=True, history=Path(os.devnull))
     try:
         bed.wait_ready(pool, 1)
-        worker = _worker(pool)
+        worker = [psutil.Process(_worker(pool))]
         cpu, left = cpu_seconds(worker), Task.objects.count()
         wait_until(lambda: not Task.objects.exists(), seconds=60, what="the tasks done")
         return (cpu_seconds(worker) - cpu) / left

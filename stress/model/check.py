@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import psycopg
 
-from stress.model.calibrate import cpu_seconds
 from stress.model.costs import Costs
 from stress.model.fleet import Plan, simulate
+from stress.rig.footprint import cpu_seconds
 from stress.tune.bed import Bed
 
 #: What is tried: seconds of a task, and how many of them. Claimed singly, and in batches.
@@ -101,4 +101,4 @@ def _server_cpu(bed: Bed) -> float:
         row = session.execute("SHOW data_directory").fetchone()
     assert row is not None
     server = psutil.Process(int(Path(row[0], "postmaster.pid").read_text().split()[0]))
-    return sum(cpu_seconds(process.pid) for process in [server, *server.children()])
+    return cpu_seconds([server, *server.children()])

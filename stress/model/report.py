@@ -1,4 +1,4 @@
-"""The model's answers as tables for a terminal, and its pictures."""
+"""The model's answers as tables for a terminal, and its figures."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from stress.model.check import Measured
 from stress.model.costs import Costs
 from stress.model.fleet import Plan
 from stress.model.limits import FULL, Load, idle
-from stress.tune.plots import svg
+from stress.rig.figures import COLORS, svg
 
-_COLOURS = ("#1f6f8b", "#d1495b", "#66a182", "#edae49", "#6c4a8a")
 _HOSTS = (1, 3, 10, 30, 100, 300, 1000)
 
 
@@ -54,9 +53,9 @@ def idle_plot(plan: Plan, costs: Costs) -> str:
     """Cores that heartbeats and polls take, by hosts."""
 
     def draw(axes: Axes) -> None:
-        for heartbeat, colour in zip((1.0, 3.0, 10.0), _COLOURS, strict=False):
+        for heartbeat, color in zip((1.0, 3.0, 10.0), COLORS, strict=False):
             cores = [idle(replace(plan, hosts=n, heartbeat=heartbeat), costs) for n in _HOSTS]
-            axes.plot(_HOSTS, cores, "o-", color=colour, label=f"heartbeat {heartbeat:g} s")
+            axes.plot(_HOSTS, cores, "o-", color=color, label=f"heartbeat {heartbeat:g} s")
         axes.axhline(1, color="black", linestyle="--", linewidth=1)
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -75,13 +74,13 @@ def load_plot(by_hosts: Mapping[int, Sequence[Load]]) -> str:
     """The database's share of its cores by tasks a second, a line a fleet."""
 
     def draw(axes: Axes) -> None:
-        for (hosts, loads), colour in zip(by_hosts.items(), _COLOURS, strict=False):
+        for (hosts, loads), color in zip(by_hosts.items(), COLORS, strict=False):
             ordered = sorted(loads, key=lambda one: one.done)
             axes.plot(
                 [one.done for one in ordered],
                 [one.utilisation for one in ordered],
                 "o-",
-                color=colour,
+                color=color,
                 label=f"{hosts} hosts",
             )
         some = next(one for loads in by_hosts.values() for one in loads)

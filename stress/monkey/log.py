@@ -6,6 +6,11 @@ import os
 from collections import Counter
 from pathlib import Path
 
+import psutil
+
+#: The descriptor of standard error.
+STDERR = 2
+
 #: Words of a log line (taskq.events, pool.supervisor) -> the event that it tells of.
 _PHRASES = {
     " lost its worker, ": "task.lost",
@@ -21,10 +26,11 @@ _PHRASES = {
 def find(pid: int) -> Path | None:
     """The file that a process's standard error goes to, if it is one we can read."""
     try:
-        target = Path(os.readlink(f"/proc/{pid}/fd/2"))
-    except OSError:  # no /proc, or not ours to see
+        files = psutil.Process(pid).open_files()
+    except psutil.Error:  # it has ended, or it is another user's
         return None
-    return target if target.is_file() and os.access(target, os.R_OK) else None
+    paths = (Path(file.path) for file in files if file.fd == STDERR)
+    return next((path for path in paths if os.access(path, os.R_OK)), None)
 
 
 class EventLog:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg
 from django.db import connections
 
@@ -145,7 +146,7 @@ class Bench(Closing):
         """
         wait_until(
             lambda: (
-                not processes.state(pid)
+                not psutil.pid_exists(pid)
                 or any(record["pid"] == pid for record in self.records("end", key))
             ),
             what=f"the end of {key} in process {pid}",
@@ -172,7 +173,7 @@ class Bench(Closing):
     def frozen(self, pid: int) -> Iterator[None]:
         """Meanwhile a process is stopped, on the record."""
         os.kill(pid, signal.SIGSTOP)
-        wait_until(lambda: processes.state(pid) == "T")
+        wait_until(lambda: processes.is_stopped(pid))
         self.history.record("freeze", victims=[pid])
         try:
             yield
@@ -193,7 +194,7 @@ class Bench(Closing):
         victims = [*pool.children("worker").values(), *pool.children("keeper").values(), pool.pid]
         for pid in victims:
             os.kill(pid, signal.SIGSTOP)
-        wait_until(lambda: all(processes.state(pid) == "T" for pid in victims))
+        wait_until(lambda: all(processes.is_stopped(pid) for pid in victims))
         self.history.record("freeze", victims=victims)
         return victims
 

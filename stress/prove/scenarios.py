@@ -11,11 +11,11 @@ import signal
 import subprocess
 import sys
 
+import psutil
 from django.db import connections
 
 from pool import clock
 from stress.prove.bench import FENCED, Bench
-from stress.rig import processes
 from stress.rig.pools import Pool, wait_until
 from stress.rig.snapshot import Snapshot
 from taskq import pausing
@@ -248,7 +248,7 @@ def workers_forgotten(bench: Bench) -> None:
     key = bench.send("slow", 1.0)
     worker = bench.started(key)
     bench.kill_supervisor(gone)
-    wait_until(lambda: not processes.state(worker), what="the worker has gone with it")
+    wait_until(lambda: not psutil.pid_exists(worker), what="the worker has gone with it")
     Worker.objects.all().delete()
     bench.start_pool()
     bench.settle()

@@ -1,48 +1,51 @@
-"""Processes as Linux shows them in /proc: who is whose child, who is stopped."""
+"""Processes by their pid: children, sessions, titles and signals."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from contextlib import suppress
+
+import psutil
 
 from stress.rig.pools import TITLE
 
 ROLES = ("supervisor", "keeper", "worker")
 
 
-def children() -> dict[int, list[int]]:
-    """Of every process that has some: one look at all of /proc."""
-    found: dict[int, list[int]] = {}
-    for name in os.listdir("/proc"):
-        if name.isdecimal() and (fields := _stat(int(name))):
-            found.setdefault(int(fields[1]), []).append(int(name))
-    return found
+def children(parent: int) -> list[int]:
+    """The children of a process, with those that have ended and are not reaped yet."""
+    try:
+        return [child.pid for child in psutil.Process(parent).children()]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def of_session(session: int) -> list[int]:
-    """Those of a session that live."""
+    """The living processes of a session."""
     found = []
-    for name in os.listdir("/proc"):
-        if name.isdecimal() and (fields := _stat(int(name))):
-            state, in_session = fields[0], int(fields[3])
-            if in_session == session and state not in "ZX":
-                found.append(int(name))
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError):  # it ended since it was listed
+            if os.getsid(pid) == session and is_alive(pid):
+                found.append(pid)
     return found
 
 
-def state(pid: int) -> str:
-    """R, S, D, T, Z … as ps has it; empty when there is no such process."""
-    fields = _stat(pid)
-    return fields[0] if fields else ""
+def is_alive(pid: int) -> bool:
+    """Whether a process exists and has not ended."""
+    return _status(pid) not in ("", psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by SIGSTOP."""
+    return _status(pid) == psutil.STATUS_STOPPED
 
 
 def title(pid: int) -> str:
-    """What ps shows; empty for a process that is gone or dead."""
+    """The title that ps shows; empty for a process that has ended."""
     try:
-        raw = Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
+        return " ".join(psutil.Process(pid).cmdline()).strip()
+    except psutil.NoSuchProcess:
         return ""
-    return raw.replace(b"\0", b" ").decode(errors="replace").strip()
 
 
 def role(pid: int) -> str:
@@ -52,7 +55,7 @@ def role(pid: int) -> str:
 
 
 def send(pid: int, signal: int) -> bool:
-    """Send a signal; whether there was anyone to get it."""
+    """Send a signal; False when there is no such process."""
     try:
         os.kill(pid, signal)
     except ProcessLookupError:
@@ -60,10 +63,9 @@ def send(pid: int, signal: int) -> bool:
     return True
 
 
-def _stat(pid: int) -> list[str]:
-    """The fields of /proc/PID/stat from the state on: state, parent, group, session …"""
+def _status(pid: int) -> str:
+    """The status by psutil's names; empty when there is no such process."""
     try:
-        raw = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-    return raw.rpartition(b") ")[2].decode().split()
+        return str(psutil.Process(pid).status())
+    except psutil.NoSuchProcess:
+        return ""

@@ -1,22 +1,13 @@
-"""The tuner's pictures, as SVG text."""
+"""The tuner's figures, as SVG text."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable
-
-import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.figure import Figure
 
+from stress.rig.figures import COLORS, svg
 from stress.tune import formulae
 from stress.tune.results import Prospect, Results
-
-matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text: small, and can be searched
-matplotlib.rcParams["svg.hashsalt"] = "taskq"  # the same data, the same file
-
-_COLOURS = ("#1f6f8b", "#d1495b", "#66a182", "#edae49", "#6c4a8a", "#444444")
 
 
 def all_plots(results: Results, target: float) -> dict[str, str]:
@@ -26,23 +17,9 @@ def all_plots(results: Results, target: float) -> dict[str, str]:
         "hosts": svg(lambda axes: _hosts(axes, results, target)),
         "workers": svg(lambda axes: _workers(axes, results)),
         "cost": svg(
-            lambda queries: _queries(queries, results), lambda wal: _wal(wal, results), height=3.4
+            lambda axes: _queries(axes, results), lambda axes: _wal(axes, results), size=(8, 3.4)
         ),
     }
-
-
-def svg(*draw: Callable[[Axes], None], height: float = 4.2) -> str:
-    """One figure with a panel for each function, as an <svg> element."""
-    figure = Figure(figsize=(8, height), layout="constrained")
-    axes = figure.subplots(1, len(draw), squeeze=False)[0]
-    for one, panel in zip(draw, axes, strict=True):
-        panel.grid(color="#dddddd", linewidth=0.6)
-        panel.set_axisbelow(True)
-        panel.spines[["top", "right"]].set_visible(False)
-        one(panel)
-    text = io.StringIO()
-    figure.savefig(text, format="svg", metadata={"Date": None})
-    return text.getvalue()[text.getvalue().index("<svg") :]
 
 
 def _choice(axes: Axes, results: Results, target: float) -> None:
@@ -50,7 +27,7 @@ def _choice(axes: Axes, results: Results, target: float) -> None:
     prospects = results.prospects(results.latencies[0])
     best = results.recommended(target, results.latencies[0])
     beats = sorted({each.setting.heartbeat for each in prospects})
-    colours = dict(zip(beats, _COLOURS * len(beats), strict=False))
+    colors = dict(zip(beats, COLORS * len(beats), strict=False))
     for lease in sorted({each.setting.lease for each in prospects}):
         of_lease = [each for each in prospects if each.setting.lease == lease]
         places = [(each.recovery, each.outage) for each in of_lease]
@@ -59,9 +36,9 @@ def _choice(axes: Axes, results: Results, target: float) -> None:
             f"lease {lease:g} s  ", places[0], ha="right", va="center", fontsize=9, color="#444444"
         )
         for prospect in of_lease:
-            _mark(axes, prospect, colours[prospect.setting.heartbeat])
-    for beat, colour in colours.items():
-        axes.plot([], [], "o", color=colour, label=f"heartbeat {beat:g} s")
+            _mark(axes, prospect, colors[prospect.setting.heartbeat])
+    for beat, color in colors.items():
+        axes.plot([], [], "o", color=color, label=f"heartbeat {beat:g} s")
     axes.plot([], [], "o", color="black", markerfacecolor="white", label="predicted")
     axes.plot([], [], "X", color="black", label="loses healthy leases")
     if best is not None:
@@ -85,12 +62,12 @@ def _choice(axes: Axes, results: Results, target: float) -> None:
     axes.legend(fontsize=8, loc="lower right")
 
 
-def _mark(axes: Axes, prospect: Prospect, colour: str) -> None:
+def _mark(axes: Axes, prospect: Prospect, color: str) -> None:
     axes.plot(
         *(prospect.recovery, prospect.outage),
         "o" if prospect.sound else "X",
-        color=colour,
-        markerfacecolor=colour if prospect.measured else "white",
+        color=color,
+        markerfacecolor=color if prospect.measured else "white",
         markersize=8,
     )
 
@@ -109,7 +86,7 @@ def _hosts(axes: Axes, results: Results, target: float) -> None:
     for place, setting in enumerate(settings):
         soonest, latest = formulae.host_recovery(setting.lease, setting.heartbeat)
         axes.fill_between([place - 0.35, place + 0.35], soonest, latest, color="#c9dde4")
-    for latency, colour in zip(results.latencies, _COLOURS[1:], strict=False):
+    for latency, color in zip(results.latencies, COLORS[1:], strict=False):
         points = [
             (settings.index(cell.setting), seconds)
             for cell in results.cells
@@ -117,8 +94,8 @@ def _hosts(axes: Axes, results: Results, target: float) -> None:
             for seconds in cell.host_recovery
         ]
         if points:
-            axes.plot(*zip(*points, strict=True), "o", color=colour, markersize=4, alpha=0.8)
-        axes.plot([], [], "o", color=colour, label=f"measured, round trip {latency * 1000:g} ms")
+            axes.plot(*zip(*points, strict=True), "o", color=color, markersize=4, alpha=0.8)
+        axes.plot([], [], "o", color=color, label=f"measured, round trip {latency * 1000:g} ms")
     axes.fill_between([], [], color="#c9dde4", label="lease ± heartbeat")
     axes.axhline(target, color="black", linestyle="--", linewidth=1)
     axes.set_xticks(range(len(settings)), [str(each) for each in settings], rotation=45)
@@ -161,7 +138,7 @@ def _wal(axes: Axes, results: Results) -> None:
 
 
 def _cost(axes: Axes, results: Results, values: list[float]) -> None:
-    axes.plot([cost.heartbeat for cost in results.costs], values, "o-", color=_COLOURS[0])
+    axes.plot([cost.heartbeat for cost in results.costs], values, "o-", color=COLORS[0])
     axes.set_xlabel("heartbeat (s)")
     axes.set_xscale("log")
     axes.set_xticks([cost.heartbeat for cost in results.costs])

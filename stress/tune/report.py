@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
 import statistics
 from collections.abc import Sequence
-from importlib import resources
-from string import Template
 
 from rich.table import Table
 
+from stress.rig.page import Table as HtmlTable
+from stress.rig.page import figure, render
 from stress.tune.grid import Grid
 from stress.tune.results import Results
 
@@ -134,20 +133,22 @@ def page(results: Results, plots: dict[str, str], target: float, made: str) -> s
     made: how and on what it was measured.
     """
     best = results.recommended(target, results.latencies[0])
-    template = Template(resources.files("stress.tune").joinpath("report.html").read_text("utf-8"))
-    return template.substitute(
-        plots,
-        advice="\n".join(f"<p>{html.escape(line)}</p>" for line in advice(results, target)),
-        nearest=_nearest(results),
-        made=html.escape(made),
-        takeover=f"{results.takeover(results.latencies[0]):.2f}",
-        lost=results.processes,
-        processes=results.costs[0].processes if results.costs else 0,
-        prospects=_html_table(
-            PROSPECTS, prospect_rows(results), best=str(best.setting) if best else ""
-        ),
-        costs=_html_table(COSTS, cost_rows(results)),
-        cells=_html_table(CELLS, cell_rows(results)),
+    return render(
+        "tune/report.html",
+        {
+            **{name: figure(plot) for name, plot in plots.items()},
+            "advice": advice(results, target),
+            "nearest": _nearest(results),
+            "made": made,
+            "takeover": f"{results.takeover(results.latencies[0]):.2f}",
+            "lost": str(results.processes),
+            "processes": str(results.costs[0].processes if results.costs else 0),
+            "prospects": HtmlTable(
+                PROSPECTS, prospect_rows(results), best=str(best.setting) if best else ""
+            ),
+            "costs": HtmlTable(COSTS, cost_rows(results)),
+            "cells": HtmlTable(CELLS, cell_rows(results)),
+        },
     )
 
 
@@ -168,13 +169,3 @@ def _table(title: str, head: Sequence[str], rows: Rows) -> Table:
     for row in rows:
         view.add_row(*row)
     return view
-
-
-def _html_table(head: Sequence[str], rows: Rows, *, best: str = "") -> str:
-    lines = ["<table>", "<tr>" + "".join(f"<th>{html.escape(h)}</th>" for h in head) + "</tr>"]
-    for row in rows:
-        mark = ' class="best"' if best and row[0] == best else ""
-        lines.append(
-            f"<tr{mark}>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-        )
-    return "\n".join([*lines, "</table>"])

@@ -269,7 +269,6 @@ def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
 
 
 def test_plots_are_drawn_of_what_was_measured(tmp_path: Path) -> None:
-    pytest.importorskip("matplotlib")
     one = {"ours": 10.0, "limit": 20.0, "peers": {"Huey": 5.0}, "detail": {}}
     entries: list[dict[str, Any]] = [
         {**one, "scenario": "drain-noop-c1"},

@@ -14,6 +14,7 @@ import pytest
 from stress.__main__ import main
 from stress.chaos.faults import FAULTS
 from stress.checker import VIOLATIONS
+from stress.rig.page import MISSING
 
 SHORT = ["--seconds", "12", "--seed", "7", "--pools", "2", "-c", "2", "--lease", "3"]
 
@@ -32,6 +33,7 @@ def chaos(tmp_path: Path, *options: str) -> dict[str, Any]:
     )
     assert finished.returncode == 0, finished.stdout
     assert "<svg" in page.read_text()
+    assert MISSING not in page.read_text()
     return dict(json.loads(report.read_text()))
 
 

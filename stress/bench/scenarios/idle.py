@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 import psutil
 
-from stress.bench import footprint
 from stress.bench.arena import STAGE, Arena
 from stress.bench.contestants import OURS, Contestant
 from stress.bench.queue import WARM_UP
 from stress.bench.scenario import Reading, Scenario
 from stress.bench.stage import Stage, Workers
+from stress.rig import footprint
 from stress.rig.pools import TITLE
 
 #: Seconds that an idle pool is watched, and before that left alone.
