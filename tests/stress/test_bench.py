@@ -1,95 +1,26 @@
-"""The bench: its arithmetic, its judgement, its command, and one real measurement."""
+"""The bench: its judgement, its reports, its command, and one real measurement."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stress import bench
-from stress.bench import figures, plots, report, rounds, server_log, targets
-from stress.bench.arena import Arena
+from stress.bench import plots, report, server_log, targets
 from stress.bench.catalogue import SCENARIOS
-from stress.bench.contestants import OURS, PEERS, Contestant, PeerEnvironment, Skipped
-from stress.bench.counter import Counter
-from stress.bench.figures import Spread, TooFewSamples
-from stress.bench.queue import Unsupported
+from stress.bench.contestants import OURS, PEERS, PeerEnvironment
+from stress.bench.figures import Spread
 from stress.bench.results import Result
-from stress.bench.scenario import Reading, Scenario
-from stress.bench.stage import Broken
 
 KEYS = {"scenario", "ours", "limit", "peers", "unit", "ratio_to_limit", "target", "met"}
 
 
 def result(**values: Any) -> Result:
     return Result("drain-noop-c1", "a title", "tasks/s", "a loop", ("p99",), **values)
-
-
-# Arithmetic
-
-
-def test_the_steady_rate_leaves_out_a_slow_start_and_a_slow_end() -> None:
-    start = [(second, second) for second in range(5)]  # 1 a second
-    middle = [(4 + step, 4 + 100 * step) for step in range(1, 11)]  # 100 a second
-    end = [(14 + step, 1004 + step) for step in range(1, 6)]
-    assert figures.steady_rate([*start, *middle, *end]) == pytest.approx(100)
-
-
-def test_the_steady_rate_looks_between_samples_where_batches_make_steps() -> None:
-    # 100 a second, seen only at the third and at the ninth second.
-    assert figures.steady_rate([(0, 1), (3, 300), (9, 900), (10, 1000)]) == pytest.approx(
-        100, rel=0.01
-    )
-
-
-@pytest.mark.parametrize("samples", [[], [(0.0, 0), (1.0, 0)], [(0.0, 50)]])
-def test_no_rate_is_made_of_nothing(samples: list[figures.Sample]) -> None:
-    with pytest.raises(TooFewSamples):
-        figures.steady_rate(samples)
-
-
-def test_a_rate_between_two_moments() -> None:
-    samples = [(0.0, 0), (10.0, 1000), (20.0, 1100)]
-    assert figures.rate_between(samples, 0, 10) == pytest.approx(100)
-    assert figures.rate_between(samples, 10, 20) == pytest.approx(10)
-    assert figures.rate_between(samples, 5, 15) == pytest.approx(55)
-
-
-def test_the_time_line_has_a_rate_for_each_second() -> None:
-    assert figures.time_line([(0.0, 0), (2.0, 20), (3.0, 21)]) == pytest.approx([10, 10, 1])
-
-
-@pytest.mark.parametrize(
-    ("percent", "expected"), [(0, 1), (50, 50), (95, 95), (99, 99), (100, 100)]
-)
-def test_percentiles_are_values_that_occurred(percent: float, expected: int) -> None:
-    assert figures.percentile(list(range(100, 0, -1)), percent) == expected
-
-
-def test_a_spread_is_the_middle_the_lowest_and_the_highest() -> None:
-    assert Spread.of([3, 1, 2, 10]) == Spread(2.5, 1, 10)
-
-
-def test_ratios_are_taken_round_by_round_where_both_were_measured() -> None:
-    assert figures.ratios([10.0, None, 30.0, 8.0], [20.0, 1.0, 10.0, None]) == [0.5, 3.0]
-
-
-def test_a_counter_sums_what_processes_and_threads_add(tmp_path: Path) -> None:
-    path = tmp_path / "counter"
-    counter = Counter(path)
-    counter.add(4)
-    counter.add()
-    program = f"from stress.bench.counter import Counter; Counter({str(path)!r}).add(2)"
-    subprocess.run([sys.executable, "-c", program], check=True)
-    assert counter.total() == 7
-    counter.clear()
-    assert counter.total() == 0
 
 
 # Judgement
@@ -127,98 +58,6 @@ def test_every_target_belongs_to_a_scenario_and_names_peers_that_exist() -> None
     assert set(targets.DATABASE_PEERS) <= names
     for scenario in SCENARIOS.values():
         assert set(scenario.quick_peers or ()) <= names
-
-
-# Rounds
-
-
-class Steps(Scenario):
-    """A scenario whose values are counted up, in place of measuring."""
-
-    name, title, unit = "steps", "steps", "steps"
-
-    def __init__(self) -> None:
-        self.order: list[str] = []
-
-    def ours(self, arena: Arena) -> Reading:
-        self.order.append("ours")
-        return Reading(2.0 * len(self.order), {"seen": len(self.order)})
-
-    def limit(self, arena: Arena) -> Reading:
-        self.order.append("limit")
-        return Reading(4.0)
-
-    def peer(self, arena: Arena, peer: Contestant) -> Reading:
-        self.order.append(peer.name)
-        if peer.name == "Huey":
-            raise Broken("no such module")
-        if peer.name == "Celery":
-            raise Unsupported("it cannot")
-        return Reading(1.0)
-
-
-class NoArena(Arena):
-    def __init__(self, *, quick: bool) -> None:
-        self.quick = quick
-
-
-def run(scenario: Scenario, *, quick: bool = False, steady: Sequence[str] = ()) -> Result:
-    return rounds.run(
-        scenario,
-        NoArena(quick=quick),
-        rounds=3,
-        peers=PEERS,
-        steady=steady,
-        say=lambda line: None,
-    )
-
-
-def test_everybody_is_measured_in_each_round_in_an_order_that_turns() -> None:
-    scenario = Steps()
-    found = run(scenario, steady=[peer.name for peer in PEERS])
-    assert len(found.ours) == len(found.limit) == 3
-    assert found.peers["Dramatiq"] == [1.0, 1.0, 1.0]
-    first_round, second_round = scenario.order[:11], scenario.order[11:20]
-    assert first_round[0] == "ours"
-    assert second_round[0] == "limit"
-    assert found.detail["taskq"]["seen"] > 1
-
-
-@pytest.mark.parametrize(
-    ("quick", "of_dramatiq"), [(False, [1.0, 1.0, 1.0]), (True, [None, 1.0, None])]
-)
-def test_a_peer_is_measured_once_unless_the_target_names_it(
-    quick: bool, of_dramatiq: list[float | None]
-) -> None:
-    found = run(Steps(), quick=quick, steady=["Dramatiq"])
-    assert None not in found.ours
-    assert None not in found.limit
-    assert found.peers.pop("Dramatiq") == of_dramatiq
-    assert all(len([each for each in values if each]) == 1 for values in found.peers.values())
-
-
-def test_the_peers_of_a_target_are_those_that_its_conditions_name() -> None:
-    assert targets.peers_of("enqueue-single") == {*targets.DATABASE_PEERS, "Huey"}
-    assert targets.peers_of("latency-idle") == {"Celery"}
-    assert targets.peers_of("drain-noop-c2") == set()
-
-
-def test_a_peer_that_fails_or_cannot_is_left_out_and_that_is_said() -> None:
-    found = run(Steps())
-    reasons = {each.name: each.reason for each in found.skipped}
-    assert reasons == {"Huey": "failed: no such module", "Celery": "it cannot"}
-    assert not {"Huey", "Celery"} & set(found.peers)
-
-
-def test_our_own_failure_misses_the_target_and_the_run_goes_on() -> None:
-    class Failing(Steps):
-        def ours(self, arena: Arena) -> Reading:
-            raise Broken("the pool did not start")
-
-    found = run(Failing(), quick=True)
-    assert found.skipped[0] == Skipped("taskq", "failed: the pool did not start")
-    assert found.ours == [None, None, None]
-    assert found.limit == [4.0, 4.0, 4.0]
 
 
 # Report

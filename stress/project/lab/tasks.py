@@ -4,20 +4,17 @@ Each takes its key first, by which the history, the tables and the checker know 
 """
 
 import ctypes
-import faulthandler
 import os
-import resource
 import signal
-import subprocess
-import sys
 import time
-from typing import Any, NoReturn
+from typing import Any
 
 import django.db
-from django.db import connection, transaction
 
+from stress.project.lab.dying import die
 from stress.project.lab.kinds import tick_key
-from stress.project.lab.models import Effect, Entry
+from stress.project.lab.misbehaving import Flaw, do_wrong
+from stress.project.lab.models import Effect
 from stress.project.runs import note, run, started
 from taskq.celery import SoftTimeLimitExceeded, TaskCancelled, shared_task
 
@@ -61,10 +58,6 @@ def solo(key: str, group: str) -> None:
     """No two of a group run at once."""
     with run(key):
         time.sleep(0.15)
-
-
-class Flaw(Exception):
-    """What a task raises on purpose."""
 
 
 @shared_task(
@@ -135,7 +128,7 @@ def gil(key: str, seconds: int) -> None:
 def poison(key: str, how: str) -> None:
     """Kills its worker in every run."""
     with run(key):
-        _die(how)
+        die(how)
 
 
 @shared_task
@@ -143,34 +136,7 @@ def mate(key: str, how: str = "") -> None:
     """Quick, so that it is claimed in batches; now and then one that kills is among them."""
     with run(key):
         if how:
-            _die(how)
-
-
-def _die(how: str) -> NoReturn:
-    note("death", victim=os.getpid(), role="worker", cause="poison")
-    match how:
-        case "exit":
-            os._exit(7)
-        case "segfault":
-            ctypes.string_at(0)
-        case "abort":
-            os.abort()
-        case "kill":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "stack":
-            overflow_stack()
-    raise AssertionError(f"still alive after {how!r}")
-
-
-def overflow_stack() -> None:
-    """Recursion in C, not as deep as Python would mind, on a stack that may not grow."""
-    _, hard = resource.getrlimit(resource.RLIMIT_STACK)
-    resource.setrlimit(resource.RLIMIT_STACK, (2**16, hard))
-    sys.setrecursionlimit(10**6)
-    deep: list[Any] = []
-    for _ in range(2_000):
-        deep = [deep]
-    repr(deep)
+            die(how)
 
 
 @shared_task
@@ -235,73 +201,15 @@ if not os.environ.get("STRESS_OLD_CODE"):  # a deployment that does not know thi
             pass
 
 
-class Unprintable(Exception):
-    def __str__(self) -> str:
-        raise RuntimeError("not even that")
-
-
 @shared_task(**_AGAIN)
 def misbehave(key: str, how: str) -> None:
     """One of the ways to misbehave without dying."""
     pid = os.getpid()
     started(key)
     try:
-        _misbehave(how)
+        do_wrong(how)
     except BaseException as error:
         note("raised", key=key, error=type(error).__name__)
         raise
     if os.getpid() == pid:
         note("end", key=key)
-
-
-def _misbehave(how: str) -> None:
-    match how:
-        case "exit":
-            sys.exit(3)
-        case "interrupt":
-            raise KeyboardInterrupt
-        case "recurse":
-            _misbehave(how)
-        case "huge":
-            raise Flaw("x" * 10_000_000)
-        case "text":
-            raise Flaw("nul \0 and surrogate \ud800")
-        case "unprintable":
-            raise Unprintable
-        case "close":
-            connection.close()
-        case "break":
-            connection.ensure_connection()
-            connection.connection.close()
-        case "open":
-            transaction.atomic().__enter__()
-            Entry.objects.create(key=f"open.{os.getpid()}.{time.monotonic_ns()}", kind="open")
-        case "handlers":
-            for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_IGN)
-            signal.alarm(1)
-        case "native":
-            faulthandler.register(signal.SIGUSR1)  # Python's table of handlers does not change
-        case "timer":
-            signal.setitimer(signal.ITIMER_PROF, 0.2)
-            faulthandler.dump_traceback_later(1.0, exit=True)
-        case "limit":
-            _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-            resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time()) + 1, hard))
-        case "program":
-            subprocess.Popen(["sleep", "30"])
-        case "mask":
-            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        case "fork":
-            os.fork()  # both return
-        case "child":
-            if os.fork() == 0:
-                time.sleep(3)
-                os._exit(0)
-        case "stdout":
-            for _ in range(5_000):
-                print("x" * 100)
-        case "chdir":
-            os.chdir("/")
-        case _:
-            raise AssertionError(f"no such way to misbehave: {how!r}")

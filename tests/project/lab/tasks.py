@@ -18,7 +18,7 @@ from django.utils.module_loading import import_string
 
 from pool import kernel
 from pool.leftovers import TRAITS
-from stress.project.lab import tasks as stress_lab
+from stress.project.lab import dying
 from stress.project.runs import note, run
 from stress.project.shop.models import Order, Shipment
 from taskq.celery import SoftTimeLimitExceeded, TaskCancelled, current_task, shared_task
@@ -93,7 +93,7 @@ def kill_self(key, number):
 @shared_task
 def overflow_stack(key):
     with run(key):
-        stress_lab.overflow_stack()
+        dying.overflow_stack()
 
 
 @shared_task
