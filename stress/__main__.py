@@ -7,17 +7,18 @@ import importlib
 import sys
 from types import ModuleType
 
-#: Command -> package with ``add_arguments(parser)`` and ``main(options) -> int``; what it does.
+#: Command -> its package, which has ``add_arguments(parser)`` and ``main(options) -> int``;
+#: and what it does.
 COMMANDS = {
-    "chaos": ("stress.chaos", "break everything on purpose, and see that nothing is lost (60 s)"),
-    "prove": ("stress.prove", "show that the checker catches each protection's absence"),
-    "explore": ("stress.explore", "step a few actors through every order of their statements"),
-    "tune": ("stress.tune", "measure leases and heartbeats, and recommend some"),
-    "bench": ("stress.bench", "how fast we are, beside PostgreSQL itself and other queues"),
-    "monkey": ("stress.monkey", "torment a pool that is already running somebody's project"),
+    "chaos": ("stress.chaos", "break everything on purpose, and check that nothing is lost (60 s)"),
+    "prove": ("stress.prove", "take out each protection, and check that the checker notices"),
+    "explore": ("stress.explore", "run a few actors through every order of their statements"),
+    "tune": ("stress.tune", "measure leases and heartbeats, and recommend settings"),
+    "bench": ("stress.bench", "how fast taskq is, beside PostgreSQL itself and other queues"),
+    "monkey": ("stress.monkey", "kill and freeze workers of a pool that runs your project"),
     "model": (
         "stress.model",
-        "simulate hundreds of hosts on one PostgreSQL, and say where it ends",
+        "simulate hundreds of hosts on one PostgreSQL, and find the limit",
     ),
 }
 
@@ -27,10 +28,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m stress", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("demo", help="a shop whose workers are killed while it sells (30 s)")
-    commands.add_parser("list", help="the faults of chaos, a line each")
+    commands.add_parser("list", help="list the faults of chaos")
     for name, (package, text) in COMMANDS.items():
         subparser = commands.add_parser(name, help=text)
-        # Only what is asked for is loaded.
+        # Only the command that was asked for is loaded.
         if words[:1] == [name]:
             _load(package, parser).add_arguments(subparser)
     given = parser.parse_args(words)

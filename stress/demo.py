@@ -1,5 +1,5 @@
-"""The demo: a small shop writes orders and tasks in one transaction, workers are
-killed while they run, and in the end everything is counted."""
+"""The demo. A small shop writes orders and tasks in one transaction, while workers are
+killed. In the end everything is counted."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ MANAGE = "stress.project.manage"
 LEASE = 6.0
 REPORT = Path("demo-report.json")
 
-#: Seconds of load; of waiting for the rest; and between two kills.
+#: Seconds of load, of waiting for the rest, and between two kills.
 LOAD = 20.0
 DRAIN = 25.0
 KILL_EVERY = 0.5
-#: Seconds between two lines of progress where there is no terminal.
+#: Seconds between two lines of progress if there is no terminal.
 LINE_EVERY = 3.0
 
 
 @dataclass
 class Report:
-    """What the demo counted; the keys of demo-report.json."""
+    """What the demo counted. The fields are the keys of demo-report.json."""
 
     committed: int = 0
     rolled_back: int = 0
@@ -56,7 +56,7 @@ class Report:
 
 
 def main() -> int:
-    """Run the demo; the exit code is 1 when anything was lost or overlapped."""
+    """Run the demo. The exit code is 1 if anything was lost or overlapped."""
     console = Console()
     with tempfile.TemporaryDirectory(prefix="taskq-demo-") as home, _database(console) as url:
         os.environ.update(
@@ -78,7 +78,7 @@ def main() -> int:
 
 @contextmanager
 def _database(console: Console) -> Iterator[str]:
-    """DATABASE_URL if it is set, else a PostgreSQL server of our own."""
+    """DATABASE_URL if it is set, else an embedded PostgreSQL server."""
     if url := os.environ.get("DATABASE_URL"):
         console.print(f"database: {url.split('://')[0]} (DATABASE_URL)")
         yield url
@@ -86,12 +86,12 @@ def _database(console: Console) -> Iterator[str]:
     from stress.rig.postgres import EmbeddedPostgres
 
     with EmbeddedPostgres() as server:
-        console.print("database: a PostgreSQL of our own, just started")
+        console.print("database: an embedded PostgreSQL, just started")
         yield server.create_database("demo")
 
 
 class Demo:
-    """The shop, its pool, and who kills its workers."""
+    """The shop, its pool, and the killing of its workers."""
 
     def __init__(self, console: Console, home: Path) -> None:
         from stress.project.shop import models, tasks
@@ -132,7 +132,7 @@ class Demo:
         return self._count()
 
     def _load(self, pool: Pool, progress: Progress) -> None:
-        """Place orders, and kill a worker every now and then."""
+        """Place orders, and kill a worker from time to time."""
         ends = time.monotonic() + LOAD
         next_kill = time.monotonic() + 1.0
         while time.monotonic() < ends:
@@ -145,7 +145,7 @@ class Demo:
             time.sleep(0.02)
 
     def _drain(self, progress: Progress) -> None:
-        """Wait until all is done, retries too."""
+        """Wait until all tasks are done, with their retries."""
         from taskq.models import Task
 
         def done() -> bool:
@@ -157,7 +157,7 @@ class Demo:
         wait_until(done, seconds=DRAIN, what="all tasks done")
 
     def _place_order(self) -> None:
-        """One order and its tasks: all of it, or nothing."""
+        """Place one order with its tasks: all of it, or nothing."""
         from django.db import transaction
 
         number, self.number = self.number, self.number + 1
@@ -181,7 +181,7 @@ class Demo:
             self.report.committed += len(keys)
 
     def _kill_a_worker(self, pool: Pool) -> None:
-        """SIGKILL to a worker, one that prints a label if there is one."""
+        """Send SIGKILL to a worker, to one that prints a label if there is one."""
         titles = pool.titles("worker")
         busy = [pid for pid, doing in titles.values() if "print_label" in doing]
         victims = busy or [pid for pid, _ in titles.values()]
@@ -212,7 +212,7 @@ class Demo:
         return report
 
     def _final_state(self) -> FinalState:
-        """What this demo left in the tables; an older one may have left something too."""
+        """What this demo left in the tables, without the rows of an older demo."""
         from taskq.models import State, Task
 
         rows = []
@@ -231,7 +231,7 @@ class Demo:
         )
 
     def _follow(self) -> None:
-        """Read what the workers have noted since the last time."""
+        """Read what the workers have recorded since the last time."""
         for record in self.tail.read():
             self.records.append(record)
             self.report.run += record["kind"] == "end"
@@ -239,7 +239,7 @@ class Demo:
 
 
 class Progress:
-    """The table while it changes; on what is no terminal, a line now and then."""
+    """The changing table on a terminal, and a line from time to time elsewhere."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -265,7 +265,7 @@ class Progress:
 
 
 class _ChangedMind(Exception):
-    """The customer did: the order and its tasks are rolled back."""
+    """Raised to roll back an order with its tasks."""
 
 
 def _table(report: Report, stage: str) -> Table:

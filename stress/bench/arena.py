@@ -1,4 +1,4 @@
-"""Where contestants meet: one PostgreSQL, a fresh database for each measurement."""
+"""The arena: one PostgreSQL, with a fresh database for each measurement."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ STAGE = "stage"
 
 
 class Arena:
-    """The servers of a run of the bench, and what was prepared on them.
+    """The servers of a run of the bench, and the databases on them.
 
     home: a folder for logs and other files. quick: less time for each measurement.
     """
@@ -47,10 +47,10 @@ class Arena:
         template: str = "",
         fill: Callable[[psycopg.Connection[Any]], None] | None = None,
     ) -> Iterator[Stage]:
-        """A contestant with empty tables, alone, until the end of the block.
+        """A stage with empty tables for one contestant, until the end of the block.
 
-        fill, template: what to do to the empty tables, and a name under which the
-        outcome is kept for the next time.
+        fill: what to do to the empty tables. template: a name under which the filled
+        tables are kept for the next time.
         """
         environment = self._environment(contestant)
         with ExitStack() as stack:
@@ -66,7 +66,7 @@ class Arena:
 
     @contextmanager
     def sqlite_stage(self) -> Iterator[Stage]:
-        """Ourselves on SQLite, alone, until the end of the block."""
+        """A stage for taskq on SQLite, until the end of the block."""
         environment = self._environment(OURS)
         path = self.home / "stage.sqlite3"
         environment["DATABASE_URL"] = f"sqlite:///{path}"
@@ -80,7 +80,7 @@ class Arena:
                 file.unlink()
 
     def forget(self) -> None:
-        """Drop the filled templates of a scenario: some are large."""
+        """Drop the filled templates of a scenario, because some are large."""
         for name in self._filled:
             self._drop(name)
         self._filled.clear()
@@ -128,7 +128,7 @@ class Arena:
     def _copy(self, source: str, name: str) -> str:
         with psycopg.connect(self.server.url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
-            # By files: with the checkpoints that this brings, each begins alike.
+            # Copied by files, which makes a checkpoint. So all measurements begin alike.
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY FILE_COPY')
         return self.server.url_of(name)
 

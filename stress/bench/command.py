@@ -14,7 +14,7 @@ from rich.console import Console
 
 from stress.bench import QUICK_ROUNDS, ROUNDS, machine, redis, report, rounds
 from stress.bench.arena import Arena
-from stress.bench.catalogue import SCENARIOS
+from stress.bench.catalog import SCENARIOS
 from stress.bench.contestants import OURS, PeerEnvironment
 from stress.bench.scenario import Scenario
 from stress.bench.targets import TARGETS, judge, peers_of

@@ -1,4 +1,4 @@
-"""Who takes part: taskq, and the peers that are installed."""
+"""The contestants: taskq, and the installed peers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ ENVIRONMENT = Path(".bench")
 class Contestant:
     """A queue under test.
 
-    module: its ``python -m`` name. package: what must be importable for it. store: where
-    its tasks go. pace: roughly how many no-ops it drains a second with 8 workers, which
-    decides only how many it is given. variant: what BENCH_VARIANT tells the module.
+    module: its ``python -m`` name. package: the package that it needs. store: where its
+    tasks go. pace: roughly how many no-ops it drains a second with 8 workers. It decides
+    only how many it gets. variant: the value of BENCH_VARIANT for the module.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Skipped:
 
 
 class PeerEnvironment:
-    """The Python that has the peers: that of ``.bench`` where there is one."""
+    """The Python with the peers: that of ``.bench`` if there is one."""
 
     def __init__(self, folder: Path = ENVIRONMENT) -> None:
         inside = folder.absolute() / "bin" / "python"

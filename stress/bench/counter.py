@@ -1,7 +1,7 @@
-"""Counting what ran, without a lock, a file write or a query.
+"""Counts runs without a lock, a file write or a query.
 
-A shared mapping with a number for each thread that ever counts. Adding one costs
-a fraction of a microsecond, so a task that counts itself is still a no-op.
+A shared mapping has a number for each thread that counts. Adding one costs a fraction of a
+microsecond, so a task that counts itself is still a no-op.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import os
 from pathlib import Path
 from threading import get_native_id
 
-#: More than there are threads in any run; Linux gives their ids out in sequence.
+#: More than any run has threads. Linux gives out their ids in sequence.
 SLOTS = 8192
 _SIZE = 8 * SLOTS
 
 
 class Counter:
-    """Numbers in a file that processes map; each thread writes its own."""
+    """Numbers in a file that processes map. Each thread writes its own number."""
 
     def __init__(self, path: str | Path) -> None:
         file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

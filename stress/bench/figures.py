@@ -10,18 +10,18 @@ from dataclasses import dataclass
 #: Seconds since some moment, and how many were done by then.
 Sample = tuple[float, int]
 
-#: The part of all completions that is left out at the beginning, while workers are
-#: still coming up, and at the end, while some have nothing left.
+#: The share of completions that is left out at the beginning, while workers still start,
+#: and at the end, when some have nothing left to do.
 EDGE = 0.1
 
 
 class TooFewSamples(ValueError):
-    """There is nothing to make a figure of."""
+    """There are too few samples for a figure."""
 
 
 @dataclass(frozen=True)
 class Spread:
-    """What some rounds gave: the middle one, the lowest and the highest."""
+    """The values of some rounds: the median, the lowest and the highest."""
 
     median: float
     low: float
@@ -37,18 +37,17 @@ class Spread:
 
 
 def ratios(ours: Sequence[float | None], theirs: Sequence[float | None]) -> list[float]:
-    """Ours by theirs, round by round, where both have a value: what disturbed a round
-    disturbed both."""
+    """Our value divided by theirs in each round that has both. A disturbed round disturbs
+    both values."""
     return [a / b for a, b in zip(ours, theirs, strict=True) if a is not None and b]
 
 
 def steady_rate(samples: Sequence[Sample], *, edge: float = EDGE) -> float:
     """Completions a second between the first ``edge`` of them and the last.
 
-    Where a boundary falls between two samples the time is interpolated, since batches
-    complete in steps.
+    Times between two samples are interpolated, because batches complete in steps.
 
-    Raises TooFewSamples when that is no span of time.
+    Raises TooFewSamples if no time lies between the two.
     """
     if not samples or samples[-1][1] <= 0:
         raise TooFewSamples("nothing was completed")
@@ -61,7 +60,7 @@ def steady_rate(samples: Sequence[Sample], *, edge: float = EDGE) -> float:
 
 
 def rate_between(samples: Sequence[Sample], began: float, ended: float) -> float:
-    """Completions a second in a span of the samples' own time."""
+    """Completions a second between two times of the samples."""
     if ended <= began:
         raise TooFewSamples(f"from {began:g} s to {ended:g} s is no time")
     return (_done_at(samples, ended) - _done_at(samples, began)) / (ended - began)
@@ -79,7 +78,7 @@ def time_line(samples: Sequence[Sample], *, step: float = 1.0) -> list[float]:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that so many per cent are not above: one that occurred (nearest rank).
+    """The value that ``percent`` of the values do not exceed. It is one of them (nearest rank).
 
     Raises TooFewSamples for none.
     """
@@ -90,7 +89,7 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def _reached(samples: Sequence[Sample], count: float) -> float:
-    """When so many were done."""
+    """When ``count`` were done."""
     before: Sample = samples[0]
     for sample in samples:
         if sample[1] >= count:

@@ -1,4 +1,4 @@
-"""What the figures were measured on."""
+"""The machine and the versions behind the figures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class NotDurable(RuntimeError):
 
 
 def describe(server: EmbeddedPostgres, peers: dict[str, str]) -> dict[str, str]:
-    """Machine and versions, by name.
+    """The machine and the versions, by name.
 
     Raises NotDurable.
     """

@@ -1,8 +1,8 @@
 """A queue under test, in a process of its own environment.
 
-``python -m MODULE COMMAND`` is all that the bench knows of a queue. Each has a
-module whose ``__main__`` hands a :class:`Queue` to :func:`main`. DATABASE_URL or
-REDIS_URL say where the tasks go.
+The bench uses a queue only by ``python -m MODULE COMMAND``. The ``__main__`` of each
+module passes a :class:`Queue` to :func:`main`. DATABASE_URL or REDIS_URL say where the
+tasks go.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from collections.abc import Callable
 from stress.bench import work
 from stress.bench.counter import Counter
 
-#: Sent before a measurement, so that connections are open and statements prepared.
+#: Tasks sent before a measurement, to open connections and prepare statements.
 WARM_UP = 20
-#: The first of a series of pings, which are not reported.
+#: The first pings of a series, which are not reported.
 UNREPORTED = 5
 #: The names of the tasks that each queue has: see stress.bench.work.
 TASKS = ("noop", "nap", "mark", "nap_and_mark")
 
 
 class Unsupported(Exception):
-    """This queue has nothing of the kind."""
+    """This queue does not have the feature."""
 
 
 class Queue(ABC):
-    """What is asked of a queue. Tasks are called by their names in ``TASKS``."""
+    """What a queue has to do. Tasks have the names in ``TASKS``."""
 
     @abstractmethod
     def prepare(self) -> None:
@@ -41,14 +41,14 @@ class Queue(ABC):
 
     @abstractmethod
     def send(self, task: str, *arguments: int) -> None:
-        """Send one task, as its users do; it is committed on return."""
+        """Send one task as users do. It is committed on return."""
 
     @abstractmethod
     def work(self, concurrency: int) -> list[list[str]]:
-        """The commands that start its workers, so that so many tasks run at once."""
+        """The commands that start workers for ``concurrency`` tasks at once."""
 
     def fill(self, task: str, count: int) -> None:
-        """Send many that are not measured, by whatever way is quick."""
+        """Send many tasks that are not measured, in the quickest way."""
         for _ in range(count):
             self.send(task)
 
@@ -57,10 +57,10 @@ class Queue(ABC):
 
         Raises Unsupported.
         """
-        raise Unsupported("tasks are no part of a transaction")
+        raise Unsupported("tasks are not part of a transaction")
 
     def send_many(self, task: str, count: int) -> None:
-        """Send many by the queue's own call for it.
+        """Send many by the bulk call of the queue.
 
         Raises Unsupported.
         """
@@ -68,7 +68,7 @@ class Queue(ABC):
 
 
 def main(queue: Queue) -> None:
-    """One command of the bench's; the result is printed as JSON."""
+    """Run one command of the bench, and print the result as JSON."""
     parser = argparse.ArgumentParser()
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("prepare")
@@ -130,7 +130,7 @@ def _perform(queue: Queue, options: argparse.Namespace) -> object:
 
 
 def seconds(call: Callable[[], object], times: int) -> float:
-    """How long it takes to do something so often."""
+    """How many seconds ``times`` calls take."""
     began = time.perf_counter()
     for _ in range(times):
         call()
@@ -138,7 +138,7 @@ def seconds(call: Callable[[], object], times: int) -> float:
 
 
 def pour(send: Callable[[], object]) -> None:
-    """Send until killed, and count what was sent into BENCH_SENT."""
+    """Send until killed, and count the tasks in BENCH_SENT."""
     counter = Counter(os.environ["BENCH_SENT"])
     while True:
         send()
@@ -146,11 +146,11 @@ def pour(send: Callable[[], object]) -> None:
 
 
 def ping(send: Callable[[int], object], gap: float, count: int) -> list[tuple[int, int]]:
-    """Send numbered tasks at random moments, ``gap`` seconds apart on average; when
-    each was sent, which is when the call that sends it returned.
+    """Send numbered tasks at random times, on average ``gap`` seconds apart. Returns when
+    each was sent, which is when its call returned.
 
-    The gaps are exponential, so that no rhythm of a worker meets ours; the first few
-    are not reported.
+    The gaps are exponential, so that they do not match the rhythm of a worker. The first
+    few tasks are not reported.
     """
     chance = random.Random(1)
     sent = []

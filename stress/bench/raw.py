@@ -1,4 +1,4 @@
-"""The limit: psycopg in a loop, on taskq's own table, with nothing around it.
+"""The limit: psycopg in a loop on the table of taskq, with nothing around it.
 
     python -m stress.bench.raw drain --rows 50
 
@@ -18,8 +18,8 @@ from stress.bench import queue, work
 from stress.bench.counter import Counter
 from stress.bench.queue import WARM_UP, seconds
 
-#: What a claim must do at least: find the next due rows, take them past other
-#: claimers, mark them, and read what is to be run.
+#: The least that a claim must do: find the next due rows, skip those of other claimers,
+#: mark them, and read what to run.
 CLAIM = """
 UPDATE taskq_task AS task
 SET state = 1, worker_id = %s, attempt = task.attempt + 1, started_at = statement_timestamp()
@@ -63,7 +63,7 @@ def drain_atomic(connection: psycopg.Connection, rows: int) -> None:
 
 
 def send(connection: psycopg.Connection, rows: int, count: int) -> float:
-    """Insert, so many rows a transaction; the seconds that it took."""
+    """Insert ``rows`` rows in each transaction. Returns the seconds that it took."""
     cursor = connection.cursor()
 
     def together() -> None:
@@ -80,7 +80,7 @@ def send(connection: psycopg.Connection, rows: int, count: int) -> float:
 
 
 def copy(connection: psycopg.Connection, count: int) -> float:
-    """COPY rows in one transaction, encoding the arguments of each; the seconds."""
+    """COPY rows in one transaction with encoded arguments. Returns the seconds."""
 
     def write() -> None:
         with connection.cursor().copy(COPY) as lines:
@@ -92,7 +92,7 @@ def copy(connection: psycopg.Connection, count: int) -> float:
 
 
 def ping(connection: psycopg.Connection, gap: float, count: int) -> list[tuple[int, int]]:
-    """Insert numbered rows, each with a wake-up in the same commit; when each was sent."""
+    """Insert numbered rows, each with a wake-up in its commit. Returns when each was sent."""
     cursor = connection.cursor()
     name = "stress.bench.work.mark"
     return queue.ping(
@@ -101,7 +101,7 @@ def ping(connection: psycopg.Connection, gap: float, count: int) -> list[tuple[i
 
 
 def listen(connection: psycopg.Connection) -> None:
-    """The least that starts a task on a wake-up: hear it, claim a row, note the time."""
+    """The least that starts a task on a wake-up: hear it, claim a row, record the time."""
     cursor = connection.cursor()
     cursor.execute("LISTEN bench")
     while True:
@@ -109,7 +109,7 @@ def listen(connection: psycopg.Connection) -> None:
             ((id, _, _, payload),) = claimed
             work.mark(json.loads(payload)[0][0])
             cursor.execute(REMOVE, ([id],))
-        # Not for ever: one that is missed costs a second, and not the measurement.
+        # With a timeout, so that a missed wake-up costs one second, not the measurement.
         for _ in connection.notifies(timeout=1, stop_after=1):
             break
 

@@ -1,9 +1,9 @@
-"""The limit of an atomic task in Django: the raw loop once more, by Django's own means.
+"""The limit of an atomic task in Django: the raw loop with Django's cursor.
 
     python -m stress.bench.raw_django --rows 50
 
 claims rows; then writes the effect and deletes the row of each by Django's cursor in
-``transaction.atomic()``. What it lacks against the raw loop is what Django costs.
+``transaction.atomic()``. Its distance from the raw loop is the cost of Django.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stress.bench.raw import CLAIM, EFFECT, REMOVE_ONE
 
 
 def drain_atomic(rows: int) -> None:
-    """As that of ``stress.bench.raw``."""
+    """Like ``stress.bench.raw.drain_atomic``."""
     counter, worker = Counter(os.environ["BENCH_COUNTER"]), os.getpid()
     while claimed := _claim(worker, rows):
         for id, attempt, _, payload in claimed:

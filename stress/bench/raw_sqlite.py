@@ -1,6 +1,6 @@
-"""The limit on SQLite: sqlite3 in a loop, on taskq's own table.
+"""The limit on SQLite: sqlite3 in a loop on the table of taskq.
 
-One process: SQLite has one writer at a time, and more of them only wait for each other.
+It is one process, because SQLite has one writer at a time and others only wait for it.
 """
 
 from __future__ import annotations

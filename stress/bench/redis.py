@@ -17,7 +17,7 @@ def available() -> bool:
 
 
 def version() -> str:
-    """What ``redis-server --version`` says: 7.0.15."""
+    """The version of ``redis-server``, such as 7.0.15."""
     words = ["redis-server", "--version"]
     output = subprocess.run(words, check=True, capture_output=True, text=True).stdout
     return next(word[2:] for word in output.split() if word.startswith("v="))
@@ -25,7 +25,7 @@ def version() -> str:
 
 @contextmanager
 def server(home: Path) -> Iterator[str]:
-    """The URL of an empty server, for as long as the block lasts."""
+    """Run an empty server during the block. Yields its URL."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

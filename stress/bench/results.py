@@ -1,4 +1,4 @@
-"""What the rounds of a scenario gave, and what is made of it."""
+"""The values of the rounds of a scenario, and the figures from them."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Values = list[float | None]
 
 @dataclass
 class Result:
-    """All rounds of a scenario. A value is None in a round that has none.
+    """All rounds of a scenario. A value is None if a round has none.
 
-    detail: what the last round of each contestant showed besides.
+    detail: what else the last round of each contestant showed.
     """
 
     scenario: str
@@ -42,7 +42,7 @@ class Result:
         return _spread(ratios(self.ours, self.limit))
 
     def ratio_to_peer(self, name: str) -> Spread | None:
-        """By rounds in which both were measured."""
+        """The ratio in rounds in which both were measured."""
         return _spread(ratios(self.ours, self.peers[name])) if name in self.peers else None
 
     def as_json(self, target: str, met: bool | None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The rounds of a scenario: everybody in turn, again and again."""
+"""The rounds of a scenario: all contestants in turn, again and again."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ def run(
     steady: Collection[str],
     say: Callable[[str], None],
 ) -> Result:
-    """Measure everybody in turn, in an order that turns too, so that nobody always comes
-    first after a pause or last on a warm machine.
+    """Measure all contestants in turn. The order rotates, so that none is always the first
+    after a pause or the last on a warm machine.
 
-    steady: the names of the peers that take part in each round, as ourselves and the limit
-    do; the others take part in one, since nothing is judged by them. In a quick run all do.
+    steady: the names of the peers that take part in each round, as taskq and the limit do.
+    The others take part in one round, because no target depends on them. In a quick run
+    all peers take part in one round.
 
-    Who fails takes no further part, and that is said.
+    A contestant that fails is left out from then on, and a line says so.
     """
     result = Result(scenario.name, scenario.title, scenario.unit, scenario.limit_is, scenario.shows)
     measures: dict[str, Callable[[], Reading | None]] = {

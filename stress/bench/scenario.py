@@ -12,7 +12,7 @@ from stress.bench.contestants import Contestant
 
 @dataclass(frozen=True)
 class Reading:
-    """One measurement, and what else it showed (kept for plots and for the curious)."""
+    """One measurement, and what else it showed, for plots and for the curious reader."""
 
     value: float
     detail: dict[str, Any] = field(default_factory=dict)

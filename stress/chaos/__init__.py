@@ -1,4 +1,4 @@
-"""Chaos: two pools at work, and everything done to them that happens in production."""
+"""Chaos: two pools at work, while every fault of production happens to them."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from rich.console import Console
 
 from stress.chaos.options import add_arguments, from_arguments
 
-HELP = "break everything on purpose, and see that nothing is lost (60 s)"
+HELP = "break everything on purpose, and check that nothing is lost (60 s)"
 
 __all__ = ["HELP", "add_arguments", "list_faults", "main"]
 
 
 def main(given: argparse.Namespace) -> int:
-    """Run; 0 when all was well, 1 when it was not, 2 when it could not begin."""
+    """Run chaos. Returns 0 when all was right, 1 when it was not, 2 when it could not begin."""
     from stress.chaos.run import Refused, run
 
     console = Console()
-    # As Ctrl-C: everything that was started and mounted is to go.
+    # As Ctrl-C, so that everything that was started or mounted is removed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         options, output = from_arguments(given)
@@ -41,7 +41,7 @@ def main(given: argparse.Namespace) -> int:
 
 
 def list_faults() -> int:
-    """Print every fault: its name, its row in the catalogue, what is done and what is right."""
+    """Print every fault: its name, its row in the catalog, what it does and what must happen."""
     from stress.chaos.faults import FAULTS
 
     for fault in FAULTS.values():

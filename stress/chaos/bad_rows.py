@@ -1,4 +1,4 @@
-"""Rows that no enqueuer of ours would write, typed by hand."""
+"""Rows that no enqueuer writes, as if typed by hand."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from stress.rig.history import History
 
 _FORGED = b64encode(pickle.dumps([["a"], {}])).decode()
 
-#: Characters that are far too many. SQLite writes a row again whole with each claim, and nobody
-#: else can write meanwhile: more than this takes a busy machine as long as a lease of chaos.
+#: Characters of a payload that is far too long. SQLite writes the whole row again with each
+#: claim, and blocks all other writers meanwhile. On a busy machine more than this would take
+#: as long as a lease of chaos.
 FAR_TOO_MANY = {"postgresql": 30_000_000, "sqlite": 3_000_000}
-#: What a payload can be; {key} is by what the checker finds the row again.
+#: Bad payloads. The checker finds the row again by the {key} in it.
 PAYLOADS = {
     "broken JSON": '[["{key}"',
     "not a pair": '{{"args": ["{key}"]}}',
@@ -34,11 +35,11 @@ PAYLOADS = {
     "deep nesting": '["{key}"' + "[" * 50_000 + "]" * 50_000 + "]",
     "far too long": '[["{key}"], {{"y": "{long}"}}]',
 }
-#: Nobody has known them for so long that they are failed, and not put off.
+#: No pool has known them for so long that they fail instead of waiting.
 _LONG_UNKNOWN: dict[str, str | int] = {"unknown_since": "2001-01-01T00:00:00Z"}
-#: What may be wrong beside the arguments: these run all the same, or wait and are failed.
+#: Bad values in other columns. Such a task runs in spite of it, waits, or fails.
 COLUMNS: dict[str, tuple[str, dict[str, str | int]]] = {
-    "unknown queue": ("fast", {"queue": "a queue that nobody heard of"}),
+    "unknown queue": ("fast", {"queue": "a queue that no pool works for"}),
     "far too urgent": ("fast", {"priority": 32767}),
     "unknown task": ("bad", {"name": "stress.project.lab.tasks.no_such_task", **_LONG_UNKNOWN}),
     "a name to import": ("bad", {"name": "os.abort", **_LONG_UNKNOWN}),
@@ -46,7 +47,7 @@ COLUMNS: dict[str, tuple[str, dict[str, str | int]]] = {
 
 
 def type_bad_rows(history: History) -> None:
-    """One row of each kind of bad, each in a transaction of its own."""
+    """Insert each kind of bad row, each in a transaction of its own."""
     for payload in PAYLOADS.values():
         _insert(history, "bad", payload, {})
     for kind, columns in COLUMNS.values():
@@ -69,7 +70,7 @@ def _insert(history: History, kind: str, payload: str, columns: dict[str, str | 
                 f"INSERT INTO taskq_task ({', '.join(values)}) VALUES ({marks})",
                 list(values.values()),
             )
-    except django.db.Error:  # the entry says whether it is there
+    except django.db.Error:  # the entry shows whether the row was committed
         connection.close()
     else:
         history.record("commit", key=key)

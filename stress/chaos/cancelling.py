@@ -1,4 +1,4 @@
-"""Cancelling tasks as an application does, and telling the history about it."""
+"""Cancelling tasks as an application does, and recording it in the history."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from stress.rig.history import History
 from taskq.celery import AsyncResult
 from taskq.models import State, Task
 
-#: Seconds after which somebody thinks better of a task, at most.
+#: The most seconds after which a task is cancelled.
 LATEST = 2.5
 
 
 def cancel(history: History, key: str, result: AsyncResult) -> None:
-    """Cancel a task. Where the database fails in the middle of it, it may be so or not."""
-    # By its key too: after a failover its id may be another's.
+    """Cancel a task. If the database fails in the middle, it may be cancelled or not."""
+    # By its key too: after a failover another task may have its id.
     chosen = Task.objects.filter(pk=result.id.int, payload__contains=f'"{key}"')
     history.record("cancelling", key=key)
     attempt = None
     try:
         removed, asked = chosen.cancel()
         if asked:
-            # Nobody can claim it any more: this attempt is the last.
+            # No worker can claim it any more, so this attempt is the last.
             attempt = chosen.values_list("attempt", flat=True).first()
     except django.db.Error:
         connection.close()
@@ -36,8 +36,8 @@ def cancel(history: History, key: str, result: AsyncResult) -> None:
 
 
 class Regrets:
-    """The tasks that an enqueuer is going to cancel: some after a time of their own, however
-    they fare, the others once they run."""
+    """The tasks that an enqueuer will cancel: some after a random time, the others once they
+    run."""
 
     def __init__(self, history: History, rng: random.Random) -> None:
         self._history = history
@@ -46,17 +46,17 @@ class Regrets:
         self._results: dict[str, AsyncResult] = {}
 
     def sent(self, key: str, result: AsyncResult) -> None:
-        """Remember a task, if it is of a kind that is cancelled."""
+        """Remember a task if its kind is one that is cancelled."""
         if not kind_of(key).cancelled:
             return
         self._results[key] = result
-        # What is quick is soon over: some of them at once.
+        # A quick task is soon over, so some are cancelled at once.
         delay = self._random.choice([None, 0, self._random.uniform(0, LATEST)])
         if delay is not None:
             self._timed[key] = time.monotonic() + delay
 
     def act(self) -> None:
-        """Cancel what is due."""
+        """Cancel the tasks whose time has come."""
         now = time.monotonic()
         running = self._running()
         for key, result in list(self._results.items()):
@@ -66,8 +66,8 @@ class Regrets:
                 cancel(self._history, key, result)
 
     def _running(self) -> set[str]:
-        """Those of them that are held by a worker now, as far as the database says. Those
-        that are gone are forgotten."""
+        """The keys of those that a worker holds now, by the database. Forgets tasks whose row
+        is gone."""
         keys = {self._results[key].id.int: key for key in self._results.keys() - self._timed.keys()}
         if not keys:
             return set()

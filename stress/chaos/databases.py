@@ -1,4 +1,4 @@
-"""The database of a run: a PostgreSQL server of our own, a URL, or a SQLite file."""
+"""The database of a run: an embedded PostgreSQL server, a URL, or a SQLite file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from stress.rig.pools import wait_until
 from stress.rig.postgres import EmbeddedPostgres
 from stress.rig.tmpfs import mount_tmpfs, unmount
 
-#: MiB of the small file system for a database that is to run out of it.
+#: MiB of the file system for a database whose disk a fault fills.
 SMALL = 512
 
 
 class Database:
-    """Where the tasks are, as an operator reaches it.
+    """The database, as an operator reaches it.
 
-    url: direct, for Django. server: ours, where there is one.
+    url: the direct one, for Django. server: the embedded server, or None.
     """
 
     def __init__(self, url: str, server: EmbeddedPostgres | None) -> None:
@@ -42,7 +42,7 @@ class Database:
 
     @property
     def target(self) -> str:
-        """Where a proxy connects to."""
+        """The address that a proxy connects to."""
         if self._server is not None:
             return self._server.socket
         given = conninfo_to_dict(self.url)
@@ -54,13 +54,13 @@ class Database:
         given = conninfo_to_dict(self.url)
         user, password = (quote(str(given.get(key) or "")) for key in ("user", "password"))
         secret = f":{password}" if password else ""
-        # Two round trips less a connection, which a slow network would make slower.
+        # It saves two round trips for each connection, which count on a slow network.
         query = "sslmode=disable&gssencmode=disable" if self._server is not None else ""
         name = quote(str(given["dbname"]))
         return f"postgresql://{user}{secret}@{host}:{port}/{name}?{query}"
 
     def execute(self, statement: str) -> None:
-        """One statement, committed; tried again while the database is away."""
+        """Run and commit one statement. Tries again while the database is away."""
 
         def done() -> bool:
             try:
@@ -77,7 +77,7 @@ class Database:
         wait_until(done, seconds=30, what="a statement of the harness")
 
     def deadlocks(self) -> int:
-        """How many the server has counted or logged."""
+        """How many deadlocks the server has counted or logged."""
         if self.sqlite:
             return 0
         with self.connect() as session:
@@ -85,13 +85,13 @@ class Database:
                 "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
             ).fetchone()
         counted = int(row[0]) if row else 0
-        # The counter forgets when the server crashes; the log does not.
+        # A crash of the server resets the counter, but not the log.
         logged = self._server.log().count("deadlock detected") if self._server else 0
         return max(counted, logged)
 
     @contextmanager
     def long_transaction(self) -> Iterator[None]:
-        """A transaction that has looked at the tasks and stays open meanwhile."""
+        """Keep a transaction open that has read the tasks."""
         look = "SELECT count(*) FROM taskq_task"
         try:
             if self.sqlite:
@@ -108,7 +108,7 @@ class Database:
             pass  # another fault took the database, and the transaction with it
 
     def start_again(self) -> None:
-        """Start our server until it stays up, as its service manager would."""
+        """Start the embedded server until it stays up, as a service manager would."""
 
         def up() -> bool:
             try:
@@ -121,7 +121,7 @@ class Database:
         wait_until(up, seconds=30, what="the database server is up again")
 
     def connect(self) -> psycopg.Connection[tuple[Any, ...]]:
-        """A session of the harness, by a name that the faults spare."""
+        """A session of the harness. By its name the faults leave it alone."""
         return psycopg.connect(
             self.url, autocommit=True, application_name="chaos", connect_timeout=5
         )
@@ -151,7 +151,7 @@ def open_database(options: Options, needs: Set[Need]) -> Iterator[Database]:
 def _home(small: bool) -> Iterator[Path]:
     home = Path(tempfile.mkdtemp(prefix="taskq-pg-"))
     if not small:
-        yield home  # removed by the server itself
+        yield home  # the server removes it
         return
     mount_tmpfs(home, SMALL)
     try:

@@ -1,4 +1,4 @@
-"""A deployment: one pool as an operator runs it, started again whenever it ends."""
+"""A deployment: one pool that is started again whenever it ends, as by an operator."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from stress.rig.pools import Pool, wait_until
 from stress.rig.proxy import Proxy
 
 MANAGE = "stress.project.manage"
-#: Seconds from the end of a pool to its next start.
+#: Seconds between the end of a pool and its next start.
 RESTART_AFTER = 0.5
-#: KiB of resident memory above which a worker is replaced: what leaks are for.
+#: KiB of resident memory above which a worker is replaced. Tasks that leak reach it.
 MEMORY_PER_CHILD = 200 * 1024
 
 
 class Deployment:
-    """A pool, its proxy, its host.
+    """A pool with its proxy and its host.
 
-    environment: of its processes. proxy: between it and its database, None for SQLite.
-    host: the network namespace that it is in. prefix: see :class:`stress.rig.pools.Pool`.
+    environment: of its processes. proxy: between the pool and its database, None for SQLite.
+    host: the network namespace of the pool. prefix: see :class:`stress.rig.pools.Pool`.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Deployment:
         self.name = name
         self.host = host
         self.log_file = home / f"{name.replace(' ', '-')}.log"
-        #: The session ids of all pools that ever ran here: they are their supervisors' pids.
+        #: The session ids of all pools that ran here. Each is the pid of a supervisor.
         self.sessions: list[int] = []
         self._options = options
         self._history = history
@@ -64,11 +64,11 @@ class Deployment:
         self._keeper = threading.Thread(target=self._keep_running, name=name, daemon=True)
         self._keeper.start()
 
-    # What it is
+    # State
 
     @property
     def pid(self) -> int:
-        """Of the supervisor that runs, or ran last."""
+        """The pid of the supervisor that runs, or that ran last."""
         return self._pool.pid
 
     @property
@@ -77,33 +77,33 @@ class Deployment:
         return self._proxy
 
     def children(self, role: str = "") -> list[int]:
-        """The pool's children that live, of one role or all."""
+        """The children of the pool that live, of one role or of all."""
         found = processes.children(self.pid)
         return [pid for pid in found if not role or processes.role(pid) == role]
 
     def busy_workers(self) -> dict[int, str]:
-        """The workers that run a task: pid -> title, which names the task."""
+        """The workers that run a task: pid -> title. The title names the task."""
         titles = {pid: processes.title(pid) for pid in self.children("worker")}
         return {pid: title for pid, title in titles.items() if "#" in title}
 
-    # What happens to it
+    # Actions
 
     def expect(self, *codes: int) -> None:
-        """These exit codes are right from now on, until :meth:`wait_up` has seen it up."""
+        """From now on these exit codes are right, until :meth:`wait_up` returns."""
         self._expected = set(codes)
 
     def signal(self, number: int) -> None:
         processes.send(self.pid, number)
 
     def hold_down(self) -> None:
-        """Once it has ended, it is not to be started again before :meth:`let_up`."""
+        """Do not start the pool again, once it has ended, before :meth:`let_up`."""
         self._may_run.clear()
 
     def let_up(self) -> None:
         self._may_run.set()
 
     def stop(self) -> None:
-        """TERM, and wait for its end."""
+        """Send TERM, and wait for the end of the pool."""
         pid = self.pid
         self.signal(signal.SIGTERM)
         wait_until(
@@ -113,7 +113,7 @@ class Deployment:
         )
 
     def wait_replaced(self, pid: int) -> None:
-        """Until another supervisor has taken the place of this one."""
+        """Wait until another supervisor runs in place of this one."""
         wait_until(
             lambda: self.pid != pid,
             seconds=DRAIN_TIMEOUT + 20,
@@ -121,7 +121,7 @@ class Deployment:
         )
 
     def wait_up(self, *, seconds: float = 25.0) -> None:
-        """Until all of its workers are there."""
+        """Wait until all its workers are there."""
         wait_until(
             lambda: len(self.children("worker")) >= self._options.concurrency,
             seconds=seconds,
@@ -130,7 +130,7 @@ class Deployment:
         self._expected = set()
 
     def redeploy(self, **environment: str) -> None:
-        """Replace it by one with these variables in its environment, by TERM."""
+        """Send TERM, and start the pool again with these environment variables."""
         self._changed = environment
         pid = self.pid
         self.expect(0)
@@ -140,7 +140,7 @@ class Deployment:
 
     @contextmanager
     def broken_at_boot(self) -> Iterator[Callable[[], int]]:
-        """Every process that it forks meanwhile dies at once; yields how many have."""
+        """Let every forked process die at once. Yields a function that counts them."""
         self._flag.touch()
         try:
             yield lambda: self._flag.stat().st_size
@@ -148,7 +148,7 @@ class Deployment:
             self._flag.unlink()
 
     def finish(self) -> None:
-        """TERM at the end of the run, and no other one after it."""
+        """Send TERM at the end of the run, and do not start the pool again."""
         self._over = True
         self.expect(0)
         self._may_run.set()
@@ -156,7 +156,7 @@ class Deployment:
         self._keeper.join(DRAIN_TIMEOUT + 20)
 
     def kill(self) -> None:
-        """Whatever there still is of it."""
+        """Kill every process that is left of the pool."""
         self._over = True
         self._may_run.set()
         self._pool.kill_all()
@@ -188,7 +188,7 @@ class Deployment:
         return pool
 
     def _keep_running(self) -> None:
-        """As systemd with Restart=always."""
+        """Restart the pool whenever it ends, as systemd does with Restart=always."""
         while True:
             code = self._pool.process.wait()
             self._history.record(

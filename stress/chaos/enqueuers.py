@@ -1,8 +1,8 @@
-"""The enqueuers: processes that send tasks, commit or roll back, and are killed.
+"""The enqueuers: processes that send tasks, commit or roll back, and may be killed.
 
 ``python -m stress.chaos.enqueuers COUNT RATE SEED`` loads Django once and forks them;
-``Enqueuers`` is its remote control. SIGUSR1 has an enqueuer kill itself at its next
-commit: right before, somewhere in the middle, or right after.
+``Enqueuers`` is its remote control. After SIGUSR1 an enqueuer kills itself at its next
+commit: right before it, somewhere in the middle, or right after it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from types import FrameType
 
 from stress.rig import processes
 
-#: The everyday load: kind -> how often.
+#: The everyday load: kind -> how often it is sent, compared with the others.
 WEIGHTS = {
     "fast": 55,
     "mate": 20,
@@ -37,15 +37,15 @@ WEIGHTS = {
     "kept": 4,
     "kept-atomic": 3,
 }
-#: Of the transactions this part is rolled back.
+#: The share of the transactions that are rolled back.
 GIVEN_UP = 0.15
 MOST_PER_TRANSACTION = 8
-#: Waiting tasks at which the enqueuers hold back until there are fewer.
+#: Above this number of waiting tasks the enqueuers pause.
 BACKLOG = 1500
 
 
 class Enqueuers:
-    """Some enqueuers that send so many tasks a second together; dead ones are replaced."""
+    """Some enqueuers. Together they send ``rate`` tasks a second; dead ones are replaced."""
 
     def __init__(
         self, count: int, rate: float, seed: int, *, environment: Mapping[str, str]
@@ -58,14 +58,14 @@ class Enqueuers:
         )
 
     def kill_one(self, rng: random.Random) -> None:
-        """SIGKILL to one of them, or have it kill itself at its next commit."""
+        """Kill one of them now, or make it kill itself at its next commit."""
         living = processes.children(self._process.pid)
         if living:
             number = rng.choice([signal.SIGKILL, signal.SIGUSR1, signal.SIGUSR1])
             processes.send(rng.choice(living), number)
 
     def stop(self) -> None:
-        """Let each finish its transaction, and end them all."""
+        """Let each finish its transaction, and end them."""
         self._process.terminate()
         try:
             self._process.wait(30)
@@ -79,7 +79,7 @@ class Enqueuers:
 
 
 class Enqueuer:
-    """One of them, in its own process."""
+    """One enqueuer, in its own process."""
 
     def __init__(self, rate: float, rng: random.Random) -> None:
         from stress.rig.history import History
@@ -114,7 +114,7 @@ class Enqueuer:
             )
 
     def _backlog(self) -> bool:
-        """Whether there is enough to do, or no database to say so."""
+        """Whether enough tasks wait, or the database does not answer."""
         import django.db
         from django.db import connection
 
@@ -148,7 +148,7 @@ def _die() -> None:
 
 
 def main(count: int, rate: float, seed: int) -> None:
-    """Fork so many enqueuers, and another for each that dies, until TERM."""
+    """Fork ``count`` enqueuers, and another one for each that dies, until TERM."""
     import django
 
     django.setup()

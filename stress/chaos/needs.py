@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Need(Enum):
-    """What must be built before the run for some fault."""
+    """What must be built before the run, because a fault uses it."""
 
     CGROUP = "a memory limit for the pools"
     TMPFS = "a small file system for the database"

@@ -1,4 +1,4 @@
-"""What ``python -m stress chaos`` is told."""
+"""The options of ``python -m stress chaos``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-#: Seconds that a pool gets to finish what runs after TERM.
+#: Seconds that a pool gets after TERM to finish the running tasks.
 DRAIN_TIMEOUT = 2.0
 
 
@@ -14,12 +14,12 @@ DRAIN_TIMEOUT = 2.0
 class Options:
     """The options of a run.
 
-    seconds: of load, with faults; draining comes on top.
+    seconds: of load with faults. Draining takes more time after that.
     seed: of the plan of faults.
     faults: names, or ("all",).
     concurrency, lease, heartbeat: of each pool. pools: how many.
-    rate: tasks a second that the enqueuers send together, when nothing hinders them.
-    database_url: empty for a PostgreSQL server of our own.
+    rate: tasks a second that all enqueuers send together, if no fault hinders them.
+    database_url: empty for an embedded PostgreSQL server.
     """
 
     seconds: float = 60.0
@@ -38,13 +38,13 @@ class Options:
 
     @property
     def own_server(self) -> bool:
-        """Whether the database server is ours to restart, freeze and fill."""
+        """Whether chaos started the database server, and so may restart, freeze and fill it."""
         return not self.database_url
 
 
 @dataclass(frozen=True)
 class Output:
-    """What to leave behind: reports, and the history with the pools' logs."""
+    """What to keep after the run: reports, and the history with the logs of the pools."""
 
     json: Path | None = None
     html: Path | None = None
@@ -53,15 +53,20 @@ class Output:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--seconds", type=float, default=Options.seconds, help="of load and faults (%(default)g)")
-    add("--seed", type=int, default=Options.seed, help="of the plan of faults (%(default)s)")
+    add(
+        "--seconds",
+        type=float,
+        default=Options.seconds,
+        help="seconds of load and faults (%(default)g)",
+    )
+    add("--seed", type=int, default=Options.seed, help="seed of the plan of faults (%(default)s)")
     add(
         "--faults",
         default="all",
         metavar="NAMES",
-        help="comma-separated, see `python -m stress list`; or all that apply (%(default)s)",
+        help="names with commas between them, see `python -m stress list`; or all (%(default)s)",
     )
-    add("-c", "--concurrency", type=int, default=Options.concurrency, help="workers a pool")
+    add("-c", "--concurrency", type=int, default=Options.concurrency, help="workers of each pool")
     add("--pools", type=int, default=Options.pools, help="how many pools (%(default)s)")
     add("--lease", type=float, default=Options.lease, help="seconds (%(default)g)")
     add("--heartbeat", type=float, default=Options.heartbeat, help="seconds (%(default)g)")
@@ -70,16 +75,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--database-url",
         default="",
         metavar="URL",
-        help="an empty database to use, postgresql:// or sqlite:/// (default: a PostgreSQL of "
-        "our own, which is also restarted, frozen and filled)",
+        help="an empty database to use, postgresql:// or sqlite:/// (default: an "
+        "embedded PostgreSQL, which chaos also restarts, freezes and fills)",
     )
-    add("--keep", action="store_true", help="keep the history and logs, also when all is well")
-    add("--json", type=Path, metavar="FILE", help="write the report there")
-    add("--html", type=Path, metavar="FILE", help="write a page with a timeline there")
+    add("--keep", action="store_true", help="keep the history and the logs even if all was right")
+    add("--json", type=Path, metavar="FILE", help="write the report to this file")
+    add("--html", type=Path, metavar="FILE", help="write a page with a timeline to this file")
 
 
 def from_arguments(given: argparse.Namespace) -> tuple[Options, Output]:
-    """Raises ValueError for values that make no run."""
+    """The options of a command line. Raises ValueError for values that no run can have."""
     options = Options(
         seconds=given.seconds,
         seed=given.seed,
@@ -97,7 +102,8 @@ def from_arguments(given: argparse.Namespace) -> tuple[Options, Output]:
             raise ValueError(f"--{name} is {value:g}: give a number above 0")
     if options.heartbeat > options.lease / 3:
         raise ValueError(
-            f"--heartbeat is {options.heartbeat:g}: at most a third of --lease ({options.lease:g})"
+            f"--heartbeat is {options.heartbeat:g}: give at most a third of --lease "
+            f"({options.lease:g})"
         )
     if options.database_url and "://" not in options.database_url:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""The plan of a run: which fault when, and on which pool. Chance comes from the seed alone."""
+"""The plan of a run: which fault happens when, and to which pool. The seed decides it all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from stress.chaos.faults.base import Fault, Lane
 from stress.chaos.options import Options
 
-#: Seconds of peace at the beginning.
+#: Seconds without a fault at the beginning.
 HEAD_START = 1.0
 #: Seconds between the end of a fault and the next in its lane: from, to.
 PEACE = {Lane.POOL: (0.2, 0.8), Lane.DATABASE: (0.5, 3.0), Lane.LOAD: (0.5, 2.5)}
@@ -17,10 +17,10 @@ PEACE = {Lane.POOL: (0.2, 0.8), Lane.DATABASE: (0.5, 3.0), Lane.LOAD: (0.5, 2.5)
 
 @dataclass(frozen=True, order=True)
 class Planned:
-    """A fault to come.
+    """A fault of the plan.
 
-    at: seconds after the load began. pool: its number, None for what happens to all.
-    seed: of the choices that the fault itself makes.
+    at: seconds after the load began. pool: its number; None for a fault of all pools.
+    seed: for the choices that the fault itself makes.
     """
 
     at: float
@@ -31,14 +31,14 @@ class Planned:
 
 @dataclass(frozen=True)
 class Plan:
-    """left_out: faults that were chosen, but for which there is no time."""
+    """entries: the faults in their order. left_out: chosen faults that there is no time for."""
 
     entries: list[Planned]
     left_out: list[str]
 
 
 def plan(options: Options, faults: Sequence[Fault]) -> Plan:
-    """Each fault once, then more of them by weight until time is up, in random order."""
+    """Plan each fault once, then more of them by weight until time is up, in random order."""
     rng = random.Random(options.seed)
     made = Plan([], [])
     for kind in Lane:
@@ -46,7 +46,7 @@ def plan(options: Options, faults: Sequence[Fault]) -> Plan:
         count = options.pools if kind is Lane.POOL else 1
         lanes = [_Timetable(options, PEACE[kind]) for _ in range(count)]
         once = _as_many_as_fit(deck, count * (options.seconds - HEAD_START), options, rng)
-        # The longest first: so they fill the lanes best.
+        # The longest first, because that fills the lanes best.
         for fault in sorted(once, key=lambda fault: -fault.seconds(options)):
             if not min(lanes, key=lambda lane: lane.taken).add(fault, rng):
                 once.remove(fault)
@@ -64,7 +64,7 @@ def plan(options: Options, faults: Sequence[Fault]) -> Plan:
 def _as_many_as_fit(
     deck: Sequence[Fault], seconds: float, options: Options, rng: random.Random
 ) -> list[Fault]:
-    """Chosen by chance where there is no time for all."""
+    """The faults that fit into the time, chosen at random if not all do."""
     chosen = []
     for fault in rng.sample(deck, len(deck)):
         cost = fault.seconds(options) + sum(PEACE[fault.lane]) / 2
@@ -75,7 +75,7 @@ def _as_many_as_fit(
 
 
 class _Timetable:
-    """The faults of one lane, until it is full."""
+    """The faults of one lane, which ends when the run ends."""
 
     def __init__(self, options: Options, peace: tuple[float, float]) -> None:
         self.taken = HEAD_START
@@ -88,7 +88,7 @@ class _Timetable:
         return self.taken + most <= self._options.seconds
 
     def add(self, fault: Fault, rng: random.Random) -> bool:
-        """Whether there was room."""
+        """Add a fault. False if there is no room for it."""
         if not self.has_room(fault):
             return False
         peace = rng.uniform(*self._peace)

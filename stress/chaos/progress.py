@@ -1,4 +1,4 @@
-"""What a run looks like while it goes on."""
+"""The view of a run while it goes on."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from stress.checker import FinalState, Limits, judge
 from stress.checker.records import keys_of
 from stress.rig.history import Tail
 
-#: Seconds between two looks at the whole history for what is wrong in it already.
+#: Seconds between two checks of the whole history so far.
 JUDGE_EVERY = 5.0
-#: Of the violations those that show before the end.
+#: The violations that can be known before the end.
 _EARLY = ("overlaps", "bad_exits")
 
 
 class Progress:
-    """Follows a history and counts. ``records`` is all of it so far."""
+    """Follows a history and counts. ``records`` is the whole history so far."""
 
     def __init__(self, path: str, limits: Limits) -> None:
         self.records: list[dict[str, Any]] = []
@@ -34,13 +34,13 @@ class Progress:
         self._judge_due = time.monotonic() + JUDGE_EVERY
 
     def follow(self) -> None:
-        """Read on."""
+        """Read the new records."""
         for record in self._tail.read():
             self.records.append(record)
             self._count(record)
 
     def table(self, stage: str, waiting: int | None = None) -> Table:
-        """For the terminal. waiting: tasks that are not done, where somebody counted."""
+        """The view for a terminal. waiting: the number of tasks that are not done, if known."""
         if time.monotonic() > self._judge_due:
             self._judge()
             self._judge_due = time.monotonic() + JUDGE_EVERY

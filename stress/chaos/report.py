@@ -1,4 +1,4 @@
-"""The report of a run, as JSON and for people."""
+"""The report of a run, as JSON and for a terminal."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from stress.checker import Verdict
 
 @dataclass
 class Report:
-    """What came of a run.
+    """The result of a run.
 
-    faults: how often each was injected. skipped: faults left out -> why. oom: how memory
-    was limited. events: what the pools logged. errors: of the harness itself.
+    faults: how often each was injected. skipped: each fault that was left out, and why.
+    oom: how memory was limited. events: what the pools logged. errors: of the harness.
     """
 
     options: Options
@@ -59,7 +59,7 @@ class Report:
         return rows
 
     def show(self, console: Console) -> None:
-        """Print it, violations last."""
+        """Print the report, violations last."""
         table = Table(title="chaos", show_header=False)
         counts = self.verdict.counts
         table.add_row("tasks committed", str(counts.get("committed", 0)))

@@ -1,4 +1,4 @@
-"""One run of chaos, from the first fork to the verdict."""
+"""One run of chaos, from the first process to the verdict."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ from stress.chaos.scene import Scene
 from stress.checker import Limits, judge
 from stress.rig.pools import TimedOut, wait_until
 
-#: Seconds that what is left may take once the load has ended.
+#: Seconds that the remaining tasks may take once the load has ended.
 DRAIN = 90.0
-#: What the pools log -> how we call it.
+#: The name of an event -> its words in the log of a pool.
 EVENTS = {
     "tasks lost": "lost its worker",
     "finishes fenced": "is no longer held by this worker",
@@ -47,13 +47,13 @@ EVENTS = {
 
 
 class Refused(Exception):
-    """The run cannot begin; the text says why."""
+    """The run cannot begin. The text says why."""
 
 
 def run(options: Options, console: Console, *, keep: bool = False) -> tuple[Report, Progress]:
-    """Break everything, and see.
+    """Run the load and the faults, and judge.
 
-    keep: leave the history and logs where they are; they stay when something was wrong.
+    keep: keep the history and the logs. They are always kept when something was wrong.
 
     Raises ValueError for faults that cannot be injected, Refused for a database that
     is in use.
@@ -72,12 +72,12 @@ def run(options: Options, console: Console, *, keep: bool = False) -> tuple[Repo
     if report.ok and not keep:
         shutil.rmtree(home)
     else:
-        console.print(f"the history, the logs and what was left of the tables: {home}")
+        console.print(f"the history, the logs and the last rows of the tables are in {home}")
     return report, progress
 
 
 def _set_up(database: Database, home: Path) -> None:
-    """Django, the tables, and an empty history."""
+    """Set up Django, the tables, and an empty history."""
     os.environ.update(
         DATABASE_URL=database.url,
         DJANGO_SETTINGS_MODULE="stress.project.settings",
@@ -138,16 +138,16 @@ class _Run:
                 left = self.options.seconds - (time.monotonic() - began)
                 self._show(live, f"{left:.0f} s of load and faults to go")
         except KeyboardInterrupt:
-            self.scene.errors.append("it was broken off by Ctrl-C")
+            self.scene.errors.append("Ctrl-C ended the run")
             self.scene.abort()
         for thread in threads:
             while thread.is_alive():
                 self._show(live, "the last faults end")
         self.scene.enqueuers.stop()
-        connections.close_all()  # what they broke is not for us to find out
+        connections.close_all()  # the faults may have broken them
 
     def _drain(self, live: Live) -> None:
-        """Until nothing waits or runs; what is left then is for the checker to see."""
+        """Wait until no task waits or runs. The checker judges what is left at the deadline."""
         from taskq.models import Schedule
 
         Schedule.objects.all().pause()
@@ -192,9 +192,9 @@ class _Run:
     # Faults
 
     def _inject_all(self, began: float, entries: list[Planned]) -> None:
-        """The faults of one lane, each at its time or when the one before has ended.
+        """Inject the faults of one lane, each at its time or when the one before has ended.
 
-        Once it is late, only what has not been yet.
+        After the end of the load, only faults that have not happened yet.
         """
         for planned in entries:
             self.scene.pause(began + planned.at - time.monotonic())

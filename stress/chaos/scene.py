@@ -1,4 +1,4 @@
-"""The scene of a run: what there is to break, and the words in which it is broken."""
+"""The scene of a run: what the faults can break, and the actions that break it."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from stress.rig.history import History
 from stress.rig.pools import TimedOut, wait_until
 from stress.rig.proxy import Proxy
 
-#: Seconds that a task waits for a pool that knows it; longer than faults that follow each
-#: other can keep those away.
+#: Seconds that a task waits for a pool that knows it. No series of faults may keep such
+#: pools away for longer.
 UNKNOWN_TASK_TTL = 600.0
-#: Seconds that a task that is cancelled gets to end.
+#: Seconds that a cancelled task gets to end.
 CANCEL_GRACE = 0.5
 #: MiB of memory that a pool may have in its cgroup, or a process by RLIMIT_AS.
 POOL_MEMORY = 1024
@@ -38,8 +38,8 @@ PROCESS_MEMORY = 768
 class Scene:
     """The database, the deployments, the enqueuers and the history.
 
-    ``oom`` says how memory is limited. ``errors`` collects what went wrong in the
-    harness itself. Everything that was started ends when the scene is closed.
+    ``oom`` says how memory is limited. ``errors`` collects the errors of the harness itself.
+    Closing the scene ends everything that it started.
     """
 
     def __init__(self, options: Options, home: Path, database: Database, needs: Set[Need]) -> None:
@@ -74,16 +74,16 @@ class Scene:
     def aborted(self) -> bool:
         return self._aborted.is_set()
 
-    # What faults do
+    # Actions of the faults
 
     def pause(self, seconds: float) -> None:
-        """Let time pass; shorter when the run is broken off."""
+        """Let time pass. It returns early when the run is aborted."""
         self._aborted.wait(seconds)
 
     def send(self, names: Iterable[str], *args: object) -> None:
-        """Tasks of these kinds, in one transaction; in another one when the database fails.
+        """Send tasks of these kinds in one transaction, again and again until it commits.
 
-        Raises TimedOut when it does not come back.
+        Raises TimedOut when the database does not come back.
         """
         from stress.chaos.sending import send
 
@@ -105,10 +105,10 @@ class Scene:
     def kill(
         self, victims: Sequence[int], *, role: str, cause: str, taking: Sequence[int] = ()
     ) -> None:
-        """SIGKILL, on the record.
+        """Send SIGKILL, and record it.
 
-        taking: the children, that go with a supervisor by themselves; with a whole pool
-        they are killed as well.
+        taking: the children of the victim. Those of a supervisor end by themselves; those
+        of a whole pool are killed too.
         """
         for victim in victims:
             since = clock.now()
@@ -123,7 +123,7 @@ class Scene:
 
     @contextmanager
     def frozen(self, victims: Sequence[int]) -> Iterator[None]:
-        """SIGSTOP, on the record; and SIGCONT in the end."""
+        """Send SIGSTOP, and SIGCONT at the end of the block. Both are recorded."""
         stopped = [pid for pid in victims if processes.send(pid, signal.SIGSTOP)]
         wait_until(lambda: not any(map(_still_runs, stopped)), seconds=5)
         self.history.record("freeze", victims=stopped)
@@ -135,13 +135,13 @@ class Scene:
                 processes.send(pid, signal.SIGCONT)
 
     def must_be_gone(self, pids: Sequence[int]) -> None:
-        """What is still there of a pool that is not is left over: the checker is told."""
+        """Tell the checker of those that still run, although their pool has ended."""
         for pid in pids:
             if processes.role(pid):
                 self.left_over.append(LeftOver(pid, processes.title(pid)))
 
     def wait_at_work(self, target: Deployment) -> None:
-        """Until one of its workers holds a lease."""
+        """Wait until one of its workers holds a lease."""
         import django.db
         from django.db import connection
 
@@ -166,7 +166,7 @@ class Scene:
 
     @contextmanager
     def more_pools(self, count: int, *, workers: int) -> Iterator[list[Deployment]]:
-        """Pools beside those of the run, for a time."""
+        """Start more pools, and stop them at the end of the block."""
         options = replace(self.options, concurrency=workers)
         more: list[Deployment] = []
         try:
@@ -178,7 +178,7 @@ class Scene:
                 self.retire(deployment)
 
     def taskq_settings(self, **changed: object) -> dict[str, str]:
-        """The TASKQ setting of a pool, as a variable of its environment."""
+        """The TASKQ setting of a pool, as an environment variable."""
         settings = {
             "UNKNOWN_TASK_TTL": UNKNOWN_TASK_TTL,
             "CANCEL_GRACE": CANCEL_GRACE,
@@ -190,7 +190,7 @@ class Scene:
     # The end
 
     def retire(self, deployment: Deployment) -> None:
-        """Stop a deployment for good; what is left of it is left over."""
+        """Stop a deployment for good, and note the processes that outlive it."""
         deployment.finish()
 
         def alive() -> list[int]:
@@ -198,14 +198,14 @@ class Scene:
             return [pid for session in sessions for pid in processes.of_session(session)]
 
         try:
-            # A child that a task left behind is not the pool's: it may sleep to its end.
+            # A child that a task left behind is not part of the pool: it may take its time.
             wait_until(lambda: not alive(), seconds=5)
         except TimedOut:
             self.left_over += [LeftOver(pid, processes.title(pid)) for pid in alive()]
         deployment.kill()
 
     def abort(self) -> None:
-        """No more waiting for faults to take their time."""
+        """End all pauses of the faults."""
         self._aborted.set()
 
     def close(self) -> None:

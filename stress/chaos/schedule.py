@@ -1,10 +1,10 @@
-"""What pools under stress send by themselves."""
+"""The schedule of the pools under stress."""
 
 from __future__ import annotations
 
 from stress.project.lab.kinds import KINDS
 
-#: Seconds between two ticks: as the expression says, and the checker counts.
+#: Seconds between two ticks. It must agree with the expression below.
 EVERY = 1
-#: For the setting ``TASKQ``: a tick a second, each of them whatever happens.
+#: For the setting ``TASKQ``: one tick a second, and missed ticks are made up for.
 SCHEDULE = {"tick": {"task": KINDS["tick"].task_name, "schedule": "* * * * * *", "catch_up": "all"}}

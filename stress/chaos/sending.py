@@ -1,7 +1,7 @@
-"""Sending tasks as an application does, and telling the history about it.
+"""Sending tasks as an application does, and recording it in the history.
 
-In one transaction: a row of the application's own, which says afterwards what
-was committed, and the task.
+One transaction writes the task and a row of the application. That row shows afterwards
+whether the transaction was committed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from taskq.celery import AsyncResult
 
 _numbers = itertools.count()
 
-#: Groups of calls of a unique kind.
+#: How many groups the calls of a unique kind form.
 GROUPS = 3
-#: Seconds that a transaction stays open after such a call: time to be run too early.
+#: Seconds that a transaction stays open after such a call. In that time its task could
+#: be run too early.
 LINGER = 0.02
 
 
@@ -34,11 +35,11 @@ def _group(key: str) -> str:
 
 
 class _ChangedMind(Exception):
-    """The transaction is to be rolled back."""
+    """Raised to roll the transaction back."""
 
 
 def new_key(kind: Kind) -> str:
-    """A key that no other process makes: the kind, us, a number."""
+    """A key that no other process makes: the kind, this pid, a number."""
     return f"{kind.name}.{os.getpid()}.{next(_numbers)}"
 
 
@@ -51,21 +52,21 @@ def send(
     after_commit: Callable[[], None] = lambda: None,
     sent: Callable[[str, AsyncResult], object] = lambda key, result: None,
 ) -> bool:
-    """One task of each of these kinds, in one transaction; whether it surely committed.
+    """Send one task of each of these kinds in one transaction. True if it surely committed.
 
-    args: instead of the kinds' own. give_up: roll it back in the end.
-    before_commit, after_commit: called then. sent: called with the key and the handle of
-    each, once they are committed.
+    args: in place of the kinds' own. give_up: roll the transaction back in the end.
+    before_commit, after_commit: called at that time. sent: called with the key and the
+    handle of each task after the commit.
 
-    False when it was given up, and when the database failed in the middle of it: then
-    it may have committed or not.
+    False when it was rolled back, and when the database failed in the middle. In the
+    latter case it may have committed or not.
     """
     kinds = [KINDS[name] for name in names]
     calls = [(new_key(kind), kind) for kind in kinds]
     keys = [key for key, _ in calls]
     groups = {key: _group(key) for key, kind in calls if kind.unique}
     results: dict[str, AsyncResult] = {}
-    # All take keys in one order, and so wait for each other but never in a circle.
+    # All take keys in one order. So they may wait for each other, but cannot deadlock.
     calls.sort(key=lambda call: groups.get(call[0], ""))
     for key, kind in calls:
         group = {"group": groups[key]} if key in groups else {}

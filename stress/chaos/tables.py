@@ -1,4 +1,4 @@
-"""What is left in the tables, as the checker wants it."""
+"""The final state of the tables, in the form that the checker reads."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from taskq.task import payload
 if TYPE_CHECKING:
     from taskq.models import Result
 
-#: Characters of a payload in which its key is looked for.
+#: Characters at the start of a payload in which its key is searched.
 _BEGINNING = 4000
 _KEY = re.compile(rf"\b({'|'.join(map(re.escape, KINDS))})\.\d+\.\d+\b")
 
 
 def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: int) -> FinalState:
-    """The tables as they are now, with what the harness found elsewhere.
+    """The state of the tables now, with what the harness found elsewhere.
 
-    Raises ValueError for a task that is not of the load.
+    Raises ValueError for a task that chaos did not send.
     """
     from stress.project.lab.models import Effect, Entry
     from taskq.models import Schedule, State, Task
@@ -72,19 +72,19 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
 
 
 def results_of_the_load() -> QuerySet[Result]:
-    """Those of our tasks: nobody minds if there are others."""
+    """The results of tasks that chaos sent. There may be other results in the table."""
     from taskq.models import Result
 
     return Result.objects.filter(name__in={kind.task_name for kind in KINDS.values()})
 
 
 def _seconds(moment: datetime.datetime | None) -> int | None:
-    """Since 1970."""
+    """Whole seconds since 1970."""
     return None if moment is None else int(moment.timestamp())
 
 
 def _key_in(arguments: str) -> str:
-    # At the beginning, or after a forged pickle at the end.
+    # It stands at the beginning, or at the end after a forged pickle.
     found = _KEY.search(arguments[:_BEGINNING]) or _KEY.search(arguments[-200:])
     if found is None:
         raise ValueError(f"a task that chaos did not send: {arguments[:200]!r}")
@@ -101,8 +101,8 @@ def _kinds() -> dict[str, Kind]:
             once=kind.once,
             unique=kind.unique,
             keeps=kind.keeps,
-            # It raises MemoryError as a rule, but Python may also die of it; and a stubborn
-            # one that is cancelled is killed.
+            # Mostly these raise MemoryError, but Python may also die. A stubborn task that
+            # is cancelled is killed.
             deadly=kind.name in ("starved", "leak", "cancelled-stubborn"),
         )
         for kind in KINDS.values()

@@ -1,4 +1,4 @@
-"""The watcher: sees each process of a pool die, at once, whoever killed it."""
+"""The watcher: notices the death of each process of a pool at once, whatever killed it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pool import clock
 from stress.rig import processes
 from stress.rig.history import History
 
-#: Seconds between looks at who died, and looks for who was born.
+#: Seconds between looks for deaths, and between looks for new processes.
 LOOK = 0.01
 SEARCH = 0.1
 
@@ -20,13 +20,13 @@ SEARCH = 0.1
 class _Watched:
     pid: int
     role: str
-    alive: int  # when it last was
+    alive: int  # when it was last known to live
 
 
 class Watcher(threading.Thread):
     """Records the deaths of supervisors and their children.
 
-    Holds a descriptor of each process, so that no pid is taken for another's.
+    It holds a descriptor of each process, so that a reused pid cannot mislead it.
     """
 
     def __init__(self, history: History) -> None:
@@ -83,7 +83,7 @@ class Watcher(threading.Thread):
             self._poll.unregister(descriptor)
             os.close(descriptor)
             self._supervisors.discard(watched.pid)
-            # A child that never got as far as a title was on its way to be a worker.
+            # A child without a title yet was about to become a worker.
             self._history.record(
                 "death",
                 victim=watched.pid,
@@ -91,6 +91,6 @@ class Watcher(threading.Thread):
                 cause="seen",
                 since=watched.alive,
             )
-        # Who is not among the dead was alive when we began to look.
+        # A process that is not among the dead was alive when this look began.
         for watched in self._watched.values():
             watched.alive = before

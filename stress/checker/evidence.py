@@ -54,8 +54,8 @@ class Evidence:
         """What may have cost a run its process or its lease, or kept its outcome from
         being written.
 
-        A process that only was seen to end, and ran nothing then, may have left as it
-        should: that is no cause.
+        If the watcher only noticed the end of an idle process, that may be a normal exit,
+        and is no cause.
 
         until: a moment; by default the last one at which its outcome can have been
             unwritten.

@@ -70,8 +70,10 @@ class ResultRow:
 
 @dataclass(frozen=True)
 class Ticks:
-    """What a schedule should have sent: a task each so many seconds, all of them from the
-    first that was seen to the last that its row says was sent (since 1970; None: none)."""
+    """What a schedule should have sent.
+
+    every: seconds between two ticks. last: the last sent tick by its row, in seconds since
+    1970; None for none. All ticks from the first known one to the last must exist."""
 
     every: int
     last: int | None

@@ -1,8 +1,8 @@
 """``python -m stress explore``: every order of statements.
 
-Two to four actors do to a few tasks what workers, keepers, senders and persons do, on the real SQL
-in a real PostgreSQL. They go on statement by statement, in an order that is drawn or one of all,
-and what must hold is looked at after each step.
+Two to four actors play workers, keepers, senders and people. They use the real SQL on a few
+tasks in a real PostgreSQL. They run statement by statement, in a random order or in every
+order in turn, and the invariants are checked after each step.
 """
 
 from __future__ import annotations
@@ -13,27 +13,33 @@ import argparse
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add = parser.add_argument
-    add("--orders", type=int, default=1000, metavar="N", help="how many to try (%(default)s)")
-    add("--seed", type=int, default=1, help="of what is drawn (%(default)s)")
+    add(
+        "--orders",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="how many random orders to try (%(default)s)",
+    )
+    add("--seed", type=int, default=1, help="seed of the random orders (%(default)s)")
     add(
         "--actors",
         metavar="NAMES",
-        help="try all orders of these, comma-separated, in place of those that are drawn; a "
-        "name may come twice (see docs/explanation/explore.md)",
+        help="try all orders of these actors, with commas between them, instead of random "
+        "orders; a name may be repeated (see docs/explanation/explore.md)",
     )
     add("--pairs", action="store_true", help="try all orders of any two actors")
-    add("--case", type=int, metavar="N", help="only the case of this number, as a report names it")
-    add("--without", metavar="PROTECTION", help="take it out, as `prove` does; it is to be found")
+    add("--case", type=int, metavar="N", help="only the case with this number, as in a report")
+    add("--without", metavar="PROTECTION", help="take this protection out, as `prove` does")
     add(
         "--database-url",
         default="",
         metavar="URL",
-        help="an empty PostgreSQL database to use (default: a server of our own)",
+        help="an empty PostgreSQL database to use (default: an embedded server)",
     )
 
 
 def main(options: argparse.Namespace) -> int:
-    """The exit code: 0 when nothing was wrong, 1 when something was, 2 for wrong options."""
+    """The exit code: 0 if nothing was wrong, 1 if something was, 2 for wrong options."""
     from stress.explore.command import explore
 
     return explore(options)

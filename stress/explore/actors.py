@@ -1,4 +1,4 @@
-"""What an actor may do, each by the code that does it in a site or in a pool."""
+"""The actors. Each uses the code that does the same in a site or in a pool."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from taskq.task.queues import Queues
 
 @dataclass(frozen=True)
 class Hands:
-    """What an actor acts with. db: a connection as a pool's processes have. gate: of the thread."""
+    """The means of an actor. db: a connection like those of a pool. gate: of its thread."""
 
     scene: Scene
     db: TaskStore
@@ -28,7 +28,7 @@ class Hands:
 
     @property
     def run(self) -> tuple[int, int]:
-        """What ``scene.worker`` has held since before."""
+        """The run that ``scene.worker`` has from the beginning."""
         return self.scene.running, 1
 
 
@@ -73,12 +73,12 @@ def give_back(by: Hands) -> None:
 
 
 def retire(by: Hands) -> None:
-    """The worker has died."""
+    """Retire the worker, which has died."""
     _retire(by, expired_only=False)
 
 
 def reclaim(by: Hands) -> None:
-    """Another pool looks for leases that have run out."""
+    """Look for expired leases, as another pool does."""
     if by.scene.worker in by.db.leases.expired():
         _retire(by, expired_only=True)
 
@@ -92,7 +92,7 @@ def _retire(by: Hands, *, expired_only: bool) -> None:
         return
     if expired_only and scene.alive:
         scene.seen.append("a lease was reclaimed that had not run out")
-    scene.alive = False  # also where a task was locked, and it is to be retired once more
+    scene.alive = False  # even if a locked task makes it necessary to retire it again
     for task in found.tasks:
         scene.ends(scene.worker, task.id)
 
@@ -106,7 +106,7 @@ def renew(by: Hands) -> None:
 
 
 def cancel(by: Hands) -> None:
-    """The task that runs."""
+    """Cancel the running task."""
     _cancel(by, by.scene.running)
 
 
@@ -122,7 +122,7 @@ def _cancel(by: Hands, task: int) -> None:
 
 
 def retry_failed(by: Hands) -> None:
-    """Whatever has failed by then."""
+    """Retry the tasks that have failed by then."""
     with _transaction(by):
         Task.objects.filter(pk__in=[by.scene.running, by.scene.failed]).retry()
 
@@ -131,7 +131,7 @@ def retry_failed(by: Hands) -> None:
 
 
 def join(by: Hands) -> None:
-    """A call with the key of the task that waits: it is joined, and starts after the commit."""
+    """Send with the key of the waiting task: it is joined, and starts after the commit."""
     scene = by.scene
     with _transaction(by):
         sent = enqueue.enqueue(NAME, (), {}, OPTIONS[UNTIL_START], unique_key=UNTIL_START)
@@ -144,7 +144,7 @@ def join(by: Hands) -> None:
 
 
 def send_alone(by: Hands) -> None:
-    """A call with the key of the task that runs, beside which no other of its key may be."""
+    """Send with the key of the running task. No two tasks with this key may exist at once."""
     with _transaction(by):
         sent = enqueue.enqueue(NAME, (), {}, OPTIONS[UNTIL_FINISH], unique_key=UNTIL_FINISH)
     by.scene.there.add(sent.id)
@@ -152,7 +152,7 @@ def send_alone(by: Hands) -> None:
 
 
 def send_once(by: Hands) -> None:
-    """A call with an idempotency key."""
+    """Send with an idempotency key."""
     with _transaction(by):
         sent = enqueue.enqueue(NAME, (), {}, TaskOptions(), idempotency_key="once")
     by.scene.there.add(sent.id)
@@ -161,7 +161,7 @@ def send_once(by: Hands) -> None:
 
 @contextmanager
 def _transaction(by: Hands) -> Iterator[None]:
-    """Of the actor's own, which waits before its commit."""
+    """A transaction of the actor, which waits at its gate before the commit."""
     with transaction.atomic():
         yield
         by.gate.step(COMMIT)

@@ -1,4 +1,4 @@
-"""Which actors, in which order: drawn by number, or small cases in all orders."""
+"""The cases: which actors, in which order. Random by number, or all orders of a few."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stress.explore.actors import ACTORS
 from stress.explore.conductor import Conductor, Order
 from stress.explore.schedule import Drawn, InTurn
 
-#: Actors of a case that is drawn.
+#: Numbers of actors in a random case.
 SIZES = (2, 3, 3, 4)
 
 #: Plays one order.
@@ -19,7 +19,7 @@ Play = Callable[[Conductor], Order]
 
 
 def drawn(seed: int, case: int) -> Play:
-    """The case of a number. The same seed and number are the same actors and the same choices."""
+    """The random case of a number. The same seed and number give the same case."""
     chance = random.Random(f"{seed}/{case}")
     actors = chance.choices(list(ACTORS), k=chance.choice(SIZES))
     alive = chance.random() < 0.75
@@ -28,7 +28,7 @@ def drawn(seed: int, case: int) -> Play:
 
 
 def all_orders(actors: Sequence[str]) -> Iterator[Play]:
-    """All orders of these, with a good lease and with one that is over."""
+    """All orders of these actors, with a valid lease and with an expired one."""
     for alive in (True, False):
         schedule = InTurn()
         play = functools.partial(Conductor.play, actors=actors, schedule=schedule, alive=alive)
@@ -38,6 +38,6 @@ def all_orders(actors: Sequence[str]) -> Iterator[Play]:
 
 
 def pairs() -> Iterator[Play]:
-    """All orders of any two."""
+    """All orders of any two actors."""
     for pair in itertools.combinations_with_replacement(ACTORS, 2):
         yield from all_orders(pair)

@@ -1,4 +1,4 @@
-"""The command: makes the database, tries the orders, says what was found."""
+"""The command: it makes the database, tries the orders, and prints what was found."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def explore(options: argparse.Namespace) -> int:
 
 
 def _problem(options: argparse.Namespace) -> str:
-    """What is wrong with the options; empty for nothing."""
+    """What is wrong with the options. Empty if nothing is."""
     if options.orders < 1:
         return f"--orders is {options.orders}: give a number above 0"
     if options.without and options.without not in PROOFS:
@@ -50,7 +50,7 @@ def _database(url: str) -> Iterator[str]:
     if url:
         yield url
         return
-    # The machine does not crash meanwhile.
+    # Speed matters here, not a crash of the machine.
     with EmbeddedPostgres(settings={"fsync": "off"}) as server:
         yield server.create_database("explore")
 
@@ -82,7 +82,7 @@ def _explore(options: argparse.Namespace, url: str) -> int:
 
 
 def _plays(options: argparse.Namespace, actors: Sequence[str]) -> Iterator[tuple[str, Play]]:
-    """Each with what it is called."""
+    """Each order with its name."""
     from stress.explore import cases
 
     if actors or options.pairs:

@@ -17,14 +17,14 @@ from stress.explore.scene import clear, make
 from stress.explore.schedule import PLAYERS, Schedule
 from stress.rig.closing import Closing
 
-#: Seconds for a statement that nobody holds up, before the server is asked whether somebody does.
+#: Seconds that a statement may take before the server is asked whether a lock blocks it.
 QUICK = 0.002
-#: Seconds after which those who wait for each other count as stuck; the server breaks a deadlock
-#: after one.
+#: Seconds after which players that wait for each other count as stuck. The server breaks a
+#: deadlock after one second.
 STUCK = 30.0
-#: Actors whose statements pass over what is locked.
+#: Actors whose statements skip locked rows.
 NEVER_WAIT = ("claim-elsewhere",)
-#: Orders after which dead rows are removed.
+#: Number of orders after which dead rows are removed.
 THOROUGHLY = 200
 
 _HELD_UP = """
@@ -34,7 +34,7 @@ SELECT pid FROM unnest(%s::int[]) AS pid WHERE cardinality(pg_blocking_pids(pid)
 
 @dataclass
 class Order:
-    """One order, as it went. steps: who, with which statement, and who had to wait then."""
+    """One order. steps: the player, its statement, and the players that had to wait then."""
 
     actors: Sequence[str]
     alive: bool
@@ -43,7 +43,7 @@ class Order:
 
 
 class Conductor(Closing):
-    """url: of the database, for a session that only looks."""
+    """Plays orders. url: of the database, for a session that only reads."""
 
     def __init__(self, url: str) -> None:
         gates = Gates()
@@ -72,10 +72,10 @@ class Conductor(Closing):
             if order.steps:
                 order.steps[-1][2].extend(player.name for player in held_up)
             if any(player.actor in NEVER_WAIT for player in held_up):
-                order.broken.append("a claim waits for what another has locked")
+                order.broken.append("a claim waits for a row that another has locked")
             ready = [player for player in players if player.gate.doing is Doing.WAITING]
             if not ready:
-                order.broken.append("they wait for each other, and the server does not see it")
+                order.broken.append("they wait for each other, and the server does not notice")
                 break
             chosen = ready[schedule.choose(len(ready)) if len(ready) > 1 else 0]
             order.steps.append((chosen.name, chosen.gate.next, []))
@@ -91,7 +91,7 @@ class Conductor(Closing):
         self._session.close()
 
     def _settle(self, players: Sequence[Player]) -> list[Player]:
-        """Wait until nobody moves but those whom a lock holds up; these."""
+        """Wait until only players that a lock blocks are moving. Returns them."""
         until = time.monotonic() + STUCK
         while True:
             moving = self._moving(players)
@@ -101,7 +101,7 @@ class Conductor(Closing):
             pids = [pid for player in moving for pid in player.pids]
             held_up = {pid for (pid,) in self._session.execute(_HELD_UP, [pids])}
             all_held_up = all(held_up & set(player.pids) for player in moving)
-            # Nobody may have gone on since: what a look found held up then still is.
+            # If no player has gone on since, the blocked ones are still blocked.
             if all_held_up and (waiting or time.monotonic() > until):
                 still = [player for player in moving if player.gate.doing is Doing.MOVING]
                 if len(still) == len(moving):

@@ -1,4 +1,4 @@
-"""Where actors wait: each statement of theirs is let through by itself."""
+"""The gates of the actors, which let through one statement at a time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ COMMIT = "COMMIT"
 
 
 class Doing(Enum):
-    """What a player is at."""
+    """What a player does now."""
 
     NOTHING = "nothing"
     WAITING = "waiting"  # for its next statement to be let through
-    MOVING = "moving"  # a statement, or what comes between two
+    MOVING = "moving"  # in a statement, or between two
 
 
 class Gates:
@@ -30,13 +30,13 @@ class Gates:
 
 
 class Gate:
-    """One player's. A thread waits in :meth:`step`, another lets it through."""
+    """The gate of one player. Its thread waits in :meth:`step`; another thread lets it through."""
 
     def __init__(self, gates: Gates) -> None:
         self._changed = gates.changed
         self._open = False
         self.doing = Doing.NOTHING
-        #: What is to be let through next.
+        #: The statement that waits to be let through.
         self.next = ""
 
     def step(self, statement: str) -> None:
@@ -62,10 +62,10 @@ class Gate:
 
 
 class Stepped:
-    """A connection of the queue's own, each of whose statements waits to be let through.
+    """A connection of the queue whose statements wait at a gate.
 
-    What one round trip carries comes here in several, in the same transaction. So others may
-    come in between, as they may on a server that is slow.
+    Statements that usually share one round trip come one by one here, in the same
+    transaction. So other players can act in between, as they can on a slow server.
     """
 
     def __init__(self, connection: sql.Connection, gate: Gate) -> None:
@@ -94,7 +94,7 @@ class Stepped:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """One that waits before its commit; within another, nothing."""
+        """A transaction that waits before its commit. Inside of another one it does nothing."""
         if self._within:
             yield
             return
@@ -111,7 +111,7 @@ class Stepped:
 
 
 def stepping(gate: Gate) -> Callable[..., Any]:
-    """For ``execute_wrapper`` of a connection of Django's."""
+    """A wrapper for ``execute_wrapper`` of a Django connection."""
 
     def wrapper(
         execute: Callable[..., Any], statement: str, params: Any, many: bool, context: Any

@@ -1,4 +1,4 @@
-"""What must hold after each step of any order, in what is committed and in what the actors saw."""
+"""The invariants: what must hold after each step, in committed rows and for the actors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import psycopg
 
 from stress.explore.scene import Scene
 
-# Committed rows: each with whether its worker is there.
+# Committed rows, and whether the worker of each exists.
 _ROWS = """
 SELECT id, state, worker_id, cancelled_at IS NOT NULL,
        EXISTS (SELECT FROM taskq_worker AS worker WHERE worker.id = task.worker_id)
@@ -17,30 +17,32 @@ FROM taskq_task AS task
 
 
 def broken(session: psycopg.Connection[Any], scene: Scene, *, over: bool) -> list[str]:
-    """What does not hold, in words. over: all actors are done."""
+    """The broken invariants, in words. over: whether all actors are done."""
     rows = session.execute(_ROWS).fetchall()
     found = list(scene.seen)
     state = {}
     for id, at, worker, cancelled, worker_there in rows:
         state[id] = at
         if at == 1 and not worker_there:
-            found.append(f"{_who(scene, id)} is an orphan: it runs, and its worker is gone")
+            found.append(f"{_who(scene, id)} is an orphan: it runs, but its worker is gone")
         if (at == 1) != (worker is not None):
             found.append(f"{_who(scene, id)} is in state {at} with worker {worker}")
         if at == 0 and cancelled:
-            found.append(f"{_who(scene, id)} was cancelled, and waits to be run")
+            found.append(f"{_who(scene, id)} was cancelled, but waits to be run")
     for id, calls in scene.joined.items():
         if calls and state.get(id) != 0:
-            found.append(f"{_who(scene, id)} has started, though a call that joined it is open")
+            found.append(
+                f"{_who(scene, id)} has started, although a call that joined it is not committed"
+            )
     if sum(state.get(id, 2) < 2 for id in scene.alone) > 1:
-        found.append("two tasks of one key, until it has finished, wait or run")
+        found.append("two tasks with one key exist at once, although it is kept until the finish")
     if len(scene.once) > 1:
         found.append("two tasks were sent with one idempotency key")
     return found + _holds(scene) + (_lost(scene, set(state)) if over else [])
 
 
 def _holds(scene: Scene) -> list[str]:
-    """Runs: each ends once, and a task has one at a time."""
+    """Check the runs: each ends once, and a task has one at a time."""
     found, at_once = [], dict.fromkeys((task for _, task in scene.held), 0)
     for (worker, task), times in scene.held.items():
         ended = scene.ended[worker, task]
@@ -55,7 +57,7 @@ def _holds(scene: Scene) -> list[str]:
 def _lost(scene: Scene, left: set[int]) -> list[str]:
     lost, ghosts = scene.there - scene.gone - left, left - scene.there | scene.gone & left
     return [f"{_who(scene, task)} is lost" for task in lost] + [
-        f"{_who(scene, task)} is there, and should not be" for task in ghosts
+        f"{_who(scene, task)} exists, and should not" for task in ghosts
     ]
 
 

@@ -16,10 +16,10 @@ from taskq.store.tasks import TaskStore
 
 
 class Player:
-    """One of those who act at the same time.
+    """One of the players that act at the same time.
 
-    actor: which it plays. name: the same, with a mark where others play it too.
-    pids: of its sessions in the server. error: what its actor raised.
+    actor: the actor that it plays. name: the same, with a mark if others play it too.
+    pids: of its sessions in the server. error: the exception of its actor.
     """
 
     def __init__(self, gates: Gates) -> None:
@@ -36,7 +36,7 @@ class Player:
             raise RuntimeError("no connection to the database within 60 s")
 
     def play(self, name: str, mark: int, actor: Callable[[Hands], None], scene: Scene) -> None:
-        """Begin; the first statement waits to be let through."""
+        """Begin to play. The first statement waits to be let through."""
         self.actor, self.name, self.error = name, name + "'" * mark, None
         self.gate.now(Doing.MOVING)
         self._jobs.put((actor, scene))

@@ -13,7 +13,7 @@ _LENGTH = 70
 
 
 def script(order: Order, case: str) -> str:
-    """What was done, step by step, and what was wrong then."""
+    """Each step of an order, and what was wrong at its end."""
     lease = "good" if order.alive else "over"
     lines = [f"{case}: {', '.join(order.actors)}; the lease of the worker is {lease}"]
     width = max(len(name) for name, *_ in order.steps)
@@ -24,7 +24,7 @@ def script(order: Order, case: str) -> str:
 
 
 def _name(statement: str) -> str:
-    """A statement of ours by its name, any other by how it begins."""
+    """A statement of taskq by its name, any other one by its beginning."""
     text = " ".join(statement.split())
     known = _names().get(text)
     return known or (text if len(text) <= _LENGTH else f"{text[: _LENGTH - 2]} …")

@@ -1,4 +1,4 @@
-"""What the actors find: two workers, and a task in each state that matters."""
+"""The scene of an order: two workers, and a task in each state that matters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psycopg
 from taskq.task.options import TaskOptions
 
 NAME = "explored"
-#: Unique keys: of calls that wait until their task starts, and until it has finished.
+#: Unique keys that are kept until the start of their task, and until its finish.
 UNTIL_START, UNTIL_FINISH = "start", "finish"
 OPTIONS = {
     UNTIL_START: TaskOptions(unique="args"),
@@ -21,10 +21,10 @@ OPTIONS = {
 
 @dataclass
 class Scene:
-    """The tasks and workers of one order, and what has become of them.
+    """The tasks and workers of one order, and what became of them.
 
-    running: held by ``worker`` since before. waiting: has yet to start. failed: for a person.
-    alive: whether the lease of ``worker`` is good.
+    running: held by ``worker`` from the beginning. waiting: not started yet. failed: failed.
+    alive: whether the lease of ``worker`` is valid.
     """
 
     worker: int
@@ -33,18 +33,18 @@ class Scene:
     running: int
     waiting: int
     failed: int
-    #: How often a worker got a task, and how often one such run came to its end.
+    #: How often a worker got a task, and how often such a run ended.
     held: Counter[tuple[int, int]] = field(default_factory=Counter)
     ended: Counter[tuple[int, int]] = field(default_factory=Counter)
-    #: The tasks that were committed, and those of them that are done or were cancelled.
+    #: The committed tasks, and those of them that are done or cancelled.
     there: set[int] = field(default_factory=set)
     gone: set[int] = field(default_factory=set)
-    #: By how many transactions that are open each task was joined.
+    #: How many open transactions have joined each task.
     joined: Counter[int] = field(default_factory=Counter)
-    #: The tasks with the key of the one that runs, and with an idempotency key.
+    #: The tasks with the key of the running one, and those with an idempotency key.
     alone: set[int] = field(default_factory=set)
     once: set[int] = field(default_factory=set)
-    #: What somebody saw that must not be.
+    #: Wrong things that an actor saw.
     seen: list[str] = field(default_factory=list)
 
     def holds(self, worker: int, task: int) -> None:
@@ -79,12 +79,12 @@ RETURNING id
 
 
 def clear(session: psycopg.Connection[Any], *, thoroughly: bool) -> None:
-    """Remove what the last order left. thoroughly: with the dead rows of many."""
+    """Remove the rows of the last order. thoroughly: with the dead rows of many orders."""
     session.execute(_CLEAR_THOROUGHLY if thoroughly else _CLEAR)
 
 
 def make(session: psycopg.Connection[Any], *, alive: bool) -> Scene:
-    """A new one. alive: whether the lease of the worker at work is good."""
+    """Make a scene. alive: whether the lease of the busy worker is valid."""
     session.execute(_WORKERS, [WORKER, alive, OTHER])
     rows = session.execute(_TASKS, {"name": NAME, "worker": WORKER}).fetchall()
     running, waiting, failed = (id for (id,) in rows)

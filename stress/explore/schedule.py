@@ -1,11 +1,11 @@
-"""Who goes on next: at random, or in every order in turn."""
+"""Which player goes on next: at random, or in every order in turn."""
 
 from __future__ import annotations
 
 import random
 from typing import Protocol
 
-#: Actors at a time.
+#: The most actors at a time.
 PLAYERS = 4
 
 
@@ -13,11 +13,11 @@ class Schedule(Protocol):
     """The choices of one order."""
 
     def choose(self, among: int) -> int:
-        """One of so many, from 0."""
+        """The number of the chosen one, from 0."""
 
 
 class Drawn:
-    """By a seed."""
+    """Random choices by a seed."""
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)
@@ -27,10 +27,10 @@ class Drawn:
 
 
 class InTurn:
-    """All orders, one after another: each is the next that begins with other choices."""
+    """All orders, one after another. Each differs from the one before in its last choices."""
 
     def __init__(self) -> None:
-        #: What was chosen, and among how many.
+        #: Each choice, and among how many it was made.
         self._choices: list[tuple[int, int]] = []
         self._at = 0
 
@@ -38,14 +38,14 @@ class InTurn:
         if self._at == len(self._choices):
             self._choices.append((0, among))
         chosen, _ = self._choices[self._at]
-        # The database may have let somebody go on earlier than in the order before.
+        # The database may have let a player go on earlier than in the last order.
         chosen = min(chosen, among - 1)
         self._choices[self._at] = chosen, among
         self._at += 1
         return chosen
 
     def more(self) -> bool:
-        """Go on to the next order; whether there is one."""
+        """Go on to the next order. False if there is none."""
         del self._choices[self._at :]
         while self._choices:
             chosen, among = self._choices.pop()

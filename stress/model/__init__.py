@@ -1,5 +1,5 @@
 """The model: hundreds of hosts and tens of thousands of workers on one PostgreSQL, in
-simulated time, with the costs that real statements were measured to have."""
+simulated time, with the measured costs of real statements."""
 
 from __future__ import annotations
 
@@ -24,22 +24,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--workers", type=_count, default=100, metavar="N", help="of each pool (100)")
     add("--cores", type=_count, default=16, metavar="N", help="of the database server (16)")
     add("--task", type=float, default=1.0, metavar="S", help="how long a task runs (1)")
-    add("--rate", type=float, metavar="N", help="tasks a second; default: find the most")
+    add("--rate", type=float, metavar="N", help="tasks a second; default: find the highest")
     add("--lease", type=float, default=30.0, metavar="S", help="(30)")
     add("--heartbeat", type=float, default=10.0, metavar="S", help="(10)")
     add("--round-trip", type=float, default=0.5, metavar="MS", help="to the database (0.5)")
-    add("--flush", type=float, default=1.0, metavar="MS", help="of its log to its disk (1)")
+    add("--flush", type=float, default=1.0, metavar="MS", help="of its WAL to its disk (1)")
     add("--seconds", type=float, default=10.0, metavar="S", help="to simulate (10)")
-    add("--fleets", type=_counts, metavar="N,N", help="find the most for each number of hosts")
-    add("--calibrate", type=Path, metavar="FILE", help="measure the costs here, write them there")
+    add(
+        "--fleets",
+        type=_counts,
+        metavar="N,N",
+        help="find the highest rate for each number of hosts",
+    )
+    add(
+        "--calibrate",
+        type=Path,
+        metavar="FILE",
+        help="measure the costs here, write them to this file",
+    )
     add("--costs", type=Path, metavar="FILE", help="costs that --calibrate wrote")
-    add("--check", type=Path, metavar="FILE", help="measure two real pools, write that there")
-    add("--json", type=Path, metavar="FILE", help="write the loads there")
-    add("--svg", type=Path, metavar="DIR", help="write the plots there")
+    add(
+        "--check",
+        type=Path,
+        metavar="FILE",
+        help="measure two real pools, write the result to this file",
+    )
+    add("--json", type=Path, metavar="FILE", help="write the loads to this file")
+    add("--svg", type=Path, metavar="DIR", help="write the plots to this folder")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Simulate, and say where it ends; 1 when not even a little work fits."""
+    """Simulate, and print the limits. Returns 1 if not even a little work fits."""
     from stress.model import costs as cost_files
 
     console = Console()
@@ -49,7 +64,7 @@ def main(options: argparse.Namespace) -> int:
     costs = cost_files.read(options.costs or options.calibrate)
     console.print(f"costs measured on {costs.made}")
 
-    # These load the pools' own constants, and so Django's apps.
+    # These read constants of taskq, which needs Django's apps.
     _set_up()
     from stress.model.fleet import Plan
     from stress.model.limits import idle, load, most
@@ -91,7 +106,7 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _measure(calibration: Path | None, check: Path | None) -> list[Measured]:
-    """Costs and the real pools, on a PostgreSQL of our own; each to its file."""
+    """Measure the costs and the real pools on an embedded PostgreSQL, each for its file."""
     from stress.tune.bed import Bed
 
     with Bed() as bed:

@@ -1,4 +1,4 @@
-"""Measures what the real statements cost, on a PostgreSQL of our own."""
+"""Measures the costs of the real statements on an embedded PostgreSQL."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from stress.rig.pools import Pool, wait_until
 from stress.rig.postgres import NEWEST
 from stress.tune.bed import Bed
 
-if TYPE_CHECKING:  # needs no Django before the bed is made
+if TYPE_CHECKING:  # Django may not be loaded before the bed is made
     from taskq.store.claims import Lane
     from taskq.store.tasks import TaskStore
     from taskq.task.claimed import Run
@@ -35,14 +35,14 @@ _LEASE = 3600.0
 
 @dataclass(frozen=True)
 class Sample:
-    """What one call took: CPU time of the backend, and time by the clock."""
+    """The costs of one call: CPU time of the backend, and elapsed time."""
 
     cpu: float
     wall: float
 
 
 class Meter:
-    """Measures calls that one backend serves."""
+    """Measures calls to one backend."""
 
     def __init__(self, backend: int) -> None:
         self._backend = [psutil.Process(backend)]
@@ -56,7 +56,7 @@ class Meter:
 
 
 def calibrate(bed: Bed) -> Costs:
-    """All costs. Linux only, as the kernel is asked for the CPU time of backends."""
+    """All costs. Linux only, because the kernel measures the CPU time of the backends."""
     from taskq.store import tasks as store_tasks
 
     ours = store_tasks.connect("default", lease=_LEASE, name="taskq calibrate")
@@ -113,7 +113,7 @@ def _line(points: Iterable[tuple[float, float]]) -> Line:
 
 
 def _enqueue(bed: Bed) -> float:
-    """Fill the table with the backlog; the cost of one enqueue."""
+    """Fill the table with the backlog. Returns the cost of one enqueue."""
     from django.db import connection
 
     from stress.project.lab import tasks
@@ -125,7 +125,7 @@ def _enqueue(bed: Bed) -> float:
 
 
 def _heartbeats(meter: Meter, ours: TaskStore, session: psycopg.Connection) -> tuple[Line, Line]:
-    """Renewals by the leases in them; looks for dead leases by the rows of the table."""
+    """The costs of a renewal by its leases, and of a look for dead leases by the table's rows."""
     renewals, looks, rows = [], [], 0
     for processes in (1, 10, 100, 1000, 10_000):
         names = [(f"worker {number}", number) for number in range(processes)]
@@ -149,7 +149,7 @@ def _lanes(meter: Meter, ours: TaskStore) -> Sample:
 def _claims(
     meter: Meter, ours: TaskStore, session: psycopg.Connection
 ) -> tuple[Line, Line, Sample]:
-    """Claims and finishes by the tasks in them; and one of those writes by itself."""
+    """The costs of claims and finishes by their tasks, and of one such write alone."""
     from taskq.task.queues import Queues
 
     (worker,) = ours.leases.give("here:2", "here", [("worker 1", 1)], _LEASE).values()
@@ -158,7 +158,7 @@ def _claims(
     for size, times in ((1, TIMES), (10, TIMES), (100, TIMES // 4)):
         held: list[list[Run]] = []
         claimed = meter.measure(partial(_claim, ours, worker, lane, size, held), times)
-        assert all(len(runs) == size for runs in held), "the backlog ran dry"
+        assert all(len(runs) == size for runs in held), "the backlog is empty"
         finished = meter.measure(partial(_finish, ours, worker, held), times)
         claims.append((size, claimed.cpu))
         finishes.append((size, finished.cpu))
@@ -178,7 +178,7 @@ def _finish(ours: TaskStore, worker: int, held: list[list[Run]]) -> None:
 
 
 def _locked(meter: Meter, ours: TaskStore, session: psycopg.Connection, url: str) -> float:
-    """What each task that another transaction has locked adds to a claim behind it."""
+    """The cost that each task locked by another transaction adds to a claim behind it."""
     from taskq.task.queues import Queues
 
     (worker,) = ours.leases.give("here:3", "here", [("worker 1", 1)], _LEASE).values()
@@ -199,7 +199,7 @@ def _locked(meter: Meter, ours: TaskStore, session: psycopg.Connection, url: str
 
 
 def _retire(meter: Meter, ours: TaskStore) -> float:
-    """Take back one task from a dead worker."""
+    """The cost of reclaiming one task of a dead worker."""
     from taskq.task.queues import Queues
 
     (lane,) = ours.lanes(Queues())
@@ -215,7 +215,7 @@ def _retire(meter: Meter, ours: TaskStore) -> float:
 def _client(bed: Bed) -> tuple[float, float]:
     """A worker's CPU time for each claim-and-finish, and for each task in one.
 
-    From two kinds of work: tasks claimed singly, and tasks claimed 100 at once.
+    Measured with tasks claimed one by one, and with tasks claimed 100 at once.
     """
     from stress.project.lab import tasks
 
@@ -225,7 +225,7 @@ def _client(bed: Bed) -> tuple[float, float]:
 
 
 def _drain(bed: Bed, send: Callable[[], object]) -> float:
-    """CPU time of the one worker of a real pool for each of the tasks that are sent."""
+    """CPU time for each sent task in the only worker of a real pool."""
     from taskq.models import Task
 
     send()

@@ -1,4 +1,4 @@
-"""The simulation against the real thing, at the size that one machine can hold."""
+"""Compares the simulation with real pools that fit on one machine."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from stress.model.fleet import Plan, simulate
 from stress.rig.footprint import cpu_seconds
 from stress.tune.bed import Bed
 
-#: What is tried: seconds of a task, and how many of them. Claimed singly, and in batches.
+#: The cases: seconds of a task -> how many tasks. Claimed one by one, and in batches.
 CASES = {0.02: 3000, 0.0: 400_000}
 HOSTS, WORKERS, HEARTBEAT = 2, 4, 1.0
-#: Seconds to measure: of those in batches few are left after more.
+#: Seconds to measure. Tasks in batches are done after a short time.
 LONG, SHORT = 5.0, 1.5
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Two real pools with a backlog of tasks that take so many seconds.
+    """Two real pools with a backlog of tasks of ``task`` seconds.
 
-    done: tasks a second. utilisation: the server's share of the cores, which it shares
+    done: tasks a second. utilization: the server's share of the cores, which it shares
     with the pools here.
     """
 
     task: float
     cores: int
     done: float
-    utilisation: float
+    utilization: float
 
     def predicted(self, costs: Costs) -> Measured:
-        """What the simulation says to the same."""
+        """The result of the simulation for the same case."""
         plan = Plan(
             hosts=HOSTS,
             workers=WORKERS,
@@ -50,17 +50,17 @@ class Measured:
             shared=True,
         )
         outcome = simulate(plan, costs, 10.0)
-        return Measured(self.task, self.cores, outcome.done, outcome.utilisation)
+        return Measured(self.task, self.cores, outcome.done, outcome.utilization)
 
 
 def measure(bed: Bed) -> list[Measured]:
-    """Each case on real pools."""
+    """Measure each case on real pools."""
     return [_measure(bed, task, count) for task, count in CASES.items()]
 
 
 def recorded(path: Path | None = None) -> list[Measured]:
-    """From a file that :func:`record` made; those that come with stress by default, which
-    were measured together with its costs."""
+    """Read a file that :func:`record` made. By default the one in this package, which was
+    measured together with its costs."""
     source = path or resources.files("stress.model").joinpath("measured.json")
     return [Measured(**each) for each in json.loads(source.read_text("utf-8"))]
 
@@ -83,7 +83,7 @@ def _measure(bed: Bed, seconds: float, count: int) -> Measured:
     try:
         for pool in bed.pools:
             bed.wait_ready(pool, WORKERS)
-        # Counted twice only: to count takes a core.
+        # Counted only twice, because counting keeps a core busy.
         left = Task.objects.count()
         began, cpu = time.monotonic(), _server_cpu(bed)
         time.sleep(LONG if seconds else SHORT)

@@ -1,4 +1,4 @@
-"""What each statement costs the database, and a task its worker: measured, kept as JSON."""
+"""The measured costs of a statement for the database, and of a task for its worker."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Line:
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds. Those of statements are CPU time of the backend that serves them.
+    """Costs in seconds. Those of statements are CPU time of their backend.
 
     renew: by leases renewed. expired: by rows of taskq_worker. claim, finish: by tasks.
-    locked: more for a claim, for each task that others hold locked ahead of it.
-    retire: of one dead worker, all its statements. enqueue, lanes: of one; the latter
-        where tasks wait, and where none does (lanes_idle).
+    locked: the extra cost of a claim for each locked task that it has to skip.
+    retire: of all statements for one dead worker. enqueue, lanes: of one statement.
+        lanes: where tasks wait; lanes_idle: where none does.
     flush: from the end of a writing statement until its commit is on disk.
     round_trip: of a statement, beside its CPU time, with the database on this host.
     client_cycle, client_task: CPU time of a worker for each claim-and-finish, and for
-        each task in it, the task's own code not counted.
-    backend_kib: memory that one more idle connection takes.
-    made: on what it was measured.
+        each task in it, without the code of the task.
+    backend_kib: memory of one more idle connection.
+    made: where it was measured.
     """
 
     renew: Line
@@ -57,7 +57,7 @@ _LINES = ("renew", "expired", "claim", "finish")
 
 
 def read(path: Path | None = None) -> Costs:
-    """From a file that :func:`write` made; the ones that come with stress by default."""
+    """Read a file that :func:`write` made. By default the one in this package."""
     source = path or resources.files("stress.model").joinpath("calibration.json")
     values: dict[str, Any] = json.loads(source.read_text("utf-8"))
     values.update({name: Line(**values[name]) for name in _LINES})

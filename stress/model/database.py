@@ -1,5 +1,4 @@
-"""One PostgreSQL in simulated time: cores that statements share, and commits flushed
-together."""
+"""One PostgreSQL in simulated time: statements share its cores, and commits share a flush."""
 
 from __future__ import annotations
 
@@ -13,10 +12,10 @@ Steps = Generator[simpy.Event, Any, None]
 
 
 class Database:
-    """Statements wait for a core, use it, and where they wrote, for the disk.
+    """Statements wait for a core and use it. Those that write wait for the disk too.
 
     cores: of the server. round_trip: seconds between a client and it.
-    flush: seconds that a flush of the log takes; it carries all commits that wait.
+    flush: seconds of a flush of the WAL. It serves all commits that wait.
     """
 
     def __init__(
@@ -32,7 +31,7 @@ class Database:
         self._commits: list[simpy.Event] = []
 
     def execute(self, kind: str, cpu: float, *, commits: bool = False) -> Steps:
-        """One statement, as its client sees it."""
+        """Run one statement for a client."""
         yield self.env.timeout(self.round_trip)
         yield from self.compute(cpu)
         self.busy += cpu
@@ -41,7 +40,7 @@ class Database:
             yield self._committed()
 
     def compute(self, cpu: float) -> Steps:
-        """Use a core for so long."""
+        """Use a core for ``cpu`` seconds."""
         with self.cores.request() as core:
             yield core
             yield self.env.timeout(cpu)

@@ -1,10 +1,10 @@
-"""Many pools on one simulated database, going through the rounds of the real ones.
+"""Many pools on one simulated database. They work in the same rounds as real pools.
 
-A keeper renews, looks for dead leases, and looks for work: when it is told of some, or
-often while it is too busy to be told (``taskq.keeper.listener``). A woken worker claims, wakes the
-next
-one, runs and finishes, looks at the lanes and claims again, until nothing is left
-(``taskq.worker.claimer``). Hosts do not die here: that costs a retire a process, once.
+A keeper renews leases, looks for dead ones, and looks for work. It looks when it hears of
+work, and often while so many wake-ups come that it does not listen
+(``taskq.keeper.listener``). A woken worker claims, wakes the next one, runs and finishes,
+looks at the lanes and claims again, until nothing is left (``taskq.worker.claimer``). Hosts
+do not die here, as that costs only one retire for each process.
 """
 
 from __future__ import annotations
@@ -24,14 +24,13 @@ from taskq.worker.pace import BATCH, MOST, QUICK
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What is simulated. All times in seconds.
+    """What to simulate. All times are in seconds.
 
-    hosts: with a pool each, of so many workers. cores: of the database server.
-    task: how long a task runs. rate: tasks enqueued a second; None is a backlog that
-        never ends. lease, heartbeat, poll: the pools' settings.
-    round_trip, flush: of the database; None is what was calibrated.
-    shared: the workers' own CPU time is had from the database's cores, too, as when
-        all is on one machine.
+    hosts: each has a pool with ``workers`` workers. cores: of the database server.
+    task: how long a task runs. rate: tasks enqueued a second; None is an endless
+        backlog. lease, heartbeat, poll: settings of the pools.
+    round_trip, flush: of the database; None is the measured value.
+    shared: workers use the cores of the database too, as on one machine.
     """
 
     hosts: int
@@ -57,24 +56,23 @@ class Plan:
 
 @dataclass
 class Outcome:
-    """What came of it, over the seconds that were simulated after a first part that
-    does not count.
+    """The result of the simulated seconds after the warm-up.
 
-    done: tasks a second. utilisation: share of the database's cores.
+    done: tasks a second. utilization: share of the database's cores.
     statements: a second, by kind. waits: of tasks, from enqueue to start.
     renewals: how long each heartbeat statement took.
     """
 
     seconds: float
     done: float
-    utilisation: float
+    utilization: float
     statements: dict[str, float]
     waits: list[float] = field(repr=False)
     renewals: list[float] = field(repr=False)
 
 
 def simulate(plan: Plan, costs: Costs, seconds: float, *, warm_up: float = 2.0) -> Outcome:
-    """Run the fleet for so many simulated seconds after the warm-up."""
+    """Run the fleet for the warm-up and then for ``seconds`` of simulated time."""
     env = simpy.Environment()
     fleet = Fleet(env, plan, costs)
     env.run(until=warm_up)
@@ -84,7 +82,7 @@ def simulate(plan: Plan, costs: Costs, seconds: float, *, warm_up: float = 2.0) 
     return Outcome(
         seconds=seconds,
         done=fleet.done / seconds,
-        utilisation=database.busy / (seconds * plan.cores),
+        utilization=database.busy / (seconds * plan.cores),
         statements={kind: count / seconds for kind, count in database.statements.items()},
         waits=fleet.waits,
         renewals=fleet.renewals,
@@ -92,7 +90,7 @@ def simulate(plan: Plan, costs: Costs, seconds: float, *, warm_up: float = 2.0) 
 
 
 class Fleet:
-    """All pools, what waits for them, and who sends it."""
+    """All pools, the waiting tasks, and the sender."""
 
     def __init__(self, env: simpy.Environment, plan: Plan, costs: Costs) -> None:
         self.env = env
@@ -114,7 +112,7 @@ class Fleet:
             env.process(self._enqueue(plan.rate))
 
     def forget(self) -> None:
-        """Start counting."""
+        """Reset all counters."""
         self.done = 0
         self.waits: list[float] = []
         self.renewals: list[float] = []
@@ -126,13 +124,13 @@ class Fleet:
         return self.plan.rate is None or bool(self.backlog)
 
     def look(self) -> Steps:
-        """At the lanes."""
+        """Look at the lanes."""
         costs = self.costs
         yield from self.database.execute("lanes", costs.lanes if self.due else costs.lanes_idle)
 
     def claim(self, finished: int, *, first: bool) -> Steps:
-        """Look for a batch behind those that others are claiming; with it goes what was
-        finished. The first one after a sleep looks at the lanes by itself."""
+        """Claim a batch behind those that others are claiming, and finish the last one with it.
+        The first claim after a sleep also looks at the lanes."""
         size, costs = self.plan.batch, self.costs
         cpu = costs.claim.of(size) + costs.locked * self.claiming * size
         if first:
@@ -149,7 +147,7 @@ class Fleet:
         self.done += tasks
 
     def run(self, tasks: int) -> Steps:
-        """The worker's own work, and the tasks'."""
+        """Do the work of the worker and of its tasks."""
         own = self.costs.client_cycle + self.costs.client_task * tasks
         if self.plan.shared:
             yield from self.database.compute(own)
@@ -158,7 +156,7 @@ class Fleet:
         yield self.env.timeout(self.plan.task * tasks)
 
     def take(self, limit: int) -> int:
-        """Claim up to so many tasks."""
+        """Take up to ``limit`` tasks."""
         if self.plan.rate is None:
             return limit
         taken = min(limit, len(self.backlog))
@@ -194,13 +192,13 @@ class SimulatedPool:
         self.env.process(self._dispatch())
 
     def notify(self) -> None:
-        """An enqueuer sends a wake-up to all who listen."""
+        """Take a wake-up from an enqueuer, if this pool listens."""
         if self.listens:
             self._wakes.append(self.env.now)
             if not self._woken.triggered:
                 self._woken.succeed()
 
-    # The keeper. Its two rounds share a connection in truth; each is short.
+    # The keeper. In a real pool its two rounds share a connection; each is short.
 
     def _beat(self) -> Steps:
         fleet, costs, plan = self.fleet, self.fleet.costs, self.plan
@@ -255,7 +253,7 @@ class SimulatedPool:
                 stale = self.env.now + LOOK_AGAIN
                 if not fleet.due:
                     break
-            # What is done is written in the commit of the next claim.
+            # Finished tasks are written in the commit of the next claim.
             yield from fleet.claim(held, first=first)
             held, first = fleet.take(self.plan.batch), False
             if held == self.plan.batch:

@@ -1,4 +1,4 @@
-"""Where one PostgreSQL ends: how much work a fleet can be given."""
+"""The limit of one PostgreSQL: how much work a fleet can do."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 from stress.model.costs import Costs
 from stress.model.fleet import Outcome, Plan, simulate
 
-#: Beyond either of these a database has no room left: share of its cores, and seconds
-#: that one task in a hundred waits.
+#: A database is full beyond this share of its cores, or if one task in a hundred waits
+#: longer than these seconds.
 FULL, LATE = 0.8, 1.0
 
 
 @dataclass(frozen=True)
 class Load:
-    """A plan and what came of it, in few numbers. Waits and renewals in seconds."""
+    """A plan and its result in a few numbers. Waits and renewals are in seconds."""
 
     plan: Plan
     done: float
-    utilisation: float
+    utilization: float
     statements: dict[str, float]
     wait_median: float
     wait_p99: float
@@ -28,22 +28,22 @@ class Load:
     @property
     def fits(self) -> bool:
         keeps_up = self.done >= 0.9 * self.statements.get("enqueue", 0.0)
-        return self.utilisation <= FULL and self.wait_p99 <= LATE and keeps_up
+        return self.utilization <= FULL and self.wait_p99 <= LATE and keeps_up
 
     @property
     def connections(self) -> int:
-        """Those for the queue; tasks that use the database have one more each."""
+        """Connections of the queue. A task that uses the database has one more."""
         return self.plan.hosts * (self.plan.workers + 1)
 
 
 def load(plan: Plan, costs: Costs, seconds: float) -> Load:
     """Simulate one plan."""
-    # Tasks that began before the counting end after it: the first must have ended.
+    # The warm-up must be longer than a task, so that some end when the counting begins.
     outcome = simulate(plan, costs, seconds, warm_up=2.0 + plan.task)
     return Load(
         plan,
         outcome.done,
-        outcome.utilisation,
+        outcome.utilization,
         outcome.statements,
         _share(outcome, 0.5),
         _share(outcome, 0.99),
@@ -52,10 +52,10 @@ def load(plan: Plan, costs: Costs, seconds: float) -> Load:
 
 
 def most(plan: Plan, costs: Costs, seconds: float, *, steps: int = 5) -> list[Load]:
-    """Loads at rising rates, up to the most tasks a second that fit; that one is last.
+    """Loads at rising rates, up to the highest that fits, which is the last.
 
-    Doubles the rate until it does not fit, then halves the gap so many times.
-    Empty when not even the least rate fits.
+    Doubles the rate until it does not fit, then halves the gap ``steps`` times.
+    Empty if not even the lowest rate fits.
     """
     tried = []
     low, high = 0.0, 25.0
@@ -74,7 +74,7 @@ def most(plan: Plan, costs: Costs, seconds: float, *, steps: int = 5) -> list[Lo
 
 
 def idle(plan: Plan, costs: Costs) -> float:
-    """Cores that a fleet without work keeps busy: by arithmetic, as nothing waits."""
+    """Cores that a fleet without work keeps busy. Nothing waits, so this is arithmetic."""
     beat = costs.renew.of(plan.workers + 1) + costs.expired.of(plan.hosts * (plan.workers + 1))
     return plan.hosts * (beat / plan.heartbeat + costs.lanes_idle / plan.poll)
 

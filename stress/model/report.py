@@ -1,4 +1,4 @@
-"""The model's answers as tables for a terminal, and its figures."""
+"""The results of the model as tables for a terminal, and as figures."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOSTS = (1, 3, 10, 30, 100, 300, 1000)
 
 
 def loads_table(title: str, loads: Sequence[Load]) -> Table:
-    """One line a load."""
+    """A table with one line for each load."""
     view = Table(title=title)
     for column in ("tasks/s", "of the cores", "statements/s", "wait: median, p99 (ms)"):
         view.add_column(column, justify="right")
@@ -26,7 +26,7 @@ def loads_table(title: str, loads: Sequence[Load]) -> Table:
     for each in sorted(loads, key=lambda one: one.done):
         view.add_row(
             f"{each.done:.0f}",
-            f"{each.utilisation:.0%}",
+            f"{each.utilization:.0%}",
             f"{sum(each.statements.values()):.0f}",
             f"{each.wait_median * 1000:.1f}, {each.wait_p99 * 1000:.1f}",
             f"{each.renewal_max * 1000:.1f}",
@@ -44,7 +44,7 @@ def check_table(measured: Sequence[Measured], costs: Costs) -> Table:
         view.add_row(
             f"{real.task * 1000:g}",
             f"{real.done:.0f}, {model.done:.0f}",
-            f"{real.utilisation:.0%}, {model.utilisation:.0%}",
+            f"{real.utilization:.0%}, {model.utilization:.0%}",
         )
     return view
 
@@ -71,14 +71,14 @@ def idle_plot(plan: Plan, costs: Costs) -> str:
 
 
 def load_plot(by_hosts: Mapping[int, Sequence[Load]]) -> str:
-    """The database's share of its cores by tasks a second, a line a fleet."""
+    """The busy share of the database's cores by tasks a second, one line for each fleet."""
 
     def draw(axes: Axes) -> None:
         for (hosts, loads), color in zip(by_hosts.items(), COLORS, strict=False):
             ordered = sorted(loads, key=lambda one: one.done)
             axes.plot(
                 [one.done for one in ordered],
-                [one.utilisation for one in ordered],
+                [one.utilization for one in ordered],
                 "o-",
                 color=color,
                 label=f"{hosts} hosts",

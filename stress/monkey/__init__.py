@@ -1,7 +1,7 @@
-"""The monkey: torments a pool that runs somebody's real project, and tells what came of it.
+"""The monkey: it kills and freezes processes of a pool that runs a real project.
 
-It kills and freezes the keeper and the workers of one pool, at random from a seed, and
-follows in the tables what they held. It sends signals to that pool's processes only.
+A seed chooses the keeper or a worker of one pool. The monkey follows in the tables what
+became of the tasks that it held. It sends signals to processes of that pool only.
 """
 
 from __future__ import annotations
@@ -28,16 +28,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--pool", type=int, required=True, metavar="PID", help="pid of the pool's supervisor")
     add("--kill-every", type=float, default=5.0, metavar="S", help="seconds between faults (5)")
     add("--seconds", type=float, default=300.0, metavar="S", help="how long (300)")
-    add("--seed", type=int, help="of the choice of faults; default: a new one, which is said")
-    add("--lease", type=float, metavar="S", help="the pool's, if not the TASKQ setting's")
-    add("--heartbeat", type=float, metavar="S", help="the pool's, if not the TASKQ setting's")
-    add("--log", type=Path, help="the pool's log, if its standard error is not that file")
-    add("--yes", action="store_true", help="also when Django's DEBUG is off")
-    add("--json", type=Path, metavar="FILE", help="write the report there as well")
+    add("--seed", type=int, help="chooses the faults; default: a new one, which is printed")
+    add(
+        "--lease", type=float, metavar="S", help="of the pool, if it differs from the TASKQ setting"
+    )
+    add(
+        "--heartbeat",
+        type=float,
+        metavar="S",
+        help="of the pool, if it differs from the TASKQ setting",
+    )
+    add("--log", type=Path, help="the log of the pool, if its standard error goes elsewhere")
+    add("--yes", action="store_true", help="run even if Django's DEBUG is off")
+    add("--json", type=Path, metavar="FILE", help="write the report to this file too")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Torment; 0 when nothing was lost and all was mended, 1 if not, 2 when refused."""
+    """Run. Returns 0 if nothing was lost and the pool recovered, 1 if not, 2 if refused."""
     console = Console()
     try:
         return _torment(options, console)
@@ -66,7 +73,9 @@ def _torment(options: argparse.Namespace, console: Console) -> int:
 
     lease = options.lease or conf.settings().lease
     heartbeat = options.heartbeat or (lease / 3 if options.lease else conf.settings().heartbeat)
-    with Freezer() as freezer:  # before there is a database connection for its guard to inherit
+    with (
+        Freezer() as freezer
+    ):  # before the first database connection, which its guard would inherit
         name = site.pool_name(pool.pid, lease)
         seed = random.randrange(10**6) if options.seed is None else options.seed
         console.print(f"tormenting {name}, seed {seed}, lease {lease:g} s; Ctrl-C stops and thaws")
@@ -95,7 +104,7 @@ def _torment(options: argparse.Namespace, console: Console) -> int:
             torment.run(options.seconds)
             stage = "done"
             if torment.interrupted:
-                stage = "interrupted: what had no time to be mended counts against the pool"
+                stage = "interrupted: what the pool had no time to repair counts against it"
             witness.look()
             report.seconds = round(time.monotonic() - began, 1)
             report.pool_alive = pool.alive
@@ -110,11 +119,15 @@ def _torment(options: argparse.Namespace, console: Console) -> int:
 
 def _say(console: Console, ok: bool, alive: bool, log_file: Path | None) -> None:
     if not alive:
-        console.print("The pool has ended: what it held is another pool's to reclaim.")
+        console.print("The pool has ended. Another pool has to reclaim its tasks.")
     if log_file is None:
-        console.print("The pool's log is no file that can be read here: no events (see --log).")
+        console.print(
+            "The log of the pool cannot be read here, so there are no events (see --log)."
+        )
     console.print(
-        "Known from the tables: a row that is gone was finished, expired or removed by a "
-        "person; nothing else deletes one.",
+        "This is what the tables show. A missing row was finished, has expired or was removed "
+        "by a person, as nothing else deletes one.",
     )
-    console.print("Nothing was lost." if ok else "Not everything was mended; see the table.")
+    console.print(
+        "Nothing was lost." if ok else "The pool did not recover from everything: see the table."
+    )

@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pool.supervisor import TICK
 from stress.monkey.victims import Victim
 from stress.tune import formulae
 
 
 class Kind(StrEnum):
-    """A fault. A short freeze is one that a pool must sit out, a long one it must mend."""
+    """A fault. A pool must survive a short freeze unchanged, and recover from a long one."""
 
     WORKER_KILL = "worker-kill"
     WORKER_FREEZE = "worker-freeze"
@@ -35,7 +34,7 @@ class Kind(StrEnum):
         return self in (Kind.WORKER_FREEZE, Kind.KEEPER_FREEZE)
 
 
-#: How often each is chosen, of 16.
+#: How often each is chosen, in 16 times.
 WEIGHTS = {
     Kind.WORKER_KILL: 8,
     Kind.WORKER_FREEZE: 2,
@@ -48,7 +47,7 @@ WEIGHTS = {
 
 @dataclass(frozen=True)
 class Blow:
-    """One fault for one victim; ``seconds`` is how long a freeze lasts, 0 for a kill."""
+    """One fault for one victim. seconds: how long a freeze lasts, 0 for a kill."""
 
     kind: Kind
     victim: Victim
@@ -58,10 +57,10 @@ class Blow:
 class Monkey:
     """Picks the next fault and its victim.
 
-    The kinds and the victims' places in line follow from the seed; which process has
-    that place is up to the pool.
+    The seed decides the kinds and the place of each victim in the list. The pool decides
+    which process has that place.
 
-    lease, heartbeat: the pool's, in seconds. They say what is short and what is long.
+    lease, heartbeat: of the pool, in seconds. They decide how long freezes last.
     """
 
     def __init__(self, seed: int, lease: float, heartbeat: float) -> None:
@@ -69,15 +68,15 @@ class Monkey:
         safe = lease - heartbeat - formulae.margin(lease)
         patience = formulae.keeper_patience(lease, heartbeat)
         self._short = {"worker": safe / 2, "keeper": min(safe, patience - heartbeat) / 2}
-        self._long = {"worker": lease + 1.0, "keeper": patience + 4 * TICK}
+        self._long = {"worker": lease + 1.0, "keeper": patience + 4 * formulae.TICK}
 
     def next(self, victims: Sequence[Victim], frozen: set[int]) -> Blow | None:
-        """None when nobody of the chosen role is to be had."""
+        """The next fault, or None if no process of its role can be hit now."""
         kind = self._random.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
         place, share = self._random.random(), self._random.uniform(0.2, 1.0)
         of_role = [victim for victim in victims if victim.name.startswith(kind.role)]
         free = [victim for victim in of_role if victim.pid not in frozen]
-        # Half of the workers stay free to work, or there would be nothing to see.
+        # Half of the workers must be free to work, or nothing would happen.
         if not free or (not kind.kills and 2 * (len(of_role) - len(free)) > len(of_role) - 1):
             return None
         seconds = 0.0

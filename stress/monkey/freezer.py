@@ -1,4 +1,4 @@
-"""Stopping processes with SIGSTOP, and waking all of them again, whatever happens to us."""
+"""Stops processes with SIGSTOP, and always wakes them again, even if this process dies."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from stress.rig.closing import Closing
 
 
 class Freezer(Closing):
-    """What is frozen in it is thawed when it closes.
+    """Freezes processes, and thaws them when it closes.
 
-    A guard, forked when it opens, holds the other end of a pipe: should this process
-    be killed, the guard thaws what was frozen and ends.
+    A guard process holds the other end of a pipe. If this process is killed, the guard
+    thaws the frozen processes and ends.
     """
 
     def __init__(self) -> None:
@@ -32,8 +32,8 @@ class Freezer(Closing):
         return set(self._frozen)
 
     def freeze(self, process: psutil.Process) -> bool:
-        """SIGSTOP; whether it was still there."""
-        # Said first: a thaw too many harms nobody.
+        """Send SIGSTOP. False if the process was gone."""
+        # Tell the guard first: one thaw too many does no harm.
         os.write(self._writer, f"+{process.pid} {process.create_time()}\n".encode())
         self._frozen[process.pid] = process
         try:
@@ -44,7 +44,7 @@ class Freezer(Closing):
         return True
 
     def thaw(self, process: psutil.Process) -> bool:
-        """SIGCONT; whether it was still there."""
+        """Send SIGCONT. False if the process was gone."""
         if process.pid in self._frozen:
             try:
                 process.resume()
@@ -55,7 +55,7 @@ class Freezer(Closing):
         return True
 
     def close(self) -> None:
-        """Thaw all that is frozen."""
+        """Thaw all frozen processes."""
         for process in list(self._frozen.values()):
             self.thaw(process)
         os.close(self._writer)
@@ -67,9 +67,9 @@ class Freezer(Closing):
 
 
 def _stand_guard(reader: int, writer: int) -> None:
-    """In the guard: wait for the end of the pipe, then thaw. Never returns."""
+    """Run the guard: wait for the end of the pipe, then thaw. Never returns."""
     try:
-        os.setsid()  # a Ctrl-C, or the end of the terminal, is not for us
+        os.setsid()  # so that neither Ctrl-C nor the end of the terminal reaches the guard
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         os.close(writer)
@@ -80,7 +80,7 @@ def _stand_guard(reader: int, writer: int) -> None:
 
 
 def _left_frozen(lines: Iterable[str]) -> dict[int, float]:
-    """Pid -> creation time of what was frozen and not thawed."""
+    """Pid -> creation time of each process that was frozen and not thawed."""
     frozen: dict[int, float] = {}
     for line in lines:
         pid, _, born = line[1:].partition(" ")

@@ -1,4 +1,4 @@
-"""The pool's own events, from its log, where that is a file that we can read."""
+"""The events of a pool, from its log, if that is a file that this process can read."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 #: The descriptor of standard error.
 STDERR = 2
 
-#: Words of a log line (taskq.events, pool.supervisor) -> the event that it tells of.
+#: Words of a log line (taskq.events, pool.supervisor) -> the event of the line.
 _PHRASES = {
     " lost its worker, ": "task.lost",
     " waiting tasks given back by ": "tasks.returned",
@@ -24,24 +24,24 @@ _PHRASES = {
 
 
 def find(pid: int) -> Path | None:
-    """The file that a process's standard error goes to, if it is one we can read."""
+    """The file of a process's standard error, if this process can read it."""
     try:
         files = psutil.Process(pid).open_files()
-    except psutil.Error:  # it has ended, or it is another user's
+    except psutil.Error:  # it has ended, or belongs to another user
         return None
     paths = (Path(file.path) for file in files if file.fd == STDERR)
     return next((path for path in paths if os.access(path, os.R_OK)), None)
 
 
 class EventLog:
-    """Counts the events that are logged from now on."""
+    """Counts the events that are logged after it was made."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._start = path.stat().st_size
 
     def counts(self) -> dict[str, int]:
-        """Event name -> how often it was logged since this was made."""
+        """Event -> how often it was logged since then."""
         with self.path.open(encoding="utf-8", errors="replace") as lines:
             lines.seek(self._start)
             return dict(

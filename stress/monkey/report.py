@@ -1,4 +1,4 @@
-"""What the monkey did, and what that did: as data, as JSON, as a table."""
+"""The report of the monkey: as data, as JSON, as a table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stress.monkey.witness import Case
 
 @dataclass(frozen=True)
 class Spread:
-    """Seconds, of n cases."""
+    """Seconds in n cases."""
 
     median: float
     max: float
@@ -29,18 +29,19 @@ class Spread:
 class Report:
     """The keys of the JSON.
 
-    faults: how often each was injected. kills, freezes: of which so many.
-    held: tasks that a victim held when it was hit; of these, retried: seen claimed again;
-        waiting: given back, not claimed again yet; failed: kept as failed, with the cause;
-        gone: finished so soon that no look saw more of them.
-    charged: held tasks that were counted a loss.
-    lost: tasks that a victim held and that are still held by nobody, and all others in
-        the table whose lease ran out with nobody to take them back.
-    unmended: victims whose seat had no process with a good lease in the end.
-    false_expiries: leases lost in a freeze that was short enough to be sat out.
-    recovery_s: by fault, from the fault to the next claim of a task that was held.
-    mended_s: by fault, from the fault to a process with a good lease in that seat.
-    events: the pool's log lines, where its log could be read.
+    faults: how often each was injected. kills, freezes: how many of each sort.
+    held: tasks that a victim held when it was hit. They divide into
+        retried: claimed again; waiting: given back and not claimed again yet;
+        failed: kept as failed, with the cause;
+        gone: finished before the next look at the table.
+    charged: held tasks that were charged a loss.
+    lost: held tasks that no pool took over, and all other tasks in the table whose lease
+        ran out and that no pool took over.
+    unmended: victims whose seat had no process with a valid lease in the end.
+    false_expiries: leases lost in a freeze that was too short for that.
+    recovery_s: by fault, from the fault to the next claim of a held task.
+    mended_s: by fault, from the fault to a process with a valid lease in that seat.
+    events: from the log of the pool, if it could be read.
     """
 
     pool: str = ""
@@ -70,7 +71,7 @@ class Report:
         return self.pool_alive and self.lost == 0 and self.unmended == 0
 
     def count(self, cases: Sequence[Case]) -> None:
-        """Take in what was seen so far."""
+        """Count what was seen so far."""
         tasks = [task for case in cases for task in case.tasks]
         fates = Counter(task.fate for task in tasks)
         recovery: dict[str, list[float]] = defaultdict(list)
@@ -92,9 +93,9 @@ class Report:
         self.mended_s = {kind: Spread.of(each) for kind, each in mended.items() if each}
 
     def conclude(self, cases: Sequence[Case], stranded: int) -> None:
-        """Nothing more will be seen: what is open now counts against the pool.
+        """Count at the end: what is still open counts against the pool.
 
-        stranded: tasks in the table that nobody can finish and nobody took back.
+        stranded: tasks in the table whose lease ran out and that no pool took over.
         """
         self.count(cases)
         self.lost = max(sum(len(case.unaccounted) for case in cases), stranded)
@@ -105,13 +106,13 @@ _WORDS = {
     "kills": "processes killed (SIGKILL)",
     "freezes": "processes frozen (SIGSTOP)",
     "held": "tasks that they held",
-    "retried": "… seen claimed again",
+    "retried": "… claimed again",
     "waiting": "… given back, waiting",
     "failed": "… kept as failed, with the cause",
     "gone": "… finished before the next look at the table",
-    "charged": "… counted a loss",
+    "charged": "… charged a loss",
     "lost": "tasks lost",
-    "unmended": "seats without a process that holds a good lease",
+    "unmended": "seats without a process that holds a valid lease",
     "false_expiries": "leases lost in a short freeze",
 }
 

@@ -1,4 +1,4 @@
-"""The user's own Django project: found as manage.py finds it, and asked what it allows."""
+"""The Django project of the user: how it is found, and what it allows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SETDEFAULT = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\s*,\s*["']([\w.]+)["
 
 
 def set_up(directory: Path) -> None:
-    """Load the project by DJANGO_SETTINGS_MODULE, else by what manage.py there sets.
+    """Load the project by DJANGO_SETTINGS_MODULE, or else by the settings in manage.py.
 
     Raises Refused when neither names a settings module.
     """
@@ -31,21 +31,20 @@ def set_up(directory: Path) -> None:
 
 
 def check_allowed(yes: bool) -> None:
-    """Raises Refused for a production site, unless that was meant."""
+    """Raises Refused for a production site, unless --yes was given."""
     from django.conf import settings
 
     if not settings.DEBUG and not yes:
         raise Refused(
             f"DEBUG is off in {settings.SETTINGS_MODULE}, so this may be production: workers "
-            "would be killed and frozen there; add --yes if that is what you want"
+            "would be killed and frozen there. Add --yes if you want that"
         )
 
 
 def pool_name(pid: int, lease: float) -> str:
-    """What the rows of this pool's workers call it.
+    """The name of the pool in the rows of its workers.
 
-    Raises Refused when the project's database knows no such pool, or knows leases
-    longer than the one that we reckon with.
+    Raises Refused if the database has no such pool, or has longer leases than ``lease``.
     """
     import socket
 

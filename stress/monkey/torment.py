@@ -1,4 +1,4 @@
-"""The monkey's round: hit somebody, thaw who has been frozen long enough, look, show."""
+"""The round of the monkey: hit a process, thaw those whose time is up, look, show."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stress.monkey.freezer import Freezer
 from stress.monkey.victims import PoolAtWork
 from stress.monkey.witness import Case, Witness
 
-#: Seconds between looks at the tables while something is open, and when all is settled.
+#: Seconds between looks at the tables, while a case is open and when all are settled.
 LOOK = 0.025
 GLANCE = 0.25
 
@@ -24,8 +24,7 @@ class Torment:
     """One run of the monkey against a pool.
 
     kill_every: seconds between two faults. patience: seconds after the last one in
-    which the pool must have mended everything. show: called now and then, with what
-    goes on in words.
+    which the pool must have recovered. show: called with the state of the run in words.
     """
 
     def __init__(
@@ -50,9 +49,9 @@ class Torment:
         self._frozen: list[tuple[float, Case]] = []
 
     def run(self, seconds: float) -> None:
-        """Torment for so many seconds, thaw everybody, then wait for the pool to mend.
+        """Inject faults for these seconds, thaw everything, then wait for the pool to recover.
 
-        An interrupt ends the torment, or the waiting.
+        An interrupt ends the faults, or the waiting.
         """
         ends = time.monotonic() + seconds
         due = time.monotonic() + min(1.0, self.kill_every)
@@ -64,11 +63,13 @@ class Torment:
         self.thaw(everybody=True)
         ends = time.monotonic() + self.patience
         while not self.settled and time.monotonic() < ends and self._goes_on:
-            self.follow("waiting for the pool to mend")
+            self.follow("waiting for the pool to recover")
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """A signal's handler: end the run at its next step. Not at once, as in the midst of a
-        statement that would break the connection, which the report needs; but the second time."""
+        """The handler of a signal: end the run at its next step, and the second time at once.
+
+        In the middle of a statement an exception would break the connection, which the
+        report needs."""
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
@@ -87,7 +88,7 @@ class Torment:
         if blow is None:
             return
         process = blow.victim.process
-        with contextlib.suppress(psutil.NoSuchProcess):  # it died by itself meanwhile
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has died by itself
             if not self.freezer.freeze(process):
                 return
             blow = Blow(blow.kind, self.pool.again(blow.victim), blow.seconds)
@@ -106,7 +107,7 @@ class Torment:
         time.sleep(LOOK if busy else min(GLANCE, self.kill_every / 4))
 
     def thaw(self, *, everybody: bool = False) -> None:
-        """Thaw whose time has come."""
+        """Thaw those whose time is up, or everything."""
         now = time.monotonic()
         for due, case in list(self._frozen):
             if everybody or now >= due:

@@ -1,4 +1,4 @@
-"""The processes of a running pool: found by the supervisor's pid and their titles."""
+"""The processes of a running pool, found by the pid of the supervisor and their titles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stress.rig.pools import TITLE
 
 
 class Refused(Exception):
-    """The monkey will not do this; the text says why, and what would be right."""
+    """The monkey will not do this. The text says why, and what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class Victim:
 
     @property
     def task_id(self) -> int | None:
-        """The task that its title names."""
+        """The id of the task in its title."""
         number = self.doing.rpartition("#")[2]
         return int(number) if number.isdigit() else None
 
 
 class PoolAtWork:
-    """A pool that somebody else started.
+    """A running pool that was started elsewhere.
 
-    pid: its supervisor's. Raises Refused when that is none of ours.
+    pid: of its supervisor. Raises Refused if that is no supervisor of taskq.
     """
 
     def __init__(self, pid: int) -> None:
@@ -65,7 +65,7 @@ class PoolAtWork:
             return False
 
     def victims(self) -> list[Victim]:
-        """Its keeper and workers, in the order of their names."""
+        """Its keeper and its workers, in the order of their names."""
         found = []
         try:
             children = self.supervisor.children()
@@ -84,13 +84,13 @@ class PoolAtWork:
         return sorted(found, key=lambda each: (len(each.name), each.name))
 
     def again(self, victim: Victim) -> Victim:
-        """The same process with what its title says now."""
+        """The same process with its title of now."""
         doing = _title(victim.process).partition(" [")[2].strip().removesuffix("]")
         return Victim(victim.name, doing, victim.process)
 
 
 def kill(victim: Victim) -> bool:
-    """SIGKILL; whether it was still there. psutil spares a process that got its pid."""
+    """Send SIGKILL. False if the process was gone. psutil never hits another one with its pid."""
     try:
         victim.process.send_signal(signal.SIGKILL)
     except psutil.NoSuchProcess:

@@ -1,9 +1,9 @@
-"""What became of a victim and of the tasks that it held: read from the tables alone.
+"""What became of a victim and of its tasks, read from the tables alone.
 
-What can be known: a row that is still there says how often it was claimed and lost.
-A row that is gone was finished (or expired, or was removed by a person): nothing else
-deletes one. Whether it was claimed again before that is known only when one of our
-looks, every few hundredths of a second, saw it so.
+A row that is still there shows how often it was claimed and lost. A missing row was
+finished, has expired or was removed by a person, because nothing else deletes one. The
+tables are read every few hundredths of a second. So a task that was claimed again and
+finished between two looks is known only as gone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from taskq.models import State, Task, Worker
 
 @dataclass
 class Watched:
-    """A task that a victim held, and what was seen of it since.
+    """A task that a victim held, and what became of it.
 
     ``fate``: held, waiting (given back), again (claimed again), failed, gone.
     ``recovery``: seconds from the fault to the next claim, by the database's clock.
@@ -29,7 +29,7 @@ class Watched:
     name: str
     attempt: int
     losses: int
-    ran: bool  # its title said so
+    ran: bool  # by the title of its worker
     fate: str = "held"
     charged: bool = False
     recovery: float | None = None
@@ -37,11 +37,11 @@ class Watched:
 
 @dataclass
 class Case:
-    """One fault: who it hit, what that one held, and whether the pool mended it.
+    """One fault: its victim, the tasks of the victim, and whether the pool recovered.
 
     ``began``: seconds of the database's clock (Unix time).
-    ``mended``: seconds until the seat had a process with a good lease again.
-    ``lease_lost``: the same process had to get another one.
+    ``mended``: seconds until the seat had a process with a valid lease again.
+    ``lease_lost``: the same process lost its lease and got a new one.
     """
 
     blow: Blow
@@ -54,7 +54,7 @@ class Case:
 
     @property
     def open_tasks(self) -> list[Watched]:
-        """Those that may still be claimed again: waiting ones are safe but not done."""
+        """Tasks that may still be claimed again."""
         return [task for task in self.tasks if task.fate in ("held", "waiting")]
 
     @property
@@ -63,14 +63,14 @@ class Case:
 
     @property
     def unaccounted(self) -> list[Watched]:
-        """Tasks still held by a process that is gone. One that sat it out may go on."""
+        """Tasks that a dead process still holds. A process that only slept may go on."""
         return [t for t in self.tasks if t.fate == "held" and self.mended != 0.0]
 
 
 class Witness:
-    """Looks at the tables on behalf of the monkey.
+    """Reads the tables for the monkey.
 
-    pool: as its workers' rows name it.
+    pool: its name in the rows of its workers.
     """
 
     def __init__(self, pool: str) -> None:
@@ -78,7 +78,7 @@ class Witness:
         self.cases: list[Case] = []
 
     def open(self, blow: Blow) -> Case:
-        """Note what a victim holds. It must be stopped: what does not move can be read."""
+        """Note what a victim holds. It must be stopped, so that this cannot change meanwhile."""
         rows = list(Worker.objects.filter(pool=self.pool).annotate(now=Now()))
         leases = {row.pk for row in rows if row.pid == blow.victim.pid}
         held = Task.objects.filter(state=State.RUNNING, worker__in=leases)
@@ -92,12 +92,12 @@ class Witness:
         return case
 
     def look(self) -> None:
-        """Follow up on all that is not known yet."""
+        """Look at everything that is not settled yet."""
         self._follow_tasks()
         self._follow_seats()
 
     def stranded(self) -> int:
-        """Tasks in the table whose worker's lease ran out, with nobody to take them back."""
+        """Tasks in the table whose lease ran out and that no pool took over."""
         return Task.objects.lost().count()
 
     def _follow_tasks(self) -> None:
@@ -134,6 +134,6 @@ class Witness:
                     case.lease_lost = row.pid == blow.victim.pid
                     break
             else:
-                # Sat out: awake again, under the lease that it had.
+                # It is awake again, under the same lease.
                 if case.thawed and any(row.pk in case.leases for row in rows):
                     case.mended = 0.0

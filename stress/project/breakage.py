@@ -1,9 +1,9 @@
-"""What chaos breaks from outside, by environment variables of a pool.
+"""What chaos breaks in a pool by environment variables.
 
-STRESS_BREAK_FLAG    while this file exists, every process that is forked dies at once,
-                     and leaves a byte in it.
-STRESS_CLOCK_OFFSET  seconds by which this host's wall clock is wrong.
-STRESS_RLIMIT_AS     MiB of address space that a forked process may have.
+STRESS_BREAK_FLAG    while this file exists, every forked process writes a byte into it
+                     and dies.
+STRESS_CLOCK_OFFSET  seconds by which the wall clock of this host is wrong.
+STRESS_RLIMIT_AS     MiB of address space that a forked process may use.
 """
 
 import datetime
@@ -15,7 +15,7 @@ from django.utils import timezone
 
 
 def apply() -> None:
-    """Break what the environment says."""
+    """Break what the environment asks for."""
     if flag := os.environ.get("STRESS_BREAK_FLAG"):
         os.register_at_fork(after_in_child=lambda: _die_while(flag))
     if offset := os.environ.get("STRESS_CLOCK_OFFSET"):
@@ -37,7 +37,7 @@ def _die_while(flag: str) -> None:
 
 
 def _shift_wall_clock(seconds: float) -> None:
-    """For Python code, ours and the task's: what reads the clock in C is not fooled."""
+    """Shift the clock for Python code. Code in C still reads the right time."""
     right_time, right_time_ns, right_now = time.time, time.time_ns, timezone.now
     time.time = lambda: right_time() + seconds
     time.time_ns = lambda: right_time_ns() + int(seconds * 1e9)

@@ -1,4 +1,4 @@
-"""The project's history: each run of a task notes its start and its end."""
+"""The history of the project: each run of a task records its start and its end."""
 
 import functools
 import os
@@ -21,8 +21,8 @@ def note(kind: str, **fields: Any) -> None:
 
 
 def started(key: Any, **fields: Any) -> None:
-    """Note the start of a run, whose child runs it, how often its task lost a worker, and how
-    often it was claimed."""
+    """Record the start of a run: the parent of its process, how often its task lost a worker,
+    and how often it was claimed."""
     request = current_request()
     told = {} if request is None else {"losses": request.losses, "attempt": request.attempt}
     note("start", key=key, parent=os.getppid(), **told, **fields)
@@ -30,7 +30,7 @@ def started(key: Any, **fields: Any) -> None:
 
 @contextmanager
 def run(key: Any, **fields: Any) -> Iterator[None]:
-    """Note the start of a run, with these fields, and its end if it gets that far."""
+    """Record the start of a run with these fields, and its end."""
     started(key, **fields)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The project that the demo, chaos and the benchmarks run; that of the tests adds to it."""
+"""The settings of the demo, chaos and the benchmarks. Those of the tests extend them."""
 
 import json
 import os
@@ -53,11 +53,11 @@ TEMPLATES = [
 ]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
-#: In place of our defaults, as JSON.
+#: Settings in place of the defaults, as JSON.
 TASKQ: dict[str, object] = json.loads(os.environ.get("STRESS_TASKQ", "{}"))
 
 DATABASES = {"default": dj_database_url.config(default=f"sqlite:///{BASE / 'db.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["OPTIONS"] = {"transaction_mode": "IMMEDIATE", "timeout": 20}
-    # In a file, as other processes must see it.
+    # In a file, because other processes must see it.
     DATABASES["default"]["TEST"] = {"NAME": f"{DATABASES['default']['NAME']}.test"}

@@ -1,7 +1,7 @@
-"""``python -m stress prove``: is the checker worth anything?
+"""``python -m stress prove``: does the checker notice faults?
 
-Each protection of the queue is taken out in turn, in a real pool on a real database,
-and the checker must see it; and with the protection in, the same must be clean.
+It takes out one protection of the queue after another, in a real pool on a real database.
+The checker must notice. With the protection in, the same scenario must be clean.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         action="append",
         choices=list(PROOFS),
-        help=f"only this protection; may be given several times ({known})",
+        help=f"try only this protection; may be given several times ({known})",
     )
     parser.add_argument(
-        "--fast", action="store_true", help="only those that take a few seconds together"
+        "--fast", action="store_true", help="try only those that take a few seconds"
     )
     parser.add_argument(
         "--jobs",
         type=int,
         default=2,
         metavar="N",
-        help="trials at a time; each has a pool or two (default: 2)",
+        help="trials at a time, of one or two pools each (default: 2)",
     )
 
 
 def main(options: argparse.Namespace) -> int:
-    """The exit code: 0 when all are caught and all clean runs are clean."""
+    """The exit code: 0 if each missing protection is noticed and all else is clean."""
     from stress.prove.court import prove
 
     names = options.only or [

@@ -1,4 +1,4 @@
-"""The app that takes out a protection as the process starts, before it forks."""
+"""The app that takes out a protection when a process starts, before it forks."""
 
 import os
 

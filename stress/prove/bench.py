@@ -1,5 +1,4 @@
-"""The bench on which one protection is tried: a real pool or two, a real database,
-real kills, and in the end a verdict."""
+"""The bench of a trial: one or two real pools, a real database, real kills, and a verdict."""
 
 from __future__ import annotations
 
@@ -32,21 +31,20 @@ from stress.rig.snapshot import Snapshot
 from taskq.celery import AsyncResult
 
 MANAGE = "stress.project.manage"
-#: Seconds of a lease, where a scenario says nothing else, and between its renewals.
+#: Seconds of a lease and between its renewals, unless a scenario gives others.
 LEASE, HEARTBEAT = 2.0, 0.5
-#: Seconds between looks for work where nothing wakes a pool.
+#: Seconds between looks for work if nothing wakes a pool.
 POLL = 0.2
-#: Seconds that tasks get to be done, once a scenario has done its worst, and then a pool
-#: that is told to stop.
+#: Seconds that tasks get to be done after a scenario, and that a pool gets to stop.
 SETTLE, DRAIN = 8.0, 2.0
-#: What a pool says of an outcome that touched no row.
+#: How a pool logs an outcome that touched no row.
 FENCED = "is no longer held by this worker"
 
 
 class Bench(Closing):
     """One trial.
 
-    home: for the logs. sabotage: what is taken out of the processes; empty for nothing.
+    home: the folder for logs. sabotage: the protection to take out; empty for none.
     """
 
     def __init__(self, home: Path, *, sabotage: str) -> None:
@@ -56,7 +54,7 @@ class Bench(Closing):
         self.database = Database(os.environ["DATABASE_URL"], None)
         self.pools: list[Pool] = []
         self.lease = LEASE  # the longest of any pool
-        self._expected: dict[int, int] = {}  # exit codes, where it is not 0
+        self._expected: dict[int, int] = {}  # exit codes that are right, if not 0
         self._tail = history.Tail(self.history.path)
         self._records: list[dict[str, Any]] = []
         self._handles: dict[str, AsyncResult] = {}  # of tasks, by key
@@ -65,7 +63,7 @@ class Bench(Closing):
         self._watcher.start()
         self._stack.callback(self._watcher.close)
 
-    # What there is
+    # Setting up
 
     def start_pool(
         self,
@@ -77,7 +75,7 @@ class Bench(Closing):
         proxy: Proxy | None = None,
         scheduled: bool = False,
     ) -> Pool:
-        """A pool that is up: its workers have their leases. scheduled: it sends ticks."""
+        """Start a pool, and wait until its workers have leases. scheduled: it sends ticks."""
         environment = {**os.environ, "STRESS_SABOTAGE": self.sabotage}
         if proxy is not None:
             environment["DATABASE_URL"] = self.database.url_by(proxy.host, proxy.port)
@@ -101,15 +99,15 @@ class Bench(Closing):
         return pool
 
     def start_proxy(self) -> Proxy:
-        """A network of our own between a pool and the database."""
+        """Start a proxy as the network between a pool and the database."""
         return self._stack.enter_context(Proxy(self.database.target))
 
     def send(self, kind: str, *args: object) -> str:
-        """A task of a kind, committed: its key."""
+        """Send and commit a task of a kind. Returns its key."""
         return self.send_all([kind], *args)[0]
 
     def send_all(self, kinds: list[str], *args: object) -> list[str]:
-        """Tasks of these kinds, committed together: their keys."""
+        """Send tasks of these kinds in one transaction. Returns their keys."""
         send(self.history, kinds, *args, sent=self._handles.__setitem__)
         return [str(key) for key in self.records("commit")[-1]["keys"]]
 
@@ -124,7 +122,7 @@ class Bench(Closing):
         ]
 
     def started(self, key: str, times: int = 1) -> int:
-        """Wait until a task was started so many times: who runs it now.
+        """Wait until a task was started ``times`` times. Returns the pid of the last of them.
 
         Raises TimedOut.
         """
@@ -140,7 +138,7 @@ class Bench(Closing):
         wait_until(lambda: self.records("end", key), seconds=seconds, what=f"an end of {key}")
 
     def ended_or_gone(self, key: str, pid: int) -> None:
-        """Wait until a run has ended in one way or another.
+        """Wait until a run has ended, or its process has.
 
         Raises TimedOut.
         """
@@ -153,25 +151,25 @@ class Bench(Closing):
         )
 
     def passed(self, seconds: float, *, since: int) -> None:
-        """Wait until so much time has passed since a record."""
+        """Wait until this time has passed since a record."""
         until = since + clock.nanoseconds(seconds)
         wait_until(lambda: clock.now() > until, seconds=seconds + 5)
 
-    # What is done to it
+    # Faults
 
     def kill(self, pid: int) -> None:
-        """SIGKILL to a worker, on the record."""
+        """Send SIGKILL to a worker, and record it."""
         since = clock.now()
         os.kill(pid, signal.SIGKILL)
         self.history.record("death", victim=pid, role="worker", cause="kill", since=since)
 
     def cancel(self, key: str) -> None:
-        """Cancel a task, on the record."""
+        """Cancel a task, and record it."""
         cancel(self.history, key, self._handles[key])
 
     @contextmanager
     def frozen(self, pid: int) -> Iterator[None]:
-        """Meanwhile a process is stopped, on the record."""
+        """Stop a process during the block, and record it."""
         os.kill(pid, signal.SIGSTOP)
         wait_until(lambda: processes.is_stopped(pid))
         self.history.record("freeze", victims=[pid])
@@ -182,7 +180,7 @@ class Bench(Closing):
             os.kill(pid, signal.SIGCONT)
 
     def kill_supervisor(self, pool: Pool) -> None:
-        """SIGKILL to a supervisor alone, on the record."""
+        """Send SIGKILL to a supervisor alone, and record it."""
         since, children = clock.now(), list(pool.children().values())
         pool.process.kill()
         self._expected[pool.pid] = -signal.SIGKILL
@@ -190,7 +188,7 @@ class Bench(Closing):
         self.history.record("death", **about, cause="kill", since=since)
 
     def freeze(self, pool: Pool) -> list[int]:
-        """SIGSTOP to all of a pool, on the record: its processes, workers first."""
+        """Send SIGSTOP to a whole pool, and record it. Returns its processes, workers first."""
         victims = [*pool.children("worker").values(), *pool.children("keeper").values(), pool.pid]
         for pid in victims:
             os.kill(pid, signal.SIGSTOP)
@@ -200,7 +198,7 @@ class Bench(Closing):
 
     @contextmanager
     def fault(self, name: str, pool: Pool, effect: str = "") -> Iterator[None]:
-        """Something that happens to a pool for a time, on the record."""
+        """Record that a fault happens to a pool during the block."""
         of = {"name": name, "target": str(pool.pid), "effect": effect, "victims": [pool.pid]}
         self.history.record("fault", phase="begin", **of)
         try:
@@ -209,18 +207,19 @@ class Bench(Closing):
             self.history.record("fault", phase="end", **of)
 
     def fail_over(self, before: Snapshot, *, copied: int) -> None:
-        """The database of before takes the place of this one, on the record."""
+        """Put the snapshot in place of the database, and record it."""
         lost = clock.now()
         self.history.record("fault", name="failover", phase="begin", effect="cut")
         before.restore()
         self.history.record("fault", name="failover", phase="end")
         self.history.record("failover", copied=copied, lost=lost)
-        connections.close_all()  # ours were ended as well
+        connections.close_all()  # those of this process were ended too
 
     @contextmanager
     def claims_held_up(self) -> Iterator[None]:
-        """Meanwhile a claim that has chosen its tasks does not come to its end: a trigger
-        waits for a lock that we hold, as it would on a slow disk."""
+        """Let no claim end during the block, once it has chosen its tasks.
+
+        A trigger waits for a lock that this process holds, as a claim waits on a slow disk."""
         with psycopg.connect(self.database.url, autocommit=True) as session:
             session.execute(_SLOW_CLAIM)
             session.execute("SELECT pg_advisory_lock(42)")
@@ -243,7 +242,7 @@ class Bench(Closing):
     # The end
 
     def settle(self, *, seconds: float = SETTLE) -> None:
-        """Give all tasks the time to be done. Whether they are is the checker's to say."""
+        """Give all tasks the time to be done. The checker decides whether they are."""
         from taskq.models import State, Task
 
         with suppress(TimedOut):
@@ -275,14 +274,14 @@ class Bench(Closing):
 
 
 def _kill(pool: Pool) -> None:
-    """All of it, those that its supervisor has left behind too."""
+    """Kill the whole pool, and what its supervisor has left behind."""
     pool.kill_all()
     for pid in processes.of_session(pool.pid):
         processes.send(pid, signal.SIGKILL)
 
 
 def _outliving(pool: Pool) -> list[int]:
-    """Who is left of a pool a second after its end."""
+    """The processes that still live a second after the end of their pool."""
     with suppress(TimedOut):
         wait_until(lambda: not processes.of_session(pool.pid), seconds=1)
     return processes.of_session(pool.pid)

@@ -1,4 +1,4 @@
-"""All trials, some at a time, and a table of what came of them."""
+"""Runs all trials, some at a time, and prints a table of their results."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from rich.table import Table
 from stress.prove.proofs import Proof
 from stress.rig.postgres import EmbeddedPostgres
 
-#: Seconds after which a trial is given up.
+#: Seconds after which a trial is stopped.
 PATIENCE = 300
 TEMPLATE = "prove_template"
 
 
 @dataclass(frozen=True)
 class Trial:
-    """How one went. found: the verdict as JSON; None when it came to none. log: what its
-    processes said then."""
+    """The result of a trial.
+
+    removed: whether the protection was taken out. found: the verdict as JSON, None if the
+    trial failed. log: of its processes."""
 
     proof: Proof
     removed: bool
@@ -46,7 +48,7 @@ class Trial:
 
 
 def prove(proofs: Sequence[Proof], *, jobs: int) -> int:
-    """Try each with its protection and without; the exit code."""
+    """Try each with its protection and without. Returns the exit code."""
     print(f"{len(proofs)} protections, each in and out, {jobs} trials at a time …", flush=True)
     began = time.monotonic()
     with EmbeddedPostgres() as server, tempfile.TemporaryDirectory(prefix="taskq-prove-") as home:
@@ -60,14 +62,17 @@ def prove(proofs: Sequence[Proof], *, jobs: int) -> int:
 
 
 def report(trials: Sequence[Trial]) -> int:
-    """Print what came of pairs of trials, without a protection and with it; the exit code."""
+    """Print the results of pairs of trials, without a protection and with it. Returns the
+    exit code."""
     console = Console()
     console.print(_table(trials))
     wrong = [trial for trial in trials if not trial.as_it_should]
     for trial in wrong:
         console.print(_protest(trial), markup=False, highlight=False)
     console.print(
-        f"{len(wrong)} trials went wrong" if wrong else "each is caught, and clean with it"
+        f"{len(wrong)} trials went wrong"
+        if wrong
+        else "each missing protection is noticed, and all is clean with it"
     )
     return int(bool(wrong))
 

@@ -1,5 +1,6 @@
-"""``python -m stress.prove.enqueuer``: sends two tasks, neither of which may ever run; with
-``join`` one that joins another, and that commits when standard input ends."""
+"""``python -m stress.prove.enqueuer``: sends two tasks that must never run.
+
+With ``join`` it sends a call that joins another task, and commits when its input ends."""
 
 import os
 import signal
@@ -9,7 +10,7 @@ import django
 
 
 def main(join: bool) -> None:
-    """Of the two one is rolled back; in the transaction of the other we are killed."""
+    """Roll back the first, and kill this process before the commit of the second."""
     django.setup()
     from stress.chaos.sending import send
     from stress.rig.history import History

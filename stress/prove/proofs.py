@@ -1,5 +1,5 @@
-"""What is to be proven: a protection, the scenario in which it matters, and what the
-checker must see when it is taken out."""
+"""The proofs: a protection, the scenario in which it matters, and what the checker must
+find when it is taken out."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Proof:
-    """name: on the command line, and of its sabotage. removed: in words. scenario: a
-    function of ``scenarios``. violation: that must be found. fast: among the few of
-    ``--fast``."""
+    """One proof.
+
+    name: on the command line, and of its sabotage. removed: what is taken out, in words.
+    scenario: a function of ``scenarios``. violation: what must be found.
+    fast: whether ``--fast`` includes it."""
 
     name: str
     removed: str
@@ -45,8 +47,8 @@ PROOFS = {
             "atomic_mismatch",
         ),
         Proof(
-            "innocent-neighbours",
-            "neighbours charged as well",
+            "innocent-neighbors",
+            "neighbors charged as well",
             "killer_in_a_batch",
             "innocents_charged",
         ),

@@ -1,9 +1,8 @@
 """Each protection, and how it is taken out.
 
-This is the one place in stress that reaches inside taskq and pool: what is proven
-here is that the checker sees when they are broken. Each sabotage is applied to the
-processes of a pool (or to an enqueuer) and to nothing on disk. One whose target has
-changed its shape fails loudly, rather than leave the protection in.
+This module reaches inside taskq and pool, to prove that the checker notices when they are
+broken. A sabotage changes the processes of a pool or an enqueuer, and nothing on disk. If
+the code that it changes looks different by now, it fails instead of doing nothing.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ from taskq.worker.worker import Worker
 
 
 class Misfit(Exception):
-    """What was to be taken out is not there."""
+    """The code to take out is not there."""
 
 
 def _swap(module: ModuleType, given: str, *statements: str, instead: str = "") -> None:
-    """Put something else (nothing) in place of a part of each of these statements."""
+    """Replace a part of each of these statements, by nothing if ``instead`` is empty."""
     for statement in statements:
         text: str = getattr(module, statement)
         setattr(module, statement, _swapped(statement, text, given, instead))
@@ -45,23 +44,23 @@ def _swapped(statement: str, text: str, given: str, instead: str = "") -> str:
     return text.replace(given, instead)
 
 
-#: What a finish asks of the row that it removes.
+#: The condition of a finish on the row that it removes.
 _HELD = "AND attempt = %(attempt)s AND worker_id = %(worker)s AND state + 0 = 1"
 
-#: What RECLAIM charges a task with.
+#: The losses that RECLAIM charges to a task.
 _CHARGED = "CASE WHEN held.blamed AND NOT held.cancelled THEN %(charge)s ELSE 0 END"
 
 
 def no_fence_on_finish() -> None:
-    """A finish removes the row, whoever holds it by now."""
+    """A finish removes the row even if another worker holds it by now."""
     _swap(tasks, _HELD, "FINISH", "FINISH_ONE")
 
 
 def no_fence_on_results() -> None:
-    """Who is done writes its result, whoever holds the task by now."""
+    """A finish writes its result even if another worker holds the task by now."""
     (text,) = tasks.KEEP
     text = _swapped("KEEP", text, _HELD)
-    # Whose row is gone has no name, and a result without one is refused: by luck.
+    # Without its row a task has no name, and a result without a name would be refused.
     who = tasks._WHO
     tasks.KEEP = (_swapped("KEEP", text, who, f"coalesce({who}, 'gone')"),)
 
@@ -76,35 +75,35 @@ def no_result_row() -> None:
 
 
 def no_self_fencing() -> None:
-    """Neither the supervisor nor the worker minds when the lease ends."""
+    """Neither the supervisor nor the worker reacts when the lease ends."""
     Slot.lease_overdue = lambda self, now: False  # type: ignore[method-assign]
     Slot.lease_is_good = lambda self, now: self.held_lease() != 0  # type: ignore[method-assign]
 
 
 def no_worker_lock() -> None:
-    """Who reclaims does not lock the worker's row before it looks for its tasks."""
+    """Reclaiming does not lock the row of the worker before it looks for its tasks."""
     _swap(leases, " FOR UPDATE", "LOCK_WORKER")
     _swap(leases, "FOR UPDATE SKIP LOCKED", "LOCK_EXPIRED_WORKER")
 
 
 def no_key_share() -> None:
-    """A claim does not hold its worker's row against removal."""
+    """A claim does not protect the row of its worker from removal."""
     _swap(tasks, "FOR KEY SHARE", "CLAIM", "CLAIM_FIRST")
 
 
 def no_loss_counted() -> None:
-    """A task that took its worker down is given back as if nothing had been."""
+    """A task that killed its worker is given back without a loss."""
     _swap(leases, _CHARGED, "RECLAIM", instead="0")
 
 
 def reclaim_of_the_living() -> None:
-    """Leases are reclaimed whether they ran out or not."""
+    """Leases are reclaimed even if they have not run out."""
     _swap(leases, "WHERE lease_expires_at <= clock_timestamp()", "EXPIRED")
     _swap(leases, "AND lease_expires_at <= clock_timestamp()", "LOCK_EXPIRED_WORKER")
 
 
 def finish_before_run() -> None:
-    """The row is removed first, as by queues that acknowledge early."""
+    """The row is removed before the run, as in queues that acknowledge early."""
     execute = Worker.execute
 
     def finish_and_execute(
@@ -128,7 +127,7 @@ def enqueue_outside_the_transaction() -> None:
 
 
 def effects_apart() -> None:
-    """An atomic task's effects are committed as they are made, and its end after them."""
+    """The effects of an atomic task are committed one by one, before its end."""
     setattr(executor, "transaction", _NoTransaction)  # noqa: B010  it is an import there
 
 
@@ -138,53 +137,53 @@ class _NoTransaction:
         return nullcontext()
 
 
-def neighbours_charged() -> None:
-    """All that a dead worker held is charged, not only what it ran."""
+def neighbors_charged() -> None:
+    """All tasks of a dead worker are charged a loss, not only the one that it ran."""
     _swap(leases, _CHARGED, "RECLAIM", instead="%(charge)s")
 
 
 def no_mark_of_a_cancel() -> None:
-    """A cancelled task whose worker dies is taken back like any other."""
+    """A cancelled task whose worker dies is reclaimed like any other."""
     _swap(leases, "cancelled_at IS NOT NULL OR", "RECLAIM")
 
 
 def unwritten_at_the_end() -> None:
-    """A worker that leaves does not write what it has finished, nor does its keeper."""
+    """Neither a leaving worker nor its keeper writes what the worker has finished."""
     Worker.leave = lambda self: None  # type: ignore[method-assign]
     no_finish_log()
 
 
 def no_finish_log() -> None:
-    """Who buries a worker does not read what it had done."""
+    """The keeper does not read what a dead worker had finished."""
     FinishLog.under = lambda self, lease: []  # type: ignore[method-assign]
 
 
 def deaf_to_recalls() -> None:
-    """A worker starts what it holds, though the keeper has given it back meanwhile."""
+    """A worker starts tasks that it holds, although the keeper has given them back."""
     Recall.pending = False  # type: ignore[assignment, method-assign]
 
 
 def ticks_from_anywhere() -> None:
-    """A schedule is moved on, and its tick sent, from wherever it is by now."""
+    """A tick is sent and its schedule moved on even if another keeper has done so."""
     (text,) = schedules.TICK
     only_from = "stand.next_at IS NOT DISTINCT FROM move.expected AND"
     schedules.TICK = (_swapped("TICK", text, only_from),)
 
 
 def no_join_lock() -> None:
-    """A call joins a unique task that waits, and does not keep it from starting."""
+    """A call joins a waiting unique task without keeping it from starting."""
     _swap(unique, "FOR KEY SHARE", "JOIN")
 
 
 def key_released_on_start() -> None:
-    """A unique key is free when its task starts, also where it is to be kept until the end."""
+    """A unique key is released when its task starts, even if it should be kept until the end."""
     kept = "CASE WHEN task.unique_until = 'finish'"
     _swap(tasks, kept, "CLAIM", "CLAIM_FIRST", instead="CASE WHEN false")
 
 
 def ids_that_are_counted() -> None:
-    """Ids of workers are counted in the database, and so go back with it."""
-    # By name: whichever process of a pool is the first to ask.
+    """Ids of workers are counted in the database, so they repeat after a failover."""
+    # Counted by name, so that it does not matter which process asks first.
     counted = """SELECT (
         SELECT coalesce(max(id), 1000 * length(process.name)) + 1
         FROM taskq_worker AS other WHERE other.name = process.name
@@ -193,17 +192,17 @@ def ids_that_are_counted() -> None:
 
 
 def missing_workers_stay_so() -> None:
-    """Nobody puts back the workers that hold tasks and are in no table."""
+    """Workers that hold tasks but have no row are not put back."""
     _swap(leases, "WHERE id IS NOT NULL", "RESTORE_WORKERS", instead="WHERE false")
 
 
 def children_stay() -> None:
-    """Children do not notice that their supervisor is gone."""
+    """Children do not notice the death of their supervisor."""
     kernel.die_with_parent = lambda parent: True
     Child._end_with = lambda self, lifeline: None  # type: ignore[method-assign]
 
 
-#: By the name of the proof.
+#: Each sabotage by the name of its proof.
 SABOTAGES: dict[str, Callable[[], None]] = {
     "finish-fence": no_fence_on_finish,
     "result-fence": no_fence_on_results,
@@ -216,7 +215,7 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "run-then-finish": finish_before_run,
     "one-transaction": enqueue_outside_the_transaction,
     "atomic-effects": effects_apart,
-    "innocent-neighbours": neighbours_charged,
+    "innocent-neighbors": neighbors_charged,
     "written-at-the-end": unwritten_at_the_end,
     "finish-log": no_finish_log,
     "recall": deaf_to_recalls,

@@ -1,7 +1,7 @@
-"""The scenarios: each leads a pool to the one place where a protection matters.
+"""The scenarios: each leads a pool to the point where one protection matters.
 
-None of them knows whether the protection is there. With it the verdict must be
-clean; without it, it must name what the protection is there to prevent.
+None of them knows whether the protection is in. With it the verdict must be clean. Without
+it the verdict must name what the protection prevents.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from stress.rig.snapshot import Snapshot
 from taskq import pausing
 from taskq.models import Schedule, Task, Worker
 
-#: Seconds for a lease that shall not run out, and for what a busy machine is to get done.
+#: Seconds of a lease that must not run out, and of waits that must hold on a busy machine.
 LONG = 60.0
 
 
 def late_finish(bench: Bench) -> None:
-    """A pool sleeps longer than its lease, in the middle of a run that another takes over.
-    It wakes with its run over, and the one that took over is killed."""
+    """A pool is frozen for longer than its lease, and another takes over its task.
+
+    When it wakes its run ends. Then the worker of the other pool is killed."""
     _late_finish(bench, "slow", 3.0)
 
 
 def late_result(bench: Bench) -> None:
-    """The same, of a task that keeps its result."""
+    """The same with a task that keeps its result."""
     _late_finish(bench, "kept", 3.0, 0)
 
 
@@ -45,7 +46,7 @@ def _late_finish(bench: Bench, kind: str, *args: object) -> None:
     second = bench.started(key, 2)
     bench.passed(3.1, since=bench.records("start", key)[0]["at"])
     bench.history.record("thaw", victims=victims)
-    # The worker is a little quicker out of bed than the supervisor that is to stop it.
+    # Wake the worker first, before the supervisor can stop it.
     for pid in sorted(victims, key=lambda pid: pid != first):
         os.kill(pid, signal.SIGCONT)
         if pid == first:
@@ -56,7 +57,7 @@ def _late_finish(bench: Bench, kind: str, *args: object) -> None:
 
 
 def kept_results(bench: Bench) -> None:
-    """Nothing is done to tasks that keep their results."""
+    """Tasks that keep their results run without a fault."""
     bench.start_pool()
     bench.send_all(["kept", "kept-atomic"])
     bench.settle()
@@ -78,11 +79,11 @@ def cut_off(bench: Bench) -> None:
 
 
 def death_in_a_claim(bench: Bench) -> None:
-    """A worker dies while its claim is on its way, and is retired before that arrives."""
+    """A worker dies while its claim runs, and is retired before the claim ends."""
     pool = bench.start_pool(lease=6.0)
     with bench.claims_held_up():
         bench.send("fast")
-        wait_until(bench.claim_is_held_up, what="a claim on its way")
+        wait_until(bench.claim_is_held_up, what="a claim in progress")
         (worker,) = pool.children("worker").values()
         bench.kill(worker)
         wait_until(
@@ -100,7 +101,7 @@ def poison(bench: Bench) -> None:
 
 
 def two_pools(bench: Bench) -> None:
-    """Another pool comes up while one is at work, and nothing is wrong with either."""
+    """A second pool starts while the first works. Nothing is wrong with either."""
     bench.start_pool(lease=30.0, heartbeat=10.0)
     key = bench.send("slow", 5.0)
     first = bench.started(key)
@@ -118,7 +119,7 @@ def killed_worker(bench: Bench) -> None:
 
 
 def broken_transactions(bench: Bench) -> None:
-    """An enqueuer changes its mind, another is killed before it commits."""
+    """One enqueuer rolls back, another is killed before it commits."""
     bench.start_pool(lease=LONG)
     enqueuer = [sys.executable, "-m", "stress.prove.enqueuer"]
     environment = {**os.environ, "STRESS_SABOTAGE": bench.sabotage}
@@ -129,7 +130,7 @@ def broken_transactions(bench: Bench) -> None:
 
 
 def joined_call(bench: Bench) -> None:
-    """A call joins a task that waits, in a transaction that is open when a pool comes up."""
+    """A call joins a waiting task in a transaction that is open when a pool starts."""
     bench.send("joined")
     enqueuer = [sys.executable, "-m", "stress.prove.enqueuer", "join"]
     environment = {**os.environ, "STRESS_SABOTAGE": bench.sabotage}
@@ -142,7 +143,7 @@ def joined_call(bench: Bench) -> None:
 
 
 def calls_of_a_group(bench: Bench) -> None:
-    """Calls that must not run at once come while others of their group run."""
+    """Calls that must not run at once arrive while others of their group run."""
     bench.start_pool(4)
     for _ in range(20):
         bench.send_all(["solo"] * 3)
@@ -151,7 +152,7 @@ def calls_of_a_group(bench: Bench) -> None:
 
 
 def half_shipped(bench: Bench) -> None:
-    """A worker is killed after an atomic task has made its effect, and before its end."""
+    """A worker is killed between the effect and the end of an atomic task."""
     bench.start_pool()
     key = bench.send("atomic", 1.0)
     worker = bench.started(key)
@@ -161,25 +162,25 @@ def half_shipped(bench: Bench) -> None:
 
 
 def killer_in_a_batch(bench: Bench) -> None:
-    """One of a batch kills its worker, while the others wait behind it."""
+    """One task of a batch kills its worker, while others wait behind it."""
     bench.start_pool()
-    bench.send_all(["mate"] * 50)  # known as quick from then on
+    bench.send_all(["mate"] * 50)  # from then on the pool knows it as quick
     bench.settle()
     bench.send_all(["mate"] * 15 + ["killer-mate-exit"] + ["mate"] * 15)
     bench.settle()
 
 
 def long_one_in_a_batch(bench: Bench) -> None:
-    """One of a batch takes long, while others wait behind it and another worker is idle."""
+    """One task of a batch takes long, while others wait behind it and a worker is idle."""
     bench.start_pool(2, lease=LONG)
-    bench.send_all(["slow"] * 50, 0.001)  # known as quick from then on
+    bench.send_all(["slow"] * 50, 0.001)  # from then on the pool knows it as quick
     bench.settle()
     pausing.pause("default")
     for count, seconds in ((10, 0.001), (1, 0.4), (20, 0.001)):
         bench.send_all(["slow"] * count, seconds)
     pausing.resume("default")
     bench.settle(seconds=LONG)
-    # Nobody is to say that it was the end of the pool that had a task run twice.
+    # So that the end of the pool cannot be the reason for a second run.
     bench.passed(1.5, since=bench.records("end")[-1]["at"])
 
 
@@ -211,7 +212,7 @@ def no_supervisor(bench: Bench) -> None:
 
 
 def cancelled_and_killed(bench: Bench) -> None:
-    """A task is cancelled, and its worker killed before anybody could tell it so."""
+    """A task is cancelled, and its worker is killed before it hears of that."""
     pool = bench.start_pool()
     key = bench.send("cancelled")
     worker = bench.started(key)
@@ -223,8 +224,9 @@ def cancelled_and_killed(bench: Bench) -> None:
 
 
 def history_goes_back(bench: Bench) -> None:
-    """A database takes over that is older than two pools. One of them hears of it late, in the
-    middle of a run, when the other has claimed the same task."""
+    """The database is replaced by a copy that is older than two pools.
+
+    One pool notices late, in the middle of a run, when the other has claimed its task."""
     key = bench.send("slow", 14.0)
     copied = clock.now()
     before = Snapshot(bench.database.url)
@@ -243,7 +245,7 @@ def history_goes_back(bench: Bench) -> None:
 
 
 def workers_forgotten(bench: Bench) -> None:
-    """A pool is gone in the middle of a run, and somebody empties the table of workers."""
+    """A pool is lost in the middle of a run, and the table of workers is emptied."""
     gone = bench.start_pool()
     key = bench.send("slow", 1.0)
     worker = bench.started(key)
@@ -255,11 +257,12 @@ def workers_forgotten(bench: Bench) -> None:
 
 
 def two_tickers(bench: Bench) -> None:
-    """Two pools send the ticks of one schedule, each over a slow network. When one of them
-    comes to send what it has seen to be due, the other has sent it."""
+    """Two pools send the ticks of one schedule over slow networks.
+
+    When one sends a tick that it found due, the other has already sent it."""
     networks = [bench.start_proxy() for _ in range(2)]
     for network in networks:
-        # Looks for work would keep a keeper from being there when a tick is due.
+        # With a long poll, the keepers are free when a tick is due.
         bench.start_pool(proxy=network, lease=15.0, heartbeat=5.0, poll=5.0, scheduled=True)
     for network, delay in zip(networks, (0.15, 0.2), strict=True):
         network.forward(delay=delay)

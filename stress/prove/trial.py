@@ -1,5 +1,5 @@
-"""``python -m stress.prove.trial PROOF [removed]``: one scenario, with the protection or
-without it, in a process of its own. Prints the verdict as JSON."""
+"""``python -m stress.prove.trial PROOF [removed]``: one scenario in a process of its own, with
+the protection or without it. Prints the verdict as JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from stress.prove.proofs import PROOFS
 
 
 def main(name: str, removed: bool) -> None:
-    """DATABASE_URL and TASKQ_HISTORY say where; logs go beside the history."""
+    """Run the scenario on DATABASE_URL. The logs go beside the file TASKQ_HISTORY."""
     proof = PROOFS[name]
     django.setup()
     from stress.prove import scenarios

@@ -1,4 +1,4 @@
-"""Memory cgroups, of version 1 or 2: a limit that the kernel enforces by killing."""
+"""Memory cgroups, of version 1 or 2. The kernel kills a process that exceeds the limit."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ MOUNTS = Path("/sys/fs/cgroup")
 
 
 class Unavailable(Exception):
-    """No memory cgroup can be made here; the text says why."""
+    """No memory cgroup can be made here. The text says why."""
 
 
 class MemoryCgroup(Closing):
-    """A memory cgroup below our own, removed when it is closed.
+    """A memory cgroup below that of this process. It is removed when it is closed.
 
-    limit: bytes that its processes may have together.
+    limit: bytes that all its processes together may use.
 
-    Raises Unavailable where the machine or our rights do not allow it.
+    Raises Unavailable where the machine or the rights of this process do not allow it.
     """
 
     def __init__(self, name: str, limit: int, *, mounts: Path = MOUNTS) -> None:
@@ -41,7 +41,7 @@ class MemoryCgroup(Closing):
 
     @property
     def prefix(self) -> list[str]:
-        """A command that enters the cgroup and then becomes the one given to it."""
+        """The start of a command line: it enters the cgroup, then runs the command that follows."""
         script = 'echo $$ > "$0/cgroup.procs" && exec "$@"'
         return ["sh", "-c", script, str(self.path)]
 
@@ -52,9 +52,9 @@ class MemoryCgroup(Closing):
         return int(dict(line.split() for line in lines)["oom_kill"])
 
     def close(self) -> None:
-        """Remove it, once its processes have ended.
+        """Wait until its processes have ended, and remove it.
 
-        Raises TimedOut when they do not.
+        Raises TimedOut when they do not end.
         """
         wait_until(self._removed, seconds=10, what=f"{self.path} is empty")
 
@@ -69,7 +69,7 @@ class MemoryCgroup(Closing):
 
 
 def _our_own(mounts: Path) -> tuple[int, Path]:
-    """The version, and the directory of the memory cgroup that we are in."""
+    """The version, and the directory of the memory cgroup that this process is in."""
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
     except OSError as error:
@@ -87,8 +87,8 @@ def _our_own(mounts: Path) -> tuple[int, Path]:
 
 
 def _first(inside: Path, fallback: Path) -> Path:
-    """In a container our own path may be mounted as the root."""
+    """The path inside, or the root: in a container the own cgroup may be mounted as the root."""
     found = inside if inside.exists() else fallback
     if not os.access(found, os.W_OK):
-        raise Unavailable(f"{found} is not ours to write")
+        raise Unavailable(f"{found} cannot be written by this user")
     return found

@@ -1,4 +1,4 @@
-"""What is opened when it is made, and closed at the end of a with block."""
+"""A base for things that open when they are made and close at the end of a with block."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Self
 class Closing(ABC):
     @abstractmethod
     def close(self) -> None:
-        """Give back all that it took."""
+        """Release everything that it opened."""
 
     def __enter__(self) -> Self:
         return self

@@ -1,8 +1,8 @@
-"""A history outside the database, which survives any kill.
+"""A history of a run in a file, which no kill can damage.
 
-One JSON object a line, appended by one write each, so that lines of many
-processes never mix and a killed process leaves whole lines only. Times are
-nanoseconds of the boot-time monotonic clock, the same in all processes.
+Each line is one JSON object and is appended by one write. So the lines of many processes
+never mix, and a killed process leaves whole lines only. Times are nanoseconds since the
+machine booted, by a clock that is the same in all processes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class History:
         self._file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
 
     def record(self, kind: str, **fields: Any) -> None:
-        """Append one record: its kind, the time, this process and some fields."""
+        """Append one record: its kind, the time, the pid of this process and these fields."""
         line = {"kind": kind, "at": clock.now(), "pid": os.getpid(), **fields}
         os.write(self._file, (json.dumps(line) + "\n").encode())
 
@@ -33,7 +33,7 @@ class Tail:
     """Reads a history while it grows."""
 
     def __init__(self, path: str | Path) -> None:
-        self._lines = open(path, encoding="utf-8")  # noqa: SIM115  open for as long as we live
+        self._lines = open(path, encoding="utf-8")  # noqa: SIM115  open for as long as this object lives
 
     def read(self) -> Iterator[dict[str, Any]]:
         """The records since the last call, in the order they were written."""

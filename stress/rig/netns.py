@@ -1,4 +1,4 @@
-"""Network namespaces: another "host" on this machine, on a cable that can be pulled."""
+"""Network namespaces: each acts as another host, on a cable that can be pulled."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from stress.rig.closing import Closing
 
 
 class Unavailable(Exception):
-    """No network namespace can be made here; the text says why."""
+    """No network namespace can be made here. The text says why."""
 
 
 class Host(Closing):
-    """A network namespace joined to ours by a pair of virtual interfaces.
+    """A network namespace, joined to that of this process by a pair of virtual interfaces.
 
-    number: 0 to 63, so that several of one process have networks of their own.
-    ``gateway`` is our address as seen from inside.
+    number: 0 to 63. Each number of a process has a network of its own.
+    ``gateway`` is the address of this process as seen from inside.
 
-    Raises Unavailable where the machine or our rights do not allow it.
+    Raises Unavailable where the machine or the rights of this process do not allow it.
     """
 
     def __init__(self, number: int) -> None:
@@ -51,20 +51,20 @@ class Host(Closing):
 
     @property
     def prefix(self) -> list[str]:
-        """A command that enters the namespace and then becomes the one given to it."""
-        # Not "ip netns exec", which hides /sys/fs/cgroup as well.
+        """The start of a command line: it enters the namespace, then runs what follows."""
+        # "ip netns exec" would hide /sys/fs/cgroup too.
         return ["nsenter", f"--net=/run/netns/{self.name}"]
 
     def pull_cable(self) -> None:
-        """From now on no packet comes through, and nobody is told."""
+        """From now on no packet passes, and neither end is told."""
         _ip("link", "set", self._ours, "down")
 
     def plug_in(self) -> None:
-        """The end of :meth:`pull_cable`."""
+        """Undo :meth:`pull_cable`."""
         _ip("link", "set", self._ours, "up")
 
     def close(self) -> None:
-        """Remove it, cable and all."""
+        """Remove the namespace and its interfaces."""
         if self._open:
             self._open = False
             for words in (("link", "del", self._ours), ("netns", "del", self.name)):

@@ -44,7 +44,7 @@ class Database(Protocol):
 
 @contextmanager
 def pgbouncer(database: Database, host: str, home: Path) -> Iterator[str]:
-    """One in front of the database, listening on a free port of host; the URL by it."""
+    """Start one in front of the database on a free port of host. Yields the URL through it."""
     with socket.create_server((host, 0)) as free:
         port = free.getsockname()[1]
     config = home / "pgbouncer.ini"
@@ -54,7 +54,7 @@ def pgbouncer(database: Database, host: str, home: Path) -> Iterator[str]:
     target = " ".join(f"{key}='{value}'" for key, value in wanted.items() if value)
     config.write_text(_CONFIG.format(name=given["dbname"], target=target, host=host, port=port))
     command = ["pgbouncer", str(config)]
-    if os.geteuid() == 0:  # it will not run as root
+    if os.geteuid() == 0:  # PgBouncer refuses to run as root
         home.chmod(0o755)
         command[1:1] = ["-u", _user(database)]
     with (home / "pgbouncer.log").open("ab") as log:
@@ -68,8 +68,10 @@ def pgbouncer(database: Database, host: str, home: Path) -> Iterator[str]:
 
 
 def _user(database: Database) -> str:
-    """Somebody who may use the database's socket, where it has one: in the directory of
-    a server of ours only its owner may."""
+    """A user that may use the socket of the database, if it has one.
+
+    The directory of an embedded server is open to its owner only.
+    """
     if database.target.startswith("/"):
         return Path(database.target).parent.owner()
     return "nobody"

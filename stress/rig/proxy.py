@@ -1,8 +1,8 @@
-"""A TCP proxy that can be told to be a bad network: slow, cut, deaf or half-open.
+"""A TCP proxy that acts as a bad network on command: slow, cut, refusing or half-open.
 
-It runs in a process of its own, so that what it delays is not delayed by us as well.
+It runs in a process of its own, so that a busy caller does not delay the traffic.
 ``python -m stress.rig.proxy HOST TARGET`` listens on a free port of HOST, prints that port,
-and takes a command a line from its standard input; ``Proxy`` is its remote control.
+and reads commands from its standard input, one a line. ``Proxy`` is its remote control.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Proxy(Closing):
 
     target: ``host:port``, or the path of a Unix socket. host: the address to listen on.
 
-    Each change is in force when its method returns.
+    A change is in force when its method returns.
     """
 
     def __init__(self, target: str, *, host: str = "127.0.0.1") -> None:
@@ -39,24 +39,24 @@ class Proxy(Closing):
         self.port = int(self._answer())
 
     def forward(self, *, delay: float = 0.0) -> None:
-        """Pass everything on, each direction so many seconds late; also what was held."""
+        """Pass everything on, and what was held too. delay: seconds for each direction."""
         self._tell(f"forward {delay}")
 
     def hold(self) -> None:
-        """Half-open: all connections stay, new ones are accepted, and nothing is passed on,
-        not even an end. What is sent meanwhile arrives after :meth:`forward`."""
+        """Be half-open: keep all connections, accept new ones, and pass nothing on, not even
+        the end of a connection. What is sent meanwhile arrives after :meth:`forward`."""
         self._tell("hold")
 
     def refuse(self) -> None:
-        """Reset all connections, and each new one."""
+        """Reset all connections, and every new one."""
         self._tell("refuse")
 
     def cut(self) -> None:
-        """Reset all connections; new ones are as before."""
+        """Reset all connections. New ones work as before."""
         self._tell("cut")
 
     def close(self) -> None:
-        """End the proxy, and with it all connections."""
+        """End the proxy and all its connections."""
         self._process.terminate()
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -78,7 +78,7 @@ class Proxy(Closing):
 
 
 class _Network:
-    """What lies between the clients and the server, in the proxy's own process."""
+    """The network between the clients and the server, in the proxy's process."""
 
     def __init__(self, target: str) -> None:
         self._target = target
@@ -106,7 +106,7 @@ class _Network:
                 raise ValueError(f"the command is {command!r}: forward DELAY, hold, refuse or cut")
 
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """A client came: carry what it and the server say to each other."""
+        """Serve a new client: carry data between it and the server."""
         ends = [writer]
         self._writers.add(writer)
         try:
@@ -119,7 +119,7 @@ class _Network:
             await asyncio.gather(self._carry(reader, here), self._carry(there, writer))
             for end in ends:
                 end.close()  # once what is written has gone out
-        except OSError:  # one of the two is gone, or the server is not there
+        except OSError:  # one end is gone, or there is no server
             for end in ends:
                 _reset(end)
         finally:
@@ -132,7 +132,7 @@ class _Network:
         return await asyncio.open_connection(host, int(port))
 
     async def _carry(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        """One direction: in order, each piece as late as the delay says."""
+        """Carry one direction, in order, each piece late by the delay."""
         loop = asyncio.get_running_loop()
         on_the_way: deque[tuple[float, bytes]] = deque()
         news = asyncio.Event()
@@ -170,7 +170,7 @@ class _Network:
 
 
 def _reset(writer: asyncio.StreamWriter) -> None:
-    """Close at once, by a reset where it is TCP."""
+    """Close at once, with a reset if it is TCP."""
     peer: socket.socket = writer.get_extra_info("socket")
     if peer.family != socket.AF_UNIX:
         with contextlib.suppress(OSError):  # it is closed already
@@ -186,7 +186,7 @@ async def _serve(host: str, target: str) -> None:
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(commands), sys.stdin
     )
-    # The end of the input is the end of whoever controls us.
+    # The input ends when the controlling process ends.
     while command := await commands.readline():
         network.obey(command.decode())
         print("done", flush=True)

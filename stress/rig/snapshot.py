@@ -1,4 +1,4 @@
-"""A database whose history goes back, as when a standby that lags is promoted."""
+"""A copy of a database that takes its place, as when a lagging standby is promoted."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 
 class Snapshot:
-    """A copy of a database, sequences and all, made as this is. Meanwhile nobody is connected.
+    """A copy of a database with its sequences. All its sessions are ended to make it.
 
-    url: of the database, on a server that is ours.
+    url: of the database, on a server where this user may make databases.
     """
 
     def __init__(self, url: str) -> None:
@@ -19,7 +19,7 @@ class Snapshot:
         self._alone(f'CREATE DATABASE "{self._copy}" TEMPLATE "{self._name}"')
 
     def restore(self) -> None:
-        """Have the copy take the place of the database. What was committed since never was."""
+        """Put the copy in place of the database. All later commits are lost."""
         self._alone(
             f'DROP DATABASE "{self._name}"',
             f'ALTER DATABASE "{self._copy}" RENAME TO "{self._name}"',

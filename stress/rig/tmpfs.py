@@ -1,4 +1,4 @@
-"""A small file system in memory, which a test can fill."""
+"""A small file system in memory, which a run can fill."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""The tuner: what a lease and a heartbeat give and cost, measured by killing hosts and
-workers, and which to choose for a target."""
+"""The tuner: it kills hosts and workers to measure what a lease and a heartbeat give and
+cost, and recommends settings for a target."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from stress.tune.grid import Grid
     from stress.tune.results import Results
 
-#: What --quick measures, in place of all leases, latencies and seconds.
+#: The longest lease and the seconds of load with --quick.
 QUICK_LONGEST, QUICK_SECONDS = 5.0, 12.0
 
 
@@ -35,13 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--kill-every", type=float, default=3.0, metavar="S", help="seconds between workers (3)")
     add("--seconds", type=float, default=20.0, metavar="S", help="of load a trial, at least (20)")
-    add("--target", type=float, default=15.0, metavar="S", help="recover a lost host in (15)")
+    add("--target", type=float, default=15.0, metavar="S", help="time to recover a lost host (15)")
     add(
         "--longest",
         type=float,
         default=float("inf"),
         metavar="S",
-        help="longer leases are predicted by formula, and marked so, not waited for",
+        help="longer leases are predicted by formula, not measured",
     )
     add(
         "--quick",
@@ -49,13 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"--longest {QUICK_LONGEST:g} --seconds {QUICK_SECONDS:g}: some four minutes",
     )
     add("--skip-cost", action="store_true", help="leave out what heartbeats cost")
-    add("--json", type=Path, metavar="FILE", help="write the results there")
+    add("--json", type=Path, metavar="FILE", help="write the results to this file")
     add("--html", type=Path, default=Path("tune-report.html"), metavar="FILE", help="the report")
-    add("--svg", type=Path, metavar="DIR", help="write each plot there as a file of its own")
+    add("--svg", type=Path, metavar="DIR", help="write each plot to a file in this folder")
 
 
 def main(options: argparse.Namespace) -> int:
-    """Measure, report and recommend; 1 when no setting is sure to reach the target."""
+    """Measure, report and recommend. Returns 1 if no setting surely reaches the target."""
     from stress.tune.grid import grid
     from stress.tune.report import advice, page, skipped, tables
 
@@ -115,7 +115,7 @@ def _measure(
                 trial = Trial(bed, setting, latency, kill_every=kill_every, seconds=asked.seconds)
                 cells.append(trial.run())
                 say(
-                    f"{setting} at {latency * 1000:g} ms: lost hosts' tasks waited up to "
+                    f"{setting} at {latency * 1000:g} ms: tasks of lost hosts waited up to "
                     f"{max(cells[-1].host_recovery):.1f} s"
                 )
         cost = []

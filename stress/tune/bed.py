@@ -1,4 +1,4 @@
-"""The test bed: a PostgreSQL of our own, its delaying proxy, and pools that use it."""
+"""The test bed: an embedded PostgreSQL, a proxy that delays, and pools that use it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTINGS = "stress.project.settings"
 
 
 class Bed(Closing):
-    """Django is set up on the database when this opens; pools come through the proxy."""
+    """Opening it sets up Django on the database. Pools connect through the proxy."""
 
     def __init__(self) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="taskq-tune-")
@@ -37,9 +37,9 @@ class Bed(Closing):
         django.setup()
 
     def start_pool(self, *options: object, history: Path, direct: bool = False) -> Pool:
-        """A pool whose tasks note their runs in that history.
+        """Start a pool whose tasks record their runs in that history.
 
-        direct: past the proxy.
+        direct: connect without the proxy.
         """
         log = self.home / f"pool{next(self._numbers)}.log"
         through = f"postgresql://postgres@{self.proxy.host}:{self.proxy.port}/tune"
@@ -53,7 +53,7 @@ class Bed(Closing):
         return pool
 
     def wait_ready(self, pool: Pool, workers: int) -> None:
-        """Until a pool's keeper and so many workers hold leases."""
+        """Wait until the keeper and this number of workers of a pool hold leases."""
         from taskq.models import Worker
 
         def ready() -> bool:
@@ -64,7 +64,7 @@ class Bed(Closing):
         wait_until(ready, seconds=60, what=f"{workers} workers with leases, see {pool.log()}")
 
     def clear(self) -> None:
-        """Kill all pools, forget all tasks and leases."""
+        """Kill all pools, and delete all tasks and leases."""
         from taskq.models import Task, Worker
 
         self.proxy.forward()
@@ -86,12 +86,12 @@ class Bed(Closing):
 
 
 def lose(pool: Pool) -> None:
-    """SIGKILL to all of its processes at once: the host is gone."""
+    """Send SIGKILL to all its processes at once, as if the host were lost."""
     if pool.process.poll() is None:
         pool.kill_all()
 
 
 def _socket(url: str) -> str:
-    """The server's Unix socket, from a libpq URL of ours."""
+    """The Unix socket of the server, from a libpq URL."""
     (directory,) = parse_qs(urlsplit(url).query)["host"]
     return f"{directory}/.s.PGSQL.5432"

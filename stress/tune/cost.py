@@ -1,4 +1,4 @@
-"""What an idle pool costs the database: its statements, and the WAL of its renewals."""
+"""The costs of an idle pool for the database: its statements, and the WAL of its renewals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stress.tune.bed import Bed
 from stress.tune.grid import SETTLE, cost_seconds
 from stress.tune.results import Cost
 
-#: Workers of the pool that is looked at; its keeper has a lease, too.
+#: Workers of the measured pool. Its keeper has a lease too.
 WORKERS = 8
 _READ = """
 SELECT (pg_current_wal_insert_lsn() - '0/0')::float8,
@@ -27,19 +27,19 @@ class _Reading:
 
 
 def costs(bed: Bed, heartbeats: list[float], lease: float) -> list[Cost]:
-    """For each heartbeat, an idle pool's, less what the server does without a pool.
+    """The costs of an idle pool for each heartbeat, without those of the server alone.
 
     Every statement of a pool is a transaction of its own, so commits are statements.
     lease: long enough for all of the heartbeats. Leaves autovacuum off.
     """
     with psycopg.connect(bed.url, autocommit=True) as session:
-        # The server's own work must not count: neither vacuum, nor a checkpoint and the
-        # pages that are written whole after it.
+        # The server's own work must not count: neither vacuum, nor checkpoints, nor the
+        # full pages that follow a checkpoint in the WAL.
         session.execute("ALTER SYSTEM SET autovacuum = off")
         session.execute("SELECT pg_reload_conf()")
         session.execute("VACUUM ANALYZE")
         session.execute("CHECKPOINT")
-        time.sleep(SETTLE)  # or what came before would count as well
+        time.sleep(SETTLE)  # or earlier statements would count too
         queries, wal = _rates(session, cost_seconds(0))
         found = []
         for heartbeat in heartbeats:
@@ -50,7 +50,7 @@ def costs(bed: Bed, heartbeats: list[float], lease: float) -> list[Cost]:
             try:
                 bed.wait_ready(pool, WORKERS)
                 session.execute("CHECKPOINT")
-                time.sleep(SETTLE)  # or start-up would count as well
+                time.sleep(SETTLE)  # or the start of the pool would count too
                 with_pool = _rates(session, cost_seconds(heartbeat))
             finally:
                 bed.clear()

@@ -1,4 +1,4 @@
-"""The settings to try: which are valid, which are measured, and how long that takes."""
+"""The settings to try: which are valid, which are measured, and how long it takes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from stress.tune import formulae
 
-#: Seconds that a trial needs to start its pools, and to end them.
+#: Seconds to start the pools of a trial, and to end them.
 START, END = 6.0, 1.0
-#: Round trips to the database that starting a pool takes, about.
+#: About how many round trips to the database the start of a pool takes.
 ROUND_TRIPS = 20
-#: Seconds in which heartbeats are counted, at least; heartbeats that these hold; and the
-#: seconds after which a session that sleeps has told the server's statistics all it did.
+#: The least seconds in which heartbeats are counted, the least heartbeats to count, and the
+#: seconds after which the server's statistics show everything that an idle session did.
 COST_SECONDS, COST_BEATS, SETTLE = 10.0, 3, 11.0
 
 
@@ -29,12 +29,12 @@ class Setting:
 
 @dataclass(frozen=True)
 class Grid:
-    """What is asked for.
+    """The settings that the options ask for.
 
-    settings: the valid pairs. skipped: those that no pool would accept.
+    settings: the valid pairs. skipped: pairs that no pool accepts.
     latencies: round trips to the database, in seconds.
-    longest: leases above it are predicted, not measured.
-    seconds: how long each trial loads its pools at least.
+    longest: longer leases are predicted, not measured.
+    seconds: the shortest time that a trial loads its pools.
     """
 
     settings: list[Setting]
@@ -53,7 +53,7 @@ class Grid:
 
     @property
     def duration(self) -> float:
-        """Seconds that all of it will take, about."""
+        """About how many seconds all of it takes."""
         trials = sum(
             trial_seconds(setting, latency, self.seconds)
             for setting in self.measured
@@ -71,7 +71,7 @@ def grid(
     longest: float,
     seconds: float,
 ) -> Grid:
-    """All pairs, sorted into those that a pool accepts and those that it does not.
+    """All pairs, divided into those that a pool accepts and those that it rejects.
 
     latencies: in seconds. Raises ValueError when no pair is valid.
     """
@@ -79,20 +79,20 @@ def grid(
     good = [pair for pair in pairs if formulae.is_valid(pair.lease, pair.heartbeat)]
     if not good:
         raise ValueError(
-            "no lease and heartbeat fit each other: a lease is at least 1 s, and a heartbeat at "
-            "most a third of it"
+            "no lease fits a heartbeat: give leases of at least 1 s, and heartbeats of at most "
+            "a third of one"
         )
     bad = [pair for pair in pairs if pair not in good]
     return Grid(good, bad, sorted(latencies), longest, seconds)
 
 
 def trial_seconds(setting: Setting, latency: float, seconds: float) -> float:
-    """How long one trial takes, about."""
+    """About how many seconds one trial takes."""
     losing = setting.lease + setting.heartbeat
     start = START + ROUND_TRIPS * latency + setting.heartbeat
     return start + max(seconds, losing) + END
 
 
 def cost_seconds(heartbeat: float) -> float:
-    """How long heartbeats are counted, to count some."""
+    """How many seconds heartbeats are counted."""
     return max(COST_SECONDS, COST_BEATS * heartbeat)

@@ -23,7 +23,7 @@ def all_plots(results: Results, target: float) -> dict[str, str]:
 
 
 def _choice(axes: Axes, results: Results, target: float) -> None:
-    """What a setting costs when a host is lost, against what it buys in an outage."""
+    """The cost of a setting when a host is lost, against its gain in an outage."""
     prospects = results.prospects(results.latencies[0])
     best = results.recommended(target, results.latencies[0])
     beats = sorted({each.setting.heartbeat for each in prospects})
@@ -73,7 +73,7 @@ def _mark(axes: Axes, prospect: Prospect, color: str) -> None:
 
 
 def _tick(axis: Axis, least: float, most: float) -> None:
-    """Round numbers, written out, on a logarithmic axis."""
+    """Label a logarithmic axis with round numbers."""
     numbers = (0, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
     axis.set_ticks([number for number in numbers if least / 2 <= number <= 1.5 * most])
     axis.set_major_formatter("{x:g}")
@@ -81,7 +81,7 @@ def _tick(axis: Axis, least: float, most: float) -> None:
 
 
 def _hosts(axes: Axes, results: Results, target: float) -> None:
-    """Measured recovery from a lost host, on the band that the formula allows."""
+    """Measured recovery from a lost host, over the band that the formula predicts."""
     settings = results.settings
     for place, setting in enumerate(settings):
         soonest, latest = formulae.host_recovery(setting.lease, setting.heartbeat)
@@ -108,7 +108,7 @@ def _hosts(axes: Axes, results: Results, target: float) -> None:
 
 
 def _workers(axes: Axes, results: Results) -> None:
-    """Recovery from a killed worker, which no lease delays, by latency."""
+    """Recovery from a killed worker by latency. No lease delays it."""
     labels: list[str] = []
     for latency in results.latencies:
         of_latency = [cell for cell in results.cells if cell.latency == latency]

@@ -16,7 +16,7 @@ Rows = Sequence[Sequence[str]]
 
 
 def advice(results: Results, target: float) -> list[str]:
-    """What to set for a target, or what stands in the way: a line for each latency."""
+    """The settings for a target, or why there are none: one line for each latency."""
     return [_advice(results, target, latency) for latency in results.latencies]
 
 
@@ -27,8 +27,8 @@ def _advice(results: Results, target: float, latency: float) -> str:
         prospects = results.prospects(latency)
         soonest = min(prospects, key=lambda each: (not each.sound, each.recovery))
         return (
-            f"{away}: no setting tried is sure to recover a lost host within {target:g} s; "
-            f"the soonest is {soonest.setting} with {soonest.recovery:.1f} s. "
+            f"{away}: no setting tried surely recovers a lost host within {target:g} s; "
+            f"the fastest is {soonest.setting} with {soonest.recovery:.1f} s. "
             "Try a shorter lease, or a database that is nearer."
         )
     lease, beat = best.setting.lease, best.setting.heartbeat
@@ -36,17 +36,17 @@ def _advice(results: Results, target: float, latency: float) -> str:
     return (
         f"{away}: LEASE {lease:g}, HEARTBEAT {beat:g} recovers a lost host within {target:g} s "
         f"({best.recovery:.1f} s at most, {how}). An outage of the database of up to "
-        f"{best.outage:.1f} s stops no work; a pool sends {best.beats:.2g} heartbeat statements "
+        f"{best.outage:.1f} s stops no work. A pool sends {best.beats:.2g} heartbeat statements "
         "a second."
     )
 
 
 def skipped(grid: Grid) -> str:
-    """Which pairs were left out and why; empty when none was."""
+    """Which pairs were left out and why. Empty if none was."""
     if not grid.skipped:
         return ""
     pairs = ", ".join(map(str, grid.skipped))
-    return f"skipped, as a heartbeat may be a third of its lease at most: {pairs}"
+    return f"skipped, because a heartbeat may be at most a third of its lease: {pairs}"
 
 
 PROSPECTS = (
@@ -119,7 +119,7 @@ def cost_rows(results: Results) -> Rows:
 
 
 def tables(results: Results) -> list[Table]:
-    """For a terminal."""
+    """The tables for a terminal."""
     return [
         _table("trials", CELLS, cell_rows(results)),
         _table("heartbeats of an idle pool", COSTS, cost_rows(results)),
@@ -128,7 +128,7 @@ def tables(results: Results) -> list[Table]:
 
 
 def page(results: Results, plots: dict[str, str], target: float, made: str) -> str:
-    """The whole report as one HTML file that needs no other.
+    """The whole report as an HTML page.
 
     made: how and on what it was measured.
     """

@@ -1,4 +1,4 @@
-"""What was measured, what is predicted from it, and what follows for a target."""
+"""The measured values, the predictions from them, and the best setting for a target."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ class Cell:
     """One trial: a setting under a latency. All times in seconds.
 
     host_recovery: from the loss of a host to the next start of each task that it ran.
-    worker_recovery: the same for single workers that were killed.
-    false_expiries: leases that ran out though their processes lived and the database
-        could be reached. late: warnings that a renewal came late.
-    done: tasks that ended meanwhile.
+    worker_recovery: the same for single killed workers.
+    false_expiries: leases that ran out although their processes lived and the database
+        could be reached. late: warnings about late renewals.
+    done: tasks that ended in the trial.
     """
 
     setting: Setting
@@ -32,9 +32,9 @@ class Cell:
 
 @dataclass(frozen=True)
 class Cost:
-    """What an idle pool costs the database: beside the polls, that is its heartbeats.
+    """The costs of an idle pool for the database: its polls and its heartbeats.
 
-    queries, wal_bytes: a second. processes: whose leases it renews.
+    queries, wal_bytes: a second. processes: the number of leases that it renews.
     """
 
     heartbeat: float
@@ -45,12 +45,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Prospect:
-    """What one setting gives. ``measured``: its recovery was, else it is predicted.
+    """What one setting gives. ``measured``: whether the recovery was measured or predicted.
 
-    recovery: the longest that a lost host's tasks wait.
-    sound: no lease of a healthy process ran out (or would, by formula).
+    recovery: the longest wait of the tasks of a lost host.
+    sound: no lease of a healthy process ran out, or would by the formula.
     outage: the longest outage of the database that stops no work.
-    beats: heartbeat statements a second and a pool.
+    beats: heartbeat statements of a pool in a second.
     """
 
     setting: Setting
@@ -65,7 +65,7 @@ class Prospect:
 class Results:
     """A whole run of the tuner.
 
-    processes: how many were lost with the hosts of a trial.
+    processes: how many a trial loses with its hosts.
     """
 
     cells: list[Cell]
@@ -75,21 +75,21 @@ class Results:
     processes: int
 
     def takeover(self, latency: float) -> float:
-        """How long taking over itself takes: each lost process's lease one by one, then
-        claiming and starting, for which a killed worker's longest recovery stands."""
+        """Seconds of the takeover itself: one lost process after another, then the claim and
+        the start. The longest recovery of a killed worker stands for the latter."""
         sound = [cell for cell in self._up_to(latency) if not cell.false_expiries]
         one = max((max(cell.worker_recovery, default=0.0) for cell in sound), default=0.0)
         return one + formulae.reclaiming(self.processes, latency)
 
     def prospects(self, latency: float) -> list[Prospect]:
-        """Each setting's, in order, for a database that far away (one of ``latencies``)."""
+        """What each setting gives with this latency, which is one of ``latencies``."""
         return [self._prospect(setting, latency) for setting in self.settings]
 
     def recommended(self, target: float, latency: float) -> Prospect | None:
-        """The best for recovering a lost host within so many seconds.
+        """The best setting that recovers a lost host within ``target`` seconds.
 
-        The longest lease that is sure to fit, as it outlives the longest outage; of its
-        heartbeats the slowest, as it is the cheapest. None where nothing fits.
+        It has the longest lease that surely fits, which survives the longest outage, and
+        the slowest heartbeat, which is the cheapest. None if nothing fits.
         """
         fitting = [
             prospect
@@ -99,7 +99,7 @@ class Results:
         return max(fitting, key=lambda prospect: prospect.setting, default=None)
 
     def as_json(self, target: float) -> dict[str, Any]:
-        """What ``--json`` writes; what depends on the latency is keyed by it, in ms."""
+        """The content of the ``--json`` file. Keys of values by latency are in ms."""
         by_latency = {f"{latency * 1000:g}": latency for latency in self.latencies}
         best = {key: self.recommended(target, latency) for key, latency in by_latency.items()}
         return {
@@ -124,8 +124,8 @@ class Results:
         borne = formulae.latency_borne(setting.lease, setting.heartbeat)
         return Prospect(
             setting,
-            # A few losses seldom hit the worst moment: what may happen counts, not only
-            # what did.
+            # A few losses seldom hit the worst moment. So what may happen counts, not only
+            # what was measured.
             recovery=max([latest + self.takeover(latency), *seen]),
             measured=bool(seen),
             sound=latency <= borne and not any(cell.false_expiries for cell in cells),

@@ -1,4 +1,4 @@
-"""One trial: pools with a setting, behind a latency, under load; hosts and workers die."""
+"""One trial: pools with a setting and a latency work under load, while hosts and workers die."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from stress.tune.bed import Bed, lose
 from stress.tune.grid import Setting, trial_seconds
 from stress.tune.results import Cell
 
-#: Hosts that are lost in a trial, each with a task at work; and the survivor's workers
+#: Hosts that a trial loses, each with a running task, and the workers of the surviving pool
 #: beside those that take over from them.
 HOSTS = 3
 WORKERS = 3
-#: Processes with a lease that are lost with the hosts: a keeper and a worker each.
+#: Processes with a lease that are lost with the hosts: a keeper and a worker for each.
 PROCESSES = 2 * HOSTS
-#: Seconds of a task of the load, and how many wait.
+#: Seconds of a task of the load, and how many tasks wait.
 TASK = 0.25
 BACKLOG = 8
-#: Seconds for which the tasks run that are lost with their hosts: longer than any trial.
+#: Seconds of the tasks that are lost with their hosts: longer than any trial.
 FOREVER = 3600.0
 
 _EXPIRED = re.compile(r"died: lease ran out unrenewed")
@@ -38,9 +38,9 @@ _RECLAIMED = re.compile(r"lease of .+ of \S+:(\d+) ran out: ")
 
 
 class Trial:
-    """Lose three hosts and, every now and then, a worker of the pool that takes over.
+    """Lose three hosts, and from time to time a worker of the surviving pool.
 
-    kill_every: seconds between two workers. seconds: of load at least.
+    kill_every: seconds between two killed workers. seconds: the least time under load.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Trial:
         self._random = random.Random(str(setting))
 
     def run(self) -> Cell:
-        # One way: half of the round trip.
+        # Each direction takes half of the round trip.
         self.bed.proxy.forward(delay=self.latency / 2)
         hosts, survivor = self._start()
         try:
@@ -68,7 +68,7 @@ class Trial:
             self.bed.clear()
 
     def _start(self) -> tuple[list[Pool], Pool]:
-        """The hosts with their tasks at work, then the pool that will be left."""
+        """Start the hosts with a running task each, then the surviving pool."""
         from stress.project.lab import tasks
 
         options = ["--lease", self.setting.lease, "--heartbeat", self.setting.heartbeat]
@@ -87,7 +87,7 @@ class Trial:
 
     def _torment(self, hosts: list[Pool], survivor: Pool) -> None:
         began = time.monotonic()
-        # A pool reclaims for others once it has had the database for a heartbeat.
+        # A pool takes over from others once it has worked for a heartbeat.
         beat = self.setting.heartbeat
         losses = sorted(began + beat * (1 + self._random.random()) + 0.5 for _ in hosts)
         next_kill = began + self.kill_every / 2
@@ -114,7 +114,7 @@ class Trial:
         wait_until(started, seconds=30 + 20 * self.latency, what="the hosts' tasks at work")
 
     def _feed(self) -> None:
-        """Keep the survivor's workers busy, with slow and quick tasks."""
+        """Keep the workers of the surviving pool busy, with slow and quick tasks."""
         from stress.project.lab import tasks
         from taskq.models import Task
 
@@ -126,14 +126,14 @@ class Trial:
                 tasks.slow.delay(f"slow {number}", TASK)
 
     def _lose(self, host: Pool) -> None:
-        """A whole host goes; every process of it is noted as killed at that moment."""
+        """Lose a host, and record each of its processes as killed at that moment."""
         pids = [host.pid, *(process.pid for process in host.descendants())]
         lose(host)
         for pid in pids:
             self.history.record("kill", victim=pid, role="host")
 
     def _kill_a_worker(self, survivor: Pool) -> None:
-        """One that runs a task of the load; the lost hosts' tasks are left in peace."""
+        """Kill a worker that runs a task of the load, not one with a task of a lost host."""
         busy = [pid for pid, doing in survivor.titles("worker").values() if doing != "idle"]
         running = {
             record["pid"]: record["key"] for record in self.records if record["kind"] == "start"
@@ -141,7 +141,7 @@ class Trial:
         victims = [pid for pid in busy if not str(running.get(pid, "")).startswith("host")]
         if victims:
             victim = self._random.choice(victims)
-            with contextlib.suppress(ProcessLookupError):  # it died since
+            with contextlib.suppress(ProcessLookupError):  # it has died
                 os.kill(victim, signal.SIGKILL)
                 self.history.record("kill", victim=victim, role="worker")
 
@@ -158,7 +158,7 @@ class Trial:
         for run in runs:
             if run.how == "killed":
                 again = [r.began for r in runs if r.key == run.key and r.began > run.over]
-                # Its later runs are at the survivor, whose worker may just have been killed.
+                # Later runs are in the surviving pool, whose worker may just have been killed.
                 of_host = run.key.startswith("host") and run is first[run.key]
                 into = cell.host_recovery if of_host else cell.worker_recovery
                 into += [(min(again) - run.over) / SECOND] if again else []

@@ -11,7 +11,7 @@ import pytest
 
 from stress import bench
 from stress.bench import plots, report, server_log, targets
-from stress.bench.catalogue import SCENARIOS
+from stress.bench.catalog import SCENARIOS
 from stress.bench.contestants import OURS, PEERS, PeerEnvironment
 from stress.bench.figures import Spread
 from stress.bench.results import Result

@@ -73,7 +73,7 @@ def test_an_unknown_fault_is_refused_with_the_known_ones(
     ("options", "said"),
     [
         (["--seconds", "0"], "--seconds is 0: give a number above 0"),
-        (["--heartbeat", "2"], "--heartbeat is 2: at most a third of --lease (4)"),
+        (["--heartbeat", "2"], "--heartbeat is 2: give at most a third of --lease (4)"),
         (["--database-url", "chaos.db"], "--database-url is 'chaos.db': give a URL"),
     ],
 )

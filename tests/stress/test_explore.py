@@ -50,10 +50,14 @@ def test_some_hundred_orders_are_right(explore):
         ("finish-fence", "retire,finish", "a run of the running task has ended twice"),
         ("worker-lock", "claim,retire", "the waiting task is an orphan"),
         ("key-share", "claim,retire", "the waiting task is an orphan"),
-        ("join-lock", "join,claim-elsewhere", "has started, though a call that joined it is open"),
-        ("cancel-mark", "cancel,retire", "was cancelled, and waits to be run"),
+        (
+            "join-lock",
+            "join,claim-elsewhere",
+            "has started, although a call that joined it",
+        ),
+        ("cancel-mark", "cancel,retire", "was cancelled, but waits to be run"),
         ("living-leases", "reclaim", "a lease was reclaimed that had not run out"),
-        ("unique-run", "give-back,claim,send-alone", "two tasks of one key"),
+        ("unique-run", "give-back,claim,send-alone", "two tasks with one key"),
     ],
 )
 def test_what_is_taken_out_is_found_by_some_order(explore, protection, actors, found):

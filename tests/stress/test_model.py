@@ -16,7 +16,7 @@ from stress.model.fleet import Plan, simulate
 from stress.model.limits import idle, load, most
 
 #: How far the simulation may be off: the real figure by this factor, or the inverse.
-THROUGHPUT, UTILISATION = 1.35, 2.0
+THROUGHPUT, UTILIZATION = 1.35, 2.0
 
 SMALL = Plan(hosts=3, workers=5, cores=4, task=0.05, rate=40.0, heartbeat=1.0)
 
@@ -39,7 +39,7 @@ def test_it_predicts_what_two_real_pools_did(real, recorded_costs):
     """As recorded with these costs, on one machine; the next test measures both anew."""
     model = real.predicted(recorded_costs)
     assert within(THROUGHPUT, model.done, real.done)
-    assert within(UTILISATION, model.utilisation, real.utilisation)
+    assert within(UTILIZATION, model.utilization, real.utilization)
 
 
 @pytest.mark.postgresql
@@ -52,12 +52,12 @@ def test_it_predicts_what_two_real_pools_do_here(tmp_path):
     for real in check.recorded(measured):
         model = real.predicted(here)
         assert within(THROUGHPUT, model.done, real.done)
-        assert within(UTILISATION, model.utilisation, real.utilisation)
+        assert within(UTILIZATION, model.utilization, real.utilization)
 
 
 def test_a_fleet_without_work_costs_what_arithmetic_says(recorded_costs):
     plan = replace(SMALL, hosts=40, workers=20, rate=0.0)
-    simulated = load(plan, recorded_costs, 20).utilisation * plan.cores
+    simulated = load(plan, recorded_costs, 20).utilization * plan.cores
     assert simulated == pytest.approx(idle(plan, recorded_costs), rel=0.1)
 
 

@@ -28,7 +28,7 @@ def test_the_fast_proofs_are_caught_and_clean():
     ended = stress("-m", "stress", "prove", "--fast")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "3 protections" in ended.stdout
-    assert "each is caught, and clean with it" in ended.stdout
+    assert "each missing protection is noticed, and all is clean with it" in ended.stdout
     for violation in ("poison_unquarantined", "lost", "ghosts"):
         assert violation in ended.stdout
 

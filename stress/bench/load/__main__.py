@@ -1,4 +1,4 @@
-"""taskq as a queue under test: default settings, the demo's project."""
+"""taskq as a queue under test: default settings, the project of the demo."""
 
 from __future__ import annotations
 

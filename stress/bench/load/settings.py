@@ -1,4 +1,4 @@
-"""The demo's project, with the bench's tasks added."""
+"""The project of the demo, with the tasks of the bench."""
 
 from stress.project.settings import *  # noqa: F403
 from stress.project.settings import INSTALLED_APPS as STRESS_APPS

@@ -1,4 +1,4 @@
-"""The bench's tasks, as users of taskq write them."""
+"""The tasks of the bench, as users of taskq write them."""
 
 from django.db import connection
 
@@ -14,7 +14,7 @@ nap_and_mark = shared_task(work.nap_and_mark)
 
 @shared_task(atomic=True)
 def order(number: int) -> None:
-    """One row, in one transaction with its own completion.
+    """Write one row, in one transaction with its own completion.
 
     By a cursor: what the ORM takes is not the queue's.
     """

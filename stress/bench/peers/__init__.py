@@ -1,4 +1,4 @@
-"""The peers: a folder each, a module ``__main__`` that hands a Queue to the bench.
+"""The peers: each is a folder whose ``__main__`` passes a Queue to the bench.
 
 All of them run at the defaults of their documentation; where that leaves a choice, the
 docstring of the folder says what was chosen and why.

@@ -1,4 +1,4 @@
-"""What peers that are Django apps have in common."""
+"""The common part of peers that are Django apps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's project without us, for peers that are Django apps."""
+"""The project of the demo without taskq, for peers that are Django apps."""
 
 from stress.project.settings import *  # noqa: F403
 from stress.project.settings import INSTALLED_APPS as STRESS_APPS

@@ -1,7 +1,7 @@
-"""Whether the rate of a drain depends on what else lies in the table.
+"""Does the rate of a drain depend on the other rows in the table?
 
-The same number of no-ops is taken out of a table where so many more lie behind them, due
-or in the future. The limit is the rate with 1,000 behind, measured in the same round.
+The same number of no-ops is drained from a table with many more rows behind them, due or
+in the future. The limit is the rate with 1,000 rows behind, measured in the same round.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from stress.bench.arena import Arena
 from stress.bench.figures import steady_rate
 from stress.bench.scenario import Reading, Scenario
 
-#: How many are taken out, and the seconds after which a slow drain is left.
+#: How many tasks are drained, and the seconds after which a slow drain is stopped.
 MANY, FEW = 150_000, 40_000
 LONG, SHORT = 10.0, 3.0
 LEAST = 1_000
@@ -29,10 +29,10 @@ DAY = 86_400.0
 
 
 class Backlog(Scenario):
-    """behind: how many more are due. ahead: how many are not, which lie in front."""
+    """behind: how many more rows are due. ahead: how many rows in front are not due."""
 
     unit = "tasks/s"
-    limit_is = f"ourselves with {LEAST:,} behind"
+    limit_is = f"taskq with {LEAST:,} behind"
 
     def __init__(self, label: str, *, behind: int = LEAST, ahead: int = 0) -> None:
         self.name = f"backlog-{label}"

@@ -37,13 +37,13 @@ def fill(connection: psycopg.Connection[Any], name: str, count: int, payload: st
 
 
 def watch(stage: Stage, workers: Workers, count: int, seconds: float) -> Reading:
-    """The steady rate of a drain, and what was done when."""
+    """The steady rate of a drain, and how much was done at what time."""
     samples = stage.watch(workers, seconds=seconds, until=lambda done: done >= count)
     return Reading(steady_rate(samples), {"done": samples[-1][1]})
 
 
 def emptied(stage: Stage) -> None:
-    """Wait until all that was run is also gone from the table: counted is not yet kept.
+    """Wait until the rows of all runs are gone from the table too.
 
     Raises TimedOut.
     """
@@ -97,7 +97,7 @@ class Drain(Scenario):
 
 
 class DrainNaps(Scenario):
-    """5 ms tasks: whether the queue or the tasks are the limit."""
+    """5 ms tasks: is the queue or are the tasks the limit?"""
 
     unit = "tasks/s"
 
@@ -154,7 +154,7 @@ class DrainAtomic(Scenario):
 def drain_peer(
     arena: Arena, peer: Contestant, task: str, concurrency: int, seconds: float, pace: float
 ) -> Reading:
-    """The same of a peer."""
+    """The same for a peer."""
     count = int(pace * seconds)
     with arena.stage(peer) as stage:
         stage.run("fill", task, count)

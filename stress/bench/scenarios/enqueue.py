@@ -12,7 +12,7 @@ BULK = 10_000
 
 
 class EnqueueSingle(Scenario):
-    """``delay()`` in autocommit, one after the other, from one process; nobody listens."""
+    """``delay()`` in autocommit, one after the other, from one process. No pool listens."""
 
     name = "enqueue-single"
     title = "enqueue, each in a transaction of its own"

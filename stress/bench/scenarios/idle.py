@@ -1,4 +1,4 @@
-"""What a pool of 8 takes: queries and CPU while it waits, and memory."""
+"""The costs of a pool of 8: queries and CPU while it waits, and memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORN_IN = 400
 
 
 class IdleQueries(Scenario):
-    """Statements in the server's log, BEGIN and COMMIT among them, a second."""
+    """Statements in the server's log in a second, with BEGIN and COMMIT."""
 
     name = "idle-queries"
     title = "queries of an idle pool, -c 8"
@@ -50,7 +50,7 @@ class IdleQueries(Scenario):
 
 
 class IdleCpu(Scenario):
-    """CPU time of all the pool's processes; what the database spends is not in it."""
+    """CPU time of all processes of the pool, without that of the database."""
 
     name = "idle-cpu"
     title = "CPU of an idle pool, -c 8"
@@ -94,7 +94,7 @@ class Memory(Scenario):
 
 @contextmanager
 def _idle(stage: Stage) -> Iterator[Workers]:
-    """A pool of 8 that has run something and then nothing for a while."""
+    """A pool of 8 that has run one task and then waited for a while."""
     workers = stage.start_workers(8)
     stage.run("send", "noop", 1)
     stage.watch(workers, seconds=30, until=lambda done: done >= WARM_UP + 1)

@@ -1,4 +1,4 @@
-"""How soon a task starts after it was committed.
+"""How soon a task starts after its commit.
 
 Each task notes the time of its start on the clock that all processes share; the sender
 notes when the call that sent it returned. Tasks are sent at random moments.
@@ -22,7 +22,7 @@ LIMIT_GAP = 0.030
 
 
 class Latency(Scenario):
-    """A pool of 8 that waits, and a task now and then. The value is the median.
+    """A pool of 8 that waits, and a task from time to time. The value is the median.
 
     gap: seconds from one task to the next on average.
     """
@@ -57,7 +57,7 @@ class Latency(Scenario):
 
 
 class LatencyHalfLoad(Scenario):
-    """Two workers, half of whose time is taken by 5 ms tasks."""
+    """Two workers that spend half of their time on 5 ms tasks."""
 
     name = "latency-half-load"
     title = "start latency at 50 % load, 5 ms tasks, -c 2, p50"
@@ -82,14 +82,14 @@ def _count(arena: Arena) -> int:
 
 
 def _wake(stage: Stage, concurrency: int) -> None:
-    """Start the workers and have them run something, so that all is loaded."""
+    """Start the workers and run something, so that everything is loaded."""
     workers = stage.start_workers(concurrency)
     stage.run("send", "noop", 1)
     stage.watch(workers, seconds=30, until=lambda done: done >= WARM_UP + 1)
 
 
 def _latencies(stage: Stage, sent: list[tuple[int, int]]) -> Reading:
-    """Milliseconds from sent to started."""
+    """Milliseconds from the commit to the start."""
     wait_until(
         lambda: {number for number, _ in sent} <= set(work.starts(stage.starts)),
         what="each task started",

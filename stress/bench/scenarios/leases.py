@@ -1,4 +1,4 @@
-"""What leases cost: the heartbeat, and reclaiming what a dead worker held.
+"""The costs of leases: the heartbeat, and the reclaim of a dead worker's tasks.
 
 Read from the server's log, where each statement stands with its duration. The pool
 serves a queue that has no tasks, so nothing else goes on.
@@ -116,7 +116,7 @@ class ReclaimSweep(Scenario):
 
 
 def _lose(connection: psycopg.Connection[Any]) -> int:
-    """A worker whose lease ran out, and what it held."""
+    """A worker whose lease ran out, and its tasks."""
     with connection.transaction():
         worker = _number(connection, DEAD_WORKER)
         connection.execute(HOLD, (worker, HELD))

@@ -1,4 +1,4 @@
-"""Whether the rate holds while someone keeps an old snapshot, and with it every dead row."""
+"""Does the rate hold while a transaction keeps an old snapshot, and so every dead row?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WINDOW = 10.0
 
 
 class LongTransaction(Scenario):
-    """The last 10 s by the first 10 s of a drain of no-ops, -c 8."""
+    """The rate of the last 10 s divided by that of the first 10 s of a drain, -c 8."""
 
     name = "long-transaction"
     title = "drain no-op tasks, -c 8, under a held REPEATABLE READ transaction: last by first 10 s"

@@ -1,5 +1,5 @@
-"""The NOTIFY trap: PostgreSQL serializes commits that notify, so what does a pool that
-listens cost those who commit?"""
+"""The NOTIFY trap: PostgreSQL serializes commits that notify. What does a pool that listens
+cost the committing processes?"""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONG, SHORT = 10.0, 4.0
 
 
 class Committers(Scenario):
-    """8 processes that do nothing but ``delay()``, each in a transaction of its own.
+    """8 processes that only call ``delay()``, each in a transaction of its own.
 
     options: of the pool beside them.
     """
@@ -49,7 +49,7 @@ class Committers(Scenario):
 
 
 class Listening(Committers):
-    """The same beside a pool that runs all of it either way: what its listening costs."""
+    """The same beside a pool that runs all tasks in both cases: the cost of its listening."""
 
     limit_is = "the same into a pool that only polls (LISTEN is False)"
 

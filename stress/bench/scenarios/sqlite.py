@@ -15,7 +15,7 @@ PACE = 30_000
 
 
 class SqliteDrain(Scenario):
-    """No-ops with 4 workers, and whether their log speaks of a locked database."""
+    """No-ops with 4 workers. Their log must not mention a locked database."""
 
     name = "sqlite-drain-c4"
     title = "drain no-op tasks on SQLite (WAL), -c 4"

@@ -1,4 +1,4 @@
-"""The catalogue: every fault by its name."""
+"""The catalog: every fault by its name."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ FAULTS: dict[str, Fault] = {fault.name: fault() for fault in _ORDERED}
 
 @dataclass(frozen=True)
 class Chosen:
-    """The faults of a run, and those that it goes without: name -> reason."""
+    """The faults of a run. skipped: those that were left out, name -> reason."""
 
     faults: list[Fault]
     skipped: dict[str, str] = field(default_factory=dict)
 
 
 def choose(options: Options) -> Chosen:
-    """The faults that were asked for.
+    """The faults that the options ask for.
 
-    Raises ValueError for a name that is not known, and for one asked for by name that
-    cannot be injected here.
+    Raises ValueError for an unknown name, and for a fault asked for by name that cannot
+    be injected here.
     """
     _check_names(options.faults)
     everything = "all" in options.faults

@@ -1,4 +1,4 @@
-"""What a fault is: its place in the catalogue, and how it is injected."""
+"""What a fault is: its place in the catalog, and how it is injected."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 
 class Lane(Enum):
-    """What a fault happens to. Those of one lane come one after another."""
+    """What a fault happens to. The faults of one lane never overlap."""
 
-    POOL = "pool"  # a lane for each pool
+    POOL = "pool"  # one lane for each pool
     DATABASE = "database"
     LOAD = "load"
 
@@ -26,13 +26,13 @@ class Lane(Enum):
 class Fault(ABC):
     """One way to break something.
 
-    name: on the command line. row: in the catalogue of faults. text: what is done.
-    right: what must come of it.
-    lane: what it happens to. weight: how often it is drawn again, once all have come.
-    needs: what has to be built for it. alone: not part of ``all``.
-    effect: what the checker should know of it: "cut" when its victims (or all) have no
-        database meanwhile, "slow" when its answers are late.
-    hits_pool: whoever is in the pool may die or lose its lease of it.
+    name: on the command line. row: in the catalog of faults. text: what is done.
+    right: what must happen.
+    lane: what it happens to. weight: how often it is chosen again, compared with others.
+    needs: what must be built for it. alone: ``all`` does not include it.
+    effect: for the checker: "cut" if its victims (or all pools) have no database meanwhile,
+        "slow" if the answers of the database are late.
+    hits_pool: every process of the pool may die or lose its lease because of it.
     """
 
     name: ClassVar[str]
@@ -47,16 +47,16 @@ class Fault(ABC):
     hits_pool: ClassVar[bool] = False
 
     def seconds(self, options: Options) -> float:
-        """How long it takes, about: for the plan."""
+        """About how many seconds it takes, for the plan."""
         return 0.5
 
     def applies(self, options: Options) -> str | None:
-        """None, or the reason why it cannot be injected in such a run on this machine."""
+        """None, or why it cannot be injected with these options on this machine."""
         return None
 
 
 class PoolFault(Fault):
-    """Happens to one pool."""
+    """A fault of one pool."""
 
     lane = Lane.POOL
 
@@ -65,7 +65,7 @@ class PoolFault(Fault):
 
 
 class SceneFault(Fault):
-    """Happens to all: the database, or the load."""
+    """A fault of all pools: of the database, or of the load."""
 
     lane = Lane.LOAD
 
@@ -80,4 +80,8 @@ def needs_postgresql(options: Options) -> str | None:
 def needs_own_server(options: Options) -> str | None:
     if reason := needs_postgresql(options):
         return reason
-    return None if options.own_server else "the server at that URL is not ours to break"
+    return (
+        None
+        if options.own_server
+        else "only an embedded server may be broken: leave --database-url out"
+    )

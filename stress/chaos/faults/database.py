@@ -1,4 +1,4 @@
-"""Faults of the database: gone, frozen, full, busy with others."""
+"""Faults of the database: down, frozen, full, or held by a long transaction."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class CutConnections(SceneFault):
     name = "cut-connections"
     row = 11
     text = "pg_terminate_backend on all connections of the pools, a few times"
-    right = "they reconnect; what runs is not harmed, unless the connection was its own"
+    right = "they reconnect; a running task fails only if it used its own connection"
     lane = Lane.DATABASE
     effect = "cut"
     weight = 3
@@ -53,8 +53,8 @@ class CutConnections(SceneFault):
 class DatabaseRestart(SceneFault):
     name = "database-restart"
     row = 12
-    text = "an immediate shutdown of the server, and a start some moments later"
-    right = "all heal; a lease that the outage outlived is taken over once"
+    text = "the server is shut down at once, and started some moments later"
+    right = "all pools recover; tasks under leases that ran out meanwhile are taken over once"
     lane = Lane.DATABASE
     effect = "cut"
 
@@ -67,7 +67,7 @@ class DatabaseRestart(SceneFault):
     def inject(self, scene: Scene, rng: random.Random) -> None:
         scene.database.server.crash()
         try:
-            # Mostly shorter than the lease, now and then longer.
+            # Mostly shorter than the lease, sometimes longer.
             scene.pause(rng.choice([0.0, 0.25, 0.5, 1.2]) * scene.options.lease)
         finally:
             scene.database.start_again()
@@ -77,7 +77,7 @@ class DatabaseFreeze(SceneFault):
     name = "database-freeze"
     row = 13
     text = "SIGSTOP to the whole server for longer than the lease, then SIGCONT"
-    right = "the work is stopped before its lease ends, and starts again once"
+    right = "the pools stop their work before the leases end; each task starts again once"
     lane = Lane.DATABASE
     effect = "cut"
 
@@ -91,7 +91,7 @@ class DatabaseFreeze(SceneFault):
         frozen = scene.database.server.processes()
         try:
             for process in frozen:
-                with suppress(psutil.NoSuchProcess):  # a session that ended meanwhile
+                with suppress(psutil.NoSuchProcess):  # a session that has ended
                     process.suspend()
             scene.pause(scene.options.lease + OVERSLEEP)
         finally:
@@ -103,8 +103,8 @@ class DatabaseFreeze(SceneFault):
 class LossyFailover(SceneFault):
     name = "lossy-failover"
     row = 26
-    text = "a copy of the server, some seconds old, takes its place: a standby that lagged"
-    right = "no lease is two pools', late finishes touch no row, overlaps end with the reconnect"
+    text = "a copy of the server, some seconds old, takes its place, like a standby that lagged"
+    right = "no two pools share a lease; late finishes touch no row; overlaps end on reconnect"
     lane = Lane.DATABASE
     effect = "cut"
 
@@ -132,7 +132,7 @@ class DiskFull(SceneFault):
     name = "disk-full"
     row = 21
     text = "the small file system of the database is filled for a while"
-    right = "the errors are said; all heals when there is space"
+    right = "the pools log errors, and recover when there is space"
     lane = Lane.DATABASE
     effect = "cut"
     needs = frozenset({Need.TMPFS})
@@ -153,14 +153,14 @@ class DiskFull(SceneFault):
             scene.pause(4.0)
         finally:
             ballast.unlink()
-            # Without space for its log the server gives up, and its own restart does too.
+            # Without space for its WAL the server stops, and cannot restart by itself.
             scene.database.start_again()
 
 
 class LongTransaction(SceneFault):
     name = "long-transaction"
     row = 20
-    text = "a transaction elsewhere that has looked at the tables and stays open"
+    text = "another transaction has read the tables and stays open"
     right = "throughput holds"
     lane = Lane.DATABASE
 
@@ -173,13 +173,13 @@ class LongTransaction(SceneFault):
 
 
 def _fill(descriptor: int) -> None:
-    """Write until there is no space."""
+    """Write until no space is left."""
     piece = b"\0" * 2**20
     while piece:
         try:
             os.write(descriptor, piece)
         except OSError:
-            piece = piece[: len(piece) // 2]  # the rest, down to the last byte
+            piece = piece[: len(piece) // 2]  # smaller pieces, down to the last byte
 
 
 def _cannot_mount() -> str | None:
@@ -187,7 +187,7 @@ def _cannot_mount() -> str | None:
         try:
             mount_tmpfs(Path(place), 1)
         except subprocess.CalledProcessError as error:
-            return f"no file system may be mounted here: {error.stderr.strip()}"
+            return f"no file system can be mounted here: {error.stderr.strip()}"
         except FileNotFoundError:
             return "there is no mount command"
         unmount(Path(place))

@@ -1,4 +1,4 @@
-"""Faults of hosts: wrong clocks, enqueuers that die, a crowd of workers."""
+"""Faults of hosts: wrong clocks, dying enqueuers, very many workers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from stress.chaos.deployment import Deployment
     from stress.chaos.scene import Scene
 
-#: Workers in each of the pools of a crowd.
+#: Workers in each of the two big pools.
 CROWD = 50
 
 
@@ -38,8 +38,8 @@ class WrongClock(PoolFault):
 class EnqueuerKill(SceneFault):
     name = "enqueuer-kill"
     row = 19
-    text = "SIGKILL to an enqueuer: anywhere, or right before, in or after its commit"
-    right = "what was committed runs, what was not never does"
+    text = "SIGKILL to an enqueuer: at any time, or right before, during or after its commit"
+    right = "committed tasks run, others never do"
     weight = 6
 
     def seconds(self, options: Options) -> float:
@@ -53,7 +53,7 @@ class Many(SceneFault):
     name = "many"
     row = 25
     text = "two more pools of fifty workers each; then one of the two is killed"
-    right = "each task is reclaimed once, and nobody deadlocks"
+    right = "each task is reclaimed once, without a deadlock"
     lane = Lane.DATABASE
     needs = frozenset({Need.CONNECTIONS})
     alone = True

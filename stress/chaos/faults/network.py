@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stress.chaos.deployment import Deployment
     from stress.chaos.scene import Scene
 
-#: Seconds that each direction of a slow network takes.
+#: Seconds by which a slow network delays each direction.
 SLOWNESS = 0.1
 
 
@@ -24,7 +24,7 @@ class HalfOpen(PoolFault):
     name = "half-open"
     row = 13
     text = "a proxy passes nothing on and closes nothing, for longer than the lease"
-    right = "the work is stopped before its lease ends; others take over; it comes back"
+    right = "the pool stops its work before the lease ends; others take over; it comes back"
     effect = "cut"
     hits_pool = True
 
@@ -46,9 +46,9 @@ class CutOff(PoolFault):
     name = "cut-off"
     row = 13
     text = (
-        "the cable of a host of its own (a network namespace) is pulled for longer than the lease"
+        "the network cable of the pool's host (a namespace) is unplugged for longer than the lease"
     )
-    right = "the work is stopped before its lease ends; others take over; it comes back"
+    right = "the pool stops its work before the lease ends; others take over; it comes back"
     effect = "cut"
     hits_pool = True
     needs = frozenset({Need.NAMESPACE})
@@ -78,7 +78,7 @@ class SlowDatabase(PoolFault):
     name = "slow-database"
     row = 14
     text = "each round trip to the database takes 200 ms longer"
-    right = "slower, never wrong: no lease runs out"
+    right = "everything is slower, but right: no lease runs out"
     effect = "slow"
     hits_pool = True
 

@@ -1,4 +1,4 @@
-"""Faults of processes: killed, frozen, told to stop, dying at birth."""
+"""Faults of processes: killed, frozen, stopped by a signal, dying at their start."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
     from stress.chaos.deployment import Deployment
     from stress.chaos.scene import Scene
 
-#: Seconds that a frozen pool sleeps beyond its lease; others must have taken over by then.
+#: Seconds that a pool stays frozen beyond its lease. By then others must have taken over.
 OVERSLEEP = 1.5
-#: Seconds that a task must have run to be worth a kill.
+#: Seconds that a task must have run before its worker is killed.
 LONG_ENOUGH = 0.03
-#: For each seat of a pool, that a crash loop of 4 s may take: at once, after 0.1 s, 0.2 s,
-#: 0.4 s …; a pool that gives up is started again and begins anew.
+#: The most forks for each seat of a pool in a crash loop of 4 s: at once, after 0.1 s, 0.2 s,
+#: 0.4 s … A pool that gives up is started again and begins anew.
 MOST_FORKS = 12
-#: Seconds from the end of a pool until it is up again.
+#: Seconds between the end of a pool and its full return.
 RESTART = 2.0
 
 
 class WorkerKill(PoolFault):
     name = "worker-kill"
     row = 1
-    text = "SIGKILL to a worker, one that is at work if there is one"
-    right = "its task starts again within half a second, charged one loss"
+    text = "SIGKILL to a worker, to one that runs a task if there is one"
+    right = "its task starts again within half a second, and is charged one loss"
     weight = 12
 
     def seconds(self, options: Options) -> float:
@@ -38,7 +38,7 @@ class WorkerKill(PoolFault):
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         before = target.busy_workers()
         scene.pause(LONG_ENOUGH)
-        # In the middle of a task: that of a moment ago.
+        # In the middle of a task: it runs the same one as a moment ago.
         busy = [pid for pid, title in target.busy_workers().items() if before.get(pid) == title]
         workers = busy or target.children("worker")
         if workers:
@@ -49,7 +49,7 @@ class KeeperKill(PoolFault):
     name = "keeper-kill"
     row = 7
     text = "SIGKILL to the keeper, several times"
-    right = "it is forked again and no lease runs out"
+    right = "a new keeper is forked, and no lease runs out"
     weight = 3
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
@@ -62,7 +62,7 @@ class SupervisorKill(PoolFault):
     name = "supervisor-kill"
     row = 8
     text = "SIGKILL to the supervisor"
-    right = "its children end by themselves within a second; their work is reclaimed"
+    right = "its children end by themselves within a second; their tasks are reclaimed"
 
     def seconds(self, options: Options) -> float:
         return RESTART
@@ -81,8 +81,8 @@ class SupervisorKill(PoolFault):
 class GroupKill(PoolFault):
     name = "group-kill"
     row = 9
-    text = "SIGKILL to a whole pool, which stays away for longer than the lease"
-    right = "other pools take its work over within the lease and one heartbeat"
+    text = "SIGKILL to a whole pool, which stays down for longer than the lease"
+    right = "other pools take over its tasks within the lease and one heartbeat"
 
     def seconds(self, options: Options) -> float:
         return options.lease + options.heartbeat + 1.0 + RESTART
@@ -115,7 +115,7 @@ class Freeze(PoolFault):
 class WorkerFreeze(Freeze):
     name = "worker-freeze"
     text = "SIGSTOP to a worker for longer than the lease"
-    right = "it is killed as its lease ends; its task is run by another"
+    right = "it is killed when its lease ends; another worker runs its task"
 
     def victims(self, target: Deployment, rng: random.Random) -> list[int]:
         workers = list(target.busy_workers()) or target.children("worker")
@@ -134,7 +134,7 @@ class KeeperFreeze(Freeze):
 class SupervisorFreeze(Freeze):
     name = "supervisor-freeze"
     text = "SIGSTOP to the supervisor for longer than the lease, then SIGCONT"
-    right = "its children work on; who dies meanwhile is replaced afterwards"
+    right = "its children work on; those that die meanwhile are replaced afterwards"
 
     def victims(self, target: Deployment, rng: random.Random) -> list[int]:
         return [target.pid]
@@ -142,8 +142,8 @@ class SupervisorFreeze(Freeze):
 
 class PoolFreeze(Freeze):
     name = "pool-freeze"
-    text = "SIGSTOP to a whole pool for longer than the lease, then SIGCONT: a paused machine"
-    right = "others take over; the woken one stops within a tick, and its late finish is fenced"
+    text = "SIGSTOP to a whole pool for longer than the lease, then SIGCONT, like a paused machine"
+    right = "others take over; the woken pool stops within a tick, and its late finish is fenced"
 
     def victims(self, target: Deployment, rng: random.Random) -> list[int]:
         return [target.pid, *target.children()]
@@ -152,8 +152,8 @@ class PoolFreeze(Freeze):
 class CrashLoop(PoolFault):
     name = "crash-loop"
     row = 16
-    text = "every forked process dies at boot for a while, in a running pool or a starting one"
-    right = "the supervisor backs off and heals; a pool that never came up exits with code 1"
+    text = "for a while, every new process of a running or a starting pool dies at once"
+    right = "the supervisor waits longer each time and recovers; a pool never up exits with 1"
     hits_pool = True
 
     def seconds(self, options: Options) -> float:
@@ -163,7 +163,7 @@ class CrashLoop(PoolFault):
         starting = rng.random() < 0.5
         with target.broken_at_boot() as forks:
             if starting:
-                # 0: when it was up already, before it noticed TERM.
+                # 0 if it was already up when it noticed TERM.
                 target.expect(0, 1)
                 target.stop()
             else:
@@ -180,7 +180,7 @@ class Term(PoolFault):
     name = "term"
     row = 23
     text = "TERM in the middle of work; or twice; or INT twice; or KILL after TERM"
-    right = "it drains, gives back the rest and exits with 0; nothing is left running"
+    right = "it drains, gives back the rest and exits with 0; no process is left"
     weight = 2
     hits_pool = True
 

@@ -1,4 +1,4 @@
-"""Faults of tasks: those that kill, hang, misbehave, or should never have been sent."""
+"""Faults of tasks: tasks that kill, hang, misbehave, or should never have been sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _POISON = [name for name in KINDS if name.startswith("poison-")]
 _KILLER_MATES = [name for name in KINDS if name.startswith("killer-mate-")]
-#: Overflowing a stack takes half a second of CPU: not for hundreds of tasks.
+#: Without stack overflows: each takes half a second of CPU, too much for hundreds of tasks.
 _SWIFT = [name for name in _POISON + _KILLER_MATES if not name.endswith("-stack")]
 _MISBEHAVING = [name for name in KINDS if name.startswith("misbehave-")]
 
@@ -26,7 +26,7 @@ class WorkerOom(SceneFault):
     name = "worker-oom"
     row = 2
     text = "tasks that take memory until the kernel kills their worker, or until none is left"
-    right = "as a killed worker, with the cause; never the supervisor"
+    right = "as with any killed worker, and the cause is kept; the supervisor lives"
     needs = frozenset({Need.CGROUP})
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
@@ -37,7 +37,7 @@ class Poison(SceneFault):
     name = "poison"
     row = 3
     text = "tasks that kill their worker (exit, signals, stack), alone and in batches"
-    right = "failed with the cause after three losses; their neighbours are not harmed"
+    right = "each fails with its cause after three losses; its neighbors are not harmed"
     weight = 2
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
@@ -51,7 +51,7 @@ class Misbehave(SceneFault):
     name = "misbehave"
     row = 4
     text = "tasks that exit, raise strange things, break connections, leave transactions, fork …"
-    right = "they end like any other, and the next task runs as if nothing had been"
+    right = "they end like any other, and the next task is not affected"
     weight = 2
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
@@ -63,7 +63,7 @@ class GilHold(SceneFault):
     name = "gil-hold"
     row = 5
     text = "a task in a C call that holds the GIL for three leases"
-    right = "it runs once, its lease renewed throughout"
+    right = "it runs once, and its lease is renewed all the time"
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
         scene.send(["gil"], int(3 * scene.options.lease) + 1)
@@ -73,7 +73,7 @@ class HungTask(SceneFault):
     name = "hung-task"
     row = 6
     text = "tasks that hang, with and without masked signals, beyond a soft or a hard limit"
-    right = "the soft limit raises, the hard one kills, both are recorded"
+    right = "the soft limit raises, the hard limit kills, and both are recorded"
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
         scene.send(["hang", "hang-masked", "warned"])
@@ -82,7 +82,7 @@ class HungTask(SceneFault):
 class UnknownTask(PoolFault):
     name = "unknown-task"
     row = 17
-    text = "a pool with old code, which does not know a task that is sent"
+    text = "a pool runs old code that does not know a task"
     right = "the task waits for a pool that knows it"
     hits_pool = True
 
@@ -101,7 +101,7 @@ class PoisonFlood(SceneFault):
     name = "poison-flood"
     row = 18
     text = "one task in ten kills its worker, hundreds at once"
-    right = "all poison failed with its cause, all good ones done, and work never stops"
+    right = "all poison fails with its cause, all good tasks are done, and work never stops"
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
         for _ in range(10):
@@ -111,8 +111,8 @@ class PoisonFlood(SceneFault):
 class BadRows(SceneFault):
     name = "bad-rows"
     row = 22
-    text = "rows typed by hand: broken arguments, wrong types, forged pickles, far too long ones"
-    right = "each is failed with a clear reason, and no worker dies of it"
+    text = "rows typed by hand: broken arguments, wrong types, forged pickles, huge values"
+    right = "each fails with a clear reason, and no worker dies of it"
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
         scene.type_bad_rows()

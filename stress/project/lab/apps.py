@@ -1,4 +1,4 @@
-"""The chaos lab, under a label of its own: the tests' project has a lab too."""
+"""The lab of chaos. Its label differs from that of the lab in the tests' project."""
 
 from django.apps import AppConfig
 

@@ -1,4 +1,4 @@
-"""The kinds of task in the chaos load, and what is right for each."""
+"""The kinds of task in the load of chaos, and the right outcome of each."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any, Literal
 
 
 class End(Enum):
-    """How a task of a kind should end when no fault but its own gets in the way."""
+    """How a task of a kind must end if nothing but its own fault disturbs it."""
 
     DONE = "done"
-    FAILS = "fails"  # it raises: kept as failed, no loss
-    DIES = "dies"  # each run kills its worker: failed after max_losses, with the cause
+    FAILS = "fails"  # it raises, and is kept as failed without a loss
+    DIES = "dies"  # each run kills its worker, and it fails with the cause after max_losses
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Kind:
     """A kind of task.
 
     task: the function's name in ``stress.project.lab.tasks``. args: after the key.
-    cause: a regular expression that the row's ``error`` matches, where it does not end done.
-    atomic: writes one ``Effect``. once: ``on_lost="fail"``, started at most once.
-    cancelled: somebody will cancel it, early or late.
-    unique: calls of a group join each other until a task's start, or its finish; the group
-        is the argument after the key.
-    keeps: its result is kept: its key, and the attempt that returned.
+    cause: a regular expression that ``error`` of the row matches, unless it ends done.
+    atomic: it writes one ``Effect``. once: ``on_lost="fail"``, started at most once.
+    cancelled: the load cancels it sooner or later.
+    unique: calls of a group join each other until the start or the finish of the task.
+        The group is the argument after the key.
+    keeps: its result is kept, which is its key and the attempt that returned.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Kind:
 
     @property
     def task_name(self) -> str:
-        """As the row has it."""
+        """The name in the row of a task."""
         return f"stress.project.lab.tasks.{self.task}"
 
     @property
@@ -89,7 +89,7 @@ _ALL = [
     Kind("cancelled-stubborn", "long", (3.0, True), cancelled=True),
     Kind("cancelled-mate", "mate", cancelled=True),
     Kind("hungry", "hungry", (4096,), end=End.DIES, cause="out of memory"),
-    # Where RLIMIT_AS stands in for a memory cgroup, Python says it itself.
+    # Where RLIMIT_AS limits the memory instead of a cgroup, Python raises by itself.
     Kind("starved", "hungry", (4096,), end=End.FAILS, cause="MemoryError"),
     Kind("warned", "warned", end=End.FAILS, cause="SoftTimeLimitExceeded"),
     Kind("hang", "hang", (False,), end=End.DIES, cause="time limit passed"),
@@ -115,7 +115,7 @@ KINDS = {kind.name: kind for kind in _ALL}
 
 
 def kind_of(key: str) -> Kind:
-    """The kind of a task by its key, which begins with it: ``poison-exit.3.17``.
+    """The kind of a task by its key, which begins with the name: ``poison-exit.3.17``.
 
     Raises KeyError for a key that no enqueuer of chaos wrote.
     """
@@ -123,6 +123,7 @@ def kind_of(key: str) -> Kind:
 
 
 def tick_key(tick: int, pk: int) -> str:
-    """The key of a task that a schedule sent: of the tick, in seconds since 1970, and of
-    its row, so that two tasks for one tick have two."""
+    """The key of a task that a schedule sent.
+
+    tick: in seconds since 1970. pk: of its row, so that two tasks for one tick differ."""
     return f"tick.{tick}.{pk}"

@@ -14,7 +14,7 @@ from stress.project.lab.models import Entry
 
 
 class Flaw(Exception):
-    """What a task raises on purpose."""
+    """Raised by a task on purpose."""
 
 
 class Unprintable(Exception):

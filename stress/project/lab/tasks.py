@@ -1,6 +1,6 @@
 """The tasks of chaos: one for each way in which a task may behave.
 
-Each takes its key first, by which the history, the tables and the checker know it.
+The first argument of each is its key. The history, the tables and the checker use it.
 """
 
 import ctypes
@@ -27,7 +27,7 @@ def fast(key: str) -> None:
 
 @shared_task(bind=True)
 def clockwork(self: Any) -> None:
-    """Sent by a schedule: it finds out what it is by itself."""
+    """Sent by a schedule, so it has to make its key itself."""
     tick = int(self.request.scheduled_at.timestamp())
     with run(tick_key(tick, self.request.pk), task="tick", scheduled_at=tick):
         pass
@@ -41,21 +41,21 @@ def slow(key: str, seconds: float) -> None:
 
 @shared_task(on_lost="fail")
 def once(key: str, seconds: float) -> None:
-    """Must not be repeated: held for a person when its worker is lost."""
+    """Must not be repeated. A person has to decide when its worker is lost."""
     with run(key):
         time.sleep(seconds)
 
 
 @shared_task(unique="{group}")
 def joined(key: str, group: str) -> None:
-    """One of a group waits: others join it until it starts."""
+    """Of each group one task waits, and other calls join it until it starts."""
     with run(key):
         pass
 
 
 @shared_task(unique="{group}", unique_until="finish")
 def solo(key: str, group: str) -> None:
-    """No two of a group run at once."""
+    """No two tasks of a group run at once."""
     with run(key):
         time.sleep(0.15)
 
@@ -64,7 +64,7 @@ def solo(key: str, group: str) -> None:
     bind=True, autoretry_for=(Flaw,), max_retries=None, retry_backoff=0.1, retry_backoff_max=1
 )
 def flaky(self: Any, key: str, failures: int) -> None:
-    """Raises so many times, and then succeeds."""
+    """Raises ``failures`` times, and then succeeds."""
     with run(key):
         if self.request.retries < failures:
             raise Flaw(f"failure {self.request.retries + 1} of {failures}")
@@ -76,7 +76,7 @@ def failing(key: str) -> None:
         raise Flaw("on purpose")
 
 
-#: The connection that the task itself uses was cut: as good a reason to try again as any.
+#: Retry when a fault has cut the connection that the task itself uses.
 _AGAIN: dict[str, Any] = {
     "autoretry_for": (django.db.Error,),
     "max_retries": None,
@@ -87,7 +87,7 @@ _AGAIN: dict[str, Any] = {
 
 @shared_task(atomic=True, **_AGAIN)
 def atomic(key: str, seconds: float) -> None:
-    """Its effect and its completion are one transaction: one effect a key."""
+    """Its effect and its completion are one transaction, so each key has one effect."""
     with run(key):
         time.sleep(seconds / 2)
         Effect.objects.create(key=key)
@@ -96,7 +96,7 @@ def atomic(key: str, seconds: float) -> None:
 
 @shared_task(bind=True, ignore_result=False, **_AGAIN)
 def kept(self: Any, key: str, seconds: float, failures: int) -> dict[str, Any]:
-    """Raises so many times; what it returns in the end is kept."""
+    """Raises ``failures`` times. The value that it returns in the end is kept."""
     with run(key):
         time.sleep(seconds)
         if self.request.retries < failures:
@@ -119,7 +119,7 @@ def _returned(task: Any, key: str) -> dict[str, Any]:
 
 @shared_task
 def gil(key: str, seconds: int) -> None:
-    """A C call that lets no other thread of this process run."""
+    """A C call that stops all other threads of its process."""
     with run(key):
         ctypes.PyDLL(None).sleep(seconds)
 
@@ -133,7 +133,7 @@ def poison(key: str, how: str) -> None:
 
 @shared_task
 def mate(key: str, how: str = "") -> None:
-    """Quick, so that it is claimed in batches; now and then one that kills is among them."""
+    """Quick, so that batches of it are claimed. Some of a batch kill their worker."""
     with run(key):
         if how:
             die(how)
@@ -141,7 +141,7 @@ def mate(key: str, how: str = "") -> None:
 
 @shared_task
 def hungry(key: str, mebibytes: int) -> None:
-    """Takes memory until it may not, or has so much."""
+    """Takes memory until it gets no more, or has this much."""
     with run(key):
         eaten = []
         for _ in range(mebibytes // 16):
@@ -160,7 +160,7 @@ def leak(key: str, mebibytes: int) -> None:
 
 @shared_task(soft_time_limit=0.5)
 def warned(key: str) -> None:
-    """Runs into its soft limit."""
+    """Runs into its soft time limit."""
     with run(key):
         try:
             time.sleep(60)
@@ -171,7 +171,7 @@ def warned(key: str) -> None:
 
 @shared_task
 def long(key: str, seconds: float, stubborn: bool) -> None:
-    """Takes so long that somebody may think better of it. A stubborn one does not listen."""
+    """Takes so long that it can be cancelled. A stubborn one ignores that."""
     until = time.monotonic() + seconds
     with run(key):
         while (left := until - time.monotonic()) > 0:
@@ -185,7 +185,7 @@ def long(key: str, seconds: float, stubborn: bool) -> None:
 
 @shared_task(time_limit=1.0)
 def hang(key: str, masked: bool) -> None:
-    """Runs into its hard limit, deaf to signals if need be."""
+    """Runs into its hard time limit. masked: with all signals blocked."""
     with run(key):
         if masked:
             signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -203,7 +203,7 @@ if not os.environ.get("STRESS_OLD_CODE"):  # a deployment that does not know thi
 
 @shared_task(**_AGAIN)
 def misbehave(key: str, how: str) -> None:
-    """One of the ways to misbehave without dying."""
+    """Misbehaves without killing its worker."""
     pid = os.getpid()
     started(key)
     try:

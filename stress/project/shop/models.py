@@ -1,4 +1,4 @@
-"""The demo's shop: orders, and what the tasks did for them."""
+"""The shop of the demo: orders, and what tasks did for them."""
 
 from django.db import models
 
@@ -9,6 +9,6 @@ class Order(models.Model):
 
 
 class Shipment(models.Model):
-    """Written by an atomic task: exactly one for each order that is shipped."""
+    """Written by an atomic task, exactly once for each shipped order."""
 
     order = models.ForeignKey(Order, on_delete=models.CASCADE)

@@ -1,4 +1,4 @@
-"""What happens after an order is placed."""
+"""The tasks that an order sends."""
 
 import random
 import time
@@ -29,13 +29,13 @@ def charge_card(number: int) -> None:
 
 @shared_task
 def print_label(number: int, seconds: float) -> None:
-    """Slow: it is there to be killed in the middle."""
+    """Slow, so that the demo can kill its worker in the middle."""
     with run(f"label {number}"):
         time.sleep(seconds)
 
 
 @shared_task(atomic=True)
 def ship(number: int) -> None:
-    """Its shipment and its completion are one transaction: one shipment an order."""
+    """Its shipment and its completion are one transaction, so each order has one shipment."""
     with run(f"ship {number}"):
         Shipment.objects.create(order=Order.objects.get(number=number))
