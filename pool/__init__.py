@@ -7,7 +7,8 @@ scoreboard tells it what each child does, and at which time it must stop.
 
 from pool.child import Child, Role
 from pool.death import Cause, Death
-from pool.scoreboard import Scoreboard, Slot, State, TooManySlots
+from pool.scoreboard import Scoreboard, TooManySlots
+from pool.slot import Slot, State
 from pool.supervisor import Supervisor
 
 __all__ = [

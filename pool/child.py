@@ -20,7 +20,8 @@ from setproctitle import setproctitle
 
 from pool import clock, groups, kernel
 from pool.blocking_call import Stuck, patience
-from pool.scoreboard import Scoreboard, Slot, State
+from pool.scoreboard import Scoreboard
+from pool.slot import Slot, State
 
 log = logging.getLogger("pool")
 

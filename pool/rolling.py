@@ -3,8 +3,8 @@
 from collections import deque
 from collections.abc import Iterable
 
-from pool.scoreboard import State
 from pool.seat import Seat
+from pool.slot import State
 
 
 class Replacement:

@@ -12,7 +12,7 @@ from pool.child import Role
 from pool.death import Cause, Death, cause_of
 from pool.kernel import OomCounter
 from pool.log import log
-from pool.scoreboard import Slot, State
+from pool.slot import Slot, State
 
 #: The death of a child that lived for more seconds is not part of a crash loop. This is the
 #: longest wait in one.

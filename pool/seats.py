@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from pool.child import Role
-from pool.scoreboard import Scoreboard, State
+from pool.scoreboard import Scoreboard
 from pool.seat import Seat
+from pool.slot import State
 
 
 class Seating:

@@ -16,10 +16,11 @@ from pool.death import Cause
 from pool.forker import Forker
 from pool.log import log
 from pool.rolling import Replacement
-from pool.scoreboard import Scoreboard, State
+from pool.scoreboard import Scoreboard
 from pool.seat import Seat
 from pool.seats import Seating
 from pool.signals import Signals
+from pool.slot import State
 from pool.systemd import Systemd
 
 #: Seconds between two rounds when nothing happens. A deadline may be noticed so late.

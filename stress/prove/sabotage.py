@@ -15,7 +15,7 @@ from typing import Any
 
 from pool import Child, kernel
 from pool.finish_log import FinishLog
-from pool.scoreboard import Slot
+from pool.slot import Slot
 from taskq.outbox import enqueue as outbox_enqueue
 from taskq.outbox.calls import Sent
 from taskq.sql.postgresql import leases, schedules, tasks, unique

@@ -7,7 +7,8 @@ import select
 import pytest
 
 from pool import Cause, Death, Scoreboard, Slot, State, clock
-from pool.scoreboard import DEATHS_KEPT, WORDS
+from pool.scoreboard import DEATHS_KEPT
+from pool.slot import WORDS
 
 
 def death(number=1):
