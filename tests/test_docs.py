@@ -21,7 +21,7 @@ from taskq.models import Task
 from taskq.schedules import entries
 from taskq.task import registry
 from taskq.task.claimed import Claimed
-from taskq.worker import executor
+from taskq.worker.executor import Executor, request_of
 
 ROOT = Path(__file__).resolve().parents[1]
 #: Steps that make an environment: the tests have one.
@@ -93,18 +93,11 @@ def test_the_page_on_runs_runs_and_carries_a_trace(registered, no_receivers, mon
         known = {"id": row.pk, "name": row.name, "payload": row.payload, "queue": row.queue}
         nothing = dict.fromkeys(Claimed._fields, 0)
         claimed = Claimed(**{**nothing, **known})
-        request, definition = executor.request_of(claimed), registry.find(row.name)
+        request, definition = request_of(claimed), registry.find(row.name)
         assert definition is not None
-        executor.execute(
-            definition,
-            claimed,
-            request,
-            alias="default",
-            begin=nullcontext,
-            finish=lambda *_: True,
-            arm=lambda: None,
-            guard=lambda: None,
-        )
+        gate = types.SimpleNamespace(arm=lambda: None, disarm=lambda: None)
+        end = types.SimpleNamespace(begin=nullcontext, finish=lambda *_: True)
+        Executor("default", gate, end).run(definition, claimed, request)
         events.task_succeeded(row.pk, row.name, 0.1, request)
 
     contextvars.copy_context().run(run_as_a_worker_does)

@@ -17,8 +17,10 @@ from taskq.task.request import Request, current
 
 
 def call(definition: Definition, request: Request, args: list[Any], kwargs: dict[str, Any]) -> Any:
-    """Run the function and return what it returns; raises what it raises, or the Retry that it
-    has asked for and that did not end it."""
+    """Run the function and return what it returns.
+
+    Raises what the function raises, or a Retry that it asked for and that did not end it.
+    """
     token = current.set(request)
     try:
         arguments = definition.arguments(args)
@@ -44,7 +46,7 @@ def call(definition: Definition, request: Request, args: list[Any], kwargs: dict
 
 
 def _note_if_swallowed(request: Request, again: Retry) -> None:
-    # One that retry(throw=False) returned was never raised.
+    # A Retry that retry(throw=False) returned was never raised.
     request.retry_was_swallowed = again.__traceback__ is not None
 
 
@@ -62,7 +64,7 @@ class _AsyncRun:
     """One run of an ``async def`` task, in an event loop of its own."""
 
     running: _AsyncRun | None = None
-    #: Whether the last one has left connections open, in the thread that they are used in.
+    #: Whether the last run has left connections open in the thread of the async ORM.
     left_open = False
 
     def __init__(
@@ -81,7 +83,7 @@ class _AsyncRun:
     def run(self) -> Any:
         _AsyncRun.running = self
         try:
-            # With a factory the runner leaves alone what asyncio.get_event_loop() gives after it.
+            # With a factory the runner does not change what asyncio.get_event_loop() returns later.
             with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
                 return runner.run(self._main())
         except asyncio.CancelledError:
@@ -99,11 +101,11 @@ class _AsyncRun:
     async def _main(self) -> Any:
         function, args, kwargs = self._call
         self._loop, self._task = asyncio.get_running_loop(), asyncio.current_task()
-        if self._error is not None:  # it came before there was anything to cancel
+        if self._error is not None:  # it came before the loop ran
             raise self._error
         if _AsyncRun.left_open:
             await sync_to_async(restoring.replace_ended_connections)()
-        # In the thread of the ORM's async methods, whose connections they may concern.
+        # In the thread of the ORM's async methods: the surrounding may concern their connections.
         entered = carried.entered(self._headers)
         await sync_to_async(entered.__enter__)()
         try:

@@ -1,4 +1,4 @@
-"""What a front door of its own does around a run of its task, in the worker."""
+"""What a front door does in the worker around a run of its task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from taskq.task.outcomes import Outcome
 
 
 class RunHooks(Protocol):
-    """One run, as its front door sees it. Nothing here may raise."""
+    """Called around one run. No method may raise."""
 
     def first(self) -> Sequence[object]:
         """Arguments that go before the task's own."""
@@ -18,4 +18,4 @@ class RunHooks(Protocol):
         """The function is about to be called."""
 
     def finished(self, outcome: Outcome) -> None:
-        """What came of it is written; it was ours to write."""
+        """The outcome is written."""

@@ -1,4 +1,4 @@
-"""What comes of one run of a task."""
+"""The outcomes that a run can have."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The function returned. ``written``: the row is gone already, with its effects.
+    """The function returned.
 
-    result: what it returned, encoded; None where that is not kept.
+    written: the row is gone already, in the transaction of the task's own writes.
+    result: what the function returned, encoded. None where that is not kept.
     """
 
     written: bool
@@ -23,7 +24,7 @@ DONE_AND_WRITTEN = Done(written=True)
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """To be run again, at a time or after seconds."""
+    """The task runs again, at a time or after seconds."""
 
     when: datetime.datetime | None
     delay: float
@@ -35,8 +36,11 @@ class Retried:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """``kind``: the path of the exception's class. ``exception``: itself, which keeps
-    the locals of the run alive, and so only where somebody hears of it."""
+    """The run failed for good.
+
+    kind: the path of the exception's class.
+    exception: set only where a receiver or a hook gets it, as it keeps the run's locals alive.
+    """
 
     error: str
     traceback: str
@@ -47,7 +51,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """An outage of the database ended it: to be run again as one whose worker was lost."""
+    """An outage of the database ended the run. The task runs again, as after a worker's death."""
 
     error: str
     traceback: str
@@ -56,7 +60,7 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True)
 class Fenced:
-    """It was no longer ours when it came to commit: its effects were rolled back."""
+    """The worker no longer held the task when it came to commit. The effects were rolled back."""
 
 
 Outcome = Done | Retried | Failed | Interrupted | Fenced

@@ -1,4 +1,4 @@
-"""What a running task can know of its own run, and say about it."""
+"""What a running task can learn about its own run, and tell about it."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ class Host(Protocol):
 
     @property
     def attempt(self) -> int:
-        """How often the task that runs was claimed, this time included."""
+        """How often the running task was claimed, this time included."""
 
     def runs(self, pk: int | None) -> bool:
-        """Whether it is this task that runs: a thread of an earlier one may be left."""
+        """Whether this task runs now. A thread of an earlier run may still ask."""
 
     def eta(self) -> datetime.datetime | None:
-        """When the run was due, looked up by a query."""
+        """When the run was due. This is a query."""
 
     def is_stopping(self) -> bool:
-        """Whether the run should come to an end soon."""
+        """Whether the run should end soon."""
 
     def set_progress(self, progress: Progress) -> None:
         """Show how far the run is."""

@@ -1,4 +1,4 @@
-"""A worker in the test's own process: the pool's, but that there is no pool."""
+"""A pool's worker in the test's own process, without a pool."""
 
 from __future__ import annotations
 
@@ -27,32 +27,35 @@ from taskq.task.queues import Queues
 from taskq.task.registry import Definition
 from taskq.testing.transactions import commits, mended
 from taskq.testing.within import SessionWithin
+from taskq.worker.outcome_writer import OutcomeWriter
 from taskq.worker.pace import Pace
 from taskq.worker.recorder import Recorder
 from taskq.worker.worker import Worker
 
-#: Seconds of its lease, which nobody renews: no test takes a day.
+#: Seconds of its lease, which nobody renews. No test takes a day.
 LEASE = 86_400.0
 
-#: What a task may raise without that being meant for the test: all else is, as are Ctrl-C
-#: and what pytest raises to fail or skip.
+#: What a task may raise as its own failure. Everything else is raised in the test: Ctrl-C, and
+#: what pytest raises to fail or skip.
 _TASKS_OWN = (Exception, SystemExit, asyncio.CancelledError)
 
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """What came of one run. outcome: None of a task that had expired."""
+    """One run and its outcome. outcome: None for a task that had expired."""
 
     task: Claimed
     outcome: Outcome | None
     error: BaseException | None
 
 
-class _Recorder(Recorder):
-    def record(self, run: Run, name: str, write: Callable[[TaskStore], bool]) -> bool:
-        """What the database refuses is the test's to see."""
-        return write(self.session.store())
+class _Writer(OutcomeWriter):
+    def write(self, run: Run, name: str, write: Callable[[TaskStore], bool]) -> bool:
+        """Write once: the test gets the error if the database refuses the outcome."""
+        return write(self._session.store())
 
+
+class _Recorder(Recorder):
     def defer_unknown(self, task: Claimed) -> None:
         raise UnknownTask(
             f"task #{task.id} is called {task.name!r}, and no task of that name is known here: "
@@ -74,6 +77,7 @@ class InProcessWorker(Worker):
     """Claims, runs and finishes one task after the other, by :meth:`step`."""
 
     pace_class = _OneByOne
+    writer_class = _Writer
     recorder_class = _Recorder
 
     def __init__(self, alias: str, queues: Queues) -> None:
@@ -92,26 +96,26 @@ class InProcessWorker(Worker):
         self.slot.grant(id, self.slot.generation, clock.now() + clock.nanoseconds(LEASE))
 
     def end_lease(self) -> None:
-        """Give back what is held."""
+        """Retire the lease: tasks that it holds are given back."""
         self.store.leases.retire(
             self.slot.held_lease(), ran=0, charge=False, cause="run_all() ended"
         )
 
     def step(self, lanes: list[Lane]) -> Concluded | None:
-        """Run the next task of what a look has found; None when others have it."""
+        """Run the next task of these lanes. None if other workers have claimed them all."""
         if not self.claimer.claim_from(lanes):
             return None
         task = self.batch.next()
         assert task is not None
         self._last = self._error = None
-        # As in a pool, what a receiver of task_started sets is gone with the run.
+        # As in a pool, what a receiver of task_started sets ends with the run.
         copy_context().run(self.perform, task)
-        self.recorder.write_finished()
+        self.writer.write_finished()
         if self._error is not None and not isinstance(self._error, _TASKS_OWN):
             raise self._error
         return self._last or Concluded(task, None, None)
 
-    # Where it differs from one in a pool
+    # Where it differs from a worker in a pool
 
     def execute(
         self, task: Claimed, definition: Definition, first: Sequence[object] = ()
@@ -141,16 +145,16 @@ class InProcessWorker(Worker):
     def _error_of(self, outcome: Outcome) -> BaseException | None:
         error = self._error
         asked = self.request.asked_retry if self.request is not None else None
-        if asked is not None and isinstance(outcome, Retried):  # whatever has become of it
+        if asked is not None and isinstance(outcome, Retried):  # even if the task swallowed it
             error = asked
         if isinstance(error, Retry):
             error = error.exc if error.exc is not None else error.__context__
-        if isinstance(outcome, Failed) and error is None:  # nothing that the function raised
+        if isinstance(outcome, Failed) and error is None:  # the function itself raised nothing
             error = TaskFailed(outcome.error, outcome.traceback)
         return error
 
     def is_sound(self, *, quick: bool) -> bool:
-        """The process and its transaction are the test's."""
+        """Always: the process and its transaction belong to the test."""
         return True
 
     def restore(self, name: str, now: int) -> None:
@@ -176,7 +180,7 @@ class _Within(PoolContext):
 
 @functools.cache
 def _scoreboard() -> Scoreboard:
-    """One for all, as its pipes stay open."""
+    """One scoreboard for all, as its pipes stay open."""
     scoreboard = Scoreboard(1)
-    scoreboard.slots[0].generation = 1  # only the one before was asked to end
+    scoreboard.slots[0].generation = 1  # generation 0 counts as asked to end
     return scoreboard

@@ -1,9 +1,9 @@
 """What a worker holds: claimed tasks that wait their turn, and finished runs that
 are not written yet.
 
-Both are short-lived. A batch exists only of tasks known to be quick; when one
-of them takes long after all, the keeper writes what is finished and gives back
-what waits, so that nobody waits behind it (:mod:`taskq.keeper.overrun`).
+Both are held for a short time. Only tasks known to be quick are claimed together. If one of them
+takes long after all, the keeper writes the finished runs and gives back the tasks that wait
+(:mod:`taskq.keeper.overrun`).
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ from taskq.task.queues import Queues
 class Batch:
     """The tasks of one worker under one lease.
 
-    finish_log: where its finished runs stand for whoever buries it, in the same order as here.
+    finish_log: holds the finished runs in the same order, in memory that outlives the worker. If
+        the worker dies, the keeper writes them.
     """
 
     def __init__(self, finish_log: FinishLog) -> None:
         self.lease = 0
         self._finish_log = finish_log
-        #: We may hold tasks that we do not know of: a claim or release went unanswered.
+        #: A claim, or a give-back, went unanswered: the lease may hold tasks that are not here.
         self.in_doubt = False
         self._waiting: deque[Claimed] = deque()
         self._finished: list[Run] = []
-        #: Were to be given back, and nobody knows whether they are.
+        #: Runs of a give-back that went unanswered.
         self._leaving: list[Run] = []
-        #: A claim that is on its way, and how many of the finished runs go with it.
+        #: The answer of a claim ahead, and how many of the finished runs it writes.
         self._ahead: Callable[[], ClaimResult] | None = None
         self._finished_ahead = 0
 
@@ -46,7 +47,7 @@ class Batch:
         return self._waiting.popleft()
 
     def put_back(self, task: Claimed) -> None:
-        """One that was taken is not to be run now."""
+        """Return a task that is not to run now. It is the next again."""
         self._waiting.appendleft(task)
 
     @property
@@ -58,32 +59,34 @@ class Batch:
         return not (self._waiting or self._finished or self._ahead or self._leaving)
 
     def hold_under(self, lease: int) -> None:
-        """From now on what is claimed is held under this lease; nothing is held under the last."""
+        """Hold what is claimed from now on under this lease. The batch must be empty."""
         self.lease = lease
         self._finish_log.start(lease)
 
     def finish_later(self, run: Run) -> bool:
-        """A run is done; write it with others, later. Whether there is room for one more."""
+        """Keep a run that is done, to write it with others. False if there is no room for it."""
         if not self._finish_log.add(*run):
             return False
         self._finished.append(run)
         return True
 
     def forget_newest(self) -> None:
-        """What was put off last is written, apart from the rest."""
+        """The newest finished run was written apart from the rest."""
         self._finished.pop()
         self._finish_log.take_back()
 
     def claim(self, store: TaskStore, request: ClaimRequest) -> tuple[ClaimResult, list[Run]]:
-        """Write the finished runs and claim more, both or neither. Nothing may be on its way.
+        """Write the finished runs and claim more tasks, both or neither. Not while a claim ahead
+        is on its way.
 
-        What came, and the finished that touched no row.
+        What came, and the finished runs that touched no row.
         """
         result = store.finish_and_claim(self.lease, self._finished, request)
         return result, self._add(result, len(self._finished))
 
     def claim_ahead(self, store: TaskStore, request: ClaimRequest) -> bool:
-        """Begin to :meth:`claim` while something runs; whether that is possible."""
+        """Begin to :meth:`claim`, without waiting for the answer. False where that is not
+        possible."""
         if self.in_doubt:
             return False
         self._ahead = store.begin_to_finish_and_claim(self.lease, self._finished, request)
@@ -92,23 +95,24 @@ class Batch:
 
     @property
     def claims_ahead(self) -> bool:
+        """Whether a claim ahead is on its way."""
         return self._ahead is not None
 
     def collect(self) -> tuple[ClaimResult, list[Run]] | None:
-        """End what :meth:`claim_ahead` began, with what :meth:`claim` returns; None if nothing is
+        """Read the answer of :meth:`claim_ahead`: what :meth:`claim` returns. None if no claim is
         on its way."""
         return self._collect()
 
     def look(self, store: TaskStore, queues: Queues) -> tuple[list[Lane], list[Run]]:
         """Write the finished runs and look at the lanes.
 
-        The lanes, and the finished that touched no row.
+        The lanes, and the finished runs that touched no row.
         """
         ours, lanes = store.finish_and_look(self.lease, self._finished, queues)
         return lanes, self._written(ours, len(self._finished))
 
     def write(self, store: TaskStore) -> list[Run]:
-        """Write the finished runs; those that touched no row.
+        """Write the finished runs. Those that touched no row.
 
         They are forgotten only once the database has answered.
         """
@@ -116,10 +120,10 @@ class Batch:
         return untouched + self._write(store)
 
     def give_back(self, store: TaskStore) -> int:
-        """Write the finished runs and release what waits; how many were released."""
+        """Write the finished runs and give back what waits. How many tasks were given back."""
         self._collect()
         self._write(store)
-        # Forgotten first: if the database does not answer, they may be released.
+        # Forgotten first: if the database does not answer, they may have been given back.
         self._leaving += [task.run for task in self._waiting]
         self._waiting.clear()
         if not self._leaving:
@@ -130,17 +134,17 @@ class Batch:
         return given
 
     def forget_waiting(self) -> None:
-        """Forget what waits: the lease is gone, or will be given up."""
+        """Forget the tasks that wait: the lease is gone, or will be given up."""
         self._discard()
         self.in_doubt = True
 
     @property
     def oldest(self) -> Run | None:
-        """The first of the finished runs that are not written."""
+        """The first of the finished runs."""
         return self._finished[0] if self._finished else None
 
     def forget_oldest(self) -> None:
-        """It is written, or never will be."""
+        """The first of the finished runs is written, or never will be."""
         self._written({self._finished[0][0]}, 1)
 
     def forget_all(self) -> None:
@@ -171,19 +175,19 @@ class Batch:
         self.in_doubt = doubted
 
     def _discard(self) -> None:
-        # What is on its way is read: as long as nobody does, a large answer holds up the server
-        # in the middle of the claim, and with it whoever ends our lease.
+        # Read the answer of a claim ahead, though it is not needed. Until then, a large answer
+        # can hold up the server in the middle of the claim, and so the end of the lease.
         with suppress(*DATABASE_ERRORS):
             self._collect()
         self._waiting.clear()
         self._leaving.clear()
 
-    def _add(self, result: ClaimResult, going: int) -> list[Run]:
+    def _add(self, result: ClaimResult, count: int) -> list[Run]:
         self._waiting.extend(result.tasks)
-        return self._written(result.ours, going)
+        return self._written(result.ours, count)
 
-    def _written(self, ours: set[int], going: int) -> list[Run]:
-        """Forget the first of the finished runs; those that touched no row."""
-        runs, self._finished = self._finished[:going], self._finished[going:]
-        elsewhere = self._finish_log.take_out(going)  # the keeper may have written these
+    def _written(self, ours: set[int], count: int) -> list[Run]:
+        """Forget the first of the finished runs. Those of them that touched no row."""
+        runs, self._finished = self._finished[:count], self._finished[count:]
+        elsewhere = self._finish_log.take_out(count)  # the keeper may have written these
         return [run for run in runs[elsewhere:] if run[0] not in ours]

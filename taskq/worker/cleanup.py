@@ -1,4 +1,4 @@
-"""Undo what a task may have left behind, so that the worker is sound for the next."""
+"""Undo what a task may have left behind in the process, before the next task runs there."""
 
 from __future__ import annotations
 
@@ -23,21 +23,20 @@ from taskq.connections.restoring import release_connections, restore_connections
 
 log = logging.getLogger("taskq")
 
-#: A task whose last runs, so many, have left nothing behind is no longer looked at after each.
+#: After so many runs in a row that left nothing behind, a task is no longer checked after each run.
 TRUSTED = 20
-#: Among such runs, looks take one part in so many of the time.
+#: The checks among such runs take one part in so many of the time.
 LOOK_COST = 500
 
 
 class Cleanup:
-    """What a worker's process is like before the first task, and has to be like before each.
+    """Keeps a worker's process as it was before its first task.
 
-    traits: what is looked at in the process, see :mod:`pool.leftovers`.
+    traits: what is checked in the process, see :mod:`pool.leftovers`.
     """
 
     def __init__(self, traits: Sequence[Trait] = ()) -> None:
-        # By its descriptor and not by its name, under which another may stand by then: that of a
-        # new release.
+        # By its descriptor: a deployment may put another directory under the same name.
         self._directory = _opened(".")
         self._name = _directory()
         if self._directory is not None:
@@ -47,7 +46,7 @@ class Cleanup:
         self._liveness = Liveness()
         self._leftovers = Leftovers(traits)
         self._look_due = 0
-        #: A run was made since the last look.
+        #: There was a run since the last check.
         self._behind = False
         #: By the name of a task: how many runs in a row have left nothing behind.
         self._clean: dict[str, int] = {}
@@ -57,10 +56,10 @@ class Cleanup:
         self.beyond_repair = False
 
     def before(self, *, quick: bool) -> bool:
-        """Right before a run: what others have left is undone, and its connections are alive.
-        Whether it may be made here.
+        """Call right before a run. Undoes what earlier runs have left, and checks that connections
+        are alive. False if no run may follow in this process.
 
-        quick: it is one of many that take next to no time.
+        quick: the run is one of many quick ones.
         """
         if self._behind and not quick:
             self.look()
@@ -68,7 +67,7 @@ class Cleanup:
         return not self.beyond_repair
 
     def restore(self, name: str = "", now: int = 0) -> None:
-        """Right after a run.
+        """Call right after a run.
 
         name: of the task. now: on the pool's clock.
         """
@@ -90,8 +89,8 @@ class Cleanup:
             self._behind = True
 
     def settle(self) -> bool:
-        """There is nothing to do: all that is left behind is undone, connections are closed.
-        Whether there may be more runs here."""
+        """Call before a sleep. Undoes what runs have left, and closes connections. False if no run
+        may follow in this process."""
         if self._behind:
             self.look()
         release_connections()
@@ -99,8 +98,8 @@ class Cleanup:
         return not self.beyond_repair
 
     def look(self) -> bool:
-        """Undo what harms the next run, or have that made by another process; whether there was
-        anything."""
+        """Undo what would harm the next run. Whether there was anything. Sets beyond_repair if it
+        cannot be undone."""
         began = clock.now()
         found = self._leftovers.undo()
         self.beyond_repair |= self._leftovers.beyond_repair
@@ -110,7 +109,7 @@ class Cleanup:
         return found
 
     def _in_use(self) -> list[BaseDatabaseWrapper]:
-        # To have Django list those that are in use takes five times as long.
+        # Django's own list of them takes five times as long.
         for alias in self._aliases:
             if connection_of(alias).connection is not None:
                 return [each for each in map(connection_of, self._aliases) if each.connection]
@@ -118,7 +117,7 @@ class Cleanup:
 
 
 def _opened(directory: str) -> int | None:
-    """None where this user may not: one that was entered as another."""
+    """The directory's descriptor. None if this user may not open it."""
     try:
         return os.open(directory, getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY)
     except OSError:
@@ -133,18 +132,18 @@ def _directory() -> str:
 
 
 def open_caches() -> None:
-    """Have Django make its caches in the context that this process begins with.
+    """Make Django's caches in the context that this process begins with.
 
-    It keeps them by context, and each run has one of its own: every task would connect anew.
+    Django keeps them by context, and each run has its own: else every task would connect anew.
     """
     for alias in caches:
-        # What is wrong with one, whoever uses it is told.
+        # If one is broken, the task that uses it gets the error.
         with suppress(Exception):
             caches[alias]
 
 
 def _can_be_opened(alias: str) -> bool:
-    """Not where its driver is missing, as of a database that only others use."""
+    """Whether the database's driver is there. It may be missing where only others use it."""
     try:
         return connections[alias] is not None
     except (ImproperlyConfigured, ImportError):

@@ -1,11 +1,11 @@
-"""One run of one task: from its stored arguments to an outcome."""
+"""Runs a task: from its stored arguments to an outcome."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -30,13 +30,13 @@ from taskq.task.request import Request
 from taskq.values import stored_moment
 from taskq.worker.interruption import was_interrupted
 
-#: How the error of a run begins that an outage has ended.
+#: The beginning of the error of a run that an outage has ended.
 INTERRUPTED = "interrupted, as a connection to the database broke"
 
 
-#: How many forks lie between this process and the first to import this: a task that forks
-#: comes back in its child as well, with one more. os.getpid() would tell too, by a system
-#: call a run.
+#: How many forks lie between this process and the first to import this module. If a task forks,
+#: the function returns in the child too, where this number is higher. os.getpid() would tell the
+#: same, but costs a system call in each run.
 _generation = 0
 
 
@@ -48,97 +48,118 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 
-class _NotOurs(Exception):
+class _LeaseIsGone(Exception):
     """Rolls back an atomic task whose lease is gone."""
 
 
 def request_of(task: Claimed) -> Request:
-    """What a run of a claimed task may know of itself."""
-    # In their order: keywords would take a third longer.
+    """The request of a run of a claimed task."""
+    # Positional arguments: keywords would take a third longer.
     return Request(task.id, task.name, task.queue, task.retries, task.losses)
 
 
-def execute(
-    definition: Definition,
-    task: Claimed,
-    request: Request,
-    *,
-    alias: str,
-    begin: Callable[[BaseDatabaseWrapper], AbstractContextManager[object]],
-    finish: Callable[[BaseDatabaseWrapper, str | None], bool],
-    arm: Callable[[], Any],
-    guard: Callable[[], Any],
-    first: Sequence[object] = (),
-) -> Outcome:
-    """Run a task and say what came of it. Raises nothing that the task raises.
+class AtomicEnd(Protocol):
+    """How the transaction of an atomic task begins, and ends its task's row."""
 
-    request: of this run; it is told of the headers and of the tick. alias: the database that
-    the row is in. begin: entered as the transaction of an atomic task is opened on the connection.
-    finish: ends the task in that transaction, and keeps its result, if any; whether it was
-    still ours. arm: called right before the function; what it raises, the task has raised.
-    guard: called as the function returns or raises, before anything else is done. first:
-    arguments before the task's own.
+    def begin(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[object]:
+        """Entered as the transaction is opened on the connection."""
+
+    def finish(self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None) -> bool:
+        """End the task in that transaction and keep its result, if any. False if the worker no
+        longer holds the task."""
+
+
+class Gate(Protocol):
+    """Where the function of a task can be interrupted."""
+
+    def arm(self) -> None:
+        """Called right before the function. The run gets whatever this raises."""
+
+    def disarm(self) -> None:
+        """Called as the function returns or raises, before anything else is done."""
+
+
+class Executor:
+    """Runs tasks, one after the other.
+
+    alias: the database that holds the rows of the tasks.
     """
-    try:
-        if task.scheduled_at:
-            request.scheduled_at = stored_moment(task.scheduled_at)
-        args, kwargs, request.sent_headers = payload.decode_call(task.payload, task.name)
-        request.args, request.kwargs = args, kwargs
-    except BaseException as error:  # un-pickling may raise anything, and be cancelled
-        return Failed(error_text.message(error), "", error_text.kind(error))
-    keeps = not definition.options.ignore_result
-    committed: list[bool] = []
-    try:
-        args = [*first, *args]
-        if signals.task_started.receivers:
-            # In no transaction of the task's: what they do must not break that.
-            signals.tell_of_run(signals.task_started, request)
-        if not definition.options.atomic:
-            value = _guarded(definition, request, args, kwargs, arm, guard)
-            if not keeps:
-                return DONE
-            return Done(written=False, result=payload.encode_result(value, task.name))
-        # The task's writes and its row's end are one transaction.
-        connection = connection_of(alias)
-        with transaction.atomic(using=alias), begin(connection):
-            hooks = len(connection.run_on_commit)
-            value = _guarded(definition, request, args, kwargs, arm, guard)
-            result = payload.encode_result(value, task.name) if keeps else None
-            if len(connection.run_on_commit) > hooks:  # told before any of them is called
-                tell: Any = (set(connection.savepoint_ids), lambda: committed.append(True), False)
-                connection.run_on_commit.insert(hooks, tell)
-            if not finish(connection, result):
-                raise _NotOurs
-        return Done(written=True, result=result) if keeps else DONE_AND_WRITTEN
-    except _NotOurs:
-        return Fenced()
-    except BaseException as error:  # whatever a task raises is the task's, SystemExit too
-        if committed:  # by what the task has asked to be called then
-            text, traceback = error_text.message(error), error_text.traceback(error)
-            events.commit_hook_failed(task.id, task.name, text, traceback)
-            return Done(written=True, result=result)
-        return _outcome(error, definition, request)
 
+    def __init__(self, alias: str, gate: Gate, end: AtomicEnd) -> None:
+        self._alias = alias
+        self._gate = gate
+        self._end = end
 
-def _guarded(
-    definition: Definition,
-    request: Request,
-    args: list[Any],
-    kwargs: dict[str, Any],
-    arm: Callable[[], Any],
-    guard: Callable[[], Any],
-) -> Any:
-    generation = _generation
-    try:
-        arm()
-        return call(definition, request, args, kwargs)
-    finally:
-        _end_if_forked(generation)
-        guard()
+    def run(
+        self,
+        definition: Definition,
+        task: Claimed,
+        request: Request,
+        first: Sequence[object] = (),
+    ) -> Outcome:
+        """Run a task and return its outcome. Raises nothing that the task raises.
+
+        request: describes this run. The headers and the tick are added to it.
+        first: arguments before the task's own.
+        """
+        try:
+            if task.scheduled_at:
+                request.scheduled_at = stored_moment(task.scheduled_at)
+            args, kwargs, request.sent_headers = payload.decode_call(task.payload, task.name)
+            request.args, request.kwargs = args, kwargs
+        except BaseException as error:  # un-pickling may raise anything, and be cancelled
+            return Failed(error_text.message(error), "", error_text.kind(error))
+        keeps = not definition.options.ignore_result
+        committed: list[bool] = []
+        try:
+            args = [*first, *args]
+            if signals.task_started.receivers:
+                # Outside of the task's transaction: a receiver must not break that.
+                signals.tell_of_run(signals.task_started, request)
+            if not definition.options.atomic:
+                value = self._call(definition, request, args, kwargs)
+                if not keeps:
+                    return DONE
+                return Done(written=False, result=payload.encode_result(value, task.name))
+            # The task's writes and the end of its row are one transaction.
+            connection = connection_of(self._alias)
+            with transaction.atomic(using=self._alias), self._end.begin(connection):
+                callbacks = len(connection.run_on_commit)
+                value = self._call(definition, request, args, kwargs)
+                result = payload.encode_result(value, task.name) if keeps else None
+                if len(connection.run_on_commit) > callbacks:  # runs before all of them
+                    note: Any = (
+                        set(connection.savepoint_ids),
+                        lambda: committed.append(True),
+                        False,
+                    )
+                    connection.run_on_commit.insert(callbacks, note)
+                if not self._end.finish(connection, task, result):
+                    raise _LeaseIsGone
+            return Done(written=True, result=result) if keeps else DONE_AND_WRITTEN
+        except _LeaseIsGone:
+            return Fenced()
+        except BaseException as error:  # whatever a task raises is the task's, SystemExit too
+            if committed:  # it comes from a callback that the task has registered
+                text, traceback = error_text.message(error), error_text.traceback(error)
+                events.commit_hook_failed(task.id, task.name, text, traceback)
+                return Done(written=True, result=result)
+            return _outcome(error, definition, request)
+
+    def _call(
+        self, definition: Definition, request: Request, args: list[Any], kwargs: dict[str, Any]
+    ) -> Any:
+        generation = _generation
+        try:
+            self._gate.arm()
+            return call(definition, request, args, kwargs)
+        finally:
+            _end_if_forked(generation)
+            self._gate.disarm()
 
 
 def _outcome(error: BaseException, definition: Definition, request: Request) -> Outcome:
-    """What an exception makes of a run. Code of its own has a part in that, and may raise too."""
+    """The outcome of a run that raised. This calls code of the task, which may raise too."""
     generation = _generation
     if request.retry_was_swallowed:
         events.retry_swallowed(request)
@@ -169,7 +190,7 @@ def _retried(error: BaseException, definition: Definition, request: Request) -> 
 
 
 def _failed(error: BaseException, *, heard: bool = False) -> Failed:
-    """The failure that an exception is. heard: somebody wants to hear of the exception itself."""
+    """The failure for an exception. heard: a receiver or a hook wants the exception itself."""
     return Failed(
         error_text.message(error),
         error_text.traceback(error),
@@ -180,6 +201,6 @@ def _failed(error: BaseException, *, heard: bool = False) -> Failed:
 
 
 def _end_if_forked(generation: int) -> None:
-    """The task forked and its child came back here: it must touch nothing."""
+    """End this process if the task's fork has made it: it must touch nothing."""
     if _generation != generation:
         os._exit(0)

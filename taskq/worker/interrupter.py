@@ -10,18 +10,18 @@ from taskq.task import calling
 class Interrupter:
     """Raises in a worker's run when a soft deadline on the scoreboard has passed.
 
-    armed: there is a run, and it may be interrupted where it is. raised: what was raised in it, or
-    in the last one, as text.
+    armed: a run is in progress and may be interrupted now.
+    raised: what was raised in this run, or in the last one, as text.
     """
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
         self.armed = False
         self.raised = ""
-        self._warned = 0  # when the run began that was told of its soft limit
+        self._warned = 0  # since when the run lasts that was told of its soft limit
 
     def interrupt(self) -> None:
-        """A soft deadline passed: raise in the task, once for each, if it is still at it."""
+        """Called when a soft deadline has passed. Raises in the task, once for each deadline."""
         slot = self.slot
         if not self.armed:
             return
@@ -33,8 +33,8 @@ class Interrupter:
             self._raise(SoftTimeLimitExceeded("the task ran past its soft time limit"))
 
     def arm(self) -> None:
-        """From here on. What came before, while the run was made ready, is raised now: nobody
-        says it twice."""
+        """Allow interruptions from now on. A deadline that has passed before is raised now, as no
+        second signal comes for it."""
         self.armed, self.raised = True, ""
         if self.slot.soft_deadline or self.slot.ending_task:
             self.interrupt()

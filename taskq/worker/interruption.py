@@ -1,5 +1,7 @@
-"""Whether an outage of a database has interrupted a run: that is nobody's fault, and the run is
-started again as one whose worker was killed."""
+"""Whether an outage of a database has interrupted a run.
+
+Such a run is started again, like one whose worker was killed.
+"""
 
 from __future__ import annotations
 
@@ -12,17 +14,17 @@ from django.db import connections
 
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
 
-#: Packages whose own code raises such an error. One that the task has made itself is the task's.
+#: Packages whose own code raises such an error. An error that the task's code makes does not count.
 _DRIVERS = ("django", "psycopg", "psycopg_c", "psycopg_binary", "psycopg_pool", "taskq")
-#: By the beginning of the SQLSTATE: the session is over, or was never begun.
+#: How the SQLSTATE begins when a session has ended, or could not begin.
 _ENDED = ("08", "57P0", "25P03", "25P04")
 
 
 def was_interrupted(error: BaseException) -> bool:
-    """Whether the run that raised this ended with a connection that broke, or that could not be
-    made: its error is of that kind, or was raised because of one.
+    """Whether a run raised this because a connection broke or could not be made.
 
-    To be asked before anything tidies the task's connections up.
+    Looks at the error and at those that it was raised from. Ask before anything tidies up the
+    task's connections.
     """
     return any(_of_a_broken_connection(each) for each in _chain(error))
 
@@ -34,18 +36,18 @@ def _of_a_broken_connection(error: BaseException) -> bool:
         return False
     inner = _innermost(error)
     if issubclass(type(inner), sqlite3.Error):
-        return False  # there is no server to lose
+        return False  # there is no server
     if issubclass(type(inner), psycopg.Error):
         state = inner.sqlstate or inner.diag.sqlstate  # type: ignore[attr-defined]
         if state and not state.startswith(_ENDED):
             return False
         if not state and issubclass(type(error), psycopg.InterfaceError):
-            return False  # of a cursor, as a rule
+            return False  # mostly a closed cursor
     return _made_by_a_driver(inner) and (inner is error or _some_connection_is_broken())
 
 
 def _some_connection_is_broken() -> bool:
-    """Of Django's, in this thread. One that could not be made again is none."""
+    """Whether one of Django's connections in this thread is broken, or could not be made."""
     return any(
         wrapper.connection is None or getattr(wrapper.connection, "closed", False)
         for wrapper in connections.all(initialized_only=True)
@@ -53,7 +55,7 @@ def _some_connection_is_broken() -> bool:
 
 
 def _made_by_a_driver(error: BaseException) -> bool:
-    """Whether the code that raised it is not the task's."""
+    """Whether the code of a driver raised it, and not the task's."""
     traceback = error.__traceback__
     if traceback is None:
         return False
@@ -70,7 +72,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error, and what it was raised from or beside."""
+    """An error, and the errors that it was raised from or during."""
     seen: set[int] = set()
     following: BaseException | None = error
     while following is not None and id(following) not in seen:

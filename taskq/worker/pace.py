@@ -10,9 +10,9 @@ MOST = 500
 class Pace:
     """Recent run times by task name, in one worker.
 
-    A name is quick while its runs take no longer than ``QUICK`` on average, the last five
-    of them counting for two thirds. One slow run among many, of a commit that waited for
-    the disk, ends no batches: if others wait behind it for long, they are given back
+    A name is quick while its runs take no longer than ``QUICK`` on average. The last five runs
+    count for two thirds of that. One slow run among many, such as a commit that waited for the
+    disk, does not end the batches. Tasks that wait behind it for long are given back
     (:mod:`taskq.keeper.overrun`).
     """
 
@@ -21,7 +21,7 @@ class Pace:
         self._quick: list[str] = []
 
     def note(self, name: str, seconds: float) -> None:
-        """A run of this name took so long."""
+        """A run of this name took so many seconds."""
         known = self._seconds.get(name)
         if known is not None:
             seconds = 0.8 * known + 0.2 * seconds

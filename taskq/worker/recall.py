@@ -1,5 +1,7 @@
-"""The worker's part where the keeper gives back what waits behind a long run. Why that is safe is
-said in :mod:`taskq.keeper.overrun`."""
+"""The worker's part when the keeper gives back tasks that wait behind a long run.
+
+:mod:`taskq.keeper.overrun` says why that is safe.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +17,15 @@ class Recall:
 
     @property
     def pending(self) -> bool:
-        """Whether what waits is recalled. To be asked when a run has begun on the scoreboard."""
+        """Whether the tasks that wait are recalled. Ask only after the scoreboard shows the run."""
         return self._slot.recalled != self._answered
 
     def acknowledge(self) -> None:
-        """What waits is given back now."""
+        """The tasks that wait are given back now."""
         self._answered = self._slot.recalled
 
     def before_claim(self) -> None:
-        """Before a claim, with nothing on its way: what was recalled is not here any more."""
+        """Call before a claim, with an empty batch: no recalled task is here any more."""
         self._slot.others = 0
         self._slot.since = clock.now()
         self.acknowledge()

@@ -1,4 +1,4 @@
-"""What a run in progress may ask of the worker that runs it."""
+"""What a run in progress may ask its worker."""
 
 from __future__ import annotations
 

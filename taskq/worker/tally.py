@@ -1,4 +1,4 @@
-"""What a worker ran that was over quickly: counted, and said once in a while in one line."""
+"""Quick successes of a worker: counted, and logged together in one line."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from taskq.events import Ran
 
 #: Seconds between two lines of a worker.
 EVERY = 10.0
-#: Names in a line; the others are counted together.
+#: Names in a line. The rest is counted together.
 NAMES = 10
-#: Run times of a name that are kept, for their median.
+#: Run times that are kept for the median of a name.
 _KEPT = 512
 
 
 class _Runs:
-    """Those of one name. Of many runs each second time is kept, or each fourth, and so on."""
+    """The runs of one name. Of many runs it keeps every second time, then every fourth."""
 
     __slots__ = ("count", "seconds", "step", "task")
 
@@ -43,7 +43,7 @@ class Tally:
         self._due = 0
 
     def note(self, task: int, name: str, seconds: float) -> None:
-        """Of each success: it costs a few tenths of a microsecond."""
+        """Count a success. Called for each: it costs a few tenths of a microsecond."""
         runs = self._runs.get(name)
         if runs is None:
             runs = self._runs[name] = _Runs(task)
@@ -54,7 +54,7 @@ class Tally:
                 runs.thin()
 
     def wait(self) -> float:
-        """Seconds until the next line is due, at least 0; infinity where nothing is to be said."""
+        """Seconds until the next line is due, at least 0. Infinity if there is nothing to log."""
         if not self._runs:
             return float("inf")
         return max(0.0, (self._due - clock.now()) / clock.SECOND)
@@ -64,7 +64,7 @@ class Tally:
             self.tell()
 
     def tell(self) -> None:
-        """Say what there is, most runs first, and begin anew."""
+        """Log what was counted, most runs first, and start again from zero."""
         if not self._runs:
             return
         ran = sorted((runs.ran(name) for name, runs in self._runs.items()), key=_most_first)

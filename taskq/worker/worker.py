@@ -5,10 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from contextvars import copy_context
-
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pool import Child, Slot, clock
 from pool.kernel import resident_kib
@@ -18,7 +15,6 @@ from taskq.connections import sessions
 from taskq.connections.restoring import abandon_connections, close_copy
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.pool_context import PoolContext
-from taskq.store import tasks as task_store
 from taskq.store.turns import Turn
 from taskq.task import registry, request
 from taskq.task.claimed import Claimed
@@ -26,21 +22,26 @@ from taskq.task.hooks import RunHooks
 from taskq.task.outcomes import Done, Outcome
 from taskq.task.registry import Definition
 from taskq.task.request import Request
-from taskq.worker import executor
+from taskq.worker.atomic_end import AtomicEnd
 from taskq.worker.batch import Batch
 from taskq.worker.claimer import Claimer
 from taskq.worker.cleanup import Cleanup, open_caches
+from taskq.worker.executor import Executor, request_of
 from taskq.worker.interrupter import Interrupter
+from taskq.worker.outcome_writer import OutcomeWriter
 from taskq.worker.pace import Pace
 from taskq.worker.recall import Recall
 from taskq.worker.recorder import Recorder
 from taskq.worker.run_handle import RunHandle
+from taskq.worker.sleeper import Sleeper
+from taskq.worker.tally import Tally
 
 
 class Worker:
     """One worker of a pool; ``run()`` is its life."""
 
     pace_class: type[Pace] = Pace
+    writer_class: type[OutcomeWriter] = OutcomeWriter
     recorder_class: type[Recorder] = Recorder
 
     def __init__(self, child: Child, context: PoolContext) -> None:
@@ -55,22 +56,25 @@ class Worker:
         self.worn_out = False
         self.session = context.session(child.name, Turn(child, first=False))
         self.interrupter = Interrupter(self.slot)
+        self.writer = self.writer_class(self.slot, self.batch, self.session, context.settings.lease)
+        self.tally = Tally(child.name)
         self.recorder = self.recorder_class(
-            self.slot, self.batch, self.pace, self.session, context.settings
-        )
-        self._cleanup = Cleanup()  # until run() knows what is of the process
-        request.enter(RunHandle(child, context.alias))
-        self.recall = Recall(self.slot)
-        self.claimer = Claimer(
-            child,
-            context,
+            self.slot,
             self.batch,
             self.pace,
-            self.session,
-            self.recorder,
-            self.recall,
-            settle=lambda: self._cleanup.settle(),
+            self.writer,
+            self.tally,
+            unknown_task_ttl=context.settings.unknown_task_ttl,
         )
+        self.end = AtomicEnd(self.slot, self.batch, self.session, direct=context.settings.direct)
+        self.executor = Executor(context.alias, self.interrupter, self.end)
+        self.sleeper = Sleeper(child, context)
+        self.claimer = Claimer(
+            child, context, self.batch, self.pace, self.session, self.writer, self.sleeper
+        )
+        self.recall = Recall(self.slot)
+        self._cleanup = Cleanup()  # until run() knows what belongs to the process
+        request.enter(RunHandle(child, context.alias))
 
     def run(self) -> int:
         """Work until told to stop or worn out; the exit code."""
@@ -78,26 +82,63 @@ class Worker:
         sessions.begin()
         self.child.on_soft_limit = self.interrupter.interrupt
         events.worker_started(self.child.name, self.context.pool)
-        # What the receivers have set up is of the process. In a context of its own: to look at
-        # some of it, such as decimal's, makes it.
+        # What receivers have set up belongs to the process. The check has a context of its own, as
+        # reading some traits, such as decimal's, creates them.
         traits = (*traits_of(self.child), sessions.database_settings())
         self._cleanup = copy_context().run(Cleanup, traits)
         os.register_at_fork(after_in_child=self.abandon)
         self.check_memory()
-        # After the receivers: who counts as idle is woken, and must hear it.
+        # After the receivers: an idle worker is woken, and must be able to hear it.
         self.child.booted()
         self.child.title("idle")
         while not (self.child.stopping or self.worn_out or self._cleanup.beyond_repair):
-            task = self.batch.next() or self.claimer.fetch()
+            task = self.batch.next() or self.fetch()
             if task is not None:
-                # What it sets, or a receiver, is gone with the run: a language, a time zone.
+                # What the task or a receiver sets, such as a language, ends with the run.
                 copy_context().run(self.perform, task)
         self.leave()
         events.worker_stopped(self.child.name, self.context.pool)
         return 0
 
+    def fetch(self) -> Claimed | None:
+        """Claim the next tasks, or sleep until there may be some."""
+        self.tally.tell_when_due()
+        try:
+            if self.claimer.lease_is_lost():
+                if self.give_up_lease():
+                    return None  # there is a new lease, for which no wake-up comes
+            elif self.claim():
+                return self.batch.next()
+            if not self.child.stopping:
+                self.sleep()
+        except DATABASE_ERRORS as error:
+            time.sleep(self.claimer.failed(error))
+        return None
+
+    def claim(self) -> bool:
+        """Take what was claimed ahead, or else claim. Whether anything came."""
+        if self.claimer.collect():
+            return True
+        self.recall.before_claim()
+        return self.claimer.claim()
+
+    def give_up_lease(self) -> bool:
+        """Write what is finished and forget the rest. True once the lease is retired."""
+        self.writer.write_finished()
+        self.batch.forget_waiting()  # also what a claim ahead has brought
+        self.recall.before_claim()
+        return self.claimer.give_up_lease()
+
+    def sleep(self) -> None:
+        """Write what is finished, tidy up, and sleep until there may be tasks."""
+        self.writer.write_finished()
+        self.sleeper.idle()
+        if self._cleanup.settle():
+            self.sleeper.sleep(work_in_sight=self.claimer.sees_work, at_most=self.tally.wait())
+            self.claimer.note_sleep()
+
     def check_memory(self) -> None:
-        """Say once for a pool that its limit leaves no room for a task."""
+        """Log once for a pool that its memory limit leaves no room for a task."""
         limit, first = self.context.settings.max_memory_per_child, self.slot.generation == 1
         if limit and first and self.child.number == 1 and (kib := resident_kib()) > limit:
             events.memory_limit_too_low(kib, limit)
@@ -105,7 +146,7 @@ class Worker:
     # Running
 
     def perform(self, task: Claimed) -> None:
-        """Run a task and record what came of it."""
+        """Run a task and record its outcome."""
         definition = registry.find(task.name)
         if task.expired:
             self.recorder.expired(task)
@@ -126,7 +167,7 @@ class Worker:
             self.restore(task.name, now)
             if (raised := self.interrupter.raised) and isinstance(outcome, Done):
                 events.interruption_swallowed(task.id, task.name, seconds, raised)
-            ours = self.recorder.conclude(task, definition, outcome, seconds, self.request)
+            ours = self.recorder.record(task, definition, outcome, seconds, self.request)
             self.slot.task_id = 0
             if hooks is not None and ours:
                 hooks.finished(outcome)
@@ -134,12 +175,15 @@ class Worker:
             self.count_run()
 
     def ready_for(self, task: Claimed, definition: Definition) -> bool:
-        """Whether it may run. One that may take long, or cost its worker its life, is held alone:
-        what is finished is written before, and what was claimed meanwhile is given back."""
+        """Whether the task may run.
+
+        A task that may take long, or may kill its worker, is held alone. Before it runs, finished
+        runs are written and the other tasks are given back.
+        """
         quick = not task.alone and self.pace.is_quick(task.name)
         if not quick:
             try:
-                self.recorder.write_finished()
+                self.writer.write_finished()
                 if self.batch.waiting:
                     self.batch.give_back(self.session.store())
                 self.slot.others = 0
@@ -148,7 +192,7 @@ class Worker:
                 time.sleep(self.claimer.failed(error))
                 return False
         if (self._cleanup.opened or not quick) and not self.is_sound(quick=quick):
-            self.batch.forget_waiting()  # this task too: the keeper gives it back as we leave
+            self.batch.forget_waiting()  # this task too: the keeper gives it back at the end
             return False
         lease = self.slot.held_lease()
         if self.batch.lease != lease:
@@ -161,7 +205,7 @@ class Worker:
         return True
 
     def begin(self, task: Claimed, definition: Definition) -> None:
-        """Say on the scoreboard what runs."""
+        """Write on the scoreboard what runs."""
         slot, settings, options = self.slot, self.context.settings, definition.options
         hard = options.time_limit or settings.time_limit
         soft = options.soft_time_limit or settings.soft_time_limit
@@ -176,8 +220,8 @@ class Worker:
         )
 
     def answer_recall(self, task: Claimed) -> None:
-        """The keeper takes back what waits, this task too, or has done so by now: it does not run.
-        Whoever of us two comes second touches no row."""
+        """Do not run the task: the keeper gives back what waits, or has done so by now. The worker
+        gives it back too, and the second of the two touches no row."""
         self.recall.acknowledge()
         self.slot.task_id = 0
         self.batch.put_back(task)
@@ -188,79 +232,50 @@ class Worker:
             time.sleep(self.claimer.failed(error))
 
     def tell(self, task: Claimed) -> None:
-        """Say in the title and to who listens what runs."""
+        """Show in the title what runs, and log it."""
         if self.runs == 0:
             self.child.worked()
-        # A title costs a quarter of a no-op. Of quick runs nobody could read the ids in it.
+        # A title costs a quarter of a no-op. Nobody could read the ids of quick runs in it.
         quick = self.pace.is_quick(task.name)
         self.child.title(task.name if quick else f"{task.name} #{task.id}")
         events.task_started(task.id, task.name)
 
     def hooks(self, task: Claimed, definition: Definition) -> RunHooks | None:
-        """What the task's front door does around its run, if anything."""
+        """What the task's front door does around this run, if anything."""
         if definition.hooks is None:
             return None
-        # Named as in the statements that write results.
+        # The name that the statements give to results.
         worker = f"{self.context.pool}/{self.child.name}/{self.batch.lease}"
         return definition.hooks(task, worker, self.context.alias)
 
     def execute(
         self, task: Claimed, definition: Definition, first: Sequence[object] = ()
     ) -> Outcome:
-        self.request = executor.request_of(task)
+        self.request = request_of(task)
         try:
-            return executor.execute(
-                definition,
-                task,
-                self.request,
-                alias=self.context.alias,
-                begin=self.begin_within,
-                finish=lambda connection, result: self.finish_within(connection, task, result),
-                arm=self.interrupter.arm,
-                guard=self.interrupter.disarm,
-                first=first,
-            )
+            return self.executor.run(definition, task, self.request, first)
         finally:
             self.interrupter.disarm()
-
-    def begin_within(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[object]:
-        return task_store.begin_within(connection, direct=self.context.settings.direct)
-
-    def finish_within(
-        self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None
-    ) -> bool:
-        """Finish an atomic task in the transaction of its own code; whether it was ours."""
-        if not self.slot.lease_is_good(clock.now()):
-            self.batch.forget_waiting()
-            return False
-        return task_store.finish_within(
-            connection,
-            self.batch.lease,
-            task.run,
-            result=result,
-            direct=self.context.settings.direct,
-            home=self.session.home,
-        )
 
     # Between two runs, and after the last
 
     def is_sound(self, *, quick: bool) -> bool:
-        """Whether a run may begin in this process: what earlier ones left behind is undone."""
+        """Undo what earlier runs left behind. Whether a run may begin in this process."""
         return self._cleanup.before(quick=quick)
 
     def restore(self, name: str, now: int) -> None:
-        """This process as it was before the run. Before the outcome is written: on SQLite a
-        transaction that the task left open holds the lock that this takes."""
+        """Undo what the run left behind, before the outcome is written: on SQLite a transaction
+        that the task left open holds the lock that the write needs."""
         self._cleanup.restore(name, now)
 
     def abandon(self) -> None:
-        """In a process that a task has forked: it begins without connections, ours too."""
+        """Called in a process that a task has forked. It begins without any connection."""
         abandon_connections()
         if (store := self.session.current) is not None and store.connection.fileno() is not None:
             close_copy(store.connection)
 
     def count_run(self) -> None:
-        """One run more; whether it is time for a new process in the place of this one."""
+        """Count the run. Note whether a new process should take the place of this one."""
         self.runs += 1
         self.worn_out |= self.recorder.out_of_memory
         settings = self.context.settings
@@ -274,9 +289,9 @@ class Worker:
                 events.worker_grown(self.child.name, kib, limit, self.runs)
 
     def leave(self) -> None:
-        """Write what is finished and give back what is not started. The keeper ends
-        our lease when we are gone, and so sees to what this did not reach."""
-        self.recorder.tally.tell()
+        """Write what is finished and give back what is not started. What this cannot write, the
+        keeper does when it retires the lease."""
+        self.tally.tell()
         try:
             self.batch.give_back(self.session.store())
         except DATABASE_ERRORS as error:

@@ -195,7 +195,7 @@ def test_the_worker_says_of_nothing_that_the_keeper_wrote_that_it_was_not_its_ow
     worker.db.finish(worker.id, held[:2])
     one.slot.finish_log.settle()
     one.batch.finish_later(held[2])
-    one.recorder.write_finished()
+    one.writer.write_finished()
     assert "no longer held by this worker" not in caplog.text
     one.session.close()
 

@@ -11,7 +11,7 @@ from taskq.keeper.listener import MANY_WAKES
 from taskq.models import Task
 from taskq.sql.postgresql import tasks as postgresql_tasks
 from taskq.sql.postgresql.own_connection import Connection
-from taskq.worker.claimer import REST
+from taskq.worker.sleeper import REST
 from tests.conftest import looks_seldom
 from tests.project.lab import tasks
 from tests.taskq.conftest import worker_of_no_pool
@@ -48,7 +48,7 @@ def test_who_was_woken_claims_without_a_look_at_the_lanes_before(worker, monkeyp
 
     monkeypatch.setattr(Connection, "rows", recorded)
     tasks.quick.delay("a")
-    assert woken.claimer.fetch().name == tasks.quick.name
+    assert woken.fetch().name == tasks.quick.name
     assert statements == [postgresql_tasks.CLAIM_FIRST]
     woken.session.close()
 

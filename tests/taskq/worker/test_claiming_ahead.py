@@ -23,7 +23,7 @@ class Stepwise(Worker):
 
     def step(self):
         """Run the next task, claimed if need be; its id, None where there was none."""
-        task = self.batch.next() or self.claimer.fetch()
+        task = self.batch.next() or self.fetch()
         if task is None:
             return None
         self.perform(task)
@@ -96,7 +96,7 @@ def test_of_a_lease_in_doubt_nothing_more_is_run_that_was_claimed_ahead(stepper)
     until_it_claims_ahead(stepper)
     stepper.step()  # the last of the batch
     stepper.batch.in_doubt = True  # as an unanswered give-back leaves it
-    assert stepper.claimer.fetch() is None
+    assert stepper.fetch() is None
     assert stepper.batch.empty
     assert stepper.slot.doubtful_lease == stepper.batch.lease
 
@@ -223,7 +223,7 @@ def test_what_is_forgotten_is_read_all_the_same(stepper, caplog, forget):
     assert Task.objects.count() <= written
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM taskq_worker FOR UPDATE NOWAIT")
-    stepper.recorder.write_finished()
+    stepper.writer.write_finished()
     assert not fenced(caplog)
 
 

@@ -13,7 +13,7 @@ from taskq.models import State, Task
 from taskq.pool_context import LOOK_TRUSTED, PoolContext
 from taskq.store.claims import Lane
 from taskq.store.tasks import TaskStore
-from taskq.worker import claimer
+from taskq.worker import sleeper
 from tests.project.lab import tasks
 from tests.taskq.conftest import keeper_of_no_pool, worker_of_no_pool
 
@@ -24,10 +24,10 @@ def second(worker, monkeypatch):
     second = worker_of_no_pool(worker.id, number=2)
     monkeypatch.setattr(second.child, "wait", lambda *args: False)
     second.pace.note(tasks.noop.name, 0.0001)
-    monkeypatch.setattr(claimer, "REST", 600)  # it is not over when we come to look
+    monkeypatch.setattr(sleeper, "REST", 600)  # it is not over when we come to look
     monkeypatch.setattr(pool_context, "LOOK_TRUSTED", 600)  # on a busy machine, too
     tasks.noop.delay()
-    second.perform(second.claimer.fetch())
+    second.perform(second.fetch())
     yield second
     second.session.close()
 
@@ -37,7 +37,7 @@ def test_of_workers_that_wait_for_tasks_to_come_in_all_but_one_sleep(second):
     first = second.child.scoreboard.slots[1]
     first.look_began = clock.now()
     tasks.noop.delay()
-    assert second.claimer.fetch() is None
+    assert second.fetch() is None
     assert second.slot.state == SlotState.IDLE
     assert second.batch.empty  # what it had finished is written
     assert Task.objects.get().state == State.READY
@@ -47,12 +47,12 @@ def test_who_looks_for_long_is_not_relied_on(second):
     first = second.child.scoreboard.slots[1]
     first.look_began = clock.now() - clock.nanoseconds(601)
     tasks.noop.delay()
-    assert second.claimer.fetch() is not None
+    assert second.fetch() is not None
 
 
 def test_a_worker_that_looks_says_so_until_it_has_something(second, monkeypatch):
     slots, said = [second.slot], []
-    claim, wake_one = second.claimer.claim, PoolContext.wake_one
+    claim, wake_one = second.claimer.claim_at, PoolContext.wake_one
 
     def claimed(place):
         said.append(second.context.somebody_looks(slots))
@@ -62,10 +62,10 @@ def test_a_worker_that_looks_says_so_until_it_has_something(second, monkeypatch)
         said.append(second.context.somebody_looks(slots))
         wake_one(context, scoreboard)
 
-    monkeypatch.setattr(second.claimer, "claim", claimed)
+    monkeypatch.setattr(second.claimer, "claim_at", claimed)
     monkeypatch.setattr(PoolContext, "wake_one", woken)
     tasks.nap.delay("not known to be quick", 0)  # for what is behind it another is woken
-    assert second.claimer.fetch() is not None
+    assert second.fetch() is not None
     assert said == [True, False]
 
 
@@ -80,13 +80,13 @@ def test_who_left_it_to_another_looks_when_that_one_has_not(second, monkeypatch)
 
     monkeypatch.setattr(second.child, "wait", wait)
     first.look_began = clock.now()
-    assert second.claimer.fetch() is None
+    assert second.fetch() is None
     assert waits == [LOOK_TRUSTED]
     first.look_ended = clock.now()
-    monkeypatch.setattr(claimer, "REST", 0)
-    second.claimer._rest_until = 0
+    monkeypatch.setattr(sleeper, "REST", 0)
+    second.sleeper._rest_until = 0
     tasks.noop.delay()
-    assert second.claimer.fetch() is not None
+    assert second.fetch() is not None
 
 
 def test_who_left_it_to_another_sleeps_on_when_that_one_looks(second, monkeypatch):
@@ -100,8 +100,8 @@ def test_who_left_it_to_another_sleeps_on_when_that_one_looks(second, monkeypatc
 
     monkeypatch.setattr(second.child, "wait", wait)
     first.look_began = clock.now()
-    assert second.claimer.fetch() is None
-    assert waits == [LOOK_TRUSTED, claimer.SLEEP]
+    assert second.fetch() is None
+    assert waits == [LOOK_TRUSTED, sleeper.SLEEP]
 
 
 @pytest.mark.postgresql
@@ -179,6 +179,6 @@ def test_told_to_stop_while_it_rests_it_claims_no_more(second, monkeypatch):
 
     monkeypatch.setattr(second.child, "wait", wait)
     tasks.noop.delay()
-    assert second.claimer.fetch() is None
+    assert second.fetch() is None
     assert len(waits) == 1, "it sleeps, though the signal has been"
     assert Task.objects.get().state == State.READY

@@ -1,0 +1,153 @@
+"""Writing to the queue what came of a run, however long the database is away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from pool import Slot, clock
+from taskq import events
+from taskq.database_errors import passes
+from taskq.store.apart import Refusal, concerns_all
+from taskq.store.refused_outcome import RowKept, plain_refusal
+from taskq.store.session import StoreSession
+from taskq.store.tasks import TaskStore
+from taskq.task.claimed import Run
+from taskq.worker.batch import Batch
+
+#: Stands in a log line for a run whose task's name is forgotten.
+_FINISHED = "a finished task"
+
+
+class OutcomeWriter:
+    """Writes the outcomes of one worker's runs, each under the lease of its batch.
+
+    lease: seconds of a lease.
+    """
+
+    def __init__(self, slot: Slot, batch: Batch, session: StoreSession, lease: float) -> None:
+        self._slot = slot
+        self._batch = batch
+        self._session = session
+        self._lease = lease
+        self._refusal = Refusal(session.owner, "write an outcome")
+        #: Nanoseconds that the end of the run in progress may take to write; 0 for no limit.
+        self._limit = 0
+
+    def write(self, run: Run, name: str, write: Callable[[TaskStore], bool]) -> bool:
+        """Write an outcome. False if the task was no longer the worker's, or is not written.
+
+        write: writes it on the connection that it is given. False if that touched no row.
+
+        The task fails if the database refuses the outcome, or if the statement touches no row
+        though the row is there.
+        """
+        try:
+            ours = self._insist(write)
+            if not ours:
+                self._check_gone(run)
+        except Exception as error:
+            self._fail_plainly(run, name, error)
+            return False
+        if not ours:
+            events.task_fenced(run[0], name)
+        return ours
+
+    def remove(self, run: Run, name: str) -> bool:
+        """Write at once that nothing is left to do. False if the worker had lost it."""
+        return self.write(run, name, lambda db: run[0] in db.finish(self._batch.lease, [run]))
+
+    @contextmanager
+    def limited(self) -> Iterator[None]:
+        """Give the writes of one outcome a time limit of their own.
+
+        The time limit of a task is for its function. To write the outcome may take as long again,
+        and longer than the worker needs to notice that the database is away.
+        """
+        slot = self._slot
+        run = slot.hard_deadline - slot.since
+        self._limit = max(run, clock.nanoseconds(self._lease / 2))
+        self._extend_limit()
+        try:
+            yield
+        finally:
+            slot.hard_deadline = self._limit = 0
+
+    # Finished runs of the batch
+
+    def write_finished(self) -> None:
+        """Write the finished runs of the batch, together."""
+        if not self._batch.empty:
+            self.check_untouched(self._batch.write(self._session.store()))
+
+    def write_one_by_one(self) -> None:
+        """Write the finished runs of the batch after the database has refused them together."""
+        while (run := self._batch.oldest) is not None:
+            self.remove(run, _FINISHED)
+            self._batch.forget_oldest()
+
+    def check_untouched(self, untouched: list[Run]) -> None:
+        """Check finished runs whose removal touched no row."""
+        for run in untouched:
+            self.write(run, _FINISHED, lambda _: False)
+
+    # One write
+
+    def _insist(self, write: Callable[[TaskStore], bool]) -> bool:
+        """Write, however long the database is away. Raises what the database refuses it for.
+
+        It cannot go on for ever: the supervisor kills this worker when the lease ends, or at the
+        time limit of the run. That limit does not count while the database is away.
+        """
+        refused = False
+        while True:
+            try:
+                ours = write(self._session.store())
+            except Exception as error:
+                if concerns_all(error):
+                    self._batch.forget_waiting()
+                    time.sleep(self._session.lost(error))
+                    self._extend_limit()
+                elif passes(error):
+                    time.sleep(self._refusal.came(error))
+                elif refused:
+                    raise
+                else:
+                    # The refusal counts only if a new session refuses the write too.
+                    refused = True
+                    self._batch.forget_waiting()
+                    self._session.close()
+            else:
+                self._refusal.over()
+                return ours
+
+    def _check_gone(self, run: Run) -> None:
+        """Called when a statement touched no row. Raises RowKept if the worker holds the run all
+        the same."""
+        if self._insist(lambda db: db.holds(self._batch.lease, run)):
+            raise RowKept
+
+    def _extend_limit(self) -> None:
+        if self._limit:
+            self._slot.hard_deadline = clock.now() + self._limit
+
+    def _fail_plainly(self, run: Run, name: str, error: Exception) -> None:
+        """Keep the refusal of an outcome as the task's error. If that is refused too, let go of
+        the task: then the lease's end charges it with a loss."""
+        id, _ = run
+        text = plain_refusal(error)
+        try:
+            ours = self._insist(lambda db: db.fail_plainly(self._batch.lease, run, text))
+            if not ours:
+                self._check_gone(run)
+        except Exception as again:
+            events.outcome_refused(id, name, text, again)
+            self._slot.unwritten_task = id
+            self._batch.forget_waiting()
+            return
+        if ours:
+            self._slot.failed += 1
+            events.outcome_unwritten(id, name, text)
+        else:
+            events.task_fenced(id, name)
