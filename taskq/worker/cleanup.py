@@ -72,7 +72,6 @@ class Cleanup:
         name: of the task. now: on the pool's clock.
         """
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         if self._directory is not None and _directory() != self._name:
             try:
                 os.fchdir(self._directory)
@@ -101,6 +100,7 @@ class Cleanup:
         """Undo what would harm the next run. Whether there was anything. Sets beyond_repair if it
         cannot be undone."""
         began = clock.now()
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._mask)
         found = self._leftovers.undo()
         self.beyond_repair |= self._leftovers.beyond_repair
         self._behind = False
