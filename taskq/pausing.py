@@ -1,6 +1,6 @@
 """Pause and resume a queue. While a queue is paused, no pool claims its tasks.
 
-A pause is a row. A worker sees it when it looks for lanes (``taskq.sql.postgresql.tasks.LANES``).
+A pause is a row. A worker sees it when it looks for lanes (``taskq.sql.postgresql.claims.LANES``).
 It looks every 50 ms, and may still hold about 80 ms of claimed work, which it finishes. So shortly
 after the commit nothing more of the queue starts. Running tasks go on.
 

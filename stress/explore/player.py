@@ -11,7 +11,7 @@ from django.db import connection
 from stress.explore.actors import Hands
 from stress.explore.gate import Doing, Gate, Gates, Stepped, stepping
 from stress.explore.scene import Scene
-from taskq.store import tasks
+from taskq.store import connecting
 from taskq.store.tasks import TaskStore
 
 
@@ -46,7 +46,7 @@ class Player:
         self._thread.join()
 
     def _run(self) -> None:
-        raw = tasks.connect("default", lease=3600.0).connection
+        raw = connecting.connect("default", lease=3600.0).connection
         self.pids = [int(raw.rows("SELECT pg_backend_pid()", {})[0][0])]
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")

@@ -57,9 +57,9 @@ class Meter:
 
 def calibrate(bed: Bed) -> Costs:
     """All costs. Linux only, because the kernel measures the CPU time of the backends."""
-    from taskq.store import tasks as store_tasks
+    from taskq.store import connecting
 
-    ours = store_tasks.connect("default", lease=_LEASE, name="taskq calibrate")
+    ours = connecting.connect("default", lease=_LEASE, name="taskq calibrate")
     with psycopg.connect(bed.url, autocommit=True) as session:
         (pid,) = _row(
             session,

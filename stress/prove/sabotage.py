@@ -18,7 +18,7 @@ from pool.finish_log import FinishLog
 from pool.slot import Slot
 from taskq.outbox import enqueue as outbox_enqueue
 from taskq.outbox.calls import Sent
-from taskq.sql.postgresql import leases, schedules, tasks, unique
+from taskq.sql.postgresql import claims, leases, schedules, tasks, unique
 from taskq.task.claimed import Claimed
 from taskq.task.outcomes import Outcome
 from taskq.task.registry import Definition
@@ -88,7 +88,7 @@ def no_worker_lock() -> None:
 
 def no_key_share() -> None:
     """A claim does not protect the row of its worker from removal."""
-    _swap(tasks, "FOR KEY SHARE", "CLAIM", "CLAIM_FIRST")
+    _swap(claims, "FOR KEY SHARE", "CLAIM", "CLAIM_FIRST")
 
 
 def no_loss_counted() -> None:
@@ -178,7 +178,7 @@ def no_join_lock() -> None:
 def key_released_on_start() -> None:
     """A unique key is released when its task starts, even if it should be kept until the end."""
     kept = "CASE WHEN task.unique_until = 'finish'"
-    _swap(tasks, kept, "CLAIM", "CLAIM_FIRST", instead="CASE WHEN false")
+    _swap(claims, kept, "CLAIM", "CLAIM_FIRST", instead="CASE WHEN false")
 
 
 def ids_that_are_counted() -> None:

@@ -11,9 +11,9 @@ from django.db import connections
 from pool import clock
 from taskq import events, sql
 from taskq.database_errors import passes
+from taskq.schedules.catch_up import MOST, MOST_IN_ALL, Move, move
 from taskq.schedules.plan import Plan
 from taskq.schedules.table import Stand, Table
-from taskq.schedules.ticks import MOST, MOST_IN_ALL, Move, move
 from taskq.store.apart import Apart
 from taskq.store.session import StoreSession
 from taskq.task.timing import CATCH_UP, CatchUp, parse

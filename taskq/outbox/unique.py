@@ -49,7 +49,7 @@ def enqueue(
     values: the columns that all tasks share, as ``taskq.outbox.terms.columns`` makes them.
     calls: the encoded arguments by key.
     until: "start" or "finish".
-    direct: see :func:`taskq.store.tasks.connect`.
+    direct: see :func:`taskq.store.connecting.connect`.
 
     Returns the id for each key, and for each new task, by id, when it was written.
     """

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from taskq.schedules.catch_up import Move
 from taskq.schedules.entries import Entry
-from taskq.schedules.ticks import Move
 from taskq.sql import Connection, ScheduleStatements
 from taskq.task.timing import UTC, Timing
 from taskq.values import stored_moment

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -169,12 +168,17 @@ class EnqueueStatements(Protocol):
     TELL_CANCELLED: str | None
 
 
-class Statements(Protocol):
-    """A vendor's module for tasks; postgresql/tasks.py explains each statement."""
+class ClaimStatements(Protocol):
+    """A vendor's module for claims; postgresql/claims.py explains each statement."""
 
     LANES: str
     CLAIM: str
     CLAIM_FIRST: str | None
+
+
+class Statements(Protocol):
+    """A vendor's module for tasks; postgresql/tasks.py explains each statement."""
+
     HOLDS: str
     FINISH: str
     FINISH_ONE: str
@@ -238,6 +242,12 @@ def of(vendor: str) -> Statements:
 
 
 @functools.cache
+def claims_of(vendor: str) -> ClaimStatements:
+    """The statements that look at the lanes and claim."""
+    return cast(ClaimStatements, _module(vendor, "claims"))
+
+
+@functools.cache
 def driver_of(vendor: str) -> Driver:
     """The module for the queue's own connections."""
     return cast(Driver, _module(vendor, "own_connection"))
@@ -267,22 +277,9 @@ def schedules_of(vendor: str) -> ScheduleStatements:
     return cast(ScheduleStatements, _module(vendor, "schedules"))
 
 
-_TABLES = re.compile(r"\btaskq_(?:task|result|worker)\b")
-
-
-@functools.cache
-def qualified(statement: str, schema: str | None) -> str:
-    """The statement with the schema before each table. It then means the same whatever the
-    session's search_path and temporary tables are."""
-    if schema is None:
-        return statement
-    prefix = schema.replace("%", "%%")
-    return _TABLES.sub(lambda found: f"{prefix}.{found[0]}", statement)
-
-
 def load(vendor: str) -> None:
     """Import all SQL modules that a pool's processes need, before the fork."""
-    for each in (of, driver_of, within_of, enqueue_of, leases_of):
+    for each in (of, claims_of, driver_of, within_of, enqueue_of, leases_of):
         each(vendor)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from taskq.task.claimed import Claimed
 from taskq.task.queues import Queues
@@ -51,3 +51,34 @@ class ClaimResult(NamedTuple):
     tasks: list[Claimed]
     more: Lane | None
     lanes: int | None
+
+
+def lanes_of(queues: Queues, rows: list[tuple[Any, ...]]) -> list[Lane]:
+    return [Lane(*row) for row in rows if queues.admit(row[0])]
+
+
+#: The columns of a claim that are a Claimed. Before them comes the place in the lane, after them
+#: when the last task of a full claim was due; then the lane's priority, and how many lanes had
+#: due tasks, where the statement has found the lane itself.
+_CLAIMED = slice(1, 1 + len(Claimed._fields))
+
+
+def claim_result(answers: list[list[tuple[Any, ...]]], request: ClaimRequest) -> ClaimResult:
+    place, limit, _ = request
+    *finished, rows = answers
+    # RETURNING promises no order: sort by the place in the lane.
+    rows.sort()
+    tasks = [Claimed._make(row[_CLAIMED]) for row in rows]
+    more, lanes = (place, None) if isinstance(place, Lane) else (None, 0)
+    if rows:
+        due, *found = rows[-1][_CLAIMED.stop :]
+        if more is None:
+            priority, lanes = found
+            more = Lane(tasks[-1].queue, priority, 0.0, due, tasks[-1].id)
+        elif due is not None:
+            more.due, more.id = due, tasks[-1].id
+    return ClaimResult(ids_of(finished), tasks, more if len(tasks) == limit else None, lanes)
+
+
+def ids_of(answers: list[list[tuple[Any, ...]]]) -> set[int]:
+    return {id for rows in answers for (id,) in rows}

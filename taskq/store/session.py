@@ -10,7 +10,8 @@ from pool.backoff import Backoff
 from taskq import events
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
 from taskq.sql import Turn
-from taskq.store.tasks import TaskStore, connect, search_path
+from taskq.store.connecting import connect, search_path
+from taskq.store.tasks import TaskStore
 
 
 def _refused(process: str, error: BaseException) -> None:
@@ -32,7 +33,7 @@ class StoreSession:
     that it is back.
 
     owner: the process's name, for log lines and pg_stat_activity.
-    direct, turn: see :func:`taskq.store.tasks.connect`.
+    direct, turn: see :func:`taskq.store.connecting.connect`.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pool import Slot, clock
-from taskq.store import tasks as task_store
+from taskq.store import atomic
 from taskq.store.session import StoreSession
 from taskq.task.claimed import Claimed
 from taskq.worker.batch import Batch
@@ -16,7 +16,7 @@ from taskq.worker.batch import Batch
 class AtomicEnd:
     """Ends atomic tasks under the lease of a worker's batch.
 
-    direct: see :func:`taskq.store.tasks.connect`.
+    direct: see :func:`taskq.store.connecting.connect`.
     """
 
     def __init__(self, slot: Slot, batch: Batch, session: StoreSession, *, direct: bool) -> None:
@@ -27,7 +27,7 @@ class AtomicEnd:
 
     def begin(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[object]:
         """Entered as the task's transaction is opened on the connection."""
-        return task_store.begin_within(connection, direct=self._direct)
+        return atomic.begin_within(connection, direct=self._direct)
 
     def finish(self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None) -> bool:
         """Remove the task's row and keep its result, if any. False if the worker no longer holds
@@ -35,7 +35,7 @@ class AtomicEnd:
         if not self._slot.lease_is_good(clock.now()):
             self._batch.forget_waiting()
             return False
-        return task_store.finish_within(
+        return atomic.finish_within(
             connection,
             self._batch.lease,
             task.run,

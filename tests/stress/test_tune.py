@@ -26,7 +26,7 @@ from taskq.keeper.keeper import Keeper
 from taskq.management import serve
 from taskq.models import State, Task, Worker
 from taskq.pool_context import PoolContext
-from taskq.store import tasks
+from taskq.store import connecting
 from taskq.task.queues import Queues
 from tests.project.lab import tasks as lab
 
@@ -64,7 +64,7 @@ def test_taking_back_from_a_dead_worker_takes_so_many_round_trips(far_away, monk
         patch.setitem(connection.settings_dict, "HOST", proxy.host)
         patch.setitem(connection.settings_dict, "PORT", proxy.port)
         patch.setitem(connection.settings_dict, "OPTIONS", {})
-        ours = tasks.connect("default", lease=30)
+        ours = connecting.connect("default", lease=30)
     proxy.forward(delay=0.5)  # so long that the statements themselves make no trip
     began = time.monotonic()
     ours.leases.retire(gone.pk, ran=None, charge=True, cause="a test")

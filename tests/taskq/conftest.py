@@ -16,7 +16,7 @@ from taskq.celery import AsyncResult
 from taskq.conf import Settings
 from taskq.keeper.keeper import Keeper
 from taskq.pool_context import PoolContext
-from taskq.store import tasks as store_tasks
+from taskq.store import connecting
 from taskq.store.claims import ClaimRequest
 from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed
@@ -36,7 +36,7 @@ def connect(transactional_db: None) -> Iterator[Callable[[], TaskStore]]:
     opened: list[TaskStore] = []
 
     def open_one() -> TaskStore:
-        opened.append(store_tasks.connect("default", lease=30))
+        opened.append(connecting.connect("default", lease=30))
         return opened[-1]
 
     yield open_one

@@ -10,9 +10,9 @@ from django.db.models.functions import Now
 
 from taskq import sql
 from taskq.models import Schedule, Task
+from taskq.schedules.catch_up import move
 from taskq.schedules.entries import entries
 from taskq.schedules.table import Table
-from taskq.schedules.ticks import move
 from taskq.task.timing import UTC
 
 SECOND = datetime.timedelta(seconds=1)

@@ -23,7 +23,7 @@ from taskq.database_errors import DATABASE_ERRORS  # noqa: E402
 from taskq.keeper import ticker  # noqa: E402
 from taskq.models import Schedule  # noqa: E402
 from taskq.pool_context import PoolContext  # noqa: E402
-from taskq.schedules import ticks  # noqa: E402
+from taskq.schedules import catch_up  # noqa: E402
 from taskq.task.queues import Queues  # noqa: E402
 
 #: Ticks by one statement: few, so that there is much to interrupt.
@@ -54,7 +54,7 @@ def fork(context: PoolContext) -> int:
 
 def main(seed: int, deaths: int) -> None:
     rng = random.Random(seed)
-    ticker.move = functools.partial(ticks.move, most=STEP)
+    ticker.move = functools.partial(catch_up.move, most=STEP)
     context = PoolContext(settings=settings(), queues=Queues(), alias="default")
     now = time.time()
     connections.close_all()

@@ -9,7 +9,7 @@ from django.core.management.base import CommandParser
 from taskq import conf
 from taskq.management import arguments
 from taskq.management.queue_command import QueueCommand
-from taskq.store import tasks
+from taskq.store import connecting
 
 #: Rows that one statement removes.
 BATCH = 1000
@@ -46,7 +46,7 @@ class Command(QueueCommand):
         settings = arguments.settings(others, _SETTINGS, wanted="a number of seconds")
         ttls = {name: every.get(name, getattr(settings, name)) for name in _SETTINGS}
         alias = arguments.database_alias(options["database"])
-        db = tasks.connect(alias, lease=settings.lease, direct=settings.direct)
+        db = connecting.connect(alias, lease=settings.lease, direct=settings.direct)
         removed = [0, 0, 0]
         try:
             while True:

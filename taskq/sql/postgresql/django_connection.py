@@ -40,7 +40,7 @@ def rows_within(
 ) -> list[tuple[Any, ...]]:
     """Run a statement in the transaction that is open on a Django connection.
 
-    direct: see :func:`taskq.store.tasks.connect`. If set, the server keeps taskq's statements
+    direct: see :func:`taskq.store.connecting.connect`. If set, the server keeps taskq's statements
         parsed and planned: that takes as long as running them.
     """
     if not _ready(connection):

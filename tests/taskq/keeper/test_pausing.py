@@ -218,7 +218,7 @@ def test_who_may_do_it(client, transactional_db, allowed):
 
 @pytest.mark.postgresql
 def test_a_look_probes_for_pauses_by_their_key(transactional_db):
-    from taskq.sql.postgresql import tasks
+    from taskq.sql.postgresql import claims
     from tests.taskq.sql.test_plans import explain, indexes
 
     with connection.cursor() as cursor:
@@ -230,7 +230,7 @@ def test_a_look_probes_for_pauses_by_their_key(transactional_db):
         cursor.execute("VACUUM ANALYZE taskq_task, taskq_pausedqueue")
         cursor.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
     try:
-        nodes, pages = explain(connection.connection, tasks.LANES, {"queues": None})
+        nodes, pages = explain(connection.connection, claims.LANES, {"queues": None})
     finally:
         connection.close()
     # Django makes two indexes of the key, and either will do.

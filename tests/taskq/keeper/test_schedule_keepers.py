@@ -22,8 +22,8 @@ from taskq.keeper.ticker import AT_ONCE, TOGETHER, Ticker
 from taskq.models import Schedule, Task
 from taskq.pool_context import PoolContext
 from taskq.schedules import scheduled_at
+from taskq.schedules.catch_up import MOST, MOST_IN_ALL
 from taskq.schedules.entries import entries
-from taskq.schedules.ticks import MOST, MOST_IN_ALL
 from taskq.task.queues import Queues
 from tests.conftest import SLACK
 from tests.project.lab import tasks

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from stress.rig.pools import wait_until
 from taskq.keeper.listener import MANY_WAKES
 from taskq.models import Task
-from taskq.sql.postgresql import tasks as postgresql_tasks
+from taskq.sql.postgresql import claims as postgresql_claims
 from taskq.sql.postgresql.own_connection import Connection
 from taskq.worker.sleeper import REST
 from tests.conftest import looks_seldom
@@ -49,7 +49,7 @@ def test_who_was_woken_claims_without_a_look_at_the_lanes_before(worker, monkeyp
     monkeypatch.setattr(Connection, "rows", recorded)
     tasks.quick.delay("a")
     assert woken.fetch().name == tasks.quick.name
-    assert statements == [postgresql_tasks.CLAIM_FIRST]
+    assert statements == [postgresql_claims.CLAIM_FIRST]
     woken.session.close()
 
 

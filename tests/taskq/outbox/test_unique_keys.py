@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 
 from taskq.models import State, Task
 from taskq.outbox import enqueue
-from taskq.sql.postgresql import tasks
+from taskq.sql.postgresql import claims
 from taskq.task.payload import PayloadError
 from tests.project.lab import tasks as lab
 from tests.taskq.unique_tasks import define, pk
@@ -241,7 +241,7 @@ def test_keys_are_found_by_their_index_whatever_waits(transactional_db, statisti
     nodes, pages = explain(raw, postgresql_unique.DROP_EXPIRED, values)
     assert indexes(nodes) == {"taskq_task_unique", "taskq_task_pkey"}
     assert pages < 60
-    lanes, _ = explain(raw, tasks.LANES, {"queues": None})
+    lanes, _ = explain(raw, claims.LANES, {"queues": None})
     assert "taskq_task_unique" not in indexes(lanes)
 
 

@@ -10,8 +10,8 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from taskq.models import Schedule, Task
+from taskq.schedules.catch_up import Move, move
 from taskq.schedules.table import Stand, _values
-from taskq.schedules.ticks import Move, move
 from taskq.sql.postgresql import schedules
 from tests.taskq.scheduling import HOUR, SECOND, TICK, back, look, row_timing, sent, tick
 from tests.taskq.sql.test_plans import explain, indexes, scans_whole_table

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskq.schedules.ticks import IN_TIME, MOST, MOST_IN_ALL, move
+from taskq.schedules.catch_up import IN_TIME, MOST, MOST_IN_ALL, move
 from taskq.task.timing import UTC, parse
 
 SECOND = datetime.timedelta(seconds=1)

@@ -22,7 +22,7 @@ from psycopg import IsolationLevel
 from stress.project.shop.models import Order
 from taskq.models import Task
 from taskq.sql.postgresql.begin import BeginningCursor
-from taskq.store import tasks as store_tasks
+from taskq.store import atomic
 from tests.project.lab import tasks
 from tests.taskq.sleepers import alarm_while_the_server_sleeps, end_what_sleeps
 
@@ -42,7 +42,7 @@ def new_connection(transactional_db):
 @contextmanager
 def begun(*, direct=True, gone=False):
     """As an atomic task is begun by a worker."""
-    with transaction.atomic(), store_tasks.begin_within(connections["default"], direct=direct):
+    with transaction.atomic(), atomic.begin_within(connections["default"], direct=direct):
         yield
         transaction.set_rollback(gone)
 

@@ -7,7 +7,7 @@ from django.db import IntegrityError, OperationalError, connection, connections,
 from psycopg import errors
 
 from taskq.models import Task
-from taskq.store import tasks as store_tasks
+from taskq.store import atomic
 from tests.project.lab import tasks
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -69,7 +69,7 @@ def test_of_a_task_that_is_finished(refuse, worker, state, djangos, drivers):
         with pytest.raises(drivers):
             worker.db.finish(worker.id, runs[:1])
     with pytest.raises(djangos), transaction.atomic():
-        store_tasks.finish_within(connections["default"], worker.id, runs[1])
+        atomic.finish_within(connections["default"], worker.id, runs[1])
     disarm()
     assert worker.db.finish(worker.id, runs) == {id for id, _ in runs}
 

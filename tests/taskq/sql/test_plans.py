@@ -11,7 +11,7 @@ from django.test import RequestFactory
 
 from taskq import sql
 from taskq.models import Worker
-from taskq.sql.postgresql import enqueue, leases, tasks
+from taskq.sql.postgresql import claims, enqueue, leases, tasks
 from taskq.sql.postgresql.prepared import touching
 
 pytestmark = pytest.mark.postgresql
@@ -86,7 +86,7 @@ RUN = {"worker": 1, "id": 1, "ids": [1], "attempt": 1}
 
 
 def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
-    nodes, pages = explain(raw, tasks.CLAIM, CLAIM)
+    nodes, pages = explain(raw, claims.CLAIM, CLAIM)
     assert "taskq_task_ready" in indexes(nodes)
     assert not scans_whole_table(nodes, "taskq_task")
     (scan,) = [node for node in nodes if node.get("Index Name") == "taskq_task_ready"]
@@ -123,22 +123,22 @@ def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_store, stat
 
 
 def test_claim_of_future_tasks_reads_none_of_them(raw):
-    _, pages = explain(raw, tasks.CLAIM, {**CLAIM, "priority": 5})
+    _, pages = explain(raw, claims.CLAIM, {**CLAIM, "priority": 5})
     assert pages < 20
 
 
 def test_lanes_probe_the_ready_index_once_for_each_lane(raw):
-    nodes, pages = explain(raw, tasks.LANES, {"queues": None})
+    nodes, pages = explain(raw, claims.LANES, {"queues": None})
     assert indexes(nodes) == {"taskq_task_ready"}
     assert not scans_whole_table(nodes, "taskq_task")
     assert nodes[0]["Actual Rows"] == 4
     assert pages < 100
-    _, pages = explain(raw, tasks.LANES, {"queues": ["q0", "q9"]})
+    _, pages = explain(raw, claims.LANES, {"queues": ["q0", "q9"]})
     assert pages < 60
 
 
 def test_a_claim_after_a_sleep_probes_each_lane_once_and_reads_from_one(raw):
-    nodes, pages = explain(raw, tasks.CLAIM_FIRST, {**CLAIM, "queues": None})
+    nodes, pages = explain(raw, claims.CLAIM_FIRST, {**CLAIM, "queues": None})
     assert not scans_whole_table(nodes, "taskq_task")
     # By the lane, as a claim after a look; and until the first of each lane.
     (scan,) = [
@@ -297,11 +297,11 @@ def test_a_claim_does_not_read_again_what_was_claimed_before(raw, database_url):
     with psycopg.connect(database_url) as holder:
         holder.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         holder.execute("SELECT count(*) FROM taskq_task")
-        rows = psycopg.Cursor(raw).execute(tasks.CLAIM, {**CLAIM, "limit": 5_000}).fetchall()
+        rows = psycopg.Cursor(raw).execute(claims.CLAIM, {**CLAIM, "limit": 5_000}).fetchall()
         rows.sort()
         due, id = rows[-1][-1], rows[-1][1]
-        _, from_the_start = explain(raw, tasks.CLAIM, CLAIM)
-        _, from_there = explain(raw, tasks.CLAIM, {**CLAIM, "from_due": due, "from_id": id})
+        _, from_the_start = explain(raw, claims.CLAIM, CLAIM)
+        _, from_there = explain(raw, claims.CLAIM, {**CLAIM, "from_due": due, "from_id": id})
     assert from_there < 200 < from_the_start
 
 

@@ -11,8 +11,7 @@ from django.db import connection
 from pool import clock
 from stress.rig.pools import wait_until
 from taskq.sql.sqlite import lock
-from taskq.store import tasks as store_tasks
-from taskq.store import turns
+from taskq.store import connecting, turns
 from taskq.store.turns import Turn
 from tests.conftest import GENEROUS
 from tests.project.lab import tasks
@@ -47,7 +46,7 @@ class Process:
 
     def _run(self, act):
         try:
-            with closing(store_tasks.connect("default", lease=30, turn=self.turn)) as db:
+            with closing(connecting.connect("default", lease=30, turn=self.turn)) as db:
                 act(db)
         except Exception as error:
             self.error = error
@@ -133,7 +132,7 @@ def test_it_is_asked_for_every_few_milliseconds_however_long_that_takes(monkeypa
             other.execute("COMMIT")
 
     with (
-        closing(store_tasks.connect("default", lease=30)) as db,
+        closing(connecting.connect("default", lease=30)) as db,
         closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other,
     ):
         other.execute("BEGIN IMMEDIATE")
@@ -144,7 +143,7 @@ def test_it_is_asked_for_every_few_milliseconds_however_long_that_takes(monkeypa
 
 
 def test_a_wait_that_ends_in_vain_is_the_drivers_error():
-    with closing(store_tasks.connect("default", lease=30)) as db, write_lock():
+    with closing(connecting.connect("default", lease=30)) as db, write_lock():
         db.connection._write_lock._patience = clock.nanoseconds(0.05)
         with pytest.raises(sqlite3.OperationalError, match="database is locked"):
             db.leases.renew([1], 30)

@@ -15,7 +15,7 @@ from stress.rig.pgbouncer import pgbouncer
 from taskq.models import Task
 from taskq.sql.django_cursor import is_djangos_class
 from taskq.sql.postgresql import django_connection
-from taskq.store import tasks as store_tasks
+from taskq.store import atomic
 from tests.project.lab import tasks
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -113,8 +113,8 @@ def test_the_end_of_an_atomic_task_passes_a_subclass(use, worker):
     own = use(Watched)
     tasks.quick.delay(1)
     run = worker.claim_one().run
-    with transaction.atomic(), store_tasks.begin_within(own):
-        assert store_tasks.finish_within(own, worker.id, run)
+    with transaction.atomic(), atomic.begin_within(own):
+        assert atomic.finish_within(own, worker.id, run)
     assert committed == [1]  # it is this that commits
     assert Task.objects.count() == 0
 

@@ -8,7 +8,7 @@ from django.db import connection
 
 from stress.rig.pools import wait_until
 from taskq.models import State, Task, Worker
-from taskq.sql.postgresql import leases
+from taskq.sql.postgresql import claims, leases
 from taskq.sql.postgresql import tasks as postgresql_tasks
 from taskq.store.claims import ClaimRequest
 from taskq.task.queues import Queues
@@ -91,7 +91,7 @@ def test_also_where_the_site_has_a_stricter_isolation(
     worker, session, connect, monkeypatch, options
 ):
     tasks.quick.delay("a")
-    assert len(claim_in(session, worker, postgresql_tasks.CLAIM)) == 1
+    assert len(claim_in(session, worker, claims.CLAIM)) == 1
     every = {**connection.settings_dict["OPTIONS"], **options}
     monkeypatch.setitem(connection.settings_dict, "OPTIONS", every)
     db = connect()
@@ -167,7 +167,7 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
 
 def test_renewing_does_not_wait_for_a_claim_in_flight(worker, session):
     tasks.quick.delay("a")
-    claim_in(session, worker, postgresql_tasks.CLAIM)
+    claim_in(session, worker, claims.CLAIM)
     assert worker.db.leases.renew([worker.id], 60.0).kept.keys() == {worker.id}
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from stress.rig.pools import wait_until
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import State, Task
-from taskq.store import tasks as store_tasks
+from taskq.store import atomic
 from taskq.store.claims import ClaimRequest
 from taskq.task.queues import Queues
 from tests.project.lab import tasks
@@ -252,11 +252,11 @@ def test_finish_within_a_transaction_is_fenced_too(worker, new_worker, direct):
     send()
     task, other = worker.claim_one(), new_worker()
     with transaction.atomic():
-        assert not store_tasks.finish_within(connection, other.id, task.run, direct=direct)
+        assert not atomic.finish_within(connection, other.id, task.run, direct=direct)
         transaction.set_rollback(True)
     assert Task.objects.exists()
     with transaction.atomic():
-        assert store_tasks.finish_within(connection, worker.id, task.run, direct=direct)
+        assert atomic.finish_within(connection, worker.id, task.run, direct=direct)
     assert not Task.objects.exists()
 
 
@@ -268,7 +268,7 @@ def test_a_transaction_that_will_be_rolled_back_finishes_nothing(worker, direct)
     with transaction.atomic():
         transaction.set_rollback(True)
         with pytest.raises(TransactionManagementError):
-            store_tasks.finish_within(connection, worker.id, task.run, direct=direct)
+            atomic.finish_within(connection, worker.id, task.run, direct=direct)
     assert Task.objects.exists()
 
 

@@ -6,7 +6,7 @@ import pytest
 from stress.rig.pools import wait_until
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import State, Task, Worker
-from taskq.store import tasks as store_tasks
+from taskq.store import connecting
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.postgresql
@@ -22,7 +22,7 @@ def test_who_was_being_retired_can_be_retired_by_another(worker, db_store):
             worker.id, ran=0, charge=False, cause="its host is lost", expired_only=True
         )
 
-    vanished = store_tasks.connect("default", lease=1.0).connection
+    vanished = connecting.connect("default", lease=1.0).connection
 
     def at_it():
         with vanished.transaction():

@@ -18,7 +18,7 @@ from taskq import lookup
 from taskq.celery import AsyncResult, NoResult, TaskFailed
 from taskq.models import Result, State, Task, Worker
 from taskq.sql import HISTORY_LENGTH
-from taskq.store import tasks
+from taskq.store import atomic, connecting
 from taskq.task import payload
 from tests.conftest import SLACK
 from tests.project.lab import tasks as lab
@@ -73,7 +73,7 @@ def test_a_result_within_a_transaction_comes_and_goes_with_it(worker, new_worker
     task, other = worker.claim_one(), new_worker()
 
     def finish(by):
-        return tasks.finish_within(connection, by.id, task.run, result="[[3],{}]", direct=direct)
+        return atomic.finish_within(connection, by.id, task.run, result="[[3],{}]", direct=direct)
 
     with transaction.atomic():
         assert not finish(other)
@@ -358,14 +358,14 @@ def test_pruning_that_always_fails_does_not_keep_the_pool_from_its_other_duties(
 @pytest.mark.postgresql
 def test_pruning_by_hand_leaves_nothing_in_a_poolers_session(old_ones, settings, monkeypatch):
     settings.TASKQ = {"LISTEN": False}
-    seen, connect = [], tasks.connect
+    seen, connect = [], connecting.connect
 
     def connect_and_see(*args, **options):
         db = connect(*args, **options)
         seen.extend(db.connection.rows("SHOW enable_seqscan", {}))
         return db
 
-    monkeypatch.setattr(tasks, "connect", connect_and_see)
+    monkeypatch.setattr(connecting, "connect", connect_and_see)
     call_command("taskq_prune")
     assert seen == [("on",)]
 
