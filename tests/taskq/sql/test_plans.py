@@ -2,6 +2,7 @@
 
 import json
 import re
+from operator import attrgetter
 
 import psycopg
 import pytest
@@ -11,6 +12,7 @@ from django.test import RequestFactory
 
 from taskq import sql
 from taskq.models import Worker
+from taskq.sql import postgresql
 from taskq.sql.postgresql import claims, enqueue, leases, tasks
 from taskq.sql.postgresql.prepared import touching
 
@@ -98,8 +100,15 @@ def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
 @pytest.mark.parametrize(
     "statement",
     [
-        *("CLAIM", "CLAIM_FIRST", "LANES"),
-        *("FINISH", "FINISH_ONE", "FINISH_IF_FREE", "STILL_HELD", "GIVE_BACK", "GIVE_BACK_IF_FREE"),
+        "claims.CLAIM",
+        "claims.CLAIM_FIRST",
+        "claims.LANES",
+        "tasks.FINISH",
+        "tasks.FINISH_ONE",
+        "tasks.FINISH_IF_FREE",
+        "tasks.STILL_HELD",
+        "tasks.GIVE_BACK",
+        "tasks.GIVE_BACK_IF_FREE",
     ],
 )
 def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_store, statement):
@@ -114,7 +123,7 @@ def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_store, stat
             names.append(match[1])
         return f"${names.index(match[1]) + 1}"
 
-    text = re.sub(r"%\((\w+)\)s", number, getattr(tasks, statement))
+    text = re.sub(r"%\((\w+)\)s", number, attrgetter(statement)(postgresql))
     ((plan,),) = own.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}").fetchall()
     (top,) = json.loads(plan) if isinstance(plan, str) else plan
     kinds = {node["Node Type"] for node in flat(top["Plan"])}

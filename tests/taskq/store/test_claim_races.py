@@ -67,7 +67,7 @@ def waits_for_a_lock():
 def test_a_claim_in_flight_holds_off_the_reclaim_which_then_sees_it(worker, session, statement):
     """Claim first: the reclaim must wait for it, and reclaim what it claimed."""
     tasks.quick.delay("a")
-    assert len(claim_in(session, worker, getattr(postgresql_tasks, statement))) == 1
+    assert len(claim_in(session, worker, getattr(claims, statement))) == 1
     thread, outcome = in_background(
         lambda: worker.db.leases.retire(worker.id, ran=0, charge=False, cause="dead")
     )
