@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -53,77 +53,117 @@ def enqueue(
 
     Returns the id for each key, and for each new task, by id, when it was written.
     """
-    within, statements = sql.within_of(connection.vendor), keys.of(connection.vendor)
-    steps = _STEPS if until == "start" else _STEPS[:1]
-    ids: dict[str, int] = {}
-    new: dict[int, Stored] = {}
+    sending = _Sending(connection, values, calls, until, direct)
+    # A task may end between our two looks at its key. Then there is room for a new one.
+    while sending.missing():
+        sending.go_through_steps()
+    return sending.ids, sending.new
 
-    def missing() -> list[str]:
-        return [key for key in calls if key not in ids]
 
-    def run(
-        statement: str, wanted: list[str], *, direct: bool, **more: Any
-    ) -> list[tuple[Any, ...]]:
-        pairs = json.dumps([(calls[key], key) for key in wanted])
-        all_of_it = {**values, "unique_until": until, "keys": wanted, "calls": pairs, **more}
-        return within.rows_within(connection, statement, all_of_it, direct=direct)
+class _Sending:
+    """Calls with a key each, and the tasks that they have so far."""
 
-    def insert(place: int) -> None:
-        written = run(statements.INSERT, missing(), direct=direct, place=place)
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        values: Mapping[str, Any],
+        calls: Mapping[str, str],
+        until: str,
+        direct: bool,
+    ) -> None:
+        self.ids: dict[str, int] = {}
+        self.new: dict[int, Stored] = {}
+        self._connection = connection
+        self._values = values
+        self._calls = calls
+        self._until = until
+        self._direct = direct
+        self._within = sql.within_of(connection.vendor)
+        self._statements = keys.of(connection.vendor)
+
+    def missing(self) -> list[str]:
+        """The keys of the calls that have no task yet."""
+        return [key for key in self._calls if key not in self.ids]
+
+    def go_through_steps(self) -> None:
+        """Insert and join, until each call has a task or an expired task made room."""
+        steps = _STEPS if self._until == "start" else _STEPS[:1]
+        for step in steps:
+            place, places, overdue = step
+            self._insert(place)
+            if not self.missing():
+                return
+            self._join(places, overdue)
+            if not self.missing() or self._drop_expired(wait=step is steps[-1]):
+                return
+
+    def _insert(self, place: int) -> None:
+        """Write a task at this place for each key that no task holds there."""
+        statement, wanted = self._statements.INSERT, self.missing()
+        written = self._run(statement, wanted, direct=self._direct, place=place)
         for id, key, written_at, *_ in written:
-            ids[key], new[id] = id, written_at
+            self.ids[key], self.new[id] = id, written_at
 
-    def join(places: list[int], overdue: float) -> None:
+    def _join(self, places: list[int], overdue: float) -> None:
         """Join the tasks at these places.
 
         While the statement waits for a task's lock, a claim may take the task. The task is
         then locked but not returned, and its worker could not finish it before the caller
         commits. So that lock is undone.
         """
-        locks = until == "start" and _keeps_locks(connection)
-        statement = statements.JOIN if until == "start" else statements.LOOK
-        wanted = missing()
+        joins = self._until == "start"
+        locks = joins and _keeps_locks(self._connection)
+        statement = self._statements.JOIN if joins else self._statements.LOOK
+        wanted = self.missing()
         while wanted:
-            with transaction.atomic(connection.alias) if locks else nullcontext():
+            with self._savepoint(locks):
                 # Not prepared: the server would keep a plan made while the table was empty.
-                rows = run(statement, wanted, direct=False, places=places, overdue=overdue)
+                rows = self._run(statement, wanted, direct=False, places=places, overdue=overdue)
                 found: dict[str, int] = {}
                 for id, key, *_ in rows:
                     found.setdefault(key, id)
                 strays = locks and len(found) < len(wanted)
                 if strays:
-                    transaction.set_rollback(True, using=connection.alias)
+                    self._undo_locks()
             if not strays:
-                ids.update(found)
+                self.ids.update(found)
                 break
             wanted = list(found)
 
-    def drop_expired(statement: str) -> bool:
-        """Remove tasks that hold a key and have expired, to make room. Whether any was removed."""
-        left = {"name": values["name"], "keys": missing()}
-        locks = _keeps_locks(connection)
-        with transaction.atomic(connection.alias) if locks else nullcontext():
-            dropped = within.rows_within(connection, statement, left, direct=False)
-            if locks and not dropped:  # undo a lock without a row, as in join()
-                transaction.set_rollback(True, using=connection.alias)
+    def _drop_expired(self, *, wait: bool) -> bool:
+        """Remove tasks that hold a key and have expired, to make room. Whether any was removed.
+
+        wait: for tasks that are locked; else these are passed over.
+        """
+        statements = self._statements
+        statement = statements.WAIT_AND_DROP_EXPIRED if wait else statements.DROP_EXPIRED
+        name, alias = self._values["name"], self._connection.alias
+        left = {"name": name, "keys": self.missing()}
+        locks = _keeps_locks(self._connection)
+        with self._savepoint(locks):
+            dropped = self._within.rows_within(self._connection, statement, left, direct=False)
+            if locks and not dropped:  # a lock without a row, as in _join()
+                self._undo_locks()
         for (id,) in dropped:
-            say = partial(events.task_expired, id, values["name"])
-            transaction.on_commit(say, using=connection.alias)
+            transaction.on_commit(partial(events.task_expired, id, name), using=alias)
         return bool(dropped)
 
-    # A task may end between our two looks at its key. Then there is room for a new one.
-    while len(ids) < len(calls):
-        for step in steps:
-            place, places, overdue = step
-            if len(ids) < len(calls):
-                insert(place)
-            if len(ids) < len(calls):
-                join(places, overdue)
-            last = step is steps[-1]
-            drop = statements.WAIT_AND_DROP_EXPIRED if last else statements.DROP_EXPIRED
-            if len(ids) < len(calls) and drop_expired(drop):
-                break
-    return ids, new
+    def _run(
+        self, statement: str, wanted: list[str], *, direct: bool, **more: Any
+    ) -> list[tuple[Any, ...]]:
+        """The rows of a statement about these keys."""
+        calls = json.dumps([(self._calls[key], key) for key in wanted])
+        shared = {**self._values, "unique_until": self._until, "keys": wanted, "calls": calls}
+        return self._within.rows_within(
+            self._connection, statement, {**shared, **more}, direct=direct
+        )
+
+    def _savepoint(self, locks: bool) -> AbstractContextManager[None]:
+        """For a statement whose locks may have to be undone."""
+        return transaction.atomic(self._connection.alias) if locks else nullcontext()
+
+    def _undo_locks(self) -> None:
+        transaction.set_rollback(True, using=self._connection.alias)
 
 
 def _keeps_locks(connection: BaseDatabaseWrapper) -> bool:
