@@ -19,7 +19,7 @@ from tests.project.lab import tasks
 
 pytestmark = pytest.mark.postgresql
 
-DOCS = Path(__file__).parents[3] / "docs" / "how-to" / "security.md"
+DOCS = Path(__file__).parents[3] / "docs" / "reference" / "sql.md"
 
 
 @pytest.fixture
