@@ -234,7 +234,7 @@ def memory_limit_too_low(kib: int, limit: int) -> None:
 
 
 def tasks_returned(count: int, worker: str, cause: str) -> None:
-    text = f"{count} waiting tasks given back by {worker}: {cause}"
+    text = f"{count} waiting tasks reclaimed from {worker}: {cause}"
     _say(logging.INFO, "tasks.returned", text, count=count, worker=worker, cause=cause)
 
 

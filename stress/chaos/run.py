@@ -38,7 +38,7 @@ DRAIN = 90.0
 EVENTS = {
     "tasks lost": "lost its worker",
     "finishes fenced": "is no longer held by this worker",
-    "leases reclaimed": " tasks reclaimed",
+    "leases reclaimed": " ran out: ",
     "leases overdue": "died: lease ran out unrenewed",
     "renewals late": "leases were renewed",
     "out of memory": "died: out of memory",

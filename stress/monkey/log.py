@@ -14,7 +14,7 @@ STDERR = 2
 #: Words of a log line (taskq.events, pool.supervisor) -> the event of the line.
 _PHRASES = {
     " lost its worker, ": "task.lost",
-    " waiting tasks given back by ": "tasks.returned",
+    " waiting tasks reclaimed from ": "tasks.returned",
     " ran out: ": "lease.reclaimed",
     " is no longer held by this worker: ": "task.fenced",
     "leases were renewed ": "lease.late",

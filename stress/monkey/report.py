@@ -31,7 +31,7 @@ class Report:
 
     faults: how often each was injected. kills, freezes: how many of each sort.
     held: tasks that a victim held when it was hit. They divide into
-        retried: claimed again; waiting: given back and not claimed again yet;
+        retried: claimed again; waiting: reclaimed and not claimed again yet;
         failed: kept as failed, with the cause;
         gone: finished before the next look at the table.
     charged: held tasks that were charged a loss.
@@ -107,7 +107,7 @@ _WORDS = {
     "freezes": "processes frozen (SIGSTOP)",
     "held": "tasks that they held",
     "retried": "… claimed again",
-    "waiting": "… given back, waiting",
+    "waiting": "… reclaimed, waiting",
     "failed": "… kept as failed, with the cause",
     "gone": "… finished before the next look at the table",
     "charged": "… charged a loss",

@@ -21,7 +21,7 @@ from taskq.models import State, Task, Worker
 class Watched:
     """A task that a victim held, and what became of it.
 
-    ``fate``: held, waiting (given back), again (claimed again), failed, gone.
+    ``fate``: held, waiting (reclaimed), again (claimed again), failed, gone.
     ``recovery``: seconds from the fault to the next claim, by the database's clock.
     """
 

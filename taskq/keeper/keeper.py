@@ -4,13 +4,15 @@ expired workers, and wakes workers when there is work. One connection, few state
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import NamedTuple
 
-from pool import Child, Slot, State, clock
+from pool import Child, clock
 from taskq import events, signals
 from taskq.database_errors import DATABASE_ERRORS, passes
 from taskq.keeper.canceller import Canceller
 from taskq.keeper.dispatcher import GLANCE, Dispatcher
-from taskq.keeper.leases import Renewer, runs
+from taskq.keeper.leases import Leases
 from taskq.keeper.listener import Listener
 from taskq.keeper.overrun import OverrunWatch
 from taskq.keeper.progress import Reporter
@@ -18,13 +20,25 @@ from taskq.keeper.pruner import Pruner
 from taskq.keeper.reclaimer import Reclaimer
 from taskq.keeper.ticker import Ticker
 from taskq.pool_context import PoolContext
-from taskq.store.apart import NEVER, Apart, Duty
 from taskq.store.grants import GrantCheck
+from taskq.store.refusals import NEVER, Refusals
 from taskq.store.session import StoreSession
 from taskq.store.turns import Turn
 
 #: Seconds that the end of a pool may wait for the database.
 LAST_WORDS = 5.0
+
+
+class Duty(NamedTuple):
+    """What a keeper does again and again.
+
+    what: for log lines, as in "cannot renew leases". do: finds out whether there is anything to do.
+    due: when to do it next. NEVER if something else wakes the keeper for it.
+    """
+
+    what: str
+    do: Callable[[], object]
+    due: Callable[[], float]
 
 
 class Keeper:
@@ -52,22 +66,22 @@ class Keeper:
         self.reclaimer = Reclaimer(child, context, self.session, between=self.keep_alive)
         self.overruns = OverrunWatch(child, context, self.session)
         self.ticker = Ticker(context.plan, self.session, context.alias, self.settings.heartbeat)
-        self.renewer = Renewer(child, self.session, self.settings)
+        self.leases = Leases(child, context, self.session, self.reclaimer, self.listener)
         self.grants = GrantCheck(self.session, context.alias)
         self.dispatcher = Dispatcher(
             child, context, self.session, self.listener, self.canceller.told
         )
         self.pruner = Pruner(self.session, self.settings)
-        self._apart = Apart(child.name, self.session.close, limit=self.settings.heartbeat)
-        reclaimer, canceller, reporter = self.reclaimer, self.canceller, self.reporter
-        overruns = self.overruns
+        self._refusals = Refusals(child.name, self.session.close, limit=self.settings.heartbeat)
+        leases, reclaimer, overruns = self.leases, self.reclaimer, self.overruns
+        canceller, reporter = self.canceller, self.reporter
         self.duties = [
-            # First: to reclaim can take as long as another transaction keeps the tasks locked.
-            Duty("renew leases", self.renewer.renew, lambda: self.renewer.due),
+            # First: reclaiming can take as long as another transaction keeps the tasks locked.
+            Duty("renew leases", leases.renew, lambda: leases.due),
             Duty("look at grants", self.grants.look, lambda: NEVER),
             Duty("reclaim tasks of the dead", reclaimer.reclaim_dead, lambda: reclaimer.dead_due),
             Duty("give back what waits too long", overruns.look, lambda: overruns.due),
-            Duty("give leases", self.give_leases, lambda: reclaimer.give_up_due),
+            Duty("give leases", leases.give, lambda: reclaimer.living_due),
             Duty(
                 "reclaim expired leases",
                 reclaimer.reclaim_expired,
@@ -102,58 +116,22 @@ class Keeper:
             self.child.beat()
             try:
                 for duty in self.duties:
-                    self._apart.do(duty.what, duty.do)
+                    self._refusals.do(duty.what, duty.do)
                 self.session.answered()
                 self.child.worked()
                 self.sleep()
             except DATABASE_ERRORS as error:
                 if self.listener is not None:
                     self.listener.lost()
-                self.renewer.lost()
+                self.leases.lost()
                 self.child.wait(self.session.lost(error))
         return self.close()
 
-    def give_leases(self) -> None:
-        """Give a lease to each child that is up and has none, lost track of what it holds, or runs
-        nothing under one that is spent or has run out.
-
-        One that is stopped (SIGSTOP) gets none, but what it holds is reclaimed all the same: it
-        may have stopped between two runs, where nothing ends it.
-        """
-        self.reclaimer.forget_refusals()
-        newcomers: dict[int, Slot] = {}
-        now = clock.now()
-        for slot in self.scoreboard.living():
-            lease = slot.held_lease()
-            spent = slot.spent_lease == lease or slot.lease_deadline <= now
-            over = lease and ((spent and slot.state == State.IDLE) or slot.doubtful_lease == lease)
-            if slot.state < State.IDLE or (lease and not over):
-                continue
-            if not self.reclaimer.ready_for(slot):
-                continue
-            if over and not self.reclaimer.give_up(lease, slot):
-                continue
-            if runs(slot):
-                newcomers[slot.pid] = slot
-        if not newcomers:
-            return
-        generations = {pid: slot.generation for pid, slot in newcomers.items()}
-        processes = [(self._name(slot), pid) for pid, slot in newcomers.items()]
-        asked = clock.now()
-        given = self.session.store().leases.give(
-            self.context.pool, self.context.host, processes, self.settings.lease
-        )
-        for pid, worker in given.items():
-            newcomers[pid].grant(worker, generations[pid], self.renewer.deadline(asked))
-            newcomers[pid].wake()
-            if newcomers[pid] is self.child.slot and self.listener is not None:
-                self.listener.open = False  # as far as enqueuers can see
-
     def keep_alive(self) -> None:
-        """Between two of many dead: they can wait, but the leases of the living cannot."""
+        """Renew leases in the middle of another duty. Dead workers can wait, living ones cannot."""
         self.child.beat()
         renewing, *_ = self.duties
-        self._apart.do(renewing.what, renewing.do)
+        self._refusals.do(renewing.what, renewing.do)
 
     def tick(self) -> None:
         """Send the periodic tasks that are due."""
@@ -162,12 +140,12 @@ class Keeper:
 
     def sleep(self) -> None:
         """Sleep until a death, a new child, an enqueuer or the next due time wakes the keeper."""
-        due = min(self._apart.due(duty.what, duty.due()) for duty in self.duties)
+        due = min(self._refusals.due(duty.what, duty.due()) for duty in self.duties)
         pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
         listener, hear = self.listener, self.dispatcher.hear
         if listener is None:
             self.child.wait(pause)
-        elif not hear(listener):  # else the wake-up came with the answer to some statement
+        elif not hear(listener):  # else a wake-up came with the answer to a statement
             wake_up = listener.fileno()
             if wake_up is None:
                 self.child.wait(min(pause, GLANCE))
@@ -176,7 +154,7 @@ class Keeper:
             hear(listener)
 
     def close(self) -> int:
-        """The workers are gone: reclaim from the last of them, and retire our own lease."""
+        """The workers have ended: reclaim from the last of them, and retire the keeper's lease."""
         until = clock.now() + clock.nanoseconds(LAST_WORDS)
         while True:
             self.child.beat()
@@ -192,8 +170,3 @@ class Keeper:
                 if clock.now() > until or not passes(error):
                     return 1  # the leases run out by themselves
                 time.sleep(pause)
-
-    # Details
-
-    def _name(self, slot: Slot) -> str:
-        return "keeper" if slot is self.child.slot else f"worker {slot.number}"

@@ -1,14 +1,14 @@
-"""Renewing the leases of a pool's own processes, and what they hold after an outage.
+"""Giving leases to the processes of a pool, and renewing them.
 
-An outage may have been more than that: a standby that lagged was promoted, or a backup restored.
-Then the database knows nothing of what was committed last. So the first renewal after each
-reconnect is made at once, and with it three things are settled:
+In an outage the database may go back to an older state: a standby that lagged was promoted, or a
+backup was restored. Then the last commits are gone. So the keeper renews at once after each
+reconnect, and with this first renewal it settles three things:
 
 - A lease that is gone ends its work, as with each renewal.
-- A run that is no longer its worker's is stopped: others may have it.
-- Under the other leases what runs may end, and nothing starts any more: what waits in a batch may
-  be others' by now, and the database may still have under them what is done. As soon as nothing
-  runs under it, a lease is given up with all that it holds, and the worker gets another.
+- A run that its worker no longer holds is stopped: another worker may have the task.
+- Under the other leases the current run may end, and no other run starts. Tasks that wait in a
+  batch may belong to others by now, and finished tasks may still stand under the lease. As soon as
+  nothing runs under it, the lease is retired, its tasks are reclaimed, and the worker gets another.
 """
 
 from __future__ import annotations
@@ -16,25 +16,43 @@ from __future__ import annotations
 from pool import Child, Slot, State, clock, kernel
 from pool.supervisor import TICK
 from taskq import events
-from taskq.conf import Settings
+from taskq.keeper.listener import Listener
+from taskq.keeper.reclaimer import Reclaimer
+from taskq.pool_context import PoolContext
 from taskq.store.session import StoreSession
 from taskq.task.claimed import Run
 
 
-class Renewer:
-    """The part of a keeper that renews. keeper: itself; nothing is held under its own lease."""
+class Leases:
+    """Gives and renews the leases of one pool.
 
-    def __init__(self, keeper: Child, session: StoreSession, settings: Settings) -> None:
+    keeper: the process that does so. It has a lease too, and holds no task under it.
+    reclaimer: retires a lease whose worker needs another.
+    listener: what hears wake-ups, if anything does. A new lease of the keeper asks for none.
+    """
+
+    def __init__(
+        self,
+        keeper: Child,
+        context: PoolContext,
+        session: StoreSession,
+        reclaimer: Reclaimer,
+        listener: Listener | None,
+    ) -> None:
+        settings = context.settings
         self._keeper = keeper
+        self._context = context
         self._session = session
+        self._reclaimer = reclaimer
+        self._listener = listener
         self._seconds = settings.lease
         self._lease = clock.nanoseconds(settings.lease)
         self._heartbeat = clock.nanoseconds(settings.heartbeat)
-        #: Work must have stopped before others may start it: a tick of the supervisor,
-        #: which enforces the deadline, and something for the kill itself.
+        #: Work must have stopped before others may start it. So this leaves time for a tick of the
+        #: supervisor, which enforces the deadline, and for the kill itself.
         self.margin = clock.nanoseconds(max(2 * TICK, settings.lease * 0.05))
         self._due = 0
-        #: Since the last outage, or since there is this keeper, all is settled.
+        #: Whether all is settled since the last outage, or since this keeper started.
         self._settled = False
         #: The server of the last renewal.
         self._server = ""
@@ -44,15 +62,53 @@ class Renewer:
         return self._due if self._settled else 0
 
     def deadline(self, asked: int) -> int:
-        """When the work must have stopped under a lease that was asked for at this time."""
+        """When work must have stopped under a lease that was given or renewed at ``asked``."""
         return asked + self._lease - self.margin
 
     def lost(self) -> None:
-        """The database went away. Whatever comes back may know less than it did."""
+        """The connection was lost. The database may come back in an older state."""
         self._settled = False
 
+    def give(self) -> None:
+        """Give a lease to each child that is up and has none.
+
+        A child also gets a new one if it lost track of what it holds, or if it runs nothing and its
+        lease is spent or has run out. The old lease is retired first.
+
+        A child that is stopped (SIGSTOP) gets none. Its old lease is retired all the same: it may
+        have stopped between two runs, where nothing ends it.
+        """
+        self._reclaimer.forget_refusals()
+        newcomers: dict[int, Slot] = {}
+        now = clock.now()
+        for slot in self._keeper.scoreboard.living():
+            lease = slot.held_lease()
+            spent = slot.spent_lease == lease or slot.lease_deadline <= now
+            over = lease and ((spent and slot.state == State.IDLE) or slot.doubtful_lease == lease)
+            if slot.state < State.IDLE or (lease and not over):
+                continue
+            if not self._reclaimer.ready_for(slot):
+                continue
+            if over and not self._reclaimer.reclaim_living(lease, slot):
+                continue
+            if runs(slot):
+                newcomers[slot.pid] = slot
+        if not newcomers:
+            return
+        generations = {pid: slot.generation for pid, slot in newcomers.items()}
+        processes = [(self._name(slot), pid) for pid, slot in newcomers.items()]
+        asked = clock.now()
+        given = self._session.store().leases.give(
+            self._context.pool, self._context.host, processes, self._seconds
+        )
+        for pid, lease in given.items():
+            newcomers[pid].grant(lease, generations[pid], self.deadline(asked))
+            newcomers[pid].wake()
+            if newcomers[pid] is self._keeper.slot and self._listener is not None:
+                self._listener.open = False  # enqueuers read this in the row of the lease
+
     def renew(self) -> None:
-        """Extend the leases of all children that the kernel says are alive."""
+        """Extend the leases of all children that are running, by the kernel's word."""
         now = clock.now()
         if now < self.due:
             return
@@ -64,7 +120,7 @@ class Renewer:
         server = self._extend([slot for slot in living if runs(slot)])
         known, self._server = self._server, server or self._server
         if self._settled and known and known != self._server:
-            # A pooler has hidden an outage from us: from the beginning, at once.
+            # A pooler has hidden an outage. Begin again at once, as after any outage.
             self._settled = False
             return
         if not self._settled:
@@ -77,19 +133,19 @@ class Renewer:
         self._settled = True
 
     def _extend(self, slots: list[Slot]) -> str:
-        """Which server has done it; nothing where there was nothing to do."""
+        """Extend the leases of these. The server that did so; empty if there was nothing to do."""
         held = {slot.held_lease(): slot for slot in slots}
         asked = clock.now()
         kept, server = self._session.store().leases.renew(list(held), self._seconds)
         for lease, slot in held.items():
             if slot.held_lease() != lease:
-                continue  # it died meanwhile
+                continue  # the child died meanwhile
             if lease in kept:
                 slot.lease_deadline = self.deadline(asked)
                 if kept[lease] != slot.pid:
-                    slot.spent_lease = lease  # its row was gone, and put back for it
+                    slot.spent_lease = lease  # the row was missing, and was restored
             else:
-                # It was taken over. Work under it must stop; an idle child gets another.
+                # The lease was retired. Work under it must stop; an idle child gets another.
                 slot.lease_deadline = 1
                 if slot.state == State.IDLE:
                     slot.lease_generation = 0
@@ -110,8 +166,11 @@ class Renewer:
                 now = clock.now()
                 slot.end_run(*run, soft=now, hard=now)
 
+    def _name(self, slot: Slot) -> str:
+        return "keeper" if slot is self._keeper.slot else f"worker {slot.number}"
+
 
 def runs(slot: Slot) -> bool:
-    """Whether to vouch for a child. One that is stopped (SIGSTOP) does no work: its lease
+    """Whether a child may have a lease. One that is stopped (SIGSTOP) does no work: its lease
     runs out, and the supervisor kills it."""
     return kernel.is_running(slot.pid)

@@ -13,9 +13,9 @@ from pool.backoff import Backoff
 from pool.death import BLAMELESS, Death
 from taskq import events
 from taskq.pool_context import PoolContext
-from taskq.store.apart import NEVER, Apart
 from taskq.store.finishing import finish_for
 from taskq.store.leases import Retired
+from taskq.store.refusals import NEVER, Refusals
 from taskq.store.session import StoreSession
 from taskq.task.claimed import Run
 
@@ -47,9 +47,9 @@ class Reclaimer:
         self._heartbeat = clock.nanoseconds(context.settings.heartbeat)
         self._lease = clock.nanoseconds(context.settings.lease)
         limit = context.settings.heartbeat
-        self._dead_apart = Apart(child.name, session.close, limit=limit)
-        self._doubtful_apart = Apart(child.name, session.close, limit=limit)
-        self._expired_apart = Apart(child.name, session.close, limit=limit)
+        self._dead_refusals = Refusals(child.name, session.close, limit=limit)
+        self._living_refusals = Refusals(child.name, session.close, limit=limit)
+        self._expired_refusals = Refusals(child.name, session.close, limit=limit)
         #: Each with what it had done and not written: its slot is another's by now.
         self._dead: dict[Death, list[Run]] = {}
         self._locked = Backoff(first=2 * LOCKED, limit=limit)
@@ -68,14 +68,14 @@ class Reclaimer:
         """When to try again for dead workers whose lease could not be retired completely. A new
         death wakes the keeper."""
         return min(
-            (self._dead_apart.due(_ending(each.lease), self._dead_again) for each in self._dead),
+            (self._dead_refusals.due(_ending(each.lease), self._dead_again) for each in self._dead),
             default=NEVER,
         )
 
     @property
-    def give_up_due(self) -> int:
-        """When to try again to end a lease that is to be given up."""
-        return self._doubtful_apart.next_due
+    def living_due(self) -> int:
+        """When to try again to retire the lease of a living child, if that was refused."""
+        return self._living_refusals.next_due
 
     def reclaim_dead(self, *, last: bool = False) -> None:
         """Reclaim what dead children held: at once, with the cause of their death.
@@ -105,9 +105,11 @@ class Reclaimer:
         it, until the death of that one is read."""
         return all(death.slot != slot.index for _, death in self.scoreboard.unread_deaths())
 
-    def give_up(self, lease: int, slot: Slot) -> bool:
-        """End the lease of a child that lost track of what it holds, or could not write what
-        came of a task; whether it is done."""
+    def reclaim_living(self, lease: int, slot: Slot) -> bool:
+        """Retire the lease of a child that needs another, and reclaim its tasks. True once done.
+
+        The child lost track of what it holds, could not write an outcome, or its lease is spent.
+        """
         ran = slot.unwritten_task
         cause = UNWRITTEN if ran else "the connection was lost"
         done = slot.finish_log.under(lease)
@@ -116,13 +118,13 @@ class Reclaimer:
             self.retire(lease, ran=ran, charge=ran != 0, cause=cause, done=done)
             slot.lease_generation = 0
 
-        done_with = self._doubtful_apart.do(_ending(lease), end)
+        retired = self._living_refusals.do(_ending(lease), end)
         self._between()
-        return done_with
+        return retired
 
     def forget_refusals(self) -> None:
-        """To end a lease that no child has any more: it was taken over."""
-        self._doubtful_apart.keep(_ending(slot.held_lease()) for slot in self.scoreboard.living())
+        """Forget the refusals for leases that no child has any more: they are retired."""
+        self._living_refusals.keep(_ending(slot.held_lease()) for slot in self.scoreboard.living())
 
     def reclaim_expired(self) -> None:
         """Reclaim the tasks of expired workers, of any pool.
@@ -141,9 +143,9 @@ class Reclaimer:
         ours.discard(0)  # no lease
         expired = self.session.store().leases.expired()
         others = sorted(expired.keys() - ours)
-        self._expired_apart.keep(_ending(worker) for worker in others)
+        self._expired_refusals.keep(_ending(worker) for worker in others)
         for worker in others:
-            self._expired_apart.do(
+            self._expired_refusals.do(
                 _ending(worker), partial(self._reclaim_from_expired, worker, expired[worker])
             )
             self._between()
@@ -220,7 +222,7 @@ class Reclaimer:
             if not retired or retired.complete:
                 del self._dead[death]
 
-        self._dead_apart.do(_ending(death.lease), end)
+        self._dead_refusals.do(_ending(death.lease), end)
 
     def _reclaim_from_expired(self, worker: int, done: Sequence[Run]) -> None:
         retired = self.retire(

@@ -14,7 +14,7 @@ from taskq.database_errors import passes
 from taskq.schedules.catch_up import MOST, MOST_IN_ALL, Move, move
 from taskq.schedules.plan import Plan
 from taskq.schedules.table import Stand, Table
-from taskq.store.apart import Apart
+from taskq.store.refusals import Refusals
 from taskq.store.session import StoreSession
 from taskq.task.timing import CATCH_UP, CatchUp, parse
 
@@ -40,7 +40,7 @@ class Ticker:
         self._session = session
         self._sql = sql.schedules_of(connections[alias].vendor)
         self._heartbeat = heartbeat
-        self._apart = Apart(session.owner, session.close, limit=heartbeat)
+        self._refusals = Refusals(session.owner, session.close, limit=heartbeat)
         # By name: the row says what to send, as a pool that started later has written it.
         self._names = [entry.name for entry in plan.entries]
         #: Those that had more to make up for than one look sends, and their next ticks.
@@ -64,7 +64,7 @@ class Ticker:
         due = [
             stand
             for stand in stands
-            if stand.wait <= 0 and self._apart.due(_sending(stand), 0) <= looked
+            if stand.wait <= 0 and self._refusals.due(_sending(stand), 0) <= looked
         ]
         # The least late first: how many ticks the others are behind takes longer to find out.
         due.sort(key=lambda stand: -stand.wait)
@@ -130,7 +130,7 @@ class Ticker:
             moved.update(self._table().tick([one]))
 
         for one in moves:
-            self._apart.do(_sending(one[0]), partial(alone, one))
+            self._refusals.do(_sending(one[0]), partial(alone, one))
         return moved
 
     def _wait(self, stands: list[Stand], moves: list[tuple[Stand, Move]], moved: set[int]) -> float:
@@ -138,7 +138,7 @@ class Ticker:
         waits = [self._heartbeat, *(stand.wait for stand in stands if stand.wait > 0)]
         for stand, made in moves:
             if stand.id not in moved:
-                refused = self._apart.due(_sending(stand), 0) - clock.now()
+                refused = self._refusals.due(_sending(stand), 0) - clock.now()
                 waits.append(max(LOOK_AGAIN, refused / clock.SECOND))
             elif made.next_at is not None:
                 waits.append((made.next_at - stand.now).total_seconds())

@@ -96,7 +96,7 @@ class InProcessWorker(Worker):
         self.slot.grant(id, self.slot.generation, clock.now() + clock.nanoseconds(LEASE))
 
     def end_lease(self) -> None:
-        """Retire the lease: tasks that it holds are given back."""
+        """Retire the lease: the tasks that it holds are reclaimed."""
         self.store.leases.retire(
             self.slot.held_lease(), ran=0, charge=False, cause="run_all() ended"
         )

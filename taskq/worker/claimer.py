@@ -5,8 +5,8 @@ from __future__ import annotations
 from pool import Child, State, clock
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.pool_context import KEEPER, PoolContext
-from taskq.store.apart import Refusal, concerns_all
 from taskq.store.claims import ClaimRequest, ClaimResult, Lane
+from taskq.store.refusals import Refusal, concerns_all
 from taskq.store.session import StoreSession
 from taskq.task.claimed import Claimed, Run
 from taskq.task.queues import Queues
@@ -237,14 +237,14 @@ class Claimer:
             self._keeper.wake()
 
     def lease_is_lost(self) -> bool:
-        """Whether the worker must give up its lease: it may hold tasks that it does not know of,
+        """Whether the worker needs another lease: it may hold tasks that it does not know of,
         or the lease is spent."""
         if self.batch.in_doubt:
             return True
         lease = self.slot.held_lease()
         return lease != 0 and lease == self.slot.spent_lease == self.batch.lease
 
-    def give_up_lease(self) -> bool:
+    def ask_to_retire_lease(self) -> bool:
         """Ask the keeper to retire the lease of the batch. True once the keeper has done so.
 
         The keeper locks the lease's row, and so waits for a claim that may still be in flight.

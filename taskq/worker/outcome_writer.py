@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pool import Slot, clock
 from taskq import events
 from taskq.database_errors import passes
-from taskq.store.apart import Refusal, concerns_all
+from taskq.store.refusals import Refusal, concerns_all
 from taskq.store.refused_outcome import RowKept, plain_refusal
 from taskq.store.session import StoreSession
 from taskq.store.tasks import TaskStore

@@ -105,7 +105,7 @@ class Worker:
         self.tally.tell_when_due()
         try:
             if self.claimer.lease_is_lost():
-                if self.give_up_lease():
+                if self.ask_to_retire_lease():
                     return None  # there is a new lease, for which no wake-up comes
             elif self.claim():
                 return self.batch.next()
@@ -122,12 +122,12 @@ class Worker:
         self.recall.before_claim()
         return self.claimer.claim()
 
-    def give_up_lease(self) -> bool:
+    def ask_to_retire_lease(self) -> bool:
         """Write what is finished and forget the rest. True once the lease is retired."""
         self.writer.write_finished()
         self.batch.forget_waiting()  # also what a claim ahead has brought
         self.recall.before_claim()
-        return self.claimer.give_up_lease()
+        return self.claimer.ask_to_retire_lease()
 
     def sleep(self) -> None:
         """Write what is finished, tidy up, and sleep until there may be tasks."""

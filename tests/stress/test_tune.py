@@ -38,7 +38,7 @@ def test_the_formulae_are_those_of_the_keeper(lease, heartbeat):
     settings = conf.overridden({"LEASE": lease, "HEARTBEAT": heartbeat})
     context = PoolContext(settings=settings, queues=Queues(), alias="default")
     keeper = Keeper(SimpleNamespace(scoreboard=None, name="keeper"), context)
-    assert keeper.renewer.margin / 1e9 == pytest.approx(formulae.margin(lease))
+    assert keeper.leases.margin / 1e9 == pytest.approx(formulae.margin(lease))
     role = serve._roles(context, 1, reload=False)[0]
     assert role.patience == formulae.keeper_patience(lease, heartbeat)
     backoff = [keeper.session._backoff.next() for _ in range(20)]

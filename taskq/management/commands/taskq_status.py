@@ -115,7 +115,7 @@ def problems(seen: Overview, limits: dict[str, Any]) -> list[str]:
     wait, most, worst = limits["max_wait"], limits["max_pending"], limits["max_failed"]
     found = [] if seen.alive else ["no worker is alive: start manage.py taskq_pool"]
     if lost:
-        found.append(f"{lost} tasks are lost: a pool that runs takes them back")
+        found.append(f"{lost} tasks are lost: a pool that runs reclaims them")
     if seen.unknown:
         names = [f"{printable.in_a_line(name)} ({n})" for name, n in seen.unknown.items()]
         found.append(

@@ -13,7 +13,7 @@ from stress.rig.pools import wait_until
 from stress.rig.postgres import EmbeddedPostgres
 from stress.rig.snapshot import Snapshot
 from taskq.conf import Settings
-from taskq.keeper.leases import Renewer
+from taskq.keeper.leases import Leases
 from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
 from tests.taskq.conftest import keeper_of_no_pool
@@ -61,8 +61,8 @@ def test_runs_that_the_database_knows_nothing_of_end_with_the_reconnect(url, poo
 def keeper(transactional_db):
     """Of a pool with one worker, which has its lease and has been idle so far."""
     keeper = keeper_of_no_pool(Settings())
-    keeper.renewer.renew()
-    keeper.give_leases()
+    keeper.leases.renew()
+    keeper.leases.give()
     yield keeper
     keeper.session.close()
 
@@ -85,14 +85,14 @@ def running(slot, db_store):
 
 def back(keeper):
     """The database was away, and is there again."""
-    keeper.renewer.lost()
-    keeper.renewer.renew()
-    keeper.give_leases()
+    keeper.leases.lost()
+    keeper.leases.renew()
+    keeper.leases.give()
 
 
 def test_leases_are_renewed_at_once_after_an_outage(keeper, slot):
     Worker.objects.update(lease_expires_at="2100-01-01T00:00Z")
-    keeper.renewer.renew()  # is not due
+    keeper.leases.renew()  # is not due
     assert Worker.objects.filter(lease_expires_at__year=2100).exists()
     back(keeper)
     assert not Worker.objects.filter(lease_expires_at__year=2100).exists()
@@ -135,19 +135,19 @@ def test_a_server_that_a_pooler_has_put_in_the_place_of_another_is_noticed(keepe
     """No connection of ours broke."""
     Task.objects.update(state=State.READY, worker=None)
     for _ in range(2):
-        keeper.renewer._due = 0
-        keeper.renewer.renew()
-        assert keeper.renewer.due > 0
-    keeper.renewer._server, keeper.renewer._due = "another", 0
-    keeper.renewer.renew()
+        keeper.leases._due = 0
+        keeper.leases.renew()
+        assert keeper.leases.due > 0
+    keeper.leases._server, keeper.leases._due = "another", 0
+    keeper.leases.renew()
     assert not slot.ending
-    assert keeper.renewer.due == 0
-    keeper.renewer.renew()
+    assert keeper.leases.due == 0
+    keeper.leases.renew()
     assert slot.ending
 
 
 def test_a_keeper_that_takes_over_asks_as_after_an_outage(keeper, slot, running):
     Task.objects.update(state=State.READY, worker=None)
-    another = Renewer(keeper.child, keeper.session, Settings())
+    another = Leases(keeper.child, keeper.context, keeper.session, keeper.reclaimer, None)
     another.renew()
     assert slot.ending

@@ -1,9 +1,11 @@
-"""What the database refuses: said once, tried again ever later, and no reason to stop the rest."""
+"""What the database refuses: it is logged once, and tried again after ever longer pauses.
+
+One thing that is refused does not stop the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
 
 from pool import clock
 from pool.backoff import Backoff
@@ -18,15 +20,15 @@ NEVER = 2**63
 
 
 def concerns_all(error: BaseException) -> bool:
-    """Whether the whole database is concerned, so that no other statement would do better."""
+    """Whether the error is one of the whole database: any other statement would fail as well."""
     return meaning(error) not in (Meaning.ANSWER, Meaning.BUSY)
 
 
 class Refusal:
-    """One thing that a process does again and again, as far as it is refused.
+    """The state of one thing that a process does again and again: refused or not.
 
     owner: the process, for log lines. what: the thing, as in "cannot renew leases".
-    limit: seconds between two tries at most.
+    limit: the longest pause between two tries, in seconds.
     """
 
     def __init__(self, owner: str, what: str, *, limit: float = LIMIT) -> None:
@@ -38,7 +40,7 @@ class Refusal:
         self.due = 0
 
     def came(self, error: BaseException) -> float:
-        """It was refused, or failed in whatever way; seconds to wait before the next try."""
+        """The thing was refused, or failed in another way. Seconds to wait before the next try."""
         now = clock.now()
         if not self._since:
             self._since = now
@@ -48,7 +50,7 @@ class Refusal:
         return pause
 
     def over(self) -> None:
-        """It was done."""
+        """The thing was done."""
         if self._since:
             seconds = (clock.now() - self._since) / clock.SECOND
             events.refusal_over(self._owner, self._what, seconds)
@@ -56,26 +58,14 @@ class Refusal:
             self._backoff.reset()
 
 
-class Duty(NamedTuple):
-    """What a keeper does again and again.
+class Refusals:
+    """Does several things, of which none may stop the others.
 
-    what: as in "cannot renew leases". do: looks by itself whether there is anything to do.
-    due: when it is to be done next, NEVER where something else wakes the keeper for it.
-    """
+    Only an error of the whole database is raised. After any other error, and be it a mistake in
+    our own code, the thing is tried again by itself.
 
-    what: str
-    do: Callable[[], object]
-    due: Callable[[], float]
-
-
-class Apart:
-    """Does things that must not stop one another.
-
-    Only an error that concerns all is raised. What else fails, and be it for a mistake of our
-    own, is tried again by itself.
-
-    owner, limit: see :class:`Refusal`. afresh: called after a first refusal, to close a
-        connection whose session may be at fault.
+    owner, limit: see :class:`Refusal`. afresh: called after the first refusal of a thing, to close
+        a connection whose session may be the reason.
     """
 
     def __init__(self, owner: str, afresh: Callable[[], None], *, limit: float) -> None:
@@ -85,7 +75,7 @@ class Apart:
         self._refused: dict[str, Refusal] = {}
 
     def do(self, what: str, act: Callable[[], object]) -> bool:
-        """Do a thing, unless it was refused and is not due again; whether it is done."""
+        """Do a thing, unless it was refused and is not due again. True once it is done."""
         refusal = self._refused.get(what)
         if refusal is not None and clock.now() < refusal.due:
             return False
@@ -105,16 +95,16 @@ class Apart:
         return True
 
     def due(self, what: str, otherwise: float) -> float:
-        """When to do a thing next; ``otherwise`` while it is not refused."""
+        """When to do a thing next: ``otherwise``, but not before a refused thing is due again."""
         refusal = self._refused.get(what)
         return otherwise if refusal is None else max(refusal.due, otherwise)
 
     def keep(self, those: Iterable[str]) -> None:
-        """Forget the rest: they are not to be done any more."""
+        """Forget the refusals of all other things: they need not be done any more."""
         kept = set(those)
         self._refused = {what: each for what, each in self._refused.items() if what in kept}
 
     @property
     def next_due(self) -> int:
-        """When to try the first of those again that were refused."""
+        """When to try again the first of the things that were refused."""
         return min((refusal.due for refusal in self._refused.values()), default=NEVER)

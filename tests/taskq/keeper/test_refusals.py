@@ -13,7 +13,7 @@ from psycopg import errors
 from pool import clock
 from stress.rig.pools import wait_until
 from taskq.models import Worker
-from taskq.store.apart import Apart, Refusal
+from taskq.store.refusals import Refusal, Refusals
 from tests.project.lab import tasks
 
 
@@ -31,7 +31,7 @@ def refuse(kind=errors.InsufficientPrivilege):
 
 def test_what_is_refused_is_said_once_and_tried_again_ever_later(caplog):
     session = Session()
-    apart = Apart("keeper", session.close, limit=60)
+    refusals = Refusals("keeper", session.close, limit=60)
     tried = []
 
     def act():
@@ -39,7 +39,7 @@ def test_what_is_refused_is_said_once_and_tried_again_ever_later(caplog):
         if len(tried) < 3:
             refuse()
 
-    wait_until(lambda: apart.do("prune", act))
+    wait_until(lambda: refusals.do("prune", act))
     assert len(tried) == 3
     assert tried[2] - tried[1] > tried[1] - tried[0] > 0.05 * clock.SECOND
     said, over = caplog.messages
@@ -49,27 +49,27 @@ def test_what_is_refused_is_said_once_and_tried_again_ever_later(caplog):
 
 
 def test_a_mistake_of_our_own_stops_nothing_else_and_is_shown_whole(caplog):
-    apart = Apart("keeper", Session().close, limit=60)
-    assert not apart.do("prune", lambda: {}["nothing"])
-    assert apart.do("renew leases", lambda: None)
+    refusals = Refusals("keeper", Session().close, limit=60)
+    assert not refusals.do("prune", lambda: {}["nothing"])
+    assert refusals.do("renew leases", lambda: None)
     assert "Traceback" in caplog.text
     assert "'nothing'" in caplog.text
 
 
 @pytest.mark.parametrize("kind", [psycopg.OperationalError, errors.AdminShutdown])
 def test_a_lost_connection_is_not_kept_apart(kind):
-    apart = Apart("keeper", Session().close, limit=60)
+    refusals = Refusals("keeper", Session().close, limit=60)
     with pytest.raises(kind):
-        apart.do("prune", lambda: refuse(kind))
+        refusals.do("prune", lambda: refuse(kind))
 
 
 def test_a_refusal_tells_when_to_try_again():
-    apart = Apart("keeper", Session().close, limit=60)
-    assert apart.due("prune", 7) == 7
-    apart.do("prune", refuse)
-    assert apart.due("prune", 7) == apart.next_due > clock.now()
-    apart.keep(["renew leases"])
-    assert apart.due("prune", 7) == 7
+    refusals = Refusals("keeper", Session().close, limit=60)
+    assert refusals.due("prune", 7) == 7
+    refusals.do("prune", refuse)
+    assert refusals.due("prune", 7) == refusals.next_due > clock.now()
+    refusals.keep(["renew leases"])
+    assert refusals.due("prune", 7) == 7
 
 
 def test_a_refusal_is_over_when_it_was_done(caplog):
