@@ -86,8 +86,9 @@ def looks_seldom(supervisor: int) -> bool:
 
 #: Files that take the longest. They come first, so that no process is left alone with one.
 LONG = (
-    "test_admin_odd_rows test_killing test_outage test_commands_without_answer test_discovery "
-    "test_explore test_bench test_prove test_chaos test_monkey test_tune test_draining"
+    "test_admin_odd_rows test_killing test_killing_atomic test_outage "
+    "test_commands_without_answer test_discovery test_explore test_bench test_prove test_chaos "
+    "test_monkey test_tune test_draining"
 ).split()
 
 
