@@ -1,9 +1,9 @@
-"""Cancelling: what comes of it, and how a pool ends a run whose task was cancelled.
+"""How a pool ends the runs of cancelled tasks.
 
-A task that waits is removed. Of one that runs the row is marked, in the caller's
-transaction, and its pool told: first TaskCancelled is raised in the run, and after
-CANCEL_GRACE seconds its worker is killed. Whatever ends the run from then on, be it the
-death of the worker or of the whole pool, the mark on the row keeps it from being run again.
+The call that cancels removes a waiting task. For a running task it marks the row, in the caller's
+transaction, and wakes the pool. The pool first raises TaskCancelled in the run. CANCEL_GRACE
+seconds later it kills the worker. However the run ends, the task does not run again: the mark on
+its row prevents it, even if the worker or the whole pool dies.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from taskq.store.tasks import TaskStore
 
 
 class Canceller:
-    """The keeper's part: has the supervisor end the runs that were asked to.
+    """The keeper's part: it tells the supervisor which runs to end.
 
-    It gives the run two more deadlines on the scoreboard, a soft one that has passed and
-    a hard one. They are of that run alone: the next one of the worker is left in peace.
+    It writes two deadlines on the scoreboard: a soft one that has passed already, and a hard one.
+    They hold for that run alone, and not for the next run of the worker.
 
-    grace: seconds between the two. every: seconds between looks when nobody says anything.
+    grace: seconds between the two. every: seconds between looks without a wake-up.
     """
 
     def __init__(self, scoreboard: Scoreboard, *, grace: float, every: float) -> None:
@@ -30,23 +30,23 @@ class Canceller:
         self._looked = 0
 
     def told(self) -> None:
-        """Somebody may have cancelled something: look soon. On SQLite that may be said of
-        every commit, so not more often than the supervisor acts on it."""
+        """A task may have been cancelled: look soon. On SQLite every commit may call this, so the
+        next look waits until the supervisor could act on it."""
         self.due = min(self.due, self._looked + clock.nanoseconds(TICK))
 
     def look(self, store: TaskStore) -> None:
-        """End what was cancelled; again soon while there is any."""
+        """End the runs of cancelled tasks. Look again soon while there are any."""
         now = clock.now()
         if now < self.due:
             return
-        # Who is idle holds no task; a pool that sleeps asks nothing.
+        # Idle workers run no task, so an idle pool sends no query.
         busy = (slot for slot in self._scoreboard.living() if slot.state == State.BUSY)
         slots = {lease: slot for slot in busy if (lease := slot.held_lease())}
         found = store.cancelled(list(slots)) if slots else []
         for worker, run in found:
             slot = slots[worker]
-            # It may wait behind another run, or have ended just now: then there will be
-            # another look.
+            # The task may wait behind another run, or have ended just now. Then the next look
+            # decides.
             if (slot.task_id, slot.attempt) == run and not slot.ending:
                 slot.end_run(*run, soft=now, hard=now + self._grace)
         self._looked = now

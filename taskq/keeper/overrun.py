@@ -1,26 +1,27 @@
-"""A run that takes long while others wait behind it: what waits is given back, from outside.
+"""If a run takes long and other tasks wait behind it, the keeper gives the waiting tasks back.
 
-The worker cannot do it. Its run may hold the interpreter's lock, so that no thread of it runs, or
-its process may be stopped. So the keeper does, while that run goes on. No task may be given back
-and run here all the same. Three words of the slot see to that, each with a single writer:
-``since`` and ``task_id`` are the worker's, ``recalled`` is the keeper's.
+The worker cannot do so. Its run may hold the interpreter lock, so that no other thread of it runs,
+or its process may be stopped. So the keeper does it while the run goes on. A task that is given
+back must not run here as well. Three words of the slot prevent that, and each has a single writer.
+The worker writes ``since`` and ``task_id``. The keeper writes ``recalled``.
 
-- The worker begins a run by writing a new ``since``. Only after that it reads ``recalled``. If that
-  has changed, it does not call the function, but gives back all that waits.
-- The keeper writes ``recalled``. SETTLE seconds later it reads what the worker holds, and after
-  that ``since``. Only if that is still the same, it gives back what it has read, but for what
-  runs and what is done.
+- The worker begins a run by writing a new ``since``. Only then it reads ``recalled``. If that has
+  changed, it does not call the function, and gives back all tasks that wait.
+- The keeper writes ``recalled``. SETTLE seconds later it reads what the worker holds, and then
+  ``since``. Only if ``since`` is still the same, it gives back the tasks that it has read, except
+  for the one that runs and those that are done.
 
-Take a task that the keeper has given back, and the run that would start it here. That run writes
-its ``since`` after the keeper's last look, or the keeper would have seen it and left off. So the
-worker reads ``recalled`` after that look too, SETTLE seconds after it was written, and does
-not start. A processor may delay a write, or read too early, but by less than a microsecond, or
-until another process runs on it: SETTLE is 20,000 times as long. A worker that is halted anywhere
-in between makes no difference: what counts is the order in which it reads and writes.
+Why no task slips through: take a task that the keeper gave back, and the run that would start it
+here. That run writes its ``since`` after the keeper's last look, or the keeper would have seen it
+and stopped. So the worker reads ``recalled`` after that look as well, more than SETTLE seconds
+after it was written, and does not start. A processor may delay a write or read too early. It does
+so by less than a microsecond, or until another process runs on it: SETTLE is 20,000 times as long.
+A worker that is halted in between changes nothing: only the order of its reads and writes counts.
 
-What the worker claims after that was not in what the keeper has read: before it claims it writes
-another ``since`` (``Recall.before_claim``). What was on its way is given back with the rest.
-And both name the attempt: of the worker and the keeper, whoever comes second touches no row.
+Tasks that the worker claims later are not among those that the keeper has read: before each claim
+the worker writes another ``since`` (``Recall.before_claim``). Tasks of a claim that was in flight
+are given back with the rest. Worker and keeper both name the attempt, so the second of the two to
+give a task back touches no row.
 """
 
 from __future__ import annotations
@@ -32,29 +33,29 @@ from taskq.pool_context import PoolContext
 from taskq.store.finishing import finish_for
 from taskq.store.session import StoreSession
 
-#: Seconds that a run may take while others wait behind it.
+#: Seconds that a run may take while other tasks wait behind it.
 OVERRUN = 0.050
-#: Seconds between looks at it. What waits is given back well before a fifth of a second is over.
+#: Seconds between looks. With it, waiting tasks are given back well within a fifth of a second.
 LOOK = 0.040
-#: Seconds from a recall until it is acted upon.
+#: Seconds from a recall until the keeper acts on it.
 SETTLE = 0.020
-#: Seconds without a batch anywhere after which batches are no longer looked for.
+#: Once no worker has had a batch for so many seconds, the keeper looks for batches rarely.
 CALM = 1.0
 
 
 @dataclass
 class _Recalled:
-    """A recall that the keeper has made: of what waits behind the run that began then."""
+    """A recall by the keeper: of the tasks that wait behind the run that began at ``since``."""
 
     lease: int
     since: int
     due: int
-    #: Seconds until it is done again, twice as long each time: a claim may have been on its way.
+    #: Seconds until the keeper gives back again, as a claim may have been in flight. It doubles.
     pause: float = 0.1
 
 
 class OverrunWatch:
-    """Recalls and gives back. Costs no query while no run takes long."""
+    """Recalls waiting tasks and gives them back. It sends no query while no run takes long."""
 
     def __init__(self, child: Child, context: PoolContext, session: StoreSession) -> None:
         self._child = child
@@ -65,9 +66,9 @@ class OverrunWatch:
         self.due = 0
 
     def look(self) -> None:
-        """Recall what waits behind runs that take long, and give back what was recalled."""
+        """Recall the tasks that wait behind long runs, and give back those that were recalled."""
         now = clock.now()
-        # One that does not watch was woken, perhaps for this.
+        # A keeper that does not watch was woken, perhaps for this.
         if self._child.slot.watches and now < self.due:
             return
         crowded = [slot for slot in self._child.scoreboard.living() if slot.others]
@@ -82,12 +83,12 @@ class OverrunWatch:
         self.due = min([self.due, *(each.due for each in self._recalled.values())])
 
     def _watch(self, now: int, crowded: bool) -> None:
-        """Say whether a worker with a batch is to wake us for it."""
+        """Write whether the keeper watches. If not, a worker that claims a batch wakes it."""
         own = self._child.slot
         if crowded:
             self._last_batch = now
         own.watches = int(now - self._last_batch < clock.nanoseconds(CALM))
-        # One that has a batch since and has read that we watch is seen the next time.
+        # The next look finds a worker that claimed a batch and still read that the keeper watches.
         self.due = now + clock.nanoseconds(LOOK if own.watches else CALM)
 
     def _look_at(self, slot: Slot, now: int) -> None:
@@ -107,8 +108,8 @@ class OverrunWatch:
     def _give_back(self, slot: Slot, recalled: _Recalled) -> None:
         db, lease = self._session.store(), recalled.lease
         held = db.held_by(lease)
-        # In this order: a run is in the log before it is no longer the one in progress, and a child
-        # that is dead has no pid before it has no run.
+        # In this order: a run enters the log before it stops being the current one, and a dead
+        # child loses its pid before its run.
         running, alive, done = slot.task_id, slot.alive, slot.finish_log.under(lease)
         if not alive or slot.held_lease() != lease or slot.since != recalled.since:
             return

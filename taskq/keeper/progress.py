@@ -1,4 +1,4 @@
-"""How far runs are: from the scoreboard, where they say it, to the database."""
+"""Writes the progress of runs to the database. The runs report it on the scoreboard."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ _NEVER = 2**63
 
 
 class Reporter:
-    """The keeper's part. A task that says how far it is writes two words of the scoreboard,
-    as often as it likes; what changed is written once a second, that of all runs together.
+    """The keeper's part. A task reports its progress in two words of the scoreboard, as often as it
+    likes. Once a second the keeper writes what changed, for all runs in one statement.
     """
 
     def __init__(self, scoreboard: Scoreboard) -> None:
         self._scoreboard = scoreboard
         self._written: dict[Run, Progress] = {}
         self._looked = 0
-        #: When to look again, while there is anything to see. Who says something for the
-        #: first time wakes the keeper.
+        #: When to look again. NEVER while no run reports progress: the first report of a run wakes
+        #: the keeper.
         self.due = _NEVER
 
     def look(self, store: TaskStore) -> None:
@@ -32,7 +32,7 @@ class Reporter:
             return
         found = {}
         for slot in self._scoreboard.living():
-            # Read before the progress: should they be the last run's, nothing is written.
+            # Read before the progress. If they are those of the run before, nothing is written.
             lease, run = slot.held_lease(), (slot.task_id, slot.attempt)
             if lease and (progress := slot.progress()) is not None:
                 found[run] = lease, Progress(*progress)

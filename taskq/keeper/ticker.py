@@ -1,4 +1,4 @@
-"""The keeper's part in periodic tasks: to look when one is due, and to send it."""
+"""The keeper's part in periodic tasks: it looks which ones are due, and sends them."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from taskq.store.refusals import Refusals
 from taskq.store.session import StoreSession
 from taskq.task.timing import CATCH_UP, CatchUp, parse
 
-#: Schedules that one statement moves on.
+#: The most schedules that one statement moves on.
 TOGETHER = 50
-#: Ticks that one statement sends, of all schedules that have many to make up for.
+#: The most ticks that one statement sends, for all schedules that are far behind.
 AT_ONCE = 1000
-#: Seconds that one look may take to find out what is due, though always for one schedule.
+#: Seconds after which one look stops computing ticks. Those of one schedule are always computed.
 THOUGHT = 0.1
-#: Seconds until the next look where another pool was quicker.
+#: Seconds until the next look if another pool was quicker.
 LOOK_AGAIN = 0.1
 
 
 class Ticker:
     """Sends the ticks of the schedules that this pool knows.
 
-    due: when to look next, by ``pool.clock``; without schedules never.
-    heartbeat: seconds between looks at most, to see what others have changed.
+    due: when to look next, by ``pool.clock``. Infinite without schedules.
+    heartbeat: the longest pause between looks, in seconds. A look also finds what others changed.
     """
 
     def __init__(self, plan: Plan, session: StoreSession, alias: str, heartbeat: float) -> None:
@@ -41,21 +41,21 @@ class Ticker:
         self._sql = sql.schedules_of(connections[alias].vendor)
         self._heartbeat = heartbeat
         self._refusals = Refusals(session.owner, session.close, limit=heartbeat)
-        # By name: the row says what to send, as a pool that started later has written it.
+        # Only the names: what to send stands in the row, and a newer pool may have written that.
         self._names = [entry.name for entry in plan.entries]
-        #: Those that had more to make up for than one look sends, and their next ticks.
+        #: Schedules with more ticks to make up for than one look sends, and their next ticks.
         self._behind: dict[str, datetime.datetime | None] = {}
         self.due: float = 0 if self._names else float("inf")
 
     def tick(self) -> int:
-        """Send what is due; how many tasks. Raises one of DATABASE_ERRORS."""
+        """Send the ticks that are due. How many tasks that were. Raises one of DATABASE_ERRORS."""
         if clock.now() < self.due:
             return 0
         table = self._table()
         if not self._plan.written:
             table.synchronize(self._plan.entries)
             self._plan.mark_written()
-        # What has much to make up for is looked at beside the others, and not before them.
+        # Schedules that are far behind are read after the others, so that these need not wait.
         others = [name for name in self._names if name not in self._behind]
         stands = table.look(others, TOGETHER)
         if self._behind:
@@ -66,7 +66,7 @@ class Ticker:
             for stand in stands
             if stand.wait <= 0 and self._refusals.due(_sending(stand), 0) <= looked
         ]
-        # The least late first: how many ticks the others are behind takes longer to find out.
+        # The least late first: the ticks of the others take longer to compute.
         due.sort(key=lambda stand: -stand.wait)
         moves, more = self._moves(due, looked)
         moved = self._tick(moves) if moves else set()
@@ -88,8 +88,8 @@ class Ticker:
         return Table(self._session.store().connection, self._sql)
 
     def _moves(self, due: list[Stand], looked: int) -> tuple[list[tuple[Stand, Move]], bool]:
-        """What to do about those that are due, and whether some are left for the next look: the
-        keeper has other duties as well."""
+        """The moves of the schedules that are due, and whether some are left for the next look. The
+        keeper has other duties as well, so one look must not take long."""
         most = min(MOST, max(1, AT_ONCE // max(1, len(due))))
         moves: list[tuple[Stand, Move]] = []
         left = due
@@ -103,22 +103,22 @@ class Ticker:
         return moves, bool(left) or len(moves) >= TOGETHER
 
     def _move(self, stand: Stand, most: int, behind: datetime.datetime | None) -> Move | None:
-        """Of one that is due; None where our code cannot read it: others can.
+        """The move of one schedule that is due. None if this pool cannot read it: others may.
 
-        behind: the next tick that the last look has left, if it was behind then.
+        behind: the next tick as the last look left it, if the schedule was far behind then.
         """
         try:
             timing = parse(stand.schedule, stand.time_zone)
             catch_up, counted = _catch_up(stand.catch_up), stand.next_at == behind
             return move(timing, stand.next_at, stand.now, catch_up, most=most, counted=counted)
-        except Exception as error:  # a time zone is a file: to open it may fail in any way
+        except Exception as error:  # a time zone is a file, and opening it may fail in any way
             row = f"next tick {stand.stored}, time zone {stand.time_zone!r}, {stand.schedule!r}"
             events.schedule_unreadable(stand.name, row, error)
             self._names.remove(stand.name)
             return None
 
     def _tick(self, moves: list[tuple[Stand, Move]]) -> set[int]:
-        """The ids of those that moved. What the database refuses of one does not keep others."""
+        """The ids of the schedules that moved. One that the database refuses stops no other."""
         try:
             return self._table().tick(moves)
         except Exception as error:

@@ -1,4 +1,4 @@
-"""What a worker has done, written by its keeper in its place."""
+"""A keeper writes the finished runs of a worker that can no longer do so itself."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from taskq.task.claimed import Run
 
 
 def finish_for(db: TaskStore, lease: int, done: Sequence[Run]) -> set[int]:
-    """Write what was done under a lease, as far as it is still held under it; the ids of what
-    somebody has locked, to be written later.
+    """Write the finished runs of a lease, as far as the lease still holds their tasks.
 
-    One that the database refuses, or keeps, fails that task, as its worker would have it.
+    A task fails if the database refuses its outcome or keeps its row. Its worker does the same.
+
+    Returns the ids of the locked tasks. They are written later.
     """
     try:
         written, locked, kept = db.finish_if_free(lease, done)
     except Exception as error:
         if passes(error):
             raise
-        if len(done) > 1:  # together they were refused
+        if len(done) > 1:  # refused together: try each alone
             return set().union(*(finish_for(db, lease, [run]) for run in done))
         _fail(db, lease, done[0], error)
         return set()
@@ -41,7 +42,7 @@ def _fail(db: TaskStore, lease: int, run: Run, error: Exception) -> None:
     except Exception as again:
         if passes(again):
             raise
-        # It goes back to wait, with what else was held.
+        # The task waits again, with the others that the lease held.
         events.outcome_refused(run[0], "a finished task", text, again)
         return
     if ours:

@@ -1,4 +1,4 @@
-"""What a role may have to do with the tables, and whether the pool's own may."""
+"""Which privileges a role needs on the tables, and which ones the pool's role lacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from taskq.store.session import StoreSession
 
 Rows = Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]]
 
-#: What a role needs that a pool connects as.
+#: What the role of a pool needs.
 POOL = {
     "taskq_task": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_worker": ("SELECT", "INSERT", "UPDATE", "DELETE"),
@@ -21,7 +21,7 @@ POOL = {
     "taskq_idempotencykey": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_pausedqueue": ("SELECT",),
 }
-#: What a role needs that only sends tasks, and looks at what came of them.
+#: What a role needs that only sends tasks and reads their results.
 SENDER = {
     "taskq_task": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_worker": ("SELECT",),
@@ -29,7 +29,7 @@ SENDER = {
     "taskq_idempotencykey": ("SELECT", "INSERT", "UPDATE"),
 }
 
-#: Of the tables, in no other order than that of their names. Locks nothing.
+#: The missing privileges. It locks nothing.
 _MISSING = """
 SELECT quote_ident(current_user), wanted.name, wanted.privilege
 FROM unnest(%(names)s::text[], %(privileges)s::text[]) AS wanted (name, privilege)
@@ -38,7 +38,7 @@ WHERE to_regclass(wanted.name) IS NULL
 """
 
 
-#: Whether a pool has a session of this role, by the name that it gives its sessions.
+#: Whether a pool has a session of this role. Pools name their sessions so.
 _RUNS_A_POOL = """
 SELECT count(*) > 0 FROM pg_stat_activity
 WHERE datname = current_database() AND usename = session_user AND application_name LIKE 'taskq %%'
@@ -46,8 +46,8 @@ WHERE datname = current_database() AND usename = session_user AND application_na
 
 
 def missing(rows: Rows) -> list[str]:
-    """What to say to PostgreSQL so that this role may do what a pool does; empty if it may.
-    Tables that are not there count as not granted.
+    """The GRANT statements that this role lacks to serve as a pool's. Empty if it lacks nothing.
+    A table that does not exist counts as not granted.
 
     rows: runs a statement with parameters, and returns its rows.
     """
@@ -66,8 +66,10 @@ def missing(rows: Rows) -> list[str]:
 
 
 def missing_from_the_pools(alias: str) -> list[str]:
-    """The same of Django's connection, where a pool runs with its role; else, and on SQLite, empty.
-    A role that only looks needs less."""
+    """The same for the role of Django's connection, if a pool runs with that role.
+
+    Otherwise, and on SQLite, empty: a role that only reads needs less.
+    """
     connection = connections[alias]
     if connection.vendor != "postgresql":
         return []
@@ -82,15 +84,15 @@ def missing_from_the_pools(alias: str) -> list[str]:
 
 
 class GrantCheck:
-    """Looks once, when a pool has started, and says all that is missing in one message. The pool
-    goes on: it may be that nobody needs what is missing."""
+    """Looks once, when a pool has started, and logs all that is missing in one message. The pool
+    goes on, because what is missing may never be needed."""
 
     def __init__(self, session: StoreSession, alias: str) -> None:
         self._session = session
         self._done = connections[alias].vendor != "postgresql"
 
     def look(self) -> None:
-        """Look, if that is not done."""
+        """Look, unless that is done."""
         if self._done:
             return
         if found := missing(self._session.store().connection.rows):

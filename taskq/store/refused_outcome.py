@@ -1,15 +1,15 @@
-"""An outcome that the database does not take, and what is written in its place."""
+"""What is written in place of an outcome that the database refuses."""
 
 from __future__ import annotations
 
 from taskq.events import first_line
 
-#: Characters of an error that are kept where no more can be written.
+#: The most characters of an error that stand in such a plain outcome.
 PLAIN_LENGTH = 500
 
 
 class RowKept(Exception):
-    """An outcome touched no row, though the row is there and its worker holds it."""
+    """Writing an outcome changed no row, though the row exists and its worker holds it."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -19,7 +19,7 @@ class RowKept(Exception):
 
 
 def plain_refusal(error: Exception) -> str:
-    """That an outcome was refused, in text that any database can write."""
+    """An error text for a refused outcome, in characters that any database can store."""
     text = f"its outcome could not be written: {first_line(error)}"
     text = text.encode("ascii", "backslashreplace").decode()[:PLAIN_LENGTH]
     return text.replace("\0", "\\x00")

@@ -1,4 +1,4 @@
-"""Whose turn it is to write, where only one process at a time can: that is SQLite."""
+"""On SQLite only one process can write at a time. Here the keeper of a pool goes first."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ import time
 from pool import Child, clock
 from taskq import events
 
-#: Seconds for which one word of the keeper holds the workers of its pool back.
+#: Seconds for which the workers of a pool wait after the keeper has asked them to.
 HOLD = 0.1
-#: Seconds between a worker's looks at that word.
+#: Seconds between two looks of a worker that waits.
 LOOK = 0.002
-#: Seconds of waiting after which the log says so.
+#: A wait of more seconds than this is logged.
 LONG = 1.0
 
 
 class Turn:
-    """One process's place among those of its pool.
+    """The turn of one process of a pool to write.
 
-    first: whether the others wait before their next write while this one waits to write. It is
-        the keeper: without its renewals the work of all others would be lost.
+    first: whether the others wait before their next write while this one waits. True for the
+        keeper, because without its renewals all workers would lose their leases.
     """
 
     def __init__(self, child: Child, *, first: bool) -> None:
@@ -33,13 +33,13 @@ class Turn:
             time.sleep(LOOK)
 
     def waits(self) -> None:
-        """Somebody else writes. To be called at each try."""
+        """Another process writes. Call this at each try for the write lock."""
         if self.first:
             self._scoreboard.others_wait_until = clock.now() + clock.nanoseconds(HOLD)
-            self._child.beat()  # it does not hang
+            self._child.beat()  # the supervisor must not take it for hung
 
     def over(self, seconds: float) -> None:
-        """The waiting is over, after so many seconds."""
+        """The wait is over. It took so many seconds."""
         if self.first:
             self._scoreboard.others_wait_until = 0
         if seconds > LONG:

@@ -1,7 +1,7 @@
-"""The workers' leases in PostgreSQL: given, renewed, run out, retired.
+"""The leases in PostgreSQL: give, renew, expired, retire.
 
-In READ COMMITTED. Lease ends are by ``clock_timestamp()``, as they must not be reckoned from
-when a transaction began.
+The statements run in READ COMMITTED. They compare leases with ``clock_timestamp()``, because
+``now()`` is the time at which the transaction began.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ FROM unnest(%(ids)s::bigint[], %(names)s::text[], %(pids)s::int[]) AS process (i
 RETURNING pid, id
 """
 
-# One statement for a pool, whatever it holds: it touches no task and, as no indexed
-# column changes, no index either (HOT). A lease that ran out is never revived. When the server was
-# started says whether it is another one by now, which a pooler between us would hide.
+# One statement for a whole pool. It touches no task, and no index either, as no indexed column
+# changes (HOT). A lease that ran out is never renewed. The start time of the server shows whether
+# it is another server by now, which a pooler would hide.
 RENEW = """
 UPDATE taskq_worker
 SET lease_expires_at = clock_timestamp() + %(lease)s * interval '1 second'
@@ -30,15 +30,15 @@ LISTENS = (
     "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s AND listens <> %(listens)s"
 )
 
-# A scan of a table with a row a process: smaller than any index look-up is worth.
+# A scan: the table has one row for each process, too few for an index to be worth it.
 EXPIRED = (
     "SELECT id, end_done FROM taskq_worker WHERE lease_expires_at <= clock_timestamp() "
     "ORDER BY lease_expires_at, id"
 )
 
-# Retiring takes these in this order, in one transaction. The worker's row is locked
-# first, against claims in flight; only the statements after that look for its tasks,
-# with a snapshot that sees what such a claim has committed.
+# To retire a lease, the statements from here on run in this order, in one transaction. The first
+# locks the worker's row against claims in flight. Only the later ones look for its tasks, with a
+# snapshot that contains what such a claim has committed.
 _WORKER = "pool, name, end_cause, end_blamed, end_charge, end_done"
 LOCK_WORKER = f"SELECT {_WORKER} FROM taskq_worker WHERE id = %(worker)s FOR UPDATE"
 LOCK_EXPIRED_WORKER = f"""
@@ -47,9 +47,9 @@ WHERE id = %(worker)s AND lease_expires_at <= clock_timestamp()
 FOR UPDATE SKIP LOCKED
 """
 
-# The row of a worker is there while it holds anything: a claim in flight keeps it, and retiring
-# removes it last. Where it is not, a person removed it, or restored the tasks without it. Then
-# it is put back, so that whoever retires this worker finds it, locks it and decides once.
+# A worker has its row while it holds a task: a claim in flight keeps the row, and retiring removes
+# it last. If it is missing, a person removed it, or restored the tasks without it. Then the row is
+# restored, so that the keeper that retires this worker finds it, locks it and decides once.
 _RESTORE = f"""
 INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
 SELECT id, {UNKNOWN_WORKER}, clock_timestamp() + %(lease)s * interval '1 second'
@@ -61,8 +61,8 @@ WHERE EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
 ON CONFLICT (id) DO NOTHING
 RETURNING {_WORKER}
 """
-# All of them: a loose index scan, a probe for each worker that holds anything. A process that
-# has the lease may still be there, until that would have ended: so long no other gets its tasks.
+# For all missing rows: a loose index scan, with one probe for each worker that holds a task. The
+# process with that lease may still run until the lease ends. Until then no other gets its tasks.
 RESTORE_WORKERS = f"""
 WITH RECURSIVE held AS (
     SELECT min(worker_id) AS id FROM taskq_task WHERE state = 1
@@ -75,7 +75,7 @@ WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM taskq_worker AS worker WHERE wo
 ON CONFLICT (id) DO NOTHING
 RETURNING id
 """
-# Held, and by nobody: they get a worker. By taskq_task_running; what is locked waits.
+# Tasks that are held by no worker get one. By taskq_task_running; locked tasks wait.
 NAME_HOLDER = """
 UPDATE taskq_task SET worker_id = %(worker)s
 WHERE id = ANY (ARRAY(
@@ -87,11 +87,11 @@ RETURNING id
 # By taskq_task_running.
 HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s"
 
-# What ran, or may have run, has started in time (unless it had expired when it was claimed),
-# and somebody knew it.
-# A row that is locked belongs to a transaction that finishes it (an atomic task's
-# commit): it is left for the next time rather than waited for. So is what the worker has done
-# and could not be written for the same reason (leave), though it may be free by now.
+# A task that ran or may have run did start in time, so it no longer expires (unless it had expired
+# when it was claimed), and a worker knew its function.
+# A locked row belongs to a transaction that finishes the task (the commit of an atomic one). It is
+# left for the next time, not waited for. "leave" has the finished runs that could not be written
+# because their rows were locked: they are left too, though they may be free by now.
 _TOLD = "held.blamed AND (held.ends OR %(charge)s > 0)"
 _KIND = f"CASE WHEN held.cancelled THEN {CANCELLED} ELSE {LOST} END"
 _MAY_HAVE_RUN = "held.blamed OR %(suspect)s"
@@ -129,7 +129,8 @@ WHERE id = %(worker)s
   AND NOT EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = worker.id)
 """
 
-# The lease is over, and the rest for whoever comes next: with what is decided here.
+# Some tasks are left, as they are locked. The lease ends now, and what is decided here stays in
+# its row for the keeper that reclaims the rest.
 DECIDE = """
 UPDATE taskq_worker
 SET end_cause = %(cause)s, end_blamed = %(blamed)s, end_charge = %(charge)s, end_done = %(done)s,

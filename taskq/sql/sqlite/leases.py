@@ -1,4 +1,4 @@
-"""The workers' leases in SQLite; postgresql/leases.py explains each statement."""
+"""The leases in SQLite. postgresql/leases.py explains each statement."""
 
 from __future__ import annotations
 
