@@ -2,8 +2,8 @@
 
 Everything here is a pure function of records, ``FinalState`` and ``Limits``.
 
-A record is a dict with ``kind``, ``at`` (nanoseconds of ``pool.clock``) and ``pid``
-(who wrote it), and by its kind:
+A record is a dict with ``kind``, ``at`` (nanoseconds of ``pool.clock``) and ``pid`` (of the
+process that wrote it). By its kind it also has:
 
 intent {key, task, group?}
                         about to be sent, in a transaction that is open; task is its kind.
@@ -11,11 +11,11 @@ intent {key, task, group?}
 committing {key | keys} the transaction with these calls of unique kinds is about to commit.
 commit {key | keys}     the transaction committed.
 rollback {key | keys}   it was rolled back.
-cancelling {key}        somebody is about to cancel it.
+cancelling {key}        a process is about to cancel it.
 cancel {key, outcome, attempt?}
-                        that was committed. outcome: removed, before it ran; asked, a run of
-                        it to end, which was that attempt, none when it was over by then; or
-                        late.
+                        the cancel was committed. outcome: "removed", before it ran; "asked",
+                        a run was asked to end; "late", it was done. attempt: of that run, None
+                        if the run was over by then.
 start {key, parent?, losses?, attempt?, task?, scheduled_at?}
                         a run began in this process; its parent is the supervisor; losses
                         and attempt as the task's request has them. Of a task that a schedule
@@ -26,24 +26,24 @@ raised {key, error}     it is about to raise.
 death {victim, role, cause, since?, victims?}
                         a process died: role is worker, keeper, supervisor or pool. Written
                         after the kill, so that a kill that came too late leaves no record.
-                        cause "seen": somebody watched it end, however that came. A victim
+                        cause "seen": a watcher saw it end, for whatever reason. A victim
                         may also announce its own death.
                         since: nanoseconds at which it was last known to be alive (taken
-                        before the kill, or when last seen by whoever watches). victims:
-                        all that went with it, for a supervisor or a whole pool.
+                        before the kill, or when the watcher last saw it). victims: all
+                        processes that died with it, for a supervisor or a whole pool.
 freeze {victims}        SIGSTOP has been sent to all of these.
 thaw {victims}          SIGCONT is about to be sent.
 fault {name, phase, target?, victims?, effect?}
                         phase is begin or end. effect "cut": meanwhile the victims cannot
                         reach the database, or lost their connections; with no victims
-                        that is everyone. effect "slow": its answers are late. Whoever is
-                        named in victims may die of it, or lose its lease.
+                        that is every process. effect "slow": its answers are late. A process
+                        in victims may die of it, or lose its lease.
 failover {copied, lost}
-                        an older copy of the database has taken its place, and is up: what was
-                        committed from when the copy was begun until the server was lost may be
+                        an older copy of the database has taken its place, and is up. What was
+                        committed since the copy was begun, until the server was lost, may be
                         gone.
 pool-exit {victim, code, expected}
-                        a pool ended, with a code, where one of expected was right.
+                        a pool ended with this code. One of expected is right.
 kill {victim}           short for a worker's death.
 """
 

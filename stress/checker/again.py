@@ -1,4 +1,4 @@
-"""What was run again: whether the run before had ended, and what had hit it."""
+"""Which tasks ran again: whether the run before had ended, and what had hit it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,23 @@ from stress.checker.records import Span
 from stress.checker.result import ONLY_WORKER, RunAgain
 from stress.checker.runs import Run
 
-#: What hit a run, in plain words. Where several are true, the first of these is said.
+#: What hit a run, in plain words. If several are true, the report names the first of these.
 FAILOVER = "the database went back to an older copy"
 POOL = "its pool was killed"
 FROZEN = "its worker was frozen"
 AWAY = "the database was away"
-#: Added where somebody also killed its worker, or it killed itself.
+#: Added if its worker was also killed, or killed itself.
 AND_WORKER = ", and its worker was killed"
 NOTHING = "nothing that is known"
-#: Raised in a run that its pool stops: another may have its task.
+#: Raised in a run that its pool stops, because another worker may have its task.
 STOPPED = "TaskCancelled"
 
 
 def run_again(evidence: Evidence) -> RunAgain:
-    """Each run after which its task was started again, unless it raised and so was retried.
+    """Counts each run after which its task was started again, except for retries after an error.
 
-    It had ended, or it was cut off. An atomic task ends when it has committed, and that it had not.
+    Such a run had ended, or it was cut off. The run of an atomic task ends with its commit, so one
+    that is started again was always cut off.
     """
     ended, cut = Counter({ONLY_WORKER: 0}), Counter({ONLY_WORKER: 0})
     for key in sorted(evidence.by_key):
@@ -40,7 +41,7 @@ def run_again(evidence: Evidence) -> RunAgain:
 
 
 def _cause(evidence: Evidence, first: Run, again: Run) -> str:
-    """What hit the first run until it was run again, or its lease had surely ended."""
+    """What hit the first run, until the task ran again or the lease had surely ended."""
     limits = evidence.limits
     until = min(again.began, first.over + (limits.lease + limits.unwritten) * SECOND)
     span = Span(first.began, until)
@@ -56,5 +57,5 @@ def _cause(evidence: Evidence, first: Run, again: Run) -> str:
     if faults:
         away = any(blow.cuts for blow in faults)
         return (AWAY if away else faults[0].name) + (AND_WORKER if killed else "")
-    # One that was only seen to die, or that must have died, may have lost its lease.
+    # A worker whose death was only seen, or is only concluded, may have lost its lease.
     return ONLY_WORKER if blows or evidence.causes(first) else NOTHING

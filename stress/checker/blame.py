@@ -1,4 +1,4 @@
-"""G8: who was charged for a loss, and what became of the tasks that cause them."""
+"""G8: which tasks were charged for a loss, and what became of the tasks that cause losses."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from stress.checker.result import Finding
 from stress.checker.runs import Run
 from stress.checker.state import TaskRow
 
-#: What a pool writes as the error of a task that was failed because of losses.
+#: What a pool writes as the error of a task that failed because of its losses.
 LOSS = re.compile(
     r"exit code -?\d+$|killed by \w+|out of memory \(|time limit passed|lease ran out"
     r"|no longer responsive|stopped while at work|interrupted, as a connection"
 )
 
-#: The causes that are one signal, told apart by a counter of the kernel's.
+#: Two causes with the same signal. Only a counter of the kernel tells them apart.
 SIGKILLS = {"SIGKILL", "out of memory"}
-#: Seconds between two deaths, or a death and its writing, that count as close.
+#: Two deaths, or a death and its record, are close if at most so many seconds lie between them.
 CLOSE = 1.0
 
 
 @dataclass(frozen=True)
 class Charge:
-    """A task's losses went up, at some time in the span."""
+    """The losses of a task went up at some time in the span."""
 
     key: str
     span: Span
@@ -37,13 +37,14 @@ class Charge:
 
 
 def innocents_charged(evidence: Evidence) -> list[Finding]:
-    """Tasks that were charged with more losses than they had part in.
+    """Tasks that were charged more losses than they had part in.
 
-    A charge is earned by a run of the task, begun in the time of the charge, that went
-    down with its process or whose process was hit before its outcome was written. It
-    may also be due to the moment between a claim and the start record, of which the
-    history knows nothing: so each process that was hit while it ran nothing may have
-    one charge. One that ran something may not: who waited behind that is innocent.
+    A run of the task earns a charge if it began in the time of the charge, and its process died
+    with it or was hit before its outcome was written.
+
+    A process may also be hit between a claim and the start record, of which the history knows
+    nothing. So each process that was hit while it ran nothing allows one more charge. A process
+    that ran something allows none: the tasks that waited behind that run are innocent.
     """
     found = []
     between_runs = _hit_between_runs(evidence)
@@ -59,7 +60,7 @@ def innocents_charged(evidence: Evidence) -> list[Finding]:
 
 
 def poison_unquarantined(evidence: Evidence) -> list[Finding]:
-    """Poison that is not failed, that has the wrong cause, or that ran too often."""
+    """Poison that has not failed, that has the wrong cause, or that ran too often."""
     found = []
     for key in sorted(evidence.sent.committed):
         kind = evidence.kind(key)
@@ -67,15 +68,15 @@ def poison_unquarantined(evidence: Evidence) -> list[Finding]:
             continue
         row = evidence.rows.get(key)
         runs = evidence.of(key)
-        # Runs that we broke off ourselves may be free of charge, and name our own deed;
-        # those that nobody saw die are free as well, where others waited behind them.
+        # A run that the test itself broke off may be free of charge, and have the test's deed as
+        # its cause. If nobody saw the death and others waited behind the run, it is free as well.
         broken_off = sum(bool(evidence.injected(run)) or _unseen(evidence, run) for run in runs)
         if row is None or row.state != "FAILED":
             where = "is not in the table" if row is None else f"is {row.state}"
             found.append(Finding(f"{key} is poison ({kind.name}), and {where}", (key,)))
         elif not re.search(kind.poison, row.error) and not (
             broken_off
-            # A loss between the claim and the start has the cause of what hit the process then.
+            # For a loss between the claim and the start, the cause is what hit the process then.
             or row.losses > len(runs)
             or any(_mistaken(evidence, run, row.error) for run in runs)
         ):
@@ -89,18 +90,18 @@ def poison_unquarantined(evidence: Evidence) -> list[Finding]:
 
 
 def _unseen(evidence: Evidence, run: Run) -> bool:
-    """Whether its pool was frozen as it died, or before it could write what it had seen,
-    so that only its lease could tell."""
+    """Whether its pool was frozen when it died, or before the pool could write the death. Then only
+    the end of its lease could tell."""
     died = Span(run.over, run.over).longer(CLOSE)
     return run.died and any(freeze.span.meets(died) for freeze in evidence.blows.frozen(run.parent))
 
 
 def _mistaken(evidence: Evidence, run: Run, error: str) -> bool:
-    """Whether the run and another of its pool died close together, one killed by the kernel
-    for want of memory and the other by SIGKILL, and the error is the other's.
+    """Whether the run has the error of another run of its pool that died at about the same time.
 
-    The kernel counts those that it kills, and does not name them. Of a process that somebody
-    killed from outside, the history does not say whose child it was: any may be the other.
+    That can happen if the kernel killed one of them for lack of memory, and the other died of
+    SIGKILL. The kernel counts the processes that it kills, and does not name them. If a process was
+    killed from outside, the history does not name its pool, so any such process may be the other.
     """
     causes = {evidence.kind(run.key).poison}
     around = Span(run.over - CLOSE * SECOND, run.over).longer(CLOSE)
@@ -114,8 +115,8 @@ def _mistaken(evidence: Evidence, run: Run, error: str) -> bool:
 
 
 def wrong_outcome(evidence: Evidence) -> list[Finding]:
-    """Tasks that did not end as their kind does: failed without a fault of theirs, done
-    although they always raise, or run twice although they must not be repeated."""
+    """Tasks that did not end as their kind must: they failed through no fault of their own, are
+    done although they always raise, or ran twice although they must not be repeated."""
     found = []
     for key in sorted(evidence.sent.committed):
         kind, row, runs = evidence.kind(key), evidence.rows.get(key), evidence.of(key)
@@ -139,8 +140,8 @@ def wrong_outcome(evidence: Evidence) -> list[Finding]:
 
 
 def unexplained_deaths(evidence: Evidence) -> list[Run]:
-    """Runs that went down with their process though nobody did anything to it: leases
-    that a pool lost by itself, on a machine that is too busy."""
+    """Runs that died with their process though nothing had hit it. Then the pool lost a lease by
+    itself, on a machine that is too busy."""
     return [
         run
         for run in evidence.runs
@@ -157,12 +158,12 @@ def _charged(evidence: Evidence) -> list[str]:
 
 
 def _losses(row: TaskRow) -> int:
-    """At least one where the error says so: with no losses allowed none is counted."""
+    """Its losses: at least one if the error names a loss. A task that allows none counts none."""
     return max(row.losses, int(row.state == "FAILED" and bool(LOSS.match(row.error))))
 
 
 def _charges(evidence: Evidence, key: str) -> Iterator[Charge]:
-    """The known losses of a task, as they went up: as its runs were told, then its row."""
+    """Each rise of a task's losses: as its runs were told, and then as its row has them."""
     before, since = 0, 0.0
     known = [(float(run.began), run.losses) for run in evidence.of(key) if run.losses is not None]
     row = evidence.rows.get(key)
@@ -187,7 +188,7 @@ def _went_down(evidence: Evidence, run: Run) -> bool:
 
 @dataclass
 class _Allowance:
-    """So many charges may be due to processes that a blow hit while they ran nothing."""
+    """The number of charges that a blow allows: it hit so many processes that ran nothing."""
 
     span: Span
     left: float

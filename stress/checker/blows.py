@@ -1,4 +1,4 @@
-"""Blows: what may cost a process its life or its lease, and when."""
+"""Blows: events that may end a process or its lease, and when they happened."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ CHILDREN_GONE = 1.0
 class Blow:
     """Something that hits processes for a time.
 
-    victims: None is everyone. whole: a victim's children are hit as well.
-    injected: somebody did it; else somebody saw it happen.
-    cuts: its victims are away from the database; slows: only far from it.
+    victims: None for every process. whole: it also hits the children of a victim.
+    injected: it was done from outside. If False, it was only seen or announced.
+    cuts: its victims cannot reach the database. slows: they reach it slowly.
     """
 
     name: str
@@ -36,21 +36,21 @@ class Blow:
 
     @property
     def over_all(self) -> bool:
-        """Whether it hits everybody."""
+        """Whether it hits every process."""
         return self.victims is None
 
 
 @dataclass(frozen=True)
 class Freeze:
-    """Processes that were stopped, and when. The span is from after they were to before
-    they were woken."""
+    """Processes that were stopped, and when. The span begins after the stop, and ends before they
+    were woken."""
 
     span: Span
     victims: frozenset[int]
 
 
 class Blows:
-    """All blows of a history, to be asked which of them hit a run."""
+    """All blows of a history. ``on`` tells which of them hit a run."""
 
     def __init__(self, records: Iterable[Record], limits: Limits) -> None:
         ordered = in_order(records)
@@ -73,7 +73,7 @@ class Blows:
                 self._by_victim[victim].append(blow)
 
     def on(self, run: Run, span: Span) -> list[Blow]:
-        """Those that hit a run's process in a time, the most direct first."""
+        """The blows that hit the process of a run in this span, the most direct first."""
         near = [
             *self._by_victim.get(run.pid, ()),
             *(blow for blow in self._by_victim.get(run.parent, ()) if blow.whole),
@@ -134,8 +134,8 @@ def _fault(begin: Record, ended: float, limits: Limits) -> Iterable[Blow]:
     cuts, slows = begin.get("effect") == "cut", begin.get("effect") == "slow"
     victims = frozenset(begin.get("victims", ()))
     if not victims and not cuts and not slows:
-        return  # it happens to nobody whom the checker knows
-    # An outage may be over and still cost a lease: that of who is late to connect again.
+        return  # it hits no process that the checker knows
+    # An outage can cost a lease after its end, if a pool is late to connect again.
     after = limits.lease if cuts else limits.unwritten
     yield Blow(
         str(begin["name"]),

@@ -1,4 +1,4 @@
-"""What was cancelled stays so: it never starts again."""
+"""A cancelled task stays cancelled: it never starts again."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from stress.checker.state import TaskRow
 class Cancels:
     """The cancels of a history.
 
-    One that was begun, and of which nobody lived to say what came, may have removed its
-    task, or asked it to end, or neither. So may one that a failover has taken back.
+    A cancel may have begun, and its process died before it wrote the outcome. Such a cancel may
+    have removed its task, asked it to end, or done neither. So may one that a failover took back.
     """
 
     def __init__(self, records: Iterable[Record], failovers: Failovers) -> None:
@@ -34,15 +34,15 @@ class Cancels:
         return key in self._begun
 
     def broken(self, runs: Iterable[Run], rows: Iterable[TaskRow]) -> list[Finding]:
-        """Tasks that were started after they had been cancelled, and tasks that are
-        cancelled though nobody asked for it."""
+        """Tasks that started after they were cancelled, and tasks that are cancelled though no
+        process asked for it."""
         found = []
         for run in runs:
             record = self._over.get(run.key)
             if record is None or not _forbids(record, run):
                 continue
             if run.began < self._begun.get(run.key, 0):
-                continue  # of a later attempt, which a failover has taken back
+                continue  # of a later attempt, which a failover took back
             what = "removed" if record["outcome"] == "removed" else "asked to end"
             text = f"{run.key} was cancelled ({what}), and started after that in process {run.pid}"
             found.append(Finding(text, (run.key,)))
@@ -54,10 +54,10 @@ class Cancels:
 
 
 def _forbids(cancel: Record, run: Run) -> bool:
-    """Whether this run must not be, as its task had been cancelled.
+    """Whether this run must not exist, because its task had been cancelled.
 
-    One that was asked to end is of a certain attempt, which may have been claimed and be
-    about to begin. Any later one would be a new claim.
+    A cancel asks one attempt to end. That attempt may have been claimed and be about to begin, so
+    its start is allowed. A later attempt would be a new claim.
     """
     if cancel["outcome"] == "late":
         return False

@@ -1,4 +1,4 @@
-"""The evidence, read once and laid out for the questions that are asked of it."""
+"""The evidence, read once and sorted for the questions of the checker."""
 
 from __future__ import annotations
 
@@ -51,14 +51,12 @@ class Evidence:
         return any(run.returned for run in self.of(key))
 
     def causes(self, run: Run, until: float | None = None) -> list[Blow]:
-        """What may have cost a run its process or its lease, or kept its outcome from
-        being written.
+        """The blows that may have ended the process or the lease of a run, or may have prevented
+        the writing of its outcome.
 
-        If the watcher only noticed the end of an idle process, that may be a normal exit,
-        and is no cause.
+        If a watcher only saw the end of an idle process, that may be a normal exit. It is no cause.
 
-        until: a moment; by default the last one at which its outcome can have been
-            unwritten.
+        until: a moment. By default the last one at which the outcome may still be unwritten.
         """
         if until is None:
             until = run.over + self.limits.unwritten * SECOND
@@ -71,12 +69,12 @@ class Evidence:
         return found or self._unseen_death(run, span)
 
     def injected(self, run: Run) -> list[Blow]:
-        """As causes, but only what somebody did to it from outside."""
+        """As ``causes``, but only the blows that the test dealt from outside."""
         return [blow for blow in self.causes(run) if blow.injected]
 
     def _unseen_death(self, run: Run, span: Span) -> list[Blow]:
-        """A last run in the same process that never ended shows that the process died,
-        even if nobody saw it."""
+        """If the last run of the same process never ended, the process has died, even if no watcher
+        saw it."""
         last = self._last[run.pid, run.parent]
         last_sign = Span(last.seen, last.seen)
         if last is not run and last.how == "open" and last_sign.meets(span):

@@ -1,9 +1,9 @@
 """Failovers that took back what had been committed, and what may be missing because of them.
 
-An older copy of the database took its place. What was committed between the moment of that copy
-and the failover never was: tasks that were sent, runs that were finished, cancels. Which commits
-exactly, nobody can say; what was committed before the copy was begun is there, and what came after
-the failover as well.
+An older copy of the database took its place. The commits between the moment of that copy and the
+failover are gone: tasks that were sent, runs that were finished, cancels. The history does not show
+exactly which ones. What was committed before the copy was begun is there, and so is what was
+committed after the failover.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from stress.checker.state import Limits
 
 @dataclass(frozen=True)
 class Failover:
-    """copied: when the copy was begun. lost: when the server that knew more went away. up: when the
-    one that knows less was there."""
+    """copied: when the copy was begun. lost: when the newer server was lost. up: when the server
+    with the older copy was up."""
 
     copied: int
     lost: int
@@ -40,7 +40,7 @@ class Failovers:
         ]
 
     def undone(self, moment: float) -> bool:
-        """Whether what was recorded then may have been taken back."""
+        """Whether a commit that was recorded at this moment may have been taken back."""
         return self.meet(Span(moment, moment))
 
     def touched(self, run: Run) -> bool:
@@ -48,17 +48,17 @@ class Failovers:
         return self.meet(Span(run.began, run.over))
 
     def meet(self, span: Span) -> bool:
-        """Whether some of what was committed in this time may have been taken back."""
-        # What is recorded and what is committed are a moment apart.
+        """Whether a commit in this span may have been taken back."""
+        # A commit and its record are a moment apart.
         apart = self._limits.unwritten * SECOND
         return any(span.meets(Span(each.copied - apart, each.up + apart)) for each in self._all)
 
     def allow(self, span: Span, blows: Sequence[Blow]) -> bool:
-        """Whether two runs of a task may both have gone on in this time: from the failover to the
-        first renewal after the reconnect, and a tick of the supervisor.
+        """Whether two runs of a task are allowed to overlap in this span. They are from the
+        failover until the first renewal after the reconnect, and for a tick of the supervisor.
 
-        blows: that hit one of the two meanwhile. Who is kept from a renewal by those stops when its
-            lease ends.
+        blows: that hit one of the two meanwhile. If they prevent the renewal, the run stops when
+            its lease ends.
         """
         limits = self._limits
         stopped = (limits.tick + limits.slack) * SECOND

@@ -1,4 +1,4 @@
-"""What was done to tasks that had done nothing: failed for a fault, or run again though done."""
+"""Innocent tasks that suffered: they failed because of a fault, or ran again though done."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from stress.checker.runs import Run
 def innocents_failed(evidence: Evidence) -> list[Finding]:
     """Tasks that failed for good though their own code did not.
 
-    Either for what a fault made of a run, be it that the database restarted under it: such a run
-    was interrupted, and is to be run again. Or for losses, when nobody had done anything to them.
+    A fault may have ended a run, such as a restart of the database. That run was interrupted, and
+    its task must run again. Or the task failed because of losses, though nothing had hit it.
     """
     found = []
     for key in sorted(evidence.sent.committed):
@@ -25,12 +25,12 @@ def innocents_failed(evidence: Evidence) -> list[Finding]:
             continue
         hit = [blow for run in runs for blow in evidence.injected(run)]
         if LOSS.match(row.error):
-            # Whom the kernel kills for want of memory is its own choice.
+            # Out of memory, the kernel chooses which process it kills.
             chosen = "out of memory" in row.error
             if runs and runs[-1].died and not hit and not chosen:
                 text = f"{key} failed with {row.error!r}, and nobody had done anything to it"
                 found.append(Finding(text, (key,)))
-        elif hit:  # else its outcome is wrong, for no reason known
+        elif hit:  # else wrong_outcome reports it: no reason is known
             text = f"{key} failed with {row.error!r}, for it was hit by: {hit[-1].name}"
             found.append(Finding(text, (key,)))
     return found
@@ -39,8 +39,8 @@ def innocents_failed(evidence: Evidence) -> list[Finding]:
 def forgotten_finishes(evidence: Evidence) -> list[Finding]:
     """Tasks that were done and ran again because their worker died, though its pool lived on.
 
-    Only those after which the worker had begun another run: what it had done before that, it had
-    noted where its pool reads it. The last one may have been killed as it was about to return.
+    This counts only runs after which the worker began another one. By then it had noted the first
+    one where its pool reads it. The last run may have been killed just before it returned.
     """
     found = []
     for key in sorted(evidence.by_key):
@@ -63,9 +63,9 @@ def _went_on(evidence: Evidence, run: Run) -> bool:
 
 
 def _only_died(evidence: Evidence, first: Run, again: Run) -> bool:
-    """Whether the worker was killed, or killed itself, and nothing else was done to its pool or to
-    the database until the task ran again. One that was only seen to die may have lost its lease:
-    then others had its tasks before its own pool could write anything."""
+    """Whether the worker was killed, or killed itself, and nothing else hit its pool or the
+    database until the task ran again. If its death was only seen, it may have lost its lease. Then
+    others had its tasks before its own pool could write anything."""
     near = evidence.blows.on(first, Span(first.began, again.began))
     blows = [blow for blow in near if not blow.slows]
     return all(map(_of_a_worker, blows)) and any(

@@ -1,5 +1,5 @@
-"""G1, G2, G3, G5, G6: what was lost, what ran though it must not, what ran again for no
-reason, and whether atomic effects are exact."""
+"""G1, G2, G3, G5, G6: tasks that were lost, that ran although they must not, or that ran again for
+no reason, and whether atomic effects are exact."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def lost(evidence: Evidence) -> list[Finding]:
 def unfenced_finishes(evidence: Evidence) -> list[Finding]:
     """Tasks that are done although every run that ended had lost its lease before.
 
-    Where another run began before a run ended, its lease was taken: its finish must
-    have touched no row, and the task must have been finished by a later run.
+    If a later run began before this one ended, this one had lost its lease. Its finish must have
+    touched no row, and a later run must have finished the task.
     """
     found = []
     for key in sorted(evidence.sent.committed - evidence.rows.keys()):
@@ -62,7 +62,7 @@ def ghosts(evidence: Evidence) -> list[Finding]:
 
 
 def stuck(evidence: Evidence) -> list[Finding]:
-    """Tasks that are still to be run although everything had its time to drain."""
+    """Tasks that still wait or run although the pools had time to drain."""
     return [
         Finding(f"{row.key} was left {row.state} (losses {row.losses})", (row.key,))
         for row in evidence.state.tasks
@@ -71,10 +71,10 @@ def stuck(evidence: Evidence) -> list[Finding]:
 
 
 def unexplained_duplicates(evidence: Evidence) -> list[Finding]:
-    """Runs after an end that nothing explains.
+    """Runs that nothing explains, as the run before had ended.
 
-    A run that ended may only be followed by another if something hit its process while
-    it ran or before its outcome was surely written.
+    After a run that ended, another one is allowed only if a blow hit its process while it ran or
+    before its outcome was surely written.
     """
     found = []
     for key in sorted(evidence.by_key):

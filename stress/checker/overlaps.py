@@ -3,22 +3,21 @@
 The rule, from the strongest evidence to the weakest:
 
 1. Both are *proven* to be going on at one moment: a run is proven from its start to
-   ``seen`` (see ``runs``), except while its process was frozen. That is an overlap,
-   and as long as the proof goes, whatever else is known.
-2. The earlier one has no end, its process's death was recorded by nobody, and the
-   later one started before its process did anything else. If something had hit that
-   process before the later start (a blow), or the task is of a kind that kills its
-   worker, it is held to have died of that unseen: no overlap. If nothing had, then
-   there was no reason to start the task again, and that is an overlap too, *presumed*:
-   how long it was is not known.
-3. Otherwise none. A run whose process was killed is over when that was recorded;
-   between the last sign of life and that record nothing is held against it.
+   ``seen`` (see ``runs``), except while its process was frozen. That is an overlap for
+   as long as both are proven, whatever else is known.
+2. The earlier one has no end, no record tells of its process's death, and the later
+   one started before that process did anything else. If a blow had hit the process before
+   the later start, or the task is of a kind that kills its worker, the process counts as
+   dead, though nobody saw it: no overlap. If nothing had hit it, there was no reason to
+   start the task again. That is an overlap too, *presumed*: its length is not known.
+3. Otherwise there is no overlap. A run whose process was killed is over when the death was
+   recorded. Between the last sign of life and that record it is not proven to go on.
 
-Two overlaps are allowed (docs/guarantees.md). One is of G4: a machine that is frozen as a whole can
-stop nothing. So what was frozen together with its supervisor, was taken over while
-it was frozen, and is still at it for no more than a tick of the supervisor after the
-thaw, is counted apart. The other ends with the first renewal after a failover that has taken
-back what was committed: see ``failovers``.
+Two overlaps are allowed (docs/guarantees.md), and are counted separately. One is of G4: a machine
+that is frozen as a whole cannot stop its runs. Its run may be frozen together with the supervisor,
+and its task may be reclaimed meanwhile. After the thaw it may go on for a tick of the supervisor.
+The other overlap ends with the first renewal after a failover that took commits back: see
+``failovers``.
 """
 
 from __future__ import annotations
@@ -34,8 +33,8 @@ from stress.checker.runs import Run
 
 @dataclass(frozen=True)
 class Overlap:
-    """Two runs of one task, or of two tasks that exclude each other, at one time. seconds:
-    as far as it is proven; None when it is presumed."""
+    """Two runs at one time, of one task or of two tasks that exclude each other. seconds: as far as
+    it is proven. None if it is presumed."""
 
     first: Run
     second: Run
@@ -87,7 +86,7 @@ def _overlap(evidence: Evidence, first: Run, second: Run) -> Overlap | None:
 
 
 def proven_overlap(evidence: Evidence, first: Run, second: Run) -> Overlap | None:
-    """Rule 1, for two runs of whatever tasks that must not go on at once."""
+    """Rule 1, for any two runs that must not go on at once."""
     both = [
         common
         for one in _proven(evidence, first)
@@ -110,14 +109,14 @@ def _proven(evidence: Evidence, run: Run) -> list[Span]:
 
 
 def _failed_over(evidence: Evidence, first: Run, second: Run, span: Span) -> bool:
-    """Whether a pool cannot have known yet that the database has gone back."""
+    """Whether a pool could not know yet that the database had gone back to an older state."""
     blows = [blow for run in (first, second) for blow in evidence.blows.on(run, span)]
     return evidence.failovers.allow(span, blows)
 
 
 def _woken(evidence: Evidence, run: Run, span: Span) -> bool:
-    """Whether it is what a process does that was woken together with its supervisor,
-    and for no longer than allowed."""
+    """Whether the process went on because it was woken together with its supervisor, and for no
+    longer than allowed."""
     allowed = evidence.limits.tick + evidence.limits.slack
     return any(
         run.parent in freeze.victims

@@ -34,7 +34,7 @@ class Span:
         return Span(self.began, self.ended + seconds * SECOND)
 
     def without(self, holes: Iterable[Span]) -> list[Span]:
-        """What is left of it beside these."""
+        """The parts of it that lie outside of these."""
         left, began = [], self.began
         for hole in sorted(holes):
             if hole.ended <= began or hole.began >= self.ended:
@@ -47,8 +47,8 @@ class Span:
         return left
 
     def common(self, other: Span) -> Span | None:
-        """The time that is in both. One that is a mere moment must lie within the other:
-        where one only ends as the other begins, nothing is common."""
+        """The time that is in both. A span of no length must lie inside the other: if one ends just
+        as the other begins, they have nothing in common."""
         began, ended = max(self.began, other.began), min(self.ended, other.ended)
         inside = began == ended and (
             self.began < began < self.ended or other.began < began < other.ended
@@ -57,7 +57,7 @@ class Span:
 
 
 def in_order(records: Iterable[Record]) -> list[Record]:
-    """By time; those of one moment as they were written."""
+    """Sorted by time. Records of one moment stay in the order in which they were written."""
     return sorted(records, key=lambda record: int(record["at"]))
 
 

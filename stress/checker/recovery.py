@@ -14,12 +14,12 @@ from stress.checker.runs import Death, Run
 
 
 def recovery(evidence: Evidence) -> dict[str, Recovery | None]:
-    """For each run that somebody killed, the seconds until its task was started again.
+    """For each run that was killed, the seconds until its task was started again.
 
-    ``worker``: its worker alone was killed. ``pool``: its supervisor or all of its pool
-    was. ``_disturbed``: in between something else was broken too (an outage, a freeze, a
-    slow database, the death of a keeper, a supervisor or a pool), so that the time says
-    little about this death. A task that was not started again is not counted.
+    ``worker``: its worker alone was killed. ``pool``: its supervisor or all of its pool was.
+    ``_disturbed``: something else was broken in between (an outage, a freeze, a slow database, the
+    death of a keeper, a supervisor or a pool). Then the time says little about this death. A task
+    that was not started again is not counted.
     """
     found: dict[str, list[float]] = defaultdict(list)
     standstill: dict[str, float] = defaultdict(float)
@@ -40,8 +40,8 @@ def recovery(evidence: Evidence) -> dict[str, Recovery | None]:
 
 
 def _standstill(evidence: Evidence, death: Death, again: Run) -> float:
-    """The longest time from the death to the next start in which no task was started that had
-    been sent earlier, and so came first."""
+    """The longest time between the death and the next start in which no older task started either.
+    Older tasks were sent earlier, and so come first."""
     called = evidence.sent.called
     first, last = (
         bisect(evidence.runs, moment, key=lambda run: run.began)

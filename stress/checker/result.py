@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-#: Every way in which a run can be bad, in the order in which they are shown.
+#: All violations, in the order in which the report shows them.
 VIOLATIONS = (
     "lost",
     "ghosts",
@@ -31,9 +31,9 @@ VIOLATIONS = (
     "deadlocks",
 )
 
-#: What has hit a run where nothing else did.
+#: The cause if nothing else has hit a run.
 ONLY_WORKER = "only its worker died"
-#: Findings of one name that the JSON spells out; the counts are always whole.
+#: The most findings of one name that the JSON spells out. The counts are always complete.
 SPELLED_OUT = 20
 
 
@@ -61,7 +61,7 @@ class Recovery:
 
     @classmethod
     def of(cls, seconds: Sequence[float], standstill: float) -> Recovery | None:
-        """None when there is nothing to sum up."""
+        """The summary. None if there are no values."""
         if not seconds:
             return None
         ordered = sorted(seconds)
@@ -110,16 +110,16 @@ class Verdict:
     """The verdict on one run.
 
     violations: name -> findings; each name of VIOLATIONS is there.
-    recovery_s: "worker" and "pool": from a death to the next start of what ran, where
-        nothing else was broken meanwhile; "worker_disturbed" and "pool_disturbed": where
-        something was. None where there was no such death.
-    run_again: the runs that had to be made again, and why.
+    recovery_s: from a death to the next start of the task that ran. "worker" and "pool": nothing
+        else was broken meanwhile. "worker_disturbed" and "pool_disturbed": something was. None if
+        there was no such death.
+    run_again: the runs that were repeated, and why.
     allowed_overlaps: of machines that were frozen as a whole and woke, and of pools that could not
         know yet that the database had gone back (docs/guarantees.md).
-    counts: committed, rolled_back, undetermined (enqueuers killed before they could say),
-        taken_back (a failover may have), runs, ended, raised, killed, open (nobody saw how they
-        ended), unexplained_deaths (runs whose process died though nobody did anything to it: a
-        lease that a pool lost by itself), fenced_finishes.
+    counts: committed, rolled_back, undetermined (an enqueuer was killed before it wrote the
+        outcome), taken_back (by a failover, perhaps), runs, ended, raised, killed, open (no record
+        shows how they ended), unexplained_deaths (runs whose process died though nothing had hit
+        it: a lease that a pool lost by itself), fenced_finishes.
     """
 
     violations: Mapping[str, Sequence[Finding]]

@@ -1,8 +1,8 @@
 """Results: each task that keeps its result and is done has one, of its last run.
 
-A result is written by the statement that removes the task's row, fenced by worker and
-attempt. So who has lost the task to a later attempt can write none, and while a task is in
-the table it has none.
+The statement that removes the task's row also writes the result, fenced by worker and attempt.
+So a worker that lost the task to a later attempt cannot write one. While a task is in the table it
+has no result.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def wrong_results(evidence: Evidence) -> list[Finding]:
 
 
 def _wrong(evidence: Evidence, result: ResultRow) -> str:
-    """What is wrong with a result; nothing where it is right."""
+    """What is wrong with a result. Empty if it is right."""
     key = result.key
     if key in evidence.rows:
         return f"and is in the table as {evidence.rows[key].state}"
@@ -47,7 +47,7 @@ def _wrong(evidence: Evidence, result: ResultRow) -> str:
     if not evidence.ended(key):
         return "and no run of it has ended"
     runs = evidence.of(key)
-    # A claim that a failover has taken back was no attempt; the same number comes again.
+    # A claim that a failover took back does not count as an attempt: its number is used again.
     counted = [run for run in runs if not evidence.failovers.touched(run)]
     last = max((run.attempt or 0 for run in counted), default=0)
     if not any(

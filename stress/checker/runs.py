@@ -1,9 +1,9 @@
-"""Runs: from a start to whatever ended it, and how far each is proven.
+"""Runs: from a start to an end of any kind, and how long each is proven to go on.
 
 A process runs one task at a time. A run ends with its ``end`` or ``raised``
-record, or with the death of its process. Where the death was recorded, by
-whoever killed or watched the process, the run is ``killed``. Where nobody saw
-how it ended, it is ``open``.
+record, or with the death of its process. If the process that killed it, or a
+watcher, recorded the death, the run is ``killed``. If no record shows how it
+ended, it is ``open``.
 
 For every run two moments matter:
 
@@ -13,9 +13,9 @@ over    the first one at which it is proven to be *over*: its end, the record of
         its process's death, or the next start in its process. NEVER if there is
         no such proof.
 
-Between the two it may have gone on or not. A word of the run itself outweighs
-the record of a death: a run that noted its end after it was held to be killed
-did end, then.
+Between the two it may have gone on or not. A record of the run itself counts
+more than the record of a death: a run that noted its end after a record of its
+death did end at that later moment.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ from stress.checker.records import NEVER, Record, Span, in_order
 
 @dataclass(frozen=True)
 class Death:
-    """A process died. alive: when it last was known not to have."""
+    """A process died. alive: the last moment at which it was known to be alive."""
 
     victim: int
     role: str
     cause: str
     alive: int
     at: int
-    injected: bool  # somebody killed it, from outside
+    injected: bool  # another process killed it
     with_it: frozenset[int]
 
     @property
@@ -48,7 +48,7 @@ class Death:
 class Run:
     """One run of a task. how: end, raised, killed or open.
 
-    losses, attempt: as the run was told, None when it did not say.
+    losses, attempt: as the run was told. None if its record does not have them.
     scheduled_at: the tick that a schedule sent its task for.
     moved_on: it is open, but its process went on to another run.
     error: the class of what it raised.
@@ -70,7 +70,7 @@ class Run:
 
     @property
     def cut_off(self) -> bool:
-        """Whether it ended with an error of its connection: a pool takes it for interrupted."""
+        """Whether it ended with an error of its connection. A pool counts it as interrupted."""
         return self.error in ("OperationalError", "InterfaceError")
 
     @property
@@ -79,7 +79,7 @@ class Run:
 
     @property
     def died(self) -> bool:
-        """Whether its process went down with it, as far as one can tell."""
+        """Whether its process died with it, as far as the records show."""
         return self.how == "killed" or (self.how == "open" and not self.moved_on)
 
     def until(self, moment: float) -> Span:
@@ -108,7 +108,7 @@ def death_of(record: Record) -> Death:
         cause=cause,
         alive=int(record.get("since", at)),
         at=at,
-        # What a process announces of itself, or a watcher sees, nobody did to it.
+        # A death that the process announced itself, or that a watcher only saw, is not injected.
         injected=record["pid"] != victim and cause != "seen",
         with_it=frozenset(record.get("victims", ())),
     )
@@ -126,7 +126,7 @@ class _Reader:
             self._start(record, pid, at)
         elif kind in ("tick", "end", "raised"):
             run = self._last.get(pid)
-            # None: a fork of the task that came back through its code.
+            # None: the task forked, and the child returned through the code of the task.
             if run is not None and run.key == str(record["key"]):
                 run.seen = at
                 if kind != "tick":
@@ -151,8 +151,8 @@ class _Reader:
 
     def _bury(self, death: Death) -> None:
         named = {death.victim, *death.with_it}
-        # A child that is not named may have died before, unseen; and its number may be
-        # that of another pool's child by now.
+        # A child that is not named may have died before, though no record shows it. Its pid may
+        # be that of another pool's child by now.
         unnamed = {
             pid
             for pid in (self._children[death.victim] if death.takes_children else ())
@@ -170,5 +170,5 @@ class _Reader:
                 and not run.death.injected
                 and death.alive <= run.over
             ):
-                # A watcher was quicker to write it down than who did it.
+                # A watcher recorded the death before the process that caused it did.
                 run.death = death

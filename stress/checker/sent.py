@@ -1,4 +1,4 @@
-"""What was sent: which tasks were committed, which were not, and of what kind each is."""
+"""Which tasks were sent: which were committed, which were not, and of what kind each is."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ class Sent:
     """The enqueuers' side.
 
     committed: the tasks that must not be lost. ghosts: those that must never run.
-    undetermined: an enqueuer was killed before it could say, and wrote no entries
-        either, or a failover may have taken them back: these may run or not.
-    unsaid: of those with entries, how many only their entry has decided.
+    undetermined: these may run or not. An enqueuer was killed before it wrote the outcome, and
+        it wrote no entries either. Or a failover may have taken them back.
+    unsaid: how many have no record of an outcome, so that only their entry decides.
     taken_back: how many a failover may have taken back.
-    vanished: said to be committed, but their entries are not there.
+    vanished: recorded as committed, but their entries are missing.
     groups: of the calls of unique kinds. committing: when those were about to be committed.
     called: when each task was about to be sent.
     """
@@ -45,11 +45,11 @@ class Sent:
 
 
 def sent(records: Iterable[Record], state: FinalState, failovers: Failovers) -> Sent:
-    """The enqueuers' records and the rows that they committed, put together.
+    """Combine the enqueuers' records with the rows that they committed.
 
-    With entries, an entry alone decides: an enqueuer that lost its connection in the
-    middle of a commit cannot know how that went. One that is not there may also have been taken
-    back by a failover: its task may have run before that.
+    If the load wrote entries, only the entry decides: an enqueuer that lost its connection during
+    a commit cannot know its outcome. A failover may also have taken a missing entry back. Then the
+    task may have run before.
     """
     intended: set[str] = set()
     said: dict[str, set[str]] = {"commit": set(), "rollback": set()}
@@ -57,7 +57,7 @@ def sent(records: Iterable[Record], state: FinalState, failovers: Failovers) -> 
     called: dict[str, int] = {}
     committing: dict[str, int] = {}
     kinds = {row.key: row.kind for row in state.tasks if row.kind}
-    # What a schedule sent is there because its transaction committed: nobody else says so.
+    # A task of a schedule exists because its transaction committed. No other record says so.
     ticked = {row.key for row in state.tasks if row.scheduled_at is not None}
     taken_back: set[str] = set()
     for record in records:
@@ -85,7 +85,7 @@ def sent(records: Iterable[Record], state: FinalState, failovers: Failovers) -> 
         committed, undetermined = (said["commit"] | ticked) - taken_back, unsaid | taken_back
         vanished: set[str] = set()
     else:
-        # A commit that was acknowledged must be there; its task is looked for as well.
+        # An acknowledged commit must have its entry. Its task must exist as well.
         vanished = said["commit"] - state.entries - taken_back
         committed = (said["commit"] | state.entries | ticked) - taken_back
         undetermined = taken_back

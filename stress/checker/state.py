@@ -1,8 +1,8 @@
 """What is left when a run is over: the half of the evidence that is not the history.
 
-The harness fills these from the tables, the process list and the logs, after the
-load has ended, the pools have drained and have been stopped. The checker reads
-nothing else, so that every verdict can be given again from two files.
+The harness fills these from the tables, the process list and the logs. It does so after the load
+has ended and the pools have drained and stopped. The checker reads nothing else, so the same
+verdict can be reached again from two files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Kind:
-    """What a kind of task is meant to do; without one a task is harmless.
+    """What a kind of task does by intention. A task without a kind is harmless.
 
     atomic: it writes one effect for its key, in the transaction that ends it.
     poison: it kills its worker each time. A regular expression that the recorded
@@ -62,7 +62,7 @@ class TaskRow:
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A result, of a task that is gone from the task table: what was returned, decoded."""
+    """The result of a task that is no longer in the task table: its return value, decoded."""
 
     key: str
     value: Any
@@ -81,7 +81,7 @@ class Ticks:
 
 @dataclass(frozen=True)
 class LeftOver:
-    """A process of a pool that is still there although its pool has ended."""
+    """A process of a pool that still exists although its pool has ended."""
 
     pid: int
     title: str
@@ -89,19 +89,19 @@ class LeftOver:
 
 @dataclass(frozen=True)
 class FinalState:
-    """What was found when everything had come to rest.
+    """What was found when the load had ended and the pools had stopped.
 
     tasks: every row of the task table that came from the load.
-    entries: keys whose row the enqueuer wrote beside its task, in the same transaction:
-        what is there was committed, whatever the enqueuer lived to say. None when the
-        load wrote no such rows: then the commit records are the truth.
+    entries: keys whose row the enqueuer wrote beside its task, in the same transaction. If the row
+        exists, the task was committed, even if the enqueuer died before it recorded that. None if
+        the load wrote no such rows. Then the commit records decide.
     effects: for each key of an atomic kind, how many effects its runs left behind.
     kinds: by name; an ``intent`` record or a task row says which kind a key is of.
     schedules: what each schedule should have sent, by the kind of its tasks.
     results: every row of the table of results that came from the load.
     left_over: processes below a pool that outlived it by more than a second.
-    deadlocks: that the database counted or logged.
-    fenced: finishes that touched no row, as the pools' logs count them.
+    deadlocks: how many the database counted or logged.
+    fenced: finishes that touched no row, counted in the logs of the pools.
     """
 
     tasks: tuple[TaskRow, ...] = ()
@@ -119,14 +119,14 @@ class FinalState:
 class Limits:
     """What counts as in time, in seconds.
 
-    lease: of the pools in the run. For so long after an outage, work may still be
-        stopped and taken over because of it.
+    lease: of the pools in the run. For so long after an outage, runs may still be stopped and their
+        tasks reclaimed because of it.
     tick: the longest that a woken supervisor may take to stop its workers.
     slack: what a busy machine may add to that.
     reconnect: the longest that a pool may take from the moment at which a server is up again to its
         first renewal.
-    unwritten: the longest that a run may be over in the history and not yet in the
-        table. Who dies in that time leaves a run that must be made again.
+    unwritten: the longest time between the end of a run in the history and its outcome in the
+        table. If a worker dies in that time, the run must be repeated.
     """
 
     lease: float = 30.0

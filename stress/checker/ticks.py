@@ -1,4 +1,4 @@
-"""Schedules: whether each tick was sent, and was sent once."""
+"""Schedules: whether each tick was sent exactly once."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from stress.checker.state import TaskRow
 
 
 def lost_ticks(evidence: Evidence) -> list[Finding]:
-    """Ticks for which there never was a task, as far as any run or row says.
+    """Ticks for which no run and no row shows a task.
 
-    A task that was there and is nowhere is lost like any other.
+    A task of a tick that existed and is gone counts as lost, like any other task.
     """
     found = []
     for kind, schedule in sorted(evidence.state.schedules.items()):
@@ -28,11 +28,11 @@ def lost_ticks(evidence: Evidence) -> list[Finding]:
 
 
 def double_ticks(evidence: Evidence) -> list[Finding]:
-    """Ticks that were sent twice, or of which their schedule knows nothing."""
+    """Ticks that were sent twice, or that lie after the last tick of their schedule."""
     found = []
     for kind, schedule in sorted(evidence.state.schedules.items()):
         for tick, keys in sorted(_sent(evidence, kind).items()):
-            # What a failover has taken back is sent again, and the schedule stands where it stood.
+            # A failover takes back the task and the schedule's move. The tick is then sent again.
             kept = [key for key in keys if not _taken_back(evidence, key)]
             if len(kept) > 1:
                 text = f"the tick of {kind} at {tick} was sent {len(keys)} times"

@@ -1,15 +1,14 @@
-"""Unique tasks: the calls of a group are few runs, and yet none is missed.
+"""Unique tasks: the calls of a group share few runs, and yet no call is missed.
 
-"start": a call may join a task of its group that waits. The task sees what the call has
-changed, so a run of the group must begin after the commit. When that was, nobody could
-write down; it was about to be (``committing``) at a time that is known, and a run that
-began before that has surely missed it.
+"start": a call may join a task of its group that waits. The task sees what the call has changed,
+so a run of the group must begin after the commit. The moment of the commit is not known. The moment
+just before it is (``committing``), and a run that began earlier has surely missed the call.
 
-"finish": a call may join a task that runs, too. So it is only certain that a run ends after
-the call. But no two runs of a group go on at once, whatever their keys: proven as in
+"finish": a call may also join a task that runs. So it is only certain that a run ends after the
+call. But no two runs of a group go on at once, whatever their keys. That is proven as in
 ``overlaps``, and a frozen machine is allowed the same.
 
-A group of which a task failed, or is still in the table, owes its calls no run.
+If a task of a group failed, or is still in the table, its calls need no run.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from stress.checker.runs import Run
 
 
 def missed_calls(evidence: Evidence) -> list[Finding]:
-    """Committed calls of unique kinds that no run came after."""
+    """Committed calls of unique kinds that no run followed."""
     sent = evidence.sent
     runs = _runs(evidence)
     in_table = {sent.groups[key] for key in evidence.rows if key in sent.groups}
@@ -60,7 +59,7 @@ def overlaps(evidence: Evidence) -> list[Overlap]:
 
 
 def _runs(evidence: Evidence, until: str | None = None) -> Mapping[str, Sequence[Run]]:
-    """The runs of each group, in order of their beginning."""
+    """The runs of each group, in the order in which they began."""
     found: dict[str, list[Run]] = defaultdict(list)
     for run in evidence.runs:
         group = evidence.sent.groups.get(run.key)
