@@ -8,11 +8,13 @@ from base64 import b64encode
 
 import django.db
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from stress.chaos.sending import new_key
 from stress.project.lab.kinds import KINDS
 from stress.project.lab.models import Entry
 from stress.rig.history import History
+from taskq.models import State, Task
 
 _FORGED = b64encode(pickle.dumps([["a"], {}])).decode()
 
@@ -36,7 +38,8 @@ PAYLOADS = {
     "far too long": '[["{key}"], {{"y": "{long}"}}]',
 }
 #: No pool has known them for so long that they fail instead of waiting.
-_LONG_UNKNOWN: dict[str, str | int] = {"unknown_since": "2001-01-01T00:00:00Z"}
+_LONG_AGO = "2001-01-01T00:00:00Z"
+_LONG_UNKNOWN: dict[str, str | int] = {"unknown_since": _LONG_AGO}
 #: Bad values in other columns. Such a task runs in spite of it, waits, or fails.
 COLUMNS: dict[str, tuple[str, dict[str, str | int]]] = {
     "unknown queue": ("fast", {"queue": "a queue that no pool works for"}),
@@ -74,3 +77,13 @@ def _insert(history: History, kind: str, payload: str, columns: dict[str, str | 
         connection.close()
     else:
         history.record("commit", key=key)
+
+
+def make_unknown_for_long() -> None:
+    """Set back the time from which tasks of unknown names wait for a pool that knows them.
+
+    That time begins anew when a task is reclaimed, and then lasts longer than the end of a run.
+    """
+    names = [columns["name"] for _, columns in COLUMNS.values() if "name" in columns]
+    waiting = Task.objects.filter(state=State.READY, name__in=names)
+    waiting.exclude(unknown_since=_LONG_AGO).update(unknown_since=_LONG_AGO, execute_at=Now())

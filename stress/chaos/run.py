@@ -155,8 +155,10 @@ class _Run:
             wait_until(lambda: self._none_left(live), seconds=DRAIN)
 
     def _none_left(self, live: Live) -> bool:
+        from stress.chaos.bad_rows import make_unknown_for_long
         from taskq.models import State, Task
 
+        make_unknown_for_long()
         left = Task.objects.exclude(state=State.FAILED).count()
         self._show(live, "draining", left)
         return left == 0
