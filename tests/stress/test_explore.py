@@ -38,10 +38,10 @@ def explore() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
         session.execute("DROP DATABASE explore WITH (FORCE)")
 
 
-def test_some_hundred_orders_are_right(explore):
-    ended = explore("--orders", 300)
+def test_a_thousand_orders_are_right(explore):
+    ended = explore("--orders", 1000)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "300 orders in" in ended.stdout
+    assert "1000 orders in" in ended.stdout
 
 
 @pytest.mark.parametrize(
