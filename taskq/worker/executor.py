@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Any
 
 from django.db import transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import error_text, events, signals
 from taskq.connections.of_thread import connection_of
@@ -28,6 +26,8 @@ from taskq.task.outcomes import (
 from taskq.task.registry import Definition
 from taskq.task.request import Request
 from taskq.values import stored_moment
+from taskq.worker.atomic_end import AtomicEnd
+from taskq.worker.interrupter import Interrupter
 from taskq.worker.interruption import was_interrupted
 
 #: The beginning of the error of a run that an outage has ended.
@@ -58,36 +58,16 @@ def request_of(task: Claimed) -> Request:
     return Request(task.id, task.name, task.queue, task.retries, task.losses)
 
 
-class AtomicEnd(Protocol):
-    """How the transaction of an atomic task begins, and ends its task's row."""
-
-    def begin(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[object]:
-        """Entered as the transaction is opened on the connection."""
-
-    def finish(self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None) -> bool:
-        """End the task in that transaction and keep its result, if any. False if the worker no
-        longer holds the task."""
-
-
-class Gate(Protocol):
-    """Where the function of a task can be interrupted."""
-
-    def arm(self) -> None:
-        """Called right before the function. The run gets whatever this raises."""
-
-    def disarm(self) -> None:
-        """Called as the function returns or raises, before anything else is done."""
-
-
 class Executor:
     """Runs tasks, one after the other.
 
     alias: the database that holds the rows of the tasks.
+    interrupter: may raise in the function of a task, and nowhere else.
     """
 
-    def __init__(self, alias: str, gate: Gate, end: AtomicEnd) -> None:
+    def __init__(self, alias: str, interrupter: Interrupter, end: AtomicEnd) -> None:
         self._alias = alias
-        self._gate = gate
+        self._interrupter = interrupter
         self._end = end
 
     def run(
@@ -151,11 +131,11 @@ class Executor:
     ) -> Any:
         generation = _generation
         try:
-            self._gate.arm()
+            self._interrupter.arm()
             return call(definition, request, args, kwargs)
         finally:
             _end_if_forked(generation)
-            self._gate.disarm()
+            self._interrupter.disarm()
 
 
 def _outcome(error: BaseException, definition: Definition, request: Request) -> Outcome:
