@@ -12,9 +12,11 @@ from django.test import RequestFactory
 
 from taskq import sql
 from taskq.models import Worker
+from taskq.outbox.terms import columns
 from taskq.sql import postgresql
 from taskq.sql.postgresql import claims, enqueue, leases, tasks
 from taskq.sql.postgresql.prepared import touching
+from taskq.task.options import TaskOptions
 
 pytestmark = pytest.mark.postgresql
 
@@ -288,13 +290,7 @@ def test_enqueueing_looks_for_sleepers_by_their_index(raw):
     values = {
         "name": "x",
         "payload": "[[],{}]",
-        "queue": "default",
-        "priority": 0,
-        "max_losses": 3,
-        "eta": None,
-        "delay": 0.0,
-        "expires": None,
-        "lifetime": None,
+        **columns(TaskOptions()),
     }
     psycopg.Cursor(raw).execute("SET enable_seqscan = off")  # the table is one page here
     nodes, _ = explain(raw, enqueue.ENQUEUE, values)

@@ -13,7 +13,9 @@ from pool import clock
 from stress.checker import FinalState, judge
 from stress.rig.pools import wait_until
 from stress.rig.postgres import EmbeddedPostgres
+from taskq.outbox.terms import columns
 from taskq.sql.postgresql import enqueue
+from taskq.task.options import TaskOptions
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.postgresql
@@ -41,13 +43,7 @@ def send(url, task, *args):
     values = {
         "name": task.name,
         "payload": json.dumps([args, {}]),
-        "queue": "default",
-        "priority": 0,
-        "max_losses": 3,
-        "eta": None,
-        "delay": 0.0,
-        "expires": None,
-        "lifetime": None,
+        **columns(TaskOptions()),
     }
     with psycopg.connect(url, autocommit=True) as session:
         psycopg.Cursor(session).execute(enqueue.ENQUEUE, values)
