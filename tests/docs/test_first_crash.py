@@ -89,7 +89,7 @@ def test_a_newcomer_sees_a_killed_workers_task_run_again(newcomer):
     busy = shown("1 busy")
     wait_until(lambda: newcomer.run(status).splitlines() == busy, what="the page's state")
     pool.wait_for("layer 10 of 10")
-    pool.wait_for(r"ran shop.tasks.bake #1 in \d")
+    pool.wait_for(r"ran shop.tasks.bake #1 in ([2-9]\d|\d{3,})")
     assert pool.text().count("run 2 begins") == 1
 
     # 8. One that must not run twice.
