@@ -86,4 +86,6 @@ def make_unknown_for_long() -> None:
     """
     names = [columns["name"] for _, columns in COLUMNS.values() if "name" in columns]
     waiting = Task.objects.filter(state=State.READY, name__in=names)
-    waiting.exclude(unknown_since=_LONG_AGO).update(unknown_since=_LONG_AGO, execute_at=Now())
+    recent = waiting.exclude(unknown_since=_LONG_AGO)
+    if recent.exists():  # on SQLite an update takes the write lock, also if it changes nothing
+        recent.update(unknown_since=_LONG_AGO, execute_at=Now())
