@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any, Unpack
 
 from django.db import router, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import conf, signals, sql
 from taskq.connections.of_thread import connection_of
@@ -64,7 +63,11 @@ def enqueue(
             return _write(connection, statements, values, timed)
         return _write_unique(connection, values, key, options)
 
-    return idempotency.once(connection, name, idempotency_key, send) if idempotency_key else send()
+    return (
+        idempotency.once(connection.wrapper, name, idempotency_key, send)
+        if idempotency_key
+        else send()
+    )
 
 
 def check_keys(
@@ -84,24 +87,22 @@ def check_keys(
 
 
 def _write(
-    connection: BaseDatabaseWrapper,
+    connection: sql.DjangoConnection,
     statements: sql.EnqueueStatements,
     values: Mapping[str, Any],
     timed: bool,
 ) -> Sent:
-    within, direct = sql.within_of(connection.vendor), _direct(connection)
     statement = statements.ENQUEUE_TIMED if timed else statements.ENQUEUE
-    ((id, *rest),) = within.rows_within(connection, statement, values, direct=direct)
+    ((id, *rest),) = connection.rows(statement, values)
     _tell(connection, values, [id])
     return Sent(id, False, rest[0] if timed else None)
 
 
 def _write_unique(
-    connection: BaseDatabaseWrapper, values: Mapping[str, Any], key: str, options: TaskOptions
+    connection: sql.DjangoConnection, values: Mapping[str, Any], key: str, options: TaskOptions
 ) -> Sent:
-    until, direct = options.unique_until, _direct(connection)
     calls = {key: values["payload"]}
-    ids, new = unique.enqueue(connection, values, calls, until=until, direct=direct)
+    ids, new = unique.enqueue(connection, values, calls, until=options.unique_until)
     _tell(connection, values, list(new))
     return Sent(ids[key], not new, new.get(ids[key]))
 
@@ -135,22 +136,21 @@ def enqueue_many(
 
 
 def _write_many(
-    connection: BaseDatabaseWrapper,
+    connection: sql.DjangoConnection,
     statements: sql.EnqueueStatements,
     values: Mapping[str, Any],
     texts: Iterable[str],
     timed: bool,
 ) -> tuple[list[int], dict[int, Stored]]:
-    within, parts = sql.within_of(connection.vendor), list(_parts(texts))
-    direct = _direct(connection)
+    parts = list(_parts(texts))
     statement = statements.ENQUEUE_MANY_TIMED if timed else statements.ENQUEUE_MANY
     ids: list[int] = []
     written_at: dict[int, Stored] = {}
-    with transaction.atomic(connection.alias) if len(parts) > 1 else nullcontext():
+    with transaction.atomic(connection.wrapper.alias) if len(parts) > 1 else nullcontext():
         for payloads in parts:
             # One text costs the client far less than an array, whose elements it must quote.
             more = {**values, "payloads": json.dumps(payloads)}
-            found = within.rows_within(connection, statement, more, direct=direct)
+            found = connection.rows(statement, more)
             # The database numbers the rows in order, but returns them in any order.
             ids += sorted([id for id, *_ in found])
             if timed:
@@ -160,7 +160,7 @@ def _write_many(
 
 
 def _enqueue_many_unique(
-    connection: BaseDatabaseWrapper,
+    connection: sql.DjangoConnection,
     statements: sql.EnqueueStatements,
     values: Mapping[str, Any],
     calls: Sequence[Arguments],
@@ -176,13 +176,13 @@ def _enqueue_many_unique(
         if key is not None:
             keyed.setdefault(key, text)
     keyed = dict(sorted(keyed.items()))  # all callers take keys in this order
-    until, direct = options.unique_until, _direct(connection)
     rest, ids = iter(keyed.items()), {}
     new: dict[int, Stored] = {}
-    with transaction.atomic(connection.alias):
+    with transaction.atomic(connection.wrapper.alias):
         for some in _parts(keyed.values()):
             part = dict(islice(rest, len(some)))
-            held, written = unique.enqueue(connection, values, part, until=until, direct=direct)
+            until = options.unique_until
+            held, written = unique.enqueue(connection, values, part, until=until)
             ids.update(held)
             new.update(written)
         _tell(connection, values, list(new))
@@ -246,10 +246,10 @@ def _headers(name: str, terms: Terms) -> Mapping[str, Any] | None:
     return headers
 
 
-def _tell(connection: BaseDatabaseWrapper, values: Mapping[str, Any], ids: Sequence[int]) -> None:
+def _tell(connection: sql.DjangoConnection, values: Mapping[str, Any], ids: Sequence[int]) -> None:
     """Send the signal task_enqueued for these rows."""
     if ids and signals.task_enqueued.receivers:
-        signals.enqueued(connection, str(values["name"]), list(ids), str(values["queue"]))
+        signals.enqueued(connection.wrapper, str(values["name"]), list(ids), str(values["queue"]))
 
 
 def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
@@ -266,13 +266,10 @@ def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
         yield together
 
 
-def _database(using: str | None) -> tuple[BaseDatabaseWrapper, sql.EnqueueStatements]:
-    connection = connection_of(using or router.db_for_write(Task))
-    return connection, sql.enqueue_of(connection.vendor)
-
-
-def _direct(connection: BaseDatabaseWrapper) -> bool:
-    """Whether the session is the caller's alone. Our setting or Django's can say that a pooler
-    gives it to others between two transactions."""
-    pooled = connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
-    return conf.settings().direct and not pooled
+def _database(using: str | None) -> tuple[sql.DjangoConnection, sql.EnqueueStatements]:
+    wrapper = connection_of(using or router.db_for_write(Task))
+    # Our setting or Django's can say that a pooler gives the session to others between two
+    # transactions.
+    pooled = wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
+    direct = conf.settings().direct and not pooled
+    return sql.django_connection(wrapper, direct=direct), sql.enqueue_of(wrapper.vendor)

@@ -37,23 +37,21 @@ _STEPS = ((0, [0, 1], PATIENCE), (1, [0], _EVER), (1, [1], _EVER))
 
 
 def enqueue(
-    connection: BaseDatabaseWrapper,
+    connection: sql.DjangoConnection,
     values: Mapping[str, Any],
     calls: Mapping[str, str],
     *,
     until: str,
-    direct: bool,
 ) -> tuple[dict[str, int], dict[int, Stored]]:
     """Write a task for each of the keys, or join the task that holds it.
 
     values: the columns that all tasks share, as ``taskq.outbox.terms.columns`` makes them.
     calls: the encoded arguments by key.
     until: "start" or "finish".
-    direct: see :func:`taskq.store.connecting.connect`.
 
     Returns the id for each key, and for each new task, by id, when it was written.
     """
-    sending = _Sending(connection, values, calls, until, direct)
+    sending = _Sending(connection, values, calls, until)
     # A task may end between our two looks at its key. Then there is room for a new one.
     while sending.missing():
         sending.go_through_steps()
@@ -65,21 +63,21 @@ class _Sending:
 
     def __init__(
         self,
-        connection: BaseDatabaseWrapper,
+        connection: sql.DjangoConnection,
         values: Mapping[str, Any],
         calls: Mapping[str, str],
         until: str,
-        direct: bool,
     ) -> None:
         self.ids: dict[str, int] = {}
         self.new: dict[int, Stored] = {}
         self._connection = connection
+        # The server would keep a plan that was made while the table was empty.
+        self._unprepared = sql.django_connection(connection.wrapper, direct=False)
+        self._alias = connection.wrapper.alias
         self._values = values
         self._calls = calls
         self._until = until
-        self._direct = direct
-        self._within = sql.within_of(connection.vendor)
-        self._statements = keys.of(connection.vendor)
+        self._statements = keys.of(connection.wrapper.vendor)
 
     def missing(self) -> list[str]:
         """The keys of the calls that have no task yet."""
@@ -100,7 +98,7 @@ class _Sending:
     def _insert(self, place: int) -> None:
         """Write a task at this place for each key that no task holds there."""
         statement, wanted = self._statements.INSERT, self.missing()
-        written = self._run(statement, wanted, direct=self._direct, place=place)
+        written = self._connection.rows(statement, self._about(wanted, place=place))
         for id, key, written_at, *_ in written:
             self.ids[key], self.new[id] = id, written_at
 
@@ -112,13 +110,13 @@ class _Sending:
         commits. So that lock is undone.
         """
         joins = self._until == "start"
-        locks = joins and _keeps_locks(self._connection)
+        locks = joins and _keeps_locks(self._connection.wrapper)
         statement = self._statements.JOIN if joins else self._statements.LOOK
         wanted = self.missing()
         while wanted:
             with self._savepoint(locks):
-                # Not prepared: the server would keep a plan made while the table was empty.
-                rows = self._run(statement, wanted, direct=False, places=places, overdue=overdue)
+                about = self._about(wanted, places=places, overdue=overdue)
+                rows = self._unprepared.rows(statement, about)
                 found: dict[str, int] = {}
                 for id, key, *_ in rows:
                     found.setdefault(key, id)
@@ -137,33 +135,29 @@ class _Sending:
         """
         statements = self._statements
         statement = statements.WAIT_AND_DROP_EXPIRED if wait else statements.DROP_EXPIRED
-        name, alias = self._values["name"], self._connection.alias
+        name = self._values["name"]
         left = {"name": name, "keys": self.missing()}
-        locks = _keeps_locks(self._connection)
+        locks = _keeps_locks(self._connection.wrapper)
         with self._savepoint(locks):
-            dropped = self._within.rows_within(self._connection, statement, left, direct=False)
+            dropped = self._unprepared.rows(statement, left)
             if locks and not dropped:  # a lock without a row, as in _join()
                 self._undo_locks()
         for (id,) in dropped:
-            transaction.on_commit(partial(events.task_expired, id, name), using=alias)
+            transaction.on_commit(partial(events.task_expired, id, name), using=self._alias)
         return bool(dropped)
 
-    def _run(
-        self, statement: str, wanted: list[str], *, direct: bool, **more: Any
-    ) -> list[tuple[Any, ...]]:
-        """The rows of a statement about these keys."""
+    def _about(self, wanted: list[str], **more: Any) -> dict[str, Any]:
+        """The values of a statement about these keys."""
         calls = json.dumps([(self._calls[key], key) for key in wanted])
         shared = {**self._values, "unique_until": self._until, "keys": wanted, "calls": calls}
-        return self._within.rows_within(
-            self._connection, statement, {**shared, **more}, direct=direct
-        )
+        return {**shared, **more}
 
     def _savepoint(self, locks: bool) -> AbstractContextManager[None]:
         """For a statement whose locks may have to be undone."""
-        return transaction.atomic(self._connection.alias) if locks else nullcontext()
+        return transaction.atomic(self._alias) if locks else nullcontext()
 
     def _undo_locks(self) -> None:
-        transaction.set_rollback(True, using=self._connection.alias)
+        transaction.set_rollback(True, using=self._alias)
 
 
 def _keeps_locks(connection: BaseDatabaseWrapper) -> bool:

@@ -125,36 +125,16 @@ class Driver(Protocol):
     def adapted(self, values: Mapping[str, Any]) -> Mapping[str, Any]: ...
 
 
-class Within(Protocol):
-    """A vendor's module for Django's connections; postgresql/django_connection.py explains it."""
+class DjangoConnection(Protocol):
+    """One of Django's connections; postgresql/django_connection.py explains each name."""
 
-    def rows_within(
-        self,
-        connection: BaseDatabaseWrapper,
-        statement: str,
-        values: Mapping[str, Any],
-        *,
-        direct: bool,
-    ) -> list[tuple[Any, ...]]: ...
-    def begin_within(
-        self, connection: BaseDatabaseWrapper, *, direct: bool
-    ) -> AbstractContextManager[object]: ...
-    def end_within(
-        self,
-        connection: BaseDatabaseWrapper,
-        statement: str,
-        values: Mapping[str, int],
-        *,
-        direct: bool,
-    ) -> bool: ...
-    def keep_within(
-        self,
-        connection: BaseDatabaseWrapper,
-        statements: Sequence[str],
-        values: Mapping[str, Any],
-        *,
-        direct: bool,
-    ) -> bool: ...
+    @property
+    def wrapper(self) -> BaseDatabaseWrapper: ...
+    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool = True) -> None: ...
+    def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]: ...
+    def begin(self) -> AbstractContextManager[object]: ...
+    def end(self, statement: str, values: Mapping[str, int]) -> bool: ...
+    def end_plainly(self, statements: Sequence[str], values: Mapping[str, Any]) -> bool: ...
 
 
 class EnqueueStatements(Protocol):
@@ -253,10 +233,18 @@ def driver_of(vendor: str) -> Driver:
     return cast(Driver, _module(vendor, "own_connection"))
 
 
+def django_connection(wrapper: BaseDatabaseWrapper, *, direct: bool = True) -> DjangoConnection:
+    """A connection of Django's, to run taskq's statements in the transaction that is open on it.
+
+    direct: see :func:`taskq.store.connecting.connect`.
+    """
+    return django_connection_of(wrapper.vendor)(wrapper, direct=direct)
+
+
 @functools.cache
-def within_of(vendor: str) -> Within:
-    """The module that runs taskq's statements on Django's connections."""
-    return cast(Within, _module(vendor, "django_connection"))
+def django_connection_of(vendor: str) -> type[DjangoConnection]:
+    """The class for Django's connections."""
+    return cast(type[DjangoConnection], _module(vendor, "django_connection").DjangoConnection)
 
 
 @functools.cache
@@ -279,7 +267,7 @@ def schedules_of(vendor: str) -> ScheduleStatements:
 
 def load(vendor: str) -> None:
     """Import all SQL modules that a pool's processes need, before the fork."""
-    for each in (of, claims_of, driver_of, within_of, enqueue_of, leases_of):
+    for each in (of, claims_of, driver_of, django_connection_of, enqueue_of, leases_of):
         each(vendor)
 
 

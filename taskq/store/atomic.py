@@ -4,51 +4,35 @@ from __future__ import annotations
 
 import functools
 import re
-from contextlib import AbstractContextManager
-
-from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import sql
 from taskq.task.claimed import Run
 
 
-def begin_within(
-    connection: BaseDatabaseWrapper, *, direct: bool = True
-) -> AbstractContextManager[object]:
-    """Entered as an atomic block of Django's is opened, which :func:`finish_within` will end.
-
-    direct: see :func:`taskq.store.connecting.connect`.
-    """
-    return sql.within_of(connection.vendor).begin_within(connection, direct=direct)
-
-
-def finish_within(
-    connection: BaseDatabaseWrapper,
+def finish(
+    connection: sql.DjangoConnection,
     worker: int,
     run: Run,
     *,
     result: str | None = None,
-    direct: bool = True,
     home: str | None = None,
 ) -> bool:
     """Finish a run in the transaction that its own code has open on Django's connection, and keep
     its result, if any; whether the worker still held it. If not, that transaction must be rolled
     back.
 
-    direct: see :func:`taskq.store.connecting.connect`.
     home: the ``home`` of the :class:`taskq.store.tasks.TaskStore` that has claimed it. The code may
         have changed what the session sees under the names of our tables.
     """
-    statements, within = sql.of(connection.vendor), sql.within_of(connection.vendor)
+    statements = sql.of(connection.wrapper.vendor)
     id, attempt = run
     values = {"worker": worker, "id": id, "attempt": attempt}
     # Refused where the task has marked its transaction for a rollback, which would take our
     # finish with it, silently.
     if result is None:
-        finish = _qualified(statements.FINISH_ONE, home)
-        return within.end_within(connection, finish, values, direct=direct)
+        return connection.end(_qualified(statements.FINISH_ONE, home), values)
     keep = [_qualified(each, home) for each in statements.KEEP]
-    return within.keep_within(connection, keep, {**values, "value": result}, direct=direct)
+    return connection.end_plainly(keep, {**values, "value": result})
 
 
 _TABLES = re.compile(r"\btaskq_(?:task|result|worker)\b")

@@ -42,7 +42,7 @@ class TaskStore:
 
     @property
     def home(self) -> str | None:
-        """The schema of the tables that this sees, for :func:`taskq.store.atomic.finish_within`."""
+        """The schema of the tables that this sees, for :func:`taskq.store.atomic.finish`."""
         return self._connection.home
 
     @property

@@ -22,11 +22,11 @@ class Within:
 
     def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool = False) -> None:
         self._wrapper = wrapper
-        self._within = sql.within_of(wrapper.vendor)
+        self._djangos = sql.django_connection(wrapper, direct=False)
         self._adapted = sql.driver_of(wrapper.vendor).adapted
 
     def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-        return self._within.rows_within(self._wrapper, statement, values, direct=False)
+        return self._djangos.rows(statement, values)
 
     def count(self, statement: str, values: Mapping[str, Any]) -> int:
         with self._wrapper.cursor() as cursor:

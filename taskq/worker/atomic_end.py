@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pool import Slot, clock
+from taskq import sql
 from taskq.store import atomic
 from taskq.store.session import StoreSession
 from taskq.task.claimed import Claimed
@@ -27,7 +28,7 @@ class AtomicEnd:
 
     def begin(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[object]:
         """Entered as the task's transaction is opened on the connection."""
-        return atomic.begin_within(connection, direct=self._direct)
+        return sql.django_connection(connection, direct=self._direct).begin()
 
     def finish(self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None) -> bool:
         """Remove the task's row and keep its result, if any. False if the worker no longer holds
@@ -35,11 +36,10 @@ class AtomicEnd:
         if not self._slot.lease_is_good(clock.now()):
             self._batch.forget_waiting()
             return False
-        return atomic.finish_within(
-            connection,
+        return atomic.finish(
+            sql.django_connection(connection, direct=self._direct),
             self._batch.lease,
             task.run,
             result=result,
-            direct=self._direct,
             home=self._session.home,
         )

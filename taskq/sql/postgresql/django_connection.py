@@ -35,113 +35,100 @@ from taskq.sql.postgresql.prepared import UNDO, Undone, generators
 from taskq.sql.postgresql.shared import SharedPrepared
 
 
-def rows_within(
-    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any], *, direct: bool
-) -> list[tuple[Any, ...]]:
-    """Run a statement in the transaction that is open on a Django connection.
+class DjangoConnection:
+    """One of Django's connections, with taskq's statements in the transaction that is open on it.
 
     direct: see :func:`taskq.store.connecting.connect`. If set, the server keeps taskq's statements
         parsed and planned: that takes as long as running them.
     """
-    if not _ready(connection):
-        return _by_cursor(connection, statement, values)
-    raw = connection.connection
-    beginning = not connection.autocommit and _begins(raw)
-    if beginning and begins_otherwise(raw):
-        return _by_cursor(connection, statement, values)
-    prepared = SharedPrepared.of(raw, keep=direct)
-    try:
-        if beginning:  # otherwise the driver would take a round trip for the BEGIN
-            return prepared.begun_with(statement, values)
-        return prepared.rows(statement, values)
-    except psycopg.Error:
-        # Entered only here, because nearly always there is no error to wrap.
-        with connection.wrap_database_errors:
-            raise
 
+    def __init__(self, wrapper: BaseDatabaseWrapper, *, direct: bool = True) -> None:
+        self.wrapper = wrapper
+        self._direct = direct
 
-def _by_cursor(
-    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any]
-) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement, values)
-        return list(cursor.fetchall())
-
-
-def begin_within(
-    connection: BaseDatabaseWrapper, *, direct: bool
-) -> AbstractContextManager[object]:
-    """At the start of a Django atomic block: save the round trip of its BEGIN, if possible. Tools
-    that replaced methods of Django's own classes still see each statement."""
-    backend: Any = type(connection)
-    own = CAN_LEAD and direct and _is_known(backend)
-    return BegunWithFirst(connection) if own else nullcontext()
-
-
-def end_within(
-    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, int], *, direct: bool
-) -> bool:
-    """Run the last statement of a Django atomic block. Returns whether it touched a row. If not,
-    the block must be rolled back.
-
-    If possible, the transaction is committed in the same round trip. Django then finds nothing
-    left to commit at the end of the block.
-
-    statement: it must be usable as a CTE, and return the rows that it touches.
-    """
-    outermost = len(connection.atomic_blocks) == 1 and connection.commit_on_exit
-    if not outermost or not _ready(connection):
-        return keep_within(connection, [statement], values, direct=direct)
-    raw = connection.connection
-    prepared = SharedPrepared.of(raw, keep=direct)
-    with connection.wrap_database_errors:
+    def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run a statement. Returns its rows."""
+        if not _ready(self.wrapper):
+            return self._by_cursor(statement, values)
+        raw = self.wrapper.connection
+        beginning = not self.wrapper.autocommit and _begins(raw)
+        if beginning and begins_otherwise(raw):
+            return self._by_cursor(statement, values)
+        prepared = SharedPrepared.of(raw, keep=self._direct)
         try:
-            if _begins(raw):  # nothing else ran in the block
-                return len(prepared.rows(statement, values)) == 1
-            return prepared.commit_with(statement, values)
-        except errors.InsufficientPrivilege:
-            pass  # it ran outside of the transaction, so it could not break that
-        except Undone:
-            raw.execute(UNDO)
-    return _touched_by_own_role(connection, statement, values)
+            if beginning:  # otherwise the driver would take a round trip for the BEGIN
+                return prepared.begun_with(statement, values)
+            return prepared.rows(statement, values)
+        except psycopg.Error:
+            # Entered only here, because nearly always there is no error to wrap.
+            with self.wrapper.wrap_database_errors:
+                raise
 
+    def begin(self) -> AbstractContextManager[object]:
+        """At the start of a Django atomic block: save the round trip of its BEGIN, if possible.
+        Tools that replaced methods of Django's own classes still see each statement."""
+        backend: Any = type(self.wrapper)
+        own = CAN_LEAD and self._direct and _is_known(backend)
+        return BegunWithFirst(self.wrapper) if own else nullcontext()
 
-def keep_within(
-    connection: BaseDatabaseWrapper,
-    statements: Sequence[str],
-    values: Mapping[str, Any],
-    *,
-    direct: bool,
-) -> bool:
-    """As :func:`end_within`, for statements with other parameters than numbers, or that Django
-    must commit."""
-    (statement,) = statements
-    try:
-        with transaction.atomic(connection.alias):
-            return len(rows_within(connection, statement, values, direct=direct)) == 1
-    except ProgrammingError:
-        return _touched_by_own_role(connection, statement, values)
+    def end(self, statement: str, values: Mapping[str, int]) -> bool:
+        """Run the last statement of a Django atomic block. Returns whether it touched a row. If
+        not, the block must be rolled back.
 
+        If possible, the transaction is committed in the same round trip. Django then finds nothing
+        left to commit at the end of the block.
 
-def _touched_by_own_role(
-    connection: BaseDatabaseWrapper, statement: str, values: Mapping[str, Any]
-) -> bool:
-    """Try again as the session's first role, because the task may have chosen a role without
-    rights to taskq's tables (SET ROLE). Deferred triggers run as the task's role again, at the
-    commit."""
-    with connection.cursor() as cursor:
-        cursor.execute(_ROLES)
-        ((user, role),) = cursor.fetchall()
-        cursor.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT")
-        if own := connection.settings_dict["OPTIONS"].get("assume_role"):
-            cursor.execute(_SET_LOCAL, ["role", own])
-        else:
-            cursor.execute("SET LOCAL role TO DEFAULT")
-        cursor.execute(statement, values)
-        touched = len(cursor.fetchall())
-        cursor.execute(_SET_LOCAL, ["session_authorization", user])
-        cursor.execute(_SET_LOCAL, ["role", role])
-    return touched == 1
+        statement: it must be usable as a CTE, and return the rows that it touches.
+        """
+        wrapper = self.wrapper
+        outermost = len(wrapper.atomic_blocks) == 1 and wrapper.commit_on_exit
+        if not outermost or not _ready(wrapper):
+            return self.end_plainly([statement], values)
+        raw = wrapper.connection
+        prepared = SharedPrepared.of(raw, keep=self._direct)
+        with wrapper.wrap_database_errors:
+            try:
+                if _begins(raw):  # nothing else ran in the block
+                    return len(prepared.rows(statement, values)) == 1
+                return prepared.commit_with(statement, values)
+            except errors.InsufficientPrivilege:
+                pass  # it ran outside of the transaction, so it could not break that
+            except Undone:
+                raw.execute(UNDO)
+        return self._touched_by_own_role(statement, values)
+
+    def end_plainly(self, statements: Sequence[str], values: Mapping[str, Any]) -> bool:
+        """As :meth:`end`, for statements with other parameters than numbers, or that Django must
+        commit."""
+        (statement,) = statements
+        try:
+            with transaction.atomic(self.wrapper.alias):
+                return len(self.rows(statement, values)) == 1
+        except ProgrammingError:
+            return self._touched_by_own_role(statement, values)
+
+    def _by_cursor(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        with self.wrapper.cursor() as cursor:
+            cursor.execute(statement, values)
+            return list(cursor.fetchall())
+
+    def _touched_by_own_role(self, statement: str, values: Mapping[str, Any]) -> bool:
+        """Try again as the session's first role, because the task may have chosen a role without
+        rights to taskq's tables (SET ROLE). Deferred triggers run as the task's role again, at the
+        commit."""
+        with self.wrapper.cursor() as cursor:
+            cursor.execute(_ROLES)
+            ((user, role),) = cursor.fetchall()
+            cursor.execute("SET LOCAL SESSION AUTHORIZATION DEFAULT")
+            if own := self.wrapper.settings_dict["OPTIONS"].get("assume_role"):
+                cursor.execute(_SET_LOCAL, ["role", own])
+            else:
+                cursor.execute("SET LOCAL role TO DEFAULT")
+            cursor.execute(statement, values)
+            touched = len(cursor.fetchall())
+            cursor.execute(_SET_LOCAL, ["session_authorization", user])
+            cursor.execute(_SET_LOCAL, ["role", role])
+        return touched == 1
 
 
 _ROLES = """

@@ -20,9 +20,9 @@ from django.test.utils import CaptureQueriesContext
 from psycopg import IsolationLevel
 
 from stress.project.shop.models import Order
+from taskq import sql
 from taskq.models import Task
 from taskq.sql.postgresql.begin import BeginningCursor
-from taskq.store import atomic
 from tests.project.lab import tasks
 from tests.taskq.sleepers import alarm_while_the_server_sleeps, end_what_sleeps
 
@@ -42,7 +42,7 @@ def new_connection(transactional_db):
 @contextmanager
 def begun(*, direct=True, gone=False):
     """As an atomic task is begun by a worker."""
-    with transaction.atomic(), atomic.begin_within(connections["default"], direct=direct):
+    with transaction.atomic(), sql.django_connection(connections["default"], direct=direct).begin():
         yield
         transaction.set_rollback(gone)
 

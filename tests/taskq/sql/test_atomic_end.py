@@ -7,6 +7,7 @@ from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from stress.project.shop.models import Order
+from taskq import sql
 from taskq.models import Task
 from taskq.store import atomic
 from tests.project.lab import tasks
@@ -39,6 +40,12 @@ def others():
         yield counts
 
 
+def finish(worker, run, *, direct=True, **more):
+    """The end of a run, in the transaction that is open on the task's connection."""
+    own = sql.django_connection(connection, direct=direct)
+    return atomic.finish(own, worker.id, run, **more)
+
+
 def order():
     Order.objects.create(number=1)
 
@@ -50,7 +57,7 @@ def test_the_commit_goes_along(worker, run, others):
     with transaction.atomic():
         order()
         transaction.on_commit(lambda: called.append(others()))
-        assert atomic.finish_within(connection, worker.id, run)
+        assert finish(worker, run)
         assert others() == (1, 0)
         assert not called
     assert called == [(1, 0)]
@@ -61,7 +68,7 @@ def test_the_commit_goes_along(worker, run, others):
 @pytest.mark.postgresql
 def test_of_a_task_without_effects_as_well(worker, run, others):
     with transaction.atomic():
-        assert atomic.finish_within(connection, worker.id, run)
+        assert finish(worker, run)
         assert others() == (0, 0)
 
 
@@ -69,7 +76,7 @@ def test_what_is_not_ours_commits_nothing(new_worker, run):
     other = new_worker()
     with transaction.atomic():
         order()
-        assert not atomic.finish_within(connection, other.id, run)
+        assert not finish(other, run)
         transaction.set_rollback(True)
     assert (Order.objects.count(), Task.objects.count()) == (0, 1)
 
@@ -79,7 +86,7 @@ def test_a_transaction_around_it_is_not_committed(worker, run):
     with transaction.atomic():
         order()
         with transaction.atomic():
-            assert atomic.finish_within(connection, worker.id, run)
+            assert finish(worker, run)
         transaction.set_rollback(True)
     assert (Order.objects.count(), Task.objects.count()) == (0, 1)
 
@@ -94,7 +101,7 @@ def test_a_constraint_that_fails_at_the_commit_undoes_both(worker, run):
         order()
         with connection.cursor() as cursor:
             cursor.execute("INSERT INTO only_once VALUES (1), (1)")
-        atomic.finish_within(connection, worker.id, run)
+        finish(worker, run)
 
     try:
         with pytest.raises(IntegrityError):
@@ -115,7 +122,7 @@ def test_an_error_that_the_task_has_hidden_is_one_at_its_end(worker, run):
         order()
         with pytest.raises(psycopg.Error):
             connection.connection.execute("SELECT 1 / 0")
-        atomic.finish_within(connection, worker.id, run)
+        finish(worker, run)
 
     with pytest.raises(DatabaseError):
         hidden()
@@ -130,7 +137,7 @@ def test_who_drops_what_is_prepared_costs_nothing(worker, run):
     @transaction.atomic
     def end(each):
         Order.objects.create(number=each[0])
-        return atomic.finish_within(connection, worker.id, each)
+        return finish(worker, each)
 
     assert end(run)
     with connection.cursor() as cursor:
@@ -143,7 +150,7 @@ def test_who_drops_what_is_prepared_costs_nothing(worker, run):
 def test_who_watches_sees_it(worker, run):
     with CaptureQueriesContext(connection) as queries, transaction.atomic():
         order()
-        assert atomic.finish_within(connection, worker.id, run)
+        assert finish(worker, run)
     assert sum("DELETE" in query["sql"] for query in queries) == 1
     assert (Order.objects.count(), Task.objects.count()) == (1, 0)
 
@@ -194,15 +201,13 @@ def test_whatever_the_task_has_set_its_end_is_ours(
     home = worker.db.home
     assert home == "public"
     for each in runs:  # the first has the statement prepared
-        with transaction.atomic(), atomic.begin_within(connection, direct=direct):
+        with transaction.atomic(), sql.django_connection(connection, direct=direct).begin():
             if effects:
                 Order.objects.create(number=each[0])
             if each is runs[1]:
                 with connection.cursor() as cursor:
                     cursor.execute(left)
-            assert atomic.finish_within(
-                connection, worker.id, each, direct=direct, result=result, home=home
-            )
+            assert finish(worker, each, direct=direct, result=result, home=home)
     assert not Task.objects.exists()
     assert Order.objects.count() == (2 if effects else 0)
 
@@ -224,7 +229,7 @@ def test_what_is_deferred_to_the_commit_runs_as_the_tasks_role(worker, run, stra
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SET LOCAL ROLE taskq_stranger")
             order()
-            assert atomic.finish_within(connection, worker.id, run, home=worker.db.home)
+            assert finish(worker, run, home=worker.db.home)
         with connection.cursor() as cursor:
             cursor.execute("SELECT who FROM said")
             assert cursor.fetchall() == [("taskq_stranger",)]
@@ -241,9 +246,7 @@ def test_a_temporary_table_of_that_name_is_not_ours(worker, run, result):
             with connection.cursor() as cursor:
                 for table in ("taskq_task", "taskq_result"):
                     cursor.execute(f"CREATE TEMPORARY TABLE {table} AS SELECT * FROM {table}")
-            assert atomic.finish_within(
-                connection, worker.id, run, result=result, home=worker.db.home
-            )
+            assert finish(worker, run, result=result, home=worker.db.home)
         assert not worker.db.holds(worker.id, run)
     finally:
         connection.close()

@@ -6,6 +6,7 @@ import pytest
 from django.db import IntegrityError, OperationalError, connection, connections, transaction
 from psycopg import errors
 
+from taskq import sql
 from taskq.models import Task
 from taskq.store import atomic
 from tests.project.lab import tasks
@@ -69,7 +70,7 @@ def test_of_a_task_that_is_finished(refuse, worker, state, djangos, drivers):
         with pytest.raises(drivers):
             worker.db.finish(worker.id, runs[:1])
     with pytest.raises(djangos), transaction.atomic():
-        atomic.finish_within(connections["default"], worker.id, runs[1])
+        atomic.finish(sql.django_connection(connections["default"]), worker.id, runs[1])
     disarm()
     assert worker.db.finish(worker.id, runs) == {id for id, _ in runs}
 

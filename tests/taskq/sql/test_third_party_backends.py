@@ -12,6 +12,7 @@ from django.db import connection, connections, transaction
 
 from stress.chaos.databases import Database
 from stress.rig.pgbouncer import pgbouncer
+from taskq import sql
 from taskq.models import Task
 from taskq.sql.django_cursor import is_djangos_class
 from taskq.sql.postgresql import django_connection
@@ -113,8 +114,8 @@ def test_the_end_of_an_atomic_task_passes_a_subclass(use, worker):
     own = use(Watched)
     tasks.quick.delay(1)
     run = worker.claim_one().run
-    with transaction.atomic(), atomic.begin_within(own):
-        assert atomic.finish_within(own, worker.id, run)
+    with transaction.atomic(), sql.django_connection(own).begin():
+        assert atomic.finish(sql.django_connection(own), worker.id, run)
     assert committed == [1]  # it is this that commits
     assert Task.objects.count() == 0
 

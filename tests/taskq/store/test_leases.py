@@ -8,6 +8,7 @@ from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 
 from stress.rig.pools import wait_until
+from taskq import sql
 from taskq.models import State, Task
 from taskq.store import atomic
 from tests.project.lab import tasks
@@ -62,11 +63,13 @@ def test_finish_within_a_transaction_is_fenced_too(worker, new_worker, direct):
     send()
     task, other = worker.claim_one(), new_worker()
     with transaction.atomic():
-        assert not atomic.finish_within(connection, other.id, task.run, direct=direct)
+        assert not atomic.finish(
+            sql.django_connection(connection, direct=direct), other.id, task.run
+        )
         transaction.set_rollback(True)
     assert Task.objects.exists()
     with transaction.atomic():
-        assert atomic.finish_within(connection, worker.id, task.run, direct=direct)
+        assert atomic.finish(sql.django_connection(connection, direct=direct), worker.id, task.run)
     assert not Task.objects.exists()
 
 
@@ -78,7 +81,7 @@ def test_a_transaction_that_will_be_rolled_back_finishes_nothing(worker, direct)
     with transaction.atomic():
         transaction.set_rollback(True)
         with pytest.raises(TransactionManagementError):
-            atomic.finish_within(connection, worker.id, task.run, direct=direct)
+            atomic.finish(sql.django_connection(connection, direct=direct), worker.id, task.run)
     assert Task.objects.exists()
 
 

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from stress.project.shop.models import Order
-from taskq import lookup
+from taskq import lookup, sql
 from taskq.celery import AsyncResult, NoResult, TaskFailed
 from taskq.models import Result, State, Task
 from taskq.sql import HISTORY_LENGTH
@@ -71,7 +71,9 @@ def test_a_result_within_a_transaction_comes_and_goes_with_it(worker, new_worker
     task, other = worker.claim_one(), new_worker()
 
     def finish(by):
-        return atomic.finish_within(connection, by.id, task.run, result="[[3],{}]", direct=direct)
+        return atomic.finish(
+            sql.django_connection(connection, direct=direct), by.id, task.run, result="[[3],{}]"
+        )
 
     with transaction.atomic():
         assert not finish(other)
