@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from stress.rig.postgres import EmbeddedPostgres
 
 ROOT = Path(stress.__file__).parents[1]
 STAGE = "stage"
+#: What makes each flush take 5 ms more, for everybody who commits.
+SLOW_DISK = {"commit_delay": "5000", "commit_siblings": "0"}
 
 
 class Arena:
@@ -36,6 +38,7 @@ class Arena:
         self.peers = peers
         self.quick = quick
         self.log = ServerLog(server)
+        self._settings: dict[str, str] = {}
         self._templates: set[str] = set()
         self._filled: set[str] = set()
 
@@ -59,10 +62,20 @@ class Arena:
             else:
                 source = self._template(contestant, template, fill)
                 environment["DATABASE_URL"] = self._copy(source, STAGE)
+                self._set(STAGE, self._settings)
                 stack.callback(self._drop, STAGE)
             stage = Stage(contestant, environment, self.home)
             stack.callback(stage.close)
             yield stage
+
+    @contextmanager
+    def slow_disk(self) -> Iterator[None]:
+        """Stages within the block have a disk whose flushes take 5 ms more."""
+        self._settings = SLOW_DISK
+        try:
+            yield
+        finally:
+            self._settings = {}
 
     @contextmanager
     def sqlite_stage(self) -> Iterator[Stage]:
@@ -86,7 +99,7 @@ class Arena:
         self._filled.clear()
 
     def _environment(self, contestant: Contestant) -> dict[str, str]:
-        python = sys.executable if contestant is OURS else self.peers.python
+        python = sys.executable if contestant.module == OURS.module else self.peers.python
         unwanted = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE", "REDIS_URL")
         kept = {key: value for key, value in os.environ.items() if key not in unwanted}
         return {
@@ -131,6 +144,11 @@ class Arena:
             # Copied by files, which makes a checkpoint. So all measurements begin alike.
             connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY FILE_COPY')
         return self.server.url_of(name)
+
+    def _set(self, name: str, settings: Mapping[str, str]) -> None:
+        with psycopg.connect(self.server.url, autocommit=True) as connection:
+            for setting, value in settings.items():
+                connection.execute(f'ALTER DATABASE "{name}" SET {setting} = {value}')
 
     def _drop(self, name: str) -> None:
         with psycopg.connect(self.server.url, autocommit=True) as connection:

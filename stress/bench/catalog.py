@@ -12,10 +12,22 @@ from stress.bench.scenarios import (
     leases,
     long_transaction,
     notify,
+    slow_disk,
     sqlite,
 )
 
-MODULES = (enqueue, drain, latency, idle, backlog, long_transaction, notify, leases, sqlite)
+MODULES = (
+    enqueue,
+    drain,
+    slow_disk,
+    latency,
+    idle,
+    backlog,
+    long_transaction,
+    notify,
+    leases,
+    sqlite,
+)
 
 SCENARIOS: dict[str, Scenario] = {
     scenario.name: scenario for module in MODULES for scenario in module.SCENARIOS

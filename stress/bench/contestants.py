@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -31,6 +31,10 @@ class Contestant:
 
 
 OURS = Contestant("taskq", "stress.bench.load", "taskq", "postgresql", 120_000)
+#: The name of taskq's door for Celery's spelling, where another door is compared with it.
+CELERY_DOOR = "Celery's door"
+#: Django's own @task, with results.
+DJANGO_DOOR = replace(OURS, pace=60_000, variant="django")
 
 _PEERS = "stress.bench.peers"
 PEERS = (
@@ -46,6 +50,9 @@ PEERS = (
     Contestant("Dramatiq", f"{_PEERS}.dramatiq", "dramatiq", "redis", 6_000),
     Contestant("Huey", f"{_PEERS}.huey", "huey", "redis", 6_000),
 )
+EVERYBODY = tuple(peer.name for peer in PEERS)
+#: Those with the same door: backends of Django's tasks.
+DJANGO_PEERS = ("django-tasks-db",)
 
 
 @dataclass(frozen=True)

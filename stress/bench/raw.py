@@ -33,6 +33,17 @@ WHERE task.id = due.id
 RETURNING task.id, task.attempt, task.name, task.payload
 """
 REMOVE = "DELETE FROM taskq_task WHERE id = ANY (%s)"
+#: The same for tasks whose results are kept: the rows move to the other table.
+KEEP = """
+WITH done AS (
+    DELETE FROM taskq_task WHERE id = ANY (%s)
+    RETURNING id, name, payload, queue, priority, created_at, run_after, started_at
+)
+INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, run_after, started_at,
+                          finished_at, worker, value)
+SELECT done.*, statement_timestamp(), 'raw', value
+FROM done JOIN unnest(%s::bigint[], %s::text[]) AS returned (id, value) USING (id)
+"""
 REMOVE_ONE = "DELETE FROM taskq_task WHERE id = %s AND worker_id = %s AND attempt = %s"
 INSERT = "INSERT INTO taskq_task (name, payload) VALUES (%s, %s)"
 INSERT_AND_WAKE = (
@@ -48,6 +59,15 @@ def drain(connection: psycopg.Connection, rows: int) -> None:
     counter, cursor, worker = _counter(), connection.cursor(), os.getpid()
     while claimed := cursor.execute(CLAIM, (worker, rows)).fetchall():
         cursor.execute(REMOVE, ([row[0] for row in claimed],))
+        counter.add(len(claimed))
+
+
+def drain_results(connection: psycopg.Connection, rows: int) -> None:
+    """The same with a result of each task, as long as its arguments."""
+    counter, cursor, worker = _counter(), connection.cursor(), os.getpid()
+    while claimed := cursor.execute(CLAIM, (worker, rows)).fetchall():
+        ids = [row[0] for row in claimed]
+        cursor.execute(KEEP, (ids, ids, [row[3] for row in claimed]))
         counter.add(len(claimed))
 
 
@@ -120,9 +140,8 @@ def _counter() -> Counter:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument(
-        "command", choices=["drain", "drain-atomic", "send", "copy", "ping", "listen"]
-    )
+    commands = ["drain", "drain-results", "drain-atomic", "send", "copy", "ping", "listen"]
+    parser.add_argument("command", choices=commands)
     parser.add_argument("--rows", type=int, default=1)
     parser.add_argument("--count", type=int, default=0)
     parser.add_argument("--gap", type=float, default=0.0)
@@ -132,6 +151,8 @@ def main() -> None:
         match options.command:
             case "drain":
                 drain(connection, options.rows)
+            case "drain-results":
+                drain_results(connection, options.rows)
             case "drain-atomic":
                 drain_atomic(connection, options.rows)
             case "send":

@@ -29,8 +29,8 @@ def run(
     after a pause or the last on a warm machine.
 
     steady: the names of the peers that take part in each round, as taskq and the limit do.
-    The others take part in one round, because no target depends on them. In a quick run
-    all peers take part in one round.
+    What the scenario puts beside itself does too. The others take part in one round, because
+    no target depends on them. In a quick run all peers take part in one round.
 
     A contestant that fails is left out from then on, and a line says so.
     """
@@ -39,6 +39,8 @@ def run(
         OURS.name: lambda: scenario.ours(arena),
         LIMIT: lambda: scenario.limit(arena),
     }
+    beside = scenario.beside(arena)
+    measures.update(beside)
     for peer in peers:
         if arena.quick and peer.name not in (_quick_peers(scenario, peers)):
             result.skipped.append(Skipped(peer.name, "not in a quick run"))
@@ -51,7 +53,7 @@ def run(
         names = list(measures)
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            place = names.index(name) - 2
+            place = names.index(name) - 2 - len(beside)
             once = place >= 0 and (arena.quick or name not in steady)
             if once and place % rounds != number:
                 values[name].append(None)

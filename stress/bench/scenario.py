@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,6 +43,11 @@ class Scenario(ABC):
     def limit(self, arena: Arena) -> Reading | None:
         """Measure what is compared with; None where there is nothing."""
         return None
+
+    def beside(self, arena: Arena) -> dict[str, Callable[[], Reading]]:
+        """More of taskq to compare with, by name: another door, or an idle pool. Each is
+        measured in each round, and stands among the peers."""
+        return {}
 
     def peer(self, arena: Arena, peer: Contestant) -> Reading | None:
         """Measure a peer; None where it takes no part. Raises Unsupported."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from stress.bench.contestants import CELERY_DOOR, DJANGO_PEERS
 from stress.bench.results import Result
 
 
@@ -93,6 +94,8 @@ def detail_at_most(key: str, most: float, unit: str) -> Condition:
 
 DATABASE_PEERS = ("django-taskq", "django-tasks-db", "Procrastinate", "PgQueuer 100", "django-q2")
 
+DJANGO_DOOR = (of_limit(0.7), times(0.5, CELERY_DOOR))
+
 TARGETS: dict[str, tuple[Condition, ...]] = {
     "drain-noop-c8": (
         of_limit(0.8),
@@ -102,8 +105,15 @@ TARGETS: dict[str, tuple[Condition, ...]] = {
     ),
     "drain-noop-c1": (of_limit(0.8),),
     "drain-atomic-c8": (of_limit(0.8),),
+    "drain-atomic-c8-slow-disk": (of_limit(0.8),),
+    "drain-django-c8": DJANGO_DOOR,
+    "drain-django-c8-slow-disk": DJANGO_DOOR,
     "drain-5ms-c8": (of_limit(0.95),),
+    "drain-5ms-c8-slow-disk": (of_limit(0.95),),
+    "drain-50ms-c8": (of_limit(0.95),),
+    "drain-50ms-c8-slow-disk": (of_limit(0.95),),
     "enqueue-single": (of_limit(0.7), times(1.5, *DATABASE_PEERS), times(1, "Huey")),
+    "enqueue-django": (of_limit(0.7), times(2, *DJANGO_PEERS)),
     "enqueue-bulk": (of_limit(0.5),),
     "latency-idle": (
         at_most(3, "ms p50"),

@@ -18,6 +18,8 @@ from stress.bench.counter import Counter
 #: Seconds that the task with something to do takes. It sleeps: it waits for others, as
 #: most tasks do.
 NAP = 0.005
+#: The same of the longer one.
+LONG_NAP = 0.05
 _RECORD = struct.Struct("=qq")
 
 
@@ -29,6 +31,12 @@ def noop() -> None:
 def nap() -> None:
     """5 ms of waiting."""
     time.sleep(NAP)
+    _counter().add()
+
+
+def long_nap() -> None:
+    """50 ms of waiting."""
+    time.sleep(LONG_NAP)
     _counter().add()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -78,6 +78,16 @@ def test_a_peer_is_measured_once_unless_the_target_names_it(
     assert None not in found.limit
     assert found.peers.pop("Dramatiq") == of_dramatiq
     assert all(len([each for each in values if each]) == 1 for values in found.peers.values())
+
+
+def test_what_a_scenario_puts_beside_itself_is_measured_in_each_round() -> None:
+    class Beside(Steps):
+        def beside(self, arena: Arena) -> dict[str, Callable[[], Reading]]:
+            return {"another door": lambda: Reading(3.0)}
+
+    found = run(Beside(), quick=True)
+    assert found.peers["another door"] == [3.0, 3.0, 3.0]
+    assert [each for each in found.peers["Dramatiq"] if each] == [1.0]
 
 
 def test_the_peers_of_a_target_are_those_that_its_conditions_name() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import django
@@ -18,7 +19,7 @@ class Taskq(Queue):
         call_command("migrate", verbosity=0)
 
     def send(self, task: str, *arguments: int) -> None:
-        _tasks()[task].delay(*arguments)
+        _sender(task)(*arguments)
 
     def fill(self, task: str, count: int) -> None:
         name = _tasks()[task].name
@@ -26,13 +27,13 @@ class Taskq(Queue):
             cursor.executemany("INSERT INTO taskq_task (name) VALUES (%s)", [[name]] * count)
 
     def send_in_transaction(self, task: str, count: int) -> None:
-        function = _tasks()[task]
+        send = _sender(task)
         with transaction.atomic():
             for _ in range(count):
-                function.delay()
+                send()
 
     def send_many(self, task: str, count: int) -> None:
-        _tasks()[task].delay_many([()] * count)
+        _sender(task, "_many")([()] * count)
 
     def work(self, concurrency: int) -> list[list[str]]:
         manage = [sys.executable, "-m", "stress.project.manage"]
@@ -43,6 +44,14 @@ def _tasks() -> dict[str, Any]:
     from stress.bench.load import tasks
 
     return vars(tasks)
+
+
+def _sender(task: str, kind: str = "") -> Callable[..., object]:
+    """``delay`` or ``delay_many`` of a task, or what they are called at Django's door."""
+    function = _tasks()[task]
+    verb = "delay" if hasattr(function, "delay") else "enqueue"
+    sender: Callable[..., object] = getattr(function, verb + kind)
+    return sender
 
 
 if __name__ == "__main__":

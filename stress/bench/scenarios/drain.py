@@ -8,23 +8,34 @@ same for everybody, the raw loops included.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from typing import Any
 
 import psycopg
 
 from stress.bench.arena import Arena
-from stress.bench.contestants import OURS, Contestant
+from stress.bench.contestants import (
+    CELERY_DOOR,
+    DJANGO_DOOR,
+    DJANGO_PEERS,
+    EVERYBODY,
+    OURS,
+    Contestant,
+)
 from stress.bench.figures import steady_rate
+from stress.bench.queue import TASKS
 from stress.bench.scenario import Reading, Scenario
 from stress.bench.stage import Stage, Workers
-from stress.bench.work import NAP
+from stress.bench.work import LONG_NAP, NAP
 from stress.rig.pools import wait_until
 
 #: Seconds that one drain is watched.
 LONG, SHORT = 6.0, 2.0
 #: The same for a peer in a quick run.
 GLIMPSE = 1.5
+NOOP = "stress.bench.work.noop"
+RAW = "stress.bench.raw"
 
 FILL = """
 INSERT INTO taskq_task (name, payload, max_losses)
@@ -58,97 +69,109 @@ def emptied(stage: Stage) -> None:
 
 
 class Drain(Scenario):
-    """No-ops or 5 ms tasks, with so many workers.
+    """A table full of one task, and a raw loop that empties the same table.
 
-    processes: of the raw loop, which claims 50 rows at a time.
+    loop: the module and words of the raw loop, which claims 50 rows at a time. processes: how
+    many of it run. task: its name in a row. payload: its arguments in a row, where ``%s`` is a
+    number. pace: how many it drains a second at most. door: who runs it. rivals: the names of
+    the peers that take part.
     """
 
     unit = "tasks/s"
 
-    def __init__(self, concurrency: int, *, processes: int) -> None:
-        self.name = f"drain-noop-c{concurrency}"
-        self.title = f"drain no-op tasks, -c {concurrency}"
-        self.limit_is = f"raw claim + delete, 50 rows, {processes} process(es)"
-        self.concurrency = concurrency
-        self.processes = processes
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        limit_is: str,
+        *loop: str,
+        processes: int = 8,
+        concurrency: int = 8,
+        pace: int = OURS.pace,
+        door: Contestant = OURS,
+        task: str = NOOP,
+        payload: str = "[[],{}]",
+        rivals: Collection[str] = (),
+    ) -> None:
+        self.name = name
+        self.title = title
+        self.limit_is = limit_is
+        self._loop = loop
+        self._processes = processes
+        self._concurrency = concurrency
+        self._pace = pace
+        self._door = door
+        self._task = task
+        self._payload = payload
+        self._rivals = rivals
 
     def ours(self, arena: Arena) -> Reading:
+        return self._by_pool(arena, self._door, self._pace)
+
+    def limit(self, arena: Arena) -> Reading:
+        words = (*self._loop, "--rows", "50")
+        return self._drain(
+            arena, OURS, self._pace, lambda stage: stage.start(*words, processes=self._processes)
+        )
+
+    def beside(self, arena: Arena) -> dict[str, Callable[[], Reading]]:
+        if self._door is OURS:
+            return {}
+        return {CELERY_DOOR: lambda: self._by_pool(arena, OURS, OURS.pace)}
+
+    def peer(self, arena: Arena, peer: Contestant) -> Reading | None:
+        if peer.name not in self._rivals:
+            return None
+        seconds = GLIMPSE if arena.quick else LONG
+        return drain_peer(arena, peer, "noop", self._concurrency, seconds, peer.pace)
+
+    def _by_pool(self, arena: Arena, door: Contestant, pace: int) -> Reading:
+        return self._drain(arena, door, pace, lambda stage: stage.start_workers(self._concurrency))
+
+    def _drain(
+        self, arena: Arena, door: Contestant, pace: int, start: Callable[[Stage], Workers]
+    ) -> Reading:
         seconds = SHORT if arena.quick else LONG
-        count = int(self._pace() * seconds)
-        with _full(arena, "stress.bench.work.noop", count) as stage:
-            reading = watch(stage, stage.start_workers(self.concurrency), count, seconds)
+        count = int(pace * seconds)
+        with _full(arena, self._task, count, self._payload, door) as stage:
+            reading = watch(stage, start(stage), count, seconds)
             if reading.detail["done"] == count:
                 emptied(stage)
             return reading
 
-    def limit(self, arena: Arena) -> Reading:
-        seconds = SHORT if arena.quick else LONG
-        count = int(self._pace() * seconds)
-        with _full(arena, "stress.bench.work.noop", count) as stage:
-            loops = stage.start("stress.bench.raw", "drain", "--rows", 50, processes=self.processes)
-            return watch(stage, loops, count, seconds)
-
-    def peer(self, arena: Arena, peer: Contestant) -> Reading:
-        seconds = GLIMPSE if arena.quick else LONG
-        return drain_peer(arena, peer, "noop", self.concurrency, seconds, peer.pace)
-
-    def _pace(self) -> int:
-        return OURS.pace if self.concurrency > 1 else OURS.pace // 2
-
 
 class DrainNaps(Scenario):
-    """5 ms tasks: is the queue or are the tasks the limit?"""
+    """Tasks that only sleep: is the queue or are the tasks the limit?
 
-    unit = "tasks/s"
-
-    def __init__(self, concurrency: int) -> None:
-        self.name = f"drain-5ms-c{concurrency}"
-        self.title = f"drain 5 ms tasks, -c {concurrency}"
-        self.limit_is = f"{concurrency} / 5 ms"
-        self.concurrency = concurrency
-
-    def ours(self, arena: Arena) -> Reading:
-        seconds = SHORT if arena.quick else LONG
-        count = int(self.concurrency / NAP * seconds)
-        with _full(arena, "stress.bench.work.nap", count) as stage:
-            return watch(stage, stage.start_workers(self.concurrency), count, seconds)
-
-    def limit(self, arena: Arena) -> Reading:
-        return Reading(self.concurrency / NAP)
-
-    def peer(self, arena: Arena, peer: Contestant) -> Reading:
-        seconds = GLIMPSE if arena.quick else LONG
-        pace = min(peer.pace, self.concurrency / NAP)
-        return drain_peer(arena, peer, "nap", self.concurrency, seconds, pace)
-
-
-class DrainAtomic(Scenario):
-    """Tasks whose effect, one row, and whose completion are one transaction.
-
-    loop: the module and words of the loop that is the limit.
+    task: one of stress.bench.work. seconds: that it takes.
     """
 
     unit = "tasks/s"
 
-    def __init__(self, name: str, title: str, limit_is: str, *loop: str) -> None:
-        self.name = name
-        self.title = title
-        self.limit_is = limit_is
-        self.loop = loop
+    def __init__(self, concurrency: int, task: str = "nap", seconds: float = NAP) -> None:
+        length = f"{1000 * seconds:g}"
+        self.name = f"drain-{length}ms-c{concurrency}"
+        self.title = f"drain {length} ms tasks, -c {concurrency}"
+        self.limit_is = f"{concurrency} / {length} ms"
+        self.concurrency = concurrency
+        self.task = task
+        self.rate = concurrency / seconds
 
     def ours(self, arena: Arena) -> Reading:
-        return self._drain(arena, lambda stage: stage.start_workers(8))
+        seconds = SHORT if arena.quick else LONG
+        count = int(self.rate * seconds)
+        with _full(arena, f"stress.bench.work.{self.task}", count) as stage:
+            return watch(stage, stage.start_workers(self.concurrency), count, seconds)
 
     def limit(self, arena: Arena) -> Reading:
-        return self._drain(
-            arena, lambda stage: stage.start(*self.loop, "--rows", "50", processes=8)
-        )
+        return Reading(self.rate)
 
-    def _drain(self, arena: Arena, start: Callable[[Stage], Workers]) -> Reading:
-        seconds = SHORT if arena.quick else LONG
-        count = int(5_000 * seconds)
-        with _full(arena, "stress.bench.load.tasks.order", count, "[[%s],{}]") as stage:
-            return watch(stage, start(stage), count, seconds)
+    def peer(self, arena: Arena, peer: Contestant) -> Reading | None:
+        if self.task not in TASKS:
+            return None
+        seconds = GLIMPSE if arena.quick else LONG
+        pace = min(peer.pace, self.rate)
+        return drain_peer(arena, peer, self.task, self.concurrency, seconds, pace)
 
 
 def drain_peer(
@@ -161,28 +184,61 @@ def drain_peer(
         return watch(stage, stage.start_workers(concurrency), count, seconds)
 
 
-def _full(arena: Arena, name: str, count: int, payload: str = "[[],{}]") -> Any:
+def _full(
+    arena: Arena, name: str, count: int, payload: str = "[[],{}]", door: Contestant = OURS
+) -> AbstractContextManager[Stage]:
     kind = name.rpartition(".")[2]
     return arena.stage(
+        door,
         template=f"{kind}_{count}",
         fill=lambda connection: fill(connection, name, count, payload),
     )
 
 
+def _noops(concurrency: int, processes: int, pace: int = OURS.pace) -> Drain:
+    return Drain(
+        f"drain-noop-c{concurrency}",
+        f"drain no-op tasks, -c {concurrency}",
+        f"raw claim + delete, 50 rows, {processes} process(es)",
+        *(RAW, "drain"),
+        concurrency=concurrency,
+        processes=processes,
+        pace=pace,
+        rivals=EVERYBODY,
+    )
+
+
+def _atomic(name: str, title: str, limit_is: str, *loop: str) -> Drain:
+    """Tasks whose effect, one row, and whose completion are one transaction."""
+    task = "stress.bench.load.tasks.order"
+    return Drain(name, title, limit_is, *loop, pace=5_000, task=task, payload="[[%s],{}]")
+
+
 SCENARIOS: list[Scenario] = [
-    Drain(1, processes=1),
-    Drain(2, processes=2),
-    Drain(8, processes=4),
+    _noops(1, 1, pace=OURS.pace // 2),
+    _noops(2, 2),
+    _noops(8, 4),
+    Drain(
+        "drain-django-c8",
+        "drain no-op tasks of Django's @task, whose results are kept, -c 8",
+        "raw claim + (delete, insert of a result), 50 rows, 4 processes",
+        *(RAW, "drain-results"),
+        processes=4,
+        door=DJANGO_DOOR,
+        pace=DJANGO_DOOR.pace,
+        rivals=DJANGO_PEERS,
+    ),
     DrainNaps(1),
     DrainNaps(2),
     DrainNaps(8),
-    DrainAtomic(
+    DrainNaps(8, "long_nap", LONG_NAP),
+    _atomic(
         "drain-atomic-c8",
         "drain atomic=True tasks that write a row, -c 8",
         "raw claim of 50; insert + delete in a transaction each; 8 processes",
-        *("stress.bench.raw", "drain-atomic"),
+        *(RAW, "drain-atomic"),
     ),
-    DrainAtomic(
+    _atomic(
         "drain-atomic-django",
         "the same beside a loop that does it by Django",
         "claim of 50; insert + delete by Django's cursor in atomic() each; 8 processes",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from stress.bench.arena import Arena
-from stress.bench.contestants import Contestant
+from stress.bench.contestants import DJANGO_DOOR, DJANGO_PEERS, EVERYBODY, OURS, Contestant
 from stress.bench.scenario import Reading, Scenario
 
 #: How many tasks one measurement sends.
@@ -12,26 +14,34 @@ BULK = 10_000
 
 
 class EnqueueSingle(Scenario):
-    """``delay()`` in autocommit, one after the other, from one process. No pool listens."""
+    """One call in autocommit after the other, from one process. No pool listens.
 
-    name = "enqueue-single"
-    title = "enqueue, each in a transaction of its own"
+    door: whose call. rivals: the names of the peers that take part.
+    """
+
     unit = "tasks/s"
     limit_is = "raw insert + commit"
 
+    def __init__(self, name: str, title: str, door: Contestant, rivals: Collection[str]) -> None:
+        self.name = name
+        self.title = title
+        self._door = door
+        self._rivals = rivals
+
     def ours(self, arena: Arena) -> Reading:
-        count = _count(arena)
-        with arena.stage() as stage:
-            return Reading(count / stage.run("send", "noop", count))
+        return self._measure(arena, self._door)
 
     def limit(self, arena: Arena) -> Reading:
         count = _count(arena)
         with arena.stage() as stage:
             return Reading(count / stage.module("stress.bench.raw", "send", "--count", count))
 
-    def peer(self, arena: Arena, peer: Contestant) -> Reading:
+    def peer(self, arena: Arena, peer: Contestant) -> Reading | None:
+        return self._measure(arena, peer) if peer.name in self._rivals else None
+
+    def _measure(self, arena: Arena, contestant: Contestant) -> Reading:
         count = _count(arena)
-        with arena.stage(peer) as stage:
+        with arena.stage(contestant) as stage:
             return Reading(count / stage.run("send", "noop", count))
 
 
@@ -87,4 +97,16 @@ def _count(arena: Arena) -> int:
     return FEW if arena.quick else MANY
 
 
-SCENARIOS: list[Scenario] = [EnqueueSingle(), EnqueueInTransaction(), EnqueueBulk()]
+SCENARIOS: list[Scenario] = [
+    EnqueueSingle(
+        "enqueue-single",
+        "enqueue, each in a transaction of its own",
+        OURS,
+        EVERYBODY,
+    ),
+    EnqueueSingle(
+        "enqueue-django", "enqueue by Django's @task, each for itself", DJANGO_DOOR, DJANGO_PEERS
+    ),
+    EnqueueInTransaction(),
+    EnqueueBulk(),
+]

@@ -6,9 +6,11 @@ notes when the call that sent it returned. Tasks are sent at random moments.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from stress.bench import work
 from stress.bench.arena import Arena
-from stress.bench.contestants import OURS, Contestant
+from stress.bench.contestants import DJANGO_DOOR, DJANGO_PEERS, EVERYBODY, OURS, Contestant
 from stress.bench.figures import percentile
 from stress.bench.queue import WARM_UP, Unsupported
 from stress.bench.scenario import Reading, Scenario
@@ -24,7 +26,8 @@ LIMIT_GAP = 0.030
 class Latency(Scenario):
     """A pool of 8 that waits, and a task from time to time. The value is the median.
 
-    gap: seconds from one task to the next on average.
+    gap: seconds from one task to the next on average. door: who sends and runs. rivals: the
+    names of the peers that take part.
     """
 
     unit = "ms"
@@ -32,13 +35,22 @@ class Latency(Scenario):
     quick_peers = ("Celery", "Procrastinate", "Huey")
     shows = ("p95", "p99")
 
-    def __init__(self, name: str, title: str, gap: float) -> None:
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        gap: float,
+        door: Contestant = OURS,
+        rivals: Collection[str] = EVERYBODY,
+    ) -> None:
         self.name = name
         self.title = title
         self.gap = gap
+        self._door = door
+        self._rivals = rivals
 
     def ours(self, arena: Arena) -> Reading:
-        return self.peer(arena, OURS)
+        return self._measure(arena, self._door)
 
     def limit(self, arena: Arena) -> Reading:
         count = _count(arena)
@@ -50,8 +62,11 @@ class Latency(Scenario):
                 stage, stage.module(RAW, "ping", "--gap", LIMIT_GAP, "--count", count)
             )
 
-    def peer(self, arena: Arena, peer: Contestant) -> Reading:
-        with arena.stage(peer) as stage:
+    def peer(self, arena: Arena, peer: Contestant) -> Reading | None:
+        return self._measure(arena, peer) if peer.name in self._rivals else None
+
+    def _measure(self, arena: Arena, contestant: Contestant) -> Reading:
+        with arena.stage(contestant) as stage:
             _wake(stage, 8)
             return _latencies(stage, stage.run("ping", "mark", self.gap, _count(arena)))
 
@@ -103,5 +118,12 @@ def _latencies(stage: Stage, sent: list[tuple[int, int]]) -> Reading:
 SCENARIOS: list[Scenario] = [
     Latency("latency-idle", "start latency on an idle pool, -c 8, p50", 0.15),
     Latency("latency-trickle", "start latency at 20 tasks a second, -c 8, p50", 0.05),
+    Latency(
+        "latency-django",
+        "start latency of Django's @task on an idle pool, -c 8, p50",
+        0.15,
+        DJANGO_DOOR,
+        DJANGO_PEERS,
+    ),
     LatencyHalfLoad(),
 ]
