@@ -42,6 +42,8 @@ PEERS = (
     Contestant(
         "django-tasks-db", f"{_PEERS}.django_tasks_db", "django_tasks_db", "postgresql", 400
     ),
+    Contestant("django-ox", f"{_PEERS}.django_ox", "django_ox", "postgresql", 600),
+    Contestant("dj-queue", f"{_PEERS}.dj_queue", "dj_queue", "postgresql", 400),
     Contestant("django-q2", f"{_PEERS}.django_q2", "django_q", "postgresql", 600),
     Contestant("Procrastinate", f"{_PEERS}.procrastinate", "procrastinate", "postgresql", 1_000),
     Contestant("PgQueuer 10", f"{_PEERS}.pgqueuer", "pgqueuer", "postgresql", 12_000, "10"),
@@ -52,7 +54,7 @@ PEERS = (
 )
 EVERYBODY = tuple(peer.name for peer in PEERS)
 #: Those with the same door: backends of Django's tasks.
-DJANGO_PEERS = ("django-tasks-db",)
+DJANGO_PEERS = ("django-tasks-db", "django-ox", "dj-queue")
 
 
 @dataclass(frozen=True)

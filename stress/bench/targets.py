@@ -94,7 +94,7 @@ def detail_at_most(key: str, most: float, unit: str) -> Condition:
 
 DATABASE_PEERS = ("django-taskq", "django-tasks-db", "Procrastinate", "PgQueuer 100", "django-q2")
 
-DJANGO_DOOR = (of_limit(0.7), times(0.5, CELERY_DOOR))
+DJANGO_DOOR = (of_limit(0.7), times(0.5, CELERY_DOOR), times(20, "django-ox", "dj-queue"))
 
 TARGETS: dict[str, tuple[Condition, ...]] = {
     "drain-noop-c8": (

@@ -61,22 +61,19 @@ def test_everybody_is_measured_in_each_round_in_an_order_that_turns() -> None:
     found = run(scenario, steady=[peer.name for peer in PEERS])
     assert len(found.ours) == len(found.limit) == 3
     assert found.peers["Dramatiq"] == [1.0, 1.0, 1.0]
-    first_round, second_round = scenario.order[:11], scenario.order[11:20]
+    everybody = len(PEERS) + 2
+    first_round, second_round = scenario.order[:everybody], scenario.order[everybody:]
     assert first_round[0] == "ours"
     assert second_round[0] == "limit"
     assert found.detail["taskq"]["seen"] > 1
 
 
-@pytest.mark.parametrize(
-    ("quick", "of_dramatiq"), [(False, [1.0, 1.0, 1.0]), (True, [None, 1.0, None])]
-)
-def test_a_peer_is_measured_once_unless_the_target_names_it(
-    quick: bool, of_dramatiq: list[float | None]
-) -> None:
+@pytest.mark.parametrize(("quick", "of_dramatiq"), [(False, 3), (True, 1)])
+def test_a_peer_is_measured_once_unless_the_target_names_it(quick: bool, of_dramatiq: int) -> None:
     found = run(Steps(), quick=quick, steady=["Dramatiq"])
     assert None not in found.ours
     assert None not in found.limit
-    assert found.peers.pop("Dramatiq") == of_dramatiq
+    assert found.peers.pop("Dramatiq").count(1.0) == of_dramatiq
     assert all(len([each for each in values if each]) == 1 for values in found.peers.values())
 
 

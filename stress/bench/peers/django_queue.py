@@ -34,3 +34,12 @@ class DjangoQueue(Queue):
 
     def manage(self, *words: str) -> list[str]:
         return [sys.executable, "-m", MANAGE, *words]
+
+
+class DjangoTasks(DjangoQueue):
+    """A backend of Django's own tasks."""
+
+    def send(self, task: str, *arguments: int) -> None:
+        from stress.bench.peers.tasks import tasks
+
+        tasks[task].enqueue(*arguments)

@@ -1,15 +1,10 @@
 from __future__ import annotations
 
-from stress.bench.peers.django_queue import DjangoQueue
+from stress.bench.peers.django_queue import DjangoTasks
 from stress.bench.queue import main
 
 
-class DjangoTasksDb(DjangoQueue):
-    def send(self, task: str, *arguments: int) -> None:
-        from stress.bench.peers.django_tasks_db.tasks import tasks
-
-        tasks[task].enqueue(*arguments)
-
+class DjangoTasksDb(DjangoTasks):
     def work(self, concurrency: int) -> list[list[str]]:
         # Their ids are random by default, so one command line serves all.
         return [self.manage("db_worker")] * concurrency
