@@ -18,7 +18,6 @@ import threading
 from asyncio import _get_running_loop
 from collections.abc import Callable
 from json import encoder
-from operator import attrgetter
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -91,12 +90,12 @@ def storage_of_threads() -> threading.local:
 
 
 @shortcut("django.conf.settings._wrapped")
-def loaded_settings() -> Callable[[Any], Any]:
-    """From Django's lazy settings to those that are in force. The lazy ones raise, and catch, an
-    error for each look at one that is not set."""
-    loaded = attrgetter("_wrapped")
+def loaded_settings() -> Callable[[], Any]:
+    """The settings in force, that Django's lazy settings hold. The lazy ones run a function for
+    each look, and raise and catch an error where a setting is missing."""
     known = settings.DATABASES  # which loads them, if nobody has yet
-    if loaded(settings).DATABASES is not known:
+    loaded = functools.partial(object.__getattribute__, settings, "_wrapped")
+    if loaded().DATABASES is not known:
         raise Unexpected("it holds other settings")
     return loaded
 
@@ -112,10 +111,13 @@ def json_dumps() -> Callable[[json.JSONEncoder], Callable[[Any], str]]:
 
 
 def _dumps_by_c(plain: json.JSONEncoder) -> Callable[[Any], str]:
-    """By the function of C's that an encoder makes for each call, without all that it looks at
+    """By one function of C's. The encoder makes such a function for each call, and looks at much
     before. That takes as long again for a handful of arguments."""
     make: Any = encoder.c_make_encoder  # type: ignore[attr-defined]
-    settings = (
+    # What is being encoded, in any thread: so it sees that something contains itself.
+    marks: dict[int, Any] = {}
+    encode = make(
+        marks,
         plain.default,
         encoder.encode_basestring_ascii,
         plain.indent,
@@ -127,8 +129,12 @@ def _dumps_by_c(plain: json.JSONEncoder) -> Callable[[Any], str]:
     )
 
     def dumps(value: Any) -> str:
-        # The dict is for the marks by which it sees that something contains itself.
-        return "".join(make({}, *settings)(value, 0))
+        try:
+            return "".join(encode(value, 0))
+        except Exception:
+            # An error leaves its marks, and two threads that encode the same list see each other's.
+            marks.clear()
+            return plain.encode(value)  # which raises what is really wrong, if anything is
 
     return dumps
 

@@ -109,7 +109,7 @@ class EagerResult:
 
 def is_on() -> bool:
     """Whether ``CELERY_TASK_ALWAYS_EAGER`` is set."""
-    settings = _loaded(django_settings) if _loaded is not None else django_settings
+    settings = _loaded() if _loaded is not None else django_settings
     return getattr(settings, "CELERY_TASK_ALWAYS_EAGER", False)
 
 

@@ -272,4 +272,5 @@ def _database(using: str | None) -> tuple[sql.DjangoConnection, sql.EnqueueState
     # transactions.
     pooled = wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)
     direct = conf.settings().direct and not pooled
-    return sql.django_connection(wrapper, direct=direct), sql.enqueue_of(wrapper.vendor)
+    vendor = wrapper.vendor
+    return sql.django_connection_of(vendor)(wrapper, direct=direct), sql.enqueue_of(vendor)

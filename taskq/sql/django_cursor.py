@@ -11,9 +11,7 @@ import functools
 import inspect
 import os
 import sys
-from collections.abc import Sequence, Set
-from itertools import chain
-from operator import attrgetter, call, is_
+from collections.abc import Callable, Iterable, Sequence, Set
 from types import FunctionType, MethodType
 from typing import Any, NamedTuple
 
@@ -35,30 +33,50 @@ class Way:
     """All code that a statement passes, from Django's connection to the driver."""
 
     def __init__(self, *stretches: Stretch) -> None:
-        self._owners = [each.owner for each in stretches]
-        self._looks = [attrgetter(*each.names) for each in stretches]
-        self._roots = [each.root for each in stretches for _ in each.names]
-        self._known: list[object] = [None] * len(self._roots)
+        self._stretches = stretches
+        self._is_as_known: Callable[[], bool] = lambda: False
 
     def is_own(self) -> bool:
         """Whether all of that code is now what Django and the driver have written."""
-        found = map(call, self._looks, self._owners)
-        # By identity, because proxies are equal to what they wrap.
-        if all(map(is_, chain.from_iterable(found), self._known)):
-            return True
-        as_it_is = list(chain.from_iterable(map(call, self._looks, self._owners)))
-        own = all(map(_is_from, self._roots, as_it_is))
-        if own:  # it differs and is still Django's, such as what Django's tests put there
-            self._known = as_it_is
+        return self._is_as_known() or self._is_still_own()
+
+    def _is_still_own(self) -> bool:
+        """Look at it anew: it may differ and still be Django's, such as what Django's tests put
+        there."""
+        found = [
+            (each, name, getattr(each.owner, name))
+            for each in self._stretches
+            for name in each.names
+        ]
+        own = all(_is_from(each.root, value) for each, _, value in found)
+        if own:
+            self._is_as_known = _comparison(
+                [(each.owner, name, value) for each, name, value in found]
+            )
         return own
+
+
+def _comparison(known: Iterable[tuple[type, str, object]]) -> Callable[[], bool]:
+    """A function that says whether these attributes of classes still have these values.
+
+    By identity, because proxies are equal to what they wrap. Made of text, as ``namedtuple`` makes
+    its classes: a loop over the names would take three times as long, for each statement.
+    """
+    names: dict[str, object] = {}
+    terms = []
+    for place, (owner, name, value) in enumerate(known):
+        names |= {f"owner{place}": owner, f"value{place}": value}
+        terms.append(f"owner{place}.{name} is value{place}")
+    compare: Callable[[], bool] = eval(f"lambda: {' and '.join(terms)}", names)
+    return compare
 
 
 def is_shadowed(instance: Any, names: Set[str]) -> bool:
     """Whether an attribute of the instance hides a method of its class."""
-    own = vars(instance)
-    return not own.keys().isdisjoint(names) and not all(
-        _is_bound(own[name], name, instance) for name in names & own.keys()
-    )
+    own = instance.__dict__
+    if own.keys().isdisjoint(names):
+        return False
+    return not all(_is_bound(own[name], name, instance) for name in names & own.keys())
 
 
 def _is_bound(attribute: object, name: str, instance: object) -> bool:

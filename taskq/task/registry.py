@@ -73,13 +73,13 @@ class Definition:
         return self._own(inspect.signature(self.function, follow_wrapped=False))
 
     @functools.cached_property
-    def _shapes(self) -> set[tuple[object, ...]]:
+    def _shapes(self) -> set[object]:
         return set()
 
     def check_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Raise TypeError unless the function takes these arguments."""
         # Only the number of positional arguments and the names of the others matter.
-        shape: tuple[object, ...] = (len(args), *kwargs)
+        shape = (len(args), *kwargs) if kwargs else len(args)
         if shape in self._shapes:
             return
         try:

@@ -28,9 +28,9 @@ BREAKS = {
         connections._connections = __import__("threading").local()
     """,
     "loaded_settings": """
-        from django.conf import settings
+        from types import SimpleNamespace
         from taskq import shortcuts
-        shortcuts.attrgetter = lambda name: lambda lazy: object()
+        shortcuts.settings = SimpleNamespace(DATABASES={}, _wrapped=SimpleNamespace(DATABASES={}))
     """,
     "json_dumps": """
         import json.encoder

@@ -68,7 +68,7 @@ class DjangoConnection:
         """At the start of a Django atomic block: save the round trip of its BEGIN, if possible.
         Tools that replaced methods of Django's own classes still see each statement."""
         backend: Any = type(self.wrapper)
-        own = CAN_LEAD and self._direct and _is_known(backend)
+        own = CAN_LEAD and self._direct and _ways(backend)
         return BegunWithFirst(self.wrapper) if own else nullcontext()
 
     def end(self, statement: str, values: Mapping[str, int]) -> bool:
@@ -141,7 +141,8 @@ def _ready(connection: Any) -> bool:
     """Whether a connection is all Django's own, is not watched by a tool, and can run a statement.
     Raises what Django's own cursor would raise."""
     backend: Any = type(connection)
-    if generators is None or not _is_known(backend):
+    ways = _ways(backend)
+    if not ways or generators is None:
         return False
     # The steps of connection.cursor() and its execute(), without calls that would find nothing to
     # do. In a process that has waited, each call runs code that is no longer in the caches.
@@ -156,26 +157,17 @@ def _ready(connection: Any) -> bool:
     if connection.queries_logged or connection.execute_wrappers:
         return False
     raw = connection.connection
+    if type(raw) is not psycopg.Connection or utils.CursorWrapper is not CursorWrapper:
+        return False
+    way = ways.get(raw.cursor_factory)
     return (
-        _is_own(connection, raw)
+        way is not None
+        and way.is_own()
+        and not is_shadowed(connection, _NAMES)
+        and not is_shadowed(raw, _CONNECTION_NAMES)
         # Otherwise the driver drops our prepared statements together with its own.
         and raw.prepare_threshold is None
         and raw.pgconn.pipeline_status == NO_PIPELINE
-    )
-
-
-def _is_own(connection: Any, raw: Any) -> bool:
-    """Whether no subclass and no tool changes the statements or the transactions of a connection
-    of a known class. raw: the driver's connection."""
-    if type(raw) is not psycopg.Connection or utils.CursorWrapper is not CursorWrapper:
-        return False
-    backend: Any = type(connection)
-    cursor = _CURSORS.get(raw.cursor_factory)
-    return (
-        cursor is not None
-        and _way(backend, cursor).is_own()
-        and not is_shadowed(connection, _NAMES)
-        and not is_shadowed(raw, _CONNECTION_NAMES)
     )
 
 
@@ -185,18 +177,20 @@ def _begins(raw: psycopg.Connection[Any]) -> bool:
 
 
 @functools.cache
-def _is_known(backend: Any) -> bool:
-    return issubclass(backend, base.DatabaseWrapper) and is_djangos_class(backend)
-
-
-@functools.cache
-def _way(backend: Any, cursor: Any) -> Way:
-    return Way(
-        Stretch(backend, sorted(_NAMES)),
-        Stretch(CursorWrapper, _CURSOR_WRAPPER_NAMES),
-        Stretch(cursor, _CURSOR_NAMES, _PSYCOPG),
-        Stretch(psycopg.Connection, sorted(_CONNECTION_NAMES), _PSYCOPG),
-    )
+def _ways(backend: Any) -> dict[Any, Way]:
+    """The ways of a statement on the connections of a backend, by the class of the cursor. None if
+    the backend is not Django's own."""
+    if not issubclass(backend, base.DatabaseWrapper) or not is_djangos_class(backend):
+        return {}
+    return {
+        factory: Way(
+            Stretch(backend, sorted(_NAMES)),
+            Stretch(CursorWrapper, _CURSOR_WRAPPER_NAMES),
+            Stretch(cursor, _CURSOR_NAMES, _PSYCOPG),
+            Stretch(psycopg.Connection, sorted(_CONNECTION_NAMES), _PSYCOPG),
+        )
+        for factory, cursor in _CURSORS.items()
+    }
 
 
 # A test follows a statement, and checks that no other methods touch it.

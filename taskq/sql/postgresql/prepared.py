@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -53,6 +54,7 @@ class Kept:
 
     def __init__(self, statement: str, connection: psycopg.Connection[Any]) -> None:
         self.text, self.places = numbered(statement)
+        self.parameters = _picked(self.places)
         self.formats = [PyFormat.TEXT] * len(self.places)
         self.name = b""
         self.times = 0
@@ -170,7 +172,7 @@ class Prepared:
 
     def _parameters(self, kept: Kept, values: Mapping[str, Any]) -> Any:
         # As text whose type the server finds: psycopg's type depends on how large a number is.
-        return self._dumper.dump_sequence([values[place] for place in kept.places], kept.formats)
+        return self._dumper.dump_sequence(kept.parameters(values), kept.formats)
 
     def _result(self, kept: Kept, values: Mapping[str, Any]) -> PGresult:
         result: PGresult
@@ -265,6 +267,13 @@ class Prepared:
         except BaseException:
             self._connection.close()
             raise
+
+
+def _picked(places: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
+    """A function that takes the values at these places, in their order."""
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: [values[place] for place in places]
 
 
 def _state(result: PGresult) -> bytes | None:
