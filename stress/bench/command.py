@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from stress.bench import QUICK_ROUNDS, ROUNDS, machine, redis, report, rounds
+from stress.bench import QUICK_ROUNDS, ROUNDS, machine, redis, report, rounds, yardstick
 from stress.bench.arena import Arena
 from stress.bench.catalog import SCENARIOS
 from stress.bench.contestants import OURS, PeerEnvironment
@@ -46,6 +46,8 @@ def run(options: argparse.Namespace) -> int:
         for scenario in chosen:
             console.print(f"{scenario.name}: {scenario.title}")
             began = time.monotonic()
+            standard = yardstick.measure(arena)
+            console.print(f"  {report.machine(standard)}", highlight=False)
             result = rounds.run(
                 scenario,
                 arena,
@@ -55,7 +57,8 @@ def run(options: argparse.Namespace) -> int:
                 say=lambda line: console.print(line, highlight=False, markup=False),
             )
             result.skipped += skipped
-            entries.append(result.as_json(*judge(result)))
+            result.machine = standard
+            entries.append(result.as_json(judge(result)))
             arena.forget()
             console.print(f"  took {time.monotonic() - began:.0f} s")
             _keep(options, entries, facts)

@@ -34,7 +34,7 @@ OURS = Contestant("taskq", "stress.bench.load", "taskq", "postgresql", 120_000)
 #: The name of taskq's door for Celery's spelling, where another door is compared with it.
 CELERY_DOOR = "Celery's door"
 #: Django's own @task, with results.
-DJANGO_DOOR = replace(OURS, pace=60_000, variant="django")
+DJANGO_DOOR = replace(OURS, variant="django")
 
 _PEERS = "stress.bench.peers"
 PEERS = (

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 VERDICTS = {True: "met", False: "NOT MET", None: "not judged"}
-HEADINGS = ("scenario", "taskq", "limit", "of the limit", "peers (ours, times)", "target", "met")
+NARROW = ", but its spread is wider than its margin"
+HEADINGS = (
+    *("scenario", "taskq", "limit", "of the limit", "peers (ours, times)", "target", "met"),
+    "machine",
+)
 
 
 class NoPlace(ValueError):
@@ -17,15 +21,16 @@ class NoPlace(ValueError):
 
 def lines(entry: dict[str, Any]) -> list[str]:
     """A scenario for the terminal: figures with their range over the rounds, the target."""
-    _, ours, limit, ratio, peers, target, _ = [entry["scenario"], *_cells(entry)]
+    ours, limit, ratio, peers, target, _, standard = _cells(entry)
     said = [f"{entry['scenario']}: {entry['title']}", f"  taskq   {ours}"]
     if entry["limit"] is not None:
         said += [f"  limit   {limit}: {entry['limit_is']}", f"  ratio   {ratio}"]
     if entry["peers"]:
         said.append(f"  peers   {peers}")
     if entry["target"]:
-        said.append(f"  target  {target}: {VERDICTS[entry['met']]}")
-    return said
+        narrow = NARROW if entry["narrow"] else ""
+        said.append(f"  target  {target}: {VERDICTS[entry['met']]}{narrow}")
+    return [*said, f"  machine {standard}"]
 
 
 def markdown(entries: Sequence[dict[str, Any]], machine: dict[str, str]) -> str:
@@ -54,6 +59,11 @@ def put_into(path: Path, text: str) -> None:
     path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
 
 
+def machine(yardsticks: Mapping[str, float]) -> str:
+    """The yardsticks in words."""
+    return "; ".join(f"{name} {number(value)}" for name, value in yardsticks.items()) or "-"
+
+
 def number(value: float | None) -> str:
     """Three figures, never rounded to look better than the value: 0.7996 is no 0.8."""
     if value is None:
@@ -79,7 +89,8 @@ def _cells(entry: dict[str, Any]) -> list[str]:
         number(entry["ratio_to_limit"]) + _range(entry["ratio_range"]),
         "; ".join(peers) or "-",
         entry["target"] or "-",
-        met[entry["met"]],
+        met[entry["met"]] + (NARROW if entry["narrow"] else ""),
+        machine(entry["machine"]),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +12,24 @@ from stress.bench.figures import Spread, ratios
 Values = list[float | None]
 
 
+@dataclass(frozen=True)
+class Verdict:
+    """What a target makes of a result.
+
+    target: in words. met: None where there is no target, or where it could not be judged.
+    narrow: a spread is wider than its margin to the target.
+    """
+
+    target: str
+    met: bool | None
+    narrow: bool
+
+
 @dataclass
 class Result:
     """All rounds of a scenario. A value is None if a round has none.
 
-    detail: what else the last round of each contestant showed.
+    detail: what else the last round of each contestant showed. machine: its yardsticks.
     """
 
     scenario: str
@@ -28,6 +42,18 @@ class Result:
     peers: dict[str, Values] = field(default_factory=dict)
     skipped: list[Skipped] = field(default_factory=list)
     detail: dict[str, dict[str, Any]] = field(default_factory=dict)
+    #: What each of the rounds of taskq showed besides, of what the table shows.
+    shown: dict[str, list[float]] = field(default_factory=dict)
+    machine: dict[str, float] = field(default_factory=dict)
+
+    def show(self, detail: Mapping[str, Any]) -> None:
+        """Keep what the table shows of one of taskq's rounds."""
+        for key in self.shows:
+            if key in detail:
+                self.shown.setdefault(key, []).append(detail[key])
+
+    def shown_spread(self, key: str) -> Spread | None:
+        return _spread(self.shown.get(key, []))
 
     def ours_spread(self) -> Spread | None:
         return _spread(self.ours)
@@ -45,11 +71,10 @@ class Result:
         """The ratio in rounds in which both were measured."""
         return _spread(ratios(self.ours, self.peers[name])) if name in self.peers else None
 
-    def as_json(self, target: str, met: bool | None) -> dict[str, Any]:
+    def as_json(self, verdict: Verdict) -> dict[str, Any]:
         """One element of the list that ``--json`` writes."""
         peers = {name: self.peer_spread(name) for name in self.peers}
         ratio = self.ratio_to_limit()
-        ours = self.detail.get("taskq", {})
         return {
             "scenario": self.scenario,
             "title": self.title,
@@ -58,8 +83,9 @@ class Result:
             "peers": {name: _median(spread) for name, spread in peers.items()},
             "unit": self.unit,
             "ratio_to_limit": _median(ratio),
-            "target": target,
-            "met": met,
+            "target": verdict.target,
+            "met": verdict.met,
+            "narrow": verdict.narrow,
             "limit_is": self.limit_is,
             "rounds": len(self.ours),
             "ours_range": _range(self.ours_spread()),
@@ -67,7 +93,8 @@ class Result:
             "ratio_range": _range(ratio),
             "peers_range": {name: _range(spread) for name, spread in peers.items()},
             "ratio_to_peers": {name: _median(self.ratio_to_peer(name)) for name in self.peers},
-            "shown": {key: ours[key] for key in self.shows if key in ours},
+            "shown": {key: _median(self.shown_spread(key)) for key in self.shown},
+            "machine": self.machine,
             "skipped": {each.name: each.reason for each in self.skipped},
             "detail": self.detail,
         }

@@ -63,6 +63,8 @@ def run(
             if reading is not None:
                 say(f"  {number + 1}/{rounds} {name}: {reading.value:,.4g} {scenario.unit}")
                 result.detail[name] = reading.detail
+                if name == OURS.name:
+                    result.show(reading.detail)
     result.ours, result.limit = values.pop(OURS.name), values.pop(LIMIT)
     result.peers = {name: each for name, each in values.items() if any(v is not None for v in each)}
     return result

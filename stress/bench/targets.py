@@ -3,93 +3,108 @@ and nothing is rounded up."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from operator import ge, le, lt
 
 from stress.bench.contestants import CELERY_DOOR, DJANGO_PEERS
-from stress.bench.results import Result
+from stress.bench.figures import Spread
+from stress.bench.results import Result, Verdict
+from stress.bench.scenarios.latency import IDLE_POOL, TRICKLES
+
+Spreads = list[Spread | None]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One part of a target; the check says None where nothing was measured to judge by.
+    """One part of a target.
 
-    peers: whom it compares with.
+    spreads: what it judges; None stands for what was not measured. holds: how the medians must
+    be to the bound. peers: whom it compares with.
     """
 
     text: str
-    check: Callable[[Result], bool | None]
+    spreads: Callable[[Result], Spreads]
+    holds: Callable[[float, float], bool]
+    bound: float
     peers: tuple[str, ...] = ()
+
+    def check(self, result: Result) -> bool | None:
+        """None where something was not measured, and nothing else missed the bound."""
+        found = self.spreads(result)
+        if any(spread and not self.holds(spread.median, self.bound) for spread in found):
+            return False
+        return None if None in found else True
+
+    def is_narrow(self, result: Result) -> bool:
+        """Whether a spread is wider than its margin, which is how far the median is from the
+        bound: then another run may judge differently."""
+        return any(
+            spread.high - spread.low > abs(spread.median - self.bound)
+            for spread in self.spreads(result)
+            if spread
+        )
 
 
 def of_limit(least: float) -> Condition:
     """At least so much of the limit."""
-
-    def check(result: Result) -> bool | None:
-        ratio = result.ratio_to_limit()
-        return None if ratio is None else ratio.median >= least
-
-    return Condition(f"≥ {least:g} of the limit", check)
+    return Condition(f"≥ {least:g} of the limit", _to_limit, ge, least)
 
 
 def limit_times(most: float, text: str) -> Condition:
     """At most so many times the limit."""
-
-    def check(result: Result) -> bool | None:
-        ratio = result.ratio_to_limit()
-        return None if ratio is None else ratio.median <= most
-
-    return Condition(text, check)
+    return Condition(text, _to_limit, le, most)
 
 
 def times(least: float, *peers: str) -> Condition:
     """At least so many times each of these peers."""
+    return Condition(f"≥ {least:g} x {', '.join(peers)}", _to_peers(peers), ge, least, peers)
 
-    def check(result: Result) -> bool | None:
-        found = [result.ratio_to_peer(peer) for peer in peers]
-        if any(ratio is not None and ratio.median < least for ratio in found):
-            return False
-        return None if None in found else True
 
-    return Condition(f"≥ {least:g} x {', '.join(peers)}", check, peers)
+def at_most_times(most: float, *peers: str) -> Condition:
+    """At most so many times each of these peers."""
+    return Condition(f"≤ {most:g} x {', '.join(peers)}", _to_peers(peers), le, most, peers)
 
 
 def below(*peers: str) -> Condition:
     """Less than each of these peers."""
-
-    def check(result: Result) -> bool | None:
-        found = [result.ratio_to_peer(peer) for peer in peers]
-        if any(ratio is not None and ratio.median >= 1 for ratio in found):
-            return False
-        return None if None in found else True
-
-    return Condition(f"below {', '.join(peers)}", check, peers)
+    return Condition(f"below {', '.join(peers)}", _to_peers(peers), lt, 1, peers)
 
 
 def at_most(most: float, unit: str) -> Condition:
-    def check(result: Result) -> bool | None:
-        ours = result.ours_spread()
-        return None if ours is None else ours.median <= most
-
-    return Condition(f"≤ {most:g} {unit}", check)
+    return Condition(f"≤ {most:g} {unit}", _ours, le, most)
 
 
 def at_least(least: float) -> Condition:
-    def check(result: Result) -> bool | None:
-        ours = result.ours_spread()
-        return None if ours is None else ours.median >= least
-
-    return Condition(f"≥ {least:g}", check)
+    return Condition(f"≥ {least:g}", _ours, ge, least)
 
 
-def detail_at_most(key: str, most: float, unit: str) -> Condition:
-    """Of what our last round showed besides."""
+def detail_at_most(key: str, most: float, unit: str = "") -> Condition:
+    """Of what our rounds showed besides."""
+    text = f"{key} ≤ {most:g} {unit}".strip()
+    return Condition(text, lambda result: [result.shown_spread(key)], le, most)
 
-    def check(result: Result) -> bool | None:
-        value = result.detail.get("taskq", {}).get(key)
-        return None if value is None else bool(value <= most)
 
-    return Condition(f"{key} ≤ {most:g} {unit}".strip(), check)
+def never(key: str) -> Condition:
+    """The same is 0 in each round."""
+
+    def worst(result: Result) -> Spreads:
+        found = result.shown_spread(key)
+        return [found and replace(found, median=found.high)]
+
+    return Condition(f"no {key}", worst, le, 0)
+
+
+def _ours(result: Result) -> Spreads:
+    return [result.ours_spread()]
+
+
+def _to_limit(result: Result) -> Spreads:
+    return [result.ratio_to_limit()]
+
+
+def _to_peers(peers: Sequence[str]) -> Callable[[Result], Spreads]:
+    return lambda result: [result.ratio_to_peer(peer) for peer in peers]
 
 
 DATABASE_PEERS = ("django-taskq", "django-tasks-db", "Procrastinate", "PgQueuer 100", "django-q2")
@@ -108,6 +123,7 @@ TARGETS: dict[str, tuple[Condition, ...]] = {
     "drain-atomic-c8-slow-disk": (of_limit(0.8),),
     "drain-django-c8": DJANGO_DOOR,
     "drain-django-c8-slow-disk": DJANGO_DOOR,
+    "drain-failing-c8": (of_limit(0.3),),
     "drain-5ms-c8": (of_limit(0.95),),
     "drain-5ms-c8-slow-disk": (of_limit(0.95),),
     "drain-50ms-c8": (of_limit(0.95),),
@@ -120,6 +136,13 @@ TARGETS: dict[str, tuple[Condition, ...]] = {
         detail_at_most("p99", 15, "ms"),
         below("Celery"),
     ),
+    **{
+        f"latency-trickle-{rate}": (
+            at_most_times(1.5, IDLE_POOL),
+            detail_at_most("p99", 15, "ms"),
+        )
+        for rate in TRICKLES
+    },
     "idle-queries": (at_most(1.5, "queries/s"),),
     "idle-cpu": (at_most(0.2, "% of a core"),),
     "backlog-100k": (of_limit(0.9),),
@@ -132,10 +155,10 @@ TARGETS: dict[str, tuple[Condition, ...]] = {
     "memory-c8": (limit_times(2.5, "≤ 2.5 x one worker"), below("Celery")),
     # The times in the server's log are of milliseconds, and timers are a little late.
     "heartbeat": (
-        detail_at_most("statements an interval", 1.05, ""),
-        detail_at_most("task rows written", 0, ""),
+        detail_at_most("statements an interval", 1.05),
+        never("task rows written"),
     ),
-    "sqlite-drain-c4": (of_limit(0.5), detail_at_most("locked errors", 0, "")),
+    "sqlite-drain-c4": (of_limit(0.5), never("locked errors")),
 }
 
 
@@ -144,16 +167,16 @@ def peers_of(scenario: str) -> set[str]:
     return {peer for condition in TARGETS.get(scenario, ()) for peer in condition.peers}
 
 
-def judge(result: Result) -> tuple[str, bool | None]:
-    """The target in words, and whether it is met: None where there is none, or where a
-    part of it could not be judged and no other part was missed."""
+def judge(result: Result) -> Verdict:
+    """A part that could not be judged leaves it open, unless another part was missed."""
     conditions = TARGETS.get(result.scenario, ())
     text = "; ".join(condition.text for condition in conditions)
+    narrow = any(condition.is_narrow(result) for condition in conditions)
     if not conditions:
-        return text, None
+        return Verdict(text, None, narrow)
     if result.ours_spread() is None:
-        return text, False
+        return Verdict(text, False, narrow)
     verdicts = [condition.check(result) for condition in conditions]
     if False in verdicts:
-        return text, False
-    return text, None if None in verdicts else True
+        return Verdict(text, False, narrow)
+    return Verdict(text, None if None in verdicts else True, narrow)

@@ -46,6 +46,18 @@ async def async_nap() -> None:
     _counter().add()
 
 
+def echo(text: str) -> str:
+    """Return the argument."""
+    _counter().add()
+    return text
+
+
+def fail() -> None:
+    """Be counted, and fail."""
+    _counter().add()
+    raise ValueError("as always")
+
+
 def mark(number: int) -> None:
     """Note when this task started."""
     os.write(_starts(), _RECORD.pack(number, now()))

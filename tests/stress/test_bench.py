@@ -15,6 +15,7 @@ from stress.bench.catalog import SCENARIOS
 from stress.bench.contestants import OURS, PEERS, PeerEnvironment
 from stress.bench.figures import Spread
 from stress.bench.results import Result
+from stress.bench.scenarios.latency import IDLE_POOL
 
 KEYS = {"scenario", "ours", "limit", "peers", "unit", "ratio_to_limit", "target", "met"}
 
@@ -33,23 +34,60 @@ def test_the_ratio_to_the_limit_is_the_middle_of_the_rounds_own_ratios() -> None
 
 @pytest.mark.parametrize(("ours", "met"), [(80.0, True), (79.99, False)])
 def test_a_target_is_met_or_not_and_nothing_is_rounded_up(ours: float, met: bool) -> None:
-    assert targets.judge(result(ours=[ours], limit=[100.0])) == ("≥ 0.8 of the limit", met)
+    verdict = targets.judge(result(ours=[ours], limit=[100.0]))
+    assert (verdict.target, verdict.met) == ("≥ 0.8 of the limit", met)
+
+
+@pytest.mark.parametrize(
+    ("ours", "narrow"),
+    [
+        ([90.0, 91.0, 99.0], False),  # 0.91, which is 0.11 above the bound, within 0.09
+        ([89.0, 91.0, 101.0], True),  # within 0.12
+        ([69.0, 70.0, 78.0], False),
+        ([70.0, 79.0, 81.0], True),
+    ],
+)
+def test_a_spread_that_is_wider_than_its_margin_is_said(ours: list[float], narrow: bool) -> None:
+    found = result(ours=ours, limit=[100.0] * 3)
+    verdict = targets.judge(found)
+    assert verdict.narrow is narrow
+    printed = "\n".join(report.lines(found.as_json(verdict)))
+    assert (report.NARROW in printed) is narrow
+
+
+def test_what_a_round_shows_besides_is_judged_by_the_middle_of_the_rounds() -> None:
+    found = Result(
+        "latency-trickle-20", "", "", "", shows=("p99",), ours=[1.0] * 3, limit=[1.0] * 3
+    )
+    found.peers[IDLE_POOL] = [1.0, 1.0, 1.0]
+    for value in (3.0, 80.0, 14.0):
+        found.show({"p99": value})
+    assert targets.judge(found).met is True
+    assert found.as_json(targets.judge(found))["shown"] == {"p99": 14.0}
+
+
+def test_what_must_never_happen_misses_its_target_in_any_round() -> None:
+    key = "locked errors"
+    found = Result("sqlite-drain-c4", "", "", "", shows=(key,), ours=[9.0] * 3, limit=[9.0] * 3)
+    for value in (0, 1, 0):
+        found.show({key: value})
+    assert targets.judge(found).met is False
 
 
 def test_a_target_that_names_a_peer_is_not_judged_without_it() -> None:
     found = Result("drain-noop-c8", "", "", "", ours=[90.0], limit=[100.0])
-    assert targets.judge(found)[1] is None
+    assert targets.judge(found).met is None
 
 
 def test_a_part_that_is_missed_is_enough() -> None:
     peers: dict[str, list[float | None]] = {"Huey": [80.0]}
     found = Result("drain-noop-c8", "", "", "", ours=[90.0], limit=[100.0], peers=peers)
-    assert targets.judge(found)[1] is False
+    assert targets.judge(found).met is False
 
 
 def test_what_we_do_not_have_misses_its_target() -> None:
     found = Result("enqueue-bulk", "", "", "", ours=[None], limit=[100.0])
-    assert targets.judge(found)[1] is False
+    assert targets.judge(found).met is False
 
 
 def test_every_target_belongs_to_a_scenario_and_names_peers_that_exist() -> None:
@@ -65,11 +103,13 @@ def test_every_target_belongs_to_a_scenario_and_names_peers_that_exist() -> None
 
 def entry(**values: Any) -> dict[str, Any]:
     found = result(ours=[79.96, 60.0, 90.0], limit=[100.0, 100.0, 100.0], **values)
-    return json.loads(json.dumps(found.as_json(*targets.judge(found))))  # type: ignore[no-any-return]
+    found.show({"p99": 7, "done": 9})
+    found.machine = {"fdatasync ms": 0.5}
+    return json.loads(json.dumps(found.as_json(targets.judge(found))))  # type: ignore[no-any-return]
 
 
 def test_the_json_form() -> None:
-    found = entry(peers={"Huey": [40.0, None, None]}, detail={"taskq": {"p99": 7, "done": 9}})
+    found = entry(peers={"Huey": [40.0, None, None]})
     assert set(found) >= KEYS
     assert found["ours"] == 79.96
     assert found["ours_range"] == [60.0, 90.0]
@@ -96,7 +136,8 @@ def test_the_table_is_put_between_the_marks_of_a_file(tmp_path: Path) -> None:
     assert text.endswith("after\n")
     assert "old" not in text
     assert "- Python: 3" in text
-    assert "| `drain-noop-c1`: a title | 79.9 tasks/s [60.0..90.0] |" in text
+    assert "| fdatasync ms 0.500 |" in text
+    assert "| `drain-noop-c1`: a title | 79.9 tasks/s [60.0..90.0]; p99 7.00 |" in text
 
 
 def test_a_page_without_marks_is_refused(tmp_path: Path) -> None:
@@ -198,6 +239,7 @@ def test_a_real_quick_measurement(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert 100 < drain["ours"] <= drain["limit"] == 400
     assert min(enqueue["ours"], enqueue["limit"]) > 0  # one round: which is less is chance
     assert enqueue["ratio_to_limit"] == pytest.approx(enqueue["ours"] / enqueue["limit"])
+    assert all(value > 0 for each in (drain, enqueue) for value in each["machine"].values())
     assert code == int(enqueue["met"] is False)
     printed = capsys.readouterr().out
     assert f"{enqueue['scenario']}: {enqueue['title']}" in printed

@@ -14,7 +14,7 @@ from stress.bench.arena import Arena
 from stress.bench.catalog import SCENARIOS
 from stress.bench.contestants import CELERY_DOOR, DJANGO_DOOR, PEERS, PeerEnvironment
 from stress.bench.queue import WARM_UP
-from stress.bench.scenarios.drain import fill
+from stress.bench.scenarios.drain import FAILURES, LONG_TEXT, TEXTS, fill, full
 from stress.bench.scenarios.slow_disk import OnSlowDisk
 from stress.bench.stage import Stage
 from stress.rig.pools import wait_until
@@ -44,6 +44,8 @@ def test_a_flush_on_the_slow_disk_takes_5_ms_more(arena: Arena) -> None:
         arena.stage() as stage,
         psycopg.connect(stage.url, autocommit=True) as connection,
     ):
+        assert value(stage, "SHOW commit_delay") == "5000"
+        assert value(stage, "SHOW commit_siblings") == "0"
         connection.execute("CREATE TABLE written (number int)")
         began = time.perf_counter()
         for number in range(5):
@@ -60,6 +62,21 @@ def test_a_task_of_the_django_door_runs_and_keeps_its_result(arena: Arena) -> No
         stage.watch(stage.start_workers(1), seconds=30, until=lambda done: done > WARM_UP)
         results = "SELECT count(*) FROM taskq_result WHERE name = 'stress.bench.work.noop'"
         wait_until(lambda: value(stage, results) == WARM_UP + 1, what="all have a result")
+
+
+@pytest.mark.postgresql
+def test_a_task_that_fails_is_retried_at_once_and_again(arena: Arena) -> None:
+    with full(arena, FAILURES, 1) as stage:
+        samples = stage.watch(stage.start_workers(1), seconds=30, until=lambda done: done >= 5)
+        assert samples[-1][1] >= 5
+
+
+@pytest.mark.postgresql
+def test_the_long_text_comes_back_as_the_result(arena: Arena) -> None:
+    with full(arena, TEXTS, 3, DJANGO_DOOR) as stage:
+        stage.start_workers(1)
+        kept = f"SELECT count(*) FROM taskq_result WHERE value LIKE '%{LONG_TEXT}%'"
+        wait_until(lambda: value(stage, kept) == 3, what="all have a result")
 
 
 @pytest.mark.postgresql

@@ -21,8 +21,11 @@ if os.environ.get("BENCH_VARIANT") == DJANGO_DOOR.variant:
 noop = task(work.noop)
 nap = task(work.nap)
 long_nap = task(work.long_nap)
+echo = task(work.echo)
 mark = task(work.mark)
 nap_and_mark = task(work.nap_and_mark)
+# Retried at once, and for ever.
+fail = task(autoretry_for=(ValueError,), max_retries=None, default_retry_delay=0)(work.fail)
 
 
 @task(atomic=True)  # type: ignore[untyped-decorator]

@@ -8,8 +8,10 @@ same for everybody, the raw loops included.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -34,7 +36,6 @@ from stress.rig.pools import wait_until
 LONG, SHORT = 6.0, 2.0
 #: The same for a peer in a quick run.
 GLIMPSE = 1.5
-NOOP = "stress.bench.work.noop"
 RAW = "stress.bench.raw"
 
 FILL = """
@@ -68,13 +69,29 @@ def emptied(stage: Stage) -> None:
         wait_until(lambda: left() == 0, seconds=10, what="each task that ran is gone")
 
 
-class Drain(Scenario):
-    """A table full of one task, and a raw loop that empties the same table.
+@dataclass(frozen=True)
+class Load:
+    """What a table is full of.
 
-    loop: the module and words of the raw loop, which claims 50 rows at a time. processes: how
-    many of it run. task: its name in a row. payload: its arguments in a row, where ``%s`` is a
-    number. pace: how many it drains a second at most. door: who runs it. rivals: the names of
-    the peers that take part.
+    task: its name. payload: its arguments, encoded, where ``%s`` is the number of the row. pace:
+    how many are drained a second at most. ends: whether a run removes its row.
+    """
+
+    task: str = "stress.bench.work.noop"
+    payload: str = "[[],{}]"
+    pace: int = OURS.pace
+    ends: bool = True
+
+
+NOOPS = Load()
+
+
+class Drain(Scenario):
+    """A full table, and a raw loop that empties the same table.
+
+    loop: the module and words of the raw loop, which claims 50 rows at a time. Without one the
+    limit is taskq's own drain of no-ops. processes: how many of the loop run. door: who runs the
+    tasks. rivals: the names of the peers that take part.
     """
 
     unit = "tasks/s"
@@ -85,39 +102,37 @@ class Drain(Scenario):
         title: str,
         limit_is: str,
         *loop: str,
+        load: Load = NOOPS,
         processes: int = 8,
         concurrency: int = 8,
-        pace: int = OURS.pace,
         door: Contestant = OURS,
-        task: str = NOOP,
-        payload: str = "[[],{}]",
         rivals: Collection[str] = (),
     ) -> None:
         self.name = name
         self.title = title
         self.limit_is = limit_is
         self._loop = loop
+        self._load = load
         self._processes = processes
         self._concurrency = concurrency
-        self._pace = pace
         self._door = door
-        self._task = task
-        self._payload = payload
         self._rivals = rivals
 
     def ours(self, arena: Arena) -> Reading:
-        return self._by_pool(arena, self._door, self._pace)
+        return self._by_pool(arena, self._door, self._load)
 
     def limit(self, arena: Arena) -> Reading:
+        if not self._loop:
+            return self._by_pool(arena, OURS, NOOPS)
         words = (*self._loop, "--rows", "50")
         return self._drain(
-            arena, OURS, self._pace, lambda stage: stage.start(*words, processes=self._processes)
+            arena, OURS, self._load, lambda stage: stage.start(*words, processes=self._processes)
         )
 
     def beside(self, arena: Arena) -> dict[str, Callable[[], Reading]]:
         if self._door is OURS:
             return {}
-        return {CELERY_DOOR: lambda: self._by_pool(arena, OURS, OURS.pace)}
+        return {CELERY_DOOR: lambda: self._by_pool(arena, OURS, self._load)}
 
     def peer(self, arena: Arena, peer: Contestant) -> Reading | None:
         if peer.name not in self._rivals:
@@ -125,17 +140,17 @@ class Drain(Scenario):
         seconds = GLIMPSE if arena.quick else LONG
         return drain_peer(arena, peer, "noop", self._concurrency, seconds, peer.pace)
 
-    def _by_pool(self, arena: Arena, door: Contestant, pace: int) -> Reading:
-        return self._drain(arena, door, pace, lambda stage: stage.start_workers(self._concurrency))
+    def _by_pool(self, arena: Arena, door: Contestant, load: Load) -> Reading:
+        return self._drain(arena, door, load, lambda stage: stage.start_workers(self._concurrency))
 
     def _drain(
-        self, arena: Arena, door: Contestant, pace: int, start: Callable[[Stage], Workers]
+        self, arena: Arena, door: Contestant, load: Load, start: Callable[[Stage], Workers]
     ) -> Reading:
         seconds = SHORT if arena.quick else LONG
-        count = int(pace * seconds)
-        with _full(arena, self._task, count, self._payload, door) as stage:
+        count = int(load.pace * seconds)
+        with full(arena, load, count, door) as stage:
             reading = watch(stage, start(stage), count, seconds)
-            if reading.detail["done"] == count:
+            if reading.detail["done"] == count and load.ends:
                 emptied(stage)
             return reading
 
@@ -160,7 +175,7 @@ class DrainNaps(Scenario):
     def ours(self, arena: Arena) -> Reading:
         seconds = SHORT if arena.quick else LONG
         count = int(self.rate * seconds)
-        with _full(arena, f"stress.bench.work.{self.task}", count) as stage:
+        with full(arena, Load(f"stress.bench.work.{self.task}"), count) as stage:
             return watch(stage, stage.start_workers(self.concurrency), count, seconds)
 
     def limit(self, arena: Arena) -> Reading:
@@ -184,18 +199,26 @@ def drain_peer(
         return watch(stage, stage.start_workers(concurrency), count, seconds)
 
 
-def _full(
-    arena: Arena, name: str, count: int, payload: str = "[[],{}]", door: Contestant = OURS
+def full(
+    arena: Arena, load: Load, count: int, door: Contestant = OURS
 ) -> AbstractContextManager[Stage]:
-    kind = name.rpartition(".")[2]
+    """A stage whose table is full of this load."""
+    kind = load.task.rpartition(".")[2]
     return arena.stage(
         door,
         template=f"{kind}_{count}",
-        fill=lambda connection: fill(connection, name, count, payload),
+        fill=lambda connection: fill(connection, load.task, count, load.payload),
     )
 
 
-def _noops(concurrency: int, processes: int, pace: int = OURS.pace) -> Drain:
+#: Random, so that it is not compressed away.
+LONG_TEXT = random.Random(1).randbytes(1024).hex()
+TEXTS = Load("stress.bench.work.echo", f'[["{LONG_TEXT}"],{{}}]', 20_000)
+FAILURES = Load("stress.bench.work.fail", pace=60_000, ends=False)
+ORDERS = Load("stress.bench.load.tasks.order", "[[%s],{}]", 5_000)
+
+
+def _noops(concurrency: int, processes: int, load: Load = NOOPS) -> Drain:
     return Drain(
         f"drain-noop-c{concurrency}",
         f"drain no-op tasks, -c {concurrency}",
@@ -203,19 +226,13 @@ def _noops(concurrency: int, processes: int, pace: int = OURS.pace) -> Drain:
         *(RAW, "drain"),
         concurrency=concurrency,
         processes=processes,
-        pace=pace,
+        load=load,
         rivals=EVERYBODY,
     )
 
 
-def _atomic(name: str, title: str, limit_is: str, *loop: str) -> Drain:
-    """Tasks whose effect, one row, and whose completion are one transaction."""
-    task = "stress.bench.load.tasks.order"
-    return Drain(name, title, limit_is, *loop, pace=5_000, task=task, payload="[[%s],{}]")
-
-
 SCENARIOS: list[Scenario] = [
-    _noops(1, 1, pace=OURS.pace // 2),
+    _noops(1, 1, Load(pace=OURS.pace // 2)),
     _noops(2, 2),
     _noops(8, 4),
     Drain(
@@ -225,23 +242,39 @@ SCENARIOS: list[Scenario] = [
         *(RAW, "drain-results"),
         processes=4,
         door=DJANGO_DOOR,
-        pace=DJANGO_DOOR.pace,
         rivals=DJANGO_PEERS,
+    ),
+    Drain(
+        "drain-2kib-c8",
+        "the same with 2 KiB of arguments and as much of a result",
+        "raw claim + (delete, insert of a result), 50 rows, 4 processes",
+        *(RAW, "drain-results"),
+        load=TEXTS,
+        processes=4,
+        door=DJANGO_DOOR,
+    ),
+    Drain(
+        "drain-failing-c8",
+        "runs that fail and are retried at once, -c 8",
+        "taskq's own drain of no-op tasks",
+        load=FAILURES,
     ),
     DrainNaps(1),
     DrainNaps(2),
     DrainNaps(8),
     DrainNaps(8, "long_nap", LONG_NAP),
-    _atomic(
+    Drain(
         "drain-atomic-c8",
         "drain atomic=True tasks that write a row, -c 8",
         "raw claim of 50; insert + delete in a transaction each; 8 processes",
         *(RAW, "drain-atomic"),
+        load=ORDERS,
     ),
-    _atomic(
+    Drain(
         "drain-atomic-django",
         "the same beside a loop that does it by Django",
         "claim of 50; insert + delete by Django's cursor in atomic() each; 8 processes",
         "stress.bench.raw_django",
+        load=ORDERS,
     ),
 ]
