@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -30,7 +30,7 @@ from taskq.django.compat import (
     task_enqueued,
 )
 from taskq.django.decorator import OPTIONS, AnyResult, AnyTask, TaskqTask
-from taskq.django.results import Run, task_result
+from taskq.django.results import Run, fill, task_result
 from taskq.lookup import look_up
 from taskq.outbox import enqueue as outbox_enqueue
 from taskq.outbox.calls import Call, pairs_of
@@ -60,6 +60,8 @@ class TaskqBackend(BaseTaskBackend):
     def __init__(self, alias: str, params: dict[str, Any]) -> None:
         super().__init__(alias, params)
         self.database: str | None = self.options.get("database")
+        #: For each function, the task that was last found valid, and its definition.
+        self._valid: dict[Callable[..., Any], tuple[AnyTask, Definition]] = {}
 
     def validate_task(self, task: AnyTask) -> None:
         """Check a task and register it, so that workers know it. Django calls this for each task.
@@ -68,29 +70,45 @@ class TaskqBackend(BaseTaskBackend):
             InvalidTask: It cannot be sent or run.
         """
         super().validate_task(task)
+        definition = self._registered(task)
+        if task.run_after is None:  # whether a time is valid depends on USE_TZ, which may change
+            self._valid[task.func] = task, definition
+
+    def _definition(self, task: AnyTask) -> Definition:
+        """The definition of a task that is about to be sent. Raises as :meth:`validate_task`."""
+        valid = self._valid.get(task.func)
+        if (
+            valid is not None
+            and valid[0] is task
+            and registry.find(valid[1].name) is valid[1]
+            and type(self).validate_task is TaskqBackend.validate_task  # a subclass checks more
+        ):
+            return valid[1]
+        self.validate_task(task)
+        return self._registered(task)
+
+    def _registered(self, task: AnyTask) -> Definition:
         known = registry.find(task.module_path)
         if known is not None and known.function is task.func and _alike(known.bound, task):
-            return
+            return known
         if task.func.__name__ == "<lambda>":
             raise InvalidTask("Task function must have a name of its own: a lambda has none.")
         # A TypeError or ValueError for one of taskq's options is not wrapped.
         options = task_options({"ignore_result": False, **_options(task)})
         try:
             check_queue(task.queue_name)
-            # For schedules only: a call names its queue and priority again.
-            options = replace(options, queue=task.queue_name, priority=int(task.priority))
-            registry.register(
-                Definition(
-                    task.module_path,
-                    task.func,
-                    options,
-                    bound=task,
-                    hooks=functools.partial(Run, task),
-                    database=self.database,
-                )
+            definition = Definition(
+                task.module_path,
+                task.func,
+                replace(options, queue=task.queue_name, priority=int(task.priority)),
+                bound=task,
+                hooks=functools.partial(Run, task),
+                database=self.database,
             )
+            registry.register(definition)
         except (TypeError, ValueError) as error:
             raise InvalidTask(str(error)) from error
+        return definition
 
     def enqueue(  # type: ignore[override]  # the stubs' are of one task's own types
         self, task: AnyTask, args: Sequence[Any], kwargs: Mapping[str, Any]
@@ -101,31 +119,34 @@ class TaskqBackend(BaseTaskBackend):
             TypeError: JSON cannot carry the arguments.
             ValueError: They are above ``MAX_PAYLOAD``.
         """
-        self.validate_task(task)
+        definition = self._definition(task)
         args, kwargs = _plain(args, kwargs)
-        name, options = task.module_path, _definition(task).options
         sent = outbox_enqueue.enqueue(
-            name,
+            definition.name,
             args,
             kwargs,
-            options,
+            definition.options,
             using=self.database,
             idempotency_key=getattr(task, "idempotency_key", None),
             timed=True,
-            **_terms(task),
+            **_terms(task, definition),
         )
         waiting = self._waiting(task, sent.id, args, kwargs, sent.written_at)
         return self._joined(waiting) if sent.joined else self._announced(waiting)
 
     def enqueue_many(self, task: AnyTask, calls: Iterable[Call]) -> list[AnyResult]:
         """Write a task for each call, by one statement: see ``TaskqTask.enqueue_many``."""
-        self.validate_task(task)
+        definition = self._definition(task)
         if getattr(task, "idempotency_key", None) is not None:
             raise ValueError("idempotency_key is for one call: send this one with enqueue()")
         pairs = [_plain(args, kwargs) for args, kwargs in pairs_of(calls)]
-        name, options = task.module_path, _definition(task).options
         sent, written_at = outbox_enqueue.enqueue_many(
-            name, pairs, options, using=self.database, timed=True, **_terms(task)
+            definition.name,
+            pairs,
+            definition.options,
+            using=self.database,
+            timed=True,
+            **_terms(task, definition),
         )
         results: dict[int, AnyResult] = {}  # calls with the same key share a result
         for id, (args, kwargs) in zip(sent, pairs, strict=True):
@@ -199,12 +220,15 @@ class TaskqBackend(BaseTaskBackend):
             started_at=None,
             last_attempted_at=None,
             finished_at=None,
-            args=args,
-            kwargs=kwargs,
+            args=[],
+            kwargs={},
             backend=self.alias,
             errors=[],
             worker_ids=[],
         )
+        fill(
+            result, args=args, kwargs=kwargs
+        )  # as they are: it would make plain JSON of them again
         return result
 
 
@@ -224,21 +248,23 @@ def _check_database(where: str, alias: str) -> list[CheckMessage]:
     return [Error(f"{where} is {alias!r}: {text}.", hint=hint, id="taskq.E008")]
 
 
-def _definition(task: AnyTask) -> Definition:
-    definition = registry.find(task.module_path)
-    assert definition is not None  # validate_task has registered it
-    return definition
+#: The types of values that JSON has as they are.
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 
 
 def _plain(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """Arguments as JSON has them. Raises TypeError or ValueError in Django's words."""
+    if _PLAIN.issuperset(map(type, args)) and _PLAIN.issuperset(map(type, kwargs.values())):
+        return list(args), dict(kwargs)  # most calls
     plain = cast(list[Any], normalize_json(args)), cast(dict[str, Any], normalize_json(kwargs))
     if any(isinstance(each, (dict, list)) for each in (*plain[0], *plain[1].values())):
         plain = tuple(json.loads(json.dumps(plain)))  # JSON makes the keys of a dict str
     return plain
 
 
-def _terms(task: AnyTask) -> Terms:
+def _terms(task: AnyTask, definition: Definition) -> Terms:
+    if task is definition.bound and task.run_after is None:  # its options have them
+        return {}
     return {"queue": task.queue_name, "priority": int(task.priority), "eta": task.run_after}
 
 

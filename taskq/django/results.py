@@ -72,7 +72,7 @@ def task_result(known: Known, task: Task[..., Any], backend: str) -> TaskResult[
         worker_ids=[run.worker for run in runs],
     )
     if known.value is not None:
-        _set(result, _return_value=payload.decode_result(known.value, known.name))
+        fill(result, _return_value=payload.decode_result(known.value, known.name))
     return result
 
 
@@ -91,7 +91,7 @@ def _as_sent(task: Task[..., Any], known: Known, backend: str) -> Task[..., Any]
         return task
 
 
-def _set(result: TaskResult[..., Any], **values: object) -> None:
+def fill(result: TaskResult[..., Any], **values: object) -> None:
     """Set fields of a frozen result. Django's own backends set them this way too."""
     for name, value in values.items():
         object.__setattr__(result, name, value)
@@ -128,15 +128,15 @@ class Run:
         match outcome:
             case Done(result=str(encoded)):
                 value = payload.decode_result(encoded, self._claimed.name)
-                _set(self._result, status=TaskResultStatus.SUCCESSFUL, _return_value=value)
+                fill(self._result, status=TaskResultStatus.SUCCESSFUL, _return_value=value)
             case Failed(traceback=traceback, kind=kind, exception=error):
                 self._result.errors.append(
                     TaskError(exception_class_path=kind, traceback=traceback)
                 )
-                _set(self._result, status=TaskResultStatus.FAILED)
+                fill(self._result, status=TaskResultStatus.FAILED)
             case _:
                 return  # the task will run again
-        _set(self._result, finished_at=timezone.now())
+        fill(self._result, finished_at=timezone.now())
         self._tell(task_finished, error)
 
     def _tell(self, signal: Signal, error: BaseException | None = None) -> None:

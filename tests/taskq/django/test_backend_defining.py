@@ -194,6 +194,50 @@ def test_a_plain_task_of_djangos_can_be_sent():
     assert Task.objects.get().name == f"{__name__}.module_level"
 
 
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_registry")
+def test_two_tasks_of_one_function_are_sent_with_their_own_options():
+    held = task_with_options(on_lost="fail")(module_level)
+    again = task_with_options(on_lost="retry")(module_level)
+    for each in (held, held, again, held):
+        each.enqueue(1)
+    assert list(Task.objects.order_by("id").values_list("max_losses", flat=True)) == [0, 0, 3, 0]
+
+
+class Strict(TaskqBackend):
+    """A backend of the site's own, which checks more than ours does."""
+
+    closed = False
+
+    def validate_task(self, task):
+        super().validate_task(task)
+        if self.closed:
+            raise InvalidTask("closed for today")
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_registry")
+def test_a_backend_that_checks_more_checks_each_call(settings, monkeypatch):
+    settings.TASKS = {"default": {"BACKEND": f"{__name__}.Strict"}}
+    defined = task_with_options()(module_level)
+    defined.enqueue(1)
+    monkeypatch.setattr(Strict, "closed", True)
+    with pytest.raises(InvalidTask, match="closed for today"):
+        defined.enqueue(1)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("_registry")
+def test_a_task_is_checked_by_the_settings_in_force(settings):
+    backend = {"BACKEND": "taskq.backend.TaskqBackend", "QUEUES": ["default", "mail"]}
+    settings.TASKS = {"default": backend}
+    defined = task_with_options(queue_name="mail")(module_level)
+    defined.enqueue(1)
+    settings.TASKS = {"default": {**backend, "QUEUES": ["default"]}}
+    with pytest.raises(InvalidTask, match="Queue 'mail' is not valid"):
+        defined.enqueue(1)
+
+
 def test_tasks_in_any_tasks_py_are_known_without_being_sent():
     assert registry.find("tests.project.native.tasks.send").function is native.send.func
     assert lab.add.name in registry.names()
