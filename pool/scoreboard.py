@@ -60,6 +60,13 @@ class Scoreboard:
     def living(self) -> Iterator[Slot]:
         return (slot for slot in self.slots if slot.alive)
 
+    def runs_begun(self) -> int:
+        """How many runs the children have ever begun: those that have ended, and those in
+        progress."""
+        return sum(
+            slot.done + slot.retried + slot.failed + (slot.task_id != 0) for slot in self.slots
+        )
+
     @property
     def others_wait_until(self) -> int:
         """The time until which the other children let one child go first.

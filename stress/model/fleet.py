@@ -17,7 +17,7 @@ import simpy
 
 from stress.model.costs import Costs
 from stress.model.database import Database, Steps
-from taskq.keeper.listener import BURST_WINDOW, BUSY_LOOK, CALM, MANY_WAKES
+from taskq.keeper.listener import BURST_WINDOW, BUSY_LOOK, CALM, FEW_RUNS, MANY_WAKES
 from taskq.worker.claimer import LOOK_AGAIN
 from taskq.worker.pace import BATCH, MOST, QUICK
 
@@ -186,7 +186,9 @@ class SimulatedPool:
         self.idle = fleet.plan.workers
         self.listens = False  # until it is calm
         self._wakes: deque[float] = deque(maxlen=MANY_WAKES)
-        self._last_work = -CALM
+        self._begun = 0
+        #: Since when runs are counted, and how many had begun by then.
+        self._since, self._begun_then = -CALM, 0
         self._woken = self.env.event()
         self.env.process(self._beat())
         self.env.process(self._dispatch())
@@ -216,23 +218,31 @@ class SimulatedPool:
         while True:
             yield from self.fleet.look()
             now = self.env.now
-            if self.fleet.due:
-                self._last_work = now
+            if due := self.fleet.due:
                 self.wake_one()
-            self._listen(now)
+            self._listen(now, work_in_sight=due)
             pause = self.plan.poll if self.listens else BUSY_LOOK
             self._woken = self.env.event()
             yield self._woken | self.env.timeout(pause)
 
-    def _listen(self, now: float) -> None:
+    def _listen(self, now: float, *, work_in_sight: bool) -> None:
         if self.listens:
             crowd = len(self._wakes) == MANY_WAKES and now - self._wakes[0] < BURST_WINDOW
-            wanted = not crowd
-        else:
-            wanted = now - self._last_work > CALM
-        if wanted != self.listens:
-            self.listens = wanted
-            self._wakes.clear()
+            if crowd:
+                self._switch(now)
+        elif (passed := now - self._since) > CALM:
+            if self._begun - self._begun_then > FEW_RUNS * passed / CALM:
+                self._count_from(now)
+            elif not work_in_sight:
+                self._switch(now)
+
+    def _switch(self, now: float) -> None:
+        self.listens = not self.listens
+        self._wakes.clear()
+        self._count_from(now)
+
+    def _count_from(self, now: float) -> None:
+        self._since, self._begun_then = now, self._begun
 
     # The workers
 
@@ -256,6 +266,7 @@ class SimulatedPool:
             # Finished tasks are written in the commit of the next claim.
             yield from fleet.claim(held, first=first)
             held, first = fleet.take(self.plan.batch), False
+            self._begun += held
             if held == self.plan.batch:
                 self.wake_one()
             else:

@@ -58,7 +58,7 @@ class Dispatcher:
             # each looks for itself before it sleeps.
             self._last_work, self._empty_looks = now, 0
             self.due = now + clock.nanoseconds(BUSY_LOOK)
-            self._listen(now)
+            self._listen(now, work_in_sight=True)
             return
         lanes = self._session.store().lanes(self._context.queues)
         took = (clock.now() - now) / clock.SECOND
@@ -75,7 +75,7 @@ class Dispatcher:
         pause = min([self._pause(now), *(max(lane.wait, 0.001) for lane in lanes if lane.wait > 0)])
         cost = min(LOOK_COST * took, self._context.settings.poll)
         self.due = now + clock.nanoseconds(max(pause, cost))
-        self._listen(now)
+        self._listen(now, work_in_sight=bool(due) and not self._same_looks)
         if self._context.burst and not due:
             self._end_burst()
 
@@ -101,13 +101,13 @@ class Dispatcher:
         crowds = self._listener is not None and not self._listener.open
         return crowds and self._context.somebody_looks(self._scoreboard.living())
 
-    def _listen(self, now: int) -> None:
+    def _listen(self, now: int, *, work_in_sight: bool) -> None:
         """Ask enqueuers for wake-ups, or for none, as the load is."""
         own = self._child.slot.held_lease()
         if self._listener is None or not own:
             return
-        if self._listener.should_open(now, self._last_work) != self._listener.open:
-            self._listener.switch(now, self._last_work)
+        if self._listener.should_open(now, work_in_sight=work_in_sight) != self._listener.open:
+            self._listener.switch(now)
             self._session.store().leases.set_listens(own, self._listener.open)
             # Look again at once. Enqueuers that have not seen the flag yet have sent no wake-up.
             # And once they send none, the next look must not wait for the poll interval.

@@ -55,11 +55,12 @@ class Keeper:
         self.session = context.session(child.name, Turn(child, first=True))
         listen = self.settings.listen
         #: The connection that hears wake-ups, where there is one.
-        self.listener = Listener(self.session) if listen is True else None
-        if isinstance(listen, str):
-            self.listener = Listener(
-                StoreSession(child.name, listen, self.settings.lease, direct=True)
-            )
+        self.listener: Listener | None = None
+        if listen:
+            hears = self.session
+            if isinstance(listen, str):
+                hears = StoreSession(child.name, listen, self.settings.lease, direct=True)
+            self.listener = Listener(hears, self.scoreboard.runs_begun)
         grace, heartbeat = self.settings.cancel_grace, self.settings.heartbeat
         self.canceller = Canceller(self.scoreboard, grace=grace, every=heartbeat)
         self.reporter = Reporter(self.scoreboard)

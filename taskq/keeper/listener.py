@@ -1,15 +1,23 @@
 """The keeper's listener: when to ask enqueuers for wake-ups, and hearing them.
 
-NOTIFY serializes the commits of the whole server, so under load a pool does not have
-every enqueuer send one, but looks for itself, often.
+NOTIFY serializes the commits of the whole server: each waits until the one before is on the disk.
+So under load a pool does not have every enqueuer send one, but looks for itself, often.
+
+While a pool listens, it stops when wake-ups come in crowds, or when enqueuers wait for one another.
+On a slow disk they do so long before there is a crowd. While it does not listen, it counts its own
+runs. With few of them it asks again, though the tasks do not pause. The two limits lie apart, so
+that a steady load is on one side of both.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 from pool import clock
+from taskq.database_errors import DATABASE_ERRORS
 from taskq.sql import WORK
+from taskq.store.refusals import concerns_all
 from taskq.store.session import StoreSession
 from taskq.store.tasks import TaskStore
 
@@ -17,25 +25,41 @@ from taskq.store.tasks import TaskStore
 #: commits of a server stand, above what a few workers run of tasks that take long.
 MANY_WAKES = 40
 BURST_WINDOW = 0.1
-#: Seconds without work before we ask again. Where crowds come for nothing (tasks of
-#: queues that others serve), twice as many each time, up to CALM_MOST.
+#: With so many within it, we ask the server every WAITING_LOOK seconds whether commits wait for
+#: one another to notify: at least MANY_WAITING. Two that meet by chance are one that waits.
+SOME_WAKES = 3
+WAITING_LOOK = 0.25
+MANY_WAITING = 2
+#: Runs within CALM seconds at most with which we ask for wake-ups again: half of MANY_WAKES.
+FEW_RUNS = 40
+#: Seconds until we ask again. Where we had to stop within SETTLED seconds, twice as many each
+#: time, up to CALM_MOST: the crowd came for nothing (tasks of queues that others serve), or the
+#: disk is too slow.
 CALM = 0.2
 CALM_MOST = 5.0
+SETTLED = 1.0
 #: Seconds between looks while we ask for none: with work of late, and without.
 BUSY_LOOK = 0.01
 LAZY_LOOK = 0.05
 
 
 class Listener:
-    """Hears wake-ups on a connection, while ``open`` says so."""
+    """Hears wake-ups on a connection, while ``open`` says so.
 
-    def __init__(self, session: StoreSession) -> None:
+    begun: how many runs the pool has ever begun, by its scoreboard.
+    """
+
+    def __init__(self, session: StoreSession, begun: Callable[[], int]) -> None:
         self.open = False
         self._session = session
+        self._begun = begun
         self._wakes: list[int] = []
         self._heard_on: TaskStore | None = None
-        self._switched = 0
+        self._opened = 0
+        self._ask_again = 0
         self._calm = CALM
+        #: While it is closed: since when runs are counted, and how many had begun by then.
+        self._since = self._begun_then = 0
 
     def fileno(self) -> int | None:
         """What turns readable when a wake-up comes; None where it must be asked."""
@@ -45,30 +69,61 @@ class Listener:
         """What the wake-ups since the last call may say; see :meth:`TaskStore.woken`."""
         said = self._listening().woken()
         if said[WORK]:
-            self._wakes = [at for at in self._wakes if now - at < clock.nanoseconds(BURST_WINDOW)]
+            self._forget_old_wakes(now)
             self._wakes += [now] * min(said[WORK], MANY_WAKES)
         return said
 
-    def should_open(self, now: int, last_work: int) -> bool:
-        """Whether to ask for wake-ups: when it is calm, not while they come in crowds."""
-        if self.open:
-            return len(self._wakes) < MANY_WAKES
-        return now - max(last_work, self._switched) > clock.nanoseconds(self._calm)
+    def should_open(self, now: int, *, work_in_sight: bool) -> bool:
+        """Whether to ask for wake-ups.
 
-    def switch(self, now: int, last_work: int) -> None:
+        work_in_sight: tasks wait, and busy workers will find them without a wake-up.
+        """
+        if self.open:
+            self._forget_old_wakes(now)
+            return len(self._wakes) < MANY_WAKES and not self._holds_up_commits(now)
+        passed = now - self._since
+        if passed <= clock.nanoseconds(CALM):
+            return False
+        if self._begun() - self._begun_then > FEW_RUNS * passed / clock.nanoseconds(CALM):
+            self._calm = CALM
+            self._count_from(now)
+            return False
+        return passed > clock.nanoseconds(self._calm) and not work_in_sight
+
+    def switch(self, now: int) -> None:
         """Open or close; what enqueuers read is for the caller to change."""
         self.open = not self.open
         if self.open:
+            self._opened = now
             self._listening()
         else:
-            for_nothing = now - last_work > clock.nanoseconds(CALM)
-            self._calm = min(2 * self._calm, CALM_MOST) if for_nothing else CALM
-        self._switched = now
+            settled = now - self._opened > clock.nanoseconds(SETTLED)
+            self._calm = CALM if settled else min(2 * self._calm, CALM_MOST)
+            self._count_from(now)
         self._wakes.clear()
 
     def pause(self, now: int, last_work: int) -> float:
         """Seconds between looks while it is closed."""
         return LAZY_LOOK if now - last_work > clock.nanoseconds(CALM) else BUSY_LOOK
+
+    def _holds_up_commits(self, now: int) -> bool:
+        """Whether enqueuers wait for one another because they notify."""
+        if len(self._wakes) < SOME_WAKES or now < self._ask_again:
+            return False
+        self._ask_again = now + clock.nanoseconds(WAITING_LOOK)
+        try:
+            return self._session.store().leases.notifiers_waiting() >= MANY_WAITING
+        except DATABASE_ERRORS as error:
+            if concerns_all(error):
+                raise
+            return False  # the site keeps the server's table of locks to itself
+
+    def _forget_old_wakes(self, now: int) -> None:
+        window = clock.nanoseconds(BURST_WINDOW)
+        self._wakes = [at for at in self._wakes if now - at < window]
+
+    def _count_from(self, now: int) -> None:
+        self._since, self._begun_then = now, self._begun()
 
     def _listening(self) -> TaskStore:
         """The connection, with LISTEN said on it once. Open or not: a cancel is told to all

@@ -189,6 +189,7 @@ class LeaseStatements(Protocol):
     GIVE: str
     RENEW: str
     LISTENS: str
+    NOTIFIERS_WAITING: str | None
     EXPIRED: str
     LOCK_WORKER: str
     LOCK_EXPIRED_WORKER: str

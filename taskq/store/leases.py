@@ -102,6 +102,12 @@ class LeaseStore:
         """Say whether enqueuers should send wake-ups, for this process to hear."""
         self._connection.count(self._sql.LISTENS, {"worker": worker, "listens": listens})
 
+    def notifiers_waiting(self) -> int:
+        """How many commits of the server wait for another one, because both notify."""
+        if self._sql.NOTIFIERS_WAITING is None:
+            return 0
+        return int(self._connection.rows(self._sql.NOTIFIERS_WAITING, {})[0][0])
+
     def expired(self) -> dict[int, list[Run]]:
         """Workers whose lease has run out, each with what it has done and is still to be
         written."""

@@ -121,11 +121,12 @@ class Claimer:
             return False
         self.slot.look_began = clock.now()
         try:
-            return (
-                self.claim_from(self.known_lanes())
-                or self.claim_first()
-                or self.claim_from(self.look())
-            )
+            lanes = self.known_lanes()
+            # While each look finds work, no wake-ups are needed.
+            if not lanes and self.sleeper.rest(wakeable=not self._busy):
+                self.note_sleep()
+            self.slot.look_began = clock.now()
+            return self.claim_from(lanes) or self.claim_first() or self.claim_from(self.look())
         finally:
             self.slot.look_ended = clock.now()
 
@@ -140,7 +141,6 @@ class Claimer:
 
     def look(self) -> list[Lane]:
         """Write the finished runs. The lanes with due tasks, most urgent first."""
-        self.sleeper.rest()
         # Idle first, then the look: a wake-up that comes in between finds us idle.
         self.sleeper.idle()
         began = clock.now()
@@ -168,7 +168,6 @@ class Claimer:
         slow = self._look_took > clock.nanoseconds(SLOW_LOOK)
         if not likely or slow:
             return False
-        self.sleeper.rest()
         return self.prepare() and self.claim_at(self.context.queues)
 
     def claim_from(self, lanes: list[Lane]) -> bool:

@@ -35,10 +35,17 @@ class Sleeper:
         """The last claim took all there was."""
         self._rest_until = clock.now() + clock.nanoseconds(REST)
 
-    def rest(self) -> None:
-        """Wait until tasks that come in one by one have had the time to be several."""
-        if (left := self._rest_until - clock.now()) > 0:
-            self._child.wait(left / clock.SECOND)
+    def rest(self, *, wakeable: bool) -> bool:
+        """Wait until tasks that come in one by one have had the time to be several.
+
+        wakeable: the next wake-up is for this worker. It knows the tasks and has warm caches, and
+        its claim writes what it has finished. Returns whether it was woken.
+        """
+        if (left := self._rest_until - clock.now()) <= 0:
+            return False
+        if wakeable:
+            self.idle()
+        return self._child.wait(left / clock.SECOND)
 
     def idle(self) -> None:
         """Say on the scoreboard and in the title that no task runs here."""

@@ -30,6 +30,13 @@ LISTENS = (
     "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s AND listens <> %(listens)s"
 )
 
+# How many commits wait for their turn to notify. The one whose turn it is holds a lock on object 0
+# of pg_database until it is on the disk. Reads the server's table of locks, and locks nothing.
+NOTIFIERS_WAITING = """
+SELECT count(*) FROM pg_locks
+WHERE NOT granted AND locktype = 'object' AND classid = 'pg_database'::regclass AND objid = 0
+"""
+
 # A scan: the table has one row for each process, too few for an index to be worth it.
 EXPIRED = (
     "SELECT id, end_done FROM taskq_worker WHERE lease_expires_at <= clock_timestamp() "

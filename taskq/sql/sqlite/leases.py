@@ -24,6 +24,9 @@ RETURNING id, pid, ''
 
 LISTENS = "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s"
 
+# Nobody notifies.
+NOTIFIERS_WAITING = None
+
 EXPIRED = (
     "SELECT id, end_done FROM taskq_worker "
     f"WHERE lease_expires_at <= {NOW} AND typeof(id) = 'integer' ORDER BY lease_expires_at, id"

@@ -11,7 +11,6 @@ from taskq.keeper.listener import MANY_WAKES
 from taskq.models import Task
 from taskq.sql.postgresql import claims as postgresql_claims
 from taskq.sql.postgresql.own_connection import Connection
-from taskq.worker.sleeper import REST
 from tests.conftest import looks_seldom
 from tests.project.lab import tasks
 from tests.taskq.conftest import worker_of_no_pool
@@ -136,30 +135,6 @@ def test_a_busy_pool_asks_for_no_wake_ups(start_pool, runs, drained):
     drained()
     wait_until(asleep, what="calm again")
     assert len(runs("end")) == sent
-
-
-@pytest.mark.postgresql
-def test_tasks_that_come_in_one_by_one_are_claimed_together(start_pool, drained):
-    pool = start_pool("-c", 1, *DEAF)
-    wait_until(asleep)
-
-    def claims():
-        """Each claim looks up its worker by primary key, and little else does."""
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'taskq_worker_pkey'"
-            )
-            return cursor.fetchone()[0]
-
-    before, began = claims(), time.monotonic()
-    for _ in range(200):
-        tasks.noop.delay()
-        time.sleep(0.002)  # so long that one is done before the next comes
-    took = time.monotonic() - began
-    drained()
-    assert pool.stop() == 0  # and its connections tell what they have counted
-    wait_until(lambda: claims() > before)
-    assert claims() - before < 10 + took / REST
 
 
 @pytest.mark.postgresql

@@ -11,9 +11,12 @@ from taskq import pool_context
 from taskq.conf import Settings
 from taskq.models import State, Task
 from taskq.pool_context import LOOK_TRUSTED, PoolContext
+from taskq.sql.postgresql import claims as postgresql_claims
+from taskq.sql.postgresql import tasks as postgresql_tasks
+from taskq.sql.postgresql.own_connection import Connection
 from taskq.store.claims import Lane
 from taskq.store.tasks import TaskStore
-from taskq.worker import sleeper
+from taskq.worker import claimer, sleeper
 from tests.project.lab import tasks
 from tests.taskq.conftest import keeper_of_no_pool, worker_of_no_pool
 
@@ -24,8 +27,9 @@ def second(worker, monkeypatch):
     second = worker_of_no_pool(worker.id, number=2)
     monkeypatch.setattr(second.child, "wait", lambda *args: False)
     second.pace.note(tasks.noop.name, 0.0001)
+    monkeypatch.setattr(claimer, "SLOW_LOOK", 600)  # on a busy machine, too
     monkeypatch.setattr(sleeper, "REST", 600)  # it is not over when we come to look
-    monkeypatch.setattr(pool_context, "LOOK_TRUSTED", 600)  # on a busy machine, too
+    monkeypatch.setattr(pool_context, "LOOK_TRUSTED", 600)
     tasks.noop.delay()
     second.perform(second.fetch())
     yield second
@@ -167,6 +171,56 @@ def test_nor_does_one_of_a_worker(second):
     second.claimer.looked(now - clock.nanoseconds(10), [lane])
     assert second.claimer.known_lanes() == [lane]
     assert (second.claimer._fresh_until - now) / clock.SECOND < 1.5
+
+
+def fetch_with_rest(second, monkeypatch, *, during=lambda: None, woken=False):
+    """What it claims next. During its rest this is done, and a wake-up comes or does not. Its
+    state in the rest, and the statements that follow."""
+    states, statements = [], []
+    batch = Connection.batch
+
+    def wait(seconds, *_):
+        states.append(second.slot.state)
+        during()
+        return woken
+
+    def recorded(connection, *calls):
+        statements.extend(statement for statement, _ in calls)
+        return batch(connection, *calls)
+
+    monkeypatch.setattr(second.child, "wait", wait)
+    monkeypatch.setattr(Connection, "batch", recorded)
+    return second.fetch(), states, statements
+
+
+@pytest.mark.postgresql
+def test_what_came_one_by_one_while_it_rested_is_claimed_together(second, monkeypatch):
+    def three_come():
+        for _ in range(3):
+            tasks.noop.delay()
+
+    task, states, _ = fetch_with_rest(second, monkeypatch, during=three_come)
+    assert task is not None
+    assert second.batch.waiting == 2
+    assert len(states) == 1
+
+
+@pytest.mark.postgresql
+def test_a_wake_up_ends_the_rest_of_one_that_was_woken_before(second, monkeypatch):
+    """While the pool hears of each task: the next does not wait, nor costs a look at the lanes."""
+    task, states, statements = fetch_with_rest(
+        second, monkeypatch, during=tasks.noop.delay, woken=True
+    )
+    assert task is not None
+    assert states == [SlotState.IDLE]  # whoever wakes one finds it
+    # Its claim writes what it has finished.
+    assert statements == [postgresql_tasks.FINISH, postgresql_claims.CLAIM_FIRST]
+
+
+def test_while_each_look_finds_work_others_are_woken(second, monkeypatch):
+    second.claimer._busy = True
+    _, states, _ = fetch_with_rest(second, monkeypatch, during=tasks.noop.delay)
+    assert states[0] == SlotState.BUSY
 
 
 def test_told_to_stop_while_it_rests_it_claims_no_more(second, monkeypatch):
