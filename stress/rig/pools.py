@@ -95,13 +95,20 @@ class Pool:
     def signal(self, number: int) -> None:
         self.process.send_signal(number)
 
+    def wait_exit(self, *, seconds: float = GENEROUS) -> int:
+        """Wait until the supervisor has ended. Returns its exit code.
+
+        Raises subprocess.TimeoutExpired.
+        """
+        return self.process.wait(seconds)
+
     def stop(self, *, seconds: float = GENEROUS) -> int:
         """Send TERM and wait. Returns the exit code.
 
         Raises subprocess.TimeoutExpired.
         """
         self.process.terminate()
-        return self.process.wait(seconds)
+        return self.wait_exit(seconds=seconds)
 
     def kill_all(self) -> None:
         """Send SIGKILL to all processes, as if the host were lost."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import time
@@ -61,30 +62,40 @@ def status(capsys):
     return json.loads(capsys.readouterr().out)
 
 
-def everything_opens(root, task):
+def everything_opens(root, tasks):
+    """The lists with all of these on one page, and each one's own pages."""
     for url in (
-        *(LIST, SUMMARY, WORKERS, page(task), page(task, "delete"), page(task, "history")),
-        *(f"{LIST}?state=failed", f"{LIST}?state=pending", f"{LIST}?q={task.pk}", f"{LIST}?o=1"),
+        LIST,
+        SUMMARY,
+        WORKERS,
+        *(f"{LIST}?{q}" for q in ("state=failed", "state=pending", "o=1")),
     ):
         text(root.get(url))
-    text(act(root, "delete_selected", task))
+    for task in tasks:
+        for url in (page(task), page(task, "delete"), page(task, "history"), f"{LIST}?q={task.pk}"):
+            text(root.get(url))
+    text(act(root, "delete_selected", *tasks))
 
 
-@pytest.mark.parametrize("state", [*State, 7, -1])
 @pytest.mark.parametrize("moment", TIMES)
-def test_times_that_python_does_not_have_and_unknown_states_are_shown(root, capsys, moment, state):
-    worker = Worker.objects.create(
-        pool="a:1", name="worker 1", host="a", pid=1, lease_expires_at=Now()
-    )
-    put(worker, **dict.fromkeys(times_of(Worker), moment))
-    task = Task.objects.create(name="odd", worker=worker)
-    put(task, state=state, **dict.fromkeys(times_of(Task), moment))
+def test_times_that_python_does_not_have_and_unknown_states_are_shown(root, capsys, moment):
+    tasks = []
+    for state in (*State, 7, -1):
+        worker = Worker.objects.create(
+            pool="a:1", name=f"worker {state}", host="a", pid=1, lease_expires_at=Now()
+        )
+        put(worker, **dict.fromkeys(times_of(Worker), moment))
+        tasks.append(Task.objects.create(name="odd", worker=worker))
+        put(tasks[-1], state=state, **dict.fromkeys(times_of(Task), moment))
+        text(root.get(f"{WORKERS}{worker.pk}/change/"))
     other = failed("other")
-    everything_opens(root, task)
-    text(root.get(f"{WORKERS}{worker.pk}/change/"))
+    everything_opens(root, tasks)
     text(root.get(f"{WORKERS}?q=worker"))
-    assert listed(root) == {task.pk, other.pk}
-    assert status(capsys)["workers"][0]["name"] == ("odd" if state == State.RUNNING else None)
+    assert listed(root) == {*(task.pk for task in tasks), other.pk}
+    shown = {each["worker"]: each["name"] for each in status(capsys)["workers"]}
+    running = f"worker {State.RUNNING:d}"
+    assert shown == {name: "odd" if name == running else None for name in shown}
+    assert running in shown
 
 
 @pytest.mark.parametrize("moment", TIMES)
@@ -169,25 +180,22 @@ ODD = {
 }
 
 
-#: Each value in one state: in turn, as all of them in all states take a minute.
-IN_A_STATE = [
-    (column, value, list(State)[place % len(State)])
-    for place, (column, value) in enumerate((c, v) for c, vs in ODD.items() for v in vs)
-]
-
-
-@pytest.mark.parametrize(("column", "value", "state"), IN_A_STATE)
-def test_any_value_that_a_column_can_hold_is_shown(root, capsys, good_worker, column, value, state):
-    task = Task.objects.create(name="odd", state=state, worker=good_worker, attempt=1)
-    put(task, **{column: value})
-    if column == "id":
-        task.pk = value
-    everything_opens(root, task)
+@pytest.mark.parametrize("column", ODD)
+def test_any_value_that_a_column_can_hold_is_shown(root, capsys, good_worker, column):
+    tasks = []
+    # Each value in one state: in turn, as all of them in all states take long.
+    for value, state in zip(ODD[column], itertools.cycle(State)):
+        task = Task.objects.create(name="odd", state=state, worker=good_worker, attempt=1)
+        put(task, **{column: value})
+        if column == "id":
+            task.pk = value
+        tasks.append(task)
+    everything_opens(root, tasks)
     status(capsys)
     call_command("taskq_top", "--once")
     assert "\x1b" not in capsys.readouterr().out
     for verb in ("retry_selected", "cancel_selected", "delete_selected"):
-        text(act(root, verb, task, post="yes"))
+        text(act(root, verb, *tasks, post="yes"))
 
 
 def test_deeply_nested_arguments_show_at_once(root):

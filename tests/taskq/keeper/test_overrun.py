@@ -251,7 +251,7 @@ def test_what_waits_behind_a_run_that_holds_the_gil_runs_elsewhere(start_pool, r
     times = Counter(record["key"] for record in runs("start"))
     assert {key for key in times if times[key] > 1} == {"40"}
     pool.signal(signal.SIGQUIT)
-    assert pool.process.wait(20) == 0
+    assert pool.wait_exit() == 0
 
 
 def test_what_waits_behind_a_worker_that_is_stopped_runs_elsewhere(start_pool, runs, drained):

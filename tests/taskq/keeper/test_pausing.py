@@ -132,7 +132,7 @@ def test_a_burst_ends_beside_a_queue_that_is_paused(start_pool, transactional_db
     lab.noop.apply_async(queue="mail")
     lab.noop.delay()
     pool = start_pool("-c", 1, "--burst", ready=False)
-    assert pool.process.wait(60) == 0
+    assert pool.wait_exit() == 0
     assert Task.objects.get().queue == "mail"
     assert not Worker.objects.exists()
 

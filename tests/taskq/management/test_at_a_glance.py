@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
 
-from stress.rig.pools import wait_until
+from stress.rig.pools import GENEROUS, wait_until
 from taskq import overview, pausing
 from taskq.management.top import span
 from taskq.models import State, Task, Worker
@@ -222,7 +222,7 @@ def test_top_goes_on_until_ctrl_c(environment, start_pool):
         wait_until(counted, what="rates")
         process.send_signal(signal.SIGINT)
         wait_until(ended)
-        process.wait(5)
+        process.wait(GENEROUS)
         assert process.returncode == 0
     finally:
         process.kill()

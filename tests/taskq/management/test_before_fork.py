@@ -129,7 +129,7 @@ def test_a_stop_while_the_site_is_loaded_ends_the_start(start_pool, number):
     pool = start_pool("-c", 1, ready=False, TASKQ_TEST_READY="sleeps")
     pool.wait_for_log("ready() sleeps")
     pool.signal(number)
-    assert pool.process.wait(15) == 0
+    assert pool.wait_exit() == 0
     assert "Traceback" not in pool.log()
 
 
@@ -138,7 +138,7 @@ def test_a_stop_that_the_sites_code_swallows_is_acted_on_later(start_pool):
     pool.wait_for_log("ready() sleeps")
     pool.signal(signal.SIGTERM)
     pool.wait_for_log("ready() goes on")
-    assert pool.process.wait(15) == 0
+    assert pool.wait_exit() == 0
     assert "pool stopped" in pool.log()
 
 
@@ -148,7 +148,7 @@ def test_others_while_the_site_is_loaded_do_not_end_it(start_pool):
     for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGTTIN):
         pool.signal(number)
     pool.signal(signal.SIGTERM)
-    assert pool.process.wait(15) == 0
+    assert pool.wait_exit() == 0
 
 
 def test_a_term_right_after_the_banner_is_a_clean_stop(start_pool):
@@ -156,7 +156,7 @@ def test_a_term_right_after_the_banner_is_a_clean_stop(start_pool):
         pool = start_pool("-c", 1, ready=False)
         pool.wait_for_log("taskq pool ")
         pool.signal(signal.SIGTERM)
-        assert pool.process.wait(20) == 0
+        assert pool.wait_exit() == 0
 
 
 def test_process_1_hears_a_term_while_the_site_is_loaded(start_pool):
@@ -167,4 +167,4 @@ def test_process_1_hears_a_term_while_the_site_is_loaded(start_pool):
     pool.wait_for_log("ready() sleeps")
     (first,) = wait_until(lambda: pool.descendants())
     first.terminate()
-    assert pool.process.wait(15) == 0
+    assert pool.wait_exit() == 0

@@ -92,7 +92,7 @@ def test_burst_ends_when_nothing_is_due_and_says_whether_a_task_failed(
     if fails:
         tasks.fail.delay("fails")
     pool = start_pool("-c", 2, "--burst", ready=False)
-    assert pool.process.wait(60) == code
+    assert pool.wait_exit() == code
     assert len(runs("end")) == 30
     assert not Worker.objects.exists()
 
@@ -100,7 +100,7 @@ def test_burst_ends_when_nothing_is_due_and_says_whether_a_task_failed(
 def test_burst_counts_a_task_that_killed_its_workers_as_failed(start_pool):
     tasks.exit_hard.delay("a", 3)
     pool = start_pool("-c", 1, "--burst", ready=False)
-    assert pool.process.wait(60) == 1
+    assert pool.wait_exit() == 1
 
 
 def test_workers_are_replaced_after_so_many_tasks(start_pool, runs, drained):
@@ -184,7 +184,7 @@ def test_a_database_in_memory_is_refused(monkeypatch):
 def test_a_site_that_cannot_boot_its_workers_is_given_up_with_a_reason(start_pool, tmp_path):
     """Settings that break in the worker only: it dies at every start."""
     pool = start_pool("-c", 1, ready=False, TASKQ_TEST_BREAK_WORKERS="1")
-    assert pool.process.wait(60) == 1
+    assert pool.wait_exit() == 1
     log = pool.log()
     assert "no worker ever came up" in log
     assert log.count("Traceback") == 1, "why is said once"

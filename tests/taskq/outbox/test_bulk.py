@@ -221,7 +221,7 @@ def ear(database_url):
     def heard():
         with connection.cursor() as cursor:
             cursor.execute("NOTIFY taskq, 'that is all'")
-        for count, each in enumerate(listener.notifies(timeout=15)):
+        for count, each in enumerate(listener.notifies(timeout=60)):
             if each.payload == "that is all":
                 return count
         raise AssertionError("not even our own came")

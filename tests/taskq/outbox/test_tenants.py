@@ -11,7 +11,7 @@ import sys
 import pytest
 from django.db import connection
 
-from stress.rig.pools import wait_until
+from stress.rig.pools import GENEROUS, wait_until
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -79,7 +79,7 @@ def left(schema="public"):
 
 
 def drained(schema="public"):
-    wait_until(lambda: not left(schema)[0], seconds=40, what="all tasks have run")
+    wait_until(lambda: not left(schema)[0], what="all tasks have run")
     return left(schema)[1]
 
 
@@ -169,5 +169,5 @@ def start_tenant_pool(environment, tmp_path):
     yield start
     for pool in pools:
         pool.terminate()
-        pool.wait(20)
+        pool.wait(GENEROUS)
     print((tmp_path / "pool.log").read_text())

@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from stress.project.shop.models import Order
-from stress.rig.pools import wait_until
+from stress.rig.pools import GENEROUS, wait_until
 from taskq.models import Task
 from tests.project.lab import tasks
 
@@ -48,11 +48,11 @@ def test_a_row_that_the_end_of_its_task_does_not_remove_is_failed(start_pool, ru
     """And does not run for ever under a worker that has gone on."""
     pk = tasks.order_and_execute.delay(1, "SELECT 1").id.int
     start_pool("-c", 1)
-    wait_until(lambda: Task.objects.filter(pk=pk, state=2).exists(), seconds=20)
+    wait_until(lambda: Task.objects.filter(pk=pk, state=2).exists())
     assert "did not remove its row" in Task.objects.get(pk=pk).error
     assert not Order.objects.exists()
     tasks.quick.delay("next")
-    wait_until(lambda: runs("done", key="next") or runs(key="next"), seconds=20)
+    wait_until(lambda: runs("done", key="next") or runs(key="next"))
 
 
 @pytest.mark.postgresql
@@ -124,10 +124,10 @@ def test_nothing_of_a_session_reaches_the_next_task(start_pool, listen):
     began = tasks.execute.delay(PROBE)
     after = {left: (tasks.execute.delay(left), tasks.execute.delay(PROBE)) for left in LEFT}
     start_pool("-c", 1, TASKQ_LISTEN=listen)
-    expected = began.get(timeout=20)
+    expected = began.get(timeout=GENEROUS)
     for left, (leaving, probe) in after.items():
-        leaving.get(timeout=20)
-        assert (left, probe.get(timeout=20)) == (left, expected)
+        leaving.get(timeout=GENEROUS)
+        assert (left, probe.get(timeout=GENEROUS)) == (left, expected)
 
 
 LEFT = [*LEFT_SETTINGS, *LEFT_ELSE]
@@ -139,14 +139,14 @@ def test_a_session_that_can_be_reset_stays_open(start_pool):
     pid = "SELECT pg_backend_pid()"
     pids = [tasks.execute.delay("SET statement_timeout TO '7s'", pid) for _ in range(5)]
     start_pool("-c", 1)
-    assert len({str(each.get(timeout=20)) for each in pids}) == 1
+    assert len({str(each.get(timeout=GENEROUS)) for each in pids}) == 1
 
 
 def test_a_wrapper_that_a_task_has_left_sees_nothing_of_the_next(start_pool):
     tasks.leave_wrapper.delay()
     probe = tasks.execute.delay("SELECT 1")
     start_pool("-c", 1)
-    assert probe.get(timeout=20) == [[1]]
+    assert probe.get(timeout=GENEROUS) == [[1]]
 
 
 IN_DRIVER = {
@@ -171,11 +171,11 @@ def test_nothing_that_a_task_sets_in_the_driver_reaches_the_next(start_pool):
         for name, value in IN_DRIVER.items()
     }
     start_pool("-c", 1)
-    expected = began.get(timeout=20)
+    expected = began.get(timeout=GENEROUS)
     for name, (leaving, look, next_one) in after.items():
-        leaving.get(timeout=20)
-        assert (name, look.get(timeout=20)) == (name, expected)
-        assert next_one.get(timeout=20) == [[1]]
+        leaving.get(timeout=GENEROUS)
+        assert (name, look.get(timeout=GENEROUS)) == (name, expected)
+        assert next_one.get(timeout=GENEROUS) == [[1]]
 
 
 def test_a_task_that_has_a_database_lead_elsewhere_takes_nobody_along(start_pool):
@@ -184,8 +184,8 @@ def test_a_task_that_has_a_database_lead_elsewhere_takes_nobody_along(start_pool
     tasks.lead_elsewhere.delay(":memory:")
     after = tasks.execute.delay(count)
     pool = start_pool("-c", 1)
-    assert before.get(timeout=20) == [[0]]
-    assert after.get(timeout=20) == [[0]]
+    assert before.get(timeout=GENEROUS) == [[0]]
+    assert after.get(timeout=GENEROUS) == [[0]]
     pool.wait_for_log("put back: settings of the databases")
 
 
@@ -194,5 +194,5 @@ def test_nothing_of_a_connection_reaches_the_next_task(start_pool):
     leaving = tasks.execute.delay("CREATE TEMPORARY TABLE taskq_task (n int)")
     probe = tasks.execute.delay("SELECT count(*) FROM sqlite_temp_master")
     start_pool("-c", 1)
-    leaving.get(timeout=20)
-    assert probe.get(timeout=20) == [[0]]
+    leaving.get(timeout=GENEROUS)
+    assert probe.get(timeout=GENEROUS) == [[0]]

@@ -14,8 +14,8 @@ from tests.project.lab import oddities, tasks
 from tests.taskq.worker.test_outage import rows, send, server  # noqa: F401
 
 
-def failed(seconds=15.0):
-    return wait_until(lambda: Task.objects.failed().first(), seconds=seconds)
+def failed():
+    return wait_until(lambda: Task.objects.failed().first())
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_a_task_of_which_nothing_can_be_written_is_let_go_and_charged(
     pool = start_pool("-c", 1)
     tasks.quick.delay("bad")
     goes_on()
-    row = failed(30)
+    row = failed()
     assert (row.losses, len(runs("start", "bad"))) == (3, 3)
     assert "could not be written" in row.error
     assert "the task is let go" in pool.log()
@@ -141,7 +141,7 @@ def test_an_end_that_hangs_is_ended_by_the_time_limit(start_pool, runs, transact
     try:
         pool = start_pool("-c", 1, "--lease", "8", "--heartbeat", "1", "--time-limit", "1")
         tasks.add.delay(1, 2)
-        pool.wait_for_log("time limit", seconds=30)
+        pool.wait_for_log("time limit")
     finally:
         pool.kill_all()
         with connection.cursor() as cursor:
@@ -183,7 +183,7 @@ def test_a_database_that_is_not_utf_8_is_refused_and_what_it_cannot_hold_fails_i
     start_pool("-c", 1, ready=False, DATABASE_URL=latin1)
     send(latin1, oddities.fail_oddly, "a", "not all of it storable")
     send(latin1, tasks.quick, "innocent")
-    wait_until(lambda: runs("end", "innocent"), seconds=30)
+    wait_until(lambda: runs("end", "innocent"))
     ((error,),) = wait_until(lambda: rows(latin1, "SELECT error FROM taskq_task WHERE state = 2"))
     assert error.startswith("its outcome could not be written: ")
     assert len(runs("start", "a")) == 1

@@ -157,7 +157,7 @@ def test_a_burst_that_leaves_what_nobody_knows_does_not_end_with_0(start_pool, r
     tasks.quick.delay("known")
     for _ in range(2):  # it is not due when the second comes
         pool = start_pool("-c", 1, "--burst", ready=False)
-        assert pool.process.wait(30) == 1
+        assert pool.wait_exit() == 1
         assert "1 tasks are left whose names are not known here: corner.jobs.greet" in pool.log()
     assert runs("end", "known")
     assert Task.objects.get().state == State.READY
@@ -165,8 +165,8 @@ def test_a_burst_that_leaves_what_nobody_knows_does_not_end_with_0(start_pool, r
 
 def test_a_burst_of_other_queues_is_not_concerned(start_pool):
     Task.objects.create(name="corner.jobs.greet", payload='[["a"],{}]')
-    start_pool("-c", 1, "--burst", ready=False).process.wait(30)
-    assert start_pool("-c", 1, "-Q", "mail", "--burst", ready=False).process.wait(30) == 0
+    start_pool("-c", 1, "--burst", ready=False).wait_exit()
+    assert start_pool("-c", 1, "-Q", "mail", "--burst", ready=False).wait_exit() == 0
 
 
 def test_status_ends_with_3_while_a_task_waits_that_nobody_knows(start_pool, capsys):

@@ -90,7 +90,7 @@ def test_a_worker_whose_tasks_leak_descriptors_is_replaced_before_one_fails(
 
 def test_more_workers_than_the_limit_of_open_files_allows_are_refused(start_pool):
     pool = start_pool("-c", 200, ready=False, prefix=["prlimit", "--nofile=1024:1024"])
-    assert pool.process.wait(30) == 1
+    assert pool.wait_exit() == 1
     said = pool.log()
     assert "Traceback" not in said
     assert "the concurrency is 200" in said

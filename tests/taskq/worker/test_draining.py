@@ -38,7 +38,7 @@ def test_term_gives_back_at_once_what_was_claimed_and_not_started(start_pool, ru
     pool.signal(signal.SIGTERM)
     wait_until(lambda: Task.objects.pending().count() == 5, what="given back at once")
     assert not runs("end", "long")
-    assert pool.process.wait(60) == 0
+    assert pool.wait_exit() == 0
     assert runs("end", "long")
     assert set(Task.objects.values_list("losses", "isolated")) == {(0, False)}
 
@@ -60,7 +60,7 @@ def test_a_second_int_stops_now_and_releases_the_leases(start_pool, runs):
     pool.signal(signal.SIGINT)
     pool.wait_for_log("stopping: up to")
     pool.signal(signal.SIGINT)
-    assert pool.process.wait(60) == 0
+    assert pool.wait_exit() == 0
     assert Task.objects.get().state == State.READY
     assert not Worker.objects.exists()
 
@@ -70,7 +70,7 @@ def test_quit_stops_now(start_pool, runs):
     tasks.nap.delay("a", 600)
     wait_until(lambda: runs("start", "a"))
     pool.signal(signal.SIGQUIT)
-    assert pool.process.wait(60) == 0
+    assert pool.wait_exit() == 0
     assert Task.objects.get().state == State.READY
 
 

@@ -19,7 +19,7 @@ def pool(start_pool):
 
 
 def failed():
-    return wait_until(lambda: Task.objects.failed().first(), seconds=30)
+    return wait_until(lambda: Task.objects.failed().first())
 
 
 def test_a_run_whose_connection_is_cut_is_run_again_as_a_loss(pool, runs, drained):
@@ -107,12 +107,12 @@ def test_a_restart_of_the_database_fails_no_atomic_task(restart, url, runs):  # 
         url, "INSERT INTO shop_order (number, placed_at) VALUES (7, now()), (8, now()) RETURNING 1"
     )
     restart((tasks.ship, 7, 2.0), (tasks.ship, 8, 2.0))
-    wait_until(lambda: all_done(url), seconds=40)
+    wait_until(lambda: all_done(url))
     assert rows(url, "SELECT count(*) FROM taskq_task") == [(0,)]
     assert rows(url, "SELECT count(*) FROM shop_shipment") == [(2,)]
 
 
 def test_a_restart_of_the_database_fails_no_task_that_waits_for_it(restart, url, runs):  # noqa: F811
     restart((tasks.ask_server, "a", 30), (tasks.ask_server, "b", 30))
-    wait_until(lambda: len(runs("start")) == 4, seconds=40)
+    wait_until(lambda: len(runs("start")) == 4)
     assert rows(url, "SELECT max(losses), max(retries), max(state) FROM taskq_task") == [(1, 0, 1)]

@@ -75,7 +75,7 @@ def test_a_killed_workers_task_is_charged_one_loss_with_its_cause(start_pool, ru
     row = Task.objects.get(pk=pk)
     assert (row.losses, row.error, row.isolated) == (1, "killed by SIGKILL", True)
     pool.signal(signal.SIGQUIT)
-    assert pool.process.wait(60) == 0
+    assert pool.wait_exit() == 0
 
 
 def test_the_neighbours_of_a_killed_task_are_given_back_uncharged(start_pool, runs, drained):

@@ -89,7 +89,7 @@ def test_what_has_ended_in_an_outage_is_not_run_again_though_its_worker_dies_in_
     send(url, tasks.nap, "a", 2)
     (run,) = wait_until(lambda: runs("start", "a"))
     server.crash()
-    pool.wait_for_log("worker 1: the database does not answer", seconds=30)
+    pool.wait_for_log("worker 1: the database does not answer")
     os.kill(run["pid"], signal.SIGKILL)
     server.start()
     wait_until(lambda: all_done(url), seconds=60)
