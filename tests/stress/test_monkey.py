@@ -86,10 +86,11 @@ def test_what_the_monkey_kills_and_freezes_is_mended_and_nothing_is_lost(start_p
 
 @pytest.mark.slow
 @pytest.mark.postgresql
-def test_a_task_that_nobody_takes_back_counts_as_lost(start_pool, shop, monkey):
+def test_a_task_that_nobody_takes_back_counts_as_lost(start_pool, shop, monkey, refusing):
     pool = start_pool("-c", 2, *SHORT)
-    # As if a protection failed: held under a lease that no pool can find.
-    Task.objects.filter(pk=Task.objects.order_by("-pk")[0].pk).update(state=1, worker_id=10**9)
+    # As if a protection failed: held under a lease that there is not, and nobody can end it.
+    refusing("INSERT", "taskq_worker", f"NEW.id = {10**9}", silently=True)
+    Task.objects.filter(pk=Task.objects.latest("pk").pk).update(state=1, worker_id=10**9)
     code, said, report = monkey(
         "--pool", pool.pid, "--kill-every", 1, "--seconds", 2, "--seed", 1, "--yes", "--lease", 1.5
     )

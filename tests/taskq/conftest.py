@@ -90,39 +90,6 @@ def new_worker(db_store: TaskStore) -> Callable[..., HandWorker]:
     return make
 
 
-@pytest.fixture
-def refusing(transactional_db: None) -> Iterator[Callable[..., None]]:
-    """Have the database refuse what is done to rows of which a condition is true; or, silently,
-    not do it."""
-    undo: list[str] = []
-
-    def refuse(doing: str, rows: str, when: str, *, silently: bool = False) -> None:
-        name = f"refuse_{len(undo)}"
-        if connection.vendor == "postgresql":
-            said = "RAISE 'the site has its own ideas'"
-            made = (
-                f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ "
-                f"BEGIN {'RETURN NULL' if silently else said}; END $$; "
-                f"CREATE TRIGGER {name} BEFORE {doing} ON {rows} FOR EACH ROW "
-                f"WHEN ({when}) EXECUTE FUNCTION {name}()"
-            )
-            undo.append(f"DROP FUNCTION {name} CASCADE")
-        else:
-            said = "RAISE(ABORT, 'the site has its own ideas')"
-            made = (
-                f"CREATE TRIGGER {name} BEFORE {doing} ON {rows} WHEN {when} "
-                f"BEGIN SELECT {'RAISE(IGNORE)' if silently else said}; END"
-            )
-            undo.append(f"DROP TRIGGER {name}")
-        with connection.cursor() as cursor:
-            cursor.execute(made)
-
-    yield refuse
-    with connection.cursor() as cursor:
-        for each in undo:
-            cursor.execute(each)
-
-
 class Caller(threading.Thread):
     """Another process, as far as the database knows: a transaction that ends when told."""
 
