@@ -87,9 +87,9 @@ def test_child_that_crashes_after_it_worked_is_replaced_at_once(start):
     pool = start("keeper=buries", "worker=crashes_after_work", up=False)
     pool.wait_note("finished")
     pool.tell("crash")
-    ups = pool.wait_note("up", name="worker 1", count=8)
-    assert max(gaps(ups)) < 1.5  # in a crash loop the last one would wait for 3 s
-    assert "died: exit code 5; restarting" in pool.log()
+    pool.wait_note("up", name="worker 1", count=8)
+    said = set(re.findall(r"died: exit code 5; (.*)", pool.log()))
+    assert said == {"restarting"}  # in a crash loop it would say when
 
 
 def test_work_done_by_its_predecessor_does_not_excuse_a_child_that_dies_at_start(start):

@@ -29,7 +29,7 @@ def test_idle_pool_uses_next_to_no_cpu(start):
 
     before = used()
     time.sleep(2)
-    assert used() - before < 0.04  # 2 % of a core
+    assert used() - before < 0.1  # 5 % of a core: more than it takes also where cores are shared
 
 
 @pytest.fixture

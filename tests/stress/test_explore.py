@@ -38,10 +38,12 @@ def explore() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
         session.execute("DROP DATABASE explore WITH (FORCE)")
 
 
-def test_a_thousand_orders_are_right(explore):
-    ended = explore("--orders", 1000)
+@pytest.mark.parametrize("seed", range(1, 5))
+def test_a_thousand_orders_are_right(explore, seed):
+    """In parts, as a machine that is busy takes minutes for all of them."""
+    ended = explore("--orders", 250, "--seed", seed)
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "1000 orders in" in ended.stdout
+    assert "250 orders in" in ended.stdout
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_no_task_that_is_done_runs_again_after_its_worker_was_killed(
     victims = [pool.children("keeper")["keeper"]] if with_keeper else []
     keys = [f"{n}" for n in range(300)]
     batch(keys, fatal={"150": victims})
-    drained(30)
+    drained()
     times = starts(runs)
     assert times.keys() >= set(keys)
     assert {key for key in times if times[key] > 1} == {"150"}
@@ -59,7 +59,7 @@ def test_workers_that_are_killed_from_outside_cost_one_run_each(start_pool, runs
         pid = wait_until(lambda: set(pool.children("worker").values()) - killed).pop()
         os.kill(pid, signal.SIGKILL)
         killed.add(pid)
-    drained(60)
+    drained()
     times = starts(runs)
     assert times.keys() == set(keys)
     assert sum(times.values()) - len(keys) <= len(killed)

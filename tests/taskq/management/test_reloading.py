@@ -71,15 +71,15 @@ class Reloaded(PoolUnderTest):
                 pass
         return [process for process in found if not is_gone(process)]
 
-    def ends(self, *, within: float) -> int:
+    def ends(self) -> int:
         """Wait until nothing of it is left; the exit code."""
-        code = self.process.wait(within)
-        wait_until(lambda: not self.processes(), seconds=within)
+        code = self.wait_exit()
+        wait_until(lambda: not self.processes())
         return code
 
     def kill_all(self) -> None:
         kill_each(self.processes())
-        self.ends(within=10)
+        self.ends()
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ def test_it_starts_again_when_code_changes(reloaded, runs):
 
 def test_a_term_stops_all_of_it_at_once_when_nothing_runs(reloaded):
     reloaded.signal(signal.SIGTERM)
-    assert reloaded.ends(within=8) == 0
+    assert reloaded.ends() == 0
     assert "died" not in reloaded.log()
     assert not Worker.objects.exists()
 
@@ -109,7 +109,7 @@ def test_a_ctrl_c_lets_what_runs_finish(reloaded, runs):
     tasks.nap.delay("a", 2)
     wait_until(lambda: runs("start", "a"))
     os.killpg(reloaded.pid, signal.SIGINT)  # as a terminal does
-    assert reloaded.ends(within=10) == 0
+    assert reloaded.ends() == 0
     assert runs("end", "a")
     assert "stopping now" not in reloaded.log()
     assert not Worker.objects.exists()
@@ -117,7 +117,7 @@ def test_a_ctrl_c_lets_what_runs_finish(reloaded, runs):
 
 def test_an_int_to_the_outer_process_alone_stops_all_of_it(reloaded):
     reloaded.signal(signal.SIGINT)
-    assert reloaded.ends(within=8) == 0
+    assert reloaded.ends() == 0
     assert "stopping now" not in reloaded.log()
 
 
@@ -127,7 +127,7 @@ def test_a_second_ctrl_c_stops_now(reloaded, runs):
     os.killpg(reloaded.pid, signal.SIGINT)
     reloaded.wait_for_log("stopping: up to")
     os.killpg(reloaded.pid, signal.SIGINT)
-    assert reloaded.ends(within=8) == 0
+    assert reloaded.ends() == 0
     assert Task.objects.get().state == State.READY
 
 
@@ -142,7 +142,7 @@ def test_broken_code_waits_for_the_mend(reloaded, runs):
 def test_a_term_ends_the_wait_for_the_mend(reloaded):
     reloaded.edit_until_said(WAITS, "VERSION =\n")
     reloaded.signal(signal.SIGTERM)
-    assert reloaded.ends(within=5) == 1
+    assert reloaded.ends() == 1
 
 
 @pytest.fixture

@@ -74,7 +74,7 @@ def test_a_payload_of_100_megabytes_harms_nobody(start_pool, runs, drained):
     pool = start_pool("-c", 1)
     insert(payload='[["' + "x" * 100_000_000 + '"],{"y": 1}]')
     insert(payload='[["good"], {}]')
-    drained(40)
+    drained()
     assert runs("end", "good")
     assert "unexpected keyword argument" in Task.objects.failed().defer("payload").get().error
     assert "died" not in pool.log()

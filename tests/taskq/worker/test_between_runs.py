@@ -24,7 +24,7 @@ def test_a_task_finds_its_process_as_the_first_one_did(start_pool, runs, drained
     for name in MESSES:
         tasks.mess.delay(f"mess of {name}", name)
         tasks.look_around.delay(name)
-    drained(60)
+    drained()
     (first,) = runs("seen", "first")
     for name in MESSES:
         (seen,) = runs("seen", name)

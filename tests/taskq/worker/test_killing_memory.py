@@ -28,7 +28,7 @@ def test_a_task_that_the_kernel_kills_for_memory_says_so_and_the_pool_lives(
     keeper = pool.children("keeper")["keeper"]
     tasks.eat_memory.delay("hungry", 1000)
     tasks.quick.delay("innocent")
-    drained(30)
+    drained()
     hungry = Task.objects.get()
     assert (hungry.state, hungry.losses) == (State.FAILED, 3)
     assert hungry.error == "out of memory (killed by the kernel)"
@@ -46,6 +46,6 @@ def test_a_task_that_gets_no_memory_fails_and_its_worker_is_replaced(start_pool,
     psutil.Process(worker).rlimit(psutil.RLIMIT_AS, (2**30, 2**30))
     tasks.eat_memory.delay("hungry", 4000)
     tasks.quick.delay("next")
-    drained(30)
+    drained()
     assert Task.objects.get().error == "MemoryError"
     assert runs("end", "next")[0]["pid"] != worker

@@ -45,7 +45,7 @@ def test_misbehaving_tasks_end_like_any_other_and_harm_no_later_one(start_pool, 
     for how in [*SUCCEED, *FAIL]:
         tasks.misbehave.delay(how, how)
         tasks.nap.delay(f"after {how}", 0)
-    drained(40)
+    drained()
     ended = [record["key"] for record in runs("end")]
     for how in [*SUCCEED, *FAIL]:
         assert f"after {how}" in ended, how
@@ -108,7 +108,7 @@ def test_a_transaction_left_open_is_rolled_back_before_the_outcome_is_written(
     tasks.count_orders.delay("before")  # on PostgreSQL its connection stays open
     tasks.misbehave.delay("a", "open_transaction")
     tasks.count_orders.delay("after")  # in a transaction of its own, which sees none
-    drained(10)
+    drained()
     assert [record["count"] for record in runs("seen", "after")] == [0]
     assert len(runs("start", "a")) == 1
     assert not Order.objects.exists()

@@ -19,7 +19,7 @@ def outcomes(start_pool, runs, drained):
         for key, (task, *args) in calls.items():
             task.delay(key, *args)
             tasks.quick.delay(f"behind {key}")
-        drained(60)
+        drained()
         assert "died" not in pool.log()
         assert "exit code" not in pool.log()
         rows = {decode(row.payload)[0][0]: row for row in Task.objects.failed()}

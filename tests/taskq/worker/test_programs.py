@@ -19,7 +19,7 @@ def programs(runs, count=1):
 def test_a_program_ends_at_the_hard_limit_of_its_task(start_pool, runs, drained):
     start_pool("-c", 1)
     tasks.run_program_too_long.delay("a")
-    drained(30)
+    drained()
     assert Task.objects.failed().get().losses == len(programs(runs)) == 3
     assert gone(*programs(runs))
 
