@@ -2,7 +2,7 @@
 
     python -m tests.pool.sample DIRECTORY keeper=buries worker=waits*2 [options]
 
-A role is NAME=BEHAVIOUR[*COUNT], a behaviour a function of tests.pool.behaviours. What
+A role is NAME=BEHAVIOUR[*COUNT], a behaviour a function in tests.pool.behaviours. What
 the children do is noted in DIRECTORY/notes.jsonl, what the pool says in DIRECTORY/log.
 Tests talk to the children by files in DIRECTORY (``told``).
 """
@@ -76,7 +76,7 @@ def _role(text: str) -> Role:
     behaviour, _, count = rest.partition("*")
     return Role(
         name=name,
-        run=getattr(behaviours, behaviour),
+        run=behaviours.named(behaviour),
         count=int(count or 1),
         patience=options.patience if name == "keeper" else None,
         **ROLES.get(name, {}),
