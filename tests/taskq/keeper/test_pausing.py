@@ -219,7 +219,7 @@ def test_who_may_do_it(client, transactional_db, allowed):
 @pytest.mark.postgresql
 def test_a_look_probes_for_pauses_by_their_key(transactional_db):
     from taskq.sql.postgresql import claims
-    from tests.taskq.sql.test_plans import explain, indexes
+    from tests.taskq.sql.plans import explain, indexes
 
     with connection.cursor() as cursor:
         cursor.execute(

@@ -16,7 +16,7 @@ from taskq.management.before_fork import STEPS
 from taskq.models import Task
 from taskq.pool_context import PoolContext
 from taskq.task.queues import Queues
-from tests.project.lab import tasks
+from tests.project.lab import sessions, tasks
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_psycopgs_pool_is_closed_before_the_fork_and_works_after_it(
         "-c", 3, TASKQ_TEST_POOLED=pooled, TASKQ_TEST_SECOND="1", TASKQ_TEST_READY="reads"
     )  # fmt: skip
     for key in range(60):
-        tasks.ask_database.delay(key, "second" if key % 2 else "default")
+        sessions.ask_database.delay(key, "second" if key % 2 else "default")
         tasks.nap.delay(key, 0.01)
     drained()
     assert not Task.objects.exists()

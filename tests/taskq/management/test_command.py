@@ -13,7 +13,7 @@ from django.db import connections
 
 from stress.rig.pools import wait_until
 from taskq.models import Task, Worker
-from tests.project.lab import tasks
+from tests.project.lab import leftovers, tasks
 
 
 def test_start_up_says_what_is_served(start_pool):
@@ -119,7 +119,7 @@ def test_workers_are_replaced_when_they_have_grown(start_pool, runs, drained):
     (first,) = pool.children("worker").values()
     tasks.quick.delay("small")
     wait_until(lambda: runs("end", "small"))
-    tasks.leak.delay("large", 300)
+    leftovers.leak.delay("large", 300)
     wait_until(lambda: runs("end", "large"))
     wait_until(lambda: first not in pool.children("worker").values())
     tasks.quick.delay("after")

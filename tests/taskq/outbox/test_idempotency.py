@@ -173,7 +173,7 @@ def test_the_keeper_prunes_them(start_pool, transactional_db):
 @pytest.mark.postgresql
 def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(transactional_db):
     from taskq.sql.postgresql import tasks
-    from tests.taskq.sql.test_plans import explain, indexes
+    from tests.taskq.sql.plans import explain, indexes
 
     connection = connections["default"]
     with connection.cursor() as cursor:

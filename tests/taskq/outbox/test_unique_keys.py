@@ -218,7 +218,7 @@ def test_the_default_is_a_task_like_any_other(django_assert_num_queries, transac
 @pytest.mark.parametrize("statistics", ["new", "old"])
 def test_keys_are_found_by_their_index_whatever_waits(transactional_db, statistics):
     from taskq.sql.postgresql import unique as postgresql_unique
-    from tests.taskq.sql.test_plans import explain, indexes
+    from tests.taskq.sql.plans import explain, indexes
 
     statement = (
         "INSERT INTO taskq_task (name, unique_key, unique_until, unique_place, execute_at) "

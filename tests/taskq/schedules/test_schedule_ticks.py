@@ -14,7 +14,7 @@ from taskq.schedules.catch_up import Move, move
 from taskq.schedules.table import Stand, _values
 from taskq.sql.postgresql import schedules
 from tests.taskq.scheduling import HOUR, SECOND, TICK, back, look, row_timing, sent, tick
-from tests.taskq.sql.test_plans import explain, indexes, scans_whole_table
+from tests.taskq.sql.plans import explain, indexes, scans_whole_table
 
 
 def test_a_tick_moves_the_schedule_on_and_sends_the_task_with_its_moment(write, table):

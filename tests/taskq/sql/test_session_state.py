@@ -9,7 +9,7 @@ from django.db import connection
 from stress.project.shop.models import Order
 from stress.rig.pools import GENEROUS, wait_until
 from taskq.models import Task
-from tests.project.lab import tasks
+from tests.project.lab import sessions, tasks
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,7 +22,7 @@ def execute(statement):
 @pytest.fixture
 def keep_row(transactional_db):
     """A trigger, by which the rows of one task stay, whoever removes them."""
-    name = tasks.order_and_execute.name
+    name = sessions.order_and_execute.name
     if connection.vendor == "sqlite":
         execute(
             "CREATE TRIGGER keep_row BEFORE DELETE ON taskq_task "
@@ -46,7 +46,7 @@ def keep_row(transactional_db):
 @pytest.mark.usefixtures("keep_row")
 def test_a_row_that_the_end_of_its_task_does_not_remove_is_failed(start_pool, runs):
     """And does not run for ever under a worker that has gone on."""
-    pk = tasks.order_and_execute.delay(1, "SELECT 1").id.int
+    pk = sessions.order_and_execute.delay(1, "SELECT 1").id.int
     start_pool("-c", 1)
     wait_until(lambda: Task.objects.filter(pk=pk, state=2).exists())
     assert "did not remove its row" in Task.objects.get(pk=pk).error
@@ -67,7 +67,7 @@ def test_the_end_of_a_task_is_not_bound_to_what_it_has_set(start_pool, drained):
                 "DEALLOCATE ALL",
             ]
         ):
-            tasks.order_and_execute.delay(number, left)
+            sessions.order_and_execute.delay(number, left)
         start_pool("-c", 1)
         drained()
         assert not Task.objects.exists()
@@ -121,8 +121,8 @@ def tenant_by_function(transactional_db):
 @pytest.mark.parametrize("listen", ["true", "false"])
 def test_nothing_of_a_session_reaches_the_next_task(start_pool, listen):
     """listen: false where a pooler may be in between."""
-    began = tasks.execute.delay(PROBE)
-    after = {left: (tasks.execute.delay(left), tasks.execute.delay(PROBE)) for left in LEFT}
+    began = sessions.execute.delay(PROBE)
+    after = {left: (sessions.execute.delay(left), sessions.execute.delay(PROBE)) for left in LEFT}
     start_pool("-c", 1, TASKQ_LISTEN=listen)
     expected = began.get(timeout=GENEROUS)
     for left, (leaving, probe) in after.items():
@@ -137,14 +137,14 @@ LEFT = [*LEFT_SETTINGS, *LEFT_ELSE]
 @pytest.mark.postgresql
 def test_a_session_that_can_be_reset_stays_open(start_pool):
     pid = "SELECT pg_backend_pid()"
-    pids = [tasks.execute.delay("SET statement_timeout TO '7s'", pid) for _ in range(5)]
+    pids = [sessions.execute.delay("SET statement_timeout TO '7s'", pid) for _ in range(5)]
     start_pool("-c", 1)
     assert len({str(each.get(timeout=GENEROUS)) for each in pids}) == 1
 
 
 def test_a_wrapper_that_a_task_has_left_sees_nothing_of_the_next(start_pool):
-    tasks.leave_wrapper.delay()
-    probe = tasks.execute.delay("SELECT 1")
+    sessions.leave_wrapper.delay()
+    probe = sessions.execute.delay("SELECT 1")
     start_pool("-c", 1)
     assert probe.get(timeout=GENEROUS) == [[1]]
 
@@ -161,12 +161,12 @@ IN_DRIVER = {
 
 @pytest.mark.postgresql
 def test_nothing_that_a_task_sets_in_the_driver_reaches_the_next(start_pool):
-    began = tasks.look_at_driver.delay(*IN_DRIVER)
+    began = sessions.look_at_driver.delay(*IN_DRIVER)
     after = {
         name: (
-            tasks.set_in_driver.delay(name, value),
-            tasks.look_at_driver.delay(*IN_DRIVER),
-            tasks.execute.delay("SELECT 1"),
+            sessions.set_in_driver.delay(name, value),
+            sessions.look_at_driver.delay(*IN_DRIVER),
+            sessions.execute.delay("SELECT 1"),
         )
         for name, value in IN_DRIVER.items()
     }
@@ -180,9 +180,9 @@ def test_nothing_that_a_task_sets_in_the_driver_reaches_the_next(start_pool):
 
 def test_a_task_that_has_a_database_lead_elsewhere_takes_nobody_along(start_pool):
     count = "SELECT count(*) FROM shop_order"
-    before = tasks.execute.delay(count)
-    tasks.lead_elsewhere.delay(":memory:")
-    after = tasks.execute.delay(count)
+    before = sessions.execute.delay(count)
+    sessions.lead_elsewhere.delay(":memory:")
+    after = sessions.execute.delay(count)
     pool = start_pool("-c", 1)
     assert before.get(timeout=GENEROUS) == [[0]]
     assert after.get(timeout=GENEROUS) == [[0]]
@@ -191,8 +191,8 @@ def test_a_task_that_has_a_database_lead_elsewhere_takes_nobody_along(start_pool
 
 @pytest.mark.sqlite
 def test_nothing_of_a_connection_reaches_the_next_task(start_pool):
-    leaving = tasks.execute.delay("CREATE TEMPORARY TABLE taskq_task (n int)")
-    probe = tasks.execute.delay("SELECT count(*) FROM sqlite_temp_master")
+    leaving = sessions.execute.delay("CREATE TEMPORARY TABLE taskq_task (n int)")
+    probe = sessions.execute.delay("SELECT count(*) FROM sqlite_temp_master")
     start_pool("-c", 1)
     leaving.get(timeout=GENEROUS)
     assert probe.get(timeout=GENEROUS) == [[0]]

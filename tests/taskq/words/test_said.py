@@ -6,13 +6,13 @@ import re
 
 from stress.rig.pools import wait_until
 from taskq.models import State, Task
-from tests.project.lab import tasks
+from tests.project.lab import limits, tasks
 
 
 def test_a_soft_limit_that_a_task_swallowed_is_said(start_pool, drained):
     pool = start_pool("-c", 1)
-    swallowed = tasks.shrug.delay("a")
-    raised = tasks.too_long.delay("b")
+    swallowed = limits.shrug.delay("a")
+    raised = limits.too_long.delay("b")
     tasks.quick.delay("c")
     drained()
     pool.wait_for_log(f"shrug #{swallowed.id.int} has caught SoftTimeLimitExceeded")
@@ -22,7 +22,7 @@ def test_a_soft_limit_that_a_task_swallowed_is_said(start_pool, drained):
 
 def test_a_cancel_that_a_task_swallowed_is_said(start_pool, runs, drained):
     pool = start_pool("-c", 1)
-    result = tasks.refuse.delay("a", "return")
+    result = limits.refuse.delay("a", "return")
     wait_until(lambda: runs("start", "a"))
     assert result.cancel()
     pool.wait_for_log(f"refuse #{result.id.int} has caught TaskCancelled")

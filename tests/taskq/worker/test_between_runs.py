@@ -14,16 +14,16 @@ from taskq.models import Task
 from taskq.worker.cleanup import TRUSTED, Cleanup
 from tests.pool.conftest import gone
 from tests.pool.messes import MESSES
-from tests.project.lab import tasks
+from tests.project.lab import leftovers, limits, tasks
 
 
 def test_a_task_finds_its_process_as_the_first_one_did(start_pool, runs, drained):
     """Whatever the one before it did: each mess that there is, in one worker after another."""
     pool = start_pool("-c", 1, prefix=["prlimit", "--nofile=1024:1024"])
-    tasks.look_around.delay("first")
+    leftovers.look_around.delay("first")
     for name in MESSES:
-        tasks.mess.delay(f"mess of {name}", name)
-        tasks.look_around.delay(name)
+        leftovers.mess.delay(f"mess of {name}", name)
+        leftovers.look_around.delay(name)
     drained()
     (first,) = runs("seen", "first")
     for name in MESSES:
@@ -80,7 +80,7 @@ def test_a_worker_whose_tasks_leak_descriptors_is_replaced_before_one_fails(
 ):
     pool = start_pool("-c", 1, prefix=["prlimit", "--nofile=256:256"])
     for key in range(40):
-        tasks.leak_descriptors.delay(key, 16)
+        leftovers.leak_descriptors.delay(key, 16)
     drained()
     assert len(runs("end")) == 40
     assert len({record["pid"] for record in runs("end")}) > 2
@@ -100,9 +100,9 @@ def test_more_workers_than_the_limit_of_open_files_allows_are_refused(start_pool
 def test_event_loops_are_as_in_a_fresh_worker_after_a_coroutine(start_pool, runs):
     start_pool("-c", 1)
     tasks.doze.delay("a", 0)
-    tasks.get_loop.delay("a")
-    tasks.mess.delay("b", "event loops")  # a function that calls asyncio.run()
-    tasks.get_loop.delay("b")
+    leftovers.get_loop.delay("a")
+    leftovers.mess.delay("b", "event loops")  # a function that calls asyncio.run()
+    leftovers.get_loop.delay("b")
     wait_until(lambda: len(runs("loop")) == 2)
 
 
@@ -110,7 +110,7 @@ def test_processes_that_a_task_forks_have_connections_of_their_own(start_pool, r
     start_pool("-c", 1)
     tasks.count_orders.delay("before")
     for key in range(3):
-        tasks.share_work.delay(key)
+        leftovers.share_work.delay(key)
         drained()
         assert runs("shared", key)[0]["orders"] == [0, 1, 2, 3]
         assert runs("shared", key)[0]["count"] == 4
@@ -123,7 +123,7 @@ def test_a_daemon_that_a_task_has_forked_keeps_no_session_of_its_worker(start_po
     """It has copies of all its sockets: the server would take the worker for alive."""
     start_pool("-c", 1)
     Order.objects.create(number=1)
-    tasks.fork_daemon.delay("a")
+    leftovers.fork_daemon.delay("a")
     (record,) = wait_until(lambda: runs("daemon"))
     os.kill(record["pid"], signal.SIGKILL)
 
@@ -139,8 +139,8 @@ def test_a_daemon_that_a_task_has_forked_keeps_no_session_of_its_worker(start_po
 
 def test_a_soft_limit_holds_after_a_task_that_replaced_the_handlers_below_python(start_pool, runs):
     start_pool("-c", 1)
-    tasks.mess.delay("a", "signal handlers")
-    tasks.too_long.delay("b")
+    leftovers.mess.delay("a", "signal handlers")
+    limits.too_long.delay("b")
     wait_until(lambda: runs("warned", "b"))
 
 
@@ -148,7 +148,7 @@ def test_a_worker_ends_with_its_supervisor_whatever_user_a_task_was(start_pool, 
     if os.geteuid() != 0:
         pytest.skip("needs root")
     pool = start_pool("-c", 1)
-    tasks.visit_another_user.delay("a")
+    leftovers.visit_another_user.delay("a")
     tasks.nap.delay("b", 60)
     (record,) = wait_until(lambda: runs("start", "b"))
     pool.signal(signal.SIGKILL)

@@ -13,7 +13,7 @@ from stress.rig.pools import wait_until
 from taskq.celery import TaskRevokedError
 from taskq.models import Task
 from tests.conftest import SLACK
-from tests.project.lab import tasks
+from tests.project.lab import limits, sessions, tasks
 from tests.taskq.sleepers import sleepers
 
 
@@ -24,7 +24,7 @@ def cancelled(result):
 
 def test_a_running_task_is_told_at_once_and_ends(start_pool, runs):
     pool = start_pool("-c", 1, "--lease", 90, "--heartbeat", 30)
-    result = tasks.carry_on.delay("a", 60)
+    result = limits.carry_on.delay("a", 60)
     wait_until(lambda: runs("start", "a"))
     asked = clock.now()
     assert result.cancel()
@@ -57,7 +57,7 @@ def test_a_coroutine_is_cancelled(start_pool, runs):
 def test_one_that_does_not_end_is_killed_with_its_worker_after_the_grace(start_pool, runs):
     # More than a supervisor that is slow to go round takes to tell the run before it kills it.
     pool = start_pool("-c", 1, TASKQ_CANCEL_GRACE="1.5")
-    result = tasks.refuse.delay("a", "on")
+    result = limits.refuse.delay("a", "on")
     (start,) = wait_until(lambda: runs("start", "a"))
     result.cancel()
     row = cancelled(result)
@@ -76,7 +76,7 @@ def test_one_that_does_not_end_is_killed_with_its_worker_after_the_grace(start_p
 
 def test_without_a_grace_the_worker_is_killed_at_once(start_pool, runs):
     start_pool("-c", 1, TASKQ_CANCEL_GRACE="0")
-    result = tasks.refuse.delay("a", "on")
+    result = limits.refuse.delay("a", "on")
     wait_until(lambda: runs("start", "a"))
     result.cancel()
     assert "asked to end and did not" in cancelled(result).error
@@ -86,7 +86,7 @@ def test_without_a_grace_the_worker_is_killed_at_once(start_pool, runs):
 @pytest.mark.parametrize(("how", "status"), [("retry", "REVOKED"), ("return", "SUCCESS")])
 def test_one_that_answers_in_its_own_way(start_pool, runs, how, status):
     start_pool("-c", 1)
-    result = tasks.refuse.delay("a", how)
+    result = limits.refuse.delay("a", how)
     wait_until(lambda: runs("start", "a"))
     result.cancel()
     wait_until(lambda: result.status == status)
@@ -95,7 +95,7 @@ def test_one_that_answers_in_its_own_way(start_pool, runs, how, status):
 
 def test_a_soft_limit_comes_first_and_a_cancel_after_it_still_does(start_pool, runs):
     start_pool("-c", 1)
-    result = tasks.warned_then_cancelled.delay("a")
+    result = limits.warned_then_cancelled.delay("a")
     wait_until(lambda: runs("warned", "a"))
     result.cancel()
     assert "TaskCancelled" in cancelled(result).error
@@ -105,7 +105,7 @@ def test_a_soft_limit_comes_first_and_a_cancel_after_it_still_does(start_pool, r
 def test_the_statement_that_runs_on_the_server_is_cancelled_too(start_pool, runs):
     Order.objects.create(number=1)
     start_pool("-c", 1)
-    result = tasks.ask_server.delay("a", 30)
+    result = sessions.ask_server.delay("a", 30)
     wait_until(lambda: runs("start", "a"))
     wait_until(sleepers)
     result.cancel()

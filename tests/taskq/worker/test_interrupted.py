@@ -7,7 +7,7 @@ from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
 from taskq.celery.result import AsyncResult
 from taskq.models import State, Task
-from tests.project.lab import oddities, tasks
+from tests.project.lab import oddities, sessions, tasks
 from tests.taskq.worker.test_outage import all_done, rows, send, server, url  # noqa: F401
 
 pytestmark = pytest.mark.postgresql
@@ -113,6 +113,6 @@ def test_a_restart_of_the_database_fails_no_atomic_task(restart, url, runs):  # 
 
 
 def test_a_restart_of_the_database_fails_no_task_that_waits_for_it(restart, url, runs):  # noqa: F811
-    restart((tasks.ask_server, "a", 30), (tasks.ask_server, "b", 30))
+    restart((sessions.ask_server, "a", 30), (sessions.ask_server, "b", 30))
     wait_until(lambda: len(runs("start")) == 4)
     assert rows(url, "SELECT max(losses), max(retries), max(state) FROM taskq_task") == [(1, 0, 1)]

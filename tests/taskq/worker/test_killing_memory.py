@@ -7,7 +7,7 @@ import pytest
 
 from stress.rig.cgroup import MemoryCgroup, Unavailable
 from taskq.models import State, Task
-from tests.project.lab import tasks
+from tests.project.lab import leftovers, tasks
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_a_task_that_the_kernel_kills_for_memory_says_so_and_the_pool_lives(
 ):
     pool = start_pool("-c", 1, prefix=small_memory.prefix)
     keeper = pool.children("keeper")["keeper"]
-    tasks.eat_memory.delay("hungry", 1000)
+    leftovers.eat_memory.delay("hungry", 1000)
     tasks.quick.delay("innocent")
     drained()
     hungry = Task.objects.get()
@@ -44,7 +44,7 @@ def test_a_task_that_gets_no_memory_fails_and_its_worker_is_replaced(start_pool,
     pool = start_pool("-c", 1)
     (worker,) = pool.children("worker").values()
     psutil.Process(worker).rlimit(psutil.RLIMIT_AS, (2**30, 2**30))
-    tasks.eat_memory.delay("hungry", 4000)
+    leftovers.eat_memory.delay("hungry", 4000)
     tasks.quick.delay("next")
     drained()
     assert Task.objects.get().error == "MemoryError"

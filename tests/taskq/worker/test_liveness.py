@@ -10,7 +10,7 @@ from stress.rig.pools import wait_until
 from taskq.connections import liveness
 from taskq.models import Task
 from taskq.worker.cleanup import Cleanup
-from tests.project.lab import tasks
+from tests.project.lab import sessions, tasks
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -101,9 +101,9 @@ def test_one_that_a_firewall_may_have_forgotten_is_replaced(monkeypatch):
 @pytest.mark.parametrize("pooled", ["", "true"], ids=["", "pooled"])
 def test_the_server_ends_it_while_other_tasks_run(start_pool, other, runs, drained, alias, pooled):
     """The pool is never idle meanwhile: then it closes what is open itself."""
-    tasks.ask_database.delay("before", alias)
+    sessions.ask_database.delay("before", alias)
     tasks.nap.delay("a", 2)
-    tasks.ask_database.delay("after", alias)
+    sessions.ask_database.delay("after", alias)
     pool = start_pool("-c", 1, TASKQ_TEST_SECOND="1", TASKQ_TEST_POOLED=pooled)
     wait_until(lambda: runs("start", "a"))
     (asked,) = runs("asked", "before")
@@ -114,7 +114,7 @@ def test_the_server_ends_it_while_other_tasks_run(start_pool, other, runs, drain
     assert "has ended: replaced" in pool.log()
 
 
-@pytest.mark.parametrize("task", [tasks.ask_database, tasks.ask_database_async], ids=str)
+@pytest.mark.parametrize("task", [sessions.ask_database, sessions.ask_database_async], ids=str)
 def test_the_server_ends_one_that_stays_open_while_the_pool_is_idle(start_pool, other, runs, task):
     """CONN_MAX_AGE is None. What a coroutine asks of the ORM is asked in a thread of its own."""
     pool = start_pool("-c", 1, TASKQ_TEST_PERSISTENT="1")
@@ -136,9 +136,9 @@ def test_the_server_ends_idle_sessions(start_pool, other, runs, drained):
         name = cursor.execute("SELECT current_database()").fetchone()[0]
         cursor.execute(f"ALTER DATABASE {name} SET idle_session_timeout = '700ms'")
     try:
-        tasks.ask_database.delay("before")
+        sessions.ask_database.delay("before")
         tasks.nap.delay("a", 2)
-        tasks.ask_database.delay("after")
+        sessions.ask_database.delay("after")
         drained()
     finally:
         other.execute(f"ALTER DATABASE {name} RESET idle_session_timeout")

@@ -14,7 +14,7 @@ from taskq.exceptions import SoftTimeLimitExceeded
 from taskq.models import Task
 from taskq.worker import cleanup
 from taskq.worker.cleanup import Cleanup
-from tests.project.lab import tasks
+from tests.project.lab import leftovers, sessions, tasks
 from tests.taskq.sleepers import alarm_while_the_server_sleeps, sleepers
 
 SUCCEED = [
@@ -43,7 +43,7 @@ def test_misbehaving_tasks_end_like_any_other_and_harm_no_later_one(start_pool, 
     pool = start_pool("-c", 1)
     (worker,) = pool.children("worker").values()
     for how in [*SUCCEED, *FAIL]:
-        tasks.misbehave.delay(how, how)
+        leftovers.misbehave.delay(how, how)
         tasks.nap.delay(f"after {how}", 0)
     drained()
     ended = [record["key"] for record in runs("end")]
@@ -90,7 +90,7 @@ def test_memory_error_fails_the_task_and_renews_the_worker(start_pool, runs, dra
     import resource
 
     resource.prlimit(worker, resource.RLIMIT_AS, (2**29, 2**29))
-    tasks.eat_memory.delay("a", 2000)
+    leftovers.eat_memory.delay("a", 2000)
     drained()
     row = Task.objects.failed().get()
     assert row.error.startswith("MemoryError")
@@ -106,7 +106,7 @@ def test_a_transaction_left_open_is_rolled_back_before_the_outcome_is_written(
     """On SQLite it holds the one write lock: the worker would wait for itself."""
     start_pool("-c", 1, "--lease", 3, "--heartbeat", 1)
     tasks.count_orders.delay("before")  # on PostgreSQL its connection stays open
-    tasks.misbehave.delay("a", "open_transaction")
+    leftovers.misbehave.delay("a", "open_transaction")
     tasks.count_orders.delay("after")  # in a transaction of its own, which sees none
     drained()
     assert [record["count"] for record in runs("seen", "after")] == [0]
@@ -117,7 +117,7 @@ def test_a_transaction_left_open_is_rolled_back_before_the_outcome_is_written(
 def test_language_and_time_zone_of_a_task_are_its_own(start_pool, runs):
     start_pool("-c", 1)
     for key in ("a", "b"):
-        tasks.speak.delay(key, "fr")
+        leftovers.speak.delay(key, "fr")
     before, after = wait_until(lambda: len(runs("spoke")) == 2 and runs("spoke"))
     assert (before["language"], before["zone"]) == (after["language"], after["zone"])
     assert before["language"] != "fr"
@@ -128,7 +128,7 @@ def test_the_caches_of_a_worker_last_as_long_as_it_does(start_pool, runs):
     all of them, before there is any worker."""
     start_pool("-c", 1, "--skip-checks")
     for key in range(3):
-        tasks.use_cache.delay(key)
+        leftovers.use_cache.delay(key)
     wait_until(lambda: len(runs("cached")) == 3)
     assert [record["times"] for record in runs("cached")] == [1, 2, 3]
 
@@ -159,7 +159,7 @@ def test_the_working_directory_is_found_again_whatever_became_of_its_name(tmp_pa
 @pytest.mark.django_db(transaction=True)
 def test_an_atomic_task_whose_callback_fails_is_done_all_the_same(start_pool, runs):
     pool = start_pool("-c", 1)
-    result = tasks.commit_and_call.delay("a")
+    result = sessions.commit_and_call.delay("a")
     assert result.get(timeout=60) == "committed"
     pool.wait_for_log("is done, and a callback of its on_commit() failed: ZeroDivisionError")
     assert Order.objects.count() == len(runs("start", "a")) == 1

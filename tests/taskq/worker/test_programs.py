@@ -8,7 +8,7 @@ import pytest
 from stress.rig.pools import wait_until
 from taskq.models import Task
 from tests.pool.conftest import gone
-from tests.project.lab import tasks
+from tests.project.lab import leftovers
 
 
 def programs(runs, count=1):
@@ -18,7 +18,7 @@ def programs(runs, count=1):
 
 def test_a_program_ends_at_the_hard_limit_of_its_task(start_pool, runs, drained):
     start_pool("-c", 1)
-    tasks.run_program_too_long.delay("a")
+    leftovers.run_program_too_long.delay("a")
     drained()
     assert Task.objects.failed().get().losses == len(programs(runs)) == 3
     assert gone(*programs(runs))
@@ -26,7 +26,7 @@ def test_a_program_ends_at_the_hard_limit_of_its_task(start_pool, runs, drained)
 
 def test_a_program_ends_when_its_task_is_cancelled(start_pool, runs):
     start_pool("-c", 1, TASKQ_CANCEL_GRACE="1")
-    result = tasks.run_program.delay("a")
+    result = leftovers.run_program.delay("a")
     (program,) = programs(runs)
     assert result.cancel()
     wait_until(lambda: Task.objects.cancelled().exists())
@@ -37,7 +37,7 @@ def test_a_program_ends_when_its_task_is_cancelled(start_pool, runs):
 def test_a_program_ends_before_its_task_may_run_elsewhere(start_pool, far_away, runs):
     proxy, url = far_away
     start_pool("-c", 1, "--lease", 3, "--heartbeat", 1, DATABASE_URL=url)
-    tasks.run_program.delay("a")
+    leftovers.run_program.delay("a")
     (program,) = programs(runs)
     proxy.hold()
     wait_until(lambda: gone(program), what="the worker is stopped with its program")
@@ -46,7 +46,7 @@ def test_a_program_ends_before_its_task_may_run_elsewhere(start_pool, far_away, 
 
 def test_a_program_ends_when_the_whole_pool_is_killed(start_pool, runs):
     pool = start_pool("-c", 1)
-    tasks.run_program.delay("a")
+    leftovers.run_program.delay("a")
     (program,) = programs(runs)
     pool.signal(signal.SIGKILL)
     wait_until(lambda: gone(program))
@@ -54,7 +54,7 @@ def test_a_program_ends_when_the_whole_pool_is_killed(start_pool, runs):
 
 def test_a_program_that_a_run_leaves_behind_ends_with_it(start_pool, runs, drained):
     start_pool("-c", 1)
-    tasks.leave_programs.delay("a")
+    leftovers.leave_programs.delay("a")
     drained()
     ((left, free),) = [record["programs"] for record in runs("left")]
     assert gone(left)

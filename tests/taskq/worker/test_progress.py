@@ -14,7 +14,7 @@ from taskq.keeper.progress import EVERY, Reporter
 from taskq.models import Task
 from taskq.task.progress import Progress
 from taskq.task.request import current_request, is_stopping, set_progress
-from tests.project.lab import tasks
+from tests.project.lab import limits, tasks
 
 # The value
 
@@ -47,9 +47,9 @@ def test_what_is_no_progress_is_refused_wherever_it_is_said(done, total, error, 
 
 def test_outside_of_a_worker_it_does_nothing():
     set_progress(1, 2)
-    assert tasks.count.set_progress(1) is None
+    assert limits.count.set_progress(1) is None
     assert not is_stopping()
-    assert not tasks.count.is_stopping()
+    assert not limits.count.is_stopping()
     assert current_request() is None
     assert not current_task
     with pytest.raises(AttributeError, match=r"no task of taskq\.celery runs here"):
@@ -109,7 +109,7 @@ def test_the_keeper_waits_for_nobody_who_has_locked_the_task(worker):
 
 def test_what_a_task_says_last_is_seen_within_a_second_or_so(start_pool, runs):
     pool = start_pool("-c", 1)
-    result = tasks.count.delay("a", list(range(101)), "wait")
+    result = limits.count.delay("a", list(range(101)), "wait")
     wait_until(lambda: result.progress == Progress(100, 100))
     assert result.status == "STARTED"
     assert result.info == {"done": 100, "total": 100}
@@ -122,7 +122,7 @@ def test_what_a_task_says_last_is_seen_within_a_second_or_so(start_pool, runs):
 
 def test_a_task_that_fails_at_once_leaves_how_far_it_came(start_pool, runs):
     start_pool("-c", 1)
-    result = tasks.count.delay("a", [3, 40], "fail")
+    result = limits.count.delay("a", [3, 40], "fail")
     wait_until(result.failed)
     assert result.progress == Progress(40, 100)
     assert Task.objects.get().progress is not None
@@ -130,7 +130,7 @@ def test_a_task_that_fails_at_once_leaves_how_far_it_came(start_pool, runs):
 
 def test_it_is_gone_with_a_task_that_is_done(start_pool):
     start_pool("-c", 1)
-    result = tasks.count.delay("a", [3])
+    result = limits.count.delay("a", [3])
     assert result.get(10) is None
     assert result.progress is None
     assert result.info is None
@@ -140,7 +140,7 @@ def test_it_is_seen_while_the_tasks_own_transaction_is_open(start_pool, runs):
     start_pool("-c", 1)
     if connection.vendor == "sqlite":
         pytest.skip("an open transaction that has written holds the only write lock")
-    result = tasks.count_in_transaction.delay("a")
+    result = limits.count_in_transaction.delay("a")
     wait_until(lambda: result.progress == Progress(7))
     assert not Order.objects.exists()
 
@@ -170,7 +170,7 @@ def test_much_that_is_said_is_written_once_a_second(worker):
 
 def test_a_long_task_ends_when_its_pool_drains_and_goes_on_later(start_pool, runs):
     pool = start_pool("-c", 1)
-    tasks.checkpoint.delay("a")
+    limits.checkpoint.delay("a")
     wait_until(lambda: runs("start", "a"))
     assert pool.stop() == 0
     assert runs("stopping", "a")
@@ -181,7 +181,7 @@ def test_a_long_task_ends_when_its_pool_drains_and_goes_on_later(start_pool, run
 
 def test_a_task_that_asks_whether_to_stop_is_told_of_a_cancel(start_pool, runs):
     start_pool("-c", 1)
-    result = tasks.checkpoint.delay("a")
+    result = limits.checkpoint.delay("a")
     wait_until(lambda: runs("start", "a"))
     result.cancel()
     wait_until(lambda: result.status == "REVOKED")

@@ -10,14 +10,14 @@ from taskq.exceptions import SoftTimeLimitExceeded
 from taskq.models import Task
 from taskq.task import calling, registry
 from tests.conftest import SLACK
-from tests.project.lab import tasks
+from tests.project.lab import limits, tasks
 from tests.taskq.conftest import worker_of_no_pool
 
 
 def test_soft_limit_raises_in_the_task_and_is_recorded(start_pool, runs, drained):
     pool = start_pool("-c", 1)
     sent = clock.now()
-    tasks.too_long.delay("a")
+    limits.too_long.delay("a")
     drained()
     (warned,) = runs("warned", "a")
     assert 0.3 <= (warned["at"] - sent) / clock.SECOND < SLACK
@@ -27,7 +27,7 @@ def test_soft_limit_raises_in_the_task_and_is_recorded(start_pool, runs, drained
 
 def test_soft_limit_cancels_a_coroutine(start_pool, runs, drained):
     start_pool("-c", 1)
-    tasks.doze_too_long.delay("a")
+    limits.doze_too_long.delay("a")
     drained()
     assert runs("raised", "a")[0]["error"] == "CancelledError"
     assert "SoftTimeLimitExceeded" in Task.objects.failed().get().error
@@ -37,7 +37,7 @@ def test_soft_limit_cancels_a_coroutine(start_pool, runs, drained):
 @pytest.mark.parametrize("masked", [False, True])
 def test_hard_limit_kills_a_hung_task_and_is_recorded(start_pool, runs, drained, masked):
     pool = start_pool("-c", 1)
-    tasks.hang.delay("a", masked)
+    limits.hang.delay("a", masked)
     drained()
     row = Task.objects.failed().get()
     assert row.losses == 3
@@ -73,7 +73,7 @@ def test_a_hung_task_without_limits_keeps_its_lease_and_one_slot(start_pool, run
 @pytest.mark.django_db(transaction=True)
 def test_equal_limits_end_a_run_by_one_or_the_other(start_pool):
     start_pool("-c", 1)
-    tasks.at_both_limits.delay("a")
+    limits.at_both_limits.delay("a")
     wait_until(lambda: Task.objects.failed().exists(), seconds=60, what="it has ended")
     assert "limit" in Task.objects.get().error
 
