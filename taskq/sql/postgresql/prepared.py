@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from operator import itemgetter
 from typing import Any
 
 import psycopg
 from psycopg import errors
 from psycopg.abc import PQGen
-from psycopg.adapt import PyFormat, Transformer
+from psycopg.adapt import Transformer
 from psycopg.pq import DiagnosticField, ExecStatus, TransactionStatus
 from psycopg.pq.abc import PGconn, PGresult
 
 from taskq import shortcuts
 from taskq.sql import Answer, Call
-from taskq.sql.postgresql.numbered import numbered
+from taskq.sql.postgresql.kept import Kept
 
 #: Executions of a statement after which the server keeps it parsed. Preparing it costs one round
 #: trip, which a connection that sends one task and ends should not pay.
@@ -42,25 +41,6 @@ UNDO = "ROLLBACK TO SAVEPOINT taskq"
 
 class Undone(Exception):
     """Only the statement failed: after ``UNDO`` the transaction can go on."""
-
-
-class Kept:
-    """What a connection keeps of a statement.
-
-    name: the name of the prepared statement on the server, empty before. loader: reads its rows;
-        it has looked up the types once. seen: see
-        :class:`taskq.sql.postgresql.shared.SharedPrepared`.
-    """
-
-    def __init__(self, statement: str, connection: psycopg.Connection[Any]) -> None:
-        self.text, self.places = numbered(statement)
-        self.parameters = _picked(self.places)
-        self.formats = [PyFormat.TEXT] * len(self.places)
-        self.name = b""
-        self.times = 0
-        self.seen = 0
-        self.loader = Transformer(connection)
-        self.knows_types = False
 
 
 class _Sent:
@@ -93,7 +73,7 @@ class Prepared:
         """Run a statement. Returns its rows."""
         with self._connection.lock:
             kept = self._known(statement)
-            return _rows(kept, self._result(kept, values))
+            return kept.rows(self._result(kept, values))
 
     def count(self, statement: str, values: Mapping[str, Any]) -> int:
         """Run a statement. Returns how many rows it touched."""
@@ -119,7 +99,8 @@ class Prepared:
 
         def answer() -> list[list[tuple[Any, ...]]]:
             with self._connection.lock:
-                return [_rows(*pair) for pair in zip(every, self._ended(sent), strict=True)]
+                results = self._ended(sent)
+                return [kept.rows(each) for kept, each in zip(every, results, strict=True)]
 
         return answer
 
@@ -172,7 +153,7 @@ class Prepared:
 
     def _parameters(self, kept: Kept, values: Mapping[str, Any]) -> Any:
         # As text whose type the server finds: psycopg's type depends on how large a number is.
-        return self._dumper.dump_sequence(kept.parameters(values), kept.formats)
+        return self._dumper.dump_sequence(kept.picked(values), kept.formats)
 
     def _result(self, kept: Kept, values: Mapping[str, Any]) -> PGresult:
         result: PGresult
@@ -269,25 +250,8 @@ class Prepared:
             raise
 
 
-def _picked(places: Sequence[str]) -> Callable[[Mapping[str, Any]], Sequence[Any]]:
-    """A function that takes the values at these places, in their order."""
-    if len(places) > 1:
-        return itemgetter(*places)
-    return lambda values: [values[place] for place in places]
-
-
 def _state(result: PGresult) -> bytes | None:
     return result.error_field(DiagnosticField.SQLSTATE)
-
-
-def _rows(kept: Kept, result: PGresult) -> list[tuple[Any, ...]]:
-    loader = kept.loader
-    # Finding out how to read each column takes longer than reading a row.
-    loader.set_pgresult(result, set_loaders=not kept.knows_types)
-    kept.knows_types = True
-    rows: list[tuple[Any, ...]] = loader.load_rows(0, result.ntuples, tuple)
-    loader.set_pgresult(None, set_loaders=False)
-    return rows
 
 
 def _fetched(pgconn: PGconn, count: int) -> PQGen[list[PGresult]]:

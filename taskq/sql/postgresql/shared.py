@@ -17,8 +17,9 @@ from psycopg.pq import TransactionStatus
 
 from taskq import shortcuts
 from taskq.sql import Call
+from taskq.sql.postgresql.kept import Kept
 from taskq.sql.postgresql.plain import leaves_nothing
-from taskq.sql.postgresql.prepared import Kept, Prepared
+from taskq.sql.postgresql.prepared import Prepared
 
 if TYPE_CHECKING:
     from psycopg._preparing import Key, Prepare, PrepareManager
