@@ -163,7 +163,7 @@ def log_that_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., Sample]]:
-    """Start a pool: start("keeper=buries", "worker=waits*2", "--drain", 1).
+    """Start a pool: start("keeper=notes_deaths", "worker=waits*2", "--drain", 1).
 
     up=False does not wait until the children are; **how is for Popen.
     """

@@ -1,8 +1,8 @@
 """A pool of plain functions, for the tests to start, watch and break.
 
-    python -m tests.pool.sample DIRECTORY keeper=buries worker=waits*2 [options]
+    python -m tests.pool.sample DIRECTORY keeper=notes_deaths worker=waits*2 [options]
 
-A role is NAME=BEHAVIOUR[*COUNT], a behaviour a function in tests.pool.behaviours. What
+A role is NAME=BEHAVIOR[*COUNT], a behavior a function in tests.pool.behaviors. What
 the children do is noted in DIRECTORY/notes.jsonl, what the pool says in DIRECTORY/log.
 Tests talk to the children by files in DIRECTORY (``told``).
 """
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pool import Role, Scoreboard, Supervisor, supervisor
-from tests.pool import behaviours, mishaps
+from tests.pool import behaviors, mishaps
 from tests.pool.talk import note, options
 
 #: What a role is, by its name; any other name is a plain role.
@@ -73,10 +73,10 @@ def main() -> int:
 
 def _role(text: str) -> Role:
     name, _, rest = text.partition("=")
-    behaviour, _, count = rest.partition("*")
+    behavior, _, count = rest.partition("*")
     return Role(
         name=name,
-        run=behaviours.named(behaviour),
+        run=behaviors.named(behavior),
         count=int(count or 1),
         patience=options.patience if name == "keeper" else None,
         **ROLES.get(name, {}),

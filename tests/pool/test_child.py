@@ -9,7 +9,7 @@ from tests.pool.conftest import gone
 
 def test_exit_code_is_what_the_role_returned_or_exited_with(start):
     pool = start(
-        "keeper=buries", "worker=raises_system_exit*3", "other=leaves_badly", "third=crashes",
+        "keeper=notes_deaths", "worker=raises_system_exit*3", "other=leaves_badly", "third=crashes",
         up=False,
     )  # fmt: skip
 
@@ -23,14 +23,14 @@ def test_exit_code_is_what_the_role_returned_or_exited_with(start):
 
 
 def test_alarm_that_a_task_left_behind_does_not_spoil_the_end(start):
-    pool = start("keeper=buries", "worker=is_interrupted_at_exit")
+    pool = start("keeper=notes_deaths", "worker=is_interrupted_at_exit")
     (death,) = pool.wait_note("death")
     assert death["text"] == "exit code 0"
 
 
 def test_grandchild_that_lives_on_holds_nobody_up(start):
     """It has inherited every pipe of the pool, and has left the worker's process group."""
-    pool = start("keeper=buries", "worker=has_daemon")
+    pool = start("keeper=notes_deaths", "worker=has_daemon")
     (note,) = pool.wait_note("grandchild")
     first = pool.wait_up("worker 1")
     os.kill(first, signal.SIGKILL)
@@ -50,7 +50,7 @@ def test_children_do_not_live_on_for_a_grandchild_that_holds_their_pipes(start):
 
 
 def test_warning_that_comes_late_kills_no_child_without_a_soft_limit(start):
-    pool = start("keeper=buries", "worker=works")
+    pool = start("keeper=notes_deaths", "worker=works")
     pool.wait_note("begun")
     os.kill(pool.wait_up("worker 1"), signal.SIGUSR1)
     os.kill(pool.wait_up("keeper"), signal.SIGUSR1)

@@ -51,7 +51,7 @@ def test_why_it_dies_is_said_once(start):
 
 
 def test_pool_whose_workers_never_come_up_gives_up(start):
-    pool = start("keeper=buries", "worker=crashes*2", up=False)
+    pool = start("keeper=notes_deaths", "worker=crashes*2", up=False)
     assert pool.wait_exit() == 1
     assert len(pool.notes("crashing")) == BOOT_TRIES
     assert "CRITICAL no worker ever came up (exit code 70); giving up" in pool.log()
@@ -66,7 +66,7 @@ def test_worker_that_leaves_before_it_came_up_counts_as_one_that_did_not(start):
 
 
 def test_pool_of_which_one_worker_came_up_does_not_give_up_and_heals(start):
-    pool = start("keeper=buries", "worker=crashes_unless_first*2", up=False)
+    pool = start("keeper=notes_deaths", "worker=crashes_unless_first*2", up=False)
     pool.wait_up("worker 1")
     pool.wait_note("crashing", name="worker 2", count=BOOT_TRIES)
     pool.tell("heal")
@@ -84,7 +84,7 @@ def test_crash_loop_of_the_keeper_ends_nobody_and_heals(start):
 
 
 def test_child_that_crashes_after_it_worked_is_replaced_at_once(start):
-    pool = start("keeper=buries", "worker=crashes_after_work", up=False)
+    pool = start("keeper=notes_deaths", "worker=crashes_after_work", up=False)
     pool.wait_note("finished")
     pool.tell("crash")
     pool.wait_note("up", name="worker 1", count=8)
@@ -93,7 +93,7 @@ def test_child_that_crashes_after_it_worked_is_replaced_at_once(start):
 
 
 def test_work_done_by_its_predecessor_does_not_excuse_a_child_that_dies_at_start(start):
-    pool = start("keeper=buries", "worker=works_once", up=False)
+    pool = start("keeper=notes_deaths", "worker=works_once", up=False)
     pool.wait_note("finished")
     pool.tell("crash")
     assert gaps(pool.wait_note("crashing", count=5))[-1] >= 0.9 * 0.4
@@ -119,7 +119,7 @@ def test_child_that_crashes_before_it_worked_is_not_though_it_came_up(start):
 
 
 def test_fork_that_is_refused_is_tried_again(start):
-    pool = start("keeper=buries", "worker=waits", "--setting", "fork_fails")
+    pool = start("keeper=notes_deaths", "worker=waits", "--setting", "fork_fails")
     assert [note["pid"] for note in pool.notes("no fork")] == [pool.pid] * 3
     assert "cannot fork keeper: [Errno 11] Resource temporarily unavailable" in pool.log()
     assert pool.stop() == 0
@@ -127,7 +127,7 @@ def test_fork_that_is_refused_is_tried_again(start):
 
 @pytest.mark.parametrize("role", ["worker", "keeper"])
 def test_term_during_a_crash_loop_does_not_wait_for_the_next_try(start, role):
-    other = {"worker": "keeper=buries", "keeper": "worker=waits"}[role]
+    other = {"worker": "keeper=notes_deaths", "keeper": "worker=waits"}[role]
     pool = start("worker=waits", f"{role}=crashes", other, up=False)
     wait_until(lambda: re.search(r"next try in [23]\.", pool.log()), what="waits of seconds")
     tries = len(pool.notes("crashing"))
@@ -140,14 +140,16 @@ def test_term_during_a_crash_loop_does_not_wait_for_the_next_try(start, role):
 
 
 def test_term_while_forks_are_refused_ends_the_pool(start):
-    pool = start("keeper=buries", "--setting", "fork_fails_for_good", "--closing", 0.5, up=False)
+    pool = start(
+        "keeper=notes_deaths", "--setting", "fork_fails_for_good", "--closing", 0.5, up=False
+    )
     tries = gaps(pool.wait_note("no fork", count=3))
     assert tries[0] < 0.9 <= tries[1]  # at once, then after a second
     assert pool.stop() == 0
 
 
 def test_children_killed_while_draining_do_not_hold_up_the_end(start):
-    pool = start("keeper=buries", "worker=works*4")
+    pool = start("keeper=notes_deaths", "worker=works*4")
     pool.wait_note("begun", count=4)
     pool.signal(signal.SIGTERM)
     pool.wait_log("stopping")

@@ -16,7 +16,9 @@ def seconds_after(deadline, note):
 
 def test_hard_deadline_kills_whatever_the_task_does(start):
     """Busy, deaf, or in a C call that holds the GIL."""
-    pool = start("keeper=buries", "worker=spins", "worker=is_deaf", "worker=holds_gil", "--hard", 1)
+    pool = start(
+        "keeper=notes_deaths", "worker=spins", "worker=is_deaf", "worker=holds_gil", "--hard", 1
+    )
     begun = {note["pid"]: note for note in pool.wait_note("begun", count=3)}
     deaths = pool.wait_note("death", count=3)[:3]
     assert len({death["slot"] for death in deaths}) == 3
@@ -30,7 +32,7 @@ def test_hard_deadline_kills_whatever_the_task_does(start):
 
 
 def test_soft_deadline_warns_a_run_once(start):
-    pool = start("keeper=buries", "worker=has_soft_limit", "--soft", 0.3, "--hard", 1.2)
+    pool = start("keeper=notes_deaths", "worker=has_soft_limit", "--soft", 0.3, "--hard", 1.2)
     (begun,) = pool.wait_note("begun")
     (warned,) = pool.wait_note("soft limit")
     assert 0 <= seconds_after(begun["soft"], warned) < TICK + SLACK
@@ -39,7 +41,9 @@ def test_soft_deadline_warns_a_run_once(start):
 
 
 def test_lease_deadline_kills_a_worker_that_holds_work_and_no_idle_one(start):
-    pool = start("keeper=buries", "worker=works", "worker=is_idle_with_old_lease", "--lease", 0.5)
+    pool = start(
+        "keeper=notes_deaths", "worker=works", "worker=is_idle_with_old_lease", "--lease", 0.5
+    )
     begun, *_ = pool.wait_note("begun")
     death, *_ = pool.wait_note("death")
     assert (death["pid"], death["text"]) == (begun["pid"], "lease ran out unrenewed")
@@ -51,7 +55,7 @@ def test_lease_deadline_kills_a_worker_that_holds_work_and_no_idle_one(start):
 
 
 def test_frozen_worker_is_killed_when_its_lease_ends(start):
-    pool = start("keeper=buries", "worker=works", "--lease", 1)
+    pool = start("keeper=notes_deaths", "worker=works", "--lease", 1)
     (begun,) = pool.wait_note("begun")
     os.kill(begun["pid"], signal.SIGSTOP)
     (death,) = pool.wait_note("death")
@@ -60,7 +64,7 @@ def test_frozen_worker_is_killed_when_its_lease_ends(start):
 
 
 def test_supervisor_that_was_frozen_kills_as_soon_as_it_wakes(start):
-    pool = start("keeper=buries", "worker=works", "--hard", 1.2)
+    pool = start("keeper=notes_deaths", "worker=works", "--hard", 1.2)
     (begun,) = pool.wait_note("begun")
     supervisor = psutil.Process(pool.pid)
     supervisor.suspend()
@@ -87,7 +91,9 @@ def test_keeper_that_no_longer_beats_is_killed_as_unresponsive(start):
 
 
 def test_run_that_begins_just_before_the_kill_for_another_is_not_charged(start):
-    pool = start("keeper=buries", "worker=works_twice", "--hard", 0.3, "--setting", "kills_late")
+    pool = start(
+        "keeper=notes_deaths", "worker=works_twice", "--hard", 0.3, "--setting", "kills_late"
+    )
     death, *_ = pool.wait_note("death")
     assert pool.notes("finished", pid=death["pid"])
     assert len(pool.notes("begun", pid=death["pid"])) == 2

@@ -25,7 +25,7 @@ def programs_of(pool):
     ids=["hard limit", "lost lease", "SIGKILL", "SIGSEGV"],
 )
 def test_whatever_a_worker_dies_of_its_programs_end_with_it(start, options, kill):
-    pool = start("keeper=buries", "worker=runs_programs", *options)
+    pool = start("keeper=notes_deaths", "worker=runs_programs", *options)
     programs = programs_of(pool)
     assert not gone(programs[0]) or not kill
     if kill:
@@ -35,7 +35,7 @@ def test_whatever_a_worker_dies_of_its_programs_end_with_it(start, options, kill
 
 
 def test_programs_of_a_worker_that_is_stopped_end_with_it(start):
-    pool = start("keeper=buries", "worker=runs_programs", "--drain", 0.3)
+    pool = start("keeper=notes_deaths", "worker=runs_programs", "--drain", 0.3)
     programs = programs_of(pool)
     assert pool.stop() == 0
     wait_until(lambda: gone(*programs), what="its programs are gone")
@@ -44,7 +44,7 @@ def test_programs_of_a_worker_that_is_stopped_end_with_it(start):
 @pytest.mark.parametrize("stopped", [False, True], ids=["", "keeper stopped"])
 def test_programs_end_when_the_supervisor_is_killed(start, stopped):
     """The kernel kills the worker in that moment. The support role ends what it had started."""
-    pool = start("keeper=buries", "worker=runs_programs")
+    pool = start("keeper=notes_deaths", "worker=runs_programs")
     programs, worker, keeper = programs_of(pool), pool.wait_up("worker 1"), pool.wait_up("keeper")
     if stopped:
         os.kill(keeper, signal.SIGSTOP)
@@ -54,7 +54,7 @@ def test_programs_end_when_the_supervisor_is_killed(start, stopped):
 
 
 def test_what_is_left_of_a_run_ends_and_what_was_there_before_stays(start):
-    pool = start("keeper=buries", "worker=tidies_up")
+    pool = start("keeper=notes_deaths", "worker=tidies_up")
     (tidied,) = pool.wait_note("tidied")
     assert gone(*tidied["left"])
     assert not any(map(gone, tidied["kept"]))
@@ -65,7 +65,7 @@ def test_what_is_left_of_a_run_ends_and_what_was_there_before_stays(start):
 
 
 def test_ctrl_c_of_the_terminal_reaches_the_supervisor_alone(start):
-    pool = start("keeper=buries", "worker=works")
+    pool = start("keeper=notes_deaths", "worker=works")
     assert os.getpgid(pool.pid) == pool.pid
     for pid in pool.children().values():
         assert os.getpgid(pid) == pid

@@ -35,7 +35,7 @@ def full_pipe():
 def test_deadlines_hold_while_nobody_reads_standard_error(start, full_pipe):
     reader, writer = full_pipe
     pool = start(
-        "keeper=buries", "worker=spins*2", "--hard", 1, "--setting", "logs_to_stderr",
+        "keeper=notes_deaths", "worker=spins*2", "--hard", 1, "--setting", "logs_to_stderr",
         stdout=writer,
     )  # fmt: skip
     hard = {note["name"]: note["hard"] for note in pool.wait_note("begun", count=2)}
@@ -60,7 +60,7 @@ def test_child_leaves_though_nobody_takes_its_last_words(start, full_pipe):
 
 
 def test_handler_that_raises_ends_nobody_and_is_named_once(start):
-    pool = start("keeper=buries", "worker=waits*2", "--setting", "log_raises")
+    pool = start("keeper=notes_deaths", "worker=waits*2", "--setting", "log_raises")
     first = pool.wait_up("worker 1")
     os.kill(first, signal.SIGKILL)
     pool.wait_up("worker 1", other_than=first)

@@ -39,7 +39,7 @@ def cgroup():
 
 
 def test_worker_killed_for_memory_is_said_to_have_been(cgroup, start):
-    pool = start("keeper=buries", "worker=allocates*2", "--cgroup", cgroup)
+    pool = start("keeper=notes_deaths", "worker=allocates*2", "--cgroup", cgroup)
     pool.wait_note("begun", count=2)
     pool.tell("allocate")
     deaths = pool.wait_note("death", count=2)
@@ -51,7 +51,7 @@ def test_worker_killed_for_memory_is_said_to_have_been(cgroup, start):
 
 
 def test_program_of_a_task_that_is_killed_for_memory_is_no_death(cgroup, start):
-    pool = start("keeper=buries", "worker=has_subprocess_that_allocates", "--cgroup", cgroup)
+    pool = start("keeper=notes_deaths", "worker=has_subprocess_that_allocates", "--cgroup", cgroup)
     (program,) = pool.wait_note("subprocess")
     assert program["status"] == -9
     assert pool.stop() == 0
@@ -60,7 +60,7 @@ def test_program_of_a_task_that_is_killed_for_memory_is_no_death(cgroup, start):
 
 
 def test_workers_are_the_likelier_victims(start):
-    pool = start("keeper=buries", "worker=waits")
+    pool = start("keeper=notes_deaths", "worker=waits")
 
     def points(pid: int) -> int:
         return int(Path(f"/proc/{pid}/oom_score_adj").read_text())

@@ -14,7 +14,7 @@ def test_a_supervisor_of_idle_children_looks_seldom(start):
 
 
 def test_what_begins_in_a_rest_is_killed_when_it_is_late(start):
-    pool = start("worker=has_a_lease", "keeper=buries_with_a_lease", "--hard", 0.2)
+    pool = start("worker=has_a_lease", "keeper=notes_deaths_with_a_lease", "--hard", 0.2)
     wait_until(lambda: looks_seldom(pool.pid))
     pool.tell("begin")
     (begun,) = pool.wait_note("begun")

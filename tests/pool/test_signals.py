@@ -15,7 +15,7 @@ from tests.conftest import SLACK, wait_until
 
 
 def test_ttin_adds_a_worker_until_there_is_no_room(start):
-    pool = start("keeper=buries", "worker=waits*2", "--capacity", 4)
+    pool = start("keeper=notes_deaths", "worker=waits*2", "--capacity", 4)
     pool.signal(signal.SIGTTIN)
     pool.wait_log("one worker more: 3")
     pool.wait_up("worker 3")
@@ -25,7 +25,7 @@ def test_ttin_adds_a_worker_until_there_is_no_room(start):
 
 
 def test_ttou_removes_a_worker_but_never_the_last(start):
-    pool = start("keeper=buries", "worker=waits*2")
+    pool = start("keeper=notes_deaths", "worker=waits*2")
     pool.signal(signal.SIGTTOU)
     pool.wait_log("one worker less: 1")
     pool.wait_note("left", name="worker 2")
@@ -38,7 +38,7 @@ def test_ttou_removes_a_worker_but_never_the_last(start):
 
 
 def test_ttou_lets_the_work_in_hand_finish(start):
-    pool = start("keeper=buries", "worker=works*2")
+    pool = start("keeper=notes_deaths", "worker=works*2")
     pool.wait_note("begun", count=2)
     pool.signal(signal.SIGTTOU)
     pool.wait_log("one worker less: 1")
@@ -53,7 +53,7 @@ def test_ttou_lets_the_work_in_hand_finish(start):
 
 
 def test_ttou_takes_away_a_worker_that_is_dead_and_waits_for_its_turn(start):
-    pool = start("keeper=buries", "worker=waits", "worker=crashes", up=False)
+    pool = start("keeper=notes_deaths", "worker=waits", "worker=crashes", up=False)
     pool.wait_up("worker 1")
     pool.wait_log("next try in 0.4 s")
     pool.signal(signal.SIGTTOU)
@@ -67,7 +67,7 @@ def test_ttou_takes_away_a_worker_that_is_dead_and_waits_for_its_turn(start):
 
 
 def test_hup_replaces_one_worker_after_another(start):
-    pool = start("keeper=buries", "worker=waits*3", "--boot", 0.1)
+    pool = start("keeper=notes_deaths", "worker=waits*3", "--boot", 0.1)
     old = pool.children("worker")
     pool.signal(signal.SIGHUP)
     pool.wait_log("replacing 3 workers one by one")
@@ -81,7 +81,7 @@ def test_hup_replaces_one_worker_after_another(start):
 
 
 def test_hup_waits_for_the_work_in_hand(start):
-    pool = start("keeper=buries", "worker=works*2")
+    pool = start("keeper=notes_deaths", "worker=works*2")
     pool.wait_note("begun", count=2)
     pool.signal(signal.SIGHUP)
     pool.wait_log("replacing 2 workers")
@@ -94,7 +94,7 @@ def test_hup_waits_for_the_work_in_hand(start):
 
 
 def test_hup_during_hup_replaces_each_worker_of_then(start):
-    pool = start("keeper=buries", "worker=waits*2", "--boot", 0.5)
+    pool = start("keeper=notes_deaths", "worker=waits*2", "--boot", 0.5)
     first = pool.wait_up("worker 1")
     pool.signal(signal.SIGHUP)
     wait_until(lambda: pool.children().get("worker 1", first) != first)
@@ -110,7 +110,7 @@ def test_hup_during_hup_replaces_each_worker_of_then(start):
 
 
 def test_hup_goes_no_further_when_the_replacement_does_not_come_up(start):
-    pool = start("keeper=buries", "worker=comes_up_once*3")
+    pool = start("keeper=notes_deaths", "worker=comes_up_once*3")
     old = pool.children("worker")
     pool.signal(signal.SIGHUP)
     pool.wait_log("worker 1 keeps dying at start")
@@ -122,7 +122,7 @@ def test_hup_goes_no_further_when_the_replacement_does_not_come_up(start):
 
 
 def test_usr1_logs_the_scoreboard(start):
-    pool = start("keeper=buries", "worker=works")
+    pool = start("keeper=notes_deaths", "worker=works")
     pool.wait_note("begun")
     pool.signal(signal.SIGUSR1)
     worker, keeper = pool.children()["worker 1"], pool.children()["keeper"]
@@ -136,7 +136,7 @@ def test_usr1_logs_the_scoreboard(start):
 
 
 def test_second_int_stops_now(start):
-    pool = start("keeper=buries", "worker=works")
+    pool = start("keeper=notes_deaths", "worker=works")
     pool.wait_note("begun")
     pool.signal(signal.SIGINT)
     pool.wait_log("stopping: up to 20 s")
@@ -147,7 +147,7 @@ def test_second_int_stops_now(start):
 
 
 def test_ctrl_c_of_the_terminal_reaches_the_children_too_and_stops_none_of_them(start):
-    pool = start("keeper=buries", "worker=works")
+    pool = start("keeper=notes_deaths", "worker=works")
     pool.wait_note("begun")
     status = Path(f"/proc/{pool.wait_up('worker 1')}/status").read_text()
     ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
@@ -164,7 +164,7 @@ def test_ctrl_c_of_the_terminal_reaches_the_children_too_and_stops_none_of_them(
 def test_a_signal_on_the_last_yards_does_not_change_the_exit_code(start):
     """Python puts signals back to their defaults before its process is gone."""
     for _ in range(5):
-        pool = start("keeper=buries", "worker=works")
+        pool = start("keeper=notes_deaths", "worker=works")
         pool.signal(signal.SIGTERM)
         pool.tell("finish")
         pool.wait_log("pool stopped")
@@ -175,7 +175,7 @@ def test_a_signal_on_the_last_yards_does_not_change_the_exit_code(start):
 
 @pytest.mark.parametrize("before", [None, signal.SIGTERM])
 def test_quit_stops_now(start, before):
-    pool = start("keeper=buries", "worker=is_deaf")
+    pool = start("keeper=notes_deaths", "worker=is_deaf")
     pool.wait_note("deaf")
     if before:
         pool.signal(before)
@@ -186,7 +186,7 @@ def test_quit_stops_now(start, before):
 
 
 def test_signals_that_change_the_pool_do_nothing_while_it_stops(start):
-    pool = start("keeper=buries", "worker=works*2")
+    pool = start("keeper=notes_deaths", "worker=works*2")
     pool.wait_note("begun", count=2)
     pool.signal(signal.SIGTERM)
     pool.wait_log("stopping")
@@ -204,7 +204,7 @@ def test_signals_that_change_the_pool_do_nothing_while_it_stops(start):
 
 def test_deadlines_and_term_come_through_a_flood_of_signals(start):
     pool = start(
-        "keeper=buries", "worker=spins", "--hard", 0.5, "--setting", "signals_come_in_floods"
+        "keeper=notes_deaths", "worker=spins", "--hard", 0.5, "--setting", "signals_come_in_floods"
     )
     (begun,) = pool.wait_note("begun")
     pool.signal(signal.SIGUSR1)
@@ -225,7 +225,7 @@ def test_each_ttin_of_several_at_once_counts(start):
 
 
 def test_hundreds_of_signals_change_nothing(start):
-    pool = start("keeper=buries", "worker=waits*2")
+    pool = start("keeper=notes_deaths", "worker=waits*2")
     for _ in range(500):
         pool.signal(signal.SIGUSR1)
         pool.signal(signal.SIGCHLD)
@@ -238,7 +238,7 @@ def test_hundreds_of_signals_change_nothing(start):
 
 def test_children_that_die_together_are_all_seen(start):
     """SIGCHLD coalesces."""
-    pool = start("keeper=buries", "worker=waits*8")
+    pool = start("keeper=notes_deaths", "worker=waits*8")
     supervisor, workers = psutil.Process(pool.pid), list(pool.children("worker").values())
     supervisor.suspend()
     for pid in workers:

@@ -14,13 +14,13 @@ from tests.pool.conftest import gone
 
 
 def test_processes_are_called_by_their_roles(start):
-    pool = start("keeper=buries", "worker=waits*2", "helper=waits")
+    pool = start("keeper=notes_deaths", "worker=waits*2", "helper=waits")
     assert set(pool.children()) == {"keeper", "worker 1", "worker 2", "helper"}
     assert " ".join(psutil.Process(pool.pid).cmdline()).strip() == "sample: supervisor"
 
 
 def test_idle_pool_uses_next_to_no_cpu(start):
-    pool = start("keeper=buries", "worker=waits*4")
+    pool = start("keeper=notes_deaths", "worker=waits*4")
     supervisor = psutil.Process(pool.pid)
 
     def used() -> float:
@@ -51,7 +51,7 @@ def test_pool_larger_than_select_can_watch(start):
 
 
 def test_term_lets_the_work_in_hand_finish(start):
-    pool = start("keeper=buries", "worker=works*2")
+    pool = start("keeper=notes_deaths", "worker=works*2")
     pool.wait_note("begun", count=2)
     pool.signal(signal.SIGTERM)
     pool.wait_log("stopping: up to 20 s")
@@ -66,7 +66,7 @@ def test_term_lets_the_work_in_hand_finish(start):
 def test_idle_workers_leave_at_once_on_term(start, worker):
     """Also one that does not see the signal: where it comes right before a sleep begins, its
     handler runs when that is over."""
-    pool = start("keeper=buries", f"worker={worker}*3")
+    pool = start("keeper=notes_deaths", f"worker={worker}*3")
     began = time.monotonic()
     assert pool.stop() == 0
     assert time.monotonic() - began < SLACK
@@ -74,7 +74,7 @@ def test_idle_workers_leave_at_once_on_term(start, worker):
 
 
 def test_work_beyond_the_drain_time_is_killed_as_stopped(start):
-    pool = start("keeper=buries", "worker=works", "worker=works", "--drain", 0.5)
+    pool = start("keeper=notes_deaths", "worker=works", "worker=works", "--drain", 0.5)
     pool.wait_note("begun", count=2)
     assert pool.stop() == 0
     (death, _) = pool.notes("death")
@@ -82,14 +82,14 @@ def test_work_beyond_the_drain_time_is_killed_as_stopped(start):
 
 
 def test_worker_that_is_deaf_to_term_is_killed_when_the_drain_time_is_up(start):
-    pool = start("keeper=buries", "worker=is_deaf", "--drain", 0.5)
+    pool = start("keeper=notes_deaths", "worker=is_deaf", "--drain", 0.5)
     pool.wait_note("deaf")
     assert pool.stop() == 0
     assert [death["text"] for death in pool.notes("death")] == ["stopped while at work"]
 
 
 def test_frozen_worker_does_not_hold_up_the_end(start):
-    pool = start("keeper=buries", "worker=waits*2", "--drain", 0.5)
+    pool = start("keeper=notes_deaths", "worker=waits*2", "--drain", 0.5)
     os.kill(pool.wait_up("worker 1"), signal.SIGSTOP)
     assert pool.stop() == 0
     assert sorted(death["text"] for death in pool.notes("death")) == [
@@ -99,7 +99,7 @@ def test_frozen_worker_does_not_hold_up_the_end(start):
 
 
 def test_worker_whose_task_swallowed_the_term_leaves_after_it(start):
-    pool = start("keeper=buries", "worker=loses_signals")
+    pool = start("keeper=notes_deaths", "worker=loses_signals")
     pool.wait_note("deaf")
     pool.signal(signal.SIGTERM)
     pool.wait_log("stopping")
@@ -112,7 +112,7 @@ def test_worker_whose_task_swallowed_the_term_leaves_after_it(start):
 
 
 def test_support_role_outlives_the_workers_and_sees_every_death(start):
-    pool = start("keeper=buries", "worker=works*3", "--drain", 2)
+    pool = start("keeper=notes_deaths", "worker=works*3", "--drain", 2)
     os.kill(pool.wait_up("worker 3"), signal.SIGSTOP)
     pool.signal(signal.SIGTERM)
     pool.wait_log("stopping")
@@ -132,7 +132,7 @@ def test_support_role_outlives_the_workers_and_sees_every_death(start):
 
 
 def test_support_role_is_replaced_while_draining(start):
-    pool = start("keeper=buries", "worker=works*2")
+    pool = start("keeper=notes_deaths", "worker=works*2")
     pool.signal(signal.SIGTERM)
     pool.wait_log("stopping")
     first = pool.wait_up("keeper")
@@ -145,7 +145,7 @@ def test_support_role_is_replaced_while_draining(start):
 
 
 def test_support_role_killed_at_the_very_end_is_replaced_to_see_the_last_deaths(start):
-    pool = start("keeper=buries", "worker=waits*2", "--slow-end", 1)
+    pool = start("keeper=notes_deaths", "worker=waits*2", "--slow-end", 1)
     keeper = pool.wait_up("keeper")
     pool.signal(signal.SIGTERM)
     pool.wait_note("left", count=2)
@@ -155,7 +155,7 @@ def test_support_role_killed_at_the_very_end_is_replaced_to_see_the_last_deaths(
 
 
 def test_workers_are_not_replaced_while_draining(start):
-    pool = start("keeper=buries", "worker=works*2")
+    pool = start("keeper=notes_deaths", "worker=works*2")
     pool.signal(signal.SIGTERM)
     pool.wait_log("stopping")
     os.kill(pool.wait_up("worker 1"), signal.SIGKILL)
@@ -171,7 +171,7 @@ def test_support_role_that_hangs_at_the_end_is_killed(start):
 
 
 def test_term_during_start_up_stops_as_soon_as_it_is_over(start):
-    pool = start("keeper=buries", "worker=waits*2", "--boot", 0.5, up=False)
+    pool = start("keeper=notes_deaths", "worker=waits*2", "--boot", 0.5, up=False)
     wait_until(lambda: len(pool.children()) == 3)
     assert pool.stop() == 0
     assert pool.notes("left", name="worker 1")
@@ -179,7 +179,7 @@ def test_term_during_start_up_stops_as_soon_as_it_is_over(start):
 
 
 def test_role_with_a_stop_code_stops_the_pool_with_it(start):
-    pool = start("keeper=buries", "worker=waits", "watcher=exits", "--code", 9)
+    pool = start("keeper=notes_deaths", "worker=waits", "watcher=exits", "--code", 9)
     pool.tell("exit")
     assert pool.wait_exit() == 9
     assert pool.notes("left", name="worker 1")
@@ -215,7 +215,7 @@ def test_exit_handlers_run_in_the_supervisor_alone(start):
 
 def test_pool_works_with_its_standard_streams_closed(start):
     closed = ["sh", "-c", '"$@" <&- >&- 2>&-; exit $?', "sh"]
-    pool = start("keeper=buries", "worker=waits*2", before=closed)
+    pool = start("keeper=notes_deaths", "worker=waits*2", before=closed)
     first = pool.wait_up("worker 1")
     os.kill(first, signal.SIGKILL)
     pool.wait_up("worker 1", other_than=first)
@@ -225,7 +225,7 @@ def test_pool_works_with_its_standard_streams_closed(start):
 def test_worker_that_blocks_on_a_full_pipe_hangs_nobody_else(start):
     reader, writer = os.pipe()
     try:
-        pool = start("keeper=buries", "worker=fills_stdout", "--drain", 0.5, stdout=writer)
+        pool = start("keeper=notes_deaths", "worker=fills_stdout", "--drain", 0.5, stdout=writer)
         first = pool.wait_up("worker 1")
         pool.wait_note("filling")
         os.kill(first, signal.SIGKILL)
@@ -236,12 +236,12 @@ def test_worker_that_blocks_on_a_full_pipe_hangs_nobody_else(start):
         os.close(writer)
 
 
-@pytest.mark.parametrize("behaviour", ["spins", "holds_gil", "works", "is_deaf"])
+@pytest.mark.parametrize("behavior", ["spins", "holds_gil", "works", "is_deaf"])
 @pytest.mark.parametrize("setting", ["", "no_parent_death_signal"])
-def test_no_child_outlives_a_killed_supervisor(start, behaviour, setting):
-    if setting and behaviour == "holds_gil":
+def test_no_child_outlives_a_killed_supervisor(start, behavior, setting):
+    if setting and behavior == "holds_gil":
         pytest.skip("without the kernel's help it is a thread that watches, which needs the GIL")
-    pool = start("keeper=buries", f"worker={behaviour}*2", "--setting", setting)
+    pool = start("keeper=notes_deaths", f"worker={behavior}*2", "--setting", setting)
     pool.wait_note("begun", count=2)
     children = pool.children().values()
     assert len(children) == 3
@@ -260,7 +260,7 @@ def test_pool_as_pid_1_stops_on_term_and_reaps_what_it_inherits(start):
     unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:
         pytest.skip("no right to make a PID namespace")
-    pool = start("keeper=buries", "worker=leaves_orphans*2", before=unshare)
+    pool = start("keeper=notes_deaths", "worker=leaves_orphans*2", before=unshare)
     for number in (1, 2):
         pool.wait_note("up", name=f"worker {number}", count=2)
     supervisor = psutil.Process(pool.pid)

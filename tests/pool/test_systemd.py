@@ -112,7 +112,7 @@ def test_watchdog_is_fed_twice_in_its_time(monkeypatch, microseconds, pid, inter
 
 def test_pool_says_ready_when_a_worker_is_up_then_that_it_lives_and_stops(start, service):
     pool = start(
-        "keeper=buries", "worker=crashes", up=False,
+        "keeper=notes_deaths", "worker=crashes", up=False,
         environment={"NOTIFY_SOCKET": service.address, "WATCHDOG_USEC": "400000"},
     )  # fmt: skip
     pool.wait_note("crashing", count=3)
@@ -145,7 +145,7 @@ def test_pool_lives_on_when_systemd_reads_nothing(start, service):
     for _ in range(1000):  # more than any kernel is told to keep
         systemd.notify("WATCHDOG=1")
     pool = start(
-        "keeper=buries", "worker=waits",
+        "keeper=notes_deaths", "worker=waits",
         environment={"NOTIFY_SOCKET": service.address, "WATCHDOG_USEC": "100"},
     )  # fmt: skip
     pool.wait_log("cannot reach systemd")

@@ -1,4 +1,4 @@
-"""The bench: its judgement, its reports, its command, and one real measurement."""
+"""The bench: its judgment, its reports, its command, and one real measurement."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def result(**values: Any) -> Result:
     return Result("drain-noop-c1", "a title", "tasks/s", "a loop", ("p99",), **values)
 
 
-# Judgement
+# Judgment
 
 
 def test_the_ratio_to_the_limit_is_the_middle_of_the_rounds_own_ratios() -> None:

@@ -27,7 +27,7 @@ def test_a_task_that_went_down_with_its_worker_is_charged_rightly():
     assert not innocents(story)
 
 
-def test_a_task_that_only_waited_while_its_neighbour_died_is_innocent():
+def test_a_task_that_only_waited_while_its_neighbor_died_is_innocent():
     story = Story().sent("a", "b").start("a", 1, losses=0).kill(2)
     assert innocents(story.run("b", 3, 4, OTHER, losses=1)) == ["b"]
 
@@ -167,15 +167,15 @@ def test_poison_of_a_pool_that_was_frozen_before_it_wrote_of_it_may_have_no_caus
 
 
 @pytest.mark.parametrize(
-    ("kind", "neighbour", "error"),
+    ("kind", "neighbor", "error"),
     [("hungry", "shot", "killed by SIGKILL"), ("shot", "hungry", "out of memory (killed by the")],
 )
 def test_out_of_memory_may_be_said_of_another_that_was_killed_in_the_same_moment(
-    kind, neighbour, error
+    kind, neighbor, error
 ):
     """The kernel counts whom it kills, and does not name them."""
     for at, found in [(3.3, False), (5.3, True)]:
-        story = poisoned(3, kind).sent("n", kind=neighbour).start("n", at, OTHER, losses=0)
+        story = poisoned(3, kind).sent("n", kind=neighbor).start("n", at, OTHER, losses=0)
         story.note("death", at + 0.1, OTHER, victim=OTHER)
         rows = [failed("p", error), failed("n", error, losses=1)]
         wrong = [each.text for each in story.verdict(*rows).violations["poison_unquarantined"]]

@@ -1,7 +1,7 @@
 """Overlaps: proven, presumed, allowed, and those that only look like one.
 
 Each rule is tried from both sides: a history that breaks it, and its nearest
-neighbour that does not.
+neighbor that does not.
 """
 
 import pytest

@@ -1,6 +1,6 @@
 """Unique tasks: calls that were missed, and runs of a group at once.
 
-Each rule is tried from both sides: a history that breaks it, and its nearest neighbour
+Each rule is tried from both sides: a history that breaks it, and its nearest neighbor
 that does not.
 """
 

@@ -180,7 +180,7 @@ def child_of_no_pool(name: str, number: int = 1) -> Child:
 def worker_of_no_pool(
     lease: int, *, number: int = 1, worker_class: type[Worker] = Worker
 ) -> Worker:
-    """A worker that holds this lease, and does nothing but what a test has it do."""
+    """A worker that holds this lease, and does only what a test tells it to do."""
     child = child_of_no_pool("worker", number)
     child.slot.grant(lease, child.slot.generation, 2**62)
     return worker_class(child, PoolContext(settings=Settings(), queues=Queues(), alias="default"))

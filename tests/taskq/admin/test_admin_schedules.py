@@ -114,7 +114,7 @@ def test_who_may_only_look_may_not(rows):
 def test_what_the_code_here_cannot_read_is_not_resumed(rows):
     Schedule.objects.filter(name="idle").update(schedule="at dawn")
     said = act(user_with("view_schedule", "change_schedule"), "resume_selected", rows["idle"])
-    assert "chedule is &#x27;at dawn&#x27;: give a cron expression" in said
+    assert "Schedule is &#x27;at dawn&#x27;: give a cron expression" in said
     assert Schedule.objects.get(name="idle").paused
 
 

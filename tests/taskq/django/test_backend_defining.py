@@ -254,7 +254,7 @@ def test_the_settings_of_the_tests_are_good():
 @pytest.mark.parametrize(
     ("params", "id", "text"),
     [
-        ({"OPTIONS": {"databse": "x"}}, "taskq.E007", r"\['OPTIONS'\] has 'databse'"),
+        ({"OPTIONS": {"data_base": "x"}}, "taskq.E007", r"\['OPTIONS'\] has 'data_base'"),
         ({"OPTIONS": {"database": "x"}}, "taskq.E008", "is 'x': no such database"),
         ({"QUEUES": ["a", "b*"]}, "taskq.E009", "a comma or a star cannot be in it"),
         ({"QUEUES": ["a", 5]}, "taskq.E009", "queue is 5: give its name as a str"),

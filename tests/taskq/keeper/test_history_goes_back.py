@@ -131,7 +131,7 @@ def test_what_a_worker_has_done_and_the_database_says_it_runs_is_taken_back(keep
 
 @pytest.mark.postgresql
 def test_a_server_that_a_pooler_has_put_in_the_place_of_another_is_noticed(keeper, slot, running):
-    """No connection of ours broke."""
+    """None of the pool's connections broke."""
     Task.objects.update(state=State.READY, worker=None)
     for _ in range(2):
         keeper.leases._due = 0

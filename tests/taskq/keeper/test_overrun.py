@@ -102,7 +102,7 @@ def test_what_waits_is_given_back_and_what_is_done_is_written(look, held):
     assert running() == {held[1][0]}
 
 
-def test_a_run_that_takes_no_longer_than_it_may_keeps_its_neighbours(look, slot, held, now):
+def test_a_run_that_takes_no_longer_than_it_may_keeps_its_neighbors(look, slot, held, now):
     look(0.045)
     begin(slot, held[2], now)
     look(0.045)
@@ -110,7 +110,7 @@ def test_a_run_that_takes_no_longer_than_it_may_keeps_its_neighbours(look, slot,
     assert not waiting()
 
 
-def test_a_run_that_ends_before_the_recall_has_settled_keeps_its_neighbours(look, slot, held, now):
+def test_a_run_that_ends_before_the_recall_has_settled_keeps_its_neighbors(look, slot, held, now):
     """They are its worker's to give back, as it hears of the recall when it begins the next."""
     recall = Recall(slot)
     look(OVER)

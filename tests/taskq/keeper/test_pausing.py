@@ -34,7 +34,7 @@ def mail(transactional_db):
 def test_a_paused_queue_has_no_lanes(mail, worker):
     assert sorted(lanes(worker)) == ["mail", "mail", "other"]
     assert pausing.pause("mail")
-    for queues in ("", "mail,other", "ma*,ot*"):
+    for queues in ("", "mail,other", "ma*,oth*"):
         assert lanes(worker, queues) == ["other"]
     assert lanes(worker, "mail") == []
     worker.slept = True

@@ -78,7 +78,7 @@ def retire(worker, **options):
     return worker.db.leases.retire(worker.id, **given)
 
 
-def test_the_task_that_ran_is_charged_and_its_neighbours_are_not(worker):
+def test_the_task_that_ran_is_charged_and_its_neighbors_are_not(worker):
     ids = [send(str(n)) for n in range(3)]
     worker.claim(50, QUICK)
     retired = retire(worker, ran=ids[0])

@@ -96,7 +96,7 @@ def test_an_error_of_sqlite_says_what_it_means(means, name):
 
 
 def test_what_is_no_error_of_a_database_is_an_answer():
-    assert not passes(ValueError("a mistake of ours"))
+    assert not passes(ValueError("a mistake in the code"))
     assert not passes(UnicodeEncodeError("latin-1", "€", 0, 1, "ordinal not in range"))
     odd = OperationalError("its own cause")
     odd.__cause__ = odd

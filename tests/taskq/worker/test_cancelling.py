@@ -138,7 +138,7 @@ def test_whatever_ends_the_run_it_is_kept_and_not_run_again(worker, end):
     assert not Task.objects.failed().exists()
 
 
-def test_its_neighbours_are_given_back(worker):
+def test_its_neighbors_are_given_back(worker):
     results = [tasks.quick.delay(key) for key in range(3)]
     claimed = worker.claim(3, (tasks.quick.name,))
     assert len(claimed) == 3

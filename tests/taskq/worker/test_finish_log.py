@@ -173,7 +173,7 @@ def test_what_is_held_by_who_was_stopped_between_two_runs_is_taken_back(keeper, 
 
 
 def test_a_slot_gets_no_new_lease_before_what_stands_there_is_written(keeper, dead, worker, held):
-    """Its next child overwrites that; the keeper that would have buried was killed, say."""
+    """Its next child overwrites that. The keeper that would have written it may be dead."""
     keeper.leases.give()
     assert dead.held_lease() == 0
     keeper.reclaimer.reclaim_dead()

@@ -77,13 +77,13 @@ def test_a_killed_workers_task_is_charged_one_loss_with_its_cause(start_pool, ru
     assert pool.wait_exit() == 0
 
 
-def test_the_neighbours_of_a_killed_task_are_given_back_uncharged(start_pool, runs, drained):
+def test_the_neighbors_of_a_killed_task_are_given_back_uncharged(start_pool, runs, drained):
     start_pool("-c", 1)
     for key in range(50):
         tasks.quick.delay(f"warm {key}")
     drained()
     # Known as quick by now: claimed together, and one of them turns out to kill.
-    with_killer = [f"neighbour {n}" for n in range(30)]
+    with_killer = [f"neighbor {n}" for n in range(30)]
     for key in with_killer[:15]:
         tasks.quick.delay(key)
     tasks.exit_hard.delay("killer", 9)
@@ -208,7 +208,7 @@ def test_a_frozen_worker_is_killed_and_its_task_taken_over(start_pool, runs):
 
 
 def test_a_keeper_gives_nobody_the_task_of_a_worker_of_its_own_that_lives(start_pool, runs):
-    """The lease is lost while the supervisor, who would stop the worker, is frozen."""
+    """The lease is lost while the supervisor is frozen, which would stop the worker."""
     pool = start_pool("-c", 2, *SHORT)
     tasks.nap.delay("a", 20)
     (first,) = wait_until(lambda: runs("start", "a"))

@@ -189,7 +189,7 @@ def test_a_query_that_a_soft_limit_broke_off_harms_no_later_task():
 
 
 def test_a_database_that_nobody_here_can_open_does_not_break_the_worker(monkeypatch):
-    """Another context's, whose driver is not installed: no task of ours can have opened it."""
+    """Another context's, whose driver is not installed: no task can have opened it."""
     other = {**connections.settings["default"], "ENGINE": "no.such.backend"}
     monkeypatch.setitem(connections.settings, "other", other)
     Cleanup().restore()

@@ -1,4 +1,4 @@
-"""The steps of which the behaviours of a sample pool's children are made."""
+"""The steps of which the behaviors of a sample pool's children are made."""
 
 from __future__ import annotations
 

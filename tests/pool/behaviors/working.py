@@ -8,7 +8,7 @@ import signal
 import time
 
 from pool import Child
-from tests.pool.behaviours.steps import begin, end, grant, rest, up, work
+from tests.pool.behaviors.steps import begin, end, grant, rest, up, work
 from tests.pool.talk import note, options, told
 
 

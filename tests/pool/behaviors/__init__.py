@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pool import Child
-from tests.pool.behaviours import leaving, programs, support, working
+from tests.pool.behaviors import leaving, programs, support, working
 
 
 def named(name: str) -> Callable[[Child], Any]:
-    """The behaviour of this name. Raises StopIteration when there is none."""
+    """The behavior of this name. Raises StopIteration when there is none."""
     homes = working, leaving, programs, support
     return next(vars(home)[name] for home in homes if name in vars(home))

@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 from pool import Child
-from tests.pool.behaviours.steps import begin, end, rest, up
-from tests.pool.behaviours.working import waits
+from tests.pool.behaviors.steps import begin, end, rest, up
+from tests.pool.behaviors.working import waits
 from tests.pool.talk import note, options, told
 
 

@@ -11,7 +11,7 @@ import time
 
 from pool import Child, groups, kernel
 from pool.groups import Programs
-from tests.pool.behaviours.steps import begin, end, rest, up
+from tests.pool.behaviors.steps import begin, end, rest, up
 from tests.pool.talk import note, told
 
 

@@ -6,30 +6,30 @@ import time
 from dataclasses import asdict
 
 from pool import Child, clock
-from tests.pool.behaviours.steps import grant, up
+from tests.pool.behaviors.steps import grant, up
 from tests.pool.talk import note, options, told
 
 
-def buries(child: Child) -> None:
+def notes_deaths(child: Child) -> None:
     """The support role: notes each death. Acknowledges none while told to refuse."""
     up(child)
     child.worked()
     while not child.stopping:
         child.beat()
-        bury()
+        note_deaths()
         child.wait(options.patience / 3 if options.patience else 60)
     time.sleep(options.slow_end)
-    bury()
+    note_deaths()
     note("left", name=child.name)
 
 
-def buries_with_a_lease(child: Child) -> None:
+def notes_deaths_with_a_lease(child: Child) -> None:
     grant(child)
-    buries(child)
+    notes_deaths(child)
 
 
 def ends_runs(child: Child) -> None:
-    """As buries(), and asks each run of a first child to end, once told to: softly now,
+    """As notes_deaths(), and asks each run of a first child to end, once told to: softly now,
     and hard half a second later. Of the others it names a run that is not theirs."""
     up(child)
     child.worked()
@@ -41,10 +41,10 @@ def ends_runs(child: Child) -> None:
             attempt = slot.attempt if slot.number == 1 else slot.attempt + 1
             slot.end_run(slot.task_id, attempt, soft=now, hard=now + clock.nanoseconds(0.5))
     note("asked", at_clock=now)
-    buries(child)
+    notes_deaths(child)
 
 
-def bury() -> None:
+def note_deaths() -> None:
     for number, death in options.scoreboard.unread_deaths():
         note("death", number=number, **asdict(death), text=str(death), clean=death.clean)
         if not told("refuse"):
@@ -57,11 +57,11 @@ def stops_beating(child: Child) -> None:
     child.worked()
     while not told("hang"):
         child.beat()
-        bury()
+        note_deaths()
         time.sleep(0.02)
     while child.slot.generation == 1:
         time.sleep(60)
-    buries(child)
+    notes_deaths(child)
 
 
 def hangs_at_end(child: Child) -> None:
