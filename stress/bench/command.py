@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
             console.print(f"{scenario.name}: {scenario.title}")
             began = time.monotonic()
             standard = yardstick.measure(arena)
-            console.print(f"  {report.machine(standard)}", highlight=False)
+            console.print(f"  {report.measured(standard)}", highlight=False)
             result = rounds.run(
                 scenario,
                 arena,

@@ -9,10 +9,7 @@ from typing import Any
 BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 VERDICTS = {True: "met", False: "NOT MET", None: "not judged"}
 NARROW = ", but its spread is wider than its margin"
-HEADINGS = (
-    *("scenario", "taskq", "limit", "of the limit", "peers (ours, times)", "target", "met"),
-    "machine",
-)
+HEADINGS = ("scenario", "taskq", "limit", "of the limit", "peers (ours, times)", "target", "met")
 
 
 class NoPlace(ValueError):
@@ -21,7 +18,7 @@ class NoPlace(ValueError):
 
 def lines(entry: dict[str, Any]) -> list[str]:
     """A scenario for the terminal: figures with their range over the rounds, the target."""
-    ours, limit, ratio, peers, target, _, standard = _cells(entry)
+    ours, limit, ratio, peers, target, _ = _cells(entry)
     said = [f"{entry['scenario']}: {entry['title']}", f"  taskq   {ours}"]
     if entry["limit"] is not None:
         said += [f"  limit   {limit}: {entry['limit_is']}", f"  ratio   {ratio}"]
@@ -30,20 +27,21 @@ def lines(entry: dict[str, Any]) -> list[str]:
     if entry["target"]:
         narrow = NARROW if entry["narrow"] else ""
         said.append(f"  target  {target}: {VERDICTS[entry['met']]}{narrow}")
-    return [*said, f"  machine {standard}"]
+    return [*said, f"  machine {measured(entry['machine'])}"]
 
 
 def markdown(entries: Sequence[dict[str, Any]], machine: dict[str, str]) -> str:
-    """The machine, the table, and what each limit is."""
+    """The machine, the table, what each limit is, and the yardsticks of each row."""
     lines = [f"- {name}: {value}" for name, value in machine.items()]
     lines += ["", _line(HEADINGS), _line(["---"] * len(HEADINGS))]
     lines += [
         _line([f"`{entry['scenario']}`: {entry['title']}", *_cells(entry)]) for entry in entries
     ]
-    limits = [entry for entry in entries if entry["limit_is"]]
-    if limits:
-        lines += ["", "The limits:", ""]
-        lines += [f"- `{entry['scenario']}`: {entry['limit_is']}" for entry in limits]
+    lines += ["", "The limits, and the machine before each row:", ""]
+    lines += [
+        f"- `{entry['scenario']}`: {entry['limit_is'] or 'no limit'} ({measured(entry['machine'])})"
+        for entry in entries
+    ]
     return "\n".join(lines) + "\n"
 
 
@@ -59,7 +57,7 @@ def put_into(path: Path, text: str) -> None:
     path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
 
 
-def machine(yardsticks: Mapping[str, float]) -> str:
+def measured(yardsticks: Mapping[str, float]) -> str:
     """The yardsticks in words."""
     return "; ".join(f"{name} {number(value)}" for name, value in yardsticks.items()) or "-"
 
@@ -89,8 +87,7 @@ def _cells(entry: dict[str, Any]) -> list[str]:
         number(entry["ratio_to_limit"]) + _range(entry["ratio_range"]),
         "; ".join(peers) or "-",
         entry["target"] or "-",
-        met[entry["met"]] + (NARROW if entry["narrow"] else ""),
-        machine(entry["machine"]),
+        met[entry["met"]] + (", narrowly" if entry["narrow"] else ""),
     ]
 
 

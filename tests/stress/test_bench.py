@@ -136,7 +136,8 @@ def test_the_table_is_put_between_the_marks_of_a_file(tmp_path: Path) -> None:
     assert text.endswith("after\n")
     assert "old" not in text
     assert "- Python: 3" in text
-    assert "| fdatasync ms 0.500 |" in text
+    assert "- `drain-noop-c1`: a loop (fdatasync ms 0.500)\n" in text
+    assert "| no, narrowly |" in text
     assert "| `drain-noop-c1`: a title | 79.9 tasks/s [60.0..90.0]; p99 7.00 |" in text
 
 
