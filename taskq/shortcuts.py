@@ -4,7 +4,7 @@ Each has one function here. It looks once whether its part is there and behaves 
 returns it. Otherwise it returns None, and its caller takes the public way, which is slower and
 means the same. ``TASKQ_SHORTCUTS=off`` in the environment leaves out all of them.
 
-docs/explanation/hot-path.md says what each earns.
+docs/explanation/shortcuts.md says what each earns.
 """
 
 from __future__ import annotations

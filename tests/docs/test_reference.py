@@ -217,7 +217,11 @@ def test_the_python_of_a_page_runs(path, no_receivers):
         exec(compile(code, path.name, "exec"), vars(shown))
 
 
-@pytest.mark.parametrize("path", sorted(DOCS.rglob("*.md")), ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    sorted([*DOCS.rglob("*.md"), *ROOT.glob("*.md")]),
+    ids=lambda path: path.stem,
+)
 def test_the_rows_of_a_table_are_not_too_long(path):
     made = re.compile(r"<!-- bench: begin -->.*<!-- bench: end -->", re.DOTALL)  # by the bench
     text = made.sub("", path.read_text())

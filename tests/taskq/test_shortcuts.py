@@ -171,5 +171,5 @@ def test_another_value_is_an_error_that_names_the_mend():
 
 
 def test_the_list_in_the_docs_names_each():
-    page = Path("docs/explanation/hot-path.md").read_text()
+    page = Path("docs/explanation/shortcuts.md").read_text()
     assert set(BREAKS) == set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))

@@ -97,7 +97,7 @@ def test_it_does_not_stop_the_web_server(project, environment):
             stderr=output,
         )
     try:
-        wait_until(lambda: "Starting development server" in log.read_text(), what="it starts")
+        wait_until(lambda: "development server at" in log.read_text(), what="it starts")
         assert "taskq.E010" in log.read_text()
     finally:
         server.kill()
