@@ -31,6 +31,14 @@ WITH RECURSIVE waiting AS (
 SELECT queue FROM waiting WHERE queue IS NOT NULL LIMIT %(limit)s
 """
 
+#: The workers that hold tasks, as ``held.id``; the last one is NULL. A loose index scan of
+#: taskq_task_running, with one probe for each of them. Locks nothing.
+HOLDING_WORKERS = """WITH RECURSIVE held AS (
+    SELECT min(worker_id) AS id FROM taskq_task WHERE state = 1
+    UNION ALL
+    SELECT (SELECT min(worker_id) FROM taskq_task WHERE state = 1 AND worker_id > held.id)
+    FROM held WHERE held.id IS NOT NULL
+)"""
 
 #: The most characters of a task's history. A longer one starts again with the next run.
 HISTORY_LENGTH = 256 * 1024

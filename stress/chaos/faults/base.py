@@ -23,12 +23,21 @@ class Lane(Enum):
     LOAD = "load"
 
 
+class Server(Enum):
+    """The database server that a fault needs."""
+
+    ANY = "any, or SQLite"
+    POSTGRESQL = "PostgreSQL"
+    EMBEDDED = "a PostgreSQL that the run has started, and may break"
+
+
 class Fault(ABC):
     """One way to break something.
 
     name: on the command line. row: in the catalog of faults. text: what is done.
     right: what must happen.
     lane: what it happens to. weight: how often it is chosen again, compared with others.
+    server: on which database it can be injected.
     needs: what must be built for it. alone: ``all`` does not include it.
     effect: for the checker: "cut" if its victims (or all pools) have no database meanwhile,
         "slow" if the answers of the database are late.
@@ -41,6 +50,7 @@ class Fault(ABC):
     right: ClassVar[str]
     lane: ClassVar[Lane]
     weight: ClassVar[int] = 1
+    server: ClassVar[Server] = Server.ANY
     needs: ClassVar[frozenset[Need]] = frozenset()
     alone: ClassVar[bool] = False
     effect: ClassVar[str] = ""
@@ -52,6 +62,14 @@ class Fault(ABC):
 
     def applies(self, options: Options) -> str | None:
         """None, or why it cannot be injected with these options on this machine."""
+        if self.server is not Server.ANY and options.vendor != "postgresql":
+            return "SQLite has no server to lose"
+        if self.server is Server.EMBEDDED and not options.own_server:
+            return "only an embedded server may be broken: leave --database-url out"
+        return self.missing()
+
+    def missing(self) -> str | None:
+        """None, or what this machine lacks for it."""
         return None
 
 
@@ -71,17 +89,3 @@ class SceneFault(Fault):
 
     @abstractmethod
     def inject(self, scene: Scene, rng: random.Random) -> None: ...
-
-
-def needs_postgresql(options: Options) -> str | None:
-    return None if options.vendor == "postgresql" else "SQLite has no server to lose"
-
-
-def needs_own_server(options: Options) -> str | None:
-    if reason := needs_postgresql(options):
-        return reason
-    return (
-        None
-        if options.own_server
-        else "only an embedded server may be broken: leave --database-url out"
-    )

@@ -13,12 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from pool import clock
-from stress.chaos.faults.base import (
-    Lane,
-    SceneFault,
-    needs_own_server,
-    needs_postgresql,
-)
+from stress.chaos.faults.base import Lane, SceneFault, Server
 from stress.chaos.faults.processes import OVERSLEEP
 from stress.chaos.needs import Need
 from stress.chaos.options import Options
@@ -36,9 +31,7 @@ class CutConnections(SceneFault):
     lane = Lane.DATABASE
     effect = "cut"
     weight = 3
-
-    def applies(self, options: Options) -> str | None:
-        return needs_postgresql(options)
+    server = Server.POSTGRESQL
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
         for _ in range(rng.randint(1, 3)):
@@ -57,12 +50,10 @@ class DatabaseRestart(SceneFault):
     right = "all pools recover; tasks under leases that ran out meanwhile are taken over once"
     lane = Lane.DATABASE
     effect = "cut"
+    server = Server.EMBEDDED
 
     def seconds(self, options: Options) -> float:
         return options.lease / 2 + 1.5
-
-    def applies(self, options: Options) -> str | None:
-        return needs_own_server(options)
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
         scene.database.server.crash()
@@ -80,12 +71,10 @@ class DatabaseFreeze(SceneFault):
     right = "the pools stop their work before the leases end; each task starts again once"
     lane = Lane.DATABASE
     effect = "cut"
+    server = Server.EMBEDDED
 
     def seconds(self, options: Options) -> float:
         return options.lease + OVERSLEEP
-
-    def applies(self, options: Options) -> str | None:
-        return needs_own_server(options)
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
         frozen = scene.database.server.processes()
@@ -107,12 +96,10 @@ class LossyFailover(SceneFault):
     right = "no two pools share a lease; late finishes touch no row; overlaps end on reconnect"
     lane = Lane.DATABASE
     effect = "cut"
+    server = Server.EMBEDDED
 
     def seconds(self, options: Options) -> float:
         return options.lease / 2 + 3.0
-
-    def applies(self, options: Options) -> str | None:
-        return needs_own_server(options)
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
         server = scene.database.server
@@ -136,13 +123,12 @@ class DiskFull(SceneFault):
     lane = Lane.DATABASE
     effect = "cut"
     needs = frozenset({Need.TMPFS})
+    server = Server.EMBEDDED
 
     def seconds(self, options: Options) -> float:
         return 5.0
 
-    def applies(self, options: Options) -> str | None:
-        if reason := needs_own_server(options):
-            return reason
+    def missing(self) -> str | None:
         return _cannot_mount()
 
     def inject(self, scene: Scene, rng: random.Random) -> None:

@@ -6,10 +6,10 @@ import random
 import signal
 from typing import TYPE_CHECKING
 
-from stress.chaos.faults.base import Lane, PoolFault, SceneFault, needs_postgresql
-from stress.chaos.faults.processes import RESTART
+from stress.chaos.faults.base import Lane, PoolFault, SceneFault, Server
+from stress.chaos.faults.processes import REDEPLOYED
 from stress.chaos.needs import Need
-from stress.chaos.options import DRAIN_TIMEOUT, Options
+from stress.chaos.options import Options
 
 if TYPE_CHECKING:
     from stress.chaos.deployment import Deployment
@@ -27,7 +27,7 @@ class WrongClock(PoolFault):
     hits_pool = True
 
     def seconds(self, options: Options) -> float:
-        return 3.0 + 2 * (DRAIN_TIMEOUT + RESTART)
+        return REDEPLOYED
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         target.redeploy(STRESS_CLOCK_OFFSET=str(rng.choice([-1, 1]) * rng.uniform(60, 600)))
@@ -57,12 +57,10 @@ class Many(SceneFault):
     lane = Lane.DATABASE
     needs = frozenset({Need.CONNECTIONS})
     alone = True
+    server = Server.POSTGRESQL
 
     def seconds(self, options: Options) -> float:
         return 25.0 + options.lease
-
-    def applies(self, options: Options) -> str | None:
-        return needs_postgresql(options)
 
     def inject(self, scene: Scene, rng: random.Random) -> None:
         with scene.more_pools(2, workers=CROWD) as (first, second):

@@ -6,10 +6,10 @@ import random
 import shutil
 from typing import TYPE_CHECKING
 
-from stress.chaos.faults.base import PoolFault, needs_postgresql
-from stress.chaos.faults.processes import OVERSLEEP, RESTART
+from stress.chaos.faults.base import PoolFault, Server
+from stress.chaos.faults.processes import OVERSLEEP, REDEPLOYED
 from stress.chaos.needs import Need
-from stress.chaos.options import DRAIN_TIMEOUT, Options
+from stress.chaos.options import Options
 from stress.rig import netns
 
 if TYPE_CHECKING:
@@ -27,12 +27,10 @@ class HalfOpen(PoolFault):
     right = "the pool stops its work before the lease ends; others take over; it comes back"
     effect = "cut"
     hits_pool = True
+    server = Server.POSTGRESQL
 
     def seconds(self, options: Options) -> float:
         return options.lease + OVERSLEEP
-
-    def applies(self, options: Options) -> str | None:
-        return needs_postgresql(options)
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         target.proxy.hold()
@@ -52,13 +50,12 @@ class CutOff(PoolFault):
     effect = "cut"
     hits_pool = True
     needs = frozenset({Need.NAMESPACE})
+    server = Server.POSTGRESQL
 
     def seconds(self, options: Options) -> float:
         return options.lease + OVERSLEEP
 
-    def applies(self, options: Options) -> str | None:
-        if reason := needs_postgresql(options):
-            return reason
+    def missing(self) -> str | None:
         try:
             netns.Host(63).close()
         except netns.Unavailable as error:
@@ -81,12 +78,10 @@ class SlowDatabase(PoolFault):
     right = "everything is slower, but right: no lease runs out"
     effect = "slow"
     hits_pool = True
+    server = Server.POSTGRESQL
 
     def seconds(self, options: Options) -> float:
         return 5.0
-
-    def applies(self, options: Options) -> str | None:
-        return needs_postgresql(options)
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         target.proxy.forward(delay=SLOWNESS)
@@ -102,13 +97,12 @@ class PgBouncer(PoolFault):
     text = "a pool goes through PgBouncer in transaction mode for a while, without LISTEN"
     right = "it works as before"
     hits_pool = True
+    server = Server.POSTGRESQL
 
     def seconds(self, options: Options) -> float:
-        return 3.0 + 2 * (DRAIN_TIMEOUT + RESTART)
+        return REDEPLOYED
 
-    def applies(self, options: Options) -> str | None:
-        if reason := needs_postgresql(options):
-            return reason
+    def missing(self) -> str | None:
         found = shutil.which("pgbouncer")
         return None if found else "there is no pgbouncer command (install Debian's pgbouncer)"
 

@@ -23,6 +23,8 @@ LONG_ENOUGH = 0.03
 MOST_FORKS = 12
 #: Seconds between the end of a pool and its full return.
 RESTART = 2.0
+#: Seconds for which a pool is deployed anew, with what it takes to deploy it and to undo that.
+REDEPLOYED = 3.0 + 2 * (DRAIN_TIMEOUT + RESTART)
 
 
 class WorkerKill(PoolFault):

@@ -6,9 +6,9 @@ import random
 from typing import TYPE_CHECKING
 
 from stress.chaos.faults.base import PoolFault, SceneFault
-from stress.chaos.faults.processes import RESTART
+from stress.chaos.faults.processes import REDEPLOYED
 from stress.chaos.needs import Need
-from stress.chaos.options import DRAIN_TIMEOUT, Options
+from stress.chaos.options import Options
 from stress.project.lab.kinds import KINDS
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class UnknownTask(PoolFault):
     hits_pool = True
 
     def seconds(self, options: Options) -> float:
-        return 3.0 + 2 * (DRAIN_TIMEOUT + RESTART)
+        return REDEPLOYED
 
     def inject(self, scene: Scene, target: Deployment, rng: random.Random) -> None:
         target.redeploy(STRESS_OLD_CODE="1")

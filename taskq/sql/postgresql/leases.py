@@ -6,7 +6,7 @@ The statements run in READ COMMITTED. They compare leases with ``clock_timestamp
 
 from __future__ import annotations
 
-from taskq.sql import CANCELLED, LOST, UNKNOWN_WORKER
+from taskq.sql import CANCELLED, HOLDING_WORKERS, LOST, UNKNOWN_WORKER
 from taskq.sql.postgresql.tasks import history
 
 GIVE = """
@@ -68,15 +68,10 @@ WHERE EXISTS (SELECT FROM taskq_task WHERE state = 1 AND worker_id = %(worker)s)
 ON CONFLICT (id) DO NOTHING
 RETURNING {_WORKER}
 """
-# For all missing rows: a loose index scan, with one probe for each worker that holds a task. The
-# process with that lease may still run until the lease ends. Until then no other gets its tasks.
+# For all missing rows. The process with such a lease may still run until the lease ends. Until then
+# no other gets its tasks.
 RESTORE_WORKERS = f"""
-WITH RECURSIVE held AS (
-    SELECT min(worker_id) AS id FROM taskq_task WHERE state = 1
-    UNION ALL
-    SELECT (SELECT min(worker_id) FROM taskq_task WHERE state = 1 AND worker_id > held.id)
-    FROM held WHERE held.id IS NOT NULL
-)
+{HOLDING_WORKERS}
 {_RESTORE} FROM held
 WHERE id IS NOT NULL AND NOT EXISTS (SELECT FROM taskq_worker AS worker WHERE worker.id = held.id)
 ON CONFLICT (id) DO NOTHING

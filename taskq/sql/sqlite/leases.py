@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskq.sql import CANCELLED, LOST, UNKNOWN_WORKER
+from taskq.sql import CANCELLED, HOLDING_WORKERS, LOST, UNKNOWN_WORKER
 from taskq.sql.sqlite.cast import INTEGER, TEXT
 from taskq.sql.sqlite.tasks import history
 from taskq.sql.sqlite.time import NOW, later
@@ -46,12 +46,7 @@ WHERE EXISTS (SELECT 1 FROM taskq_task WHERE state = 1 AND worker_id = %(worker)
 RETURNING {_WORKER}
 """
 RESTORE_WORKERS = f"""
-WITH RECURSIVE held AS (
-    SELECT min(worker_id) AS id FROM taskq_task WHERE state = 1
-    UNION ALL
-    SELECT (SELECT min(worker_id) FROM taskq_task WHERE state = 1 AND worker_id > held.id)
-    FROM held WHERE held.id IS NOT NULL
-)
+{HOLDING_WORKERS}
 {_RESTORE} FROM held
 WHERE id IS NOT NULL AND NOT EXISTS (SELECT 1 FROM taskq_worker AS worker WHERE worker.id = held.id)
 RETURNING id
