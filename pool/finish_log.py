@@ -4,13 +4,27 @@ They stand in shared memory, which outlives the child. When the child dies, anot
 them there and records them. So a run that is over stays over, even if its process dies.
 """
 
+from typing import NamedTuple
+
 _LEASE, _FIRST, _LAST, _SETTLED, _HEAD = range(5)
+_ENTRY = 4  # words
 #: Runs of one child that may be over and not yet recorded.
 ROOM = 1024
+#: Bytes that these runs may have brought, all together.
+BYTES = 256 * 1024
+
+
+class Logged(NamedTuple):
+    """A run that is over. data: what is to be recorded of it."""
+
+    task: int
+    attempt: int
+    data: bytes
 
 
 class FinishLog:
-    """A ring of runs, each two words: task and attempt.
+    """A ring of runs, each four words: task, attempt, and where its data begins and how long it is.
+    The data is in a ring of bytes, in the same order.
 
     Only the child adds runs and takes them out. It first writes a run and then counts it, so a
     child that dies in between has added nothing. All entries belong to the lease of the ring. A
@@ -18,16 +32,20 @@ class FinishLog:
     record runs for a child that lives. It says in a word of its own how far it has come.
     """
 
-    def __init__(self, words: memoryview) -> None:
+    def __init__(self, words: memoryview, data: memoryview) -> None:
         self._words = words
-        self.room = (len(words) - _HEAD) // 2
+        self._data = data
+        self._size = len(data)
+        self.room = (len(words) - _HEAD) // _ENTRY
         # The child's own copies: reading a word takes as long as writing it.
         self._first = self._last = 0
+        # Where the data of the first run begins, and where that of the next one will.
+        self._begin = self._end = 0
 
     @staticmethod
     def words(room: int) -> int:
         """The number of words that a ring with room for so many runs takes."""
-        return _HEAD + 2 * room
+        return _HEAD + _ENTRY * room
 
     # Called by the child
 
@@ -37,44 +55,78 @@ class FinishLog:
         self.clear()
         self._words[_LEASE] = lease
 
-    def add(self, task: int, attempt: int) -> bool:
+    def add(self, task: int, attempt: int, data: bytes = b"") -> bool:
         """Add a run that is over. Returns False when there is no room.
 
         Call it before any other word on the scoreboard stops naming the run.
         """
-        words, last = self._words, self._last
+        words, last, length = self._words, self._last, len(data)
         if last - self._first >= self.room:
             return False
-        at = _HEAD + 2 * (last % self.room)
+        at = _HEAD + _ENTRY * (last % self.room)
+        if length:
+            if self._end + length - self._begin > self._size:
+                return False
+            self._write(data)
+            words[at + 2] = self._end
+            self._end += length
         words[at] = task
         words[at + 1] = attempt
+        words[at + 3] = length
         self._last = last = last + 1
         words[_LAST] = last
         return True
 
     def take_out(self, count: int) -> int:
         """Take out the oldest runs: they are recorded. Returns how many a reader may have too."""
-        settled = min(max(0, self._words[_SETTLED] - self._first), count)
-        self._first = self._words[_FIRST] = self._first + count
+        words, first = self._words, self._first
+        settled = min(max(0, words[_SETTLED] - first), count)
+        if self._begin != self._end:
+            self._begin += sum(self._lengths(first, first + count))
+        self._first = words[_FIRST] = first + count
         return settled
 
     def take_back(self) -> None:
         """Take out the newest run, which is recorded."""
-        self._last = self._words[_LAST] = self._last - 1
+        self._last -= 1
+        self._end -= sum(self._lengths(self._last, self._last + 1))
+        self._words[_LAST] = self._last
 
     def clear(self) -> None:
+        self._begin = self._end
         self._first = self._words[_FIRST] = self._last
 
     # Called by the process that records runs in place of the child
 
-    def under(self, lease: int) -> list[tuple[int, int]]:
-        """The runs under this lease that are over and not recorded: task and attempt of each."""
+    def under(self, lease: int) -> list[Logged]:
+        """The runs under this lease that are over and not recorded."""
         words = self._words
         if words[_LEASE] != lease:
             return []
-        places = [_HEAD + 2 * (at % self.room) for at in range(words[_FIRST], words[_LAST])]
-        return [(words[at], words[at + 1]) for at in places]
+        found = []
+        for run in range(words[_FIRST], words[_LAST]):
+            at = _HEAD + _ENTRY * (run % self.room)
+            task, attempt, begin, length = words[at : at + _ENTRY]
+            found.append(Logged(task, attempt, self._read(begin, length)))
+        return found
 
     def settle(self) -> None:
         """Say that the reader is about to record all runs that stand here."""
         self._words[_SETTLED] = self._words[_LAST]
+
+    # The ring of bytes
+
+    def _lengths(self, first: int, last: int) -> list[int]:
+        return [self._words[_HEAD + _ENTRY * (run % self.room) + 3] for run in range(first, last)]
+
+    def _write(self, data: bytes) -> None:
+        at = self._end % self._size
+        until_the_edge = self._size - at
+        first, rest = data[:until_the_edge], data[until_the_edge:]
+        self._data[at : at + len(first)] = first
+        self._data[: len(rest)] = rest
+
+    def _read(self, begin: int, length: int) -> bytes:
+        at = begin % self._size
+        found = bytes(self._data[at : at + length])
+        return found + bytes(self._data[: length - len(found)])

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from pool import clock, kernel
 from pool.death import Cause, Death
-from pool.finish_log import ROOM, FinishLog
+from pool.finish_log import BYTES, ROOM, FinishLog
 from pool.slot import Slot, State
 
 _HEADER_WORDS = 8
@@ -32,27 +32,34 @@ class TooManySlots(Exception):
 class Scoreboard:
     """Slots, deaths and a few flags for a pool of at most ``capacity`` children.
 
-    room: runs of each child that may be over and not yet recorded.
+    room: runs of each child that may be over and not yet recorded. data: bytes of what is to be
+        recorded of them.
 
     Raises TooManySlots when the limit of open files is too low and cannot be raised.
     """
 
-    def __init__(self, capacity: int, *, room: int = ROOM) -> None:
+    def __init__(self, capacity: int, *, room: int = ROOM, data: int = BYTES) -> None:
         slot_bytes, log_words = ctypes.sizeof(Slot), FinishLog.words(room)
         deaths_at = _HEADER_WORDS * 8
         slots_at = deaths_at + DEATHS_KEPT * _DEATH_WORDS * 8
         logs_at = slots_at + capacity * slot_bytes
+        data_at = logs_at + capacity * log_words * 8
         # Two descriptors for the pipe of each child, and the usual number for its work.
         least = math.ceil((2 * capacity + LEAST_DESCRIPTORS) / kernel.FULL)
         if (limit := kernel.allow_descriptors(2 * capacity + DESCRIPTORS)) < least:
             raise TooManySlots(least, limit)
-        shared = mmap.mmap(-1, logs_at + capacity * log_words * 8)
+        shared = mmap.mmap(-1, data_at + capacity * data)
         self._header = memoryview(shared)[:deaths_at].cast("q")
         self._deaths = memoryview(shared)[deaths_at:slots_at].cast("q")
-        logs = memoryview(shared)[logs_at:].cast("q")
+        logs = memoryview(shared)[logs_at:data_at].cast("q")
+        datas = memoryview(shared)[data_at:]
         self.slots = [
             Slot.from_buffer(shared, slots_at + index * slot_bytes).open(
-                index, FinishLog(logs[index * log_words : (index + 1) * log_words])
+                index,
+                FinishLog(
+                    logs[index * log_words : (index + 1) * log_words],
+                    datas[index * data : (index + 1) * data],
+                ),
             )
             for index in range(capacity)
         ]

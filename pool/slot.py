@@ -23,6 +23,14 @@ class State(IntEnum):
     BUSY = 3  # holds work
 
 
+class Others(IntEnum):
+    """Whether other work waits, or may wait, behind the run of a child."""
+
+    NONE = 0
+    WAIT = 1  # not for long: it is taken from the child if the run takes long
+    WAIT_UNLESS_IDLE = 2  # the same, but only for another child that has nothing to do
+
+
 class Slot(ctypes.Structure):
     """One child's line on the scoreboard, and the pipe that wakes it."""
 
@@ -39,7 +47,7 @@ class Slot(ctypes.Structure):
     task_id: int  # the task that it runs, 0 between runs
     attempt: int
     since: int  # when the run began; between two runs, when the last batch came in
-    others: int  # it holds, or may hold, other work that waits behind its run
+    others: int  # one of Others
     look_began: int  # when it last began to look for work, and when it last ended a look
     look_ended: int
     soft_deadline: int

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.dispatch import Signal
 
 log = logging.getLogger("taskq")
 
@@ -98,6 +99,22 @@ def loaded_settings() -> Callable[[], Any]:
     if loaded().DATABASES is not known:
         raise Unexpected("it holds other settings")
     return loaded
+
+
+@shortcut("the receivers of a signal")
+def receivers_of() -> Callable[[Signal], set[object]]:
+    """From a signal to what its list of receivers has of each function: its ``id()``."""
+
+    def receivers(signal: Signal) -> set[object]:
+        return {entry[0][0] for entry in signal.receivers}
+
+    def sample(**kwargs: object) -> None: ...
+
+    signal = Signal()
+    signal.connect(sample)
+    if receivers(signal) != {id(sample)}:
+        raise Unexpected("they are listed in another way")
+    return receivers
 
 
 @shortcut("json.encoder.c_make_encoder")

@@ -12,6 +12,7 @@ from stress.explore.gate import COMMIT, Gate
 from stress.explore.scene import NAME, OPTIONS, UNTIL_FINISH, UNTIL_START, Scene
 from taskq.models import Task
 from taskq.outbox import enqueue
+from taskq.store import endings
 from taskq.store.claims import ClaimRequest
 from taskq.store.tasks import TaskStore
 from taskq.task.options import TaskOptions
@@ -44,23 +45,25 @@ def claim_elsewhere(by: Hands) -> None:
 
 
 def _claim(by: Hands, worker: int) -> None:
-    result = by.db.finish_and_claim(worker, [], ClaimRequest(Queues.parse(""), 1, ()))
+    result = by.db.end_and_claim(worker, [], ClaimRequest(Queues.parse(""), 1, ()))
     for task in result.tasks:
         by.scene.holds(worker, task.id)
 
 
 def finish(by: Hands) -> None:
-    for task in by.db.finish(by.scene.worker, [by.run]):
+    for task in by.db.end(by.scene.worker, [endings.finish(by.run)]):
         by.scene.ends(by.scene.worker, task, gone=True)
 
 
 def retry(by: Hands) -> None:
-    if by.db.retry(by.scene.worker, by.run, when=None, delay=0.0, error="e", traceback=""):
+    if by.db.end(
+        by.scene.worker, [endings.retry(by.run, when=None, delay=0.0, error="e", traceback="")]
+    ):
         by.scene.ends(by.scene.worker, by.scene.running)
 
 
 def fail(by: Hands) -> None:
-    if by.db.fail(by.scene.worker, by.run, error="e", traceback=""):
+    if by.db.end(by.scene.worker, [endings.fail(by.run, error="e", traceback="")]):
         by.scene.ends(by.scene.worker, by.scene.running)
 
 

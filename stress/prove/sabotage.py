@@ -19,6 +19,7 @@ from pool.slot import Slot
 from taskq.outbox import enqueue as outbox_enqueue
 from taskq.outbox.calls import Sent
 from taskq.sql.postgresql import claims, leases, schedules, tasks, unique
+from taskq.store import endings
 from taskq.task.claimed import Claimed
 from taskq.task.outcomes import Outcome
 from taskq.task.registry import Definition
@@ -58,20 +59,22 @@ def no_fence_on_finish() -> None:
 
 def no_fence_on_results() -> None:
     """A finish writes its result even if another worker holds the task by now."""
-    (text,) = tasks.KEEP
-    text = _swapped("KEEP", text, _HELD)
     # Without its row a task has no name, and a result without a name would be refused.
     who = tasks._WHO
-    tasks.KEEP = (_swapped("KEEP", text, who, f"coalesce({who}, 'gone')"),)
+    for name in "KEEP", "KEEP_ONE":
+        (text,) = getattr(tasks, name)
+        text = _swapped(name, text, _HELD)
+        setattr(tasks, name, (_swapped(name, text, who, f"coalesce({who}, 'gone')"),))
 
 
 def no_result_row() -> None:
     """A task that keeps its result is removed like any other."""
-    (text,) = tasks.KEEP
-    removal, insert, _ = text.partition("INSERT INTO taskq_result")
-    if not insert:
-        raise Misfit("KEEP inserts nothing any more: adapt stress/prove/sabotage.py")
-    tasks.KEEP = (f"{removal} SELECT id FROM done",)
+    for name in "KEEP", "KEEP_ONE":
+        (text,) = getattr(tasks, name)
+        removal, insert, _ = text.partition("INSERT INTO taskq_result")
+        if not insert:
+            raise Misfit(f"{name} inserts nothing any more: adapt stress/prove/sabotage.py")
+        setattr(tasks, name, (f"{removal} SELECT id FROM done",))
 
 
 def no_self_fencing() -> None:
@@ -109,7 +112,7 @@ def finish_before_run() -> None:
     def finish_and_execute(
         self: Worker, task: Claimed, definition: Definition, first: Sequence[object] = ()
     ) -> Outcome:
-        self.recorder.remove(task)
+        self.writer.end(endings.finish(task.run), task.name)
         return execute(self, task, definition, first)
 
     Worker.execute = finish_and_execute  # type: ignore[method-assign]

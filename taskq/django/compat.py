@@ -14,6 +14,7 @@ if TYPE_CHECKING or django.VERSION >= (6, 0):
         TaskContext,
         TaskResult,
         TaskResultStatus,
+        signals,
         task_backends,
     )
     from django.tasks.backends.base import BaseTaskBackend
@@ -29,6 +30,7 @@ else:
             TaskContext,
             TaskResult,
             TaskResultStatus,
+            signals,
             task_backends,
         )
         from django_tasks.backends.base import BaseTaskBackend
@@ -60,6 +62,7 @@ __all__ = [
     "TaskResultDoesNotExist",
     "TaskResultStatus",
     "normalize_json",
+    "signals",
     "task_backends",
     "task_enqueued",
     "task_finished",

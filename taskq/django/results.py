@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import logging
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,6 @@ from typing import Any
 from django.dispatch import Signal
 from django.utils import timezone
 
-from taskq.database_errors import DATABASE_ERRORS
 from taskq.django.compat import (
     InvalidTask,
     Task,
@@ -22,13 +22,15 @@ from taskq.django.compat import (
     task_started,
 )
 from taskq.django.context import TaskqContext
-from taskq.lookup import Attempt, Known, look_up
+from taskq.django.listeners import is_heard, others_hear
+from taskq.lookup import Attempt, Known, attempts
 from taskq.models import State
 from taskq.signals import tell
 from taskq.task import payload
 from taskq.task.claimed import Claimed
 from taskq.task.ids import TaskId
 from taskq.task.outcomes import Done, Failed, Outcome
+from taskq.values import stored_moment
 
 log = logging.getLogger("taskq")
 
@@ -98,52 +100,58 @@ def fill(result: TaskResult[..., Any], **values: object) -> None:
 
 
 class Run:
-    """One run of a task of Django's, in the worker. See :class:`taskq.task.hooks.RunHooks`."""
+    """One run of a task of Django's, in the worker. See :class:`taskq.task.hooks.RunHooks`.
 
-    def __init__(self, task: Task[..., Any], claimed: Claimed, worker: str, alias: str) -> None:
+    The TaskResult is made of what the claim has brought, and only for a context or a receiver.
+    """
+
+    def __init__(self, task: Task[..., Any], claimed: Claimed, worker: str) -> None:
         self._task = task
         self._claimed = claimed
         self._worker = worker
-        self._alias = alias
-        self._sender = type(task.get_backend())
         self._result: TaskResult[..., Any] | None = None
 
+    @property
+    def heard(self) -> bool:
+        return others_hear(task_finished)
+
     def first(self) -> Sequence[object]:
-        if self._task.takes_context and self._result is not None:
-            return (TaskqContext(task_result=self._result),)
-        return ()
+        if not self._task.takes_context or self._make() is None:
+            return ()
+        assert self._result is not None
+        return (TaskqContext(task_result=self._result),)
 
     def started(self) -> None:
-        try:
-            self._result = self._running()
-        except Exception:  # the arguments cannot be read; the run will fail for the same reason
-            log.exception("%s #%d has no TaskResult", self._claimed.name, self._claimed.id)
-        else:
+        if is_heard(task_started, logging.INFO) and self._make():
             self._tell(task_started)
 
     def finished(self, outcome: Outcome) -> None:
-        if self._result is None:
-            return
-        error: BaseException | None = None
         match outcome:
             case Done(result=str(encoded)):
-                value = payload.decode_result(encoded, self._claimed.name)
-                fill(self._result, status=TaskResultStatus.SUCCESSFUL, _return_value=value)
+                if is_heard(task_finished, logging.INFO) and (result := self._make()):
+                    value = payload.decode_result(encoded, self._claimed.name)
+                    fill(result, status=TaskResultStatus.SUCCESSFUL, _return_value=value)
+                    self._tell_finished(result)
             case Failed(traceback=traceback, kind=kind, exception=error):
-                self._result.errors.append(
-                    TaskError(exception_class_path=kind, traceback=traceback)
-                )
-                fill(self._result, status=TaskResultStatus.FAILED)
+                if is_heard(task_finished, logging.ERROR) and (result := self._make()):
+                    result.errors.append(TaskError(exception_class_path=kind, traceback=traceback))
+                    fill(result, status=TaskResultStatus.FAILED)
+                    self._tell_finished(result, error)
             case _:
-                return  # the task will run again
-        fill(self._result, finished_at=timezone.now())
+                pass  # the task will run again
+
+    def _tell_finished(
+        self, result: TaskResult[..., Any], error: BaseException | None = None
+    ) -> None:
+        fill(result, finished_at=timezone.now())
         self._tell(task_finished, error)
 
     def _tell(self, signal: Signal, error: BaseException | None = None) -> None:
         """Send a signal. An error is raised and handled around it, as in Django's own backends.
         So sys.exc_info() has the error, and Django's log has the traceback."""
+        sender = type(self._task.get_backend())
         if error is None:
-            tell(signal, self._sender, task_result=self._result)
+            tell(signal, sender, task_result=self._result)
             return
         try:
             raise error
@@ -151,32 +159,41 @@ class Run:
             here = sys.exc_info()[2]
             # Remove this frame from the traceback, without calling a method of the error's class.
             BaseException.with_traceback(error, here and here.tb_next)
-            tell(signal, self._sender, task_result=self._result)
+            tell(signal, sender, task_result=self._result)
+
+    def _make(self) -> TaskResult[..., Any] | None:
+        """The result of this run; None where the arguments cannot be read. The run fails for the
+        same reason."""
+        if self._result is None:
+            try:
+                self._result = self._running()
+            except Exception:
+                log.exception("%s #%d has no TaskResult", self._claimed.name, self._claimed.id)
+        return self._result
 
     def _running(self) -> TaskResult[..., Any]:
         claimed = self._claimed
-        try:
-            known = look_up(claimed.id, self._alias)
-        except DATABASE_ERRORS:
-            log.exception("%s #%d could not be looked up", claimed.name, claimed.id)
-            known = None
-        if known is not None and known.worker == self._worker:
-            return task_result(known, self._task, self._task.backend)
-        # The database or the lease is gone: only the claim's own data is left.
         now = timezone.now()
         known = Known(
             id=claimed.id,
             name=claimed.name,
             payload=claimed.payload,
             queue=claimed.queue,
-            priority=self._task.priority,
+            priority=self._task.priority if claimed.priority is None else claimed.priority,
             state=State.RUNNING,
-            created_at=now,
-            started_at=now,
+            created_at=_moment(claimed.created_at) or now,
+            run_after=_moment(claimed.run_after),
+            started_at=_moment(claimed.started_at) or now,
             finished_at=None,
             worker=self._worker,
-            attempts=[],
+            attempts=attempts(claimed.history),
         )
-        result = task_result(known, self._task, self._task.backend)
-        result.worker_ids[:0] = ["unknown"] * (claimed.retries + claimed.losses)
-        return result
+        return task_result(known, self._task, self._task.backend)
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    """A time of the claim's. None also for one that no datetime holds."""
+    try:
+        return None if text is None else stored_moment(text)
+    except ValueError:
+        return None

@@ -30,7 +30,8 @@ from dataclasses import dataclass
 
 from pool import Child, Slot, clock
 from taskq.pool_context import PoolContext
-from taskq.store.finishing import finish_for
+from taskq.store.endings import decoded
+from taskq.store.finishing import end_for
 from taskq.store.session import StoreSession
 
 #: Seconds that a run may take while other tasks wait behind it.
@@ -113,9 +114,10 @@ class OverrunWatch:
         running, alive, done = slot.task_id, slot.alive, slot.finish_log.under(lease)
         if not alive or slot.held_lease() != lease or slot.since != recalled.since:
             return
-        waiting = [run for run in held if run[0] != running and run not in done]
+        over = {(run.task, run.attempt) for run in done}
+        waiting = [run for run in held if run[0] != running and run not in over]
         if done:
             slot.finish_log.settle()
-            finish_for(db, lease, done)
+            end_for(db, lease, decoded(done))
         if waiting and db.give_back(lease, waiting, wait=False):
             self._context.wake_one(self._child.scoreboard)

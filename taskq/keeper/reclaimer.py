@@ -13,11 +13,11 @@ from pool.backoff import Backoff
 from pool.death import BLAMELESS, Death
 from taskq import events
 from taskq.pool_context import PoolContext
-from taskq.store.finishing import finish_for
+from taskq.store.endings import Ending, decoded
+from taskq.store.finishing import end_for
 from taskq.store.leases import Retired
 from taskq.store.refusals import NEVER, Refusals
 from taskq.store.session import StoreSession
-from taskq.task.claimed import Run
 
 #: The cause of a loss where nothing has died.
 UNWRITTEN = "its outcome could not be written: see the log of its pool"
@@ -51,7 +51,7 @@ class Reclaimer:
         self._living_refusals = Refusals(child.name, session.close, limit=limit)
         self._expired_refusals = Refusals(child.name, session.close, limit=limit)
         #: Each with what it had done and not written: its slot is another's by now.
-        self._dead: dict[Death, list[Run]] = {}
+        self._dead: dict[Death, list[Ending]] = {}
         self._locked = Backoff(first=2 * LOCKED, limit=limit)
         self._dead_again = 0
         self._expired_due = 0
@@ -92,7 +92,7 @@ class Reclaimer:
         for number, death in unread:
             if death not in self._dead:  # the database may have gone away since
                 slot = self.scoreboard.slots[death.slot]
-                self._dead[death] = slot.finish_log.under(death.lease)
+                self._dead[death] = decoded(slot.finish_log.under(death.lease))
             self._reclaim_from(death)
             self.scoreboard.acknowledge(number)
             self._between()
@@ -112,7 +112,7 @@ class Reclaimer:
         """
         ran = slot.unwritten_task
         cause = UNWRITTEN if ran else "the connection was lost"
-        done = slot.finish_log.under(lease)
+        done = decoded(slot.finish_log.under(lease))
 
         def end() -> None:
             self.retire(lease, ran=ran, charge=ran != 0, cause=cause, done=done)
@@ -174,14 +174,14 @@ class Reclaimer:
         charge: bool,
         cause: str,
         expired_only: bool = False,
-        done: Sequence[Run] = (),
+        done: Sequence[Ending] = (),
     ) -> Retired | None:
         """Retire a lease (see :meth:`taskq.store.leases.LeaseStore.retire`), and log the result.
 
-        done: runs that were finished under it and perhaps not written. They are written first.
+        done: how runs ended under it that are perhaps not written. They are written first.
         """
         db = self.session.store()
-        locked = finish_for(db, lease, done) if done else set()
+        locked = end_for(db, lease, done) if done else set()
         retired = db.leases.retire(
             lease,
             ran=ran,
@@ -224,7 +224,7 @@ class Reclaimer:
 
         self._dead_refusals.do(_ending(death.lease), end)
 
-    def _reclaim_from_expired(self, worker: int, done: Sequence[Run]) -> None:
+    def _reclaim_from_expired(self, worker: int, done: Sequence[Ending]) -> None:
         retired = self.retire(
             worker,
             ran=None,

@@ -171,9 +171,9 @@ class Statements(Protocol):
     FINISH: str
     FINISH_ONE: str
     LOCK_IF_FREE: str
-    FINISH_IF_FREE: str
     STILL_HELD: str | None
     KEEP: tuple[str, ...]
+    KEEP_ONE: tuple[str, ...]
     RETRY: str
     FAIL: str
     FAIL_PLAINLY: str

@@ -31,7 +31,7 @@ def finish(
     # finish with it, silently.
     if result is None:
         return connection.end(_qualified(statements.FINISH_ONE, home), values)
-    keep = [_qualified(each, home) for each in statements.KEEP]
+    keep = [_qualified(each, home) for each in statements.KEEP_ONE]
     return connection.end_plainly(keep, {**values, "value": result})
 
 

@@ -31,18 +31,20 @@ class ClaimRequest(NamedTuple):
     """What a claim asks for.
 
     place: a lane, or the queues of which the most urgent lane is meant. limit: tasks at most.
-    quick: names of those that may come together.
+    quick: names of those that may come together. described: names of those that come with all that
+    their front door tells of a run.
     """
 
     place: Lane | Queues
     limit: int
     quick: Sequence[str]
+    described: Sequence[str] = ()
 
 
 class ClaimResult(NamedTuple):
     """What came of a claim.
 
-    ours: the ids of the finished runs that were written with it and were ours. more: the lane
+    ours: the ids of the ended runs that were written with it and were ours. more: the lane
         that it was made from, if that may have more; it knows where the claim ended.
     lanes: in how many lanes tasks were due; None for a claim that has not looked.
     """
@@ -64,8 +66,8 @@ _CLAIMED = slice(1, 1 + len(Claimed._fields))
 
 
 def claim_result(answers: list[list[tuple[Any, ...]]], request: ClaimRequest) -> ClaimResult:
-    place, limit, _ = request
-    *finished, rows = answers
+    place, limit = request.place, request.limit
+    *ended, rows = answers
     # RETURNING promises no order: sort by the place in the lane.
     rows.sort()
     tasks = [Claimed._make(row[_CLAIMED]) for row in rows]
@@ -77,7 +79,7 @@ def claim_result(answers: list[list[tuple[Any, ...]]], request: ClaimRequest) ->
             more = Lane(tasks[-1].queue, priority, 0.0, due, tasks[-1].id)
         elif due is not None:
             more.due, more.id = due, tasks[-1].id
-    return ClaimResult(ids_of(finished), tasks, more if len(tasks) == limit else None, lanes)
+    return ClaimResult(ids_of(ended), tasks, more if len(tasks) == limit else None, lanes)
 
 
 def ids_of(answers: list[list[tuple[Any, ...]]]) -> set[int]:

@@ -34,7 +34,7 @@ from typing import NamedTuple
 
 from taskq import sql
 from taskq.models.worker_ids import new_id
-from taskq.task.claimed import Run
+from taskq.store.endings import Ending, checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class LeaseStore:
             return 0
         return int(self._connection.rows(self._sql.NOTIFIERS_WAITING, {})[0][0])
 
-    def expired(self) -> dict[int, list[Run]]:
+    def expired(self) -> dict[int, list[Ending]]:
         """Workers whose lease has run out, each with what it has done and is still to be
         written."""
         rows = self._connection.rows(self._sql.EXPIRED, {})
@@ -122,7 +122,7 @@ class LeaseStore:
         charge: bool,
         cause: str,
         expired_only: bool = False,
-        done: Collection[Run] = (),
+        done: Collection[Ending] = (),
         locked: Collection[int] = (),
     ) -> Retired | None:
         """Retire the lease of a worker, and reclaim all that it holds.
@@ -132,7 +132,8 @@ class LeaseStore:
         cause: what happened to the worker, kept with that task.
         expired_only: do nothing if the lease was renewed meanwhile, or if another keeper is
             retiring it.
-        done: the runs that it had finished. They are written by now, except those of ``locked``.
+        done: how the runs ended that it had finished. They are written by now, except those of
+            ``locked``.
         locked: ids of tasks that another transaction has locked. They are not reclaimed, but
             noted in the row for the next call.
 
@@ -158,14 +159,14 @@ class LeaseStore:
                 blamed = ran if ran is not None else last or 0
             # Else any of them may have been: none is charged, each is claimed alone from now on.
             earlier = _read(noted)  # some of it by another, since ``done`` was read
-            unwritten = {run for run in done if run[0] in locked} | ({*earlier} - {*done})
+            unwritten = {ending for ending in done if ending.id in locked} | ({*earlier} - {*done})
             end = {**one, "blamed": blamed, "charge": charge, "cause": cause}
             values = {
                 **end,
                 "blamed": blamed or 0,
                 "suspect": blamed is None,
                 "charge": int(charge),
-                "leave": [id for id, _ in unwritten],
+                "leave": [ending.id for ending in unwritten],
             }
             rows = self._connection.rows(self._sql.RECLAIM, values) if held else []
             complete = self._connection.count(self._sql.RETIRE, one) == 1
@@ -190,14 +191,14 @@ class LeaseStore:
         return [worker for (worker,) in rows]
 
 
-def _noted(done: Collection[Run]) -> str | None:
-    """Runs as the row of a worker has them."""
-    return json.dumps(sorted(done)) if done else None
+def _noted(endings: Collection[Ending]) -> str | None:
+    """Endings as the row of a worker has them."""
+    return json.dumps(sorted(endings, key=lambda ending: ending.id)) if endings else None
 
 
-def _read(noted: str | None) -> list[Run]:
-    """The runs that the row of a worker has noted."""
+def _read(noted: str | None) -> list[Ending]:
+    """The endings that the row of a worker has noted."""
     try:
-        return [(int(id), int(attempt)) for id, attempt in json.loads(noted or "[]")]
+        return [checked(*each) for each in json.loads(noted or "[]")]
     except (ValueError, TypeError, OverflowError, RecursionError):
         return []  # somebody wrote the column by hand

@@ -7,7 +7,6 @@ has changed: that is the fence.
 
 from __future__ import annotations
 
-import datetime
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -20,6 +19,7 @@ from taskq.store.claims import (
     ids_of,
     lanes_of,
 )
+from taskq.store.endings import Ending, calls
 from taskq.store.leases import LeaseStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.progress import Progress
@@ -64,37 +64,49 @@ class TaskStore:
         ever there when a worker was lost. Nothing for a worker without a good lease.
         The lane remembers where the claim ended.
         """
-        return self.finish_and_claim(worker, (), ClaimRequest(lane, limit, quick)).tasks
+        return self.end_and_claim(worker, (), ClaimRequest(lane, limit, quick)).tasks
 
-    def finish_and_claim(
-        self, worker: int, runs: Iterable[Run], request: ClaimRequest
+    def end_and_claim(
+        self, worker: int, endings: Iterable[Ending], request: ClaimRequest
     ) -> ClaimResult:
-        """:meth:`finish` and :meth:`claim` in one transaction and one round trip."""
+        """:meth:`end` and :meth:`claim` in one transaction and one round trip."""
         if isinstance(request.place, Queues) and self._must_look(request.place):
             due = [lane for lane in self.lanes(request.place) if lane.wait <= 0]
             if not due:
-                return ClaimResult(self.finish(worker, runs), [], None, 0)
-            result = self.finish_and_claim(worker, runs, request._replace(place=due[0]))
+                return ClaimResult(self.end(worker, endings), [], None, 0)
+            result = self.end_and_claim(worker, endings, request._replace(place=due[0]))
             return result._replace(lanes=len(due))
-        return claim_result(self._connection.batch(*self._calls(worker, runs, request)), request)
+        return claim_result(self._connection.batch(*self._calls(worker, endings, request)), request)
 
-    def begin_to_finish_and_claim(
-        self, worker: int, runs: Iterable[Run], request: ClaimRequest
+    def begin_to_end(
+        self, worker: int, endings: Iterable[Ending], request: ClaimRequest | None
     ) -> Callable[[], ClaimResult] | None:
-        """:meth:`finish_and_claim` without waiting for it, which what is returned does; None
-        where that is not possible."""
+        """:meth:`end_and_claim` without waiting for the answer, or without a request :meth:`end`.
+
+        Returns a function that waits. None where that is not possible.
+        """
+        if request is None:
+            answer = self._connection.begin(*calls(self._sql, worker, endings))
+            return answer and (lambda: ClaimResult(ids_of(answer()), [], None, None))
         if isinstance(request.place, Queues) and self._must_look(request.place):
             return None
-        answer = self._connection.begin(*self._calls(worker, runs, request))
-        return None if answer is None else lambda: claim_result(answer(), request)
+        answer = self._connection.begin(*self._calls(worker, endings, request))
+        return answer and (lambda: claim_result(answer(), request))
 
     def _must_look(self, queues: Queues) -> bool:
         """Whether no statement finds the most urgent lane of these and claims from it."""
         return self._claims.CLAIM_FIRST is None or bool(queues.prefixes)
 
-    def _calls(self, worker: int, runs: Iterable[Run], request: ClaimRequest) -> list[sql.Call]:
-        place, limit, quick = request
-        values = {"worker": worker, "limit": limit, "quick": list(quick)}
+    def _calls(
+        self, worker: int, endings: Iterable[Ending], request: ClaimRequest
+    ) -> list[sql.Call]:
+        place, limit, quick, described = request
+        values = {
+            "worker": worker,
+            "limit": limit,
+            "quick": list(quick),
+            "described": list(described),
+        }
         if isinstance(place, Lane):
             where = {"queue": place.queue, "priority": place.priority}
             values = {**values, **where, "from_due": place.due, "from_id": place.id}
@@ -102,45 +114,40 @@ class TaskStore:
         else:
             assert self._claims.CLAIM_FIRST is not None
             values, claim = {**values, "queues": place.listed}, self._claims.CLAIM_FIRST
-        return [*sql.for_each(self._sql.FINISH, worker, runs), (claim, values)]
+        return [*calls(self._sql, worker, endings), (claim, values)]
 
-    def finish_and_look(
-        self, worker: int, runs: Iterable[Run], queues: Queues
+    def end_and_look(
+        self, worker: int, endings: Iterable[Ending], queues: Queues
     ) -> tuple[set[int], list[Lane]]:
-        """:meth:`finish` and :meth:`lanes` in one round trip."""
-        *finished, rows = self._connection.batch(
-            *sql.for_each(self._sql.FINISH, worker, runs),
-            (self._claims.LANES, {"queues": queues.listed}),
+        """:meth:`end` and :meth:`lanes` in one round trip."""
+        *ended, rows = self._connection.batch(
+            *calls(self._sql, worker, endings), (self._claims.LANES, {"queues": queues.listed})
         )
-        return ids_of(finished), lanes_of(queues, rows)
+        return ids_of(ended), lanes_of(queues, rows)
 
-    def finish(self, worker: int, runs: Iterable[Run]) -> set[int]:
-        """Remove tasks that are done; the ids of those that were still ours."""
-        return ids_of(self._connection.batch(*sql.for_each(self._sql.FINISH, worker, runs)))
+    def end(self, worker: int, endings: Iterable[Ending]) -> set[int]:
+        """Write how runs ended. The ids of those that were still this worker's."""
+        return ids_of(self._connection.batch(*calls(self._sql, worker, endings)))
 
-    def finish_if_free(
-        self, worker: int, runs: Sequence[Run]
+    def end_if_free(
+        self, worker: int, endings: Sequence[Ending]
     ) -> tuple[set[int], set[int], set[int]]:
-        """:meth:`finish` for a worker that cannot, without waiting for anybody.
+        """:meth:`end` for a worker that cannot, without waiting for anybody.
 
-        The ids of those that are finished; of those that somebody has locked; and of those that
+        The ids of those that are ended; of those that somebody has locked; and of those that
         are free, and that the database keeps all the same.
         """
-        lock = sql.for_each(self._sql.LOCK_IF_FREE, worker, runs)
-        finish = sql.for_each(self._sql.FINISH_IF_FREE, worker, runs)
-        answers = self._connection.batch(*lock, *finish)
-        free, written = ids_of(answers[: len(lock)]), ids_of(answers[len(lock) :])
+        rows, runs = self._connection.rows, [ending.run for ending in endings]
+        with self._connection.transaction():
+            lock = sql.for_each(self._sql.LOCK_IF_FREE, worker, runs)
+            free = ids_of([rows(*call) for call in lock])
+            ours = [ending for ending in endings if ending.id in free]
+            ended = ids_of([rows(*call) for call in calls(self._sql, worker, ours)])
         left = [run for run in runs if run[0] not in free]
         if not left or self._sql.STILL_HELD is None:
-            return written, set(), free - written
+            return ended, set(), free - ended
         held = sql.for_each(self._sql.STILL_HELD, worker, left)
-        return written, ids_of(self._connection.batch(*held)), free - written
-
-    def keep(self, worker: int, run: Run, result: str) -> bool:
-        """Remove a task that is done and keep what it returned; whether it was still ours."""
-        values = {"worker": worker, "id": run[0], "attempt": run[1], "value": result}
-        kept, *undone = self._connection.batch(*((each, values) for each in self._sql.KEEP))
-        return len(kept) == 1 and not any(undone)
+        return ended, ids_of(self._connection.batch(*held)), free - ended
 
     def holds(self, worker: int, run: Run) -> bool:
         """Whether a run is still this worker's."""
@@ -162,37 +169,6 @@ class TaskStore:
         given = self._connection.batch(*sql.for_each(statement, worker, runs), *wake)
         return ids_of(given[: len(given) - len(wake)])
 
-    def retry(
-        self,
-        worker: int,
-        run: Run,
-        *,
-        when: datetime.datetime | None,
-        delay: float,
-        error: str,
-        traceback: str,
-        kind: str | None = None,
-    ) -> bool:
-        """Have it run again, at a time or after seconds; whether it was still ours.
-
-        kind: the path of the error's class, where the task keeps what came of each run.
-        """
-        more = {
-            "when": when,
-            "delay": delay,
-            "error": error,
-            "traceback": traceback,
-            "kind": kind,
-        }
-        return self._one(self._sql.RETRY, worker, run, more)
-
-    def fail(
-        self, worker: int, run: Run, *, error: str, traceback: str, kind: str | None = None
-    ) -> bool:
-        """Keep it as failed; whether it was still ours. kind: see :meth:`retry`."""
-        more = {"error": error, "traceback": traceback, "kind": kind}
-        return self._one(self._sql.FAIL, worker, run, more)
-
     def lose(
         self,
         worker: int,
@@ -205,7 +181,7 @@ class TaskStore:
     ) -> tuple[int, bool] | None:
         """Charge it with a loss and have it run again after seconds, or keep it as failed; its
         losses, and whether it failed. None when it was not ours any more. kind: see
-        :meth:`retry`."""
+        :func:`taskq.store.endings.fail`."""
         more = {"delay": delay, "error": error, "traceback": traceback, "kind": kind}
         values = {"worker": worker, "id": run[0], "attempt": run[1], **more}
         rows = self._connection.rows(self._sql.LOSE, values)

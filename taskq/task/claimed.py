@@ -23,6 +23,12 @@ class Claimed(NamedTuple):
     expired: bool
     unknown_for: float | None  # seconds since a worker first did not know it
     scheduled_at: datetime.datetime | str | None  # the tick it is for; SQLite has it as text
+    # Only of names that the claim describes.
+    priority: int | None = None
+    created_at: str | None = None
+    run_after: str | None = None
+    started_at: str | None = None
+    history: str | None = None
 
     @property
     def run(self) -> Run:

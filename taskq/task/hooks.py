@@ -11,6 +11,10 @@ from taskq.task.outcomes import Outcome
 class RunHooks(Protocol):
     """Called around one run. No method may raise."""
 
+    @property
+    def heard(self) -> bool:
+        """Whether somebody is told of the run's end, and may look for its result."""
+
     def first(self) -> Sequence[object]:
         """Arguments that go before the task's own."""
 
@@ -18,4 +22,4 @@ class RunHooks(Protocol):
         """The function is about to be called."""
 
     def finished(self, outcome: Outcome) -> None:
-        """The outcome is written."""
+        """The outcome is written, or where nobody hears of it, it is about to be."""

@@ -31,8 +31,8 @@ class Definition:
     """A registered task.
 
     bound: the front door's own object; passed as first argument when ``options.bind``.
-    hooks: makes what that door does around a run, of the claimed task, the worker's
-        name in results, and the alias of the task's database.
+    hooks: makes what that door does around a run, of the claimed task and the worker's name in
+        results.
     database: the alias of the database that it is sent to; None is the router's.
     """
 
@@ -40,7 +40,7 @@ class Definition:
     function: Callable[..., Any]
     options: TaskOptions
     bound: object = None
-    hooks: Callable[[Claimed, str, str], RunHooks] | None = None
+    hooks: Callable[[Claimed, str], RunHooks] | None = None
     database: str | None = None
 
     @functools.cached_property
@@ -94,6 +94,8 @@ class Definition:
 
 
 _definitions: dict[str, Definition] = {}
+#: Names of tasks whose front door does something around a run.
+_with_hooks: list[str] = []
 #: Names that were registered after Django's setup. A pool that is forked then may not know them.
 _late: set[str] = set()
 
@@ -129,6 +131,8 @@ def register(definition: Definition) -> None:
     if known is None and apps.ready:
         _late.add(name)
     _definitions[name] = definition
+    if definition.hooks is not None and name not in _with_hooks:
+        _with_hooks.append(name)
 
 
 def find(name: str) -> Definition | None:
@@ -137,6 +141,11 @@ def find(name: str) -> Definition | None:
 
 def names() -> list[str]:
     return sorted(_definitions)
+
+
+def names_with_hooks() -> list[str]:
+    """The names of tasks whose front door does something around a run."""
+    return _with_hooks
 
 
 def definitions() -> list[Definition]:

@@ -110,7 +110,7 @@ class InProcessWorker(Worker):
         self._last = self._error = None
         # As in a pool, what a receiver of task_started sets ends with the run.
         copy_context().run(self.perform, task)
-        self.writer.write_finished()
+        self.writer.write_ended()
         if self._error is not None and not isinstance(self._error, _TASKS_OWN):
             raise self._error
         return self._last or Concluded(task, None, None)

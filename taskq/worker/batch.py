@@ -1,9 +1,7 @@
-"""What a worker holds: claimed tasks that wait their turn, and finished runs that
-are not written yet.
+"""What a worker holds: claimed tasks that wait their turn, and ended runs that are not written yet.
 
-Both are held for a short time. Only tasks known to be quick are claimed together. If one of them
-takes long after all, the keeper writes the finished runs and gives back the tasks that wait
-(:mod:`taskq.keeper.overrun`).
+Both are held for a short time. If a run takes long, the keeper writes the ended runs and gives back
+the tasks that wait (:mod:`taskq.keeper.overrun`).
 """
 
 from __future__ import annotations
@@ -12,9 +10,11 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+from pool import clock
 from pool.finish_log import FinishLog
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.store.claims import ClaimRequest, ClaimResult, Lane
+from taskq.store.endings import Ending
 from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.queues import Queues
@@ -23,8 +23,8 @@ from taskq.task.queues import Queues
 class Batch:
     """The tasks of one worker under one lease.
 
-    finish_log: holds the finished runs in the same order, in memory that outlives the worker. If
-        the worker dies, the keeper writes them.
+    finish_log: holds the ended runs in the same order, in memory that outlives the worker. If the
+        worker dies, the keeper writes them.
     """
 
     def __init__(self, finish_log: FinishLog) -> None:
@@ -33,12 +33,18 @@ class Batch:
         #: A claim, or a give-back, went unanswered: the lease may hold tasks that are not here.
         self.in_doubt = False
         self._waiting: deque[Claimed] = deque()
-        self._finished: list[Run] = []
+        self._ended: list[Ending] = []
+        #: Since when somebody may wait to see an ended run that is not even sent; 0 for nobody.
+        self.seen_since = 0
+        #: Ended runs whose statement touched no row.
+        self._untouched: list[Run] = []
         #: Runs of a give-back that went unanswered.
         self._leaving: list[Run] = []
-        #: The answer of a claim ahead, and how many of the finished runs it writes.
-        self._ahead: Callable[[], ClaimResult] | None = None
-        self._finished_ahead = 0
+        #: The answer to what was sent ahead, how many of the ended runs it writes, and whether it
+        #: claims.
+        self._answer: Callable[[], ClaimResult] | None = None
+        self._sent = 0
+        self._claims = False
 
     def next(self) -> Claimed | None:
         """The next task to run."""
@@ -56,73 +62,79 @@ class Batch:
 
     @property
     def empty(self) -> bool:
-        return not (self._waiting or self._finished or self._ahead or self._leaving)
+        return not (self._waiting or self._ended or self._answer or self._leaving)
+
+    @property
+    def unsent(self) -> bool:
+        """Whether there are ended runs that are not even sent."""
+        return len(self._ended) > self._sent
 
     def hold_under(self, lease: int) -> None:
         """Hold what is claimed from now on under this lease. The batch must be empty."""
         self.lease = lease
         self._finish_log.start(lease)
 
-    def finish_later(self, run: Run) -> bool:
-        """Keep a run that is done, to write it with others. False if there is no room for it."""
-        if not self._finish_log.add(*run):
+    def end_later(self, ending: Ending) -> bool:
+        """Keep the end of a run, to write it with others. False if there is no room for it."""
+        if not self._finish_log.add(ending.id, ending.attempt, ending.encoded()):
             return False
-        self._finished.append(run)
+        self._ended.append(ending)
+        if ending.is_seen and not self.seen_since:
+            self.seen_since = clock.now()
         return True
 
     def forget_newest(self) -> None:
-        """The newest finished run was written apart from the rest."""
-        self._finished.pop()
+        """The newest ended run was written apart from the rest."""
+        self._ended.pop()
         self._finish_log.take_back()
 
-    def claim(self, store: TaskStore, request: ClaimRequest) -> tuple[ClaimResult, list[Run]]:
-        """Write the finished runs and claim more tasks, both or neither. Not while a claim ahead
-        is on its way.
+    def claim(self, store: TaskStore, request: ClaimRequest) -> ClaimResult:
+        """Write the ended runs and claim more tasks, both or neither. Not while anything sent is
+        on its way."""
+        result = store.end_and_claim(self.lease, self._ended, request)
+        return self._add(result, len(self._ended))
 
-        What came, and the finished runs that touched no row.
-        """
-        result = store.finish_and_claim(self.lease, self._finished, request)
-        return result, self._add(result, len(self._finished))
-
-    def claim_ahead(self, store: TaskStore, request: ClaimRequest) -> bool:
-        """Begin to :meth:`claim`, without waiting for the answer. False where that is not
-        possible."""
+    def send(self, store: TaskStore, request: ClaimRequest | None) -> bool:
+        """Begin to :meth:`claim`, or without a request to :meth:`write`, and do not wait for the
+        answer. Not while a claim is on its way. Returns False where that is not possible."""
+        self._collect()
         if self.in_doubt:
             return False
-        self._ahead = store.begin_to_finish_and_claim(self.lease, self._finished, request)
-        self._finished_ahead = len(self._finished)
-        return self._ahead is not None
+        self._answer = store.begin_to_end(self.lease, self._ended, request)
+        if self._answer is None:
+            return False
+        self._sent, self._claims, self.seen_since = len(self._ended), request is not None, 0
+        return True
 
     @property
     def claims_ahead(self) -> bool:
-        """Whether a claim ahead is on its way."""
-        return self._ahead is not None
+        """Whether a claim that was sent is on its way."""
+        return self._answer is not None and self._claims
 
-    def collect(self) -> tuple[ClaimResult, list[Run]] | None:
-        """Read the answer of :meth:`claim_ahead`: what :meth:`claim` returns. None if no claim is
-        on its way."""
+    def collect(self) -> ClaimResult | None:
+        """Read the answer to what was sent. None if there was no claim in it."""
         return self._collect()
 
-    def look(self, store: TaskStore, queues: Queues) -> tuple[list[Lane], list[Run]]:
-        """Write the finished runs and look at the lanes.
+    def look(self, store: TaskStore, queues: Queues) -> list[Lane]:
+        """Write the ended runs and look at the lanes."""
+        ours, lanes = store.end_and_look(self.lease, self._ended, queues)
+        self._written(ours, len(self._ended))
+        return lanes
 
-        The lanes, and the finished runs that touched no row.
-        """
-        ours, lanes = store.finish_and_look(self.lease, self._finished, queues)
-        return lanes, self._written(ours, len(self._finished))
+    def write(self, store: TaskStore) -> None:
+        """Write the ended runs. They are forgotten only once the database has answered."""
+        self._collect()
+        if self._ended:
+            self._written(store.end(self.lease, self._ended), len(self._ended))
 
-    def write(self, store: TaskStore) -> list[Run]:
-        """Write the finished runs. Those that touched no row.
-
-        They are forgotten only once the database has answered.
-        """
-        _, untouched = self._collect() or (None, [])
-        return untouched + self._write(store)
+    def pop_untouched(self) -> list[Run]:
+        """The ended runs whose statement touched no row, each once."""
+        found, self._untouched = self._untouched, []
+        return found
 
     def give_back(self, store: TaskStore) -> int:
-        """Write the finished runs and give back what waits. How many tasks were given back."""
-        self._collect()
-        self._write(store)
+        """Write the ended runs and give back what waits. How many tasks were given back."""
+        self.write(store)
         # Forgotten first: if the database does not answer, they may have been given back.
         self._leaving += [task.run for task in self._waiting]
         self._waiting.clear()
@@ -139,34 +151,31 @@ class Batch:
         self.in_doubt = True
 
     @property
-    def oldest(self) -> Run | None:
-        """The first of the finished runs."""
-        return self._finished[0] if self._finished else None
+    def oldest(self) -> Ending | None:
+        """The first of the ended runs."""
+        return self._ended[0] if self._ended else None
 
     def forget_oldest(self) -> None:
-        """The first of the finished runs is written, or never will be."""
-        self._written({self._finished[0][0]}, 1)
+        """The first of the ended runs is written, or never will be."""
+        self._written({self._ended[0].id}, 1)
 
     def forget_all(self) -> None:
-        """Forget everything, finished runs too: the lease is gone."""
+        """Forget everything, ended runs too: the lease is gone."""
         self._discard()
-        self._finished.clear()
+        self._ended.clear()
         self._finish_log.clear()
+        self.seen_since = 0
         self.in_doubt = False
 
-    def _write(self, store: TaskStore) -> list[Run]:
-        if not self._finished:
-            return []
-        ours = store.finish(self.lease, self._finished)
-        return self._written(ours, len(self._finished))
-
-    def _collect(self) -> tuple[ClaimResult, list[Run]] | None:
-        if self._ahead is None:
+    def _collect(self) -> ClaimResult | None:
+        if self._answer is None:
             return None
-        answer, self._ahead = self._ahead, None
+        answer, self._answer = self._answer, None
+        sent, self._sent = self._sent, 0
         with self._in_doubt_unless_answered():
             result = answer()
-        return result, self._add(result, self._finished_ahead)
+        self._add(result, sent)
+        return result if self._claims else None
 
     @contextmanager
     def _in_doubt_unless_answered(self) -> Iterator[None]:
@@ -175,19 +184,22 @@ class Batch:
         self.in_doubt = doubted
 
     def _discard(self) -> None:
-        # Read the answer of a claim ahead, though it is not needed. Until then, a large answer
+        # Read the answer to what was sent, though it is not needed. Until then, a large answer
         # can hold up the server in the middle of the claim, and so the end of the lease.
         with suppress(*DATABASE_ERRORS):
             self._collect()
         self._waiting.clear()
         self._leaving.clear()
 
-    def _add(self, result: ClaimResult, count: int) -> list[Run]:
+    def _add(self, result: ClaimResult, count: int) -> ClaimResult:
         self._waiting.extend(result.tasks)
-        return self._written(result.ours, count)
+        self._written(result.ours, count)
+        return result
 
-    def _written(self, ours: set[int], count: int) -> list[Run]:
-        """Forget the first of the finished runs. Those of them that touched no row."""
-        runs, self._finished = self._finished[:count], self._finished[count:]
+    def _written(self, ours: set[int], count: int) -> None:
+        """Forget the first of the ended runs. Note those of them that touched no row."""
+        written, self._ended = self._ended[:count], self._ended[count:]
+        if not self._ended:
+            self.seen_since = 0
         elsewhere = self._finish_log.take_out(count)  # the keeper may have written these
-        return [run for run in runs[elsewhere:] if run[0] not in ours]
+        self._untouched += [each.run for each in written[elsewhere:] if each.id not in ours]

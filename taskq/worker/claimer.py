@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pool import Child, State, clock
+from pool import Child, Others, State, clock
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.pool_context import KEEPER, PoolContext
 from taskq.store.claims import ClaimRequest, ClaimResult, Lane
 from taskq.store.refusals import Refusal, concerns_all
 from taskq.store.session import StoreSession
-from taskq.task.claimed import Claimed, Run
+from taskq.task import registry
+from taskq.task.claimed import Claimed
 from taskq.task.queues import Queues
 from taskq.worker.batch import Batch
 from taskq.worker.outcome_writer import OutcomeWriter
@@ -22,9 +23,14 @@ from taskq.worker.sleeper import Sleeper
 LOOK_AGAIN = 0.050
 LOOK_COST = 20
 LOOK_AT_LEAST = 1.0
-#: Seconds of work that are left of a batch when the claim of the next one begins. Longer than a
-#: claim takes.
-AHEAD = 0.010
+#: Seconds of work that are left of a batch when the claim of the next one begins, at least and at
+#: most. While the worker has to wait for such claims, as on a slow disk, they begin earlier.
+AHEAD, AHEAD_LIMIT = 0.010, 0.040
+#: Seconds. A longer wait for a claim ahead says that it should have begun earlier.
+NO_WAIT = 0.001
+#: Seconds after which the end of a run is sent that somebody may wait to see. Together with a
+#: quick run and the write itself it stays below a twentieth of a second.
+SEEN = 0.025
 #: Characters of arguments in a batch above which the next one is not claimed ahead. The answer
 #: must fit into the sockets' buffers, or its claim stays uncommitted until it is read.
 AHEAD_MOST = 32 * 1024
@@ -67,6 +73,7 @@ class Claimer:
         #: The last claim brought no large arguments.
         self._small_payloads = True
         self._look_took = 0
+        self._ahead = AHEAD
         self._refusal = Refusal(child.name, "claim tasks", limit=CLAIM_AGAIN)
 
     def claim(self) -> bool:
@@ -82,38 +89,81 @@ class Claimer:
             # The database may have made a claim whose answer is lost.
             self.batch.forget_waiting()
             return self.session.lost(error)
-        # It was rolled back, perhaps for a finished run that cannot be written.
+        # It was rolled back, perhaps for an ended run that cannot be written.
         self.writer.write_one_by_one()
         return self._refusal.came(error)
 
-    def claim_ahead(self, task: Claimed) -> None:
-        """Begin to claim the next batch before a run of this one, if this one is about to end and
-        there is more. The server works at it during the run."""
-        if (
-            not (self._lane_has_more and self._small_payloads)
-            or self.batch.claims_ahead
-            or task.alone
-            or not self.pace.is_quick(task.name)
-            or self.batch.waiting > self.pace.within(AHEAD)
-            or self.child.stopping
-        ):
+    def send_ahead(self, task: Claimed, *, last: bool) -> None:
+        """Before a run: begin to claim what comes after it, and to write what has ended. The server
+        works at it during the run.
+
+        last: the worker claims nothing after this run.
+        """
+        request = None if last else self.request_ahead(task)
+        if request is None and not self.must_send(task):
             return
-        lanes = self.known_lanes()
-        request = self.request_for(lanes[0] if lanes else self.context.queues)
         try:
-            self._lane_has_more = self.batch.claim_ahead(self.session.store(), request)
-            self._say_that_others_wait()
+            sent = self.batch.send(self.session.store(), request)
+            self.writer.check_untouched()
+            if request is not None:
+                self._lane_has_more = sent
+                quick = self.pace.is_quick(task.name)
+                self._say_that_others_wait(Others.WAIT if quick else Others.WAIT_UNLESS_IDLE)
+            if not sent and not self.pace.is_quick(task.name):
+                self.writer.write_ended()
         except DATABASE_ERRORS as error:
             # The batch is in doubt now. The next fetch() deals with that.
             self.batch.forget_waiting()
             self.session.lost(error)
 
-    def collect(self) -> bool:
-        """Take what :meth:`claim_ahead` has claimed. Whether anything came."""
-        began = clock.now()
-        if (collected := self.batch.collect()) is None:
+    def request_ahead(self, task: Claimed) -> ClaimRequest | None:
+        """What to claim before this run ends; None for nothing."""
+        if (
+            not (self._lane_has_more and self._small_payloads)
+            or self.batch.claims_ahead
+            or task.alone
+            or self.child.stopping
+        ):
+            return None
+        if not self.pace.is_quick(task.name):
+            return self.request_one(task)
+        if self.batch.waiting > self.pace.within(self._ahead):
+            return None
+        return self.request_for(self.next_place())
+
+    def must_send(self, task: Claimed) -> bool:
+        """Whether the ended runs must be sent before this run, though nothing is claimed."""
+        if self.batch.claims_ahead or not self.batch.unsent:
             return False
-        return self.take_in(*collected, began)
+        since = self.batch.seen_since
+        late = since and clock.now() - since > clock.nanoseconds(SEEN)
+        return bool(late) or not self.pace.is_quick(task.name)
+
+    def request_one(self, task: Claimed) -> ClaimRequest | None:
+        """Ask for one task to be ready when a short run ends. None for a run that may be long, or
+        while another worker sleeps, which would start that task sooner."""
+        if self.batch.waiting or not self.pace.is_short(task.name):
+            return None
+        if any(self.context.sleepers(self.child.scoreboard)):
+            return None
+        return ClaimRequest(self.next_place(), 1, (), registry.names_with_hooks())
+
+    def next_place(self) -> Lane | Queues:
+        lanes = self.known_lanes()
+        return lanes[0] if lanes else self.context.queues
+
+    def collect(self) -> bool:
+        """Take what :meth:`send_ahead` has claimed. Whether anything came."""
+        began = clock.now()
+        result = self.batch.collect()
+        self.writer.check_untouched()
+        if result is None:
+            return False
+        waited = clock.now() - began > clock.nanoseconds(NO_WAIT)
+        self._ahead = (
+            min(AHEAD_LIMIT, 2 * self._ahead) if waited else max(AHEAD, 0.98 * self._ahead)
+        )
+        return self.take_in(result, began)
 
     def claim_most_urgent(self) -> bool:
         """Claim from the most urgent lane of all queues. Whether anything came."""
@@ -140,12 +190,12 @@ class Claimer:
         self._slept = True
 
     def look(self) -> list[Lane]:
-        """Write the finished runs. The lanes with due tasks, most urgent first."""
+        """Write the ended runs. The lanes with due tasks, most urgent first."""
         # Idle first, then the look: a wake-up that comes in between finds us idle.
         self.sleeper.idle()
         began = clock.now()
-        lanes, untouched = self.batch.look(self.session.store(), self.context.queues)
-        self.writer.check_untouched(untouched)
+        lanes = self.batch.look(self.session.store(), self.context.queues)
+        self.writer.check_untouched()
         self.looked(began, [lane for lane in lanes if lane.wait <= 0])
         return self._lanes
 
@@ -178,12 +228,15 @@ class Claimer:
         """Claim from a lane, or from the most urgent lane of these queues. Whether anything
         came."""
         began = clock.now()
-        result, untouched = self.batch.claim(self.session.store(), self.request_for(place))
-        return self.take_in(result, untouched, began)
+        result = self.batch.claim(self.session.store(), self.request_for(place))
+        self.writer.check_untouched()
+        return self.take_in(result, began)
 
     def request_for(self, place: Lane | Queues) -> ClaimRequest:
         """Ask for as many tasks as this worker runs in a short while, if they are quick."""
-        return ClaimRequest(place, self.pace.limit(), self.pace.quick_names())
+        return ClaimRequest(
+            place, self.pace.limit(), self.pace.quick_names(), registry.names_with_hooks()
+        )
 
     def prepare(self) -> bool:
         """Hold what is claimed under the current lease. False without a good lease, or once the
@@ -196,14 +249,13 @@ class Claimer:
         if not self.slot.may_start(clock.now()):
             return False
         if self.batch.lease != lease:
-            self.writer.write_finished()  # what was done under the old one
+            self.writer.write_ended()  # what was done under the old one
             self.batch.hold_under(lease)
         return True
 
-    def take_in(self, result: ClaimResult, untouched: list[Run], began: int) -> bool:
+    def take_in(self, result: ClaimResult, began: int) -> bool:
         """Note what a claim has brought. began: when it did. Whether anything came."""
         self._refusal.over()
-        self.writer.check_untouched(untouched)
         slept, self._slept = self._slept, False
         if result.lanes is not None:
             self.looked(began, [result.more] if result.more else [])
@@ -229,9 +281,9 @@ class Claimer:
                 self.sleeper.begin_rest()
         return True
 
-    def _say_that_others_wait(self) -> None:
+    def _say_that_others_wait(self, others: Others = Others.WAIT) -> None:
         """Let the keeper watch that the tasks of the batch do not wait for long."""
-        self.slot.others = 1
+        self.slot.others = others
         if not self._keeper.watches:
             self._keeper.wake()
 

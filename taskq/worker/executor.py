@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from pool import clock
 from taskq import error_text, events, signals
 from taskq.connections.of_thread import connection_of
 from taskq.task import payload, retries
@@ -69,6 +70,9 @@ class Executor:
         self._alias = alias
         self._interrupter = interrupter
         self._end = end
+        #: When the function of the last run returned, on the pool's clock; 0 where that was the end
+        #: of the run.
+        self.returned_at = 0
 
     def run(
         self,
@@ -82,6 +86,7 @@ class Executor:
         request: describes this run. The headers and the tick are added to it.
         first: arguments before the task's own.
         """
+        self.returned_at = 0
         try:
             if task.scheduled_at:
                 request.scheduled_at = stored_moment(task.scheduled_at)
@@ -106,6 +111,7 @@ class Executor:
             with transaction.atomic(using=self._alias), self._end.begin(connection):
                 callbacks = len(connection.run_on_commit)
                 value = self._call(definition, request, args, kwargs)
+                self.returned_at = clock.now()  # what follows waits for the disk
                 result = payload.encode_result(value, task.name) if keeps else None
                 if len(connection.run_on_commit) > callbacks:  # runs before all of them
                     note: Any = (

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from pool import Slot, clock
 from taskq import events
-from taskq.database_errors import passes
+from taskq.database_errors import DATABASE_ERRORS, passes
+from taskq.store.endings import Ending
 from taskq.store.refusals import Refusal, concerns_all
 from taskq.store.refused_outcome import RowKept, plain_refusal
 from taskq.store.session import StoreSession
@@ -17,7 +18,7 @@ from taskq.task.claimed import Run
 from taskq.worker.batch import Batch
 
 #: Stands in a log line for a run whose task's name is forgotten.
-_FINISHED = "a finished task"
+_ENDED = "a finished task"
 
 
 class OutcomeWriter:
@@ -54,9 +55,11 @@ class OutcomeWriter:
             events.task_fenced(run[0], name)
         return ours
 
-    def remove(self, run: Run, name: str) -> bool:
-        """Write at once that nothing is left to do. False if the worker had lost it."""
-        return self.write(run, name, lambda db: run[0] in db.finish(self._batch.lease, [run]))
+    def end(self, ending: Ending, name: str) -> bool:
+        """Write at once how a run ended. Returns what :meth:`write` does."""
+        return self.write(
+            ending.run, name, lambda db: ending.id in db.end(self._batch.lease, [ending])
+        )
 
     @contextmanager
     def limited(self) -> Iterator[None]:
@@ -74,23 +77,30 @@ class OutcomeWriter:
         finally:
             slot.hard_deadline = self._limit = 0
 
-    # Finished runs of the batch
+    # Ended runs of the batch
 
-    def write_finished(self) -> None:
-        """Write the finished runs of the batch, together."""
+    def write_ended(self) -> None:
+        """Write the ended runs of the batch, together."""
         if not self._batch.empty:
-            self.check_untouched(self._batch.write(self._session.store()))
+            self._batch.write(self._session.store())
+            self.check_untouched()
 
     def write_one_by_one(self) -> None:
-        """Write the finished runs of the batch after the database has refused them together."""
-        while (run := self._batch.oldest) is not None:
-            self.remove(run, _FINISHED)
+        """Write the ended runs of the batch after the database has refused them together."""
+        while (ending := self._batch.oldest) is not None:
+            self.end(ending, _ENDED)
             self._batch.forget_oldest()
 
-    def check_untouched(self, untouched: list[Run]) -> None:
-        """Check finished runs whose removal touched no row."""
-        for run in untouched:
-            self.write(run, _FINISHED, lambda _: False)
+    def make_room(self) -> None:
+        """Empty the finish log, if the database allows it now. Otherwise the next claim meets the
+        same error, and handles it."""
+        with suppress(*DATABASE_ERRORS):
+            self.write_ended()
+
+    def check_untouched(self) -> None:
+        """Check ended runs whose statement touched no row."""
+        for run in self._batch.pop_untouched():
+            self.write(run, _ENDED, lambda _: False)
 
     # One write
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from pool import Slot, clock
+from pool import Others, Slot, clock
 
 
 class Recall:
@@ -26,6 +26,6 @@ class Recall:
 
     def before_claim(self) -> None:
         """Call before a claim, with an empty batch: no recalled task is here any more."""
-        self._slot.others = 0
+        self._slot.others = Others.NONE
         self._slot.since = clock.now()
         self.acknowledge()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pool import Slot
-from taskq import events
+from taskq import events, signals
 from taskq.exceptions import UnknownTask
+from taskq.store import endings
+from taskq.store.endings import Ending
 from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed
 from taskq.task.outcomes import Done, Failed, Fenced, Interrupted, Outcome, Retried
@@ -61,15 +63,17 @@ class Recorder:
         outcome: Outcome,
         seconds: float,
         request: Request | None,
+        *,
+        heard: bool,
     ) -> bool:
         """Write an outcome that is not written yet. False if the task was no longer the worker's.
 
-        seconds: that the run took.
+        seconds: that the run took. heard: somebody is told of the outcome, and may look for it.
         """
         if not self.slot.hard_deadline:
-            return self._record(task, definition, outcome, seconds, request)
+            return self._record(task, definition, outcome, seconds, request, heard)
         with self.writer.limited():
-            return self._record(task, definition, outcome, seconds, request)
+            return self._record(task, definition, outcome, seconds, request, heard)
 
     def _record(
         self,
@@ -78,35 +82,31 @@ class Recorder:
         outcome: Outcome,
         seconds: float,
         request: Request | None,
+        heard: bool,
     ) -> bool:
         keeps = not definition.options.ignore_result
-        if definition.options.on_lost != "fail":
-            self.pace.note(task.name, seconds)
         match outcome:
             case Done(written, result):
                 self.slot.done += 1
-                ours = written or self.finish(task, definition, result)
+                ours = written or self.finish(task, definition, result, heard=heard)
                 if ours:
                     events.task_succeeded(task.id, task.name, seconds, request)
                     if seconds < events.SLOW:
                         self.tally.note(task.id, task.name, seconds)
                 return ours
             case Retried() | Failed() | Interrupted() if self.slot.ending:
-                return self.cancelled(task, outcome, keeps, request)
+                return self.cancelled(task, definition, outcome, request)
             case Retried(when, delay, error, traceback, kind, exception):
-                ours = self.writer.write(
+                ending = endings.retry(
                     task.run,
-                    task.name,
-                    lambda db: db.retry(
-                        self.batch.lease,
-                        task.run,
-                        when=when,
-                        delay=delay,
-                        error=error,
-                        traceback=traceback,
-                        kind=kind if keeps else None,
-                    ),
+                    when=when,
+                    delay=delay,
+                    error=error,
+                    traceback=traceback,
+                    kind=kind if keeps else None,
                 )
+                heard = heard or bool(signals.task_retried.receivers)
+                ours = self.end(task, definition, ending, at_once=heard)
                 if ours:
                     self.slot.retried += 1
                     wait = f"at {when:%Y-%m-%d %H:%M:%S %Z}" if when else f"in {delay:.1f} s"
@@ -115,8 +115,12 @@ class Recorder:
                 return ours
             case Failed(error, traceback, kind, out_of_memory, exception):
                 self.out_of_memory |= out_of_memory
-                kept = kind if keeps else None
-                return self.fail(task, error, traceback, kept, request, exception)
+                ending = endings.fail(
+                    task.run, error=error, traceback=traceback, kind=kind if keeps else None
+                )
+                heard = heard or bool(signals.task_failed.receivers)
+                ours = self.keep_failed(task, definition, ending, at_once=heard)
+                return self.told_failed(ours, task, error, traceback, request, exception)
             case Interrupted():
                 return self.lose(task, outcome, keeps)
             case Fenced():
@@ -127,54 +131,77 @@ class Recorder:
                 elif self.writer.write(
                     task.run, task.name, lambda db: db.holds(self.batch.lease, task.run)
                 ):
-                    return self.fail(task, STILL_HELD, "", None, request)
+                    return self.fail(task, STILL_HELD, None, request)
         return False
 
-    def finish(self, task: Claimed, definition: Definition, result: str | None) -> bool:
-        """Write a success, or keep it to be written with others and with the next claim.
+    def finish(
+        self, task: Claimed, definition: Definition, result: str | None, *, heard: bool
+    ) -> bool:
+        """Write a success. Who is told of one that keeps its result may look for that."""
+        if result is None:
+            return self.end(task, definition, endings.finish(task.run))
+        heard = heard or bool(signals.task_succeeded.receivers)
+        return self.end(task, definition, endings.keep(task.run, result), at_once=heard)
 
-        It is written at once if the next claim may take a while, if the task must never run
-        twice, or if its result is kept. A success without a result stands in the finish log
-        first: if the worker dies during an outage, the keeper writes it.
+    def end(
+        self, task: Claimed, definition: Definition, ending: Ending, *, at_once: bool = False
+    ) -> bool:
+        """Write how a run ended, or keep it to be written with others and with the next claim.
+
+        It is written at once if the next claim may take a while, or if the task must never run
+        twice. It stands in the finish log first: if the worker dies during an outage, the keeper
+        writes it. Only what leaves a row under a hard time limit does not: the limit is in force
+        until that is written, whatever a trigger does then.
         """
-        if result is not None:
-            return self.writer.write(
-                task.run, task.name, lambda db: db.keep(self.batch.lease, task.run, result)
-            )
-        if not self.batch.finish_later(task.run):
-            return self.remove(task)
+        if ending.is_seen and self.slot.hard_deadline:
+            return self.writer.end(ending, task.name)
+        if not self.batch.end_later(ending):
+            self.writer.make_room()
+            if not self.batch.end_later(ending):
+                return self.writer.end(ending, task.name)
         # The row also knows: other code may have sent it with other options.
         once = task.alone or definition.options.on_lost == "fail"
         # With nothing left to run the next step is a claim, which writes this too.
         quick = not self.batch.waiting or self.pace.is_quick(task.name)
-        if not once and quick:
+        if quick and not once and not at_once:
             return True
-        ours = self.remove(task)
+        ours = self.writer.end(ending, task.name)
         self.batch.forget_newest()
         return ours
 
-    def fail(
+    def fail(self, task: Claimed, error: str, kind: str | None, request: Request | None) -> bool:
+        """Write at once that it failed before or after its run."""
+        ending = endings.fail(task.run, error=error, traceback="", kind=kind)
+        return self.told_failed(
+            self.writer.end(ending, task.name), task, error, "", request, exception=None
+        )
+
+    def told_failed(
         self,
+        ours: bool,
         task: Claimed,
         error: str,
         traceback: str,
-        kind: str | None,
         request: Request | None,
-        exception: BaseException | None = None,
+        exception: BaseException | None,
     ) -> bool:
-        ours = self.keep_failed(task, error, traceback, kind)
         if ours:
             self.slot.failed += 1
             events.task_failed(task.id, task.name, error, traceback, request, exception)
         return ours
 
-    def keep_failed(self, task: Claimed, error: str, traceback: str, kind: str | None) -> bool:
-        """Write that it failed, and its progress if it has set any."""
+    def keep_failed(
+        self, task: Claimed, definition: Definition, ending: Ending, *, at_once: bool
+    ) -> bool:
+        """Write that a run failed, and its progress if it has set any."""
+        found = self.slot.progress()
+        if found is None:
+            return self.end(task, definition, ending, at_once=at_once)
+        progress = Progress(*found)
 
         def write(db: TaskStore) -> bool:
-            if (progress := self.slot.progress()) is not None:
-                db.set_progress([(self.batch.lease, task.run, Progress(*progress))])
-            return db.fail(self.batch.lease, task.run, error=error, traceback=traceback, kind=kind)
+            db.set_progress([(self.batch.lease, task.run, progress)])
+            return ending.id in db.end(self.batch.lease, [ending])
 
         return self.writer.write(task.run, task.name, write)
 
@@ -207,14 +234,15 @@ class Recorder:
     def cancelled(
         self,
         task: Claimed,
+        definition: Definition,
         outcome: Retried | Failed | Interrupted,
-        keeps: bool,
         request: Request | None,
     ) -> bool:
         """A cancelled run has ended: keep the task as failed, whatever the run raised."""
-        error, traceback = outcome.error or "cancelled", outcome.traceback
-        kind = outcome.kind if keeps else None
-        ours = self.keep_failed(task, error, traceback, kind)
+        error = outcome.error or "cancelled"
+        kind = None if definition.options.ignore_result else outcome.kind
+        ending = endings.fail(task.run, error=error, traceback=outcome.traceback, kind=kind)
+        ours = self.keep_failed(task, definition, ending, at_once=True)
         if ours:
             events.task_cancelled(task.id, task.name, error, request)
         return ours
@@ -222,7 +250,7 @@ class Recorder:
     def expired(self, task: Claimed) -> None:
         """Remove a task that was not started in time."""
         events.task_expired(task.id, task.name)
-        self.remove(task)
+        self.writer.end(endings.finish(task.run), task.name)
 
     def defer_unknown(self, task: Claimed) -> None:
         """Leave the task to workers that may know it, until its time is over."""
@@ -233,14 +261,10 @@ class Recorder:
                 f"no worker knew the task {task.name!r} for {limit:g} s "
                 "(TASKQ['UNKNOWN_TASK_TTL']): was it renamed, removed, or its app uninstalled?"
             )
-            self.fail(task, text, "", UNKNOWN, request_of(task))
+            self.fail(task, text, UNKNOWN, request_of(task))
             return
         wait = min(60.0, 1.0 + max(0.0, unknown_for) / 2)  # the database's clock may be set back
         events.task_unknown(task.id, task.name, wait)
         self.writer.write(
             task.run, task.name, lambda db: db.defer(self.batch.lease, task.run, wait)
         )
-
-    def remove(self, task: Claimed) -> bool:
-        """Write at once that nothing is left to do. False if the worker had lost it."""
-        return self.writer.remove(task.run, task.name)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from contextvars import copy_context
 
-from pool import Child, Slot, clock
+from pool import Child, Others, Slot, clock
 from pool.kernel import resident_kib
 from pool.leftovers import traits_of
 from taskq import events
@@ -123,15 +123,15 @@ class Worker:
         return self.claimer.claim()
 
     def ask_to_retire_lease(self) -> bool:
-        """Write what is finished and forget the rest. True once the lease is retired."""
-        self.writer.write_finished()
+        """Write what has ended and forget the rest. True once the lease is retired."""
+        self.writer.write_ended()
         self.batch.forget_waiting()  # also what a claim ahead has brought
         self.recall.before_claim()
         return self.claimer.ask_to_retire_lease()
 
     def sleep(self) -> None:
         """Write what is finished, tidy up, and sleep until there may be tasks."""
-        self.writer.write_finished()
+        self.writer.write_ended()
         self.sleeper.idle()
         if self._cleanup.settle():
             self.sleeper.sleep(work_in_sight=self.claimer.sees_work, at_most=self.tally.wait())
@@ -154,7 +154,7 @@ class Worker:
             self.recorder.defer_unknown(task)
         elif self.ready_for(task, definition):
             hooks = self.hooks(task, definition)
-            self.claimer.claim_ahead(task)
+            self.claimer.send_ahead(task, last=self.is_last())
             self.begin(task, definition)
             if self.recall.pending:
                 return self.answer_recall(task)
@@ -164,10 +164,14 @@ class Worker:
             outcome = self.execute(task, definition, hooks.first() if hooks else ())
             now = clock.now()
             seconds = (now - self.slot.since) / clock.SECOND
+            self.note_pace(task, definition, seconds)
             self.restore(task.name, now)
             if (raised := self.interrupter.raised) and isinstance(outcome, Done):
                 events.interruption_swallowed(task.id, task.name, seconds, raised)
-            ours = self.recorder.record(task, definition, outcome, seconds, self.request)
+            heard = hooks is not None and hooks.heard
+            ours = self.recorder.record(
+                task, definition, outcome, seconds, self.request, heard=heard
+            )
             self.slot.task_id = 0
             if hooks is not None and ours:
                 hooks.finished(outcome)
@@ -177,16 +181,17 @@ class Worker:
     def ready_for(self, task: Claimed, definition: Definition) -> bool:
         """Whether the task may run.
 
-        A task that may take long, or may kill its worker, is held alone. Before it runs, finished
-        runs are written and the other tasks are given back.
+        Before a task that is not known to be quick, the other tasks are given back. Before one that
+        may take long, or may kill its worker, ended runs are written too.
         """
         quick = not task.alone and self.pace.is_quick(task.name)
         if not quick:
             try:
-                self.writer.write_finished()
+                if task.alone or not self.pace.is_short(task.name):
+                    self.writer.write_ended()
                 if self.batch.waiting:
                     self.batch.give_back(self.session.store())
-                self.slot.others = 0
+                self.slot.others = Others.NONE
             except DATABASE_ERRORS as error:
                 self.batch.forget_waiting()  # this task too
                 time.sleep(self.claimer.failed(error))
@@ -246,7 +251,7 @@ class Worker:
             return None
         # The name that the statements give to results.
         worker = f"{self.context.pool}/{self.child.name}/{self.batch.lease}"
-        return definition.hooks(task, worker, self.context.alias)
+        return definition.hooks(task, worker)
 
     def execute(
         self, task: Claimed, definition: Definition, first: Sequence[object] = ()
@@ -256,6 +261,14 @@ class Worker:
             return self.executor.run(definition, task, self.request, first)
         finally:
             self.interrupter.disarm()
+
+    def note_pace(self, task: Claimed, definition: Definition, seconds: float) -> None:
+        """Note how long the run took. A task that must never run twice is always held alone."""
+        if definition.options.on_lost == "fail":
+            return
+        returned = self.executor.returned_at
+        own = (returned - self.slot.since) / clock.SECOND if returned else seconds
+        self.pace.note(task.name, own, seconds)
 
     # Between two runs, and after the last
 
@@ -273,6 +286,11 @@ class Worker:
         abandon_connections()
         if (store := self.session.current) is not None and store.connection.fileno() is not None:
             close_copy(store.connection)
+
+    def is_last(self) -> bool:
+        """Whether this worker ends after the run that is about to begin."""
+        most = self.context.settings.max_tasks_per_child
+        return most is not None and 0 < most <= self.runs + 1
 
     def count_run(self) -> None:
         """Count the run. Note whether a new process should take the place of this one."""

@@ -14,46 +14,54 @@ LEASE = 7
 
 @pytest.fixture
 def ring():
-    found = Scoreboard(2, room=3).slots[1].finish_log
+    found = Scoreboard(2, room=3, data=10).slots[1].finish_log
     found.start(LEASE)
     return found
+
+
+def runs(ring, lease=LEASE):
+    return [(run.task, run.attempt) for run in ring.under(lease)]
+
+
+def data(ring):
+    return [run.data for run in ring.under(LEASE)]
 
 
 def test_what_is_added_stands_there_in_its_order_until_it_is_taken_out(ring):
     ring.add(11, 1)
     ring.add(12, 2)
     ring.add(2**62 + 1, 2**31 - 1)
-    assert ring.under(LEASE) == [(11, 1), (12, 2), (2**62 + 1, 2**31 - 1)]
+    assert runs(ring) == [(11, 1), (12, 2), (2**62 + 1, 2**31 - 1)]
     ring.take_out(2)
-    assert ring.under(LEASE) == [(2**62 + 1, 2**31 - 1)]
+    assert runs(ring) == [(2**62 + 1, 2**31 - 1)]
 
 
 def test_the_newest_can_be_taken_back(ring):
     ring.add(11, 1)
     ring.add(12, 1)
     ring.take_back()
-    assert ring.under(LEASE) == [(11, 1)]
+    assert runs(ring) == [(11, 1)]
     ring.add(13, 1)
-    assert ring.under(LEASE) == [(11, 1), (13, 1)]
+    assert runs(ring) == [(11, 1), (13, 1)]
 
 
 def test_it_goes_round(ring):
     for task in range(1, 20):
         ring.add(task, 1)
-        assert ring.under(LEASE)[-1] == (task, 1)
+        assert runs(ring)[-1] == (task, 1)
         if task > 2:
             ring.take_out(1)
-    assert ring.under(LEASE) == [(18, 1), (19, 1)]
+    assert runs(ring) == [(18, 1), (19, 1)]
 
 
 def test_it_says_when_there_is_no_room(ring):
     for task in (1, 2, 3):
         assert ring.add(task, 1)
     assert not ring.add(4, 1)
-    assert ring.under(LEASE) == [(1, 1), (2, 1), (3, 1)]
+    assert runs(ring) == [(1, 1), (2, 1), (3, 1)]
     ring.take_out(1)
     assert ring.add(4, 1)
-    assert ring.under(LEASE) == [(2, 1), (3, 1), (4, 1)]
+    assert runs(ring) == [(2, 1), (3, 1), (4, 1)]
 
 
 def test_nothing_of_one_lease_is_read_under_another(ring):
@@ -62,8 +70,8 @@ def test_nothing_of_one_lease_is_read_under_another(ring):
     ring.start(LEASE + 1)
     assert ring.under(LEASE) == ring.under(LEASE + 1) == []
     ring.add(2, 1)
-    assert ring.under(LEASE + 1) == [(2, 1)]
-    assert ring.under(LEASE) == []
+    assert runs(ring, LEASE + 1) == [(2, 1)]
+    assert runs(ring) == []
 
 
 def test_each_slot_has_its_own(ring):
@@ -72,7 +80,7 @@ def test_each_slot_has_its_own(ring):
         slot.finish_log.start(slot.index)
         slot.finish_log.add(100 + slot.index, 1)
     for slot in board.slots:
-        assert slot.finish_log.under(slot.index) == [(100 + slot.index, 1)]
+        assert runs(slot.finish_log, slot.index) == [(100 + slot.index, 1)]
         assert slot.task_id == 0
 
 
@@ -99,12 +107,46 @@ def test_the_next_child_of_the_slot_goes_on_where_the_last_one_was_killed():
             ring.take_out(1)
             os._exit(0)
         os.wait()
-        assert board.slots[0].finish_log.under(lease) == [(lease + 10, 1)]
+        assert runs(board.slots[0].finish_log, lease) == [(lease + 10, 1)]
+
+
+def test_the_data_of_a_run_stands_there_with_it(ring):
+    ring.add(1, 1, b"one")
+    ring.add(2, 1)
+    ring.add(3, 1, b"three")
+    assert data(ring) == [b"one", b"", b"three"]
+    ring.take_out(1)
+    assert data(ring) == [b"", b"three"]
+    ring.take_back()
+    assert data(ring) == [b""]
+    ring.add(4, 1, b"four")
+    assert data(ring) == [b"", b"four"]
+
+
+def test_the_data_goes_round(ring):
+    """Also over the edge of the memory: with each size it is at another place."""
+    for number in range(200):
+        text = b"%d" % number * (number % 4)
+        assert ring.add(number, 1, text[:10])
+        assert data(ring)[-1] == text[:10]
+        if number % 2:
+            ring.take_out(2)
+
+
+def test_it_says_when_there_is_no_room_for_the_data(ring):
+    assert not ring.add(1, 1, b"x" * 11)
+    assert ring.add(1, 1, b"x" * 6)
+    assert not ring.add(2, 1, b"y" * 5)
+    assert data(ring) == [b"x" * 6]
+    ring.take_out(1)
+    assert ring.add(2, 1, b"y" * 5)
+    assert ring.add(3, 1, b"z" * 5)
+    assert data(ring) == [b"y" * 5, b"z" * 5]
 
 
 def test_a_child_that_is_killed_leaves_whole_entries_only():
-    """Of runs whose two words belong together, and that follow each other."""
-    board = Scoreboard(1, room=64)
+    """Of runs whose words and data belong together, and that follow each other."""
+    board = Scoreboard(1, room=64, data=500)
     reader, writer = os.pipe()
     for lease in range(1, 20):
         pid = os.fork()
@@ -113,16 +155,17 @@ def test_a_child_that_is_killed_leaves_whole_entries_only():
             ring.start(lease)
             os.write(writer, b"!")
             for task in itertools.count(1):
-                if not ring.add(task, -task):
+                if not ring.add(task, -task, b"%d" % task):
                     ring.take_out(17)
-                    ring.add(task, -task)
+                    ring.add(task, -task, b"%d" % task)
         os.read(reader, 1)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         found = board.slots[0].finish_log.under(lease)
         assert len(found) <= 64
-        assert all(attempt == -task for task, attempt in found)
-        tasks = [task for task, _ in found]
+        assert all(run.attempt == -run.task for run in found)
+        assert all(run.data == b"%d" % run.task for run in found)
+        tasks = [run.task for run in found]
         assert tasks == list(range(tasks[0], tasks[0] + len(tasks))) if tasks else True
     os.close(reader)
     os.close(writer)

@@ -64,7 +64,7 @@ class HandWorker:
 
     def claim(self, limit: int = 1, quick: tuple[str, ...] = (), queues: str = "") -> list[Claimed]:
         if self.slept:
-            return self.db.finish_and_claim(
+            return self.db.end_and_claim(
                 self.id, [], ClaimRequest(Queues.parse(queues), limit, quick)
             ).tasks
         for lane in self.db.lanes(Queues.parse(queues)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from taskq.celery import shared_task
+from taskq.store import endings
 
 
 def define(function=None, **options):
@@ -18,5 +19,5 @@ def pk(result):
 
 def failed(task, worker, *args):
     id = pk(task.delay(*args))
-    worker.db.fail(worker.id, worker.claim_one().run, error="", traceback="")
+    worker.db.end(worker.id, [endings.fail(worker.claim_one().run, error="", traceback="")])
     return id

@@ -35,36 +35,52 @@ HOLDS = f"SELECT id FROM taskq_task {_FENCE}"
 
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 # One task, in a Django transaction: there, a list would be planned again each time. In such a
-# transaction this and KEEP name their tables' schema, and all functions are in pg_catalog.
+# transaction this and KEEP_ONE name their tables' schema, and all functions are in pg_catalog.
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 
-# For a worker that is gone. A row that another transaction has locked (a cancel) is skipped,
-# because a keeper waits for nobody. STILL_HELD tells which rows those were, by the same index and
-# without a lock. LOCK_IF_FREE runs first, in the same transaction: if it locks a row that the
-# finish does not touch, a trigger or a policy keeps that row.
+# For a worker that is gone, before the endings of its runs are written in the same transaction. A
+# row that another transaction has locked (a cancel) is skipped, because a keeper waits for nobody.
+# STILL_HELD tells which rows those were, by the same index and without a lock.
 LOCK_IF_FREE = f"SELECT id FROM taskq_task {_FENCES} FOR UPDATE SKIP LOCKED"
-FINISH_IF_FREE = f"DELETE FROM taskq_task WHERE id = ANY (ARRAY({LOCK_IF_FREE})) RETURNING id"
 STILL_HELD = f"SELECT id FROM taskq_task {_FENCES}"
 
-# Uses the primary keys of both tables. An id can exist already only if a sequence was set back.
-KEEP = (
-    f"""
+
+def _of(column: str, id: str = "task.id") -> str:
+    """A task's value in the list of a column. The list of ids is sorted, so that the place in it is
+    found by halving, and not by a join of two lists whose lengths no plan knows."""
+    return f"(%({column})s::text[])[pg_catalog.width_bucket({id}, %(ids)s::bigint[])]"
+
+
+def _keep(fence: str, value: str) -> str:
+    # Uses the primary keys of both tables. An id exists already only if a sequence was set back.
+    return f"""
 WITH done AS (
-    DELETE FROM taskq_task {_FENCE}
+    DELETE FROM taskq_task {fence}
     RETURNING id, name, payload, queue, priority, created_at, run_after, started_at, history
 )
 INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, run_after, started_at,
                           history, finished_at, worker, value)
-SELECT done.*, pg_catalog.clock_timestamp(), {_WHO}, %(value)s FROM done
+SELECT done.*, pg_catalog.clock_timestamp(), {_WHO}, {value} FROM done
 ON CONFLICT (id) DO UPDATE SET {REPLACED}
 RETURNING id
-""",
-)
+"""
+
+
+KEEP = (_keep(_FENCES, _of("value", "done.id")),)
+KEEP_ONE = (_keep(_FENCE, "%(value)s"),)
+
 
 # Only tasks that keep their result have a history. For others no error class is given.
-_HISTORY = f"""
-    history = CASE WHEN %(kind)s::text IS NULL THEN task.history
-                   ELSE {history("%(kind)s::text", "%(traceback)s::text")} END
+def _history(kind: str, traceback: str) -> str:
+    return f"""
+    history = CASE WHEN {kind} IS NULL THEN task.history
+                   ELSE {history(kind, traceback)} END
+"""
+
+
+_ENDED = f"""
+    error = {_of("error")}, traceback = {_of("traceback")},
+    {_history(_of("kind"), _of("traceback"))}
 """
 
 # The columns of a task that goes back to wait, unless it was cancelled meanwhile.
@@ -78,17 +94,18 @@ _BACK = """
 RETRY = f"""
 UPDATE taskq_task AS task
 SET {_BACK}, retries = least(retries, 2147483646) + 1, expires_at = NULL, unknown_since = NULL,
-    execute_at = coalesce(%(when)s::timestamptz,
-                          clock_timestamp() + %(delay)s * interval '1 second'),
-    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
-{_FENCE}
+    execute_at = coalesce({_of("due")}::timestamptz,
+                          clock_timestamp() + {_of("delay")}::float8 * interval '1 second'),
+    {_ENDED}
+{_FENCES}
+RETURNING id
 """
 
 FAIL = f"""
 UPDATE taskq_task AS task
-SET state = 2, worker_id = NULL, failed_at = clock_timestamp(), expires_at = NULL,
-    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
-{_FENCE}
+SET state = 2, worker_id = NULL, failed_at = clock_timestamp(), expires_at = NULL, {_ENDED}
+{_FENCES}
+RETURNING id
 """
 
 # For a database that refuses the full outcome: this writes none of the task's own texts.
@@ -109,7 +126,8 @@ SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
                       ELSE clock_timestamp() + %(delay)s * interval '1 second' END,
     losses = least(32767, losses::int + 1), expires_at = NULL, unknown_since = NULL,
     worker_id = NULL, started_at = NULL,
-    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
+    error = %(error)s, traceback = %(traceback)s,
+    {_history("%(kind)s::text", "%(traceback)s::text")}
 {_FENCE}
 RETURNING losses, state = 2
 """

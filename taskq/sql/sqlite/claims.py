@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskq.sql.sqlite.cast import TEXT
+from taskq.sql.sqlite.cast import INTEGER, TEXT
 from taskq.sql.sqlite.tasks import LOSSES, MAX_LOSSES, RETRIES
 from taskq.sql.sqlite.time import NOW
 
@@ -52,6 +52,17 @@ FROM head JOIN taskq_task AS task ON task.id = head.id
 ORDER BY head.priority DESC, task.execute_at, task.id
 """
 
+_DESCRIPTION = ", ".join(
+    f"CASE WHEN name IN (SELECT value FROM json_each(%(described)s)) THEN {column} END"
+    for column in (
+        INTEGER.format("priority"),
+        "created_at || ''",
+        "run_after || ''",
+        NOW,
+        TEXT.format("history"),
+    )
+)
+
 CLAIM = f"""
 UPDATE taskq_task
 SET state = 1, worker_id = %(worker)s, attempt = attempt %% 2147483647 + 1, started_at = {NOW},
@@ -76,7 +87,7 @@ RETURNING execute_at || printf('%%20d', id), id, attempt, {TEXT.format("name")},
           {TEXT.format("payload")}, queue, {RETRIES}, {LOSSES},
           isolated OR {MAX_LOSSES} <= 0, coalesce(expires_at <= {NOW}, 0),
           (julianday({NOW}) - julianday(unknown_since)) * 86400.0,
-          scheduled_at || '', NULL
+          scheduled_at || '', {_DESCRIPTION}, NULL
 """
 
 # Not needed: looking at the lanes first costs no round trip.

@@ -25,12 +25,10 @@ def history(kind: str, traceback: str) -> str:
     """
 
 
-_FENCE = "WHERE id = %(id)s AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s"
-
-_FENCES = """
-WHERE id IN (SELECT value FROM json_each(%(ids)s))
-  AND attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s
-"""
+_HELD = "attempt = %(attempt)s AND state = 1 AND worker_id = %(worker)s"
+_THESE = "id IN (SELECT value FROM json_each(%(ids)s))"
+_FENCE = f"WHERE id = %(id)s AND {_HELD}"
+_FENCES = f"WHERE {_THESE} AND {_HELD}"
 
 # Uses the primary key, under the fence. Locks nothing.
 HOLDS = f"SELECT id FROM taskq_task {_FENCE}"
@@ -38,27 +36,36 @@ HOLDS = f"SELECT id FROM taskq_task {_FENCE}"
 FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 LOCK_IF_FREE = f"SELECT id FROM taskq_task {_FENCES}"
-FINISH_IF_FREE = FINISH  # SQLite has no row locks, so none is skipped
-STILL_HELD = None
+STILL_HELD = None  # SQLite has no row locks, so none is skipped
 
-# Three statements in one transaction, because in SQLite a DELETE cannot be part of an INSERT. The
-# last one undoes the first when a trigger has kept the row.
-KEEP = (
-    f"""
-INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, run_after, started_at,
-                          history, finished_at, worker, value)
-SELECT id, name, payload, queue, priority, created_at, run_after, started_at, history,
-       {NOW}, {_WHO}, %(value)s
-FROM taskq_task {_FENCE}
-ON CONFLICT (id) DO UPDATE SET {REPLACED}
-RETURNING id
-""",
-    f"DELETE FROM taskq_task {_FENCE}",
-    f"""
-DELETE FROM taskq_result
-WHERE id = %(id)s AND EXISTS (SELECT 1 FROM taskq_task {_FENCE}) RETURNING id
-""",
+
+def _keep(fence: str, value: str, these: str, more: str = "") -> tuple[str, ...]:
+    """Three statements in one transaction, because in SQLite a DELETE cannot be part of an INSERT.
+    The last one undoes the first where a trigger has kept the row."""
+    return (
+        f"""
+        INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, run_after,
+                                  started_at, history, finished_at, worker, value)
+        SELECT task.id, name, payload, queue, priority, created_at, run_after,
+               started_at, history, {NOW}, {_WHO}, {value}
+        FROM taskq_task AS task {more} {fence.replace("WHERE id", "WHERE task.id")}
+        ON CONFLICT (id) DO UPDATE SET {REPLACED}
+        """,
+        f"DELETE FROM taskq_task {fence} RETURNING id",
+        f"DELETE FROM taskq_result WHERE {these} "
+        f"AND EXISTS (SELECT 1 FROM taskq_task AS task WHERE task.id = taskq_result.id AND {_HELD})",
+    )
+
+
+def _of(column: str) -> str:
+    """A task's value in the list of a column. SQLite keeps the parsed list."""
+    return f"json_extract(%({column})s, '$[' || ended.key || ']')"
+
+
+KEEP = _keep(
+    _FENCES, _of("value"), _THESE, "JOIN json_each(%(ids)s) AS ended ON ended.value = task.id"
 )
+KEEP_ONE = _keep(_FENCE, "%(value)s", "id = %(id)s")
 
 _BACK = f"""
     state = CASE WHEN cancelled_at IS NULL THEN 0 ELSE 2 END,
@@ -85,24 +92,30 @@ SELECT worker_id, id, attempt FROM taskq_task
 WHERE id IN (SELECT value FROM json_each(%(ids)s)) AND state = 1
 """
 
-_HISTORY = f"""
-    history = CASE WHEN %(kind)s IS NULL THEN history
-                   ELSE {history("%(kind)s", "%(traceback)s")} END
+
+def _history(kind: str, traceback: str) -> str:
+    return f"history = CASE WHEN {kind} IS NULL THEN history ELSE {history(kind, traceback)} END"
+
+
+_ENDED = f"""
+    error = {_of("error")}, traceback = {_of("traceback")},
+    {_history(_of("kind"), _of("traceback"))}
+FROM json_each(%(ids)s) AS ended
+WHERE taskq_task.id = ended.value AND {_HELD}
+RETURNING taskq_task.id
 """
 
 RETRY = f"""
 UPDATE taskq_task
 SET {_BACK}, retries = min({RETRIES}, 2147483646) + 1, expires_at = NULL, unknown_since = NULL,
-    execute_at = coalesce(%(when)s, {later("%(delay)s")}),
-    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
-{_FENCE}
+    execute_at = coalesce(replace({_of("due")}, '+00:00', ''), {later(_of("delay"))}),
+{_ENDED}
 """
 
 FAIL = f"""
 UPDATE taskq_task
 SET state = 2, worker_id = NULL, failed_at = {NOW}, expires_at = NULL,
-    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
-{_FENCE}
+{_ENDED}
 """
 
 FAIL_PLAINLY = f"""
@@ -120,7 +133,7 @@ SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     execute_at = CASE WHEN {_ENDS} THEN execute_at ELSE {later("%(delay)s")} END,
     losses = min(32767, {LOSSES} + 1), expires_at = NULL, unknown_since = NULL,
     worker_id = NULL, started_at = NULL,
-    error = %(error)s, traceback = %(traceback)s, {_HISTORY}
+    error = %(error)s, traceback = %(traceback)s, {_history("%(kind)s", "%(traceback)s")}
 {_FENCE}
 RETURNING losses, state = 2
 """

@@ -20,6 +20,7 @@ from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult
 from taskq.django.compat import TaskResultDoesNotExist, TaskResultStatus, task_finished
 from taskq.models import Task
+from taskq.store import endings
 from taskq.task import payload
 from taskq.testing import run_all
 from tests.project.lab import tasks as lab
@@ -41,10 +42,19 @@ def test_result_through_the_life_of_its_task(worker):
     assert result.started_at == result.last_attempted_at
     assert result.enqueued_at == enqueued_at <= result.started_at
 
-    worker.db.retry(
-        worker.id, claimed.run,
-        when=None, delay=0.0, error="E", traceback="Traceback …", kind="builtins.KeyError",
-    )  # fmt: skip
+    worker.db.end(
+        worker.id,
+        [
+            endings.retry(
+                claimed.run,
+                when=None,
+                delay=0.0,
+                error="E",
+                traceback="Traceback …",
+                kind="builtins.KeyError",
+            )
+        ],
+    )
     result.refresh()
     assert (result.status, result.attempts) == (TaskResultStatus.READY, 1)
     (error,) = result.errors
@@ -54,7 +64,7 @@ def test_result_through_the_life_of_its_task(worker):
 
     later(than=started_at)
     claimed = worker.claim_one()
-    worker.db.keep(worker.id, claimed.run, payload.encode_result({"sum": 3}))
+    worker.db.end(worker.id, [endings.keep(claimed.run, payload.encode_result({"sum": 3}))])
     result.refresh()
     assert (result.status, result.return_value) == (TaskResultStatus.SUCCESSFUL, {"sum": 3})
     assert (result.worker_ids, result.attempts, result.is_finished) == ([first] * 2, 2, True)
@@ -63,8 +73,11 @@ def test_result_through_the_life_of_its_task(worker):
     again = native.add.get_result(result.id)
     assert again == result
     assert (again.task, again.args, again.kwargs, again.backend) == (
-        native.add, [1, 2], {}, "default",
-    )  # fmt: skip
+        native.add,
+        [1, 2],
+        {},
+        "default",
+    )
 
 
 def test_the_result_of_a_task_in_a_state_of_another_version_is_one_that_waits(worker):
@@ -80,14 +93,23 @@ def test_result_of_a_task_that_failed_has_the_error_of_each_attempt(worker, new_
     later(than=Task.objects.get().started_at)
     worker.db.leases.retire(worker.id, ran=first.id, charge=True, cause="killed by SIGKILL")
     other = new_worker()
-    other.db.fail(
-        other.id, other.claim_one().run,
-        error="ValueError: no", traceback="T", kind="builtins.ValueError",
-    )  # fmt: skip
+    other.db.end(
+        other.id,
+        [
+            endings.fail(
+                other.claim_one().run,
+                error="ValueError: no",
+                traceback="T",
+                kind="builtins.ValueError",
+            )
+        ],
+    )
     result.refresh()
     assert (result.status, result.attempts, result.is_finished) == (
-        TaskResultStatus.FAILED, 2, True,
-    )  # fmt: skip
+        TaskResultStatus.FAILED,
+        2,
+        True,
+    )
     assert [(each.exception_class_path, each.traceback) for each in result.errors] == [
         ("taskq.exceptions.WorkerLost", "killed by SIGKILL"),
         ("builtins.ValueError", "T"),
@@ -212,5 +234,5 @@ def test_the_result_of_another_task_is_a_mismatch():
 def test_a_result_can_be_asked_for_as_celery_does(worker):
     result = AsyncResult(native.add.enqueue(1, 2).id)
     assert result.status == "PENDING"
-    worker.db.keep(worker.id, worker.claim_one().run, payload.encode_result(3))
+    worker.db.end(worker.id, [endings.keep(worker.claim_one().run, payload.encode_result(3))])
     assert result.get() == 3

@@ -17,6 +17,7 @@ from stress.project.shop.models import Order
 from taskq.backend import TaskqBackend
 from taskq.django.compat import TaskResultDoesNotExist, TaskResultStatus
 from taskq.models import Task
+from taskq.store import endings
 from taskq.task import payload
 from taskq.task.payload import PayloadError
 
@@ -105,7 +106,7 @@ def test_sending_and_asking_from_a_coroutine(worker):
         return result
 
     result = async_to_sync(send_and_ask)()
-    worker.db.keep(worker.id, worker.claim_one().run, payload.encode_result(3))
+    worker.db.end(worker.id, [endings.keep(worker.claim_one().run, payload.encode_result(3))])
     async_to_sync(result.arefresh)()
     assert (result.status, result.return_value) == (TaskResultStatus.SUCCESSFUL, 3)
 

@@ -8,12 +8,13 @@ import psutil
 import pytest
 from django.db import connection, transaction
 
+from pool import Others, clock
 from pool import State as Is
-from pool import clock
 from stress.rig.pools import wait_until
 from taskq.keeper import overrun
 from taskq.keeper.overrun import CALM, OverrunWatch
 from taskq.models import State, Task
+from taskq.store import endings
 from taskq.worker.recall import Recall
 from tests.project.lab import tasks
 from tests.taskq.conftest import child_of_no_pool, worker_of_no_pool
@@ -56,7 +57,7 @@ def slot(worker, held, now):
     slot.finish_log.add(*held[0])
     slot.child = child
     begin(slot, held[1], now)
-    slot.others = 1
+    slot.others = Others.WAIT
     return slot
 
 
@@ -127,7 +128,7 @@ def test_a_claim_that_is_made_after_a_recall_is_not_concerned(look, slot, now):
     look(OVER)
     recall.before_claim()
     assert not recall.pending
-    slot.others = 1  # as of the batch that came in after that
+    slot.others = Others.WAIT  # as of the batch that came in after that
     look(overrun.SETTLE + 0.001)
     assert not waiting()
 
@@ -191,11 +192,11 @@ def test_the_worker_says_of_nothing_that_the_keeper_wrote_that_it_was_not_its_ow
     one = worker_of_no_pool(worker.id)
     one.batch.hold_under(worker.id)
     for run in held[:2]:
-        one.batch.finish_later(run)
-    worker.db.finish(worker.id, held[:2])
+        one.batch.end_later(endings.finish(run))
+    worker.db.end(worker.id, map(endings.finish, held[:2]))
     one.slot.finish_log.settle()
-    one.batch.finish_later(held[2])
-    one.writer.write_finished()
+    one.batch.end_later(endings.finish(held[2]))
+    one.writer.write_ended()
     assert "no longer held by this worker" not in caplog.text
     one.session.close()
 
@@ -204,12 +205,12 @@ def test_looks_are_taken_while_somebody_has_a_batch(look, slot):
     keeper = slot.child.slot
     look(0.001)
     assert keeper.watches
-    slot.others = 0
+    slot.others = Others.NONE
     look(CALM / 2)
     assert keeper.watches
     look(CALM)
     assert not keeper.watches
-    slot.others = 1
+    slot.others = Others.WAIT
     look(0.001)  # woken for it
     assert keeper.watches
 

@@ -12,6 +12,7 @@ from django.db.models import F
 
 from stress.rig.pools import wait_until
 from taskq.models import IdempotencyKey, State, Task
+from taskq.store import endings
 from tests.project.lab import tasks as lab
 
 DAY = datetime.timedelta(days=1)
@@ -39,11 +40,11 @@ def test_it_is_so_when_the_task_runs_and_when_it_is_done_or_has_failed(worker):
     first = send()
     run = worker.claim_one()
     assert send() == first
-    worker.db.finish(worker.id, [run.run])
+    worker.db.end(worker.id, [endings.finish(run.run)])
     assert send() == first
     assert not Task.objects.exists()
     other = send("order-43")
-    worker.db.fail(worker.id, worker.claim_one().run, error="", traceback="")
+    worker.db.end(worker.id, [endings.fail(worker.claim_one().run, error="", traceback="")])
     assert send("order-43") == other
     assert Task.objects.get().state == State.FAILED
 

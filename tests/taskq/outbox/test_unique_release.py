@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 
 from stress.rig.pools import wait_until
 from taskq.models import State, Task
+from taskq.store import endings
 from tests.taskq.unique_tasks import define, failed, pk
 
 pytestmark = pytest.mark.usefixtures("registered")
@@ -42,10 +43,12 @@ def test_released_on_finish_the_key_is_held_until_the_task_is_gone(worker):
     first = pk(task.delay(1))
     run = worker.claim_one()
     assert pk(task.delay(1)) == first
-    assert worker.db.retry(worker.id, run.run, when=None, delay=0, error="", traceback="")
+    assert worker.db.end(
+        worker.id, [endings.retry(run.run, when=None, delay=0, error="", traceback="")]
+    )
     assert pk(task.delay(1)) == first
     run = worker.claim_one()
-    worker.db.finish(worker.id, [run.run])
+    worker.db.end(worker.id, [endings.finish(run.run)])
     assert again(task, 1)
 
 
@@ -53,7 +56,7 @@ def test_released_on_finish_the_key_is_held_until_the_task_is_gone(worker):
 def test_what_failed_holds_no_key(worker):
     task = define(unique="args", unique_until="finish")
     task.delay(1)
-    worker.db.fail(worker.id, worker.claim_one().run, error="", traceback="")
+    worker.db.end(worker.id, [endings.fail(worker.claim_one().run, error="", traceback="")])
     assert again(task, 1)
 
 
@@ -67,8 +70,8 @@ def test_what_is_revoked_or_discarded_holds_no_key():
 
 
 GO_BACK = {
-    "retry": lambda db, worker, run: db.retry(
-        worker, run, when=None, delay=0, error="", traceback=""
+    "retry": lambda db, worker, run: db.end(
+        worker, [endings.retry(run, when=None, delay=0, error="", traceback="")]
     ),
     "give back": lambda db, worker, run: db.give_back(worker, [run]),
     "defer": lambda db, worker, run: db.defer(worker, run, 0.0),

@@ -13,6 +13,7 @@ from django.db.models.functions import Now
 from stress.rig.pools import wait_until
 from taskq.models import State, Task
 from taskq.outbox import enqueue, unique
+from taskq.store import endings
 from taskq.task.queues import Queues
 from tests.taskq.conftest import waits_for_a_lock
 from tests.taskq.unique_tasks import define, failed, pk
@@ -50,7 +51,7 @@ def test_who_joins_a_task_that_runs_does_not_hold_up_its_end(call, worker):
     first = pk(task.delay(1))
     run = worker.claim_one()
     joined = call(lambda: task.delay(1))
-    assert worker.db.finish(worker.id, [run.run]) == {first}
+    assert worker.db.end(worker.id, [endings.finish(run.run)]) == {first}
     assert joined.end() == first
 
 
@@ -96,7 +97,7 @@ def test_a_task_that_ends_while_a_call_would_join_it_is_not_joined(worker, until
     first = pk(task.delay(1))
 
     def end():
-        worker.db.finish(worker.id, [worker.claim_one().run])
+        worker.db.end(worker.id, [endings.finish(worker.claim_one().run)])
 
     before = "SELECT id, unique_key"
     with meanwhile(end, before=before):
@@ -135,7 +136,7 @@ def test_what_is_claimed_while_a_call_would_join_it_is_not_held_up(worker, conne
     assert [each.id for each in claimed] == [first]
     with worker.db.connection.transaction():
         worker.db.connection.count("SET LOCAL lock_timeout = '2s'", {})
-        assert worker.db.finish(worker.id, [claimed[0].run]) == {first}
+        assert worker.db.end(worker.id, map(endings.finish, [claimed[0].run])) == {first}
     assert worker.claim(10, (task.name,)) == [], "the others are joined, and held"
     again = caller.end()
     assert again not in {first, *waiting}

@@ -8,7 +8,7 @@ from psycopg import errors
 
 from taskq import sql
 from taskq.models import Task
-from taskq.store import atomic
+from taskq.store import atomic, endings
 from tests.project.lab import tasks
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -68,11 +68,11 @@ def test_of_a_task_that_is_finished(refuse, worker, state, djangos, drivers):
     refuse(state)
     for _ in range(3):
         with pytest.raises(drivers):
-            worker.db.finish(worker.id, runs[:1])
+            worker.db.end(worker.id, map(endings.finish, runs[:1]))
     with pytest.raises(djangos), transaction.atomic():
         atomic.finish(sql.django_connection(connections["default"]), worker.id, runs[1])
     disarm()
-    assert worker.db.finish(worker.id, runs) == {id for id, _ in runs}
+    assert worker.db.end(worker.id, map(endings.finish, runs)) == {id for id, _ in runs}
 
 
 @pytest.mark.parametrize(("state", "djangos", "drivers"), ERRORS)
@@ -85,7 +85,7 @@ def test_of_several_statements_on_their_way(refuse, worker, state, djangos, driv
     refuse(state)
     for _ in range(3):
         with pytest.raises(drivers):
-            worker.db.finish(worker.id, runs)
+            worker.db.end(worker.id, map(endings.finish, runs))
     disarm()
-    assert worker.db.finish(worker.id, runs) == {first[0]}
+    assert worker.db.end(worker.id, map(endings.finish, runs)) == {first[0]}
     assert worker.claim_one()

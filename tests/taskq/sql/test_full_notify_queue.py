@@ -10,6 +10,7 @@ from django.db import connection, transaction
 from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult
 from taskq.models import Task
+from taskq.store import endings
 from tests.project.lab import tasks
 from tests.taskq.scheduling import HOUR, back, tick
 from tests.taskq.unique_tasks import define
@@ -82,7 +83,7 @@ def test_a_tick_is_sent(full, write, table):
 
 def test_a_task_is_retried_and_cancelled_by_hand(full, worker):
     pk = tasks.quick.delay(1).id.int
-    worker.db.fail(worker.id, worker.claim_one().run, error="", traceback="")
+    worker.db.end(worker.id, [endings.fail(worker.claim_one().run, error="", traceback="")])
     assert Task.objects.filter(pk=pk).retry() == 1
     worker.claim_one()
     AsyncResult(tasks.quick.delay(2).id).cancel()

@@ -26,6 +26,7 @@ CLAIM = {
     "from_id": 0,
     "limit": 10,
     "quick": ["x"],
+    "described": ["x"],
 }
 RUN = {"worker": 1, "id": 1, "ids": [1], "attempt": 1}
 
@@ -48,7 +49,10 @@ def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
         "claims.LANES",
         "tasks.FINISH",
         "tasks.FINISH_ONE",
-        "tasks.FINISH_IF_FREE",
+        "tasks.KEEP",
+        "tasks.KEEP_ONE",
+        "tasks.FAIL",
+        "tasks.RETRY",
         "tasks.STILL_HELD",
         "tasks.GIVE_BACK",
         "tasks.GIVE_BACK_IF_FREE",
@@ -66,7 +70,9 @@ def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_store, stat
             names.append(match[1])
         return f"${names.index(match[1]) + 1}"
 
-    text = re.sub(r"%\((\w+)\)s", number, attrgetter(statement)(postgresql))
+    written = attrgetter(statement)(postgresql)
+    text = written if isinstance(written, str) else written[0]
+    text = re.sub(r"%\((\w+)\)s", number, text)
     ((plan,),) = own.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}").fetchall()
     (top,) = json.loads(plan) if isinstance(plan, str) else plan
     kinds = {node["Node Type"] for node in flat(top["Plan"])}
@@ -105,7 +111,7 @@ def test_a_claim_after_a_sleep_probes_each_lane_once_and_reads_from_one(raw):
 @pytest.mark.parametrize(
     "statement",
     [
-        *("FINISH", "FINISH_ONE", "LOCK_IF_FREE", "FINISH_IF_FREE", "STILL_HELD"),
+        *("FINISH", "FINISH_ONE", "LOCK_IF_FREE", "STILL_HELD"),
         *("GIVE_BACK", "HOLDS"),
     ],
 )
@@ -135,20 +141,23 @@ def test_finishing_does_so_too_where_the_statistics_know_of_nothing_that_runs(ra
     assert indexes(nodes) == {"taskq_task_pkey"}
 
 
+ENDED = {"error": ["", ""], "traceback": ["", ""], "kind": [None, "E"]}
+
+
 @pytest.mark.parametrize(
     ("statement", "more"),
     [
-        ("RETRY", {"when": None, "delay": 1.0, "error": "", "traceback": "", "kind": None}),
-        ("RETRY", {"when": None, "delay": 1.0, "error": "", "traceback": "", "kind": "E"}),
-        ("FAIL", {"error": "", "traceback": "", "kind": "E"}),
+        ("RETRY", {"due": [None, None], "delay": [1.0, 1.0], **ENDED}),
+        ("FAIL", ENDED),
         ("DEFER", {"delay": 1.0}),
-        ("KEEP", {"value": ""}),
+        ("KEEP", {"value": ["", ""]}),
+        ("KEEP_ONE", {"value": ""}),
     ],
 )
-def test_single_outcomes_find_the_task_by_primary_key(raw, statement, more):
-    values = {"worker": 1, "id": 1, "attempt": 1, **more}
+def test_outcomes_find_their_tasks_by_primary_key(raw, statement, more):
     written = getattr(tasks, statement)
-    nodes, _ = explain(raw, written if isinstance(written, str) else written[0], values)
+    text = written if isinstance(written, str) else written[0]
+    nodes, _ = explain(raw, text, {**RUN, "ids": [1, 2], **more})
     assert indexes(nodes) - {"taskq_worker_pkey"} == {"taskq_task_pkey"}
     assert not scans_whole_table(nodes, "taskq_task")
 

@@ -11,7 +11,7 @@ from django.db import connection
 from pool import clock
 from stress.rig.pools import wait_until
 from taskq.sql.sqlite import lock
-from taskq.store import connecting, turns
+from taskq.store import connecting, endings, turns
 from taskq.store.turns import Turn
 from tests.conftest import GENEROUS
 from tests.project.lab import tasks
@@ -87,7 +87,7 @@ def test_workers_write_only_once_a_keeper_that_waits_has_written(keeper_and_work
         with write_lock():
             keeper.begin(lambda db: db.leases.renew([1], 30))
             wait_until(lambda: clock.now() < scoreboard.others_wait_until)
-            worker.begin(lambda db: order.append(db.finish(7, [(1, 1)]) or "worker"))
+            worker.begin(lambda db: order.append(db.end(7, [endings.finish((1, 1))]) or "worker"))
             time.sleep(0.02)  # the worker would ask from here on
         keeper.thread.join(GENEROUS)
         worker.thread.join(GENEROUS)
@@ -98,7 +98,7 @@ def test_nobody_waits_for_long_for_a_keeper_that_died_while_it_waited(keeper_and
     keeper, worker = keeper_and_worker
     keeper.turn.waits()
     order = []
-    worker.begin(lambda db: order.append(db.finish(7, [(1, 1)])))
+    worker.begin(lambda db: order.append(db.end(7, [endings.finish((1, 1))])))
     worker.thread.join(GENEROUS)
     assert order == [set()]
     assert clock.now() > keeper.child.scoreboard.others_wait_until > 0
@@ -165,7 +165,7 @@ def test_a_long_wait_is_named_and_the_keeper_does_not_seem_to_hang(
     (said,) = [record for record in caplog.records if record.event == "database.write_lock"]
     assert said.getMessage().startswith("worker 1: waited 0.")
     assert "s for SQLite's write lock, which others held" in said.getMessage()
-    worker.begin(lambda db: db.finish(7, []))
+    worker.begin(lambda db: db.end(7, []))
 
 
 def test_a_pools_renewals_come_through_a_storm_of_writes(start_pool, drained, runs):

@@ -10,6 +10,7 @@ from stress.rig.pools import wait_until
 from taskq.models import State, Task, Worker
 from taskq.sql.postgresql import claims, leases
 from taskq.sql.postgresql import tasks as postgresql_tasks
+from taskq.store import endings
 from taskq.store.claims import ClaimRequest
 from taskq.task.queues import Queues
 from tests.project.lab import tasks
@@ -117,7 +118,7 @@ def test_a_reclaim_in_flight_holds_off_the_claim_which_then_gets_nothing(
     (lane,) = db.lanes(Queues())
     thread, outcome = in_background(
         lambda: (
-            db.finish_and_claim(worker.id, [], ClaimRequest(Queues(), 1, [])).tasks
+            db.end_and_claim(worker.id, [], ClaimRequest(Queues(), 1, [])).tasks
             if slept
             else db.claim(worker.id, lane, 1, [])
         )
@@ -158,7 +159,7 @@ def test_a_finish_that_waited_for_the_reclaim_touches_nothing(worker, session, c
     values["leave"] = []
     cursor.execute(leases.RECLAIM, values)
     db = connect()
-    _, outcome = in_background(lambda: db.finish(worker.id, [task.run]))
+    _, outcome = in_background(lambda: db.end(worker.id, [endings.finish(task.run)]))
     wait_until(lambda: list(waits_for_a_lock()), what="the finish waits for the reclaim")
     session.commit()
     assert outcome() == set()

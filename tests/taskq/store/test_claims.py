@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import State, Task
+from taskq.store import endings
 from taskq.store.claims import ClaimRequest
 from taskq.task.queues import Queues
 from tests.project.lab import tasks
@@ -84,15 +85,15 @@ def test_a_due_task_behind_future_ones_of_higher_priority_is_found(worker):
 
 def test_who_has_slept_hears_in_how_many_lanes_tasks_were_due(new_worker, db_store):
     worker = new_worker()
-    assert not db_store.finish_and_claim(worker.id, [], ClaimRequest(Queues(), 5, QUICK)).lanes
+    assert not db_store.end_and_claim(worker.id, [], ClaimRequest(Queues(), 5, QUICK)).lanes
     send("1")
     send("2", priority=7)
     send("3", queue="mail")
     send("later", queue="mail", priority=9, countdown=100)
     done = []
     for queues, lanes in (("", 3), ("mail,default", 2), ("ma*", 1)):
-        result = db_store.finish_and_claim(
-            worker.id, done, ClaimRequest(Queues.parse(queues), 1, QUICK)
+        result = db_store.end_and_claim(
+            worker.id, map(endings.finish, done), ClaimRequest(Queues.parse(queues), 1, QUICK)
         )
         assert (result.lanes, result.ours) == (lanes, {id for id, _ in done}), queues
         done = [result.tasks[0].run]
@@ -125,7 +126,9 @@ def test_finishing_and_claiming_happen_together(worker, db_store):
     ids = [send(str(n)) for n in range(4)]
     (lane,) = db_store.lanes(Queues())
     done = [task.run for task in db_store.claim(worker.id, lane, 2, QUICK)]
-    ours, tasks, *_ = db_store.finish_and_claim(worker.id, done, ClaimRequest(lane, 5, QUICK))
+    ours, tasks, *_ = db_store.end_and_claim(
+        worker.id, map(endings.finish, done), ClaimRequest(lane, 5, QUICK)
+    )
     assert ours == set(ids[:2])
     assert [task.id for task in tasks] == ids[2:]
     assert Task.objects.count() == 2
@@ -138,9 +141,9 @@ def test_finishing_and_claiming_happen_both_or_neither(worker, db_store):
     done = [worker.claim_one().run]
     lane.due, lane.id = "no date", 2**70  # what PostgreSQL refuses, and SQLite
     with pytest.raises((*DATABASE_ERRORS, OverflowError)):
-        db_store.finish_and_claim(worker.id, done, ClaimRequest(lane, 5, QUICK))
+        db_store.end_and_claim(worker.id, map(endings.finish, done), ClaimRequest(lane, 5, QUICK))
     assert Task.objects.filter(pk=done[0][0]).exists()
-    assert db_store.finish(worker.id, done) == {done[0][0]}
+    assert db_store.end(worker.id, map(endings.finish, done)) == {done[0][0]}
 
 
 def test_runs_of_different_attempts_are_finished_together(worker, db_store):
@@ -148,7 +151,7 @@ def test_runs_of_different_attempts_are_finished_together(worker, db_store):
     db_store.give_back(worker.id, [worker.claim_one().run])
     runs = [task.run for task in worker.claim(5, QUICK)]
     assert sorted(runs) == [(first, 2), (second, 1)]
-    assert db_store.finish(worker.id, runs) == {first, second}
+    assert db_store.end(worker.id, map(endings.finish, runs)) == {first, second}
     assert not Task.objects.exists()
 
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from stress.rig.pools import wait_until
 from taskq import sql
 from taskq.models import State, Task
-from taskq.store import atomic
+from taskq.store import atomic, endings
 from tests.project.lab import tasks
 from tests.taskq.leasing import QUICK, each_way, send
 
@@ -24,19 +24,19 @@ def test_finish_removes_the_rows_and_names_them(worker):
     for n in range(3):
         send(str(n))
     claimed = worker.claim(50, QUICK)
-    assert worker.db.finish(worker.id, [task.run for task in claimed]) == {
+    assert worker.db.end(worker.id, map(endings.finish, [task.run for task in claimed])) == {
         task.id for task in claimed
     }
     assert not Task.objects.exists()
 
 
 WRITES = {
-    "finish": lambda db, worker, run: bool(db.finish(worker, [run])),
+    "finish": lambda db, worker, run: bool(db.end(worker, [endings.finish(run)])),
     "give back": lambda db, worker, run: bool(db.give_back(worker, [run])),
-    "retry": lambda db, worker, run: db.retry(
-        worker, run, when=None, delay=0, error="", traceback=""
+    "retry": lambda db, worker, run: db.end(
+        worker, [endings.retry(run, when=None, delay=0, error="", traceback="")]
     ),
-    "fail": lambda db, worker, run: db.fail(worker, run, error="", traceback=""),
+    "fail": lambda db, worker, run: db.end(worker, [endings.fail(run, error="", traceback="")]),
     "defer": lambda db, worker, run: db.defer(worker, run, 1.0),
 }
 
@@ -88,7 +88,9 @@ def test_a_transaction_that_will_be_rolled_back_finishes_nothing(worker, direct)
 def test_retry_waits_counts_and_remembers_why(worker):
     send()
     task = worker.claim_one()
-    assert worker.db.retry(worker.id, task.run, when=None, delay=30.0, error="E", traceback="T")
+    assert worker.db.end(
+        worker.id, [endings.retry(task.run, when=None, delay=30.0, error="E", traceback="T")]
+    )
     row = Task.objects.get()
     assert (row.state, row.retries, row.error, row.traceback) == (State.READY, 1, "E", "T")
     assert row.worker_id is None
@@ -99,13 +101,16 @@ def test_retry_waits_counts_and_remembers_why(worker):
 def test_retry_at_a_given_time(worker):
     send()
     when = timezone.now().replace(microsecond=123456) + datetime.timedelta(hours=1)
-    worker.db.retry(worker.id, worker.claim_one().run, when=when, delay=0.0, error="", traceback="")
+    worker.db.end(
+        worker.id,
+        [endings.retry(worker.claim_one().run, when=when, delay=0.0, error="", traceback="")],
+    )
     assert Task.objects.get().execute_at == when
 
 
 def test_fail_keeps_the_task_for_a_person(worker):
     send()
-    worker.db.fail(worker.id, worker.claim_one().run, error="E", traceback="T")
+    worker.db.end(worker.id, [endings.fail(worker.claim_one().run, error="E", traceback="T")])
     row = Task.objects.failed().get()
     assert (row.error, row.traceback, row.worker_id) == ("E", "T", None)
     assert row.failed_at is not None
@@ -116,7 +121,9 @@ def test_a_retry_neither_expires_nor_is_unknown_any_more(worker):
     worker.db.defer(worker.id, worker.claim_one().run, 0.0)
     again = wait_until(worker.claim)[0]
     assert Task.objects.get().expires_at is not None, "it has yet to start"
-    worker.db.retry(worker.id, again.run, when=None, delay=0.0, error="", traceback="")
+    worker.db.end(
+        worker.id, [endings.retry(again.run, when=None, delay=0.0, error="", traceback="")]
+    )
     row = Task.objects.get(pk=pk)
     assert (row.expires_at, row.unknown_since) == (None, None)
 

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from stress.rig.pools import wait_until
 from taskq.models import State, Task, Worker
+from taskq.store import endings
 from tests.project.lab import tasks
 from tests.taskq.leasing import QUICK, each_way, send
 
@@ -259,7 +260,7 @@ def test_a_worker_that_is_still_there_renews_the_lease_that_was_put_back(worker,
     Worker.objects.all().delete()
     db_store.leases.restore_missing(30.0)
     assert db_store.leases.renew([worker.id], 30.0).kept == {worker.id: 0}
-    assert db_store.finish(worker.id, [(task, attempt)]) == {task}
+    assert db_store.end(worker.id, [endings.finish((task, attempt))]) == {task}
 
 
 def test_running_tasks_of_nobody_get_a_worker_and_are_taken_back_with_it(worker, db_store):

@@ -13,6 +13,7 @@ from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult
 from taskq.keeper.canceller import Canceller
 from taskq.models import State, Task
+from taskq.store import endings
 from tests.project.lab import tasks
 from tests.taskq.conftest import waits_for_a_lock
 
@@ -117,13 +118,15 @@ def test_whatever_ends_the_run_it_is_kept_and_not_run_again(worker, end):
     db = worker.db
     match end:
         case "retry":
-            db.retry(worker.id, task.run, when=None, delay=0, error="E", traceback="T")
+            db.end(
+                worker.id, [endings.retry(task.run, when=None, delay=0, error="E", traceback="T")]
+            )
         case "defer":
             db.defer(worker.id, task.run, 0)
         case "give back":
             assert db.give_back(worker.id, [task.run]) == {task.id}
         case "fail":
-            db.fail(worker.id, task.run, error="E", traceback="T")
+            db.end(worker.id, [endings.fail(task.run, error="E", traceback="T")])
         case "lost" | "host lost":
             ran = task.id if end == "lost" else None
             retired = db.leases.retire(worker.id, ran=ran, charge=True, cause="killed by SIGKILL")
@@ -157,7 +160,7 @@ def test_one_that_was_finished_first_is_done(worker):
     result = tasks.quick.delay("a")
     task = worker.claim_one()
     result.cancel()
-    assert worker.db.finish(worker.id, [task.run]) == {task.id}
+    assert worker.db.end(worker.id, [endings.finish(task.run)]) == {task.id}
     assert not Task.objects.exists()
 
 

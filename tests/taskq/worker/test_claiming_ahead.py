@@ -7,6 +7,7 @@ from stress.rig.pools import wait_until
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import State, Task
 from taskq.sql.postgresql.own_connection import Connection
+from taskq.store import endings
 from taskq.store.claims import ClaimRequest
 from taskq.worker import claimer
 from taskq.worker.worker import Worker
@@ -37,7 +38,7 @@ def stepper(worker, monkeypatch):
     monkeypatch.setattr(one.child, "wait", lambda *args: False)
     monkeypatch.setattr(one.pace, "limit", lambda: BATCH)
     monkeypatch.setattr(one.pace, "within", lambda seconds: 1)
-    one.pace.note(tasks.quick.name, 0.001)
+    one.pace.note(tasks.quick.name, 0.001, 0.001)
     monkeypatch.setattr(one.pace, "note", lambda *args: None)  # however slow the machine is
     yield one
     one.session.close()
@@ -49,6 +50,16 @@ def send(count):
 
 def until_it_claims_ahead(worker):
     wait_until(lambda: worker.step() and worker.batch.claims_ahead)
+
+
+def must_not_claim_ahead(stepper, monkeypatch):
+    send = stepper.batch.send
+
+    def watched(store, request):
+        assert request is None
+        return send(store, request)
+
+    monkeypatch.setattr(stepper.batch, "send", watched)
 
 
 def fenced(caplog):
@@ -74,7 +85,7 @@ def test_it_claims_ahead_before_the_batch_has_ended(stepper):
 
 def test_it_does_not_claim_ahead_what_is_not_there(stepper, monkeypatch):
     send(BATCH - 1)
-    monkeypatch.setattr(stepper.batch, "claim_ahead", None)  # it would fail
+    must_not_claim_ahead(stepper, monkeypatch)
     wait_until(lambda: stepper.step() is None)
     assert not Task.objects.exists()
 
@@ -114,7 +125,9 @@ def test_what_is_written_meanwhile_takes_in_what_was_claimed_ahead(stepper):
     """The outcome of a run that failed, say, on the same connection."""
     ids = send(3 * BATCH)
     until_it_claims_ahead(stepper)
-    assert stepper.session.store().finish(stepper.batch.lease, [(ids[BATCH - 1], 1)])
+    assert stepper.session.store().end(
+        stepper.batch.lease, map(endings.finish, [(ids[BATCH - 1], 1)])
+    )
     run = []
     wait_until(lambda: run.append(stepper.step()) or run[-1] is None)
     assert run[1:-1] == ids[BATCH:]
@@ -150,13 +163,12 @@ def test_a_claim_ahead_that_cannot_be_sent_harms_no_run(stepper, monkeypatch):
     assert not stepper.batch.claims_ahead
 
 
-def test_a_task_that_is_not_known_to_be_quick_is_never_run_while_others_are_claimed_ahead(
-    stepper, monkeypatch
-):
+def test_a_task_that_may_be_long_is_never_run_while_others_are_claimed_ahead(stepper, monkeypatch):
     """They would wait behind it."""
     send(3 * BATCH)
     monkeypatch.setattr(stepper.pace, "is_quick", lambda name: False)
-    monkeypatch.setattr(stepper.batch, "claim_ahead", None)  # it would fail
+    monkeypatch.setattr(stepper.pace, "is_short", lambda name: False)
+    must_not_claim_ahead(stepper, monkeypatch)
     assert stepper.step()
     assert stepper.step()
 
@@ -208,6 +220,7 @@ def test_what_turns_out_slow_is_held_alone_from_then_on(stepper, held, monkeypat
     ids = send(3 * BATCH)
     until_it_claims_ahead(stepper)
     monkeypatch.setattr(stepper.pace, "is_quick", lambda name: False)
+    monkeypatch.setattr(stepper.pace, "is_short", lambda name: False)
     assert stepper.step() == ids[BATCH - 1]
     assert held[ids[BATCH - 1]] == {ids[BATCH - 1]}
 
@@ -223,7 +236,7 @@ def test_what_is_forgotten_is_read_all_the_same(stepper, caplog, forget):
     assert Task.objects.count() <= written
     with connection.cursor() as cursor:
         cursor.execute("SELECT id FROM taskq_worker FOR UPDATE NOWAIT")
-    stepper.writer.write_finished()
+    stepper.writer.write_ended()
     assert not fenced(caplog)
 
 
@@ -232,7 +245,7 @@ def test_a_worker_in_doubt_claims_nothing_ahead(stepper):
     assert stepper.step()
     stepper.batch.in_doubt = True
     db = stepper.session.store()
-    assert not stepper.batch.claim_ahead(db, ClaimRequest(stepper.context.queues, BATCH, []))
+    assert not stepper.batch.send(db, ClaimRequest(stepper.context.queues, BATCH, []))
     assert stepper.batch.give_back(db) == BATCH - 1
     assert stepper.batch.in_doubt
 
@@ -240,7 +253,7 @@ def test_a_worker_in_doubt_claims_nothing_ahead(stepper):
 def test_large_arguments_are_not_claimed_ahead(stepper, monkeypatch):
     monkeypatch.setattr(claimer, "AHEAD_MOST", 1)
     send(2 * BATCH)
-    monkeypatch.setattr(stepper.batch, "claim_ahead", None)  # it would fail
+    must_not_claim_ahead(stepper, monkeypatch)
     wait_until(lambda: stepper.step() is None)
     assert not Task.objects.exists()
 
@@ -248,7 +261,7 @@ def test_large_arguments_are_not_claimed_ahead(stepper, monkeypatch):
 def test_work_left_is_reckoned_by_the_slowest_quick_task(stepper, monkeypatch):
     monkeypatch.undo()
     for seconds in (0.0001, 0.005):
-        stepper.pace.note(f"task of {seconds} s", seconds)
+        stepper.pace.note(f"task of {seconds} s", seconds, seconds)
     assert stepper.pace.within(claimer.AHEAD) == 2
 
 

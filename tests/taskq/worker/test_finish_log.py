@@ -16,7 +16,8 @@ from pool.finish_log import ROOM
 from stress.rig.pools import wait_until
 from taskq.conf import Settings
 from taskq.models import State, Task, Worker
-from taskq.store.finishing import finish_for
+from taskq.store import endings
+from taskq.store.finishing import end_for
 from taskq.store.refusals import NEVER
 from taskq.worker import pace
 from tests.project.lab import tasks
@@ -27,8 +28,9 @@ QUICK = (tasks.quick.name,)
 HELD = 5
 
 
-def retire(worker, done, ran=0):
-    locked = finish_for(worker.db, worker.id, done)
+def retire(worker, runs, ran=0):
+    done = list(map(endings.finish, runs))
+    locked = end_for(worker.db, worker.id, done)
     return worker.db.leases.retire(
         worker.id, ran=ran, charge=True, cause="killed", done=done, locked=locked
     )
@@ -65,7 +67,7 @@ def test_an_entry_of_an_earlier_attempt_writes_nothing(worker, held):
 
 def test_an_entry_that_is_written_already_harms_nothing(worker, held, new_worker):
     """As of one that died between the answer of the database and its note of it."""
-    worker.db.finish(worker.id, held[:2])
+    worker.db.end(worker.id, map(endings.finish, held[:2]))
     assert retire(worker, held[:3]).complete
     assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
 

@@ -26,7 +26,7 @@ def second(worker, monkeypatch):
     """The second worker of a pool, which has just claimed and run all there was."""
     second = worker_of_no_pool(worker.id, number=2)
     monkeypatch.setattr(second.child, "wait", lambda *args: False)
-    second.pace.note(tasks.noop.name, 0.0001)
+    second.pace.note(tasks.noop.name, 0.0001, 0.0001)
     monkeypatch.setattr(claimer, "SLOW_LOOK", 600)  # on a busy machine, too
     monkeypatch.setattr(sleeper, "REST", 600)  # it is not over when we come to look
     monkeypatch.setattr(pool_context, "LOOK_TRUSTED", 600)

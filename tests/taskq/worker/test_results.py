@@ -16,7 +16,7 @@ from taskq import lookup, sql
 from taskq.celery import AsyncResult, NoResult, TaskFailed
 from taskq.models import Result, State, Task
 from taskq.sql import HISTORY_LENGTH
-from taskq.store import atomic
+from taskq.store import atomic, endings
 from taskq.task import payload
 from tests.conftest import SLACK
 from tests.project.lab import tasks as lab
@@ -35,7 +35,7 @@ def test_a_result_is_written_with_the_end_of_the_task(worker):
     pk = send()
     row = Task.objects.get()
     task = worker.claim_one()
-    assert worker.db.keep(worker.id, task.run, payload.encode_result(3))
+    assert worker.db.end(worker.id, [endings.keep(task.run, payload.encode_result(3))])
     assert not Task.objects.exists()
     result = Result.objects.get()
     assert (result.pk, result.name, result.payload) == (pk, lab.add.name, "[[1,2],{}]")
@@ -50,7 +50,7 @@ def test_a_worker_whose_lease_was_taken_writes_no_result(worker, new_worker):
     send()
     task = worker.claim_one()
     worker.db.leases.retire(worker.id, ran=task.id, charge=True, cause="killed")
-    assert not worker.db.keep(worker.id, task.run, "[[3],{}]")
+    assert not worker.db.end(worker.id, [endings.keep(task.run, "[[3],{}]")])
     other = new_worker()
     again = other.claim_one()
     for stranger, run in [
@@ -58,10 +58,10 @@ def test_a_worker_whose_lease_was_taken_writes_no_result(worker, new_worker):
         (worker.id, again.run),
         (other.id, task.run),
     ]:
-        assert not worker.db.keep(stranger, run, "[[3],{}]")
+        assert not worker.db.end(stranger, [endings.keep(run, "[[3],{}]")])
     assert not Result.objects.exists()
     assert Task.objects.get().state == State.RUNNING
-    assert worker.db.keep(other.id, again.run, "[[3],{}]")
+    assert worker.db.end(other.id, [endings.keep(again.run, "[[3],{}]")])
     assert Result.objects.get().worker == f"host:1/worker 2/{other.id}"
 
 
@@ -90,10 +90,19 @@ def test_an_id_that_comes_again_replaces_an_old_result(worker):
     pk = send()
     old = timezone.now() - datetime.timedelta(days=1)
     Result.objects.create(
-        id=pk, name="old", payload="", queue="old", priority=-77, worker="old", history="old",
-        created_at=old, started_at=old, finished_at=old, value="old",
-    )  # fmt: skip
-    assert worker.db.keep(worker.id, worker.claim_one().run, "[[3],{}]")
+        id=pk,
+        name="old",
+        payload="",
+        queue="old",
+        priority=-77,
+        worker="old",
+        history="old",
+        created_at=old,
+        started_at=old,
+        finished_at=old,
+        value="old",
+    )
+    assert worker.db.end(worker.id, [endings.keep(worker.claim_one().run, "[[3],{}]")])
     result = Result.objects.get()
     for field in Result._meta.concrete_fields:
         assert getattr(result, field.attname) not in ("old", old, -77), field
@@ -105,12 +114,18 @@ def test_an_id_that_comes_again_replaces_an_old_result(worker):
 def test_each_run_that_came_to_nothing_is_in_the_history(worker, new_worker):
     pk = send()
     task = worker.claim_one()
-    worker.db.retry(worker.id, task.run, when=None, delay=0.0, error="E", traceback="T1", kind=KIND)
+    worker.db.end(
+        worker.id,
+        [endings.retry(task.run, when=None, delay=0.0, error="E", traceback="T1", kind=KIND)],
+    )
     task = worker.claim_one()
     worker.db.leases.retire(worker.id, ran=task.id, charge=True, cause="killed by SIGKILL")
     other = new_worker()
     task = other.claim_one()
-    other.db.fail(other.id, task.run, error="E", traceback="T3\u2028 'line' \"end\"", kind=KIND)
+    other.db.end(
+        other.id,
+        [endings.fail(task.run, error="E", traceback="T3\u2028 'line' \"end\"", kind=KIND)],
+    )
     known = lookup.look_up(pk)
     assert known is not None
     assert known.state is State.FAILED
@@ -127,11 +142,15 @@ def test_each_run_that_came_to_nothing_is_in_the_history(worker, new_worker):
 
 def test_the_history_goes_with_the_result(worker):
     pk = send()
-    worker.db.retry(
-        worker.id, worker.claim_one().run,
-        when=None, delay=0.0, error="E", traceback="T", kind=KIND,
-    )  # fmt: skip
-    assert worker.db.keep(worker.id, worker.claim_one().run, "[[3],{}]")
+    worker.db.end(
+        worker.id,
+        [
+            endings.retry(
+                worker.claim_one().run, when=None, delay=0.0, error="E", traceback="T", kind=KIND
+            )
+        ],
+    )
+    assert worker.db.end(worker.id, [endings.keep(worker.claim_one().run, "[[3],{}]")])
     known = lookup.look_up(pk)
     assert known is not None
     assert [each.traceback for each in known.attempts] == ["T"]
@@ -142,8 +161,10 @@ def test_a_task_that_keeps_no_result_has_no_history_of_errors(worker):
     lab.quick.delay("a")
     for _ in range(2):
         task = worker.claim_one()
-        worker.db.retry(worker.id, task.run, when=None, delay=0.0, error="E", traceback="T")
-    worker.db.fail(worker.id, worker.claim_one().run, error="E", traceback="T")
+        worker.db.end(
+            worker.id, [endings.retry(task.run, when=None, delay=0.0, error="E", traceback="T")]
+        )
+    worker.db.end(worker.id, [endings.fail(worker.claim_one().run, error="E", traceback="T")])
     assert Task.objects.get().history is None
 
 
@@ -159,10 +180,19 @@ def test_a_history_that_grows_too_long_begins_anew(worker):
     pk = send()
     for number in range(8):
         text = str(number) * (HISTORY_LENGTH // 4)
-        worker.db.retry(
-            worker.id, worker.claim_one().run,
-            when=None, delay=0.0, error="E", traceback=text, kind=KIND,
-        )  # fmt: skip
+        worker.db.end(
+            worker.id,
+            [
+                endings.retry(
+                    worker.claim_one().run,
+                    when=None,
+                    delay=0.0,
+                    error="E",
+                    traceback=text,
+                    kind=KIND,
+                )
+            ],
+        )
     known = lookup.look_up(pk)
     assert known is not None
     assert [each.traceback[0] for each in known.attempts] == ["4", "5", "6", "7"]
@@ -170,7 +200,9 @@ def test_a_history_that_grows_too_long_begins_anew(worker):
 
 def test_a_retry_by_a_person_begins_a_new_history(worker):
     pk = send()
-    worker.db.fail(worker.id, worker.claim_one().run, error="E", traceback="T", kind=KIND)
+    worker.db.end(
+        worker.id, [endings.fail(worker.claim_one().run, error="E", traceback="T", kind=KIND)]
+    )
     Task.objects.failed().retry()
     known = lookup.look_up(pk)
     assert known is not None
@@ -191,10 +223,15 @@ def test_result_of_a_task_through_its_life(worker):
     task = worker.claim_one()
     assert status(result) == ("STARTED", "STARTED", False, False, False)
     assert result.result is result.traceback is None
-    worker.db.retry(worker.id, task.run, when=None, delay=0.0, error="E", traceback="T", kind=KIND)
+    worker.db.end(
+        worker.id,
+        [endings.retry(task.run, when=None, delay=0.0, error="E", traceback="T", kind=KIND)],
+    )
     assert status(result) == ("RETRY", "RETRY", False, False, False)
     assert result.traceback == "T"
-    worker.db.keep(worker.id, worker.claim_one().run, payload.encode_result({"sum": 3}))
+    worker.db.end(
+        worker.id, [endings.keep(worker.claim_one().run, payload.encode_result({"sum": 3}))]
+    )
     assert status(result) == ("SUCCESS", "SUCCESS", True, True, False)
     assert result.result == result.get() == result.get(timeout=0) == {"sum": 3}
     assert AsyncResult(str(result.id)).get() == {"sum": 3}
@@ -203,7 +240,9 @@ def test_result_of_a_task_through_its_life(worker):
 
 def test_result_of_a_task_that_failed(worker):
     result = lab.add.delay(1, 2)
-    worker.db.fail(worker.id, worker.claim_one().run, error="ValueError: no", traceback="T")
+    worker.db.end(
+        worker.id, [endings.fail(worker.claim_one().run, error="ValueError: no", traceback="T")]
+    )
     assert status(result) == ("FAILURE", "FAILURE", True, False, True)
     with pytest.raises(TaskFailed, match=r"^ValueError: no$") as caught:
         result.get()
@@ -218,7 +257,7 @@ def test_result_of_a_task_that_failed(worker):
 )
 def test_a_result_comes_back_as_it_was(worker, value):
     result = lab.add.delay(1, 2)
-    worker.db.keep(worker.id, worker.claim_one().run, payload.encode_result(value))
+    worker.db.end(worker.id, [endings.keep(worker.claim_one().run, payload.encode_result(value))])
     assert result.get() == value
 
 

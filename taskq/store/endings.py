@@ -1,0 +1,126 @@
+"""How runs end, as the table of tasks is to have it.
+
+Endings are written together, and with the next claim. Until then they stand in the finish log of
+the worker (:mod:`pool.finish_log`), and another process writes them if the worker dies.
+"""
+
+from __future__ import annotations
+
+import datetime
+import marshal
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from pool.finish_log import Logged
+from taskq import sql
+from taskq.task.claimed import Run
+
+_FINISH, _KEEP, _FAIL, _RETRY = "finish", "keep", "fail", "retry"
+#: The columns that each of them writes, as the statements name their lists.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    _FINISH: (),
+    _KEEP: ("value",),
+    _FAIL: ("error", "traceback", "kind"),
+    _RETRY: ("due", "delay", "error", "traceback", "kind"),
+}
+
+
+class Ending(NamedTuple):
+    """The end of one run. how: a key of COLUMNS. values: of the columns that it names."""
+
+    id: int
+    attempt: int
+    how: str
+    values: tuple[Any, ...]
+
+    @property
+    def run(self) -> Run:
+        return self.id, self.attempt
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether somebody may wait to see it: it leaves a row."""
+        return self.how != _FINISH
+
+    def encoded(self) -> bytes:
+        """It without its run, for a finish log. :func:`decoded` reads it."""
+        return b"" if self.how == _FINISH else marshal.dumps((self.how, *self.values))
+
+
+def decoded(runs: Iterable[Logged]) -> list[Ending]:
+    """The endings of runs from a finish log."""
+    return [_decoded(*run) for run in runs]
+
+
+def _decoded(id: int, attempt: int, data: bytes) -> Ending:
+    how, *values = marshal.loads(data) if data else (_FINISH,)
+    return Ending(id, attempt, how, tuple(values))
+
+
+def checked(id: int, attempt: int, how: str, values: Iterable[Any]) -> Ending:
+    """An ending that was read from the database. Raises ValueError or TypeError when it is none."""
+    ending = Ending(int(id), int(attempt), how, tuple(values))
+    if len(ending.values) != len(COLUMNS.get(how, (None, None))):
+        raise ValueError(f"{ending} is no ending")
+    return ending
+
+
+def finish(run: Run) -> Ending:
+    """The task is done, and nothing of it is kept."""
+    return Ending(*run, _FINISH, ())
+
+
+def keep(run: Run, value: str) -> Ending:
+    """The task is done. value: what it returned, encoded."""
+    return Ending(*run, _KEEP, (value,))
+
+
+def fail(run: Run, *, error: str, traceback: str, kind: str | None = None) -> Ending:
+    """The task has failed. kind: the path of the error's class, where the task keeps what came of
+    each run."""
+    return Ending(*run, _FAIL, (error, traceback, kind))
+
+
+def retry(
+    run: Run,
+    *,
+    when: datetime.datetime | None,
+    delay: float,
+    error: str,
+    traceback: str,
+    kind: str | None = None,
+) -> Ending:
+    """The task runs again, at a time or after seconds. kind: see :func:`fail`."""
+    due = None if when is None else when.astimezone(datetime.UTC).isoformat(" ")
+    return Ending(*run, _RETRY, (due, delay, error, traceback, kind))
+
+
+def calls(statements: sql.Statements, worker: int, endings: Iterable[Ending]) -> list[sql.Call]:
+    """The statements that write these endings: for each way to end and each attempt. Together they
+    return the ids of the tasks that they have ended. Nearly all runs are a first attempt."""
+    groups: dict[tuple[str, int], list[Ending]] = {}
+    for ending in endings:
+        groups.setdefault((ending.how, ending.attempt), []).append(ending)
+    return [
+        call for key, group in groups.items() for call in _calls(statements, worker, *key, group)
+    ]
+
+
+def _calls(
+    statements: sql.Statements, worker: int, how: str, attempt: int, group: list[Ending]
+) -> list[sql.Call]:
+    group.sort()  # by id: the statements search the list of ids
+    values: dict[str, Any] = {
+        "worker": worker,
+        "attempt": attempt,
+        "ids": sql.Ids(ending.id for ending in group),
+    }
+    for at, column in enumerate(COLUMNS[how]):
+        values[column] = [ending.values[at] for ending in group]
+    texts = {
+        _FINISH: (statements.FINISH,),
+        _KEEP: statements.KEEP,
+        _FAIL: (statements.FAIL,),
+        _RETRY: (statements.RETRY,),
+    }
+    return [(text, values) for text in texts[how]]
