@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pool import Child, Slot, clock
+from pool import Child, Others, Slot, clock
 from taskq.pool_context import PoolContext
 from taskq.store.endings import decoded
 from taskq.store.finishing import end_for
@@ -56,7 +56,8 @@ class _Recalled:
 
 
 class OverrunWatch:
-    """Recalls waiting tasks and gives them back. It sends no query while no run takes long."""
+    """Recalls waiting tasks and gives them back. It sends no query while no run takes long, and
+    none that writes while all workers are busy with short runs."""
 
     def __init__(self, child: Child, context: PoolContext, session: StoreSession) -> None:
         self._child = child
@@ -97,7 +98,7 @@ class OverrunWatch:
         found = self._recalled.get(slot.index)
         if found is None or found.since != since or found.lease != lease:
             self._recalled.pop(slot.index, None)
-            if lease and now - since > clock.nanoseconds(OVERRUN):
+            if lease and now - since > clock.nanoseconds(OVERRUN) and self._is_wanted(slot):
                 slot.recalled = since
                 due = clock.now() + clock.nanoseconds(SETTLE)
                 self._recalled[slot.index] = _Recalled(lease, since, due)
@@ -105,6 +106,15 @@ class OverrunWatch:
             found.due = now + clock.nanoseconds(found.pause)
             found.pause *= 2
             self._give_back(slot, found)
+
+    def _is_wanted(self, slot: Slot) -> bool:
+        """Whether what waits behind a run should be taken from its worker. What waits behind a
+        short run should not, while nobody else would start it sooner."""
+        if slot.others != Others.WAIT_UNLESS_IDLE or slot.asked == slot.generation:
+            return True
+        if any(self._context.sleepers(self._child.scoreboard)):
+            return True
+        return self._session.store().leases.another_listens(self._context.pool)
 
     def _give_back(self, slot: Slot, recalled: _Recalled) -> None:
         db, lease = self._session.store(), recalled.lease

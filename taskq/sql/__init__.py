@@ -198,6 +198,7 @@ class LeaseStatements(Protocol):
     RENEW: str
     LISTENS: str
     NOTIFIERS_WAITING: str | None
+    ANOTHER_LISTENS: str
     EXPIRED: str
     LOCK_WORKER: str
     LOCK_EXPIRED_WORKER: str

@@ -108,6 +108,10 @@ class LeaseStore:
             return 0
         return int(self._connection.rows(self._sql.NOTIFIERS_WAITING, {})[0][0])
 
+    def another_listens(self, pool: str) -> bool:
+        """Whether a pool other than this one sleeps, in part at least."""
+        return bool(self._connection.rows(self._sql.ANOTHER_LISTENS, {"pool": pool}))
+
     def expired(self) -> dict[int, list[Ending]]:
         """Workers whose lease has run out, each with what it has done and is still to be
         written."""

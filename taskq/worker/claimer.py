@@ -129,7 +129,8 @@ class Claimer:
             return self.request_one(task)
         if self.batch.waiting > self.pace.within(self._ahead):
             return None
-        return self.request_for(self.next_place())
+        lanes = self.known_lanes()
+        return self.request_for(lanes[0] if lanes else self.context.queues)
 
     def must_send(self, task: Claimed) -> bool:
         """Whether the ended runs must be sent before this run, though nothing is claimed."""
@@ -146,11 +147,8 @@ class Claimer:
             return None
         if any(self.context.sleepers(self.child.scoreboard)):
             return None
-        return ClaimRequest(self.next_place(), 1, (), registry.names_with_hooks())
-
-    def next_place(self) -> Lane | Queues:
-        lanes = self.known_lanes()
-        return lanes[0] if lanes else self.context.queues
+        # Not from the lane of the last look: a more urgent one would wait for all of this run.
+        return ClaimRequest(self.context.queues, 1, (), registry.names_with_hooks())
 
     def collect(self) -> bool:
         """Take what :meth:`send_ahead` has claimed. Whether anything came."""

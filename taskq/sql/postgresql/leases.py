@@ -36,6 +36,11 @@ NOTIFIERS_WAITING = """
 SELECT count(*) FROM pg_locks
 WHERE NOT granted AND locktype = 'object' AND classid = 'pg_database'::regclass AND objid = 0
 """
+# By taskq_worker_listens, which is nearly always empty. Locks nothing.
+ANOTHER_LISTENS = (
+    "SELECT 1 FROM taskq_worker WHERE listens AND pool <> %(pool)s "
+    "AND lease_expires_at > clock_timestamp() LIMIT 1"
+)
 
 # A scan: the table has one row for each process, too few for an index to be worth it.
 EXPIRED = (

@@ -26,6 +26,10 @@ LISTENS = "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s"
 
 # Nobody notifies.
 NOTIFIERS_WAITING = None
+ANOTHER_LISTENS = (
+    "SELECT 1 FROM taskq_worker "
+    f"WHERE listens AND pool <> %(pool)s AND lease_expires_at > {NOW} LIMIT 1"
+)
 
 EXPIRED = (
     "SELECT id, end_done FROM taskq_worker "

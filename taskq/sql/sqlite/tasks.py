@@ -52,8 +52,10 @@ def _keep(fence: str, value: str, these: str, more: str = "") -> tuple[str, ...]
         ON CONFLICT (id) DO UPDATE SET {REPLACED}
         """,
         f"DELETE FROM taskq_task {fence} RETURNING id",
-        f"DELETE FROM taskq_result WHERE {these} "
-        f"AND EXISTS (SELECT 1 FROM taskq_task AS task WHERE task.id = taskq_result.id AND {_HELD})",
+        f"""
+        DELETE FROM taskq_result WHERE {these}
+        AND EXISTS (SELECT 1 FROM taskq_task AS task WHERE task.id = taskq_result.id AND {_HELD})
+        """,
     )
 
 

@@ -1,5 +1,6 @@
 """What waits behind a run that takes long is given back by the keeper."""
 
+import datetime
 import os
 import signal
 from collections import Counter
@@ -7,13 +8,15 @@ from collections import Counter
 import psutil
 import pytest
 from django.db import connection, transaction
+from django.utils import timezone
 
 from pool import Others, clock
 from pool import State as Is
 from stress.rig.pools import wait_until
 from taskq.keeper import overrun
 from taskq.keeper.overrun import CALM, OverrunWatch
-from taskq.models import State, Task
+from taskq.models import State, Task, Worker
+from taskq.pool_context import PoolContext
 from taskq.store import endings
 from taskq.worker.recall import Recall
 from tests.project.lab import tasks
@@ -101,6 +104,32 @@ def test_what_waits_is_given_back_and_what_is_done_is_written(look, held):
     look(overrun.SETTLE + 0.001)
     assert waiting() == ids(held[2:])
     assert running() == {held[1][0]}
+
+
+def test_what_waits_behind_a_short_run_stays_there_while_nobody_is_idle(look, slot, held):
+    slot.others = Others.WAIT_UNLESS_IDLE
+    look(OVER)
+    look(overrun.SETTLE + 0.001)
+    assert not waiting()
+
+
+@pytest.mark.parametrize("who", ["a worker", "another pool", "the pool stops"])
+def test_it_is_given_back_once_somebody_is_idle(look, slot, held, monkeypatch, who):
+    slot.others = Others.WAIT_UNLESS_IDLE
+    look(OVER)
+    match who:
+        case "a worker":
+            monkeypatch.setattr(PoolContext, "sleepers", lambda *args: iter([slot]))
+        case "another pool":
+            soon = timezone.now() + datetime.timedelta(seconds=60)
+            Worker.objects.create(
+                pool="b:1", name="keeper", host="b", pid=1, listens=True, lease_expires_at=soon
+            )
+        case "the pool stops":
+            slot.asked = slot.generation
+    look(overrun.LOOK)
+    look(overrun.SETTLE + 0.001)
+    assert waiting() == ids(held[2:])
 
 
 def test_a_run_that_takes_no_longer_than_it_may_keeps_its_neighbors(look, slot, held, now):
