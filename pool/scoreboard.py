@@ -52,13 +52,13 @@ class Scoreboard:
         self._header = memoryview(shared)[:deaths_at].cast("q")
         self._deaths = memoryview(shared)[deaths_at:slots_at].cast("q")
         logs = memoryview(shared)[logs_at:data_at].cast("q")
-        datas = memoryview(shared)[data_at:]
+        texts = memoryview(shared)[data_at:]
         self.slots = [
             Slot.from_buffer(shared, slots_at + index * slot_bytes).open(
                 index,
                 FinishLog(
                     logs[index * log_words : (index + 1) * log_words],
-                    datas[index * data : (index + 1) * data],
+                    texts[index * data : (index + 1) * data],
                 ),
             )
             for index in range(capacity)

@@ -23,8 +23,9 @@ from taskq.task.progress import Progress
 
 T = TypeVar("T")
 
-#: Seconds between the first two looks for a result, and the most between later ones.
-FIRST_LOOK, LAST_LOOK = 0.01, 0.5
+#: Seconds between two looks for a result: at first, and at most. In between it is this part of the
+#: time waited so far.
+FIRST_LOOK, LAST_LOOK, LATE = 0.01, 0.5, 0.02
 _OVER = ("SUCCESS", "FAILURE", "REVOKED")
 
 
@@ -207,8 +208,8 @@ class AsyncResult:
         """
         if disable_sync_subtasks:
             refuse_in_a_task()
-        until = None if timeout is None else time.monotonic() + timeout
-        pause = FIRST_LOOK
+        began = time.monotonic()
+        until = None if timeout is None else began + timeout
         while True:
             known = self._known()
             if known is None:
@@ -219,11 +220,11 @@ class AsyncResult:
                 )
             if _status(known) in _OVER:
                 return _given(known, propagate)
-            left = pause if until is None else until - time.monotonic()
-            if left <= 0:
+            now = time.monotonic()
+            if until is not None and now >= until:
                 raise TimeoutError(f"task {self} is not done after {timeout:g} s")
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, LAST_LOOK)
+            pause = min(max(FIRST_LOOK, LATE * (now - began)), LAST_LOOK)
+            time.sleep(pause if until is None else min(pause, until - now))
 
     wait = get
 

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from contextvars import copy_context
 
 from pool import Child, Others, Slot, clock
-from pool.kernel import resident_kib
 from pool.leftovers import traits_of
 from taskq import events
 from taskq.connections import sessions
@@ -35,6 +34,7 @@ from taskq.worker.recorder import Recorder
 from taskq.worker.run_handle import RunHandle
 from taskq.worker.sleeper import Sleeper
 from taskq.worker.tally import Tally
+from taskq.worker.wear import Wear
 
 
 class Worker:
@@ -52,8 +52,7 @@ class Worker:
         self.pace = self.pace_class()
         #: Of the run in progress, or the last one.
         self.request: Request | None = None
-        self.runs = 0
-        self.worn_out = False
+        self.wear = Wear(child, context.settings)
         self.session = context.session(child.name, Turn(child, first=False))
         self.interrupter = Interrupter(self.slot)
         self.writer = self.writer_class(self.slot, self.batch, self.session, context.settings.lease)
@@ -87,11 +86,11 @@ class Worker:
         traits = (*traits_of(self.child), sessions.database_settings())
         self._cleanup = copy_context().run(Cleanup, traits)
         os.register_at_fork(after_in_child=self.abandon)
-        self.check_memory()
+        self.wear.check_memory()
         # After the receivers: an idle worker is woken, and must be able to hear it.
         self.child.booted()
         self.child.title("idle")
-        while not (self.child.stopping or self.worn_out or self._cleanup.beyond_repair):
+        while not (self.child.stopping or self.wear.worn_out or self._cleanup.beyond_repair):
             task = self.batch.next() or self.fetch()
             if task is not None:
                 # What the task or a receiver sets, such as a language, ends with the run.
@@ -137,12 +136,6 @@ class Worker:
             self.sleeper.sleep(work_in_sight=self.claimer.sees_work, at_most=self.tally.wait())
             self.claimer.note_sleep()
 
-    def check_memory(self) -> None:
-        """Log once for a pool that its memory limit leaves no room for a task."""
-        limit, first = self.context.settings.max_memory_per_child, self.slot.generation == 1
-        if limit and first and self.child.number == 1 and (kib := resident_kib()) > limit:
-            events.memory_limit_too_low(kib, limit)
-
     # Running
 
     def perform(self, task: Claimed) -> None:
@@ -154,7 +147,7 @@ class Worker:
             self.recorder.defer_unknown(task)
         elif self.ready_for(task, definition):
             hooks = self.hooks(task, definition)
-            self.claimer.send_ahead(task, last=self.is_last())
+            self.claimer.send_ahead(task, last=self.wear.is_last_run)
             self.begin(task, definition)
             if self.recall.pending:
                 return self.answer_recall(task)
@@ -176,7 +169,9 @@ class Worker:
             if hooks is not None and ours:
                 hooks.finished(outcome)
                 self.restore(task.name, now)
-            self.count_run()
+            self.wear.count_run(
+                out_of_memory=self.recorder.out_of_memory, others_wait=self.batch.waiting > 0
+            )
 
     def ready_for(self, task: Claimed, definition: Definition) -> bool:
         """Whether the task may run.
@@ -238,7 +233,7 @@ class Worker:
 
     def tell(self, task: Claimed) -> None:
         """Show in the title what runs, and log it."""
-        if self.runs == 0:
+        if self.wear.runs == 0:
             self.child.worked()
         # A title costs a quarter of a no-op. Nobody could read the ids of quick runs in it.
         quick = self.pace.is_quick(task.name)
@@ -286,25 +281,6 @@ class Worker:
         abandon_connections()
         if (store := self.session.current) is not None and store.connection.fileno() is not None:
             close_copy(store.connection)
-
-    def is_last(self) -> bool:
-        """Whether this worker ends after the run that is about to begin."""
-        most = self.context.settings.max_tasks_per_child
-        return most is not None and 0 < most <= self.runs + 1
-
-    def count_run(self) -> None:
-        """Count the run. Note whether a new process should take the place of this one."""
-        self.runs += 1
-        self.worn_out |= self.recorder.out_of_memory
-        settings = self.context.settings
-        if settings.max_tasks_per_child and self.runs >= settings.max_tasks_per_child:
-            self.worn_out = True
-        limit = settings.max_memory_per_child
-        if limit and not self.worn_out and not self.batch.waiting:
-            kib = resident_kib()
-            self.worn_out = kib > limit
-            if self.worn_out:
-                events.worker_grown(self.child.name, kib, limit, self.runs)
 
     def leave(self) -> None:
         """Write what is finished and give back what is not started. What this cannot write, the
