@@ -39,6 +39,7 @@ def claim_in(session, worker, statement):
         "from_id": 0,
         "limit": 10,
         "quick": [tasks.quick.name],
+        "described": [],
     }
     return psycopg.Cursor(session).execute(statement, values).fetchall()
 

@@ -45,6 +45,7 @@ def seen(stepper, monkeypatch):
 
     def watched(task, *args):
         if stepper.batch.claims_ahead:
+            wait_until(lambda: not held() & found.keys(), what="the last run's end is written")
             wait_until(lambda: len(held()) == 2 or not Task.objects.filter(state=State.READY))
         found[task.id] = held(), Others(stepper.slot.others)
         return execute(task, *args)
