@@ -24,6 +24,10 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     _RETRY: ("due", "delay", "error", "traceback", "kind"),
 }
 
+#: Endings with values that one statement writes. To find a value in a list, the server walks over
+#: those before it.
+TOGETHER = 100
+
 
 class Ending(NamedTuple):
     """The end of one run. how: a key of COLUMNS. values: of the columns that it names."""
@@ -102,8 +106,15 @@ def calls(statements: sql.Statements, worker: int, endings: Iterable[Ending]) ->
     for ending in endings:
         groups.setdefault((ending.how, ending.attempt), []).append(ending)
     return [
-        call for key, group in groups.items() for call in _calls(statements, worker, *key, group)
+        call
+        for (how, attempt), group in groups.items()
+        for some in _parts(group, TOGETHER if COLUMNS[how] else len(group))
+        for call in _calls(statements, worker, how, attempt, some)
     ]
+
+
+def _parts(group: list[Ending], size: int) -> Iterable[list[Ending]]:
+    return (group[at : at + size] for at in range(0, len(group), size))
 
 
 def _calls(

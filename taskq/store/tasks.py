@@ -256,6 +256,10 @@ class TaskStore:
         """What turns readable when an enqueuer sends a wake-up; None to be polled."""
         return self._connection.fileno()
 
+    def has_answered(self) -> bool:
+        """Whether the answer to what was begun has come: to read it takes no wait."""
+        return self._connection.has_answered()
+
     def woken(self) -> Counter[str]:
         """How many wake-ups came since the last call, by what they may say: taskq.sql.WORK,
         CANCEL."""

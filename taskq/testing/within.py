@@ -41,6 +41,9 @@ class Within:
         """Send nothing ahead: Django's connection waits for each answer."""
         return None
 
+    def has_answered(self) -> bool:
+        return True
+
     def transaction(self) -> AbstractContextManager[object]:
         return transaction.atomic(using=self._wrapper.alias)
 

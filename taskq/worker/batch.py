@@ -106,6 +106,10 @@ class Batch:
         self._sent, self._claims, self.seen_since = len(self._ended), request is not None, 0
         return True
 
+    def awaits_answer(self, store: TaskStore) -> bool:
+        """Whether the answer to what was sent is still on its way."""
+        return self._answer is not None and not store.has_answered()
+
     @property
     def claims_ahead(self) -> bool:
         """Whether a claim that was sent is on its way."""

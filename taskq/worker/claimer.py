@@ -136,9 +136,12 @@ class Claimer:
         """Whether the ended runs must be sent before this run, though nothing is claimed."""
         if self.batch.claims_ahead or not self.batch.unsent:
             return False
+        if not self.pace.is_quick(task.name):
+            return True
         since = self.batch.seen_since
-        late = since and clock.now() - since > clock.nanoseconds(SEEN)
-        return bool(late) or not self.pace.is_quick(task.name)
+        if not since or clock.now() - since <= clock.nanoseconds(SEEN):
+            return False
+        return not self.batch.awaits_answer(self.session.store())
 
     def request_one(self, task: Claimed) -> ClaimRequest | None:
         """Ask for one task to be ready when a short run ends. None for a run that may be long, or

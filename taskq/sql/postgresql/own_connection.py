@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -102,6 +103,10 @@ class Connection(Statements):
 
     def transaction(self) -> AbstractContextManager[object]:
         return self._connection.transaction()
+
+    def has_answered(self) -> bool:
+        # The server sends what a pipeline returns all at once, after its commit.
+        return bool(select.select([self._connection.fileno()], [], [], 0)[0])
 
     def listen(self) -> None:
         psycopg.Cursor(self._connection).execute(f"LISTEN {CHANNEL}")

@@ -62,6 +62,9 @@ class Connection:
         """None: SQLite cannot send statements without waiting for them."""
         return None
 
+    def has_answered(self) -> bool:
+        return True
+
     @contextmanager
     def transaction(self) -> Iterator[None]:
         with self._lock:
