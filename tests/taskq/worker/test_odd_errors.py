@@ -1,6 +1,9 @@
 """Exceptions with ideas of their own: a run that raises one fails or is retried like any other,
 with whatever can be shown, and its worker goes on."""
 
+import copy
+import traceback
+
 import pytest
 
 from taskq import error_text
@@ -90,3 +93,75 @@ def test_a_text_is_cut_in_the_middle():
     text = error_text.message(ValueError("x" * 10_000))
     assert len(text) < error_text.ERROR_LENGTH + 100
     assert "characters left out" in text
+
+
+def as_python(error):
+    return "".join(traceback.format_exception(error))
+
+
+def _nested(error):
+    try:
+        raise KeyError("before")
+    except KeyError as before:
+        raise error from before
+
+
+def _within(error):
+    try:
+        raise KeyError("before")
+    except KeyError:
+        raise error  # noqa: B904
+
+
+def _without(error):
+    try:
+        raise KeyError("before")
+    except KeyError:
+        raise error from None
+
+
+def _raised(error):
+    raise error
+
+
+def _recursive(error, depth=9):
+    if depth:
+        _recursive(error, depth - 1)
+    raise error
+
+
+def _with_notes(error):
+    error.add_note("a note\nof two lines")
+    raise error
+
+
+def _unknown(error):
+    print(_raize)  # noqa: F821
+
+
+@pytest.mark.parametrize("error", [ValueError("no \u2028 good"), KeyError(1), OSError(2, "gone")])
+@pytest.mark.parametrize(
+    "how", [_raised, _nested, _within, _without, _recursive, _with_notes, _unknown]
+)
+def test_a_traceback_is_the_one_that_python_writes(how, error):
+    for _ in range(2):  # the second time its places are known
+        with pytest.raises(Exception) as caught:  # noqa: PT011  it is one of many
+            how(copy.copy(error))
+        assert error_text.traceback(caught.value) == as_python(caught.value)
+
+
+def test_a_group_of_errors_has_the_tracebacks_of_all():
+    with pytest.raises(ExceptionGroup) as caught:
+        raise ExceptionGroup("both", [ValueError("a"), KeyError("b")])
+    assert error_text.traceback(caught.value) == as_python(caught.value)
+
+
+def test_the_places_that_are_kept_are_not_ever_more(monkeypatch):
+    monkeypatch.setattr(error_text, "_MOST_PLACES", 3)
+    for number in range(9):
+        scope = {}
+        exec(f"def fail(): raise ValueError({number})", scope)
+        with pytest.raises(ValueError, match=str(number)) as caught:
+            scope["fail"]()
+        assert f"ValueError: {number}" in error_text.traceback(caught.value)
+    assert len(error_text._PLACES) <= 3
