@@ -18,7 +18,7 @@ import simpy
 from stress.model.costs import Costs
 from stress.model.database import Database, Steps
 from taskq.keeper.listener import BURST_WINDOW, BUSY_LOOK, CALM, FEW_RUNS, MANY_WAKES
-from taskq.worker.claimer import LOOK_AGAIN
+from taskq.worker.known_lanes import LOOK_AGAIN
 from taskq.worker.pace import BATCH, MOST, QUICK
 
 

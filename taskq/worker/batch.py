@@ -89,8 +89,9 @@ class Batch:
         self._finish_log.take_back()
 
     def claim(self, store: TaskStore, request: ClaimRequest) -> ClaimResult:
-        """Write the ended runs and claim more tasks, both or neither. Not while anything sent is
-        on its way."""
+        """Write the ended runs and claim more tasks, both or neither. Not while a claim is on its
+        way."""
+        self._collect()
         result = store.end_and_claim(self.lease, self._ended, request)
         return self._add(result, len(self._ended))
 
@@ -121,6 +122,7 @@ class Batch:
 
     def look(self, store: TaskStore, queues: Queues) -> list[Lane]:
         """Write the ended runs and look at the lanes."""
+        self._collect()
         ours, lanes = store.end_and_look(self.lease, self._ended, queues)
         self._written(ours, len(self._ended))
         return lanes

@@ -12,17 +12,11 @@ from taskq.task import registry
 from taskq.task.claimed import Claimed
 from taskq.task.queues import Queues
 from taskq.worker.batch import Batch
+from taskq.worker.known_lanes import KnownLanes
 from taskq.worker.outcome_writer import OutcomeWriter
 from taskq.worker.pace import Pace
 from taskq.worker.sleeper import Sleeper
 
-#: Seconds after which the lanes are looked at again. So a more urgent lane, or another queue of
-#: the same priority, does not wait for long. Slow looks are taken less often: they take no more
-#: than a twentieth of the time. The pause is LOOK_AT_LEAST at most: after a look that was held up,
-#: a longer one would hide that a queue is paused.
-LOOK_AGAIN = 0.050
-LOOK_COST = 20
-LOOK_AT_LEAST = 1.0
 #: Seconds of work that are left of a batch when the claim of the next one begins, at least and at
 #: most. While the worker has to wait for such claims, as on a slow disk, they begin earlier.
 AHEAD, AHEAD_LIMIT = 0.010, 0.040
@@ -36,9 +30,6 @@ SEEN = 0.025
 AHEAD_MOST = 32 * 1024
 #: Seconds at most until a claim that was refused is tried again.
 CLAIM_AGAIN = 2.0
-#: Seconds. After a slower look there is no claim without a look, as both pass over the same rows.
-#: A look may contain a commit, which waits for the disk.
-SLOW_LOOK = 0.020
 
 
 class Claimer:
@@ -62,8 +53,7 @@ class Claimer:
         self.session = session
         self.writer = writer
         self.sleeper = sleeper
-        self._lanes: list[Lane] = []
-        self._fresh_until = 0
+        self.lanes = KnownLanes()
         self._slept = True
         self._keeper = child.scoreboard.slots[KEEPER]
         #: The last claims found work each time.
@@ -72,7 +62,6 @@ class Claimer:
         self._lane_has_more = False
         #: The last claim brought no large arguments.
         self._small_payloads = True
-        self._look_took = 0
         self._ahead = AHEAD
         self._refusal = Refusal(child.name, "claim tasks", limit=CLAIM_AGAIN)
 
@@ -100,9 +89,9 @@ class Claimer:
         last: the worker claims nothing after this run.
         """
         request = None if last else self.request_ahead(task)
-        if request is None and not self.must_send(task):
-            return
         try:
+            if request is None and not self.must_send(task):
+                return
             sent = self.batch.send(self.session.store(), request)
             self.writer.check_untouched()
             if request is not None:
@@ -129,7 +118,7 @@ class Claimer:
             return self.request_one(task)
         if self.batch.waiting > self.pace.within(self._ahead):
             return None
-        lanes = self.known_lanes()
+        lanes = self.lanes.fresh()
         return self.request_for(lanes[0] if lanes else self.context.queues)
 
     def must_send(self, task: Claimed) -> bool:
@@ -172,19 +161,27 @@ class Claimer:
             return False
         self.slot.look_began = clock.now()
         try:
-            lanes = self.known_lanes()
-            # While each look finds work, no wake-ups are needed.
-            if not lanes and self.sleeper.rest(wakeable=not self._busy):
-                self.note_sleep()
+            lanes = self.lanes.fresh()
+            if not lanes:
+                self.rest()
             self.slot.look_began = clock.now()
             return self.claim_from(lanes) or self.claim_first() or self.claim_from(self.look())
         finally:
             self.slot.look_ended = clock.now()
 
+    def rest(self) -> None:
+        """Let tasks that come in one by one be several. What somebody may wait to see is sent
+        before."""
+        if self.batch.seen_since and self.sleeper.may_rest:
+            self.batch.send(self.session.store(), None)
+        # While each look finds work, no wake-ups are needed.
+        if self.sleeper.rest(wakeable=not self._busy):
+            self.note_sleep()
+
     @property
     def sees_work(self) -> bool:
         """Whether the last look found tasks."""
-        return bool(self._lanes)
+        return bool(self.lanes.found)
 
     def note_sleep(self) -> None:
         """The worker has slept since the last claim."""
@@ -197,27 +194,15 @@ class Claimer:
         began = clock.now()
         lanes = self.batch.look(self.session.store(), self.context.queues)
         self.writer.check_untouched()
-        self.looked(began, [lane for lane in lanes if lane.wait <= 0])
-        return self._lanes
-
-    def looked(self, began: int, lanes: list[Lane]) -> None:
-        """Note the lanes that a look has found. began: when it did, on the pool's clock."""
-        now = clock.now()
-        self._lanes, self._look_took = lanes, now - began
-        cost = min(LOOK_COST * self._look_took, clock.nanoseconds(LOOK_AT_LEAST))
-        self._fresh_until = now + max(clock.nanoseconds(LOOK_AGAIN), cost)
+        self.lanes.note(began, [lane for lane in lanes if lane.wait <= 0])
         self.session.answered()
-
-    def known_lanes(self) -> list[Lane]:
-        """The lanes of the last look; none once it is too old."""
-        return self._lanes if clock.now() < self._fresh_until else []
+        return self.lanes.found
 
     def claim_first(self) -> bool:
         """Claim the most urgent tasks without a look at the lanes before. Only after a sleep, or
         while work keeps coming."""
         likely = self._slept or self._busy
-        slow = self._look_took > clock.nanoseconds(SLOW_LOOK)
-        if not likely or slow:
+        if not likely or self.lanes.are_slow_to_find:
             return False
         return self.prepare() and self.claim_at(self.context.queues)
 
@@ -259,7 +244,8 @@ class Claimer:
         self._refusal.over()
         slept, self._slept = self._slept, False
         if result.lanes is not None:
-            self.looked(began, [result.more] if result.more else [])
+            self.lanes.note(began, [result.more] if result.more else [])
+            self.session.answered()
         self._lane_has_more = result.more is not None
         self._small_payloads = sum(len(task.payload) for task in result.tasks) <= AHEAD_MOST
         # One task after a sleep does not mean that more will come.
@@ -271,13 +257,13 @@ class Claimer:
         if len(result.tasks) > 1:
             self.slot.since = clock.now()  # none of these has waited yet
             self._say_that_others_wait()
-        lanes = len(self._lanes) if result.lanes is None else result.lanes
+        lanes = len(self.lanes.found) if result.lanes is None else result.lanes
         # A task that is not known to be quick was claimed alone, whatever waits behind it.
         alone = not self.pace.is_quick(result.tasks[0].name)
         if self._lane_has_more or lanes > 1 or alone:
             self.context.wake_one(self.child.scoreboard)  # there may be more
         if not self._lane_has_more:
-            self._fresh_until = 0
+            self.lanes.forget()
             if lanes == 1:
                 self.sleeper.begin_rest()
         return True

@@ -35,6 +35,11 @@ class Sleeper:
         """The last claim took all there was."""
         self._rest_until = clock.now() + clock.nanoseconds(REST)
 
+    @property
+    def may_rest(self) -> bool:
+        """Whether :meth:`rest` would wait now."""
+        return clock.now() < self._rest_until
+
     def rest(self, *, wakeable: bool) -> bool:
         """Wait until tasks that come in one by one have had the time to be several.
 

@@ -16,7 +16,7 @@ from taskq.sql.postgresql import tasks as postgresql_tasks
 from taskq.sql.postgresql.own_connection import Connection
 from taskq.store.claims import Lane
 from taskq.store.tasks import TaskStore
-from taskq.worker import claimer, sleeper
+from taskq.worker import known_lanes, sleeper
 from tests.project.lab import tasks
 from tests.taskq.conftest import keeper_of_no_pool, worker_of_no_pool
 
@@ -27,7 +27,7 @@ def second(worker, monkeypatch):
     second = worker_of_no_pool(worker.id, number=2)
     monkeypatch.setattr(second.child, "wait", lambda *args: False)
     second.pace.note(tasks.noop.name, 0.0001, 0.0001)
-    monkeypatch.setattr(claimer, "SLOW_LOOK", 600)  # on a busy machine, too
+    monkeypatch.setattr(known_lanes, "SLOW_LOOK", 600)  # on a busy machine, too
     monkeypatch.setattr(sleeper, "REST", 600)  # it is not over when we come to look
     monkeypatch.setattr(pool_context, "LOOK_TRUSTED", 600)
     tasks.noop.delay()
@@ -168,9 +168,9 @@ def test_one_look_that_was_held_up_blinds_nobody_for_long(transactional_db, monk
 def test_nor_does_one_of_a_worker(second):
     now = clock.now()
     lane = Lane("default", 0, 0.0, "-infinity", 0)
-    second.claimer.looked(now - clock.nanoseconds(10), [lane])
-    assert (second.claimer._fresh_until - clock.now()) / clock.SECOND < 1.5
-    assert second.claimer.known_lanes() == [lane]
+    second.claimer.lanes.note(now - clock.nanoseconds(10), [lane])
+    assert (second.claimer.lanes._fresh_until - clock.now()) / clock.SECOND < 1.5
+    assert second.claimer.lanes.fresh() == [lane]
 
 
 def fetch_with_rest(second, monkeypatch, *, during=lambda: None, woken=False):
