@@ -15,6 +15,7 @@ from pool.finish_log import FinishLog
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.store.claims import ClaimRequest, ClaimResult, Lane
 from taskq.store.endings import Ending
+from taskq.store.refusals import concerns_all
 from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.queues import Queues
@@ -186,7 +187,12 @@ class Batch:
     @contextmanager
     def _in_doubt_unless_answered(self) -> Iterator[None]:
         doubted, self.in_doubt = self.in_doubt, True
-        yield  # an error leaves it at that
+        try:
+            yield
+        except Exception as error:
+            if not concerns_all(error):  # it is an answer: all of it was rolled back
+                self.in_doubt = doubted
+            raise
         self.in_doubt = doubted
 
     def _discard(self) -> None:

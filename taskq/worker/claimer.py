@@ -101,9 +101,7 @@ class Claimer:
             if not sent and not self.pace.is_quick(task.name):
                 self.writer.write_ended()
         except DATABASE_ERRORS as error:
-            # The batch is in doubt now. The next fetch() deals with that.
-            self.batch.forget_waiting()
-            self.session.lost(error)
+            self.failed(error)  # the run is no reason to wait; the next fetch() may be one
 
     def request_ahead(self, task: Claimed) -> ClaimRequest | None:
         """What to claim before this run ends; None for nothing."""

@@ -242,3 +242,21 @@ def test_a_run_under_a_hard_time_limit_is_written_while_the_limit_is_in_force(st
     object.__setattr__(stepper.context, "settings", Settings(time_limit=60.0))
     stepper.step()
     assert result.result == 3
+
+
+@pytest.mark.postgresql
+def test_a_refused_result_among_those_that_were_sent_fails_its_task_alone(
+    stepper, refusing, monkeypatch
+):
+    refusing("INSERT", "taskq_result", "NEW.value LIKE '%13%'")
+    monkeypatch.setattr(claimer, "SEEN", 0.0)
+    ids = [tasks.add.delay(n, 10).id.int for n in range(6)]
+    ran = [stepper.step() for _ in range(4)]
+    while not stepper.batch.in_doubt:  # as a new session has to say the same
+        ran.append(stepper.step())
+    stepper.step()
+    assert [id for id in ran if id] == ids[: len(ran)]
+    written = {id: n + 10 for n, id in enumerate(ids[: len(ran)]) if n != 3}
+    assert values() == written
+    (failed,) = Task.objects.failed()
+    assert (failed.pk, failed.error[:28]) == (ids[3], "its outcome could not be wri")
