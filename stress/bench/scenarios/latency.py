@@ -57,6 +57,8 @@ class Latency(Scenario):
         self._door = door
         self._rivals = rivals
         self._beside_idle = beside_idle
+        if door is DJANGO_DOOR:
+            self.quick_peers = DJANGO_PEERS
 
     def ours(self, arena: Arena) -> Reading:
         return self._measure(arena, self._door, self.gap)

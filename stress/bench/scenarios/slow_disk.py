@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stress.bench.arena import Arena
-from stress.bench.contestants import Contestant
+from stress.bench.contestants import DJANGO_PEERS, Contestant
 from stress.bench.scenario import Reading, Scenario
 from stress.bench.scenarios import drain
 
 
 class OnSlowDisk(Scenario):
     """Another scenario, with the slow disk for everybody who has one."""
+
+    quick_peers = DJANGO_PEERS  # those of a target
 
     def __init__(self, scenario: Scenario) -> None:
         self.name = f"{scenario.name}-slow-disk"
