@@ -36,6 +36,14 @@ BREAKS = {
         import json.encoder
         json.encoder.c_make_encoder = None
     """,
+    "receivers_of": """
+        from django.dispatch import Signal
+        plain = Signal.connect
+        def connect(self, *all, **more):
+            plain(self, *all, **more)
+            self.receivers[:] = [(entry[0][::-1], *entry[1:]) for entry in self.receivers]
+        Signal.connect = connect
+    """,
     "libpq": """
         import psycopg.generators
         del psycopg.generators.fetch
@@ -86,7 +94,7 @@ with transaction.atomic():
 Order.objects.filter(number=1).exists()
 
 names = [] if connection.vendor == "sqlite" else ["libpq", "prepare_manager", "steps_of_execute"]
-names += ["storage_of_threads", "loaded_settings", "json_dumps"]
+names += ["storage_of_threads", "loaded_settings", "json_dumps", "receivers_of"]
 print(json.dumps([name for name in names if getattr(shortcuts, name)() is None]))
 call_command("taskq_pool", "-c", "2", "--burst")
 """
