@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import json
+import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -30,6 +31,7 @@ from taskq.django.compat import (
     task_enqueued,
 )
 from taskq.django.decorator import OPTIONS, AnyResult, AnyTask, TaskqTask
+from taskq.django.listeners import is_heard
 from taskq.django.results import Run, fill, task_result
 from taskq.lookup import look_up
 from taskq.outbox import enqueue as outbox_enqueue
@@ -196,7 +198,8 @@ class TaskqBackend(BaseTaskBackend):
         return messages
 
     def _announced(self, result: AnyResult) -> AnyResult:
-        task_enqueued.send(type(self), task_result=result)
+        if is_heard(task_enqueued, logging.DEBUG):
+            task_enqueued.send(type(self), task_result=result)
         return result
 
     def _joined(self, waiting: AnyResult) -> AnyResult:

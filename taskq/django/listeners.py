@@ -1,5 +1,5 @@
-"""Who hears Django's signals about a run. Building the TaskResult that they carry takes longer than
-a small task, so it is not done for nobody."""
+"""Who hears Django's signals about a task. Building the TaskResult that a run's signals carry takes
+longer than a small task, so it is not done for nobody."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from taskq.django.compat import signals
 
 #: Django's own receivers, which write to its log.
 _LOGGER: logging.Logger = signals.logger
-_LOG = {id(getattr(signals, name, None)) for name in ("log_task_started", "log_task_finished")}
+_LOG = {
+    id(getattr(signals, f"log_task_{what}", None)) for what in ("enqueued", "started", "finished")
+}
 
 
 def is_heard(signal: Signal, level: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import logging
 import uuid
 
 import pytest
@@ -15,6 +16,7 @@ from tests.taskq.djangos_tasks import native  # first: there may be none
 # isort: split
 from stress.project.shop.models import Order
 from taskq.backend import TaskqBackend
+from taskq.django import listeners
 from taskq.django.compat import TaskResultDoesNotExist, TaskResultStatus
 from taskq.models import Task
 from taskq.store import endings
@@ -74,6 +76,17 @@ def test_a_task_lives_and_dies_with_the_transaction():
     assert (Order.objects.count(), Task.objects.count()) == (0, 0)
     with pytest.raises(TaskResultDoesNotExist):
         native.add.get_result(result.id)
+
+
+@pytest.mark.django_db
+def test_djangos_log_hears_of_it_where_its_level_is_on(caplog):
+    logger = listeners._LOGGER.name
+    with caplog.at_level(logging.DEBUG, logger):
+        result = native.add.enqueue(1)
+    with caplog.at_level(logging.INFO, logger):
+        native.add.enqueue(2)
+    (record,) = [each for each in caplog.records if each.name == logger]
+    assert f"id={result.id}" in record.getMessage()
 
 
 @pytest.mark.django_db
