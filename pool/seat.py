@@ -51,7 +51,7 @@ class Seat:
         slot.state = State.BOOTING
         slot.task_id = slot.soft_deadline = slot.hard_deadline = 0
         slot.doubtful_lease = slot.unwritten_task = slot.progress_task = 0
-        slot.look_began = slot.look_ended = slot.others = slot.watches = 0
+        slot.look_began = slot.look_ended = slot.others = slot.watches = slot.listens = 0
         slot.clear_wakes()
         self.verdict, self.asked_to_stop = None, False
 

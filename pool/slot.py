@@ -62,6 +62,7 @@ class Slot(ctypes.Structure):
     progress_done: int  # a part of the total, in the task's own units
     progress_total: int  # 0 when it is not known
     watches: int  # it watches by itself how long the runs of other children take
+    listens: int  # it hears of new work, and wakes a child that is idle
     # Written by the process that renews leases.
     lease: int
     lease_deadline: int  # work under the lease must have stopped by then

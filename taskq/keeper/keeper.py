@@ -60,7 +60,7 @@ class Keeper:
             hears = self.session
             if isinstance(listen, str):
                 hears = StoreSession(child.name, listen, self.settings.lease, direct=True)
-            self.listener = Listener(hears, self.scoreboard.runs_begun)
+            self.listener = Listener(hears, self.scoreboard)
         grace, heartbeat = self.settings.cancel_grace, self.settings.heartbeat
         self.canceller = Canceller(self.scoreboard, grace=grace, every=heartbeat)
         self.reporter = Reporter(self.scoreboard)

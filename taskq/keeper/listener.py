@@ -12,10 +12,10 @@ that a steady load is on one side of both.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 
-from pool import clock
+from pool import Scoreboard, clock
 from taskq.database_errors import DATABASE_ERRORS
+from taskq.pool_context import KEEPER
 from taskq.sql import WORK
 from taskq.store.refusals import concerns_all
 from taskq.store.session import StoreSession
@@ -44,15 +44,13 @@ LAZY_LOOK = 0.05
 
 
 class Listener:
-    """Hears wake-ups on a connection, while ``open`` says so.
+    """Hears wake-ups on a connection, while ``open`` says so."""
 
-    begun: how many runs the pool has ever begun, by its scoreboard.
-    """
-
-    def __init__(self, session: StoreSession, begun: Callable[[], int]) -> None:
-        self.open = False
+    def __init__(self, session: StoreSession, scoreboard: Scoreboard) -> None:
         self._session = session
-        self._begun = begun
+        self._scoreboard = scoreboard
+        self._slot = scoreboard.slots[KEEPER]
+        self.open = False
         self._wakes: list[int] = []
         self._heard_on: TaskStore | None = None
         self._opened = 0
@@ -60,6 +58,15 @@ class Listener:
         self._calm = CALM
         #: While it is closed: since when runs are counted, and how many had begun by then.
         self._since = self._begun_then = 0
+
+    @property
+    def open(self) -> bool:
+        """Whether it asks for wake-ups. The workers read it too."""
+        return bool(self._slot.listens)
+
+    @open.setter
+    def open(self, open: bool) -> None:
+        self._slot.listens = int(open)
 
     def fileno(self) -> int | None:
         """What turns readable when a wake-up comes; None where it must be asked."""
@@ -81,10 +88,10 @@ class Listener:
         if self.open:
             self._forget_old_wakes(now)
             return len(self._wakes) < MANY_WAKES and not self._holds_up_commits(now)
-        passed = now - self._since
-        if passed <= clock.nanoseconds(CALM):
+        passed, calm = now - self._since, clock.nanoseconds(CALM)
+        if passed <= calm:
             return False
-        if self._begun() - self._begun_then > FEW_RUNS * passed / clock.nanoseconds(CALM):
+        if self._scoreboard.runs_begun() - self._begun_then > FEW_RUNS * passed / calm:
             self._calm = CALM
             self._count_from(now)
             return False
@@ -123,7 +130,7 @@ class Listener:
         self._wakes = [at for at in self._wakes if now - at < window]
 
     def _count_from(self, now: int) -> None:
-        self._since, self._begun_then = now, self._begun()
+        self._since, self._begun_then = now, self._scoreboard.runs_begun()
 
     def _listening(self) -> TaskStore:
         """The connection, with LISTEN said on it once. Open or not: a cancel is told to all

@@ -162,6 +162,9 @@ class Claimer:
             lanes = self.lanes.fresh()
             if not lanes:
                 self.rest()
+            # What others have woken it for so far, it sees from here on. It does not sleep before
+            # a look at all lanes.
+            self.slot.clear_wakes()
             self.slot.look_began = clock.now()
             return self.claim_from(lanes) or self.claim_first() or self.claim_from(self.look())
         finally:
@@ -172,8 +175,7 @@ class Claimer:
         before."""
         if self.batch.seen_since and self.sleeper.may_rest:
             self.batch.send(self.session.store(), None)
-        # While each look finds work, no wake-ups are needed.
-        if self.sleeper.rest(wakeable=not self._busy):
+        if self.sleeper.rest():
             self.note_sleep()
 
     @property

@@ -19,6 +19,7 @@ class Sleeper:
         self._child = child
         self._context = context
         self._slot = child.slot
+        self._keeper = child.scoreboard.slots[KEEPER]
         self._workers_before = child.scoreboard.slots[KEEPER + 1 : child.slot.index]
         self._rest_until = 0
         #: Another worker looks for work instead of this one.
@@ -40,15 +41,15 @@ class Sleeper:
         """Whether :meth:`rest` would wait now."""
         return clock.now() < self._rest_until
 
-    def rest(self, *, wakeable: bool) -> bool:
+    def rest(self) -> bool:
         """Wait until tasks that come in one by one have had the time to be several.
 
-        wakeable: the next wake-up is for this worker. It knows the tasks and has warm caches, and
-        its claim writes what it has finished. Returns whether it was woken.
+        While the pool hears of each, this worker says that it is idle, and gets the next wake-up.
+        It has warm caches, and its claim writes what it has finished. Returns whether it was woken.
         """
         if (left := self._rest_until - clock.now()) <= 0:
             return False
-        if wakeable:
+        if self._keeper.listens:
             self.idle()
         return self._child.wait(left / clock.SECOND)
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from pool import clock
+from pool import Scoreboard, clock
 from stress.rig.pools import wait_until
 from taskq.keeper.listener import (
     CALM,
@@ -56,11 +56,10 @@ class PoolInTime:
 
     def __init__(self):
         self.now = 100 * SECOND
-        self.begun = 0
         self.database = Database()
-        self.listener = Listener(
-            SimpleNamespace(store=lambda: self.database), begun=lambda: self.begun
-        )
+        scoreboard = Scoreboard(2)
+        self.listener = Listener(SimpleNamespace(store=lambda: self.database), scoreboard)
+        self.keeper, self.worker = scoreboard.slots
 
     def look(self, *, work_in_sight=False):
         """What the dispatcher does after each of its looks."""
@@ -75,7 +74,7 @@ class PoolInTime:
         listened, steps = True, round(seconds / 0.01)
         for step in range(steps):
             self.now += SECOND // 100
-            self.begun += round(runs * (step + 1) / 100) - round(runs * step / 100)
+            self.worker.done += round(runs * (step + 1) / 100) - round(runs * step / 100)
             for _ in range(round(wakes * (step + 1) / 100) - round(wakes * step / 100)):
                 self.database.rings = True
                 self.listener.heard(self.now)
@@ -88,6 +87,7 @@ class PoolInTime:
 def pool():
     pool = PoolInTime()
     assert pool.look()  # an idle one listens
+    assert pool.keeper.listens
     return pool
 
 
@@ -226,7 +226,7 @@ def test_the_commits_that_wait_to_notify_are_counted(db_store, database_url):
 
 @pytest.mark.postgresql
 def test_a_wake_up_that_comes_with_the_answer_to_a_statement_is_heard(db_store, database_url):
-    listener = Listener(SimpleNamespace(store=lambda: db_store), begun=int)
+    listener = Listener(SimpleNamespace(store=lambda: db_store), Scoreboard(1))
     db_store.listen()
     with psycopg.connect(database_url, autocommit=True) as enqueuer:
         enqueuer.execute("SELECT pg_notify('taskq', '')")
@@ -243,7 +243,7 @@ def test_a_wake_up_that_comes_with_the_answer_to_a_statement_is_heard(db_store, 
 
 @pytest.mark.postgresql
 def test_it_hears_of_a_cancel_and_takes_that_for_no_wake_up(connect, worker):
-    listener = Listener(SimpleNamespace(store=lambda: worker.db), begun=int)
+    listener = Listener(SimpleNamespace(store=lambda: worker.db), Scoreboard(1))
     # It need not be open for that: a pool that never sleeps hears of it as well.
     assert not listener.heard(100 * SECOND)
     other = connect()

@@ -1,5 +1,6 @@
 """Who looks for work, who leaves it to another, and whom the keeper wakes: moved by hand."""
 
+import select
 import signal
 import time
 
@@ -10,7 +11,7 @@ from pool import State as SlotState
 from taskq import pool_context
 from taskq.conf import Settings
 from taskq.models import State, Task
-from taskq.pool_context import LOOK_TRUSTED, PoolContext
+from taskq.pool_context import KEEPER, LOOK_TRUSTED, PoolContext
 from taskq.sql.postgresql import claims as postgresql_claims
 from taskq.sql.postgresql import tasks as postgresql_tasks
 from taskq.sql.postgresql.own_connection import Connection
@@ -202,12 +203,13 @@ def test_what_came_one_by_one_while_it_rested_is_claimed_together(second, monkey
     task, states, _ = fetch_with_rest(second, monkeypatch, during=three_come)
     assert task is not None
     assert second.batch.waiting == 2
-    assert len(states) == 1
+    assert states == [SlotState.BUSY]  # others are woken, if anybody is
 
 
 @pytest.mark.postgresql
-def test_a_wake_up_ends_the_rest_of_one_that_was_woken_before(second, monkeypatch):
-    """While the pool hears of each task: the next does not wait, nor costs a look at the lanes."""
+def test_while_the_pool_listens_a_wake_up_ends_the_rest(second, monkeypatch):
+    """The next task does not wait, nor does it cost a look at the lanes."""
+    second.child.scoreboard.slots[KEEPER].listens = 1
     task, states, statements = fetch_with_rest(
         second, monkeypatch, during=tasks.noop.delay, woken=True
     )
@@ -217,10 +219,11 @@ def test_a_wake_up_ends_the_rest_of_one_that_was_woken_before(second, monkeypatc
     assert statements == [postgresql_tasks.FINISH, postgresql_claims.CLAIM_FIRST]
 
 
-def test_while_each_look_finds_work_others_are_woken(second, monkeypatch):
-    second.claimer._busy = True
-    _, states, _ = fetch_with_rest(second, monkeypatch, during=tasks.noop.delay)
-    assert states[0] == SlotState.BUSY
+@pytest.mark.postgresql
+def test_what_woke_it_before_its_claim_does_not_end_the_rest_after_it(second, monkeypatch):
+    second.slot.wake()
+    fetch_with_rest(second, monkeypatch, during=tasks.noop.delay)
+    assert not select.select([second.slot.wake_fd()], [], [], 0)[0]
 
 
 def test_told_to_stop_while_it_rests_it_claims_no_more(second, monkeypatch):
