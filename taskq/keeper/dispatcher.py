@@ -92,9 +92,8 @@ class Dispatcher:
 
     def _pause(self, now: int) -> float:
         """Seconds until the next look, if nothing wakes us and nothing falls due."""
-        if self._listener is None or self._listener.open:
-            return self._context.settings.poll
-        return self._listener.pause(now, self._last_work)
+        poll = self._context.settings.poll
+        return poll if self._listener is None else self._listener.pause(now, self._last_work, poll)
 
     def _looked_for(self) -> bool:
         """Whether a worker is about to see what is due, while many tasks come in."""

@@ -109,8 +109,12 @@ class Listener:
             self._count_from(now)
         self._wakes.clear()
 
-    def pause(self, now: int, last_work: int) -> float:
-        """Seconds between looks while it is closed."""
+    def pause(self, now: int, last_work: int, poll: float) -> float:
+        """Seconds until the next look, if nothing wakes us. poll: at most so many."""
+        if self.open:
+            # A transaction that sent its tasks before we asked for wake-ups sends none when it
+            # commits. So there are some more looks, ever more rarely.
+            return min(poll, max(LAZY_LOOK, (now - self._opened) / clock.SECOND))
         return LAZY_LOOK if now - last_work > clock.nanoseconds(CALM) else BUSY_LOOK
 
     def _holds_up_commits(self, now: int) -> bool:

@@ -15,6 +15,7 @@ from stress.rig.pools import wait_until
 from taskq.keeper.listener import (
     CALM,
     CALM_MOST,
+    LAZY_LOOK,
     MANY_WAITING,
     MANY_WAKES,
     SETTLED,
@@ -154,6 +155,18 @@ def test_a_crowd_of_its_own_tasks_makes_it_wait_no_longer(pool):
     pool.pass_time(0.1, wakes=1000)
     pool.pass_time(1, runs=1000)
     assert seconds_until_it_opens(pool) <= 2 * CALM + 0.02
+
+
+def test_after_it_opened_its_pool_looks_ever_more_rarely(pool):
+    """For transactions that sent their tasks before, and commit without a wake-up."""
+    pauses, opened = [], pool.now
+    while pool.now < opened + 60 * SECOND:
+        pauses.append(pool.listener.pause(pool.now, 0, poll=1.0))
+        pool.now += clock.nanoseconds(pauses[-1])
+    assert pauses == sorted(pauses)
+    assert pauses[0] == LAZY_LOOK
+    assert pauses[-1] == 1.0
+    assert len(pauses) < 60 + 10
 
 
 def test_commits_that_wait_for_one_another_close_it_before_there_is_a_crowd(pool):

@@ -34,6 +34,16 @@ def test_a_sleeping_pool_is_woken_by_the_commit(start_pool, runs):
 
 
 @pytest.mark.postgresql
+def test_a_commit_of_what_was_sent_before_the_pool_listened_is_seen(start_pool, runs):
+    """It sends no wake-up."""
+    with transaction.atomic():
+        tasks.quick.delay("a")
+        start_pool("-c", 1, *DEAF)
+        wait_until(asleep)
+    wait_until(lambda: runs("end", "a"))
+
+
+@pytest.mark.postgresql
 def test_who_was_woken_claims_without_a_look_at_the_lanes_before(worker, monkeypatch):
     """A round trip less until the task starts."""
     woken = worker_of_no_pool(worker.id)
