@@ -81,7 +81,9 @@ class FinishLog:
         """Take out the oldest runs: they are recorded. Returns how many a reader may have too."""
         words, first = self._words, self._first
         settled = min(max(0, words[_SETTLED] - first), count)
-        if self._begin != self._end:
+        if first + count == self._last:
+            self._begin = self._end
+        elif self._begin != self._end:
             self._begin += sum(self._lengths(first, first + count))
         self._first = words[_FIRST] = first + count
         return settled
@@ -122,9 +124,11 @@ class FinishLog:
     def _write(self, data: bytes) -> None:
         at = self._end % self._size
         until_the_edge = self._size - at
-        first, rest = data[:until_the_edge], data[until_the_edge:]
-        self._data[at : at + len(first)] = first
-        self._data[: len(rest)] = rest
+        if len(data) <= until_the_edge:
+            self._data[at : at + len(data)] = data
+            return
+        self._data[at:] = data[:until_the_edge]
+        self._data[: len(data) - until_the_edge] = data[until_the_edge:]
 
     def _read(self, begin: int, length: int) -> bytes:
         at = begin % self._size

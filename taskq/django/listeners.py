@@ -4,7 +4,6 @@ longer than a small task, so it is not done for nobody."""
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 
 from django.conf import settings
 from django.dispatch import Signal
@@ -35,22 +34,22 @@ def others_hear(signal: Signal) -> bool:
 
 def _writes(level: int) -> bool:
     """Whether Django's log has a handler for a level. Django's default has one for INFO that writes
-    only with DEBUG, so on a site in production it has none."""
+    only with DEBUG, so on a site in production it has none.
+
+    Asked twice in each run, so written as one loop.
+    """
     if not _LOGGER.isEnabledFor(level):
         return False
     if logging.Logger.callHandlers.__module__ != logging.__name__:
         return True  # a tool hears of records without a handler
-    handlers: list[logging.Handler | None] = list(_handlers()) or [logging.lastResort]
-    return any(each is not None and each.level <= level and _may_write(each) for each in handlers)
-
-
-def _handlers() -> Iterator[logging.Handler]:
-    logger: logging.Logger | None = _LOGGER
-    while logger is not None:
-        yield from logger.handlers
-        logger = logger.parent if logger.propagate else None
-
-
-def _may_write(handler: logging.Handler) -> bool:
     refusing = RequireDebugFalse if settings.DEBUG else RequireDebugTrue
-    return not any(type(each) is refusing for each in handler.filters)
+    logger: logging.Logger | None = _LOGGER
+    found = False
+    while logger is not None:
+        for handler in logger.handlers:
+            found = True
+            if handler.level <= level and refusing not in map(type, handler.filters):
+                return True
+        logger = logger.parent if logger.propagate else None
+    last = logging.lastResort
+    return not found and last is not None and last.level <= level
