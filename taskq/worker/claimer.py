@@ -22,9 +22,9 @@ from taskq.worker.sleeper import Sleeper
 AHEAD, AHEAD_LIMIT = 0.010, 0.040
 #: Seconds. A longer wait for a claim ahead says that it should have begun earlier.
 NO_WAIT = 0.001
-#: Seconds after which the end of a run is sent that somebody may wait to see. Together with a
-#: quick run and the write itself it stays below a twentieth of a second.
-SEEN = 0.025
+#: Seconds within which the end of a run is sent that somebody may wait to see. With the write it
+#: stays below a twentieth of a second.
+SEEN = 0.035
 #: Characters of arguments in a batch above which the next one is not claimed ahead. The answer
 #: must fit into the sockets' buffers, or its claim stays uncommitted until it is read.
 AHEAD_MOST = 32 * 1024
@@ -126,7 +126,10 @@ class Claimer:
         if not self.pace.is_quick(task.name):
             return True
         since = self.batch.seen_since
-        if not since or clock.now() - since <= clock.nanoseconds(SEEN):
+        if not since:
+            return False
+        patience = clock.nanoseconds(SEEN - self.pace.expected(task.name))
+        if clock.now() - since <= patience:
             return False
         return not self.batch.awaits_answer(self.session.store())
 

@@ -57,6 +57,10 @@ class Pace:
         known = self._times.get(name)
         return known is not None and known.whole <= SHORT
 
+    def expected(self, name: str) -> float:
+        """The seconds that a run of a known name should take."""
+        return self._times[name].whole
+
     def limit(self) -> int:
         """Tasks to claim at once, if all of them are quick."""
         return max(1, min(MOST, self.within(BATCH)))

@@ -60,7 +60,7 @@ _DESCRIPTION = ", ".join(
         "task.priority",
         "task.created_at::text",
         "task.run_after::text",
-        "statement_timestamp()::text",
+        "(SELECT statement_timestamp()::text)",  # made once for all rows
         "task.history",
     )
 )
