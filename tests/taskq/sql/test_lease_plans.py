@@ -93,3 +93,8 @@ def test_cancelled_runs_are_found_in_an_index_of_their_own(raw):
     assert indexes(nodes) == {"taskq_task_cancelled"}
     assert nodes[0]["Actual Rows"] == MANY // 1000
     assert pages < 100
+
+
+def test_the_look_for_another_pool_that_listens_reads_next_to_nothing(raw):
+    _, pages = explain(raw, leases.ANOTHER_LISTENS, {"pool": "p"})
+    assert pages < 10
