@@ -32,6 +32,21 @@ def quick_or_fatal(self, key, victims=None):
     note("end", key=key)
 
 
+@shared_task(bind=True, ignore_result=False, max_retries=1)
+def leave_or_die(self, key, how, victims=None):
+    """Quick, and leaves a row: a result, a failure or a retry. At its first attempt it may kill
+    these processes, and then its own."""
+    note("start", key=key)
+    if victims is not None and self.request.attempt == 1:
+        for pid in (*victims, os.getpid()):
+            os.kill(pid, signal.SIGKILL)
+    if how == "fail":
+        raise ValueError(key)
+    if how == "retry" and not self.request.retries:
+        raise self.retry(countdown=0)
+    return key
+
+
 @shared_task(bind=True)
 def tick(self, key="tick"):
     """A periodic one: notes which tick it is for, and which task it is."""

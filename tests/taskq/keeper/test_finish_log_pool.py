@@ -48,6 +48,30 @@ def test_no_task_that_is_done_runs_again_after_its_worker_was_killed(
     assert "had finished and not written are written" in pool.log()
 
 
+@pytest.mark.parametrize("with_keeper", [False, True], ids=["alone", "with its keeper"])
+def test_no_run_that_left_something_is_repeated_after_its_worker_was_killed(
+    start_pool, runs, drained, with_keeper
+):
+    """Its result, its error or its retry is written by the keeper, and is the run's own."""
+    pool = start_pool("-c", 1)
+    tasks.leave_or_die.delay_many([(f"warm {n}", "keep") for n in range(50)])
+    drained()
+    victims = [pool.children("keeper")["keeper"]] if with_keeper else []
+    hows = {f"{n}": ("keep", "fail", "retry")[n % 3] for n in range(300)}
+    sent = tasks.leave_or_die.delay_many(
+        [(key, how, victims if key == "150" else None) for key, how in hows.items()]
+    )
+    drained()
+    times = starts(runs)
+    again = {key for key, how in hows.items() if how == "retry"} | {"150"}
+    assert {key for key in hows if times[key] != 1} == again
+    assert {times[key] for key in again} == {2}
+    assert "had finished and not written are written" in pool.log()
+    for result, (key, how) in zip(sent, hows.items(), strict=True):
+        assert result.status == ("FAILURE" if how == "fail" else "SUCCESS"), key
+        assert f"ValueError: {key}" in result.traceback if how == "fail" else result.result == key
+
+
 def test_workers_that_are_killed_from_outside_cost_one_run_each(start_pool, runs, drained):
     pool = start_pool("-c", 2)
     keys = [f"{n}" for n in range(1_000)]
