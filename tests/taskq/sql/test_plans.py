@@ -41,43 +41,37 @@ def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
     assert pages < 500
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "claims.CLAIM",
-        "claims.CLAIM_FIRST",
-        "claims.LANES",
-        "tasks.FINISH",
-        "tasks.FINISH_ONE",
-        "tasks.KEEP",
-        "tasks.KEEP_ONE",
-        "tasks.FAIL",
-        "tasks.RETRY",
-        "tasks.STILL_HELD",
-        "tasks.GIVE_BACK",
-        "tasks.GIVE_BACK_IF_FREE",
-    ],
-)
-def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_store, statement):
+#: In one test, as the tables are filled for each.
+JOINING = [
+    *("claims.CLAIM", "claims.CLAIM_FIRST", "claims.LANES"),
+    *("tasks.FINISH", "tasks.FINISH_ONE", "tasks.KEEP", "tasks.KEEP_ONE", "tasks.FAIL"),
+    *("tasks.RETRY", "tasks.STILL_HELD", "tasks.GIVE_BACK", "tasks.GIVE_BACK_IF_FREE"),
+]
+
+
+def test_the_plan_that_is_kept_for_all_values_joins_by_index(raw, db_store):
     """On the queue's own connections, which make no other."""
     own = db_store._connection._connection
     if own.info.server_version < 160000:
         pytest.skip("PostgreSQL 15 does not show it")
-    names: list[str] = []
+    for statement in JOINING:
+        written = attrgetter(statement)(postgresql)
+        text = numbered(written if isinstance(written, str) else written[0])
+        ((plan,),) = own.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}").fetchall()
+        (top,) = json.loads(plan) if isinstance(plan, str) else plan
+        kinds = {node["Node Type"] for node in flat(top["Plan"])}
+        assert kinds & {"Index Scan", "Index Only Scan"}, statement
+        assert not kinds & {"Hash Join", "Merge Join", "Seq Scan", "Bitmap Heap Scan"}, statement
 
-    def number(match):
-        if match[1] not in names:
-            names.append(match[1])
-        return f"${names.index(match[1]) + 1}"
 
-    written = attrgetter(statement)(postgresql)
-    text = written if isinstance(written, str) else written[0]
-    text = re.sub(r"%\((\w+)\)s", number, text)
-    ((plan,),) = own.execute(f"EXPLAIN (GENERIC_PLAN, FORMAT JSON) {text}").fetchall()
-    (top,) = json.loads(plan) if isinstance(plan, str) else plan
-    kinds = {node["Node Type"] for node in flat(top["Plan"])}
-    assert kinds & {"Index Scan", "Index Only Scan"}
-    assert not kinds & {"Hash Join", "Merge Join", "Seq Scan", "Bitmap Heap Scan"}
+def numbered(statement):
+    """Its parameters as the server writes them: $1, $2."""
+    names: dict[str, str] = {}
+    return re.sub(
+        r"%\((\w+)\)s",
+        lambda match: names.setdefault(match[1], f"${len(names) + 1}"),
+        statement,
+    )
 
 
 def test_claim_of_future_tasks_reads_none_of_them(raw):
@@ -108,17 +102,14 @@ def test_a_claim_after_a_sleep_probes_each_lane_once_and_reads_from_one(raw):
     assert pages < 600
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        *("FINISH", "FINISH_ONE", "LOCK_IF_FREE", "STILL_HELD"),
-        *("GIVE_BACK", "HOLDS"),
-    ],
-)
-def test_finishing_finds_tasks_by_primary_key(raw, statement):
-    nodes, pages = explain(raw, getattr(tasks, statement), RUN)
-    assert indexes(nodes) == {"taskq_task_pkey"}
-    assert pages < 20
+FINISHING = ("FINISH", "FINISH_ONE", "LOCK_IF_FREE", "STILL_HELD", "GIVE_BACK", "HOLDS")
+
+
+def test_finishing_finds_tasks_by_primary_key(raw):
+    for statement in FINISHING:
+        nodes, pages = explain(raw, getattr(tasks, statement), RUN)
+        assert indexes(nodes) == {"taskq_task_pkey"}, statement
+        assert pages < 20, statement
 
 
 def test_the_last_statement_of_an_atomic_task_too(raw):
@@ -144,22 +135,22 @@ def test_finishing_does_so_too_where_the_statistics_know_of_nothing_that_runs(ra
 ENDED = {"error": ["", ""], "traceback": ["", ""], "kind": [None, "E"]}
 
 
-@pytest.mark.parametrize(
-    ("statement", "more"),
-    [
-        ("RETRY", {"due": [None, None], "delay": [1.0, 1.0], **ENDED}),
-        ("FAIL", ENDED),
-        ("DEFER", {"delay": 1.0}),
-        ("KEEP", {"value": ["", ""]}),
-        ("KEEP_ONE", {"value": ""}),
-    ],
-)
-def test_outcomes_find_their_tasks_by_primary_key(raw, statement, more):
-    written = getattr(tasks, statement)
-    text = written if isinstance(written, str) else written[0]
-    nodes, _ = explain(raw, text, {**RUN, "ids": [1, 2], **more})
-    assert indexes(nodes) - {"taskq_worker_pkey"} == {"taskq_task_pkey"}
-    assert not scans_whole_table(nodes, "taskq_task")
+OUTCOMES = [
+    ("RETRY", {"due": [None, None], "delay": [1.0, 1.0], **ENDED}),
+    ("FAIL", ENDED),
+    ("DEFER", {"delay": 1.0}),
+    ("KEEP", {"value": ["", ""]}),
+    ("KEEP_ONE", {"value": ""}),
+]
+
+
+def test_outcomes_find_their_tasks_by_primary_key(raw):
+    for statement, more in OUTCOMES:
+        written = getattr(tasks, statement)
+        text = written if isinstance(written, str) else written[0]
+        nodes, _ = explain(raw, text, {**RUN, "ids": [1, 2], **more})
+        assert indexes(nodes) - {"taskq_worker_pkey"} == {"taskq_task_pkey"}, statement
+        assert not scans_whole_table(nodes, "taskq_task"), statement
 
 
 def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(raw):
@@ -213,9 +204,9 @@ def test_queues_that_wait_are_probed_for_in_the_ready_index(raw):
     assert pages < 40
 
 
-@pytest.mark.parametrize("statement", ["PROGRESS", "PROGRESS_IF_FREE"])
-def test_progress_is_written_by_primary_key(raw, statement):
+def test_progress_is_written_by_primary_key(raw):
     values = {"worker": 1, "id": 1, "attempt": 1, "progress": "{}"}
-    nodes, pages = explain(raw, getattr(tasks, statement), values)
-    assert indexes(nodes) == {"taskq_task_pkey"}
-    assert pages < 20
+    for statement in ("PROGRESS", "PROGRESS_IF_FREE"):
+        nodes, pages = explain(raw, getattr(tasks, statement), values)
+        assert indexes(nodes) == {"taskq_task_pkey"}, statement
+        assert pages < 20, statement
