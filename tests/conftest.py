@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
 import time
@@ -63,7 +64,8 @@ class PoolUnderTest(Pool):
 
         def ready() -> bool:
             assert self.process.poll() is None, self.log()
-            return len(self.leases()) > workers and len(self.children("worker")) == workers
+            # The cheaper question first: it is asked again and again while the pool starts.
+            return len(self.children("worker")) == workers and len(self.leases()) > workers
 
         wait_until(ready, what=f"{workers} workers up")
         return self
@@ -83,6 +85,9 @@ def looks_seldom(supervisor: int) -> bool:
     time.sleep(seconds)
     return waits() - before <= seconds / REST + 3
 
+
+#: Bytes of a table that can be emptied without new files.
+SMALL = 64 * 1024
 
 #: Files that take the longest. They come first, so that no process is left alone with one.
 LONG = (
@@ -109,8 +114,28 @@ def django_db_setup(django_db_setup: None) -> None:
         return [name for name in names(*options, **more_options) if name not in kept]
 
     connection.introspection.django_table_names = names_to_flush
+    if connection.vendor == "postgresql":
+        connection.ops.sql_flush = functools.partial(sql_to_flush, connection.ops.sql_flush)
     assert post_migrate.disconnect(create_contenttypes)
     assert post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+
+
+def sql_to_flush(
+    truncate: Callable[..., list[str]], style: Any, tables: list[str], **options: Any
+) -> list[str]:
+    """The statements that empty these tables after a test, with the locks that TRUNCATE takes.
+
+    TRUNCATE makes new files for each table and index. To delete the rows takes a hundredth of its
+    time while the tables are small, dead rows included.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT max(pg_relation_size(name)) FROM unnest(%s::regclass[]) AS name", [tables]
+        )
+        if cursor.fetchone()[0] > SMALL:
+            return truncate(style, tables, **options)
+    names = [connection.ops.quote_name(table) for table in tables]
+    return [f"LOCK {', '.join(names)}", *(f"DELETE FROM {name}" for name in names)]
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ class Pool:
     def titles(self, role: str = "") -> dict[str, tuple[int, str]]:
         """Name -> pid and what the child's title says it does."""
         found = {}
-        for process in _descendants(self.pid, recursive=False):
+        for process in _children(self.pid):
             try:
                 title = " ".join(process.cmdline())
             except psutil.Error:  # it died since it was listed
@@ -134,7 +134,21 @@ def is_gone(process: psutil.Process) -> bool:
         return True
 
 
+def _children(pid: int) -> list[psutil.Process]:
+    """The children of a process's first thread: a supervisor has no other."""
+    try:
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except OSError:  # no such process, or no Linux
+        return _descendants(pid, recursive=False)
+    found = []
+    for child in listed.split():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(psutil.Process(int(child)))
+    return found
+
+
 def _descendants(pid: int, *, recursive: bool) -> list[psutil.Process]:
+    """By psutil, which reads the parents of all processes of the machine."""
     try:
         return list(psutil.Process(pid).children(recursive=recursive))
     except psutil.NoSuchProcess:
