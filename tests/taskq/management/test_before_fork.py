@@ -103,6 +103,7 @@ def test_psycopgs_pool_is_closed_before_the_fork_and_works_after_it(
     assert pool.stop() == 0
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_threads_of_the_site_are_named_at_the_start(start_pool):
     pool = start_pool("-c", 1, TASKQ_TEST_READY="has_thread logs_by_thread")
     (line,) = [line for line in pool.log().splitlines() if "threads that run now" in line]
@@ -111,6 +112,7 @@ def test_threads_of_the_site_are_named_at_the_start(start_pool):
     assert "worker_started" in line
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_log_by_a_thread_has_the_lines_of_all_processes(start_pool):
     """As the page shows it: the thread is started in each of them."""
     pool = start_pool("-c", 1, TASKQ_TEST_READY="logs_by_thread")
@@ -120,10 +122,12 @@ def test_a_log_by_a_thread_has_the_lines_of_all_processes(start_pool):
     pool.wait_for_log("lost its worker")  # said by the keeper
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_nothing_is_said_where_there_are_none(start_pool):
     assert "threads that run now" not in start_pool("-c", 1).log()
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 def test_a_stop_while_the_site_is_loaded_ends_the_start(start_pool, number):
     pool = start_pool("-c", 1, ready=False, TASKQ_TEST_READY="sleeps")
@@ -133,6 +137,7 @@ def test_a_stop_while_the_site_is_loaded_ends_the_start(start_pool, number):
     assert "Traceback" not in pool.log()
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_stop_that_the_sites_code_swallows_is_acted_on_later(start_pool):
     pool = start_pool("-c", 1, ready=False, TASKQ_TEST_READY="swallows")
     pool.wait_for_log("ready() sleeps")
@@ -142,6 +147,7 @@ def test_a_stop_that_the_sites_code_swallows_is_acted_on_later(start_pool):
     assert "pool stopped" in pool.log()
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_others_while_the_site_is_loaded_do_not_end_it(start_pool):
     pool = start_pool("-c", 1, ready=False, TASKQ_TEST_READY="swallows")
     pool.wait_for_log("ready() sleeps")
@@ -151,6 +157,7 @@ def test_others_while_the_site_is_loaded_do_not_end_it(start_pool):
     assert pool.wait_exit() == 0
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_term_right_after_the_banner_is_a_clean_stop(start_pool):
     for _ in range(3):
         pool = start_pool("-c", 1, ready=False)
@@ -159,6 +166,7 @@ def test_a_term_right_after_the_banner_is_a_clean_stop(start_pool):
         assert pool.wait_exit() == 0
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_process_1_hears_a_term_while_the_site_is_loaded(start_pool):
     unshare = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if subprocess.run([*unshare, "true"], check=False, capture_output=True).returncode:

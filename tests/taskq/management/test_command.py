@@ -26,6 +26,7 @@ def test_start_up_says_what_is_served(start_pool):
     assert "tests.project.lab.tasks.quick" in log
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_titles_say_who_is_who_and_what_runs(start_pool, runs):
     pool = start_pool("-c", 2)
     assert psutil.Process(pool.pid).cmdline()[0] == "taskq_pool: supervisor"
@@ -53,6 +54,7 @@ def test_titles_say_what_runs_without_its_id_where_runs_are_quick(start_pool, ru
     wait_until(lambda: pool.titles("worker")["worker 1"][1] == "idle")
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_usr1_logs_the_scoreboard(start_pool, runs):
     pool = start_pool("-c", 1)
     pk = tasks.nap.delay("a", 60).id.int
@@ -61,6 +63,7 @@ def test_usr1_logs_the_scoreboard(start_pool, runs):
     pool.wait_for_log(f"busy runs tests.project.lab.tasks.nap #{pk} for")
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_workers_are_added_and_removed_while_it_runs(start_pool):
     pool = start_pool("-c", 1)
     pool.signal(signal.SIGTTIN)
@@ -103,6 +106,7 @@ def test_burst_counts_a_task_that_killed_its_workers_as_failed(start_pool):
     assert pool.wait_exit() == 1
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_workers_are_replaced_after_so_many_tasks(start_pool, runs, drained):
     pool = start_pool("-c", 1, "--max-tasks-per-child", 5)
     for key in range(20):
@@ -114,6 +118,7 @@ def test_workers_are_replaced_after_so_many_tasks(start_pool, runs, drained):
     assert "died" not in pool.log()
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_workers_are_replaced_when_they_have_grown(start_pool, runs, drained):
     pool = start_pool("-c", 1, "--max-memory-per-child", 200_000)
     (first,) = pool.children("worker").values()
@@ -190,6 +195,7 @@ def test_a_site_that_cannot_boot_its_workers_is_given_up_with_a_reason(start_poo
     assert log.count("Traceback") == 1, "why is said once"
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_the_sites_logging_is_respected(environment, tmp_path):
     (tmp_path / "quiet_settings.py").write_text(
         "from tests.project.settings import *\n"

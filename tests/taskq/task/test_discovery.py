@@ -58,6 +58,7 @@ def manage(environment, *words):
     )
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 @pytest.mark.parametrize("how", BROKEN)
 def test_a_module_that_cannot_be_imported_is_one_error_of_the_checks(project, environment, how):
     code, error = BROKEN[how]
@@ -71,6 +72,7 @@ def test_a_module_that_cannot_be_imported_is_one_error_of_the_checks(project, en
     assert "\x1b" not in done.stderr
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 @pytest.mark.parametrize("words", [["migrate"], ["shell", "-c", "print('fine')"]])
 def test_it_stops_neither_migrate_nor_a_shell(project, environment, words):
     (project / "corner/tasks.py").write_text(BROKEN["ImportError"][0])
@@ -79,6 +81,7 @@ def test_it_stops_neither_migrate_nor_a_shell(project, environment, words):
     assert "corner.tasks cannot be imported: ImportError" in done.stderr
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_it_does_not_stop_the_web_server(project, environment):
     (project / "corner/tasks.py").write_text(BROKEN["ImportError"][0])
     log = project / "server.log"
@@ -104,6 +107,7 @@ def test_it_does_not_stop_the_web_server(project, environment):
         server.wait()
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 @pytest.mark.parametrize("more", [[], ["--skip-checks"]])
 def test_no_pool_starts_without_its_tasks(project, environment, more):
     (project / "corner/tasks.py").write_text(BROKEN["SyntaxError"][0])
@@ -114,6 +118,7 @@ def test_no_pool_starts_without_its_tasks(project, environment, more):
     assert "taskq pool" not in done.stderr  # it has not begun
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_modules_of_imports_are_known_to_who_sends_and_to_pools(
     project, environment, start_pool, runs
 ):
@@ -127,6 +132,7 @@ def test_modules_of_imports_are_known_to_who_sends_and_to_pools(
     assert "corner.jobs.greet" in pool.log()
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_module_of_imports_that_is_not_there_is_an_error_of_the_checks(project, environment):
     environment["TASKQ_IMPORTS"] = '["corner.nowhere"]'
     done = manage(environment, "check")
@@ -134,6 +140,7 @@ def test_a_module_of_imports_that_is_not_there_is_an_error_of_the_checks(project
     assert "corner.nowhere cannot be imported: ModuleNotFoundError: No module" in done.stderr
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_task_of_a_view_is_warned_of_by_the_checks(project, environment):
     (project / "corner/views.py").write_text(JOBS)
     (project / "corner/urls.py").write_text("from corner import views\nurlpatterns = []\n")

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from stress.rig.pools import wait_until
 from taskq.models import State, Task
 from tests.project.lab import limits, tasks
+
+pytestmark = pytest.mark.sqlite  # to run it on one is enough
 
 
 def test_a_soft_limit_that_a_task_swallowed_is_said(start_pool, drained):

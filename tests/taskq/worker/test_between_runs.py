@@ -88,6 +88,7 @@ def test_a_worker_whose_tasks_leak_descriptors_is_replaced_before_one_fails(
     assert "its process is replaced: open files" in pool.log()
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_more_workers_than_the_limit_of_open_files_allows_are_refused(start_pool):
     pool = start_pool("-c", 200, ready=False, prefix=["prlimit", "--nofile=1024:1024"])
     assert pool.wait_exit() == 1
@@ -97,6 +98,7 @@ def test_more_workers_than_the_limit_of_open_files_allows_are_refused(start_pool
     assert "needs a limit of 1280 open files, and may have 1024: raise it" in said
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_event_loops_are_as_in_a_fresh_worker_after_a_coroutine(start_pool, runs):
     start_pool("-c", 1)
     tasks.doze.delay("a", 0)
@@ -137,6 +139,7 @@ def test_a_daemon_that_a_task_has_forked_keeps_no_session_of_its_worker(start_po
         os.kill(each["daemon"], signal.SIGKILL)
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_soft_limit_holds_after_a_task_that_replaced_the_handlers_below_python(start_pool, runs):
     start_pool("-c", 1)
     leftovers.mess.delay("a", "signal handlers")
@@ -144,6 +147,7 @@ def test_a_soft_limit_holds_after_a_task_that_replaced_the_handlers_below_python
     wait_until(lambda: runs("warned", "b"))
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_worker_ends_with_its_supervisor_whatever_user_a_task_was(start_pool, runs):
     if os.geteuid() != 0:
         pytest.skip("needs root")

@@ -9,6 +9,8 @@ from stress.rig.cgroup import MemoryCgroup, Unavailable
 from taskq.models import State, Task
 from tests.project.lab import leftovers, tasks
 
+pytestmark = pytest.mark.sqlite  # to run it on one is enough
+
 
 @pytest.fixture
 def small_memory():

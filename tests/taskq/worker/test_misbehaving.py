@@ -62,6 +62,7 @@ def test_misbehaving_tasks_end_like_any_other_and_harm_no_later_one(start_pool, 
     assert not Order.objects.exists(), "the transaction left open was rolled back"
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_coroutines_run(start_pool, runs, drained):
     start_pool("-c", 1)
     tasks.doze.delay("a", 0.01)
@@ -83,6 +84,7 @@ def test_retries_run_and_then_fail(start_pool, runs, drained):
     assert 'raise ValueError("again")' in row.traceback
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_memory_error_fails_the_task_and_renews_the_worker(start_pool, runs, drained):
     """Where no cgroup limits a worker's memory, RLIMIT_AS may."""
     pool = start_pool("-c", 1)
@@ -114,6 +116,7 @@ def test_a_transaction_left_open_is_rolled_back_before_the_outcome_is_written(
     assert not Order.objects.exists()
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_language_and_time_zone_of_a_task_are_its_own(start_pool, runs):
     start_pool("-c", 1)
     for key in ("a", "b"):
@@ -123,6 +126,7 @@ def test_language_and_time_zone_of_a_task_are_its_own(start_pool, runs):
     assert before["language"] != "fr"
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_the_caches_of_a_worker_last_as_long_as_it_does(start_pool, runs):
     """Django keeps them as it keeps the language, and in each is a connection. Its checks use
     all of them, before there is any worker."""

@@ -16,6 +16,7 @@ def programs(runs, count=1):
     return [record["program"] for record in runs("program")]
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_program_ends_at_the_hard_limit_of_its_task(start_pool, runs, drained):
     start_pool("-c", 1)
     leftovers.run_program_too_long.delay("a")
@@ -24,6 +25,7 @@ def test_a_program_ends_at_the_hard_limit_of_its_task(start_pool, runs, drained)
     assert gone(*programs(runs))
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_program_ends_when_its_task_is_cancelled(start_pool, runs):
     start_pool("-c", 1, TASKQ_CANCEL_GRACE="1")
     result = leftovers.run_program.delay("a")
@@ -44,6 +46,7 @@ def test_a_program_ends_before_its_task_may_run_elsewhere(start_pool, far_away, 
     assert Task.objects.get().losses == 0
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_program_ends_when_the_whole_pool_is_killed(start_pool, runs):
     pool = start_pool("-c", 1)
     leftovers.run_program.delay("a")
@@ -52,6 +55,7 @@ def test_a_program_ends_when_the_whole_pool_is_killed(start_pool, runs):
     wait_until(lambda: gone(program))
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_program_that_a_run_leaves_behind_ends_with_it(start_pool, runs, drained):
     start_pool("-c", 1)
     leftovers.leave_programs.delay("a")

@@ -103,6 +103,7 @@ def test_above_info_nothing_is_said(caplog):
     assert caplog.records == []
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_pool_says_what_it_ran_while_it_idles_and_when_it_stops(start_pool, drained):
     pool = start_pool("-c", 1)
     slow = tasks.nap.delay("slow", 1.2)
@@ -117,6 +118,7 @@ def test_a_pool_says_what_it_ran_while_it_idles_and_when_it_stops(start_pool, dr
     assert len(re.findall(r"worker 1 ran \S+ #\d+ in ", pool.log())) == 2
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_busy_pool_writes_few_lines(start_pool, drained):
     pool = start_pool("-c", 1)
     tasks.quick.delay_many([(number,) for number in range(1000)])

@@ -25,6 +25,7 @@ def test_soft_limit_raises_in_the_task_and_is_recorded(start_pool, runs, drained
     assert "died" not in pool.log()
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_soft_limit_cancels_a_coroutine(start_pool, runs, drained):
     start_pool("-c", 1)
     limits.doze_too_long.delay("a")
@@ -51,6 +52,7 @@ def test_hard_limit_kills_a_hung_task_and_is_recorded(start_pool, runs, drained,
     assert "time limit passed" in pool.log()
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_limits_of_the_pool_hold_for_tasks_without_their_own(start_pool, runs, drained):
     start_pool("-c", 1, "--time-limit", 5, "--soft-time-limit", 0.4)
     tasks.nap.delay("a", 60)
@@ -70,6 +72,7 @@ def test_a_hung_task_without_limits_keeps_its_lease_and_one_slot(start_pool, run
     assert len(runs("start", "hung")) == 1
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 @pytest.mark.django_db(transaction=True)
 def test_equal_limits_end_a_run_by_one_or_the_other(start_pool):
     start_pool("-c", 1)
