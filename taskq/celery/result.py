@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 from django.db import connections, router
 
 from taskq import sql
+from taskq.celery import states
 from taskq.celery.joining import refuse_in_a_task
-from taskq.exceptions import NoResult, TaskFailed, TaskRevokedError
+from taskq.exceptions import NoResult
 from taskq.lookup import Known, look_up
 from taskq.models import Result, State, Task, TaskQuerySet
 from taskq.task import ids, payload
@@ -26,7 +27,6 @@ T = TypeVar("T")
 #: Seconds between two looks for a result: at first, and at most. In between it is this part of the
 #: time waited so far.
 FIRST_LOOK, LAST_LOOK, LATE = 0.01, 0.5, 0.02
-_OVER = ("SUCCESS", "FAILURE", "REVOKED")
 
 
 class AsyncResult:
@@ -147,7 +147,7 @@ class AsyncResult:
         """As in Celery: the result, or before there is one ``{"done": …, "total": …}``."""
         known = self._known()
         if known is None or known.state not in (State.READY, State.RUNNING):
-            return _outcome(known)
+            return states.outcome(known)
         return known.progress and dataclasses.asdict(known.progress)
 
     # The outcome, for tasks with ignore_result=False
@@ -159,13 +159,13 @@ class AsyncResult:
         REVOKED means that it was cancelled while it ran. PENDING also stands for a task that
         does not exist: it was removed before it ran, or its result is not kept or was pruned.
         """
-        return _status(self._known())
+        return states.status(self._known())
 
     state = status
 
     def ready(self) -> bool:
         """Whether the task is done, has failed, or was cancelled while it ran."""
-        return self.status in _OVER
+        return self.status in states.OVER
 
     def successful(self) -> bool:
         return self.status == "SUCCESS"
@@ -176,7 +176,7 @@ class AsyncResult:
     @property
     def result(self) -> Any:
         """The return value, or a TaskFailed. None while there is neither."""
-        return _outcome(self._known())
+        return states.outcome(self._known())
 
     @property
     def traceback(self) -> str | None:
@@ -218,8 +218,8 @@ class AsyncResult:
                     "tasks with ignore_result=False, for TASKQ['RESULT_TTL'] seconds, and not "
                     "of those that were cancelled before they ran, or expired"
                 )
-            if _status(known) in _OVER:
-                return _given(known, propagate)
+            if states.status(known) in states.OVER:
+                return states.given(known, propagate)
             now = time.monotonic()
             if until is not None and now >= until:
                 raise TimeoutError(f"task {self} is not done after {timeout:g} s")
@@ -233,7 +233,7 @@ class AsyncResult:
     ) -> Any:
         """What the task returned, without a wait. ``propagate`` is as of ``get()``; ``callback`` is
         called with the id and what is returned."""
-        value = _given(self._known(), propagate)
+        value = states.given(self._known(), propagate)
         if callback is not None:
             callback(self.id, value)
         return value
@@ -269,33 +269,3 @@ class AsyncResult:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.id}>"
-
-
-def _status(known: Known | None) -> str:
-    if known is None:
-        return "PENDING"
-    match known.state:
-        case State.READY:
-            return "RETRY" if known.retries else "PENDING"
-        case State.RUNNING:
-            return "STARTED"
-        case State.FAILED:
-            return "REVOKED" if known.cancelled else "FAILURE"
-    return "SUCCESS"
-
-
-def _outcome(known: Known | None) -> Any:
-    if known is None or known.state in (State.READY, State.RUNNING):
-        return None
-    if known.value is None:
-        kind = TaskRevokedError if known.cancelled else TaskFailed
-        return kind(known.error, known.traceback)
-    return payload.decode_result(known.value, known.name)
-
-
-def _given(known: Known | None, propagate: bool) -> Any:
-    """The outcome. An error is raised if ``propagate`` is set, else it is returned."""
-    outcome = _outcome(known)
-    if propagate and known is not None and known.state is State.FAILED:
-        raise outcome
-    return outcome

@@ -1,0 +1,45 @@
+"""What is known of a task, in Celery's words: its state, and its result or error."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taskq.exceptions import TaskFailed, TaskRevokedError
+from taskq.lookup import Known
+from taskq.models import State
+from taskq.task import payload
+
+#: The states of a task that runs no more.
+OVER = ("SUCCESS", "FAILURE", "REVOKED")
+
+
+def status(known: Known | None) -> str:
+    """The state. PENDING also stands for a task that does not exist, as in Celery."""
+    if known is None:
+        return "PENDING"
+    match known.state:
+        case State.READY:
+            return "RETRY" if known.retries else "PENDING"
+        case State.RUNNING:
+            return "STARTED"
+        case State.FAILED:
+            return "REVOKED" if known.cancelled else "FAILURE"
+    return "SUCCESS"
+
+
+def outcome(known: Known | None) -> Any:
+    """The return value, or the error as a TaskFailed. None before there is one."""
+    if known is None or known.state in (State.READY, State.RUNNING):
+        return None
+    if known.value is None:
+        kind = TaskRevokedError if known.cancelled else TaskFailed
+        return kind(known.error, known.traceback)
+    return payload.decode_result(known.value, known.name)
+
+
+def given(known: Known | None, propagate: bool) -> Any:
+    """The outcome. An error is raised if ``propagate`` is set, else it is returned."""
+    found = outcome(known)
+    if propagate and known is not None and known.state is State.FAILED:
+        raise found
+    return found
