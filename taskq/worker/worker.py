@@ -182,7 +182,8 @@ class Worker:
         quick = not task.alone and self.pace.is_quick(task.name)
         if not quick:
             try:
-                if task.alone or not self.pace.is_short(task.name):
+                short = not task.alone and self.pace.is_short(task.name)
+                if not short or self.batch.claims_ahead:
                     self.writer.write_ended()
                 if self.batch.waiting:
                     self.batch.give_back(self.session.store())
