@@ -14,6 +14,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from pool import Scoreboard
 from stress.rig.page import MISSING
 from stress.rig.pools import wait_until
 from stress.tune import formulae
@@ -37,7 +38,7 @@ PAIRS = [(1.5, 0.5), (6.0, 2.0), (30.0, 10.0), (60.0, 1.0)]
 def test_the_formulae_are_those_of_the_keeper(lease, heartbeat):
     settings = conf.overridden({"LEASE": lease, "HEARTBEAT": heartbeat})
     context = PoolContext(settings=settings, queues=Queues(), alias="default")
-    keeper = Keeper(SimpleNamespace(scoreboard=None, name="keeper"), context)
+    keeper = Keeper(SimpleNamespace(scoreboard=Scoreboard(1), name="keeper"), context)
     assert keeper.leases.margin / 1e9 == pytest.approx(formulae.margin(lease))
     role = serve._roles(context, 1, reload=False)[0]
     assert role.patience == formulae.keeper_patience(lease, heartbeat)
