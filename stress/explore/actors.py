@@ -10,7 +10,7 @@ from django.db import transaction
 
 from stress.explore.gate import COMMIT, Gate
 from stress.explore.scene import NAME, OPTIONS, UNTIL_FINISH, UNTIL_START, Scene
-from taskq.models import Task
+from taskq.models import State, Task
 from taskq.outbox import enqueue
 from taskq.store import endings
 from taskq.store.claims import ClaimRequest
@@ -125,9 +125,14 @@ def _cancel(by: Hands, task: int) -> None:
 
 
 def retry_failed(by: Hands) -> None:
-    """Retry the tasks that have failed by then."""
+    """Retry the tasks that have failed or are lost by then."""
+    scene = by.scene
     with _transaction(by):
-        Task.objects.filter(pk__in=[by.scene.running, by.scene.failed]).retry()
+        Task.objects.filter(pk__in=[scene.running, scene.failed]).retry()
+        waits = Task.objects.filter(pk=scene.running, state=State.READY).exists()
+    run = (scene.worker, scene.running)
+    if waits and scene.ended[run] < scene.held[run]:
+        scene.ends(*run)  # it was lost, and so nobody else has ended it
 
 
 # A sender
