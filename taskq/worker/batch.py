@@ -92,14 +92,14 @@ class Batch:
     def claim(self, store: TaskStore, request: ClaimRequest) -> ClaimResult:
         """Write the ended runs and claim more tasks, both or neither. Not while a claim is on its
         way."""
-        self._collect()
+        self.collect()
         result = store.end_and_claim(self.lease, self._ended, request)
         return self._add(result, len(self._ended))
 
     def send(self, store: TaskStore, request: ClaimRequest | None) -> bool:
         """Begin to :meth:`claim`, or without a request to :meth:`write`, and do not wait for the
         answer. Not while a claim is on its way. Returns False where that is not possible."""
-        self._collect()
+        self.collect()
         if self.in_doubt:
             return False
         self._answer = store.begin_to_end(self.lease, self._ended, request)
@@ -119,18 +119,25 @@ class Batch:
 
     def collect(self) -> ClaimResult | None:
         """Read the answer to what was sent. None if there was no claim in it."""
-        return self._collect()
+        if self._answer is None:
+            return None
+        answer, self._answer = self._answer, None
+        sent, self._sent = self._sent, 0
+        with self._in_doubt_unless_answered():
+            result = answer()
+        self._add(result, sent)
+        return result if self._claims else None
 
     def look(self, store: TaskStore, queues: Queues) -> list[Lane]:
         """Write the ended runs and look at the lanes."""
-        self._collect()
+        self.collect()
         ours, lanes = store.end_and_look(self.lease, self._ended, queues)
         self._written(ours, len(self._ended))
         return lanes
 
     def write(self, store: TaskStore) -> None:
         """Write the ended runs. They are forgotten only once the database has answered."""
-        self._collect()
+        self.collect()
         if self._ended:
             self._written(store.end(self.lease, self._ended), len(self._ended))
 
@@ -174,16 +181,6 @@ class Batch:
         self.seen_since = 0
         self.in_doubt = False
 
-    def _collect(self) -> ClaimResult | None:
-        if self._answer is None:
-            return None
-        answer, self._answer = self._answer, None
-        sent, self._sent = self._sent, 0
-        with self._in_doubt_unless_answered():
-            result = answer()
-        self._add(result, sent)
-        return result if self._claims else None
-
     @contextmanager
     def _in_doubt_unless_answered(self) -> Iterator[None]:
         doubted, self.in_doubt = self.in_doubt, True
@@ -199,7 +196,7 @@ class Batch:
         # Read the answer to what was sent, though it is not needed. Until then, a large answer
         # can hold up the server in the middle of the claim, and so the end of the lease.
         with suppress(*DATABASE_ERRORS):
-            self._collect()
+            self.collect()
         self._waiting.clear()
         self._leaving.clear()
 

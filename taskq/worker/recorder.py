@@ -120,7 +120,7 @@ class Recorder:
                 )
                 heard = heard or bool(signals.task_failed.receivers)
                 ours = self.keep_failed(task, definition, ending, at_once=heard)
-                return self.told_failed(ours, task, error, traceback, request, exception)
+                return self.tell_failed(ours, task, error, traceback, request, exception)
             case Interrupted():
                 return self.lose(task, outcome, keeps)
             case Fenced():
@@ -172,11 +172,11 @@ class Recorder:
     def fail(self, task: Claimed, error: str, kind: str | None, request: Request | None) -> bool:
         """Write at once that it failed before or after its run."""
         ending = endings.fail(task.run, error=error, traceback="", kind=kind)
-        return self.told_failed(
+        return self.tell_failed(
             self.writer.end(ending, task.name), task, error, "", request, exception=None
         )
 
-    def told_failed(
+    def tell_failed(
         self,
         ours: bool,
         task: Claimed,
