@@ -36,6 +36,13 @@ def in_a_fork(function):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
+def limit_files(more):
+    """Limit the open files to some more than there are: the process of the tests has many. more: of
+    them that the soft limit can be raised by."""
+    soft = len(os.listdir("/dev/fd")) + 256
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, soft + more))
+
+
 def child_of_no_pool():
     """This process, tied to the one that has forked it."""
     scoreboard = Scoreboard(capacity=1)
@@ -147,9 +154,7 @@ def leave_loop_running():
 def test_what_cannot_be_put_back_has_the_process_replaced(mess):
     def check():
         drop_rights()
-        # The process that runs the tests has many files open by now, and a loop needs some.
-        limit = len(os.listdir("/dev/fd")) + 256
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+        limit_files(0)
         leftovers = Leftovers(TRAITS)
         with contextlib.suppress(OSError):
             mess()
@@ -173,15 +178,20 @@ def test_a_user_that_is_given_up_for_good_has_the_process_replaced():
 
 
 def raise_limit():
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def limit_is_raised():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (soft + 1, hard))
+    return soft == hard
 
 
 @pytest.mark.parametrize(
     ("mess", "kept"),
     [
         (lambda: sys.setrecursionlimit(5000), lambda: sys.getrecursionlimit() == 5000),
-        (raise_limit, lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 256),
+        (raise_limit, limit_is_raised),
         (lambda: os.environ.update(SET="once"), lambda: os.environ.get("SET") == "once"),
         (lambda: sys.path.append("/lib/x"), lambda: sys.path[-1] == "/lib/x"),
     ],
@@ -189,7 +199,7 @@ def raise_limit():
 )
 def test_what_a_library_sets_up_once_for_all_runs_stays(mess, kept):
     def check():
-        resource.setrlimit(resource.RLIMIT_NOFILE, (255, 1000))
+        limit_files(1)
         leftovers = Leftovers(TRAITS)
         mess()
         assert not leftovers.undo()
