@@ -241,8 +241,10 @@ def test_children_that_die_together_are_all_seen(start):
     pool = start("keeper=notes_deaths", "worker=waits*8")
     supervisor, workers = psutil.Process(pool.pid), list(pool.children("worker").values())
     supervisor.suspend()
+    wait_until(lambda: supervisor.status() == psutil.STATUS_STOPPED)
     for pid in workers:
         os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: all(psutil.Process(pid).status() == "zombie" for pid in workers))
     supervisor.resume()
     deaths = pool.wait_note("death", count=8)
     assert {death["pid"] for death in deaths} == set(workers)
