@@ -26,6 +26,8 @@ give a task back touches no row.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pool import Child, Others, Slot, clock
@@ -80,8 +82,9 @@ class OverrunWatch:
             for slot in crowded
             if slot.index in self._recalled
         }
+        somebody_is_idle = functools.cache(self._somebody_is_idle)  # asked once a look at most
         for slot in crowded:
-            self._look_at(slot, now)
+            self._look_at(slot, now, somebody_is_idle)
         self.due = min([self.due, *(each.due for each in self._recalled.values())])
 
     def _watch(self, now: int, crowded: bool) -> None:
@@ -93,12 +96,15 @@ class OverrunWatch:
         # The next look finds a worker that claimed a batch and still read that the keeper watches.
         self.due = now + clock.nanoseconds(LOOK if own.watches else CALM)
 
-    def _look_at(self, slot: Slot, now: int) -> None:
+    def _look_at(self, slot: Slot, now: int, somebody_is_idle: Callable[[], bool]) -> None:
         lease, since = slot.held_lease(), slot.since
         found = self._recalled.get(slot.index)
         if found is None or found.since != since or found.lease != lease:
             self._recalled.pop(slot.index, None)
-            if lease and now - since > clock.nanoseconds(OVERRUN) and self._is_wanted(slot):
+            takes_long = lease and now - since > clock.nanoseconds(OVERRUN)
+            # What waits behind a short run stays there while nobody would start it sooner.
+            may_stay = slot.others == Others.WAIT_UNLESS_IDLE and slot.asked != slot.generation
+            if takes_long and (not may_stay or somebody_is_idle()):
                 slot.recalled = since
                 due = clock.now() + clock.nanoseconds(SETTLE)
                 self._recalled[slot.index] = _Recalled(lease, since, due)
@@ -107,11 +113,8 @@ class OverrunWatch:
             found.pause *= 2
             self._give_back(slot, found)
 
-    def _is_wanted(self, slot: Slot) -> bool:
-        """Whether what waits behind a run should be taken from its worker. What waits behind a
-        short run should not, while nobody else would start it sooner."""
-        if slot.others != Others.WAIT_UNLESS_IDLE or slot.asked == slot.generation:
-            return True
+    def _somebody_is_idle(self) -> bool:
+        """Whether a worker of this pool sleeps, or another pool, in part at least."""
         if any(self._context.sleepers(self._child.scoreboard)):
             return True
         return self._session.store().leases.another_listens(self._context.pool)
