@@ -229,9 +229,8 @@ class TaskqBackend(BaseTaskBackend):
             errors=[],
             worker_ids=[],
         )
-        fill(
-            result, args=args, kwargs=kwargs
-        )  # as they are: it would make plain JSON of them again
+        # Not by its __init__, which would make plain JSON of them again.
+        fill(result, args=args, kwargs=kwargs)
         return result
 
 

@@ -88,22 +88,22 @@ class Claimer:
 
         last: the worker claims nothing after this run.
         """
-        request = None if last else self.request_ahead(task)
+        quick = self.pace.is_quick(task.name)
+        request = None if last else self.request_ahead(task, quick=quick)
         try:
-            if request is None and not self.must_send(task):
+            if request is None and not self.must_send(task, quick=quick):
                 return
             sent = self.batch.send(self.session.store(), request)
             self.writer.check_untouched()
             if request is not None:
                 self._lane_has_more = sent
-                quick = self.pace.is_quick(task.name)
                 self._say_that_others_wait(Others.WAIT if quick else Others.WAIT_UNLESS_IDLE)
-            if not sent and not self.pace.is_quick(task.name):
+            if not sent and not quick:
                 self.writer.write_ended()
         except DATABASE_ERRORS as error:
             self.failed(error)  # the run is no reason to wait; the next fetch() may be one
 
-    def request_ahead(self, task: Claimed) -> ClaimRequest | None:
+    def request_ahead(self, task: Claimed, *, quick: bool) -> ClaimRequest | None:
         """What to claim before this run ends; None for nothing."""
         if (
             not (self._lane_has_more and self._small_payloads)
@@ -112,18 +112,18 @@ class Claimer:
             or self.child.stopping
         ):
             return None
-        if not self.pace.is_quick(task.name):
+        if not quick:
             return self.request_one(task)
         if self.batch.waiting > self.pace.within(self._ahead):
             return None
         lanes = self.lanes.fresh()
         return self.request_for(lanes[0] if lanes else self.context.queues)
 
-    def must_send(self, task: Claimed) -> bool:
+    def must_send(self, task: Claimed, *, quick: bool) -> bool:
         """Whether the ended runs must be sent before this run, though nothing is claimed."""
         if self.batch.claims_ahead or not self.batch.unsent:
             return False
-        if not self.pace.is_quick(task.name):
+        if not quick:
             return True
         since = self.batch.seen_since
         if not since:

@@ -28,8 +28,7 @@ class Sleeper:
     def leave_to_another(self) -> bool:
         """Whether this worker may sleep, as tasks come in one by one and another worker looks for
         them. If several looked, each would get a few, at a commit each."""
-        rests = clock.now() < self._rest_until
-        self._left_to_another = rests and self._context.somebody_looks(self._workers_before)
+        self._left_to_another = self.may_rest and self._context.somebody_looks(self._workers_before)
         return self._left_to_another
 
     def begin_rest(self) -> None:
