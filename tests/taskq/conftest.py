@@ -19,10 +19,11 @@ from taskq.pool_context import PoolContext
 from taskq.store import connecting
 from taskq.store.claims import ClaimRequest
 from taskq.store.tasks import TaskStore
-from taskq.task.claimed import Claimed
+from taskq.task.claimed import Claimed, Run
 from taskq.task.queues import Queues
 from taskq.worker.worker import Worker
 from tests.conftest import PoolUnderTest
+from tests.project.lab import tasks
 
 # Fixtures of several files, kept beside the words that go with them.
 from tests.taskq.admin_site import dead_worker, each_state, good_worker, root  # noqa: F401
@@ -88,6 +89,13 @@ def new_worker(db_store: TaskStore) -> Callable[..., HandWorker]:
         return HandWorker(db_store, pid=pid, lease=lease)
 
     return make
+
+
+@pytest.fixture
+def held(worker: HandWorker) -> list[Run]:
+    """The runs of five quick tasks that a worker holds."""
+    tasks.quick.delay_many([(key,) for key in range(5)])
+    return [task.run for task in worker.claim(5, (tasks.quick.name,))]
 
 
 class Caller(threading.Thread):

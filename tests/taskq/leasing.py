@@ -1,7 +1,11 @@
-"""A worker that claims in each of both ways, and what it claims."""
+"""A worker that claims in each of both ways, what it claims, and who locks that."""
+
+import contextlib
 
 import pytest
+from django.db import transaction
 
+from taskq.models import Task
 from tests.project.lab import tasks
 from tests.taskq.conftest import HandWorker
 
@@ -15,3 +19,11 @@ def each_way(db_store, request):
 
 def send(key="a", task=tasks.quick, **options):
     return task.apply_async((key,), **options).id.int
+
+
+@contextlib.contextmanager
+def locked(*ids):
+    """As by a cancel in a transaction that is open."""
+    with transaction.atomic():
+        assert len(Task.objects.select_for_update().filter(pk__in=ids)) == len(ids)
+        yield

@@ -16,8 +16,7 @@ from taskq import shortcuts
 from taskq.django import listeners, results
 from taskq.django.compat import signals, task_finished, task_started
 from taskq.models import Result, Task
-from tests.taskq.conftest import worker_of_no_pool
-from tests.taskq.worker.test_claiming_ahead import Stepwise
+from tests.taskq.stepping import stepwise, told
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +35,9 @@ def unheard():
 
 @pytest.fixture
 def stepper(worker, monkeypatch):
-    one = worker_of_no_pool(worker.id, worker_class=Stepwise)
-    monkeypatch.setattr(one.child, "wait", lambda *args: False)
-    for task in native.add, native.tell, native.fail:
-        one.pace.note(task.module_path, 0.001, 0.001)
-    yield one
-    one.session.close()
+    names = (task.module_path for task in (native.add, native.tell, native.fail))
+    with stepwise(worker.id, monkeypatch, *names) as one:
+        yield one
 
 
 @pytest.fixture
@@ -90,19 +86,11 @@ def test_the_log_hears_of_a_failure_where_only_errors_are_logged(stepper, made, 
 
 
 def test_a_receiver_of_the_end_finds_it_written(stepper):
-    found = []
-
-    def hear(task_result, **kwargs):
-        found.append(Result.objects.filter(pk=task_result.id.int).exists())
-
-    task_finished.connect(hear)
-    try:
+    with told(task_finished, lambda fields: fields["task_result"].id) as found:
         native.add.enqueue(1, 2)
         native.add.enqueue(1, 2)
         stepper.step()
         stepper.step()
-    finally:
-        task_finished.disconnect(hear)
     assert found == [True, True]
 
 

@@ -18,12 +18,11 @@ from taskq.keeper.overrun import CALM, OverrunWatch
 from taskq.models import State, Task, Worker
 from taskq.pool_context import PoolContext
 from taskq.store import endings
+from taskq.store.leases import LeaseStore
 from taskq.worker.recall import Recall
 from tests.project.lab import tasks
 from tests.taskq.conftest import child_of_no_pool, worker_of_no_pool
 from tests.taskq.leasing import QUICK, send
-
-HELD = 5
 
 
 @pytest.fixture
@@ -39,14 +38,6 @@ def now(monkeypatch):
     stepped = Clock()
     monkeypatch.setattr(clock, "now", stepped)
     return stepped
-
-
-@pytest.fixture
-def held(worker):
-    """The runs that a worker holds."""
-    for key in range(HELD):
-        send(key)
-    return [task.run for task in worker.claim(HELD, QUICK)]
 
 
 @pytest.fixture
@@ -111,6 +102,17 @@ def test_what_waits_behind_a_short_run_stays_there_while_nobody_is_idle(look, sl
     look(OVER)
     look(overrun.SETTLE + 0.001)
     assert not waiting()
+
+
+def test_who_is_idle_is_asked_once_a_look_for_all_workers(look, slot, monkeypatch):
+    asked = []
+    monkeypatch.setattr(LeaseStore, "another_listens", lambda self, pool: asked.append(pool))
+    other = slot.child.slot  # any process of the pool will do
+    other.pid = os.getpid()
+    other.grant(7, other.generation, 2**62)
+    slot.others = other.others = Others.WAIT_UNLESS_IDLE
+    look(OVER)
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("who", ["a worker", "another pool", "the pool stops"])

@@ -1,9 +1,7 @@
 """The leases of workers: given, renewed, retired; statement by statement, on a real database."""
 
-import contextlib
-
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -11,7 +9,7 @@ from stress.rig.pools import wait_until
 from taskq.models import State, Task, Worker
 from taskq.store import endings
 from tests.project.lab import tasks
-from tests.taskq.leasing import QUICK, each_way, send
+from tests.taskq.leasing import QUICK, each_way, locked, send
 
 worker = each_way
 
@@ -183,13 +181,6 @@ def test_retiring_twice_does_nothing_the_second_time(worker):
 
 
 # A task that somebody has locked is left for the next time
-
-
-@contextlib.contextmanager
-def locked(pk):
-    with transaction.atomic():
-        Task.objects.select_for_update().get(pk=pk)
-        yield
 
 
 @pytest.fixture

@@ -10,38 +10,21 @@ from taskq.sql.postgresql.own_connection import Connection
 from taskq.store import endings
 from taskq.store.claims import ClaimRequest
 from taskq.worker import claimer
-from taskq.worker.worker import Worker
 from tests.project.lab import tasks
-from tests.taskq.conftest import worker_of_no_pool
+from tests.taskq.stepping import must_not_claim_ahead, stepwise
 
 pytestmark = pytest.mark.postgresql
 
 BATCH = 4
 
 
-class Stepwise(Worker):
-    """Lives in this process, and is moved step by step."""
-
-    def step(self):
-        """Run the next task, claimed if need be; its id, None where there was none."""
-        task = self.batch.next() or self.fetch()
-        if task is None:
-            return None
-        self.perform(task)
-        return task.id
-
-
 @pytest.fixture
 def stepper(worker, monkeypatch):
     """Runs quick tasks, four a batch, and claims ahead with the last two of them."""
-    one = worker_of_no_pool(worker.id, worker_class=Stepwise)
-    monkeypatch.setattr(one.child, "wait", lambda *args: False)
-    monkeypatch.setattr(one.pace, "limit", lambda: BATCH)
-    monkeypatch.setattr(one.pace, "within", lambda seconds: 1)
-    one.pace.note(tasks.quick.name, 0.001, 0.001)
-    monkeypatch.setattr(one.pace, "note", lambda *args: None)  # however slow the machine is
-    yield one
-    one.session.close()
+    with stepwise(worker.id, monkeypatch, tasks.quick.name) as one:
+        monkeypatch.setattr(one.pace, "limit", lambda: BATCH)
+        monkeypatch.setattr(one.pace, "within", lambda seconds: 1)
+        yield one
 
 
 def send(count):
@@ -50,16 +33,6 @@ def send(count):
 
 def until_it_claims_ahead(worker):
     wait_until(lambda: worker.step() and worker.batch.claims_ahead)
-
-
-def must_not_claim_ahead(stepper, monkeypatch):
-    send = stepper.batch.send
-
-    def watched(store, request):
-        assert request is None
-        return send(store, request)
-
-    monkeypatch.setattr(stepper.batch, "send", watched)
 
 
 def fenced(caplog):

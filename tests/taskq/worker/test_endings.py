@@ -2,9 +2,9 @@
 
 import json
 import signal
+from operator import itemgetter
 
 import pytest
-from django.db import connection
 
 from pool import Death
 from pool.death import Cause
@@ -17,10 +17,8 @@ from taskq.store.leases import _noted, _read
 from taskq.task import payload
 from taskq.worker import claimer
 from tests.project.lab import tasks
-from tests.taskq.conftest import keeper_of_no_pool, worker_of_no_pool
-from tests.taskq.leasing import send
-from tests.taskq.worker.test_claiming_ahead import Stepwise
-from tests.taskq.worker.test_finish_log import locked
+from tests.taskq.leasing import locked, send
+from tests.taskq.stepping import stepwise, told
 
 KIND = "builtins.ValueError"
 
@@ -28,15 +26,11 @@ KIND = "builtins.ValueError"
 @pytest.fixture
 def stepper(worker, monkeypatch):
     """Runs quick tasks, a hundred a batch, and is moved step by step."""
-    one = worker_of_no_pool(worker.id, worker_class=Stepwise)
-    monkeypatch.setattr(one.child, "wait", lambda *args: False)
-    monkeypatch.setattr(one.pace, "limit", lambda: 100)
-    for task in tasks.add, tasks.fail, tasks.fail_and_retry:
-        one.pace.note(task.name, 0.001, 0.001)
-    monkeypatch.setattr(one.pace, "note", lambda *args: None)  # however slow the machine is
-    monkeypatch.setattr(claimer, "SEEN", 3600.0)
-    yield one
-    one.session.close()
+    names = (task.name for task in (tasks.add, tasks.fail, tasks.fail_and_retry))
+    with stepwise(worker.id, monkeypatch, *names) as one:
+        monkeypatch.setattr(one.pace, "limit", lambda: 100)
+        monkeypatch.setattr(claimer, "SEEN", 3600.0)
+        yield one
 
 
 def values():
@@ -72,19 +66,11 @@ def test_so_are_failures_and_retries(stepper):
 
 
 def test_who_hears_of_an_outcome_finds_it_written(stepper):
-    found = []
-
-    def hear(id, **kwargs):
-        found.append(Result.objects.filter(pk=id.int).exists())
-
-    signals.task_succeeded.connect(hear)
-    try:
+    with told(signals.task_succeeded, itemgetter("id")) as found:
         tasks.add.delay(1, 2)
         tasks.add.delay(1, 2)
         stepper.step()
         stepper.step()
-    finally:
-        signals.task_succeeded.disconnect(hear)
     assert found == [True, True]
 
 
@@ -121,14 +107,6 @@ def test_a_result_that_the_finish_log_cannot_hold_is_written_alone(stepper, sett
 
 
 @pytest.fixture
-def held(worker):
-    """The runs that a worker holds."""
-    for key in range(5):
-        send(key)
-    return [task.run for task in worker.claim(5, (tasks.quick.name,))]
-
-
-@pytest.fixture
 def ended(held):
     """How four of them ended."""
     why = {"error": "E", "traceback": "T \u2028 \ud800".encode("utf-8", "replace").decode()}
@@ -157,13 +135,6 @@ def check(held, name):
 
 
 @pytest.fixture
-def keeper(transactional_db):
-    keeper = keeper_of_no_pool(Settings())
-    yield keeper
-    keeper.session.close()
-
-
-@pytest.fixture
 def dead(keeper, worker, ended):
     """A worker of the keeper's pool that was killed with endings that it had not written."""
     slot = keeper.scoreboard.slots[1]
@@ -182,17 +153,14 @@ def test_the_keeper_writes_how_the_runs_of_a_dead_worker_ended(keeper, dead, hel
 
 
 @pytest.mark.postgresql
-def test_what_is_locked_meanwhile_is_noted_with_all_that_it_leaves(keeper, dead, held, worker):
+def test_what_is_locked_meanwhile_is_noted_with_all_that_it_leaves(
+    keeper, dead, held, worker, reclaim
+):
     """Another pool may write it, of which no process has seen the finish log."""
-    with locked(held[1]), connection.cursor() as cursor:
-        ids = [id for id, _ in held[2:4]]
-        cursor.execute("SELECT FROM taskq_task WHERE id = ANY (%s) FOR UPDATE", [ids])
+    with locked(*(id for id, _ in held[1:4])):
         keeper.reclaimer.reclaim_dead()
     assert Worker.objects.get(pk=worker.id).end_done
-    other = keeper_of_no_pool(Settings())
-    other.session.since = 1  # it has had the database for long
-    other.reclaimer.reclaim_expired()
-    other.session.close()
+    reclaim()
     check(held, f"host:1/worker 1/{worker.id}")
 
 

@@ -1,31 +1,23 @@
 """What a worker has done is known outside of it: a task that is done does not run again because
 its worker died before that was written."""
 
-import contextlib
 import logging
 import signal
 import subprocess
 from datetime import timedelta
 
 import pytest
-from django.db import connection, transaction
 from django.utils import timezone
 
 from pool import Cause, Death, clock, kernel
 from pool.finish_log import ROOM
 from stress.rig.pools import wait_until
-from taskq.conf import Settings
 from taskq.models import State, Task, Worker
 from taskq.store import endings
 from taskq.store.finishing import end_for
 from taskq.store.refusals import NEVER
 from taskq.worker import pace
-from tests.project.lab import tasks
-from tests.taskq.conftest import keeper_of_no_pool
-from tests.taskq.leasing import send
-
-QUICK = (tasks.quick.name,)
-HELD = 5
+from tests.taskq.leasing import locked
 
 
 def retire(worker, runs, ran=0):
@@ -34,14 +26,6 @@ def retire(worker, runs, ran=0):
     return worker.db.leases.retire(
         worker.id, ran=ran, charge=True, cause="killed", done=done, locked=locked
     )
-
-
-@pytest.fixture
-def held(worker):
-    """The runs that a worker holds."""
-    for key in range(HELD):
-        send(key)
-    return [task.run for task in worker.claim(HELD, QUICK)]
 
 
 def left():
@@ -78,7 +62,7 @@ def test_what_another_has_taken_over_is_not_written(worker, held, new_worker):
     (taken,) = other.claim(1)
     assert retire(worker, held) is None
     assert Task.objects.get(pk=taken.id).state == State.RUNNING
-    assert Task.objects.count() == HELD
+    assert Task.objects.count() == len(held)
 
 
 def test_what_the_database_refuses_fails_that_task_alone(worker, held, refusing):
@@ -103,7 +87,7 @@ def test_what_the_database_keeps_silently_fails_that_task_alone(worker, held, re
 @pytest.mark.postgresql
 def test_what_is_done_and_locked_is_left_until_it_can_be_written(worker, held):
     """By a cancel in a transaction that is open, say. Taken back, it would run again."""
-    with locked(held[0]):
+    with locked(held[0][0]):
         assert not retire(worker, held[:2]).complete
     assert (held[0][0], State.RUNNING, 0) in left()
     assert retire(worker, held[:2]).complete
@@ -111,13 +95,6 @@ def test_what_is_done_and_locked_is_left_until_it_can_be_written(worker, held):
 
 
 # The keeper
-
-
-@pytest.fixture
-def keeper(transactional_db):
-    keeper = keeper_of_no_pool(Settings())
-    yield keeper
-    keeper.session.close()
 
 
 def die(keeper, slot, lease):
@@ -187,7 +164,7 @@ def test_a_slot_gets_no_new_lease_before_what_stands_there_is_written(keeper, de
 @pytest.mark.postgresql
 def test_a_dead_worker_that_is_buried_in_two_passes_keeps_what_it_had_done(keeper, dead, held):
     """Though the next child of its slot works by then."""
-    with locked(held[0]):
+    with locked(held[0][0]):
         keeper.reclaimer.reclaim_dead()
     keeper.leases.give()
     dead.finish_log.start(dead.held_lease())
@@ -196,37 +173,13 @@ def test_a_dead_worker_that_is_buried_in_two_passes_keeps_what_it_had_done(keepe
     assert left() == {(id, State.READY, 0) for id, _ in held[3:]}
 
 
-@pytest.fixture
-def reclaim(transactional_db):
-    """Reclaim as a pool does that knows no worker of this one: another, or one that was started
-    again."""
-    keepers = []
-
-    def reclaim():
-        keepers.append(keeper_of_no_pool(Settings()))
-        keepers[-1].session.since = 1  # it has had the database for long
-        keepers[-1].reclaimer.reclaim_expired()
-
-    yield reclaim
-    for each in keepers:
-        each.session.close()
-
-
-@contextlib.contextmanager
-def locked(run):
-    """As by a cancel in a transaction that is open."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT FROM taskq_task WHERE id = %s FOR UPDATE", [run[0]])
-        yield
-
-
 @pytest.mark.postgresql
 def test_what_is_done_and_locked_is_known_to_whoever_takes_back_the_rest(
     keeper, dead, worker, held, reclaim, caplog
 ):
     """The keeper that knew may be killed, and other pools are as quick."""
     caplog.set_level(logging.INFO, "taskq")
-    with locked(held[0]):
+    with locked(held[0][0]):
         keeper.reclaimer.reclaim_dead()
         reclaim()
     assert left() == {
@@ -245,7 +198,7 @@ def test_what_is_locked_is_looked_at_again_soon_and_then_ever_later(
 ):
     """A transaction that ends in a moment costs no heartbeat, and one that stays open costs next
     to no statements."""
-    with locked(held[0]), monkeypatch.context() as patch:
+    with locked(held[0][0]), monkeypatch.context() as patch:
         now, looks = clock.now(), []
         patch.setattr(clock, "now", lambda: now)
         for _ in range(4):
@@ -268,7 +221,7 @@ def test_what_is_done_and_locked_as_its_worker_gets_another_lease_does_not_run_a
     slot.finish_log.start(worker.id)
     slot.finish_log.add(*held[0])
     slot.doubtful_lease = worker.id
-    with locked(held[0]):
+    with locked(held[0][0]):
         keeper.leases.give()
     slot.finish_log.start(slot.held_lease())
     reclaim()
@@ -280,7 +233,7 @@ def test_what_is_done_and_locked_as_its_worker_gets_another_lease_does_not_run_a
 def test_who_looked_before_that_was_noted_takes_it_back_no_more_than_others(
     keeper, dead, worker, held
 ):
-    with locked(held[0]):
+    with locked(held[0][0]):
         keeper.reclaimer.reclaim_dead()
     late = {"ran": None, "charge": True, "cause": "late", "expired_only": True}
     assert not worker.db.leases.retire(worker.id, **late).complete

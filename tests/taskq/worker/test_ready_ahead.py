@@ -10,8 +10,7 @@ from taskq.worker import claimer
 from taskq.worker.pace import QUICK, SHORT
 from taskq.worker.wear import Wear
 from tests.project.lab import tasks
-from tests.taskq.conftest import worker_of_no_pool
-from tests.taskq.worker.test_claiming_ahead import Stepwise, must_not_claim_ahead
+from tests.taskq.stepping import must_not_claim_ahead, stepwise
 
 pytestmark = pytest.mark.postgresql
 
@@ -19,12 +18,8 @@ pytestmark = pytest.mark.postgresql
 @pytest.fixture
 def stepper(worker, monkeypatch):
     """Runs short tasks, which it claims one at a time, and is moved step by step."""
-    one = worker_of_no_pool(worker.id, worker_class=Stepwise)
-    monkeypatch.setattr(one.child, "wait", lambda *args: False)
-    one.pace.note(tasks.quick.name, 0.1, 0.1)
-    monkeypatch.setattr(one.pace, "note", lambda *args: None)  # however slow the machine is
-    yield one
-    one.session.close()
+    with stepwise(worker.id, monkeypatch, tasks.quick.name, seconds=0.1) as one:
+        yield one
 
 
 def send(count, priority=0):
