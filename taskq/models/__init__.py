@@ -1,6 +1,7 @@
 """The tables, as Django's models."""
 
 from taskq.models.schedules import Schedule
+from taskq.models.statistics import RecentRun, Rollup
 from taskq.models.tasks import IdempotencyKey, PausedQueue, Result, Task, Worker
 from taskq.querysets import Cancelled, TaskQuerySet
 from taskq.task.states import SHOWN_WHEN, ShownState, State
@@ -10,7 +11,9 @@ __all__ = [
     "Cancelled",
     "IdempotencyKey",
     "PausedQueue",
+    "RecentRun",
     "Result",
+    "Rollup",
     "Schedule",
     "ShownState",
     "State",
