@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 import logging
 import traceback as tracebacks
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,7 +38,7 @@ class Ran:
 
 def task_started(task: int, name: str) -> None:
     if log.isEnabledFor(logging.DEBUG):  # asked first, because every task comes by here
-        _say(logging.DEBUG, "task.started", f"{name} #{task} started", task=task, name=name)
+        _say(logging.DEBUG, "task.started", f"{name} #{task} started", task_id=task, task_name=name)
 
 
 def task_succeeded(task: int, name: str, seconds: float, request: Request | None) -> None:
@@ -47,7 +47,7 @@ def task_succeeded(task: int, name: str, seconds: float, request: Request | None
     level = logging.DEBUG if seconds < SLOW else logging.INFO
     if log.isEnabledFor(level):
         text = f"ran {name} #{task} in {_span(seconds)}"
-        _say(level, "task.succeeded", text, task=task, name=name, seconds=seconds)
+        _say(level, "task.succeeded", text, task_id=task, task_name=name, seconds=seconds)
 
 
 def tasks_succeeded(worker: str, ran: Sequence[Ran], others: int) -> None:
@@ -79,7 +79,7 @@ def task_retried(
     if signals.task_retried.receivers:
         signals.tell_of_run(signals.task_retried, request, error=error, exception=exception)
     text = f"{name} #{task} will be retried {wait} (retry {retries}): {error}"
-    _say(logging.INFO, "task.retried", text, task=task, name=name, retries=retries)
+    _say(logging.INFO, "task.retried", text, task_id=task, task_name=name, retries=retries)
 
 
 def retry_swallowed(request: Request) -> None:
@@ -88,7 +88,7 @@ def retry_swallowed(request: Request) -> None:
         f"{request.name} #{run} called retry(), caught the Retry that this raised, and went on. It "
         "is retried all the same: let Retry pass, or say retry(throw=False)"
     )
-    _say(logging.WARNING, "task.retry_swallowed", text, task=request.pk, name=request.name)
+    _say(logging.WARNING, "task.retry_swallowed", text, task_id=request.pk, task_name=request.name)
 
 
 def task_failed(
@@ -104,18 +104,18 @@ def task_failed(
             signals.task_failed, request, error=error, traceback=traceback, exception=exception
         )
     text = f"{name} #{task} failed: {error}"
-    _say(logging.ERROR, "task.failed", text, traceback, task=task, name=name, error=error)
+    _say(logging.ERROR, "task.failed", text, traceback, task_id=task, task_name=name, error=error)
 
 
 def commit_hook_failed(task: int, name: str, error: str, traceback: str) -> None:
     text = f"{name} #{task} is done, and a callback of its on_commit() failed: {error}"
-    fields = {"task": task, "name": name, "error": error}
+    fields = {"task_id": task, "task_name": name, "error": error}
     _say(logging.ERROR, "task.commit_hook_failed", text, traceback, **fields)
 
 
 def task_expired(task: int, name: str) -> None:
     text = f"{name} #{task} expired before it was started; dropped"
-    _say(logging.WARNING, "task.expired", text, task=task, name=name)
+    _say(logging.WARNING, "task.expired", text, task_id=task, task_name=name)
 
 
 def task_unknown(task: int, name: str, wait: float) -> None:
@@ -123,7 +123,7 @@ def task_unknown(task: int, name: str, wait: float) -> None:
         f"{name} #{task} is not known here; left for {wait:.0f} s to a worker that knows it. Is it "
         "in an app's tasks.py, or in a module of TASKQ['IMPORTS']?"
     )
-    _say(logging.WARNING, "task.unknown", text, task=task, name=name)
+    _say(logging.WARNING, "task.unknown", text, task_id=task, task_name=name)
 
 
 def unknown_left(count: int, names: list[str]) -> None:
@@ -141,7 +141,16 @@ def task_lost(task: int, name: str, worker: str, cause: str, losses: int, failed
     # ERROR as for every task that failed: a person must look at it, and error trackers report it.
     level, then = (logging.ERROR, "failed") if failed else (logging.WARNING, "will be run again")
     text = f"{name} #{task} lost its worker, {worker}: {cause}; loss {losses}, {then}"
-    _say(level, "task.lost", text, task=task, name=name, worker=worker, cause=cause, failed=failed)
+    _say(
+        level,
+        "task.lost",
+        text,
+        task_id=task,
+        task_name=name,
+        worker=worker,
+        cause=cause,
+        failed=failed,
+    )
 
 
 def task_interrupted(task: int, name: str, error: str, losses: int, wait: float | None) -> None:
@@ -151,7 +160,7 @@ def task_interrupted(task: int, name: str, error: str, losses: int, wait: float 
         signals.tell_aside(signals.task_lost, task, name, cause=error, losses=losses, failed=failed)
     level, then = (logging.ERROR, "failed") if failed else (logging.WARNING, f"again in {wait} s")
     text = f"{name} #{task} was {error}; loss {losses}, {then}"
-    _say(level, "task.interrupted", text, task=task, name=name, cause=error, failed=failed)
+    _say(level, "task.interrupted", text, task_id=task, task_name=name, cause=error, failed=failed)
 
 
 def task_cancelled(task: int, name: str, cause: str, request: Request | None = None) -> None:
@@ -161,12 +170,12 @@ def task_cancelled(task: int, name: str, cause: str, request: Request | None = N
         else:
             signals.tell_of_run(signals.task_cancelled, request, error=cause)
     text = f"{name} #{task} was cancelled; its run ended: {cause}"
-    _say(logging.WARNING, "task.cancelled", text, task=task, name=name, cause=cause)
+    _say(logging.WARNING, "task.cancelled", text, task_id=task, task_name=name, cause=cause)
 
 
 def task_fenced(task: int, name: str) -> None:
     text = f"{name} #{task} is no longer held by this worker: its outcome was not recorded"
-    _say(logging.WARNING, "task.fenced", text, task=task, name=name)
+    _say(logging.WARNING, "task.fenced", text, task_id=task, task_name=name)
 
 
 def outcome_unwritten(task: int, name: str, error: str) -> None:
@@ -176,12 +185,12 @@ def outcome_unwritten(task: int, name: str, error: str) -> None:
             signals.task_failed, task, name, request=None, error=error, traceback="", exception=None
         )
     text = f"{name} #{task} failed: {error}"
-    _say(logging.ERROR, "task.failed", text, task=task, name=name, error=error)
+    _say(logging.ERROR, "task.failed", text, task_id=task, task_name=name, error=error)
 
 
 def outcome_refused(task: int, name: str, error: str, again: BaseException) -> None:
     text = f"{name} #{task}: {error}; nor that it failed: {first_line(again)}; the task is let go"
-    _say(logging.ERROR, "task.unwritten", text, task=task, name=name, error=error)
+    _say(logging.ERROR, "task.unwritten", text, task_id=task, task_name=name, error=error)
 
 
 def run_taken(task: int, name: str) -> None:
@@ -189,13 +198,13 @@ def run_taken(task: int, name: str) -> None:
         f"{name} #{task} is no longer held by this worker, because the database was away: "
         "its run is stopped"
     )
-    _say(logging.WARNING, "task.taken", text, task=task, name=name)
+    _say(logging.WARNING, "task.taken", text, task_id=task, task_name=name)
 
 
 def interruption_swallowed(task: int, name: str, seconds: float, raised: str) -> None:
     """A soft time limit or a cancel had no effect, because the task caught its exception."""
     text = f"{name} #{task} has caught {raised} and returned all the same, after {_span(seconds)}"
-    _say(logging.WARNING, "task.interruption_swallowed", text, task=task, name=name)
+    _say(logging.WARNING, "task.interruption_swallowed", text, task_id=task, task_name=name)
 
 
 def worker_started(worker: str, pool: str) -> None:
@@ -311,6 +320,13 @@ def renewal_late(seconds: float, left: float) -> None:
     _say(logging.WARNING, "lease.late", text, seconds=seconds, left=left)
 
 
+def pool_started(pool: str, about: Mapping[str, str], **fields: Any) -> None:
+    """about: what the pool says of itself, in lines of their own."""
+    lines = [f"taskq pool {pool}", *(f"  {name:<9} {said}" for name, said in about.items())]
+    said = printable.in_lines("\n".join(lines))
+    log.info("%s", said, extra={"event": "pool.started", "fields": {"pool": pool, **fields}})
+
+
 def threads_before_fork(names: list[str]) -> None:
     text = (
         f"threads that run now will not run in the pool's processes: {', '.join(sorted(names))}. "
@@ -356,8 +372,10 @@ def _traceback(error: BaseException) -> str:
 
 
 def _say(level: int, event: str, text: str, below: str = "", **fields: Any) -> None:
-    """below: lines that follow the text. The text itself is printed as one line."""
+    """below: a traceback, in lines that follow the text. The text itself is printed as one line."""
     if log.isEnabledFor(level):
         line = printable.in_a_line(text)
         said = f"{line}\n{printable.in_lines(below)}" if below else line
+        if below:
+            fields["exception"] = below
         log.log(level, said, extra={"event": event, "fields": fields})

@@ -12,6 +12,7 @@ from django.db import connections
 from pool import Role, Scoreboard, Supervisor, TooManySlots
 from taskq import events
 from taskq.keeper.keeper import Keeper
+from taskq.logs import JsonFormatter, TaskFilter, TextFormatter
 from taskq.management import before_fork
 from taskq.management import reload as management_reload
 from taskq.overview import unknown_names
@@ -21,25 +22,53 @@ from taskq.worker.worker import Worker
 
 TITLE = "taskq_pool"
 
-log = logging.getLogger("taskq")
+#: The values of ``--log-format``.
+FORMATTERS: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
 
 
-def set_up_logging(level: str | None) -> None:
-    """Log to standard error, unless the site's LOGGING has a handler for these loggers.
+def set_up_logging(level: str | None, log_format: str | None = None) -> None:
+    """Log to standard error, as far as the site's LOGGING leaves it open.
+
+    Without a LOGGING all that is logged goes there, INFO and above, also by the code of tasks. With
+    one, only what the loggers ``taskq`` and ``pool`` say, if it has no handler for them.
 
     level: the level of the loggers ``taskq`` and ``pool``. None keeps the level of LOGGING, or INFO
         where LOGGING gives none.
+    log_format: a key of ``FORMATTERS``. None is "text".
+
+    Raises CommandError when a format is given, and LOGGING has handlers for these loggers.
     """
-    for name in ("taskq", "pool"):
-        logger = logging.getLogger(name)
+    loggers = [logging.getLogger(name) for name in ("taskq", "pool")]
+    for logger in loggers:
         if level is not None:
             logger.setLevel(level)
         elif logger.level == logging.NOTSET and not logging.root.handlers:
             logger.setLevel(logging.INFO)
-        if not logger.hasHandlers():
-            handler = logging.StreamHandler()
-            handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-            logger.addHandler(handler)
+    open_ones = [logger for logger in loggers if not logger.hasHandlers()]
+    if log_format is not None and len(open_ones) < len(loggers):
+        raise CommandError(
+            f"--log-format is {log_format!r}, but LOGGING has a handler for the logger taskq or "
+            'pool: leave the option out, and give that handler the formatter {"()": '
+            f'"taskq.logs.{FORMATTERS[log_format].__name__}"}} and the filter {{"()": '
+            '"taskq.logs.TaskFilter"}'
+        )
+    handler = logging.StreamHandler()
+    handler.addFilter(TaskFilter())
+    handler.setFormatter(FORMATTERS[log_format or "text"]())
+    if not django_settings.LOGGING and len(open_ones) == len(loggers):
+        logging.root.setLevel(logging.INFO)
+        open_ones = [logging.root]
+        _end_djangos_own_lines()
+    for logger in open_ones:
+        logger.addHandler(handler)
+
+
+def _end_djangos_own_lines() -> None:
+    """Without a LOGGING, and with DEBUG, Django prints what its loggers say. The root does too."""
+    django_logger = logging.getLogger("django")
+    for handler in list(django_logger.handlers):
+        if type(handler) is logging.StreamHandler:
+            django_logger.removeHandler(handler)
 
 
 def serve(context: PoolContext, *, reload: bool = False) -> int:
@@ -117,17 +146,25 @@ def _roles(context: PoolContext, concurrency: int, reload: bool) -> list[Role]:
 
 def _announce(context: PoolContext, concurrency: int) -> None:
     settings, database = context.settings, connections[context.alias]
-    name = database.settings_dict["NAME"]
-    known = registry.names()
-    log.info("taskq pool %s", context.pool)
-    log.info("  queues    %s", context.queues)
-    log.info("  database  %s: %s %s", context.alias, database.display_name, name)
-    log.info("  workers   %d", concurrency)
-    log.info("  lease     %g s, heartbeat %g s", settings.lease, settings.heartbeat)
-    log.info(
-        "  tasks     %d: %s", len(known), ", ".join(known) or "none in any tasks.py or IMPORTS"
-    )
-    if schedules := [entry.name for entry in context.plan.entries]:
-        log.info("  schedules %d: %s", len(schedules), ", ".join(schedules))
+    known, schedules = registry.names(), [entry.name for entry in context.plan.entries]
+    about = {
+        "queues": str(context.queues),
+        "database": f"{context.alias}: {database.display_name} {database.settings_dict['NAME']}",
+        "workers": str(concurrency),
+        "lease": f"{settings.lease:g} s, heartbeat {settings.heartbeat:g} s",
+        "tasks": f"{len(known)}: {', '.join(known) or 'none in any tasks.py or IMPORTS'}",
+    }
+    if schedules:
+        about["schedules"] = f"{len(schedules)}: {', '.join(schedules)}"
     if django_settings.DEBUG:
-        log.info("  DEBUG is on: fine for development, but Django keeps every query in memory")
+        about["DEBUG"] = "is on: fine for development, but Django keeps every query in memory"
+    events.pool_started(
+        context.pool,
+        about,
+        queues=about["queues"],
+        database=context.alias,
+        workers=concurrency,
+        lease=settings.lease,
+        tasks=known,
+        schedules=schedules,
+    )

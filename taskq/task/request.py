@@ -20,6 +20,10 @@ class Host(Protocol):
         """Whether a task runs."""
 
     @property
+    def worker(self) -> str:
+        """The name of the worker in its pool."""
+
+    @property
     def attempt(self) -> int:
         """How often the running task was claimed, this time included."""
 
@@ -49,6 +53,11 @@ def enter(host: Host) -> None:
 def runs_a_task() -> bool:
     """Whether this process is a worker in which a task runs, in whatever thread."""
     return _host is not None and _host.is_running
+
+
+def worker_name() -> str | None:
+    """The name of the worker that this process is, such as "worker 3"; None in any other."""
+    return None if _host is None else _host.worker
 
 
 @dataclass(slots=True)

@@ -27,6 +27,10 @@ class RunHandle:
         return self._child.slot.task_id != 0
 
     @property
+    def worker(self) -> str:
+        return self._child.name
+
+    @property
     def attempt(self) -> int:
         return self._child.slot.attempt
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import logging
+import logging.config
 import os
 import re
 import subprocess
@@ -22,6 +22,7 @@ from taskq import conf, events
 from taskq.models import Task
 from tests.docs.pages import DOCS, block, blocks, shell_lines
 from tests.project.lab import tasks
+from tests.taskq.running import run
 
 
 def run_block(page: str, has: str) -> types.ModuleType:
@@ -46,24 +47,25 @@ def test_the_metrics_are_in_the_form_of_prometheus_and_count_what_there_is():
     assert all(f"\n{name}" in f"\n{text}" for name in alerts)
 
 
-def test_the_json_log_has_the_event_and_its_fields():
-    page = run_block("how-to/monitor.md", "class JsonFormatter")
-    said = []
-
-    class Handler(logging.Handler):
-        def emit(self, record):
-            said.append(json.loads(page.JsonFormatter().format(record)))
-
-    handler = Handler()
-    log = logging.getLogger("taskq")
-    log.addHandler(handler)
+def test_the_page_on_logs_makes_json_of_every_line_of_a_task(capsys, registered):
+    page = run_block("how-to/logs.md", "LOGGING = ")
+    before = logging.root.handlers[:], logging.root.level
+    logging.config.dictConfig(page.LOGGING)
     try:
+        for part in ("def send_in_background", "def send(order)"):
+            exec(block("how-to/logs.md", "python", part), vars(page))
         events.lease_reclaimed("worker 1", 2)
+        run(page.send, 7)
+        page.send_in_background("a@example.org")
+        lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     finally:
-        log.removeHandler(handler)
-    (line,) = said
-    assert (line["event"], line["tasks"], line["level"]) == ("lease.reclaimed", 2, "WARNING")
-    assert set(page.LOGGING["loggers"]) == {"taskq", "pool"}
+        logging.root.handlers[:], logging.root.level = before
+    lost, sending, sent = lines
+    assert (lost["event"], lost["tasks"], lost["level"]) == ("lease.reclaimed", 2, "WARNING")
+    assert (sending["message"], sending["order"], sending["task_id"]) == ("sending", 7, 7)
+    assert sent["message"] == "sent to a@example.org"
+    (example,) = blocks("how-to/logs.md", "json")
+    assert json.loads(example).keys() >= sending.keys() - {"order", "attempt", "worker"}
 
 
 def test_what_the_pages_set_are_settings_that_there_are():

@@ -30,6 +30,8 @@ for _key in "UNKNOWN_TASK_TTL SERIALIZER LISTEN MAX_LOSSES SCHEDULE CANCEL_GRACE
             TASKQ[_key] = json.loads(_given)
         except ValueError:
             TASKQ[_key] = _given
+if os.environ.get("TASKQ_TEST_DEBUG"):
+    DEBUG = True
 # A second way to the database, with or without psycopg's pool.
 if os.environ.get("TASKQ_TEST_SECOND"):
     DATABASES["second"] = DATABASES["default"].copy()  # noqa: F405

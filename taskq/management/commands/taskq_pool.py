@@ -61,6 +61,11 @@ class Command(QueueCommand):
             help="DEBUG, INFO, WARNING, ERROR or CRITICAL (default: LOGGING's, else INFO)",
         )
         add(
+            "--log-format",
+            choices=("text", "json"),
+            help="lines of text or of JSON, where LOGGING has no handler (default: text)",
+        )
+        add(
             "--lease",
             metavar="SECONDS",
             help="how long a worker may hold tasks without a renewal: after that, a lost host's "
@@ -163,7 +168,7 @@ class Command(QueueCommand):
         context = PoolContext(
             settings=settings, queues=options["queues"], alias=alias, burst=options["burst"]
         )
-        serve.set_up_logging(options["loglevel"])
+        serve.set_up_logging(options["loglevel"], options["log_format"])
         if options["reload"] and not reload.is_inner():
             return reload.Outer().run()
         return serve.serve(context, reload=options["reload"])

@@ -13,7 +13,14 @@ from stress.project.lab import dying
 from stress.project.runs import note, run
 from stress.project.shop.models import Order, Shipment
 from taskq.celery import current_task, shared_task
-from tests.project.lab import leftovers, limits, oddities, receivers, sessions  # noqa: F401  with tasks too
+from tests.project.lab import (  # noqa: F401  with tasks too
+    leftovers,
+    limits,
+    oddities,
+    receivers,
+    sessions,
+    speaking,
+)
 
 
 @shared_task
