@@ -78,6 +78,7 @@ class WorkerLine:
         id: The primary key of the first of them.
         name: The name of that task.
         seconds: How many seconds ago that task was claimed.
+        serves: The queues of its pool, as ``-Q`` takes them; ``*`` is all. None: nobody knows.
     """
 
     worker: str
@@ -88,6 +89,7 @@ class WorkerLine:
     id: int | None
     name: str | None
     seconds: float
+    serves: str | None
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def overview(alias: str) -> Overview:
     if any(queue.unknown for queue in queues):  # else a second look at waiting tasks finds none
         for _queue, name, count in unknown_names(alias)[:MANY_NAMES]:
             unknown[name] = unknown.get(name, 0) + count
-    return Overview(queues, _workers(alias), unknown)
+    return Overview(queues, workers(alias), unknown)
 
 
 def unknown_names(alias: str) -> list[tuple[str, str, int]]:
@@ -211,7 +213,13 @@ def _queues(alias: str) -> list[QueueLine]:
     return [lines[name] for name in sorted(lines)]
 
 
-def _workers(alias: str) -> list[WorkerLine]:
+def workers(alias: str) -> list[WorkerLine]:
+    """The workers, the one with the longest run first, the idle ones last. Reads only what they
+    hold, however many tasks wait.
+
+    Args:
+        alias: The alias of the database with the tasks.
+    """
     first, count = held_by_worker()
     since = Subquery(first.values("started_at"), output_field=DateTimeField())
     rows = (
@@ -235,6 +243,7 @@ def _workers(alias: str) -> list[WorkerLine]:
             id=row.task_id,
             name=row.task_name,
             seconds=row.since.total_seconds() if row.since is not None else 0.0,
+            serves=row.serves,
         )
         for row in rows
     ]

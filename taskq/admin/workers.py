@@ -48,7 +48,7 @@ class WorkerAdmin(OnlyShownMixin, WorkerAdminBase):
     search_fields = ("pool", "name")
     show_full_result_count = False
     fields = (
-        *("name", "pool", "host", "pid", _STARTED_AT, _EXPIRES_AT, "lease", "listens"),
+        *("name", "pool", "host", "pid", _STARTED_AT, _EXPIRES_AT, "lease", "serves", "listens"),
         *("holds", "held_tasks"),
     )
     readonly_fields = fields

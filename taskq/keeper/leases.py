@@ -98,8 +98,9 @@ class Leases:
         generations = {pid: slot.generation for pid, slot in newcomers.items()}
         processes = [(self._name(slot), pid) for pid, slot in newcomers.items()]
         asked = clock.now()
+        context = self._context
         given = self._session.store().leases.give(
-            self._context.pool, self._context.host, processes, self._seconds
+            context.pool, context.host, processes, self._seconds, context.queues.written
         )
         for pid, lease in given.items():
             newcomers[pid].grant(lease, generations[pid], self.deadline(asked))

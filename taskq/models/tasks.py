@@ -33,6 +33,10 @@ class Worker(models.Model):
     pid = models.IntegerField(_("process id"))
     started_at = MomentField(_("started at"), db_default=Now())
     lease_expires_at = MomentField(_("lease expires at"))
+    # NULL for a row that was restored, or written by hand: nobody knows.
+    serves = models.TextField(  # noqa: DJ001
+        _("serves"), null=True, blank=True, help_text=_("the queues of its pool, as -Q takes them")
+    )
     listens = models.BooleanField(
         _("listens"), db_default=False, help_text=_("its pool sleeps: an enqueuer should wake it")
     )

@@ -35,6 +35,7 @@ from typing import NamedTuple
 from taskq import sql
 from taskq.models.worker_ids import new_id
 from taskq.store.endings import Ending, checked
+from taskq.task.queues import EVERY_QUEUE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +79,21 @@ class LeaseStore:
         self._sql = sql.leases_of(vendor)
 
     def give(
-        self, pool: str, host: str, processes: Sequence[tuple[str, int]], lease: float
+        self,
+        pool: str,
+        host: str,
+        processes: Sequence[tuple[str, int]],
+        lease: float,
+        serves: str = EVERY_QUEUE,
     ) -> dict[int, int]:
-        """Give leases of so many seconds to processes (name, pid): pid -> worker id."""
+        """Give leases of so many seconds to processes (name, pid): pid -> worker id.
+
+        serves: the queues of the pool, for people who look at it: ``Queues.written``.
+        """
         values = {
             "pool": pool,
             "host": host,
+            "serves": serves,
             "ids": [new_id() for _ in processes],
             "names": [name for name, _ in processes],
             "pids": [pid for _, pid in processes],

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from taskq.values import check_queue
 
+#: How ``-Q`` takes all queues.
+EVERY_QUEUE = "*"
+
 
 @dataclass(frozen=True)
 class Queues:
@@ -43,6 +46,11 @@ class Queues:
         if not self.names and not self.prefixes:
             return True
         return queue in self.names or queue.startswith(self.prefixes or ("\0",))
+
+    @property
+    def written(self) -> str:
+        """The text from which :meth:`parse` reads the same."""
+        return ",".join([*self.names, *(f"{prefix}*" for prefix in self.prefixes)]) or EVERY_QUEUE
 
     def __str__(self) -> str:
         return ", ".join([*self.names, *(f"{prefix}*" for prefix in self.prefixes)]) or "all"

@@ -92,7 +92,8 @@ class InProcessWorker(Worker):
 
     def start_lease(self) -> None:
         name, pid, pool, host = self.child.name, os.getpid(), self.context.pool, self.context.host
-        id = self.store.leases.give(pool, host, [(name, pid)], LEASE)[pid]
+        serves = self.context.queues.written
+        id = self.store.leases.give(pool, host, [(name, pid)], LEASE, serves)[pid]
         self.slot.grant(id, self.slot.generation, clock.now() + clock.nanoseconds(LEASE))
 
     def end_lease(self) -> None:

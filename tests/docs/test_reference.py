@@ -186,7 +186,7 @@ def test_the_grants_are_those_that_a_pool_looks_for():
 
 def test_every_key_of_the_status_is_listed():
     seen = Overview(
-        [QueueLine("mail")], [WorkerLine("worker 1", "host/1", 1, 1, 0, None, None, 0)], {}
+        [QueueLine("mail")], [WorkerLine("worker 1", "host/1", 1, 1, 0, None, None, 0, "*")], {}
     )
     shown = as_dict(seen, [])
     said = " ".join(cell for row in rows(page("metrics-and-status.md")) for cell in named(row[0]))

@@ -10,8 +10,9 @@ from taskq.sql import CANCELLED, HOLDING_WORKERS, LOST, UNKNOWN_WORKER
 from taskq.sql.postgresql.tasks import history
 
 GIVE = """
-INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
-SELECT id, %(pool)s, %(host)s, name, pid, clock_timestamp() + %(lease)s * interval '1 second'
+INSERT INTO taskq_worker (id, pool, host, name, pid, serves, lease_expires_at)
+SELECT id, %(pool)s, %(host)s, name, pid, %(serves)s,
+       clock_timestamp() + %(lease)s * interval '1 second'
 FROM unnest(%(ids)s::bigint[], %(names)s::text[], %(pids)s::int[]) AS process (id, name, pid)
 RETURNING pid, id
 """

@@ -8,8 +8,8 @@ from taskq.sql.sqlite.tasks import history
 from taskq.sql.sqlite.time import NOW, later
 
 GIVE = f"""
-INSERT INTO taskq_worker (id, pool, host, name, pid, lease_expires_at)
-SELECT ids.value, %(pool)s, %(host)s, names.value, pids.value, {later("%(lease)s")}
+INSERT INTO taskq_worker (id, pool, host, name, pid, serves, lease_expires_at)
+SELECT ids.value, %(pool)s, %(host)s, names.value, pids.value, %(serves)s, {later("%(lease)s")}
 FROM json_each(%(ids)s) AS ids
 JOIN json_each(%(names)s) AS names ON names.key = ids.key
 JOIN json_each(%(pids)s) AS pids ON pids.key = ids.key

@@ -24,6 +24,7 @@ def test_register_gives_each_process_its_lease(db_store):
     assert rows[8].name == "worker 1"
     left = (rows[8].lease_expires_at - timezone.now()).total_seconds()
     assert 9 < left <= 10.1
+    assert rows[7].serves == rows[8].serves == "*"
 
 
 def test_renew_extends_good_leases_and_never_revives_ended_ones(new_worker, db_store):

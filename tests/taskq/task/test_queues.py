@@ -54,6 +54,11 @@ def test_names_and_prefixes_may_be_mixed():
     assert not any(map(queues.admit, ["defaults", "fax"]))
 
 
+@pytest.mark.parametrize("text", ["*", "mail", "mail,default", "default,mail*,sms*"])
+def test_what_is_written_is_read_as_the_same(text):
+    assert Queues.parse(text).written == text
+
+
 def test_prefixes_cannot_be_listed():
     """The table must be asked which queues there are."""
     assert Queues.parse("default,mail*").listed is None
