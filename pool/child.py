@@ -146,6 +146,7 @@ class Child:
             for number, handler in self._handlers.items():
                 if callable(handler):
                     signal.signal(number, signal.SIG_DFL)
+            self.slot.stack_file.forget()
             let_go()
 
         def let_go() -> None:
@@ -191,6 +192,7 @@ class Child:
             groups.lead()
             signal.set_wakeup_fd(-1)
             self.install_signals()
+            self.slot.stack_file.start()
             self._release_forks()
             signal.pthread_sigmask(signal.SIG_UNBLOCK, unblock)
             if self.role.support:

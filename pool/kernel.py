@@ -2,10 +2,12 @@
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import resource
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
@@ -153,11 +155,67 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def resident_kib() -> int:
-    """Resident memory of this process in KiB (its peak on systems without /proc)."""
+def _signal_sets(pid: int) -> dict[str, int]:
+    """The sets of signals of a process's main thread, as bits; none without /proc."""
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_KIB
-    except FileNotFoundError:
+        lines = Path(f"/proc/{pid}/status").read_bytes().decode("ascii", "replace").splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return {}
+    pairs = (line.partition(":") for line in lines if line.startswith(("Sig", "Shd")))
+    return {name: int(bits, 16) for name, _, bits in pairs if "/" not in bits}
+
+
+def awaits(pid: int, number: int) -> bool:
+    """Whether a process has a handler for a signal and could run it now."""
+    if not LINUX:
+        return True
+    caught = _signal_sets(pid).get("SigCgt", 0)
+    return bool(caught >> (number - 1) & 1) and is_running(pid)
+
+
+def handles(pid: int, number: int) -> bool:
+    """Whether a signal that a process got is not yet handled to its end.
+
+    Its handler must block it meanwhile, as it does by default.
+    """
+    sets = _signal_sets(pid)
+    return any(sets.get(each, 0) >> (number - 1) & 1 for each in ("SigPnd", "ShdPnd", "SigBlk"))
+
+
+def has_open(pid: int, descriptor: int) -> bool:
+    """Whether a descriptor is the same file in another process as in this one."""
+    if not LINUX:
+        return True
+    try:
+        theirs = os.stat(f"/proc/{pid}/fd/{descriptor}")
+    except OSError:  # it is closed there, or the process is dead, or has become another user's
+        return False
+    return os.path.samestat(theirs, os.fstat(descriptor))
+
+
+def memory_file(name: str, size: int) -> int:
+    """The descriptor of a file that has no name on the disk. On Linux it cannot grow."""
+    try:
+        file = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    except (AttributeError, OSError):  # another system, or one that forbids it
+        with tempfile.TemporaryFile() as temporary:
+            return os.dup(temporary.fileno())
+    os.ftruncate(file, size)
+    fcntl.fcntl(file, fcntl.F_ADD_SEALS, fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK)
+    return file
+
+
+def resident_kib(pid: int | None = None) -> int:
+    """Resident memory of a process in KiB; by default of this one.
+
+    On systems without /proc it is this process's peak, and 0 for another process or a dead one.
+    """
+    try:
+        statm = Path(f"/proc/{pid or 'self'}/statm").read_bytes()
+        return int(statm.split()[1]) * _PAGE_KIB
+    except (FileNotFoundError, ProcessLookupError):
+        if pid is not None:
+            return 0
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak // 1024 if sys.platform == "darwin" else peak
 

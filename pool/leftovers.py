@@ -251,5 +251,7 @@ def traits_of(child: Child) -> tuple[Trait, ...]:
         Trait("process group", os.getpgrp, lambda was: os.setpgid(0, was)),
         # Put back in each look: a library may have set a handler without Python's knowledge.
         Trait("signal handlers", child.install_signals, lambda was: None),
+        # Put back in each look for the same reason.
+        Trait("stack file", child.slot.stack_file.watch, lambda was: None),
         Trait("programs", programs.left, lambda was: programs.end()),
     )

@@ -1,9 +1,10 @@
 """The scoreboard: the only memory that the processes of a pool share.
 
-It is a small anonymous mapping, made before the first fork. It holds a slot for each child and a
-ring of deaths. It has no lock, because a child could die while it holds one. Instead, each field
-has a single writer (named beside it) and is one aligned 64-bit word. So a reader gets the old
-value or the new one, never a mix. All times are nanoseconds of ``pool.clock``. 0 means "none".
+It is a small anonymous mapping, made before the first fork. It holds a slot for each child, and
+rings of deaths and of their black boxes. It has no lock, because a child could die while it holds
+one. Instead, each field has a single writer (named beside it) and is one aligned 64-bit word. So a
+reader gets the old value or the new one, never a mix. All times are nanoseconds of ``pool.clock``.
+0 means "none".
 """
 
 import ctypes
@@ -11,13 +12,17 @@ import math
 import mmap
 from collections.abc import Iterator
 
-from pool import clock, kernel
+from pool import black_box, clock, kernel, memory_log
+from pool.black_box import Box
 from pool.death import Cause, Death
 from pool.finish_log import BYTES, ROOM, FinishLog
+from pool.memory_log import MemoryLog
+from pool.slot import DESCRIPTORS as EACH
 from pool.slot import Slot, State
 
 _HEADER_WORDS = 8
 _DEATH_WORDS = 8
+_BOX_WORDS = 2  # of which death it is, and how many bytes it has
 DEATHS_KEPT = 1024
 #: Open files that each child may have: the usual limit of a process.
 DESCRIPTORS = 1024
@@ -43,16 +48,22 @@ class Scoreboard:
         deaths_at = _HEADER_WORDS * 8
         slots_at = deaths_at + DEATHS_KEPT * _DEATH_WORDS * 8
         logs_at = slots_at + capacity * slot_bytes
-        data_at = logs_at + capacity * log_words * 8
-        # Two descriptors for the pipe of each child, and the usual number for its work.
-        least = math.ceil((2 * capacity + LEAST_DESCRIPTORS) / kernel.FULL)
-        if (limit := kernel.allow_descriptors(2 * capacity + DESCRIPTORS)) < least:
+        memory_at = logs_at + capacity * log_words * 8
+        boxes_at = memory_at + capacity * memory_log.WORDS * 8
+        data_at = boxes_at + black_box.KEPT * _BOX_WORDS * 8
+        texts_at = data_at + capacity * data
+        # Those of each slot, and the usual number for a child's work.
+        least = math.ceil((EACH * capacity + LEAST_DESCRIPTORS) / kernel.FULL)
+        if (limit := kernel.allow_descriptors(EACH * capacity + DESCRIPTORS)) < least:
             raise TooManySlots(least, limit)
-        shared = mmap.mmap(-1, data_at + capacity * data)
+        shared = mmap.mmap(-1, texts_at + black_box.KEPT * black_box.ROOM)
         self._header = memoryview(shared)[:deaths_at].cast("q")
         self._deaths = memoryview(shared)[deaths_at:slots_at].cast("q")
-        logs = memoryview(shared)[logs_at:data_at].cast("q")
-        texts = memoryview(shared)[data_at:]
+        logs = memoryview(shared)[logs_at:memory_at].cast("q")
+        memory = memoryview(shared)[memory_at:boxes_at].cast("q")
+        self._boxes = memoryview(shared)[boxes_at:data_at].cast("q")
+        texts = memoryview(shared)[data_at:texts_at]
+        self._box_texts = memoryview(shared)[texts_at:]
         self.slots = [
             Slot.from_buffer(shared, slots_at + index * slot_bytes).open(
                 index,
@@ -60,6 +71,7 @@ class Scoreboard:
                     logs[index * log_words : (index + 1) * log_words],
                     texts[index * data : (index + 1) * data],
                 ),
+                MemoryLog(memory[index * memory_log.WORDS : (index + 1) * memory_log.WORDS]),
             )
             for index in range(capacity)
         ]
@@ -89,8 +101,8 @@ class Scoreboard:
 
     # The ring of deaths: the supervisor writes it, and one reader acknowledges.
 
-    def record(self, death: Death) -> None:
-        """Append a death (only the supervisor does).
+    def record(self, death: Death, box: Box | None = None) -> None:
+        """Append a death and its black box (only the supervisor does).
 
         When the ring is full, it overwrites the oldest unread death. The lease of that child then
         expires by itself.
@@ -105,6 +117,8 @@ class Scoreboard:
         self._deaths[start + 5] = death.cause
         self._deaths[start + 6] = death.code
         self._deaths[start + 7] = death.seconds
+        if box is not None:
+            self._keep(written, box.packed())
         self._header[0] = written + 1
 
     def unread_deaths(self) -> list[tuple[int, Death]]:
@@ -128,6 +142,22 @@ class Scoreboard:
     def acknowledge(self, number: int) -> None:
         """Do not report this death or an earlier one again (only the reader calls it)."""
         self._header[1] = number + 1
+
+    def _keep(self, number: int, data: bytes) -> None:
+        """Keep the box of a death. Its number goes out last: a reader that has it has the rest."""
+        at = number % black_box.KEPT
+        self._boxes[_BOX_WORDS * at] = -1
+        self._box_texts[at * black_box.ROOM : at * black_box.ROOM + len(data)] = data
+        self._boxes[_BOX_WORDS * at + 1] = len(data)
+        self._boxes[_BOX_WORDS * at] = number
+
+    def box(self, number: int) -> Box:
+        """The black box of the death with this number. An empty one, where that is gone."""
+        at = number % black_box.KEPT
+        start = at * black_box.ROOM
+        data = bytes(self._box_texts[start : start + self._boxes[_BOX_WORDS * at + 1]])
+        whole = data and self._boxes[_BOX_WORDS * at] == number
+        return Box.unpacked(data) if whole else Box()
 
     def lines(self) -> list[str]:
         """The scoreboard as text, a line for each child."""

@@ -6,17 +6,22 @@ import os
 import signal
 from dataclasses import dataclass, field
 
-from pool import clock, groups
+from pool import clock, groups, kernel
 from pool.backoff import Backoff
+from pool.black_box import FATAL, Box, Sample, shortened
 from pool.child import Role
 from pool.death import Cause, Death, cause_of
 from pool.kernel import OomCounter
 from pool.log import log
 from pool.slot import Slot, State
+from pool.stack_file import Ask
 
 #: The death of a child that lived for more seconds is not part of a crash loop. This is the
 #: longest wait in one.
 STABLE = 30.0
+#: KiB by which a child's memory grows until it is asked again where it is. The kernel may kill it
+#: for its memory, and then nothing else can tell.
+GROWTH = 32 * 1024
 
 
 @dataclass
@@ -33,6 +38,9 @@ class Seat:
     verdict: Cause | None = None  # why the supervisor killed the child
     condemned: tuple[int, int] = (0, 0)  # the run that the child was killed for
     warned: tuple[int, int, int] = (0, 0, 0)  # the run that was warned, and for which soft deadline
+    looked_at: tuple[int, int] = (0, 0)  # the run that the child was in when it wrote its stack
+    last_looked: bool = False  # it was asked for the stacks of all threads, to be killed then
+    looked_kib: int = 0  # the memory that the child had then
     backoff: Backoff = field(default_factory=Backoff)
     refusals: Backoff = field(default_factory=lambda: Backoff(first=1.0))  # failed forks
 
@@ -53,7 +61,9 @@ class Seat:
         slot.doubtful_lease = slot.unwritten_task = slot.progress_task = 0
         slot.look_began = slot.look_ended = slot.others = slot.watches = slot.listens = 0
         slot.clear_wakes()
+        slot.memory.clear()
         self.verdict, self.asked_to_stop = None, False
+        self.looked_at, self.looked_kib, self.last_looked = (0, 0), 0, False
 
     def occupy(self, pid: int) -> None:
         self.pid = self.slot.pid = pid
@@ -93,6 +103,18 @@ class Seat:
         self.condemned = run
         self.condemn(verdict)
 
+    def sample_memory(self, now: int) -> None:
+        """Note how much memory the child has. Ask where it is, if that grew by much."""
+        slot, kib = self.slot, kernel.resident_kib(self.pid)
+        if kib == 0:
+            return  # it is dead, or the system cannot say
+        slot.memory.add(now, kib)
+        if kib < self.looked_kib or not slot.task_id:
+            self.looked_kib = kib
+        elif kib >= self.looked_kib + GROWTH:
+            self.looked_kib, self.looked_at = kib, self.run
+            slot.stack_file.ask(self.pid, Ask.OWN)
+
     def out_of_patience(self, now: int) -> bool:
         role, booting = self.role, self.slot.state == State.BOOTING
         limits = [role.patience, role.boot_patience if booting else None]
@@ -105,7 +127,9 @@ class Seat:
         """Describe the death of the child that was reaped with this wait status."""
         slot = self.slot
         cause, code = cause_of(status)
-        if cause is Cause.SIGNAL and code == signal.SIGKILL:
+        # Writing the last stacks may crash the child just before the kill.
+        crashed = self.last_looked and self.verdict is not None
+        if cause is Cause.SIGNAL and (code == signal.SIGKILL or crashed):
             of_a_run = self.verdict in (Cause.TIME_LIMIT, Cause.ENDED)
             if of_a_run and self.run != self.condemned:
                 # That run ended just before the kill. The kill is no fault of the run after it.
@@ -124,6 +148,18 @@ class Seat:
             cause,
             code,
             seconds,
+        )
+
+    def box(self) -> Box:
+        """What there is to say about the child that was reaped, beside its death."""
+        slot, now = self.slot, clock.now()
+        stack = slot.stack_file.read()
+        if FATAL not in stack and self.looked_at != self.run:
+            stack = ""  # of an earlier run
+        return Box(
+            slot.label if slot.task_id else "",
+            shortened(stack),
+            tuple(Sample((now - at) / clock.SECOND, kib) for at, kib in slot.memory.samples()),
         )
 
     def vacate(self) -> float:

@@ -7,11 +7,18 @@ import contextlib
 import ctypes
 import functools
 import os
+import sys
 from enum import IntEnum
 
 from pool.finish_log import FinishLog
+from pool.memory_log import MemoryLog
+from pool.stack_file import StackFile
 
 LABEL = 120  # bytes of the name of what a child runs
+#: What is written to wake a child: an event counter takes a number of eight bytes.
+_WAKE = (1).to_bytes(8, sys.byteorder)
+#: Open files that each slot takes: the stack file, and an event counter or the ends of a pipe.
+DESCRIPTORS = 2 if hasattr(os, "eventfd") else 3
 
 
 class State(IntEnum):
@@ -32,7 +39,7 @@ class Others(IntEnum):
 
 
 class Slot(ctypes.Structure):
-    """One child's line on the scoreboard, and the pipe that wakes it."""
+    """One child's line on the scoreboard, what wakes it, and where its stack is written."""
 
     # Written by the supervisor.
     pid: int
@@ -75,11 +82,16 @@ class Slot(ctypes.Structure):
     ending_hard: int
     recalled: int  # work that waits behind the run that began then is taken from the child
 
-    def open(self, index: int, finish_log: FinishLog) -> "Slot":
+    def open(self, index: int, finish_log: FinishLog, memory: MemoryLog) -> "Slot":
         """Get ready, before the first fork."""
         self.index = index
         self.finish_log = finish_log
-        self._wake_reader, self._wake_writer = os.pipe()
+        self.memory = memory
+        self.stack_file = StackFile()
+        if hasattr(os, "eventfd"):
+            self._wake_reader = self._wake_writer = os.eventfd(0)
+        else:
+            self._wake_reader, self._wake_writer = os.pipe()
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
         return self
@@ -182,7 +194,7 @@ class Slot(ctypes.Structure):
     def wake(self) -> None:
         """Wake the child from :meth:`wait`. Safe in a signal handler; never blocks."""
         with contextlib.suppress(BlockingIOError):  # the pipe is full: the child will wake anyway
-            os.write(self._wake_writer, b"!")
+            os.write(self._wake_writer, _WAKE)
 
     def wake_fd(self) -> int:
         """The descriptor that turns readable on :meth:`wake`."""

@@ -2,7 +2,7 @@
 
 It is one process with one thread and no database. It waits in one place, for a signal (SIGCHLD is
 one) or a short tick. Then it goes round: reap dead children, act on signals, kill children past
-their deadlines, fork children for empty seats.
+their deadlines, fork children for empty seats, note how much memory each has.
 """
 
 from collections.abc import Sequence
@@ -72,6 +72,7 @@ class Supervisor:
         self._boot_failures = 0
         self._ready_said = False
         self._watchdog_due = 0
+        self._sample_due = 0
         self._oom = kernel.OomCounter()
         self._systemd = Systemd()
         asked, room = sum(role.count for role in roles), len(scoreboard.slots)
@@ -99,6 +100,7 @@ class Supervisor:
                 self._signals.close()
                 log.info("pool stopped", extra={"event": "pool.stopped"})
                 return self.exit_code
+            self.sample_memory()
             self.report()
             self.sleep()
 
@@ -122,9 +124,7 @@ class Supervisor:
 
     def enforce_deadlines(self) -> None:
         """Kill children past a hard deadline, and warn those past a soft one."""
-        now = clock.now()
-        for seat in self._seats.occupied():
-            time_limits.enforce(seat, now)
+        time_limits.enforce(list(self._seats.occupied()), TICK)
 
     def advance(self) -> None:
         """Go on with the replacement that HUP began, or with the phases of stopping."""
@@ -140,9 +140,9 @@ class Supervisor:
             for seat in self._seats:
                 seat.due = 0  # an empty seat gets a last child at once: there is no time to wait
         if clock.now() >= self._phase_ends:
-            for seat in self._seats.occupied():
-                if seat.verdict is None and (self.phase is Phase.CLOSING or not seat.role.support):
-                    seat.condemn(Cause.STOPPED)
+            closing = self.phase is Phase.CLOSING
+            occupied = self._seats.occupied()
+            time_limits.stop([each for each in occupied if closing or not each.role.support], TICK)
 
     def fill(self) -> None:
         """Fork a child for each seat that is empty and due."""
@@ -156,6 +156,13 @@ class Supervisor:
                 self._forker.fork(seat)
                 if self.phase is Phase.CLOSING and seat.pid:
                     seat.ask_to_stop()
+
+    def sample_memory(self) -> None:
+        """Note how much memory each child has, at most once in a tick."""
+        if (now := clock.now()) >= self._sample_due:
+            self._sample_due = now + clock.nanoseconds(TICK)
+            for seat in self._seats.occupied():
+                seat.sample_memory(now)
 
     def report(self) -> None:
         """Tell systemd that the pool is ready, and that it still goes round."""
@@ -263,11 +270,11 @@ class Supervisor:
 
     def _record_death(self, seat: Seat, status: int) -> None:
         """Record and log a death, and decide when the seat gets another child."""
-        death = seat.death(status, self._oom)
+        death, box = seat.death(status, self._oom), seat.box()
         booting = seat.slot.state == State.BOOTING
         failed = booting and not seat.asked_to_stop
         wait = seat.vacate()
-        self.scoreboard.record(death)
+        self.scoreboard.record(death, box)
         self._seats.wake_support()
         if seat.role.scalable:
             self._ever_booted |= not booting
@@ -276,7 +283,7 @@ class Supervisor:
             # A child that ended without a kill has cleaned up and needs no successor.
             seat.leaving = death.cause not in (Cause.SIGNAL, Cause.OUT_OF_MEMORY)
         replaced = self._wanted(seat.role) and not seat.leaving
-        death_log.tell(seat, death, failed=failed, replaced=replaced, wait=wait)
+        death_log.tell(seat, death, failed=failed, replaced=replaced, wait=wait, stack=box.stack)
         if death.cause is Cause.EXIT and death.code == seat.role.stops_pool:
             self.exit_code = death.code
             self.handle_term()

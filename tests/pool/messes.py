@@ -85,6 +85,13 @@ def leave_program() -> None:
     subprocess.run(["sh", "-c", "sleep 60 &"], check=True)
 
 
+def lose_stacks() -> None:
+    """What tasks do that use these signals, or faulthandler, for themselves."""
+    faulthandler.disable()
+    faulthandler.unregister(signal.SIGWINCH)
+    signal.signal(signal.SIGURG, lambda number, frame: None)
+
+
 MESSES: dict[str, Callable[[], object]] = {
     "limits of its resources": lower_limit,
     "user and groups": change_user,
@@ -107,5 +114,6 @@ MESSES: dict[str, Callable[[], object]] = {
     "parent-death signal": forget_parent,
     "process group": leave_group,
     "signal handlers": replace_handlers,
+    "stack file": lose_stacks,
     "programs": leave_program,
 }

@@ -12,7 +12,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from pool import child, kernel, log
+from pool import child, kernel, last_look, log
+from stress.rig.pools import GENEROUS
 from tests.pool.talk import note, options, told
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -68,6 +69,13 @@ def unflushed_output() -> None:
 
 def exit_handler() -> None:
     atexit.register(note, "exit handler")
+
+
+def waits_long_for_stacks() -> None:
+    """On a machine where a process may not get the CPU for a while."""
+    real = last_look.take
+    last_look.PATIENCE = GENEROUS
+    last_look.take = lambda seats, now, tick: real(seats, now, GENEROUS)
 
 
 def kills_late(real: Callable[[int, int], None] = os.kill) -> None:

@@ -15,9 +15,9 @@ from pool import Child, Role, Scoreboard, kernel
 from pool.leftovers import TRAITS, Leftovers, Trait, traits_of
 from tests.pool.messes import MESSES
 
-BONDS = ["parent-death signal", "process group", "signal handlers", "programs"]
+BONDS = ["parent-death signal", "process group", "signal handlers", "stack file", "programs"]
 #: Those that nobody can ask for: to look is to put back.
-UNSEEN = {"dump_traceback_later()", "signal handlers"}
+UNSEEN = {"dump_traceback_later()", "signal handlers", "stack file"}
 NOBODY = 65534
 
 

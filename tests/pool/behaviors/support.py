@@ -46,7 +46,8 @@ def ends_runs(child: Child) -> None:
 
 def note_deaths() -> None:
     for number, death in options.scoreboard.unread_deaths():
-        note("death", number=number, **asdict(death), text=str(death), clean=death.clean)
+        box = options.scoreboard.box(number)._asdict()
+        note("death", number=number, **asdict(death), text=str(death), clean=death.clean, box=box)
         if not told("refuse"):
             options.scoreboard.acknowledge(number)
 

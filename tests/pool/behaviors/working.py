@@ -8,6 +8,7 @@ import signal
 import time
 
 from pool import Child
+from pool.stack_file import Ask
 from tests.pool.behaviors.steps import begin, end, grant, rest, up, work
 from tests.pool.talk import note, options, told
 
@@ -38,7 +39,47 @@ def spins(child: Child) -> None:
 def holds_gil(child: Child) -> None:
     up(child)
     begin(child)
-    ctypes.PyDLL(None).sleep(60)
+    while True:  # a signal ends a sleep of the C library
+        ctypes.PyDLL(None).sleep(60)
+
+
+def crashes_in_c(child: Child) -> None:
+    up(child)
+    begin(child)
+    ctypes.string_at(0)
+
+
+def grows(child: Child) -> None:
+    """Takes 40 MiB at a time, until it is told to rest."""
+    up(child)
+    begin(child)
+    held = []
+    while not told("grown"):
+        held.append(bytearray(40 * 2**20))
+        time.sleep(0.3)
+        note("grew", count=len(held))
+    rest(child)
+
+
+def hides(child: Child) -> None:
+    """Takes for itself the signals that ask for its stack."""
+    up(child)
+    for number in Ask:
+        signal.signal(number, lambda number, frame: None)
+    begin(child)
+    while True:
+        pass
+
+
+def forks_and_crashes(child: Child) -> None:
+    """A process that its task has forked crashes, and then the child is killed."""
+    up(child)
+    begin(child)
+    pid = os.fork()
+    if pid == 0:
+        ctypes.string_at(0)
+    note("fork crashed", number=os.WTERMSIG(os.waitpid(pid, 0)[1]))
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def is_deaf(child: Child) -> None:
