@@ -1,0 +1,55 @@
+"""How many tasks wait in each lane of PostgreSQL, at a cost that does not grow with them."""
+
+from __future__ import annotations
+
+from taskq.sql import BOUND
+
+# A loose index scan of taskq_task_ready, as for a claim (claims.py), but paused queues are in it
+# too. Then each lane reads at most as many entries of the index as are counted, due ones and later
+# ones apart. Locks nothing.
+DEPTHS = f"""
+WITH RECURSIVE waiting AS (
+    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0
+    UNION ALL
+    SELECT (SELECT min(queue) FROM taskq_task WHERE state = 0 AND queue > waiting.queue)
+    FROM waiting WHERE waiting.queue IS NOT NULL
+), lane AS (
+    SELECT named.queue, (
+        SELECT max(priority) FROM taskq_task WHERE state = 0 AND queue = named.queue
+    ) AS priority
+    FROM (SELECT queue FROM waiting WHERE queue IS NOT NULL LIMIT %(lanes)s) AS named
+    UNION ALL
+    SELECT lane.queue, (
+        SELECT max(priority) FROM taskq_task
+        WHERE state = 0 AND queue = lane.queue AND priority < lane.priority
+    )
+    FROM lane WHERE lane.priority IS NOT NULL
+), shown AS MATERIALIZED (
+    SELECT queue, priority FROM lane WHERE priority IS NOT NULL LIMIT %(lanes)s
+), bound AS MATERIALIZED (
+    SELECT {BOUND} AS most FROM shown
+)
+SELECT shown.queue, shown.priority, bound.most,
+       (SELECT count(*) FROM (
+           SELECT FROM taskq_task
+           WHERE state = 0 AND queue = shown.queue AND priority = shown.priority
+             AND execute_at <= statement_timestamp()
+           LIMIT (SELECT most + 1 FROM bound)
+       ) AS due),
+       (SELECT count(*) FROM (
+           SELECT FROM taskq_task
+           WHERE state = 0 AND queue = shown.queue AND priority = shown.priority
+             AND execute_at > statement_timestamp()
+           LIMIT (SELECT most + 1 FROM bound)
+       ) AS later),
+       extract(epoch FROM statement_timestamp())::float8
+       - extract(epoch FROM first.execute_at)::float8,
+       first.id, first.name
+FROM shown CROSS JOIN bound
+CROSS JOIN LATERAL (
+    SELECT execute_at, id, name FROM taskq_task
+    WHERE state = 0 AND queue = shown.queue AND priority = shown.priority
+    ORDER BY execute_at, id LIMIT 1
+) AS first
+ORDER BY first.execute_at, first.id
+"""

@@ -1,0 +1,55 @@
+"""How many tasks wait in each lane of SQLite; postgresql/depths.py explains the SQL."""
+
+from __future__ import annotations
+
+from taskq.sql import BOUND
+from taskq.sql.sqlite.cast import INTEGER, TEXT
+from taskq.sql.sqlite.time import NOW
+
+_NO_BYTES = "queue < x''"
+_IN_LANE = "state = 0 AND queue = shown.queue AND priority = shown.priority"
+
+DEPTHS = f"""
+WITH RECURSIVE waiting AS (
+    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0 AND {_NO_BYTES}
+    UNION ALL
+    SELECT (
+        SELECT min(queue) FROM taskq_task
+        WHERE state = 0 AND queue > waiting.queue AND {_NO_BYTES}
+    )
+    FROM waiting WHERE waiting.queue IS NOT NULL
+), lane AS (
+    SELECT named.queue, (
+        SELECT max(priority) FROM taskq_task WHERE state = 0 AND queue = named.queue
+    ) AS priority
+    FROM (SELECT queue FROM waiting WHERE queue IS NOT NULL LIMIT %(lanes)s) AS named
+    UNION ALL
+    SELECT lane.queue, (
+        SELECT max(priority) FROM taskq_task
+        WHERE state = 0 AND queue = lane.queue AND priority < lane.priority
+    )
+    FROM lane WHERE lane.priority IS NOT NULL
+), shown AS MATERIALIZED (
+    SELECT queue, priority, (
+        SELECT id FROM taskq_task
+        WHERE state = 0 AND queue = lane.queue AND priority = lane.priority
+        ORDER BY execute_at, id LIMIT 1
+    ) AS id
+    FROM lane WHERE priority IS NOT NULL LIMIT %(lanes)s
+), bound AS MATERIALIZED (
+    SELECT {BOUND} AS most FROM shown
+)
+SELECT shown.queue, {INTEGER.format("shown.priority")}, bound.most,
+       (SELECT count(*) FROM (
+           SELECT 1 FROM taskq_task WHERE {_IN_LANE} AND execute_at <= {NOW}
+           LIMIT (SELECT most + 1 FROM bound)
+       )),
+       (SELECT count(*) FROM (
+           SELECT 1 FROM taskq_task WHERE {_IN_LANE} AND execute_at > {NOW}
+           LIMIT (SELECT most + 1 FROM bound)
+       )),
+       (julianday({NOW}) - julianday(first.execute_at)) * 86400.0,
+       first.id, {TEXT.format("first.name")}
+FROM shown CROSS JOIN bound JOIN taskq_task AS first ON first.id = shown.id
+ORDER BY first.execute_at, first.id
+"""
