@@ -21,6 +21,7 @@ from taskq.management.commands.taskq_status import as_dict
 from taskq.overview import Overview, QueueLine, WorkerLine
 from taskq.store import grants
 from taskq.task.options import TaskOptions
+from taskq.why import Code
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -95,6 +96,11 @@ def test_a_command_has_all_its_options(name):
 def test_every_command_has_an_exit_code():
     said = {name for row in rows(section("commands.md", "Exit codes")) for name in named(row[0])}
     assert said == set(COMMANDS)
+
+
+def test_every_reason_why_a_task_does_not_run_is_listed():
+    said = [code for row in rows(section("commands.md", "`taskq_why`")) for code in named(row[0])]
+    assert sorted(said) == sorted(Code)
 
 
 def test_every_check_is_listed():
