@@ -34,19 +34,23 @@ def kind(error: BaseException) -> str:
     )
 
 
-def message(error: BaseException) -> str:
-    """The exception's class and message, as in the last line of a traceback."""
+def message(error: BaseException, hide: Callable[[str], str] | None = None) -> str:
+    """The exception's class and message, as in the last line of a traceback.
+
+    hide: masks what must not be seen in it.
+    """
     return _first_of(
         lambda: "".join(tracebacks.format_exception_only(error)).strip(),
         lambda: f"{kind(error)}: {error!s}",
         lambda: f"{kind(error)}: {BaseException.__str__(error)}",
         lambda: f"{kind(error)}: (its text cannot be shown)",
         length=ERROR_LENGTH,
+        hide=hide,
     )
 
 
-def traceback(error: BaseException) -> str:
-    """The exception's traceback, with its causes if they can be shown."""
+def traceback(error: BaseException, hide: Callable[[str], str] | None = None) -> str:
+    """The exception's traceback, with its causes if they can be shown. hide: as above."""
     return _first_of(
         lambda: _plain_traceback(error) or "".join(tracebacks.format_exception(error)),
         lambda: "".join(
@@ -58,6 +62,7 @@ def traceback(error: BaseException) -> str:
         ),
         lambda: f"(the traceback cannot be shown)\n{message(error)}",
         length=TRACEBACK_LENGTH,
+        hide=hide,
     )
 
 
@@ -111,11 +116,15 @@ def storable(text: str, length: int) -> str:
     return f"{clean[:half]}\n… {len(clean) - 2 * half} characters left out …\n{clean[-half:]}"
 
 
-def _first_of(*ways: Callable[[], str], length: int) -> str:
+def _first_of(
+    *ways: Callable[[], str], length: int, hide: Callable[[str], str] | None = None
+) -> str:
     """The text from the first of these functions that does not raise."""
     for way in ways:
         try:
-            return storable(_text(way()), length)
+            text = _text(way())
+            # Before it is cut: half of a value is not found.
+            return storable(text if hide is None else hide(text), length)
         except BaseException:  # the exception's own code may raise anything, SystemExit too
             continue
     return "an exception that cannot be shown"

@@ -9,12 +9,14 @@ from __future__ import annotations
 import datetime
 import json
 import logging
+from collections.abc import Sequence
 from typing import Any
 
-from taskq.task import request
+from taskq.task import masking, request
 
 #: What a record of the standard library has. Anything else was given by ``extra=``, or by a filter.
 _STANDARD = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"}
+_FORMATTER = logging.Formatter()
 #: What the filter puts on records.
 TASK_FIELDS = ("task_id", "task_name", "attempt", "queue", "worker")
 
@@ -32,6 +34,10 @@ class TaskFilter(logging.Filter):
     A field that does not apply is None: outside of a run, and ``task_id`` in an eager run. A thread
     that a task starts has the fields if it runs in the task's context
     (``contextvars.copy_context().run``). ``asyncio`` and asgiref do so by themselves.
+
+    While a task runs, it also masks the values of arguments that the task calls ``sensitive``: in
+    the message, in what ``extra=`` gave, and in the text of an exception. Handlers that come later,
+    and formatters that use ``record.exc_text`` as ``logging.Formatter`` does, see the stars.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -43,6 +49,11 @@ class TaskFilter(logging.Filter):
         else:
             record.task_id, record.task_name = run.pk, run.name
             record.attempt, record.queue = run.attempt or None, run.queue
+            if (hide := masking.hiding_of_run(run)) is not None:
+                try:
+                    _mask(record, hide, masking.names(run.name))
+                except Exception:  # a wrong format, or code of a value: no line may fail a task
+                    _mask_all(record)
         return True
 
 
@@ -73,7 +84,7 @@ class JsonFormatter(logging.Formatter):
         """The line, without its end. A value that JSON cannot carry stands there as text."""
         said = _fields(record)
         said |= {name: value for name, value in _given(record).items() if name not in said}
-        if record.exc_info and not record.exc_text:
+        if record.exc_info and record.exc_info[0] and not record.exc_text:
             record.exc_text = self.formatException(record.exc_info)
         if record.exc_text:
             said["exception"] = record.exc_text
@@ -83,6 +94,27 @@ class JsonFormatter(logging.Formatter):
             return json.dumps(said, default=_text, skipkeys=True, allow_nan=False)
         except (ValueError, RecursionError):  # a circle, or a number that JSON lacks
             return json.dumps({name: _plain(value) for name, value in said.items()})
+
+
+def _mask(record: logging.LogRecord, hide: masking.Hide, names: Sequence[str]) -> None:
+    """Mask what the record says of a run."""
+    record.msg, record.args = hide(record.getMessage()), None
+    if record.exc_info:
+        record.exc_text = hide(_FORMATTER.formatException(record.exc_info))
+    for name, value in _given(record).items():
+        if name in names:
+            setattr(record, name, masking.MASK)
+        elif name not in TASK_FIELDS:
+            text = value if isinstance(value, str) else repr(value)
+            if (hidden := hide(text)) != text:
+                setattr(record, name, hidden)
+
+
+def _mask_all(record: logging.LogRecord) -> None:
+    """Of a line that cannot be masked nothing is shown."""
+    record.msg, record.args, record.exc_info = "(a line that cannot be masked)", None, None
+    for name in _given(record).keys() - TASK_FIELDS:
+        setattr(record, name, masking.MASK)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

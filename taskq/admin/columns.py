@@ -63,7 +63,7 @@ def name_wrapped(task: Task | Result) -> SafeString:
 
 @display(description=_("arguments"))
 def arguments_shortened(task: Any) -> SafeString:
-    return line(readable.in_a_line(task.payload_start))
+    return line(readable.in_a_line(task.payload_start, task.name))
 
 
 @display(description=_("arguments, error"))
@@ -95,7 +95,7 @@ def tries(task: Task) -> str:
 
 @display(description=_("arguments"))
 def arguments(task: Task | Result) -> SafeString:
-    return _text(readable.in_lines(task.payload))
+    return _text(readable.in_lines(task.payload, task.name))
 
 
 def moment(model: type[Model], name: str) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable
 
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -11,6 +10,7 @@ from django.utils.translation import gettext as _
 from taskq import printable
 from taskq.admin.wrapped import wrapped
 from taskq.task import payload
+from taskq.task.masking import MASK, is_sensitive, shown_arguments
 from taskq.task.payload import PICKLED, PayloadError
 
 #: Characters of a long text that a list fetches, and characters that it shows.
@@ -22,16 +22,20 @@ PAGE = 100_000
 MANY_SECONDS = 300
 
 
-def in_a_line(stored: str) -> str:
-    """Arguments as in a call, shortened. ``stored`` may be only the start of the stored text."""
-    call = None if len(stored) >= FETCHED else _call(stored, repr)
-    return printable.in_a_line(_cut(_safely(stored) if call is None else ", ".join(call), SHOWN))
+def in_a_line(stored: str, name: str = "") -> str:
+    """Arguments as in a call, shortened. ``stored`` may be only the start of the stored text.
+
+    name: of the task. A value is in the text of no task.
+    """
+    call = None if len(stored) >= FETCHED else shown_arguments(name, stored)
+    shown = _safely(stored, name) if call is None else ", ".join(call)
+    return printable.in_a_line(_cut(shown, SHOWN))
 
 
-def in_lines(stored: str) -> str:
-    """Arguments as in a call, one on each line."""
-    call = None if len(stored) > PAGE else _call(stored, wrapped)
-    return text(_safely(stored) if call is None else ",\n".join(call))
+def in_lines(stored: str, name: str = "") -> str:
+    """Arguments as in a call, one on each line. name: as above."""
+    call = None if len(stored) > PAGE else shown_arguments(name, stored, wrapped)
+    return text(_safely(stored, name) if call is None else ",\n".join(call))
 
 
 def headers(stored: str) -> str:
@@ -70,21 +74,12 @@ def lease(left: datetime.timedelta | None) -> str:
     return _("expired %(span)s ago") % {"span": span}
 
 
-def _call(stored: str, show: Callable[[object], str]) -> list[str] | None:
-    """Each argument. None for a pickle, or for text that taskq did not write."""
+def _safely(stored: str, name: str) -> str:
+    """The text itself. For a pickle only the word "(pickled)", and stars where a part of it must
+    not be seen: the parts of a text that is cut are not known."""
     if stored.startswith(PICKLED):
-        return None
-    try:
-        args, kwargs = payload.decode(stored)
-        named = (f"{name}={show(value)}" for name, value in kwargs.items())
-        return [*map(show, args), *named]
-    except (PayloadError, RecursionError):
-        return None
-
-
-def _safely(stored: str) -> str:
-    """The text itself. For a pickle only the word "(pickled)"."""
-    return _("(pickled)") if stored.startswith(PICKLED) else stored
+        return _("(pickled)")
+    return MASK if is_sensitive(name) else stored
 
 
 def _cut(long: str, length: int) -> str:

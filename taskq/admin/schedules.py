@@ -96,4 +96,5 @@ class ScheduleAdmin(NotEditedMixin, ScheduleAdminBase):
 
     @admin.display(description=_("arguments"))
     def arguments(self, schedule: Schedule) -> SafeString:
-        return format_html('<pre class="taskq-text">{}</pre>', readable.in_lines(schedule.payload))
+        shown = readable.in_lines(schedule.payload, schedule.task)
+        return format_html('<pre class="taskq-text">{}</pre>', shown)

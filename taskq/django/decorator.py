@@ -78,6 +78,7 @@ class TaskqTask(TypedTask[P, R]):
     catch_up: CatchUp = TaskOptions.catch_up
     unique: str | Callable[..., str | None] | None = TaskOptions.unique
     unique_until: Literal["start", "finish"] = TaskOptions.unique_until
+    sensitive: tuple[str, ...] = TaskOptions.sensitive
     # A call's key, so it does not make the task another one.
     idempotency_key: str | None = field(default=None, compare=False)
 

@@ -26,7 +26,7 @@ from taskq.django.listeners import is_heard, others_hear
 from taskq.lookup import Attempt, Known, attempts
 from taskq.models import State
 from taskq.signals import tell
-from taskq.task import payload
+from taskq.task import masking, payload
 from taskq.task.claimed import Claimed
 from taskq.task.ids import TaskId
 from taskq.task.outcomes import Done, Failed, Outcome
@@ -99,6 +99,10 @@ def fill(result: TaskResult[..., Any], **values: object) -> None:
         object.__setattr__(result, name, value)
 
 
+class MaskedError(Exception):
+    """Stands for the error of a task with sensitive arguments. Its text is the error's, masked."""
+
+
 class Run:
     """One run of a task of Django's, in the worker. See :class:`taskq.task.hooks.RunHooks`.
 
@@ -132,11 +136,13 @@ class Run:
                     value = payload.decode_result(encoded, self._claimed.name)
                     fill(result, status=TaskResultStatus.SUCCESSFUL, _return_value=value)
                     self._tell_finished(result)
-            case Failed(traceback=traceback, kind=kind, exception=error):
+            case Failed(error=text, traceback=traceback, kind=kind, exception=error):
                 if is_heard(task_finished, logging.ERROR) and (result := self._make()):
                     result.errors.append(TaskError(exception_class_path=kind, traceback=traceback))
                     fill(result, status=TaskResultStatus.FAILED)
-                    self._tell_finished(result, error)
+                    # Django's log shows the text of the error that it finds.
+                    hidden = masking.is_sensitive(self._claimed.name)
+                    self._tell_finished(result, MaskedError(text) if hidden else error)
             case _:
                 pass  # the task will run again
 

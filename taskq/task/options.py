@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -14,6 +15,7 @@ from taskq.values import check_max_retries, check_priority, check_queue, check_s
 
 #: Options for which None is a value, not "not given".
 _NONE = ("max_retries",)
+_FORMAT = string.Formatter()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +56,9 @@ class TaskOptions:
     unique_until: when the key is free again. "start": when the task starts; a later call makes
         a new task, because this run may not see the caller's changes. "finish": when the task
         is done or has failed; no two run at once, and a call may join one that runs.
+    sensitive: names of parameters whose values nobody should read. They are masked where
+        arguments are shown, and in the errors, tracebacks and log lines of the task's runs.
+        The stored arguments stay whole, because the task needs them.
     """
 
     queue: str | None = None
@@ -77,6 +82,7 @@ class TaskOptions:
     catch_up: CatchUp = "once"
     unique: str | Callable[..., str | None] | None = None
     unique_until: Literal["start", "finish"] = "start"
+    sensitive: tuple[str, ...] = ()
 
 
 def _shown(name: str) -> Any:
@@ -123,6 +129,7 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
     _check_retries(options)
     _check_limits(options)
     _check_unique(options)
+    _check_sensitive(options)
     on_lost = options.get("on_lost", "retry")
     require(on_lost in ("retry", "fail"), "on_lost", on_lost, 'use "retry" or "fail"')
     if "schedule" in options:
@@ -172,10 +179,25 @@ def _check_unique(options: dict[str, Any]) -> None:
     require(until in ("start", "finish"), "unique_until", until, 'use "start" or "finish"')
 
 
+def _check_sensitive(options: dict[str, Any]) -> None:
+    names, unique = options.get("sensitive", ()), options.get("unique")
+    good = isinstance(names, (tuple, list, set, frozenset)) and all(
+        isinstance(each, str) and each for each in names
+    )
+    mend = 'give a tuple of names of parameters, such as ("token",)'
+    require(good, "sensitive", names, mend)
+    options["sensitive"] = tuple(names)
+    if isinstance(unique, str) and unique != "args":
+        # Of a field such as "{card.number}" the first word is the parameter.
+        fields = {re.split(r"[.\[]", name)[0] for _, name, *_ in _FORMAT.parse(unique) if name}
+        mend = 'the key would show a sensitive argument: use "args", which stores a hash'
+        require(not fields & set(names), "unique", unique, mend)
+
+
 def _has_fields(text: object) -> bool:
     """Whether this is a format string that names at least one of its arguments."""
     try:
-        return isinstance(text, str) and any(name for _, name, *_ in string.Formatter().parse(text))
+        return isinstance(text, str) and any(name for _, name, *_ in _FORMAT.parse(text))
     except ValueError:
         return False
 

@@ -116,6 +116,8 @@ def register(definition: Definition) -> None:
             f"atomic is True, but {_place(function)} is async: Django's transactions do not "
             "reach into coroutines; make it a plain def"
         )
+    if definition.options.sensitive:
+        _check_sensitive(definition)
     if not isinstance(name, str) or not name or len(name) > NAME_LENGTH:
         raise ValueError(f"name is {name!r}: give 1 to {NAME_LENGTH} characters")
     if name != printable.in_a_line(name):  # ps, logs and terminals show the name
@@ -133,6 +135,27 @@ def register(definition: Definition) -> None:
     _definitions[name] = definition
     if definition.hooks is not None and name not in _with_hooks:
         _with_hooks.append(name)
+
+
+def _check_sensitive(definition: Definition) -> None:
+    """Refuse names that the function does not take. One with ``**kwargs`` takes any."""
+    sensitive = definition.options.sensitive
+    try:
+        known = {**definition.taken.parameters, **definition.signature.parameters}
+    except ValueError as error:
+        raise TypeError(
+            f"sensitive is {sensitive!r}, but Python knows no signature of "
+            f"{_place(definition.function)}: wrap it into a def"
+        ) from error
+    own = definition.signature.parameters.values()
+    if any(each.kind is inspect.Parameter.VAR_KEYWORD for each in own):
+        return
+    for name in sensitive:
+        if name not in known:
+            raise ValueError(
+                f"sensitive is {sensitive!r}: {_place(definition.function)} has no parameter "
+                f"{name!r}; it has {', '.join(known) or 'none'}"
+            )
 
 
 def find(name: str) -> Definition | None:

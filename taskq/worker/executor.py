@@ -11,9 +11,10 @@ from django.db import transaction
 from pool import clock
 from taskq import error_text, events, signals
 from taskq.connections.of_thread import connection_of
-from taskq.task import payload, retries
+from taskq.task import masking, payload, retries
 from taskq.task.calling import call
 from taskq.task.claimed import Claimed
+from taskq.task.masking import Hide
 from taskq.task.outcomes import (
     DONE,
     DONE_AND_WRITTEN,
@@ -127,10 +128,12 @@ class Executor:
             return Fenced()
         except BaseException as error:  # whatever a task raises is the task's, SystemExit too
             if committed:  # it comes from a callback that the task has registered
-                text, traceback = error_text.message(error), error_text.traceback(error)
+                hide = masking.hiding_of_call(task.name, task.payload)
+                text = error_text.message(error, hide)
+                traceback = error_text.traceback(error, hide)
                 events.commit_hook_failed(task.id, task.name, text, traceback)
                 return Done(written=True, result=result)
-            return _outcome(error, definition, request)
+            return _outcome(error, definition, task, request)
 
     def _call(
         self, definition: Definition, request: Request, args: list[Any], kwargs: dict[str, Any]
@@ -144,42 +147,47 @@ class Executor:
             self._interrupter.disarm()
 
 
-def _outcome(error: BaseException, definition: Definition, request: Request) -> Outcome:
+def _outcome(
+    error: BaseException, definition: Definition, task: Claimed, request: Request
+) -> Outcome:
     """The outcome of a run that raised. This calls code of the task, which may raise too."""
     generation = _generation
+    hide = masking.hiding_of_call(task.name, task.payload)
     if request.retry_was_swallowed:
         events.retry_swallowed(request)
     try:
-        if (retried := _retried(error, definition, request)) is not None:
+        if (retried := _retried(error, definition, request, hide)) is not None:
             return retried
         if was_interrupted(error):
-            text = f"{INTERRUPTED}: {error_text.message(error)}"
-            return Interrupted(text, error_text.traceback(error), error_text.kind(error))
+            text = f"{INTERRUPTED}: {error_text.message(error, hide)}"
+            return Interrupted(text, error_text.traceback(error, hide), error_text.kind(error))
         heard = bool(signals.task_failed.receivers) or definition.hooks is not None
-        return _failed(retries.given_up(error, request), heard=heard)
+        return _failed(retries.given_up(error, request), hide, heard=heard)
     except BaseException:
-        return _failed(error)
+        return _failed(error, hide)
     finally:
         _end_if_forked(generation)
 
 
-def _retried(error: BaseException, definition: Definition, request: Request) -> Retried | None:
+def _retried(
+    error: BaseException, definition: Definition, request: Request, hide: Hide
+) -> Retried | None:
     again = retries.after(error, definition.options, request.retries, request.retry_limit)
     if again is None:
         return None
     cause = again.exc if again.exc is not None else error.__context__
     if cause is None:  # it may have been given as text
-        return Retried(again.eta, again.countdown, again.text, "", error_text.kind(again))
+        return Retried(again.eta, again.countdown, hide(again.text), "", error_text.kind(again))
     heard = cause if signals.task_retried.receivers else None
-    text, traceback = error_text.message(cause), error_text.traceback(cause)
+    text, traceback = error_text.message(cause, hide), error_text.traceback(cause, hide)
     return Retried(again.eta, again.countdown, text, traceback, error_text.kind(cause), heard)
 
 
-def _failed(error: BaseException, *, heard: bool = False) -> Failed:
+def _failed(error: BaseException, hide: Hide, *, heard: bool = False) -> Failed:
     """The failure for an exception. heard: a receiver or a hook wants the exception itself."""
     return Failed(
-        error_text.message(error),
-        error_text.traceback(error),
+        error_text.message(error, hide),
+        error_text.traceback(error, hide),
         error_text.kind(error),
         out_of_memory=issubclass(type(error), MemoryError),
         exception=error if heard else None,

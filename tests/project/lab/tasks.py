@@ -18,6 +18,7 @@ from tests.project.lab import (  # noqa: F401  with tasks too
     limits,
     oddities,
     receivers,
+    secrets,
     sessions,
     speaking,
 )

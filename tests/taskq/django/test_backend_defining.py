@@ -161,6 +161,7 @@ def test_using_leaves_what_workers_know_of_the_task_alone():
         ({"name": "x"}, TypeError),
         ({"unique": "all"}, ValueError),
         ({"unique_until": "end"}, ValueError),
+        ({"sensitive": "token"}, ValueError),
         ({"once": True}, TypeError),
     ],
     ids=str,

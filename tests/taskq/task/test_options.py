@@ -57,6 +57,7 @@ GOOD = {
     "catch_up": ["once", "skip", "all"],
     "unique": [None, "args", "{order}", "order-{order.pk}", str],
     "unique_until": ["start", "finish"],
+    "sensitive": [(), ("token",), ("token", "pin")],
 }
 
 
@@ -94,6 +95,7 @@ BAD = {
     "catch_up": ([True, 1, "never", []], "use one of once, skip, all"),
     "unique": (["", "arguments", "{}", "{", True, 5, ["args"], {}], 'use "args", a format'),
     "unique_until": (["", "end", 5, True], 'use "start" or "finish"'),
+    "sensitive": (["token", True, 5, [5], ("",), {"a": 1}], "give a tuple of names of parameters"),
 }
 
 
