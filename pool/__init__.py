@@ -7,13 +7,14 @@ scoreboard tells it what each child does, and at which time it must stop.
 
 from pool.child import Child, Role
 from pool.death import Cause, Death
-from pool.scoreboard import Scoreboard, TooManySlots
+from pool.scoreboard import Contact, Scoreboard, TooManySlots
 from pool.slot import Others, Slot, State
 from pool.supervisor import Supervisor
 
 __all__ = [
     "Cause",
     "Child",
+    "Contact",
     "Death",
     "Others",
     "Role",

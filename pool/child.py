@@ -102,9 +102,12 @@ class Child:
         """
         self.slot.beat = clock.now()
 
-    def booted(self) -> None:
-        """Say that start-up is over and this child is ready to work."""
-        self.slot.state = State.IDLE
+    def booted(self, state: State = State.IDLE) -> None:
+        """Say that start-up is over and this child is ready to work.
+
+        state: ASIDE for a role that takes no part in the work, and so needs no lease.
+        """
+        self.slot.state = state
 
     def worked(self) -> None:
         """Say that this child did something useful.

@@ -11,6 +11,7 @@ import ctypes
 import math
 import mmap
 from collections.abc import Iterator
+from enum import IntEnum
 
 from pool import black_box, clock, kernel, memory_log
 from pool.black_box import Box
@@ -20,7 +21,8 @@ from pool.memory_log import MemoryLog
 from pool.slot import DESCRIPTORS as EACH
 from pool.slot import Slot, State
 
-_HEADER_WORDS = 8
+_HEADER_WORDS = 24
+_ENDS_AT = 8  # in the header: how many workers ended by each cause, and one more word
 _DEATH_WORDS = 8
 _BOX_WORDS = 2  # of which death it is, and how many bytes it has
 DEATHS_KEPT = 1024
@@ -28,6 +30,14 @@ DEATHS_KEPT = 1024
 DESCRIPTORS = 1024
 #: With fewer open files a child could not even load a Django site.
 LEAST_DESCRIPTORS = 128
+
+
+class Contact(IntEnum):
+    """What the keeper last heard of the database."""
+
+    NONE = 0  # it does not answer
+    GOOD = 1
+    UNMIGRATED = 2  # it answers, and lacks tables or columns
 
 
 class TooManySlots(Exception):
@@ -98,6 +108,36 @@ class Scoreboard:
     @others_wait_until.setter
     def others_wait_until(self, moment: int) -> None:
         self._header[2] = moment
+
+    @property
+    def beat(self) -> int:
+        """When the supervisor last said that it goes round."""
+        return int(self._header[3])
+
+    @beat.setter
+    def beat(self, moment: int) -> None:
+        self._header[3] = moment
+
+    @property
+    def contact(self) -> Contact:
+        """What the keeper last heard of the database. Only the keeper writes it."""
+        return Contact(self._header[4])
+
+    @contact.setter
+    def contact(self, heard: Contact) -> None:
+        self._header[4] = heard
+
+    # How many workers have ended: the supervisor counts.
+
+    def count_end(self, death: Death) -> None:
+        """Count the end of a worker."""
+        self._header[_ENDS_AT + (len(Cause) if death.clean else death.cause)] += 1
+
+    def ends(self) -> dict[Cause | None, int]:
+        """How many workers have ended by each cause; None: by themselves, with exit code 0."""
+        first, clean = _ENDS_AT, _ENDS_AT + len(Cause)
+        counts: dict[Cause | None, int] = {each: self._header[first + each] for each in Cause}
+        return {**counts, None: self._header[clean]}
 
     # The ring of deaths: the supervisor writes it, and one reader acknowledges.
 

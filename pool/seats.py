@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pool.child import Role
 from pool.scoreboard import Scoreboard
 from pool.seat import Seat
-from pool.slot import State
+from pool.slot import Slot, State
 
 
 class Seating:
@@ -57,8 +57,7 @@ class Seating:
         Work that begins meanwhile begins under a lease that lasts for longer.
         """
         return all(
-            seat.slot.state == State.IDLE
-            and seat.slot.lease_is_good(until)
+            (seat.slot.state == State.ASIDE or _rests(seat.slot, until))
             and not seat.out_of_patience(until)
             for seat in self.occupied()
         )
@@ -68,3 +67,7 @@ class Seating:
         for seat in self.occupied():
             if seat.role.support:
                 seat.slot.wake()
+
+
+def _rests(slot: Slot, until: int) -> bool:
+    return slot.state == State.IDLE and slot.lease_is_good(until)

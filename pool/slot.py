@@ -26,8 +26,9 @@ class State(IntEnum):
 
     EMPTY = 0  # the slot has no child
     BOOTING = 1
-    IDLE = 2  # waits for work and holds none
-    BUSY = 3  # holds work
+    ASIDE = 2  # is up, and takes no part in the work
+    IDLE = 3  # waits for work and holds none
+    BUSY = 4  # holds work
 
 
 class Others(IntEnum):

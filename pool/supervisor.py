@@ -165,7 +165,7 @@ class Supervisor:
                 seat.sample_memory(now)
 
     def report(self) -> None:
-        """Tell systemd that the pool is ready, and that it still goes round."""
+        """Say that the supervisor still goes round, and tell systemd that the pool is ready."""
         if not self._ever_booted:
             self._ever_booted = any(
                 seat.slot.state >= State.IDLE
@@ -176,6 +176,7 @@ class Supervisor:
             self._ready_said = True
             self._systemd.notify("READY=1")
         now = clock.now()
+        self.scoreboard.beat = now
         self._oom.forget_old(now / clock.SECOND)
         if self._systemd.watchdog_interval and now >= self._watchdog_due:
             self._watchdog_due = now + clock.nanoseconds(self._systemd.watchdog_interval)
@@ -277,6 +278,7 @@ class Supervisor:
         self.scoreboard.record(death, box)
         self._seats.wake_support()
         if seat.role.scalable:
+            self.scoreboard.count_end(death)
             self._ever_booted |= not booting
             self._boot_failures += failed
         if self.phase is Phase.CLOSING:

@@ -50,6 +50,9 @@ class Settings:
         10 is enough to clean up, and less than a pool usually gets to stop.
     max_tasks_per_child: runs after which a worker is replaced; None is never.
     max_memory_per_child: KiB of resident memory above which a worker is replaced.
+    metrics_port: TCP port on which each pool serves metrics and probes; None is none. 0 is a free
+        one, which the log names.
+    metrics_host: the address of that port. Loopback, as metrics name tasks and queues.
     listen: hear of new tasks by LISTEN/NOTIFY. False only polls, for a connection pooler in
         transaction mode. A string names the database alias of a direct connection.
     imports: modules that define tasks, beside the ``tasks.py`` of each app. The site imports
@@ -76,6 +79,8 @@ class Settings:
     cancel_grace: float = 10.0
     max_tasks_per_child: int | None = None
     max_memory_per_child: int | None = None
+    metrics_port: int | None = None
+    metrics_host: str = "127.0.0.1"
     listen: bool | str = True
     imports: Sequence[str] = ()
     context: Mapping[str, str] = field(default_factory=dict)
@@ -116,8 +121,12 @@ def _positive(value: object) -> bool:
     return _number(value) and value > 0  # type: ignore[operator]
 
 
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
 def _count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return _whole(value) and value >= 1  # type: ignore[operator]
 
 
 _SECONDS = (_positive, "give a positive number of seconds")
@@ -159,6 +168,14 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "CANCEL_GRACE": _SECONDS_FROM_0,
     "MAX_TASKS_PER_CHILD": _COUNT_OR_NONE,
     "MAX_MEMORY_PER_CHILD": _COUNT_OR_NONE,
+    "METRICS_PORT": (
+        lambda value: value is None or (_whole(value) and 0 <= value < 65536),
+        "give a port from 0 to 65535, or None",
+    ),
+    "METRICS_HOST": (
+        lambda value: isinstance(value, str) and value.strip() != "",
+        'give an address, such as "0.0.0.0"',
+    ),
     "LISTEN": (
         lambda value: isinstance(value, (bool, str)),
         "use True, False, or the alias in DATABASES of a direct connection",

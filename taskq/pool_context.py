@@ -43,6 +43,16 @@ class PoolContext:
     def pool(self) -> str:
         return f"{self.host}:{self.supervisor}"
 
+    @property
+    def keeper_patience(self) -> float:
+        """Seconds without a beat after which the keeper is replaced.
+
+        Short enough to fork another keeper before a lease expires. But longer than a connection to
+        a dead database takes to fail.
+        """
+        lease, heartbeat = self.settings.lease, self.settings.heartbeat
+        return max(2.5, heartbeat + (lease - heartbeat) / 3)
+
     def session(self, owner: str, turn: Turn | None = None) -> StoreSession:
         """The connection to the queue of one of the pool's processes."""
         return StoreSession(

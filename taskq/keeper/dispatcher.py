@@ -114,7 +114,11 @@ class Dispatcher:
 
     def _end_burst(self) -> None:
         """Nothing is due. If no worker is busy either, in two looks, end the pool."""
-        slots = [slot for slot in self._scoreboard.living() if slot is not self._child.slot]
+        slots = [
+            slot
+            for slot in self._scoreboard.living()
+            if slot is not self._child.slot and slot.state != State.ASIDE
+        ]
         idle = all(slot.state == State.IDLE and slot.held_lease() for slot in slots)
         self._empty_looks = self._empty_looks + 1 if slots and idle else 0
         self.due = min(self.due, clock.now() + clock.nanoseconds(GLANCE))

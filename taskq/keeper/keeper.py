@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pool import Child, clock
+from pool import Child, Contact, clock
 from taskq import events, signals
-from taskq.database_errors import DATABASE_ERRORS, passes
+from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning, passes
 from taskq.keeper.canceller import Canceller
 from taskq.keeper.dispatcher import GLANCE, Dispatcher
 from taskq.keeper.leases import Leases
@@ -23,6 +23,7 @@ from taskq.pool_context import PoolContext
 from taskq.store.grants import GrantCheck
 from taskq.store.refusals import NEVER, Refusals
 from taskq.store.session import StoreSession
+from taskq.store.table_check import TableCheck
 from taskq.store.turns import Turn
 
 #: Seconds that the end of a pool may wait for the database.
@@ -69,6 +70,7 @@ class Keeper:
         self.ticker = Ticker(context.plan, self.session, context.alias, self.settings.heartbeat)
         self.leases = Leases(child, context, self.session, self.reclaimer, self.listener)
         self.grants = GrantCheck(self.session, context.alias)
+        self.tables = TableCheck(self.session, context.alias, again=heartbeat)
         self.dispatcher = Dispatcher(
             child, context, self.session, self.listener, self.canceller.told
         )
@@ -80,6 +82,7 @@ class Keeper:
             # First: reclaiming can take as long as another transaction keeps the tasks locked.
             Duty("renew leases", leases.renew, lambda: leases.due),
             Duty("look at grants", self.grants.look, lambda: NEVER),
+            Duty("look at tables", self.tables.look, lambda: self.tables.due),
             Duty("reclaim tasks of the dead", reclaimer.reclaim_dead, lambda: reclaimer.dead_due),
             Duty("give back what waits too long", overruns.look, lambda: overruns.due),
             Duty("give leases", leases.give, lambda: reclaimer.living_due),
@@ -112,6 +115,7 @@ class Keeper:
         """Keep until told to stop; the exit code."""
         self.child.title()
         events.keeper_started(self.context.pool)
+        self.scoreboard.contact = Contact.NONE
         self.child.booted()
         while not self.child.stopping:
             self.child.beat()
@@ -119,12 +123,16 @@ class Keeper:
                 for duty in self.duties:
                     self._refusals.do(duty.what, duty.do)
                 self.session.answered()
+                complete = self.tables.complete
+                self.scoreboard.contact = Contact.GOOD if complete else Contact.UNMIGRATED
                 self.child.worked()
                 self.sleep()
             except DATABASE_ERRORS as error:
                 if self.listener is not None:
                     self.listener.lost()
                 self.leases.lost()
+                unmigrated = meaning(error) is Meaning.UNMIGRATED
+                self.scoreboard.contact = Contact.UNMIGRATED if unmigrated else Contact.NONE
                 self.child.wait(self.session.lost(error))
         return self.close()
 

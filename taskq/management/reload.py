@@ -15,7 +15,7 @@ from types import FrameType
 from django.apps import apps
 from django.utils import autoreload
 
-from pool import Child
+from pool import Child, State
 
 CHANGED = 3  # the exit code of Django's autoreloader after a change
 
@@ -40,6 +40,7 @@ def watch(child: Child) -> int:
     child.title()
     # Django's loop does not know ``child.stopping``. There is nothing to finish here.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
+    child.booted(State.ASIDE)
     if not child.stopping:
         autoreload.get_reloader().run_loop()
     return 0

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
+from collections.abc import Callable
 
 from django.conf import settings as django_settings
 from django.core.management.base import CommandError
 from django.db import connections
 
-from pool import Role, Scoreboard, Supervisor, TooManySlots
+from pool import Child, Role, Scoreboard, Supervisor, TooManySlots
 from taskq import events
 from taskq.keeper.keeper import Keeper
 from taskq.logs import JsonFormatter, TaskFilter, TextFormatter
-from taskq.management import before_fork
+from taskq.management import before_fork, listening
 from taskq.management import reload as management_reload
 from taskq.overview import unknown_names
 from taskq.pool_context import PoolContext
@@ -21,6 +23,9 @@ from taskq.task import registry
 from taskq.worker.worker import Worker
 
 TITLE = "taskq_pool"
+#: Seconds without a round after which the process of the metrics is replaced. It goes round each
+#: second.
+METRICS_PATIENCE = 10.0
 
 #: The values of ``--log-format``.
 FORMATTERS: dict[str, type[logging.Formatter]] = {"text": TextFormatter, "json": JsonFormatter}
@@ -77,8 +82,10 @@ def serve(context: PoolContext, *, reload: bool = False) -> int:
     The exit code is 1 when a task of a burst failed, when a burst left a task with a name that is
     not known here, or when no worker ever booted.
 
-    Raises CommandError when the limit of open files is too low for so many workers.
+    Raises CommandError when the limit of open files is too low for so many workers, or when the
+    port of the metrics cannot be had.
     """
+    listener = listening.listen(context.settings)
     concurrency = context.settings.concurrency or os.cpu_count() or 1
     try:
         scoreboard = Scoreboard(capacity=2 * concurrency + 16)
@@ -90,12 +97,12 @@ def serve(context: PoolContext, *, reload: bool = False) -> int:
             "LimitNOFILE), or start several pools"
         ) from error
     supervisor = Supervisor(
-        _roles(context, concurrency, reload),
+        _roles(context, concurrency, reload, listener),
         scoreboard,
         drain_timeout=context.settings.drain_timeout,
         title=TITLE,
     )
-    _announce(context, concurrency)
+    _announce(context, concurrency, listener)
     before_fork.get_ready(context)
     code = supervisor.run()
     if context.burst and code == 0:
@@ -117,34 +124,60 @@ def _leaves_unknown(context: PoolContext) -> bool:
     return bool(left)
 
 
-def _roles(context: PoolContext, concurrency: int, reload: bool) -> list[Role]:
-    settings = context.settings
+def _roles(
+    context: PoolContext, concurrency: int, reload: bool, listener: socket.socket | None
+) -> list[Role]:
+    def apart(run: Callable[[Child], int]) -> Callable[[Child], int]:
+        """A process that could serve by mistake, or leave the port to a program, has no port."""
+
+        def start(child: Child) -> int:
+            if listener is not None:
+                listener.close()
+            return run(child)
+
+        return start
+
     roles = [
         # First: its slot is known to the others (context.KEEPER).
         Role(
             name="keeper",
-            run=lambda child: Keeper(child, context).run(),
+            run=apart(lambda child: Keeper(child, context).run()),
             support=True,
-            # Short enough to fork another keeper before a lease expires. But longer than a
-            # connection to a dead database takes to fail.
-            patience=max(2.5, settings.heartbeat + (settings.lease - settings.heartbeat) / 3),
+            patience=context.keeper_patience,
         ),
         Role(
             name="worker",
-            run=lambda child: Worker(child, context).run(),
+            run=apart(lambda child: Worker(child, context).run()),
             count=concurrency,
             scalable=True,
             oom_victim=True,
         ),
     ]
+    if listener is not None:
+        roles.append(_metrics(context, listener))
     if reload:
         roles.append(
-            Role(name="reloader", run=management_reload.watch, stops_pool=management_reload.CHANGED)
+            Role(
+                name="reloader",
+                run=apart(management_reload.watch),
+                stops_pool=management_reload.CHANGED,
+            )
         )
     return roles
 
 
-def _announce(context: PoolContext, concurrency: int) -> None:
+def _metrics(context: PoolContext, listener: socket.socket) -> Role:
+    def run(child: Child) -> None:
+        # Here, as the library is an extra, and takes memory that no other process needs.
+        from taskq.metrics import server
+
+        server.run(child, context, listener)
+
+    # A support role: it serves until the last worker has ended.
+    return Role(name="metrics", run=run, support=True, patience=METRICS_PATIENCE)
+
+
+def _announce(context: PoolContext, concurrency: int, listener: socket.socket | None) -> None:
     settings, database = context.settings, connections[context.alias]
     known, schedules = registry.names(), [entry.name for entry in context.plan.entries]
     about = {
@@ -154,6 +187,8 @@ def _announce(context: PoolContext, concurrency: int) -> None:
         "lease": f"{settings.lease:g} s, heartbeat {settings.heartbeat:g} s",
         "tasks": f"{len(known)}: {', '.join(known) or 'none in any tasks.py or IMPORTS'}",
     }
+    if listener is not None:
+        about["metrics"] = listening.url(listener)
     if schedules:
         about["schedules"] = f"{len(schedules)}: {', '.join(schedules)}"
     if django_settings.DEBUG:
@@ -167,4 +202,5 @@ def _announce(context: PoolContext, concurrency: int) -> None:
         lease=settings.lease,
         tasks=known,
         schedules=schedules,
+        metrics=about.get("metrics"),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import os
 import re
 import types
 from collections.abc import Iterator
@@ -15,9 +16,12 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.dispatch import Signal
+from prometheus_client.registry import Collector
 
+from pool import Cause, Scoreboard, State
 from taskq import celery, conf, exceptions, models, signals, testing
 from taskq.management.commands.taskq_status import as_dict
+from taskq.metrics.pool import PoolCollector
 from taskq.overview import Overview, QueueLine, WorkerLine
 from taskq.store import grants
 from taskq.task.options import TaskOptions
@@ -199,6 +203,33 @@ def test_every_key_of_the_status_is_listed():
     states = {*models.ShownState.values} - {"pending"}  # said as "and so on"
     keys = {*shown, *shown["queues"][0], *shown["workers"][0]} - states
     assert not [key for key in keys if not re.search(rf"\b{key}\b", said)]
+
+
+def families(collector: Collector) -> dict[str, tuple[str, frozenset[str]]]:
+    """Each metric by the name that Prometheus shows: its type and its labels."""
+    suffixes = {"counter": "_total", "info": "_info"}
+    found = {}
+    for family in collector.collect():
+        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
+        kind = "gauge" if family.type == "info" else family.type
+        found[family.name + suffixes.get(family.type, "")] = kind, frozenset(labels)
+    return found
+
+
+def test_every_metric_of_a_pool_is_listed_with_its_type_and_its_labels():
+    text = section("metrics-and-status.md", "Metrics of a pool")
+    said = {named(row[0])[0]: (row[1], frozenset(named(row[2]))) for row in rows(text)}
+    assert said == families(PoolCollector(scoreboard_at_work()))
+    for cause in Cause:
+        assert f"`{cause.name.lower()}`" in text
+
+
+def scoreboard_at_work() -> Scoreboard:
+    """A pool of one worker, which is this process."""
+    scoreboard = Scoreboard(2)
+    worker = scoreboard.slots[1]
+    worker.pid, worker.number, worker.state = os.getpid(), 1, State.BUSY
+    return scoreboard
 
 
 def test_the_glossary_is_short_and_has_each_word_once():

@@ -47,6 +47,13 @@ def test_a_pool_is_at_rest_for_as_long_as_its_leases_and_patience_last(seats):
     assert not at_rest(10.0)
 
 
+def test_a_child_that_stands_aside_needs_no_lease_for_a_pool_to_be_at_rest(seats):
+    (seat,) = seats
+    seat.slot.state, seat.slot.lease_generation = State.ASIDE, 0
+    assert seats.at_rest(clock.now() + clock.nanoseconds(REST))
+    assert not seats.at_rest(clock.now() + clock.nanoseconds(11))
+
+
 @pytest.mark.parametrize(
     "disturb",
     [

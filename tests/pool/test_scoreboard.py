@@ -6,7 +6,7 @@ import select
 
 import pytest
 
-from pool import Cause, Death, Scoreboard, Slot, State, clock
+from pool import Cause, Contact, Death, Scoreboard, Slot, State, clock
 from pool.scoreboard import DEATHS_KEPT
 from pool.slot import WORDS
 
@@ -247,3 +247,27 @@ def test_progress_is_that_of_the_run_in_progress():
     slot.task_id = 0
     slot.set_progress(3, 9)
     assert slot.progress() is None
+
+
+def test_ends_of_workers_are_counted_by_cause_and_a_clean_one_apart():
+    board = Scoreboard(1)
+    board.count_end(death())
+    board.count_end(death())
+    board.count_end(dataclasses.replace(death(), cause=Cause.EXIT, code=1))
+    board.count_end(dataclasses.replace(death(), cause=Cause.EXIT, code=0))
+    ends = board.ends()
+    assert ends.keys() == {*Cause, None}
+    assert {cause: count for cause, count in ends.items() if count} == {
+        Cause.SIGNAL: 2,
+        Cause.EXIT: 1,
+        None: 1,
+    }
+    assert board.unread_deaths() == []
+
+
+def test_the_flags_of_the_header_do_not_touch_each_other():
+    board = Scoreboard(1)
+    assert (board.beat, board.contact) == (0, Contact.NONE)
+    board.beat, board.contact, board.others_wait_until = 5, Contact.UNMIGRATED, 7
+    board.count_end(death())
+    assert (board.beat, board.contact, board.others_wait_until) == (5, Contact.UNMIGRATED, 7)

@@ -29,6 +29,8 @@ _SETTINGS = {
     "max_tasks_per_child": int,
     "max_memory_per_child": int,
     "drain_timeout": float,
+    "metrics_port": int,
+    "metrics_host": str,
 }
 
 
@@ -112,6 +114,18 @@ class Command(QueueCommand):
             metavar="SECONDS",
             help="how long running tasks may take to finish after TERM; then they are stopped and "
             f"given back, or failed with on_lost=fail (default: {defaults.drain_timeout:g})",
+        )
+        add(
+            "--metrics-port",
+            metavar="PORT",
+            help="serve /metrics, /live and /ready on this TCP port, 0 for a free one; it needs "
+            "prometheus-client (pip install 'taskq-pool[metrics]') "
+            f"(default: {_or_none(defaults.metrics_port)})",
+        )
+        add(
+            "--metrics-host",
+            metavar="ADDRESS",
+            help=f"the address of that port (default: {defaults.metrics_host})",
         )
         add(
             "--burst",

@@ -6,14 +6,17 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from django.utils import autoreload
 
+from pool import Child, Role, Scoreboard, State
 from stress.rig.pools import is_gone, kill_each, wait_until
 from taskq.management import reload
-from taskq.models import State, Task, Worker
+from taskq.models import State as TaskState
+from taskq.models import Task, Worker
 from tests.conftest import PoolUnderTest
 from tests.project.lab import tasks
 
@@ -128,7 +131,7 @@ def test_a_second_ctrl_c_stops_now(reloaded, runs):
     reloaded.wait_for_log("stopping: up to")
     os.killpg(reloaded.pid, signal.SIGINT)
     assert reloaded.ends() == 0
-    assert Task.objects.get().state == State.READY
+    assert Task.objects.get().state == TaskState.READY
 
 
 def test_broken_code_waits_for_the_mend(reloaded, runs):
@@ -207,3 +210,18 @@ def test_a_mend_that_was_saved_before_anyone_watched_counts(outer, tmp_path, mon
     outer._wait_for_change(since=time.time() - 60)
     with pytest.raises(AssertionError, match="another"):
         outer._wait_for_change(since=time.time() + 60)
+
+
+def test_the_process_that_watches_is_up_and_wants_no_lease(monkeypatch):
+    # As long as it is booting, the supervisor would count the seconds and kill it.
+    scoreboard = Scoreboard(1)
+    scoreboard.slots[0].state = State.BOOTING
+    role = Role(name="reloader", run=reload.watch)
+    child = Child(role, 1, scoreboard.slots[0], scoreboard, os.getppid(), "pool", True)
+    seen = []
+    loop = SimpleNamespace(run_loop=lambda: seen.append(scoreboard.slots[0].state))
+    monkeypatch.setattr(reload.autoreload, "get_reloader", lambda: loop)
+    monkeypatch.setattr(reload.signal, "signal", lambda *ignored: None)
+    monkeypatch.setattr(Child, "title", lambda self: None)
+    assert reload.watch(child) == 0
+    assert seen == [State.ASIDE]
