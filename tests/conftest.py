@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
@@ -26,6 +27,7 @@ from stress.rig.proxy import Proxy
 from taskq import signals
 from taskq.models import Task, Worker
 from taskq.task import registry
+from tests.forked import Forked, can_fork
 
 # Of what a shell runs in the background it has Ctrl-C ignored, and so would be all that the
 # tests start. What has a handler is at its default there.
@@ -55,6 +57,13 @@ class PoolUnderTest(Pool):
     ) -> None:
         manage = "tests.project.manage"
         super().__init__(manage, options, log=log, environment=environment, prefix=prefix)
+
+    def start(
+        self, command: list[str], environment: dict[str, str], output: BinaryIO
+    ) -> subprocess.Popen[bytes]:
+        if can_fork(command, environment):
+            return Forked(command[2:], environment, output)
+        return super().start(command, environment, output)
 
     def leases(self) -> list[Worker]:
         return list(Worker.objects.filter(pool__endswith=f":{self.pid}"))

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 import psutil
 
@@ -55,14 +55,21 @@ class Pool:
         prefix: Sequence[str] = (),
     ) -> None:
         self.log_file = log
+        command = [*prefix, sys.executable, "-m", manage, "taskq_pool", *options]
         with log.open("ab") as output:
-            self.process = subprocess.Popen(
-                [*prefix, sys.executable, "-m", manage, "taskq_pool", *options],
-                env=environment,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+            self.process = self.start(command, environment, output)
+
+    def start(
+        self, command: list[str], environment: dict[str, str], output: BinaryIO
+    ) -> subprocess.Popen[bytes]:
+        """Start the supervisor, in a session of its own."""
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
 
     @property
     def pid(self) -> int:

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +151,8 @@ class EmbeddedPostgres(Closing):
         return True
 
     def close(self) -> None:
-        """Stop the server and remove its files."""
-        self._server.cleanup()
+        """Stop the server, unless it ends already, and remove its files."""
+        # A server that was stopped lives on a moment without its pid file, which the wheel needs.
+        with suppress(psutil.NoSuchProcess):
+            self._server.cleanup()
         shutil.rmtree(self.home, ignore_errors=True)
