@@ -24,16 +24,17 @@ import setproctitle
 
 #: What a pool imports of others. Django's models need the settings, so they are not among it.
 MODULES = """
-    asyncio concurrent.futures cronsim dj_database_url logging.config logging.handlers
-    multiprocessing.reduction psycopg statistics
-    django.contrib.admin django.contrib.admin.views.main django.contrib.auth.hashers
-    django.contrib.auth.management django.contrib.auth.password_validation
-    django.contrib.messages.middleware django.contrib.sessions.backends.base django.contrib.sites.shortcuts
+    asyncio concurrent.futures cronsim dj_database_url django.contrib.admin
+    django.contrib.admin.views.main django.contrib.auth.hashers django.contrib.auth.management
+    django.contrib.auth.password_validation django.contrib.messages.middleware
+    django.contrib.sessions.backends.base django.contrib.sites.shortcuts
     django.contrib.staticfiles.finders django.contrib.syndication.views
     django.core.cache.backends.locmem django.core.management.commands.makemigrations
-    django.core.management.commands.migrate django.core.serializers.json django.db.backends.postgresql.base
-    django.db.backends.sqlite3.base django.db.migrations django.db.models
-    django.views.debug django.views.defaults django.views.generic django.views.i18n
+    django.core.management.commands.migrate django.core.serializers.json
+    django.db.backends.postgresql.base django.db.backends.sqlite3.base django.db.migrations
+    django.db.models django.views.debug django.views.defaults django.views.generic
+    django.views.i18n logging.config logging.handlers multiprocessing.reduction psycopg
+    statistics
 """.split()
 
 #: Bytes of the longest request: an environment may have some thousands.
