@@ -26,4 +26,10 @@ class Entry:
 
 
 #: In this order.
-ENTRIES = (Entry("overview", _("Overview")),)
+ENTRIES = (
+    Entry("overview", _("Overview")),
+    Entry("queues", _("Queues")),
+    Entry("names", _("Names")),
+    Entry("workers", _("Workers")),
+    Entry("runs", _("Recent runs")),
+)

@@ -1,46 +1,38 @@
-"""What all pages of the dashboard have in common: permission, policy, menu, and the live part."""
+"""What all pages of the dashboard have in common: the menu and the live part."""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from typing import Any, ClassVar
 
 from django.contrib.messages import get_messages
 from django.db import router
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.utils.cache import get_conditional_response
 from django.utils.functional import Promise
 from django.views.generic import TemplateView
 
 from taskq.dashboard import permissions
+from taskq.dashboard.guarded import Guarded
 from taskq.dashboard.navigation import ENTRIES
-from taskq.dashboard.policy import protect
+from taskq.dashboard.window import Scope
 from taskq.models import Task
 
 
-class Page(TemplateView):
+class Page(Guarded, TemplateView):
     """A page of the dashboard. Its template extends ``taskq/dashboard/base.html``.
 
     Attributes:
         title: The title of the page.
         entry: The name of the menu's entry that stands for it.
-        permission: What a person needs to see it.
         live: The template of the part that renews itself. It gets ``look()`` alone.
     """
 
     title: str | Promise = ""
     entry: ClassVar[str] = ""
-    permission: ClassVar[str] = permissions.LOOK
     live: ClassVar[str | None] = None
-
-    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        found = permissions.refused(request, self.permission)
-        if found is None:
-            response = super().dispatch(request, *args, **kwargs)
-            protect(response)
-            return response
-        return found
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if self.live is not None and "live" in request.GET:
@@ -52,6 +44,11 @@ class Page(TemplateView):
         """The database with the tasks."""
         return router.db_for_read(Task)
 
+    @functools.cached_property
+    def scope(self) -> Scope:
+        """What figures a person has chosen."""
+        return Scope.of(self.request)
+
     def look(self) -> dict[str, Any]:
         """What the live part shows. It is asked for every two seconds, by all who look."""
         return {}
@@ -59,7 +56,7 @@ class Page(TemplateView):
     def fragment(self) -> str:
         """The live part, as HTML."""
         assert self.live is not None
-        context = {**self.look(), "page": self, "may": self.may()}
+        context = {**self.look(), "page": self, "scope": self.scope, "may": self.may()}
         return render_to_string(self.live, context, self.request)
 
     def may(self) -> dict[str, bool]:
@@ -75,6 +72,7 @@ class Page(TemplateView):
             **kwargs,
             page=self,
             title=self.title,
+            scope=self.scope,
             entries=[(entry, entry.view == self.entry) for entry in ENTRIES],
             may=self.may(),
             messages=get_messages(self.request),

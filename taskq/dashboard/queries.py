@@ -6,22 +6,23 @@ from __future__ import annotations
 import datetime
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from django.db import connections
 from django.db.models import DurationField, Expression, ExpressionWrapper, F, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from taskq import conf, sql, statistics
+from taskq import conf, pausing, sql, statistics
 from taskq.dashboard.remembered import remembered
 from taskq.dashboard.window import Scope, Window
-from taskq.models import RecentRun, Worker
+from taskq.models import PausedQueue, RecentRun, Worker
 from taskq.models.moment_field import Bounded
 from taskq.overview import WORKERS, held_by_worker
 from taskq.statistics import Figures
 from taskq.task import registry
 from taskq.task.progress import Progress
+from taskq.task.queues import Queues
 from taskq.task.registry import Definition
 
 #: Seconds for which answers are good. A live part asks every two seconds.
@@ -82,6 +83,7 @@ class Running:
     """A worker, and the task that it runs.
 
     Attributes:
+        serves: The queues of its pool, as ``-Q`` takes them. None: nobody knows.
         lease: Seconds that are left of its lease. Below 0 it has run out.
         holds: How many tasks it holds.
         id: The primary key of the one that it runs. None: it is idle.
@@ -96,6 +98,7 @@ class Running:
     host: str
     pid: int
     started_at: datetime.datetime | None
+    serves: str | None
     lease: float
     holds: int
     id: int | None = None
@@ -109,6 +112,13 @@ class Running:
     @property
     def alive(self) -> bool:
         return self.lease > 0
+
+    def admits(self, queue: str) -> bool:
+        """Whether it serves this queue, as far as is known."""
+        try:
+            return self.serves is None or Queues.parse(self.serves).admit(queue)
+        except ValueError:  # somebody wrote the column by hand
+            return True
 
 
 @dataclass
@@ -151,12 +161,37 @@ def series(alias: str, scope: Scope) -> Series:
     return remembered.get(key, ask, seconds=_seconds_for(scope))
 
 
+def by(alias: str, scope: Scope, column: Literal["name", "queue"]) -> dict[str, Figures]:
+    """The figures of each task name, or of each queue."""
+
+    def ask() -> dict[str, Figures]:
+        since = scope.window.since
+        return statistics.figures(alias, since=since, by=column, **scope.filters)
+
+    return remembered.get(("by", alias, scope, column), ask, seconds=_seconds_for(scope))
+
+
+def pauses(alias: str) -> dict[str, PausedQueue]:
+    """The paused queues, by name."""
+
+    def ask() -> dict[str, PausedQueue]:
+        return {pause.queue: pause for pause in pausing.paused(using=alias)}
+
+    return remembered.get(("pauses", alias), ask, seconds=FRESH)
+
+
 def recent(alias: str, **filters: Any) -> list[RecentRun]:
     """Some of the last runs, the newest first. filters: as of ``statistics.recent_runs()``."""
     key = ("recent", alias, tuple(sorted(filters.items())))
     return remembered.get(
         key, lambda: list(statistics.recent_runs(alias, **filters)), seconds=FRESH
     )
+
+
+def known_queues() -> set[str]:
+    """The default queue, and the queues that the tasks of this process name."""
+    named = (definition.options.queue for definition in registry.definitions())
+    return {conf.DEFAULT_QUEUE, *filter(None, named)}
 
 
 def _seconds_for(scope: Scope) -> float:
@@ -210,6 +245,7 @@ def _running(row: Any) -> Running:
         "host": row.host,
         "pid": row.pid,
         "started_at": row.started_at,
+        "serves": row.serves,
         "lease": row.left.total_seconds() if row.left is not None else 0.0,
         "holds": row.holds or 0,
     }

@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from django.urls import path
 
+from taskq.dashboard.pages.charts import ChartNumbers
+from taskq.dashboard.pages.names import Name, Names
 from taskq.dashboard.pages.overview import Overview
+from taskq.dashboard.pages.pauses import Pause, Resume
+from taskq.dashboard.pages.queues import Queues
+from taskq.dashboard.pages.runs import Runs
+from taskq.dashboard.pages.workers import Workers
 
 app_name = "taskq_dashboard"
 
 urlpatterns = [
     path("", Overview.as_view(), name="overview"),
+    path("charts/", ChartNumbers.as_view(), name="charts"),
+    path("queues/", Queues.as_view(), name="queues"),
+    path("queues/pause/", Pause.as_view(), name="pause"),
+    path("queues/resume/", Resume.as_view(), name="resume"),
+    path("names/", Names.as_view(), name="names"),
+    path("name/", Name.as_view(), name="name"),
+    path("workers/", Workers.as_view(), name="workers"),
+    path("runs/", Runs.as_view(), name="runs"),
 ]

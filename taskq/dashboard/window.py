@@ -63,13 +63,21 @@ class Scope:
         """As ``taskq.statistics`` takes them."""
         return {"name": self.name or None, "queue": self.queue or None}
 
+    @property
+    def query(self) -> str:
+        """The choice, as the query of an address."""
+        return self._query_for(self.window)
+
     def links(self) -> list[tuple[str, str | Promise, bool]]:
         """For each window its query, its label, and whether it is the one that is shown."""
-        kept = {key: value for key in ("name", "queue") if (value := getattr(self, key))}
         return [
-            ("?" + urlencode({"over": window.slug} | kept), window.label, window is self.window)
+            (f"?{self._query_for(window)}", window.label, window is self.window)
             for window in Window
         ]
+
+    def _query_for(self, window: Window) -> str:
+        chosen = {"over": window.slug, "name": self.name, "queue": self.queue}
+        return urlencode({key: value for key, value in chosen.items() if value})
 
 
 def _text(request: HttpRequest, key: str, length: int) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from django import template
 from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from taskq import printable
 from taskq.dashboard import shown
 from taskq.dashboard.queries import Amount
 from taskq.dashboard.sparkline import sparkline
+from taskq.statistics import Figures
 from taskq.task.measures import End
 
 register = template.Library()
@@ -30,9 +31,16 @@ def amount(counted: Amount) -> str:
 
 @register.filter
 def name(text: str) -> SafeString:
-    """A dotted name, which may be broken after a dot."""
-    parts = ((part,) for part in printable.in_a_line(text).split("."))
-    return format_html_join(mark_safe(".<wbr>"), "{}", parts)
+    """A dotted name: its last part stands out, and it may be broken after a dot."""
+    *path, last = printable.in_a_line(text).split(".")
+    leading = format_html_join("", "{}.<wbr>", ((part,) for part in path))
+    return format_html('<span class="path">{}</span>{}', leading, last)
+
+
+@register.simple_tag
+def task_link(pk: int, name_of_task: str) -> SafeString:
+    """A task's name and id."""
+    return format_html("{} <small>#{}</small>", name(name_of_task), pk)
 
 
 @register.filter
@@ -40,3 +48,27 @@ def end(value: int) -> SafeString:
     """How a run ended, as a badge."""
     found = End(value)
     return format_html('<span class="badge {}">{}</span>', found.name.lower(), found.label)
+
+
+@register.filter
+def wait(figures: Figures, percent: int) -> str:
+    """The wait that this percentage of the runs did not exceed."""
+    return shown.span(figures.wait_time(percent / 100))
+
+
+@register.filter
+def run(figures: Figures, percent: int) -> str:
+    """The run time that this percentage of the runs did not exceed."""
+    return shown.span(figures.run_time(percent / 100))
+
+
+@register.filter
+def raw(value: float) -> str:
+    """A number for an attribute of HTML, in no language."""
+    return f"{value:.6g}"
+
+
+@register.filter
+def whole_seconds(seconds: float) -> str:
+    """A time in seconds without a fraction, which would change with each look."""
+    return shown.span(float(round(seconds)))

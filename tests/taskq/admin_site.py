@@ -22,9 +22,9 @@ def page(task, verb="change"):
     return f"{LIST}{task.pk}/{verb}/"
 
 
-def user_with(*permissions):
+def user_with(*permissions, username="staff"):
     """A client of somebody on the staff with these permissions on tasks and workers."""
-    user = User.objects.create_user("staff", is_staff=True)
+    user = User.objects.create_user(username, is_staff=True)
     for permission in permissions:
         user.user_permissions.add(Permission.objects.get(codename=permission))
     client = Client()

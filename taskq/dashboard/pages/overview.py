@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +10,9 @@ from django.utils.translation import gettext_lazy as _
 
 from taskq.dashboard import queries, shown
 from taskq.dashboard.page import Page
-from taskq.dashboard.queries import Amount, Lane, Series, Workers
-from taskq.dashboard.window import Scope
+from taskq.dashboard.queries import Amount, Lane, Series, Workers, known_queues
 from taskq.statistics import Figures, total
+from taskq.task import registry
 
 #: The most rows of each table of this page. Other pages have more.
 ROWS = 10
@@ -35,10 +34,6 @@ class Overview(Page):
     template_name = "taskq/dashboard/overview.html"
     live = "taskq/dashboard/live/overview.html"
 
-    @functools.cached_property
-    def scope(self) -> Scope:
-        return Scope.of(self.request)
-
     def look(self) -> dict[str, Any]:
         chosen = self.scope
         # No index tells which names wait: a lane is shown whatever the name that was chosen.
@@ -54,7 +49,6 @@ class Overview(Page):
             if chosen.queue in ("", run.queue) and chosen.name in ("", run.name)
         ]
         return {
-            "scope": chosen,
             "verdict": verdict(due, workers, whole),
             "tiles": tiles(series, whole),
             "due": sum((lane.due for lane in waiting), Amount()),
@@ -69,7 +63,18 @@ class Overview(Page):
         }
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        return super().get_context_data(scope=self.scope, **kwargs)
+        series = queries.series(self.alias, self.scope)
+        return super().get_context_data(
+            **kwargs, series=series[::-1], names=self._names(), queues=self._queues()
+        )
+
+    def _names(self) -> list[str]:
+        """The names to choose from: those that this process knows, and the chosen one."""
+        return sorted({*registry.names(), *filter(None, [self.scope.name])})
+
+    def _queues(self) -> list[str]:
+        waiting = {lane.queue for lane in queries.lanes(self.alias)}
+        return sorted(waiting | known_queues() | set(filter(None, [self.scope.queue])))
 
 
 def verdict(due: list[Lane], workers: Workers, whole: Figures) -> Verdict:

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 from django.utils import timezone
 
 from taskq.models import RecentRun, Rollup
 from taskq.models.statistics import RUN_COLUMNS, WAIT_COLUMNS, Step
 from taskq.task.measures import End
+from tests.taskq.admin_site import text
 
 OVERVIEW = "/taskq/"
+QUEUES = "/taskq/queues/"
+NAMES = "/taskq/names/"
+NAME = "/taskq/name/"
+WORKERS = "/taskq/workers/"
+RUNS = "/taskq/runs/"
+
+
+def words(answer):
+    """A page without its tags. What is in one word has no gap."""
+    page = re.sub(r"<(wbr|/?span[^>]*)>", "", text(answer))
+    return " ".join(re.sub(r"<[^>]+>", " ", page).split())
 
 
 def minutes_ago(minutes):
