@@ -12,6 +12,8 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
+from taskq import lifetimes
+
 DEFAULT_QUEUE = "default"
 QUEUE_LENGTH = 64
 NAME_LENGTH = 255
@@ -43,6 +45,8 @@ class Settings:
     result_ttl: seconds for which results are kept, for tasks that keep them; None is for ever.
     failed_ttl: seconds for which failed tasks are kept; None is until a person retries or
         deletes them.
+    keep_finished: for how long finished tasks are kept, by queue, such as "7 days". Empty, because
+        a row for each finished task is what a queue need not pay for.
     idempotency_ttl: seconds for which an idempotency key stands for its first task; None is
         for ever. A day, because a caller that got no answer sends again within that time.
     time_limit, soft_time_limit: seconds that a run may take, for tasks that set none.
@@ -73,6 +77,7 @@ class Settings:
     unknown_task_ttl: float = 86400.0
     result_ttl: float | None = 86400.0
     failed_ttl: float | None = None
+    keep_finished: Mapping[str, Any] = field(default_factory=dict)
     idempotency_ttl: float | None = 86400.0
     time_limit: float | None = None
     soft_time_limit: float | None = None
@@ -90,6 +95,11 @@ class Settings:
     def direct(self) -> bool:
         """Whether no pooler is in between. A pooler passes no wake-ups on."""
         return self.listen is True
+
+    @property
+    def kept_queues(self) -> dict[str, float]:
+        """``keep_finished`` in seconds."""
+        return {queue: lifetimes.seconds_of(each) for queue, each in self.keep_finished.items()}
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,19 @@ def _count(value: object) -> bool:
     return _whole(value) and value >= 1  # type: ignore[operator]
 
 
+def _by_queue(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    try:
+        return all(_is_queue(queue) and lifetimes.seconds_of(value[queue]) for queue in value)
+    except ValueError:
+        return False
+
+
+def _is_queue(name: object) -> bool:
+    return isinstance(name, str) and 0 < len(name) <= QUEUE_LENGTH and not {*name} & {*",*\0"}
+
+
 _SECONDS = (_positive, "give a positive number of seconds")
 _SECONDS_FROM_0 = (
     lambda value: _number(value) and value >= 0,
@@ -162,6 +185,11 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "UNKNOWN_TASK_TTL": _SECONDS,
     "RESULT_TTL": _TTL,
     "FAILED_TTL": _TTL,
+    "KEEP_FINISHED": (
+        _by_queue,
+        'give a dict of lifetimes by the name of a queue, such as {"reports": "7 days"}; a '
+        f"lifetime is {lifetimes.FORMS}",
+    ),
     "IDEMPOTENCY_TTL": _TTL,
     "TIME_LIMIT": _SECONDS_OR_NONE,
     "SOFT_TIME_LIMIT": _SECONDS_OR_NONE,

@@ -310,6 +310,35 @@ def grants_missing(process: str, statements: list[str]) -> None:
     _say(logging.ERROR, "database.grants", text, process=process, statements=statements)
 
 
+def partitions_changed(
+    process: str, made: Sequence[datetime.date], dropped: Sequence[datetime.date]
+) -> None:
+    parts = [
+        f"{what} {', '.join(map(str, days))}"
+        for what, days in (("made", made), ("dropped", dropped))
+        if days
+    ]
+    text = f"{process}: partitions of taskq_finished: {'; '.join(parts)}"
+    _say(logging.INFO, "finished.partitions", text, made=[*made], dropped=[*dropped])
+
+
+def partitions_lacking(process: str, role: str, owner: str) -> None:
+    text = (
+        f"{process}: its role {role} may not make or drop partitions of taskq_finished. Finished "
+        "tasks go to taskq_finished_default, and are deleted row by row: run manage.py taskq_prune "
+        f"once a day as {owner}, or GRANT {owner} TO {role} (docs/how-to/results.md)"
+    )
+    _say(logging.WARNING, "finished.no_partitions", text, process=process, role=role, owner=owner)
+
+
+def partitions_busy(process: str, error: Exception) -> None:
+    text = (
+        f"{process}: for some time no partition of taskq_finished could be made or dropped, as "
+        f"others hold locks on it: {first_line(error)}; trying again each minute"
+    )
+    _say(logging.WARNING, "finished.busy", text, process=process)
+
+
 def database_back(process: str, seconds: float) -> None:
     text = f"{process}: the database answers again after {seconds:.1f} s"
     _say(logging.WARNING, "database.back", text, process=process, seconds=seconds)

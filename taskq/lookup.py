@@ -1,4 +1,4 @@
-"""What is known of a task that was sent: from its row, or from its result."""
+"""What is known of a task that was sent: from its row, its result, or the finished tasks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db import router
 
 from taskq.exceptions import WorkerLost
-from taskq.models import Result, State, Task
+from taskq.models import FinishedTask, Result, State, Task
 from taskq.task.progress import Progress
 from taskq.values import stored_moment
 
@@ -87,9 +87,11 @@ def look_up(id: int, using: str | None = None) -> Known | None:
         using: The alias of the database. By default the router decides.
 
     Returns:
-        What is known of it; None when there is neither a task nor a result.
+        What is known of it; None when there is neither a task nor a result, nor a finished task
+        that is kept.
     """
-    # The row first: between the two looks it may become a result. A result never becomes a row.
+    # The row first: between two looks it may become one of the others, and never the other way.
+    # The result before the finished task: one look-up there asks each partition.
     alias = using or router.db_for_write(Task)
     task = Task.objects.using(alias).filter(pk=id).select_related("worker").first()
     if task is not None:
@@ -113,7 +115,10 @@ def look_up(id: int, using: str | None = None) -> Known | None:
             cancelled=task.cancelled_at is not None,
             progress=Progress.read(task.progress, task.attempt),
         )
-    result = Result.objects.using(alias).filter(pk=id).first()
+    result: Result | FinishedTask | None = Result.objects.using(alias).filter(pk=id).first()
+    if result is None:
+        kept = FinishedTask.objects.using(alias).filter(pk=id)
+        result = kept.order_by("-finished_at").first()
     if result is None:
         return None
     runs = attempts(result.history)

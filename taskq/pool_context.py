@@ -13,6 +13,8 @@ from taskq.schedules.entries import entries
 from taskq.schedules.plan import Plan
 from taskq.sql import Turn
 from taskq.store.session import StoreSession
+from taskq.task import registry
+from taskq.task.keeping import Lifetimes
 from taskq.task.queues import Queues
 
 #: The keeper's slot on the scoreboard: it is the first role.
@@ -38,6 +40,12 @@ class PoolContext:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "plan", Plan(entries(self.alias)))
+
+    @property
+    def lifetimes(self) -> set[float]:
+        """Seconds for which finished tasks of this code and these settings are kept."""
+        options = (definition.options for definition in registry.definitions())
+        return Lifetimes(self.settings.kept_queues).every(options)
 
     @property
     def pool(self) -> str:

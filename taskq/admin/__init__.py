@@ -1,13 +1,21 @@
 """The Django admin of taskq.
 
-It shows tasks, results and workers. A person can retry, cancel and delete tasks, and pause
-schedules and queues.
+It shows tasks, results, finished tasks and workers. A person can retry, cancel and delete tasks,
+and pause schedules and queues.
 """
 
+from taskq.admin.finished import FinishedTaskAdmin
 from taskq.admin.pauses import PausedQueueAdmin
 from taskq.admin.results import ResultAdmin
 from taskq.admin.schedules import ScheduleAdmin
 from taskq.admin.tasks import TaskAdmin
 from taskq.admin.workers import WorkerAdmin
 
-__all__ = ["PausedQueueAdmin", "ResultAdmin", "ScheduleAdmin", "TaskAdmin", "WorkerAdmin"]
+__all__ = [
+    "FinishedTaskAdmin",
+    "PausedQueueAdmin",
+    "ResultAdmin",
+    "ScheduleAdmin",
+    "TaskAdmin",
+    "WorkerAdmin",
+]

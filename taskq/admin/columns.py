@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from taskq import printable
 from taskq.admin import readable
-from taskq.models import Result, ShownState, State, Task
+from taskq.models import FinishedTask, Result, ShownState, State, Task
 from taskq.models.declared_columns import AsText
 from taskq.task.progress import Progress
 
@@ -56,7 +56,7 @@ def state(task: Any) -> SafeString:
 
 
 @display(description=_("name"))
-def name_wrapped(task: Task | Result) -> SafeString:
+def name_wrapped(task: Task | Result | FinishedTask) -> SafeString:
     parts = ((part,) for part in printable.in_a_line(task.name).split("."))
     return line(format_html_join(mark_safe(".<wbr>"), "{}", parts))
 
@@ -75,7 +75,7 @@ def arguments_and_error(task: Any) -> SafeString:
 
 
 @display(description=_("queue"))
-def queue_and_priority(row: Task | Result) -> str:
+def queue_and_priority(row: Task | Result | FinishedTask) -> str:
     queue = printable.in_a_line(row.queue)
     return f"{queue}, {row.priority}" if row.priority else queue
 
@@ -94,7 +94,7 @@ def tries(task: Task) -> str:
 
 
 @display(description=_("arguments"))
-def arguments(task: Task | Result) -> SafeString:
+def arguments(task: Task | Result | FinishedTask) -> SafeString:
     return _text(readable.in_lines(task.payload, task.name))
 
 
@@ -135,7 +135,7 @@ def losses(task: Task) -> str:
 
 
 @display(description=_("headers"))
-def headers(task: Task) -> SafeString:
+def headers(task: Task | FinishedTask) -> SafeString:
     return _text(readable.headers(task.payload) or NOTHING)
 
 

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import gettext
 
-from taskq.models import Result, Task
+from taskq.models import FinishedTask, Result, Task
 from taskq.task import ids
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class GoneMixin(Base):
 
     def gone(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Go back to the list, with a message that says what became of the task."""
-        if Result.objects.filter(pk=object_id).exists():
+        if any(kept.objects.filter(pk=object_id).exists() for kept in (Result, FinishedTask)):
             text = gettext("Task #%(id)s has finished since; nothing is left to do.")
         else:
             text = gettext(

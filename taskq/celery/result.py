@@ -105,7 +105,8 @@ class AsyncResult:
 
     @property
     def name(self) -> str | None:
-        """The task's name. This and all below are None when neither task nor result exists."""
+        """The task's name. This and all below are None when neither task nor result exists, nor a
+        finished run that is kept."""
         return self._of(lambda known: known.name)
 
     @property
@@ -157,7 +158,8 @@ class AsyncResult:
         """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED, as in Celery.
 
         REVOKED means that it was cancelled while it ran. PENDING also stands for a task that
-        does not exist: it was removed before it ran, or its result is not kept or was pruned.
+        does not exist: it was removed before it ran, or neither its result nor its finished run
+        is kept any more.
         """
         return states.status(self._known())
 
@@ -241,7 +243,8 @@ class AsyncResult:
     maybe_reraise = maybe_throw
 
     def forget(self) -> None:
-        """Remove the stored result. A failed task stays, so that a person can look at it."""
+        """Remove the stored result. A failed task stays, so that a person can look at it, and so
+        does what ``keep_finished`` keeps."""
         if self._pk < ids.TOO_LARGE:
             Result.objects.using(self._alias).filter(pk=self._pk).delete()
 

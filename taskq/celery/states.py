@@ -31,9 +31,11 @@ def outcome(known: Known | None) -> Any:
     """The return value, or the error as a TaskFailed. None before there is one."""
     if known is None or known.state in (State.READY, State.RUNNING):
         return None
-    if known.value is None:
+    if known.state is State.FAILED:
         kind = TaskRevokedError if known.cancelled else TaskFailed
         return kind(known.error, known.traceback)
+    if known.value is None:  # a finished task that is kept, and does not keep its result
+        return None
     return payload.decode_result(known.value, known.name)
 
 

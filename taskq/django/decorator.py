@@ -74,6 +74,7 @@ class TaskqTask(TypedTask[P, R]):
     atomic: bool = TaskOptions.atomic
     time_limit: float | None = TaskOptions.time_limit
     soft_time_limit: float | None = TaskOptions.soft_time_limit
+    keep_finished: str | float | datetime.timedelta | None = TaskOptions.keep_finished
     schedule: str | datetime.timedelta | None = TaskOptions.schedule
     catch_up: CatchUp = TaskOptions.catch_up
     unique: str | Callable[..., str | None] | None = TaskOptions.unique

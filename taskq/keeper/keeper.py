@@ -15,6 +15,7 @@ from taskq.keeper.dispatcher import GLANCE, Dispatcher
 from taskq.keeper.leases import Leases
 from taskq.keeper.listener import Listener
 from taskq.keeper.overrun import OverrunWatch
+from taskq.keeper.partitions import PartitionKeeper
 from taskq.keeper.progress import Reporter
 from taskq.keeper.pruner import Pruner
 from taskq.keeper.reclaimer import Reclaimer
@@ -75,6 +76,7 @@ class Keeper:
             child, context, self.session, self.listener, self.canceller.told
         )
         self.pruner = Pruner(self.session, self.settings)
+        self.partitions = PartitionKeeper(self.session, context.lifetimes)
         self._refusals = Refusals(child.name, self.session.close, limit=self.settings.heartbeat)
         leases, reclaimer, overruns = self.leases, self.reclaimer, self.overruns
         canceller, reporter = self.canceller, self.reporter
@@ -109,6 +111,7 @@ class Keeper:
                 lambda: reporter.due,
             ),
             Duty("prune", self.pruner.prune, lambda: self.pruner.due),
+            Duty("make and drop partitions", self.partitions.tend, lambda: self.partitions.due),
         ]
 
     def run(self) -> int:

@@ -14,7 +14,7 @@ PRUNE_COST = 20
 
 
 class Pruner:
-    """Removes old results, failed tasks and idempotency keys.
+    """Removes old results, failed tasks, idempotency keys and finished tasks.
 
     due: when to look next, by ``pool.clock``.
     """
@@ -30,12 +30,14 @@ class Pruner:
         now = clock.now()
         if now < self.due:
             return
-        removed = self._session.store().prune(
+        store = self._session.store()
+        removed = store.prune(
             result_ttl=self._settings.result_ttl,
             failed_ttl=self._settings.failed_ttl,
             idempotency_ttl=self._settings.idempotency_ttl,
             limit=PRUNE_BATCH,
         )
-        more = max(removed) == PRUNE_BATCH
+        finished = store.prune_finished(PRUNE_BATCH)
+        more = max(*removed, finished) == PRUNE_BATCH
         wait = PRUNE_COST * (clock.now() - now) if more else clock.nanoseconds(PRUNE_EVERY)
         self.due = now + wait

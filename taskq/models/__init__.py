@@ -1,5 +1,6 @@
 """The tables, as Django's models."""
 
+from taskq.models.finished import FinishedTask
 from taskq.models.schedules import Schedule
 from taskq.models.statistics import RecentRun, Rollup
 from taskq.models.tasks import IdempotencyKey, PausedQueue, Result, Task, Worker
@@ -9,6 +10,7 @@ from taskq.task.states import SHOWN_WHEN, ShownState, State
 __all__ = [
     "SHOWN_WHEN",
     "Cancelled",
+    "FinishedTask",
     "IdempotencyKey",
     "PausedQueue",
     "RecentRun",

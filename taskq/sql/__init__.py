@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import importlib
 from collections import Counter
@@ -61,6 +62,17 @@ REPLACED = ", ".join(
     f"{column} = excluded.{column}"
     for column in "name payload queue priority created_at run_after started_at history "
     "finished_at worker value".split()
+)
+
+#: The columns of a finished task that it has from the task's row.
+OF_THE_TASK = (
+    "id, name, payload, queue, priority, created_at, execute_at, run_after, started_at, attempt, "
+    "retries, history"
+)
+#: The columns that a finished task replaces in another with the same id and the same last day.
+REPLACED_FINISHED = ", ".join(
+    f"{column.strip()} = excluded.{column.strip()}"
+    for column in f"{OF_THE_TASK}, finished_at, worker, value".split(",")[1:]
 )
 
 #: The texts of a wake-up: there is work, or a running task was cancelled.
@@ -185,6 +197,8 @@ class Statements(Protocol):
     STILL_HELD: str | None
     KEEP: tuple[str, ...]
     KEEP_ONE: tuple[str, ...]
+    ARCHIVE: tuple[str, ...]
+    ARCHIVE_ONE: tuple[str, ...]
     RETRY: str
     FAIL: str
     FAIL_PLAINLY: str
@@ -200,6 +214,22 @@ class Statements(Protocol):
     PRUNE_RESULTS: str
     PRUNE_FAILED: str
     PRUNE_KEYS: str
+    PRUNE_FINISHED: str
+
+
+class PartitionStatements(Protocol):
+    """The module for the partitions of finished tasks; postgresql/partitions.py explains each
+    name."""
+
+    LOOK: str
+    LIST: str
+    STRAYS: str
+    LIMITS: tuple[str, ...]
+
+    def name_of(self, day: datetime.date) -> str: ...
+    def lock(self, schema: str) -> str: ...
+    def make(self, schema: str, day: datetime.date) -> list[str]: ...
+    def drop(self, schema: str, day: datetime.date) -> str: ...
 
 
 class LeaseStatements(Protocol):
@@ -287,6 +317,14 @@ def leases_of(vendor: str) -> LeaseStatements:
 
 
 @functools.cache
+def partitions_of(vendor: str) -> PartitionStatements | None:
+    """The statements about the partitions of finished tasks. None on SQLite, which has none."""
+    if vendor == "sqlite":
+        return None
+    return cast(PartitionStatements, _module(vendor, "partitions"))
+
+
+@functools.cache
 def schedules_of(vendor: str) -> ScheduleStatements:
     """The statements about schedules."""
     return cast(ScheduleStatements, _module(vendor, "schedules"))
@@ -296,6 +334,7 @@ def load(vendor: str) -> None:
     """Import all SQL modules that a pool's processes need, before the fork."""
     for each in (of, claims_of, driver_of, django_connection_of, enqueue_of, leases_of):
         each(vendor)
+    partitions_of(vendor)
 
 
 def _module(vendor: str, theme: str) -> ModuleType:

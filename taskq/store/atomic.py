@@ -15,11 +15,14 @@ def finish(
     run: Run,
     *,
     result: str | None = None,
+    lifetime: float | None = None,
     home: str | None = None,
 ) -> bool:
     """Finish a run in the transaction that its own code has open on Django's connection, and keep
     its result, if any; whether the worker still held it. If not, that transaction must be rolled
     back.
+
+    lifetime: seconds for which the finished task is kept; 0 or None for not at all.
 
     home: the ``home`` of the :class:`taskq.store.tasks.TaskStore` that has claimed it. The code may
         have changed what the session sees under the names of our tables.
@@ -29,13 +32,17 @@ def finish(
     values = {"worker": worker, "id": id, "attempt": attempt}
     # Refused where the task has marked its transaction for a rollback, which would take our
     # finish with it, silently.
+    if lifetime:
+        archive = [_qualified(each, home) for each in statements.ARCHIVE_ONE]
+        more = {"value": result, "lifetime": lifetime}
+        return connection.end_plainly(archive, {**values, **more})
     if result is None:
         return connection.end(_qualified(statements.FINISH_ONE, home), values)
     keep = [_qualified(each, home) for each in statements.KEEP_ONE]
     return connection.end_plainly(keep, {**values, "value": result})
 
 
-_TABLES = re.compile(r"\btaskq_(?:task|result|worker)\b")
+_TABLES = re.compile(r"\btaskq_(?:task|result|finished|worker)\b")
 
 
 @functools.cache

@@ -15,11 +15,12 @@ from pool.finish_log import Logged
 from taskq import sql
 from taskq.task.claimed import Run
 
-_FINISH, _KEEP, _FAIL, _RETRY = "finish", "keep", "fail", "retry"
+_FINISH, _KEEP, _ARCHIVE, _FAIL, _RETRY = "finish", "keep", "archive", "fail", "retry"
 #: The columns that each of them writes, as the statements name their lists.
 COLUMNS: dict[str, tuple[str, ...]] = {
     _FINISH: (),
     _KEEP: ("value",),
+    _ARCHIVE: ("value", "lifetime"),
     _FAIL: ("error", "traceback", "kind"),
     _RETRY: ("due", "delay", "error", "traceback", "kind"),
 }
@@ -79,6 +80,15 @@ def keep(run: Run, value: str) -> Ending:
     return Ending(*run, _KEEP, (value,))
 
 
+def archive(run: Run, value: str | None, lifetime: float) -> Ending:
+    """The task is done, and its row is kept among the finished ones for so many seconds.
+
+    value: what it returned, encoded; None for a task that does not keep its result. A result is
+    written too, as by :func:`keep`.
+    """
+    return Ending(*run, _ARCHIVE, (value, lifetime))
+
+
 def fail(run: Run, *, error: str, traceback: str, kind: str | None = None) -> Ending:
     """The task has failed. kind: the path of the error's class, where the task keeps what came of
     each run."""
@@ -131,6 +141,7 @@ def _calls(
     texts = {
         _FINISH: (statements.FINISH,),
         _KEEP: statements.KEEP,
+        _ARCHIVE: statements.ARCHIVE,
         _FAIL: (statements.FAIL,),
         _RETRY: (statements.RETRY,),
     }

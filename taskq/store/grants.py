@@ -17,6 +17,8 @@ POOL = {
     "taskq_task": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_worker": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_result": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "taskq_finished": ("SELECT", "INSERT", "UPDATE"),
+    "taskq_finished_default": ("SELECT", "UPDATE", "DELETE"),
     "taskq_schedule": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_idempotencykey": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_pausedqueue": ("SELECT",),
@@ -26,6 +28,7 @@ SENDER = {
     "taskq_task": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_worker": ("SELECT",),
     "taskq_result": ("SELECT",),
+    "taskq_finished": ("SELECT",),
     "taskq_idempotencykey": ("SELECT", "INSERT", "UPDATE"),
 }
 

@@ -21,6 +21,7 @@ from taskq.store.claims import (
 )
 from taskq.store.endings import Ending, calls
 from taskq.store.leases import LeaseStore
+from taskq.store.partitions import PartitionStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.progress import Progress
 from taskq.task.queues import Queues
@@ -39,6 +40,8 @@ class TaskStore:
         self._wake = sql.enqueue_of(vendor).WAKE
         #: The leases under which workers hold tasks.
         self.leases = LeaseStore(connection, vendor)
+        #: The days of the finished tasks that are kept.
+        self.partitions = PartitionStore(connection, vendor)
 
     @property
     def home(self) -> str | None:
@@ -245,6 +248,11 @@ class TaskStore:
             some(self._sql.PRUNE_FAILED, failed_ttl),
             some(self._sql.PRUNE_KEYS, idempotency_ttl),
         )
+
+    def prune_finished(self, limit: int) -> int:
+        """Remove finished tasks whose last day is over, as far as no partition goes with that day,
+        and at most ``limit``; how many they were."""
+        return self._connection.count(self._sql.PRUNE_FINISHED, {"limit": limit})
 
     # The connection
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, Literal
 
+from taskq import lifetimes
 from taskq.task.timing import CATCH_UP, CatchUp, parse
 from taskq.values import check_max_retries, check_priority, check_queue, check_seconds, require
 
@@ -42,6 +43,8 @@ class TaskOptions:
     soft_time_limit: seconds after which SoftTimeLimitExceeded is raised in the task.
     bind: pass the task itself as the first argument.
     ignore_result: do not keep the return value.
+    keep_finished: how long a finished run is kept in ``taskq_finished``, in seconds. 0 keeps none,
+        None is what KEEP_FINISHED says of the queue.
     typing: check a call's arguments against the function's signature when the task is sent.
         With False, a wrong call fails in its run.
     schedule: send it periodically: a cron expression, in the site's time zone, or a
@@ -77,6 +80,7 @@ class TaskOptions:
     soft_time_limit: float | None = None
     bind: bool = False
     ignore_result: bool = True
+    keep_finished: float | None = None
     typing: bool = True
     schedule: str | datetime.timedelta | None = None
     catch_up: CatchUp = "once"
@@ -136,6 +140,8 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
         parse(options["schedule"])
     catch_up = options.get("catch_up", "once")
     require(catch_up in CATCH_UP, "catch_up", catch_up, f"use one of {', '.join(CATCH_UP)}")
+    if "keep_finished" in options:
+        options["keep_finished"] = _lifetime(options["keep_finished"])
     for name in ("atomic", "bind", "ignore_result", "retry_jitter", "typing"):
         value = options.get(name, False)
         require(isinstance(value, bool), name, value, "use True or False")
@@ -158,6 +164,16 @@ def _check_retries(options: dict[str, Any]) -> None:
     if isinstance(backoff, bool):
         backoff = options["retry_backoff"] = 1.0 if backoff else 0.0
     check_seconds("retry_backoff", backoff)
+
+
+def _lifetime(given: object) -> float:
+    if given is False:
+        return 0.0
+    try:
+        return lifetimes.seconds_of(given)
+    except ValueError as error:
+        require(False, "keep_finished", given, f"{error}, or False to keep none")
+        raise
 
 
 def _check_limits(options: dict[str, Any]) -> None:

@@ -11,28 +11,46 @@ from taskq import sql
 from taskq.store import atomic
 from taskq.store.session import StoreSession
 from taskq.task.claimed import Claimed
+from taskq.task.keeping import Lifetimes
+from taskq.task.registry import Definition
 from taskq.worker.batch import Batch
 
 
 class AtomicEnd:
     """Ends atomic tasks under the lease of a worker's batch.
 
+    lifetimes: of the finished tasks that are kept.
     direct: see :func:`taskq.store.connecting.connect`.
     """
 
-    def __init__(self, slot: Slot, batch: Batch, session: StoreSession, *, direct: bool) -> None:
+    def __init__(
+        self,
+        slot: Slot,
+        batch: Batch,
+        session: StoreSession,
+        lifetimes: Lifetimes,
+        *,
+        direct: bool,
+    ) -> None:
         self._slot = slot
         self._batch = batch
         self._session = session
+        self._lifetimes = lifetimes
         self._direct = direct
 
     def begin(self, connection: BaseDatabaseWrapper) -> AbstractContextManager[object]:
         """Entered as the task's transaction is opened on the connection."""
         return sql.django_connection(connection, direct=self._direct).begin()
 
-    def finish(self, connection: BaseDatabaseWrapper, task: Claimed, result: str | None) -> bool:
-        """Remove the task's row and keep its result, if any. False if the worker no longer holds
-        the task: then the transaction must be rolled back."""
+    def finish(
+        self,
+        connection: BaseDatabaseWrapper,
+        task: Claimed,
+        definition: Definition,
+        result: str | None,
+    ) -> bool:
+        """Remove the task's row, and keep what is to be kept of it. False if the worker no longer
+        holds the task: then the transaction must be rolled back."""
         if not self._slot.lease_is_good(clock.now()):
             self._batch.forget_waiting()
             return False
@@ -41,5 +59,6 @@ class AtomicEnd:
             self._batch.lease,
             task.run,
             result=result,
+            lifetime=self._lifetimes.of(definition.options, task.queue),
             home=self._session.home,
         )

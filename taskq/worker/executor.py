@@ -121,7 +121,7 @@ class Executor:
                         False,
                     )
                     connection.run_on_commit.insert(callbacks, note)
-                if not self._end.finish(connection, task, result):
+                if not self._end.finish(connection, task, definition, result):
                     raise _LeaseIsGone
             return Done(written=True, result=result) if keeps else DONE_AND_WRITTEN
         except _LeaseIsGone:

@@ -9,6 +9,7 @@ from taskq.store import endings
 from taskq.store.endings import Ending
 from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed
+from taskq.task.keeping import Lifetimes
 from taskq.task.outcomes import Done, Failed, Fenced, Interrupted, Outcome, Retried
 from taskq.task.progress import Progress
 from taskq.task.registry import Definition
@@ -44,6 +45,7 @@ class Recorder:
         pace: Pace,
         writer: OutcomeWriter,
         tally: Tally,
+        lifetimes: Lifetimes,
         *,
         unknown_task_ttl: float,
     ) -> None:
@@ -52,6 +54,7 @@ class Recorder:
         self.pace = pace
         self.writer = writer
         self.tally = tally
+        self.lifetimes = lifetimes
         self._unknown_task_ttl = unknown_task_ttl
         #: A run has failed with MemoryError: this process should not run another task.
         self.out_of_memory = False
@@ -84,7 +87,6 @@ class Recorder:
         request: Request | None,
         heard: bool,
     ) -> bool:
-        keeps = not definition.options.ignore_result
         match outcome:
             case Done(written, result):
                 self.slot.done += 1
@@ -103,7 +105,7 @@ class Recorder:
                     delay=delay,
                     error=error,
                     traceback=traceback,
-                    kind=kind if keeps else None,
+                    kind=self._noted(kind, task, definition),
                 )
                 heard = heard or bool(signals.task_retried.receivers)
                 ours = self.end(task, definition, ending, at_once=heard)
@@ -115,14 +117,13 @@ class Recorder:
                 return ours
             case Failed(error, traceback, kind, out_of_memory, exception):
                 self.out_of_memory |= out_of_memory
-                ending = endings.fail(
-                    task.run, error=error, traceback=traceback, kind=kind if keeps else None
-                )
+                noted = self._noted(kind, task, definition)
+                ending = endings.fail(task.run, error=error, traceback=traceback, kind=noted)
                 heard = heard or bool(signals.task_failed.receivers)
                 ours = self.keep_failed(task, definition, ending, at_once=heard)
                 return self.tell_failed(ours, task, error, traceback, request, exception)
             case Interrupted():
-                return self.lose(task, outcome, keeps)
+                return self.lose(task, definition, outcome)
             case Fenced():
                 # Check on the worker's own connection. What the task has done to its session must
                 # not leave its row running for ever.
@@ -138,6 +139,13 @@ class Recorder:
         self, task: Claimed, definition: Definition, result: str | None, *, heard: bool
     ) -> bool:
         """Write a success. Who is told of one that keeps its result may look for that."""
+        options, lifetimes = definition.options, self.lifetimes
+        # Most runs end here without another call.
+        may_keep = options.keep_finished or lifetimes.by_queue
+        if may_keep and (lifetime := lifetimes.of(options, task.queue)):
+            ending = endings.archive(task.run, result, lifetime)
+            heard = heard or bool(signals.task_succeeded.receivers)
+            return self.end(task, definition, ending, at_once=heard)
         if result is None:
             return self.end(task, definition, endings.finish(task.run))
         heard = heard or bool(signals.task_succeeded.receivers)
@@ -205,7 +213,7 @@ class Recorder:
 
         return self.writer.write(task.run, task.name, write)
 
-    def lose(self, task: Claimed, outcome: Interrupted, keeps: bool) -> bool:
+    def lose(self, task: Claimed, definition: Definition, outcome: Interrupted) -> bool:
         """Write a run that an outage has ended, once the outage is over."""
         wait = 0.0 if task.losses < 0 else min(AGAIN_MOST, AGAIN ** min(task.losses, 9))
         came: list[tuple[int, bool]] = []
@@ -217,7 +225,7 @@ class Recorder:
                 delay=wait,
                 error=outcome.error,
                 traceback=outcome.traceback,
-                kind=outcome.kind if keeps else None,
+                kind=self._noted(outcome.kind, task, definition),
             )
             came.extend([lost] if lost is not None else [])
             return lost is not None
@@ -240,12 +248,19 @@ class Recorder:
     ) -> bool:
         """A cancelled run has ended: keep the task as failed, whatever the run raised."""
         error = outcome.error or "cancelled"
-        kind = None if definition.options.ignore_result else outcome.kind
+        kind = self._noted(outcome.kind, task, definition)
         ending = endings.fail(task.run, error=error, traceback=outcome.traceback, kind=kind)
         ours = self.keep_failed(task, definition, ending, at_once=True)
         if ours:
             events.task_cancelled(task.id, task.name, error, request)
         return ours
+
+    def _noted(self, kind: str, task: Claimed, definition: Definition) -> str | None:
+        """The class of a run's error, for tasks that keep what came of each run. None for others:
+        see :func:`taskq.store.endings.fail`."""
+        options = definition.options
+        keeps = not options.ignore_result or self.lifetimes.of(options, task.queue)
+        return kind if keeps else None
 
     def expired(self, task: Claimed) -> None:
         """Remove a task that was not started in time."""

@@ -18,6 +18,7 @@ from taskq.store.turns import Turn
 from taskq.task import registry, request
 from taskq.task.claimed import Claimed
 from taskq.task.hooks import RunHooks
+from taskq.task.keeping import Lifetimes
 from taskq.task.outcomes import Done, Outcome
 from taskq.task.registry import Definition
 from taskq.task.request import Request
@@ -57,15 +58,19 @@ class Worker:
         self.interrupter = Interrupter(self.slot)
         self.writer = self.writer_class(self.slot, self.batch, self.session, context.settings.lease)
         self.tally = Tally(child.name)
+        lifetimes = Lifetimes(context.settings.kept_queues)
         self.recorder = self.recorder_class(
             self.slot,
             self.batch,
             self.pace,
             self.writer,
             self.tally,
+            lifetimes,
             unknown_task_ttl=context.settings.unknown_task_ttl,
         )
-        self.end = AtomicEnd(self.slot, self.batch, self.session, direct=context.settings.direct)
+        self.end = AtomicEnd(
+            self.slot, self.batch, self.session, lifetimes, direct=context.settings.direct
+        )
         self.executor = Executor(context.alias, self.interrupter, self.end)
         self.sleeper = Sleeper(child, context)
         self.claimer = Claimer(

@@ -16,6 +16,7 @@ from taskq.celery import AsyncResult
 from taskq.conf import Settings
 from taskq.keeper.keeper import Keeper
 from taskq.pool_context import PoolContext
+from taskq.sql.postgresql import partitions
 from taskq.store import connecting
 from taskq.store.claims import ClaimRequest
 from taskq.store.tasks import TaskStore
@@ -27,6 +28,7 @@ from tests.project.lab import tasks
 
 # Fixtures of several files, kept beside the words that go with them.
 from tests.taskq.admin_site import dead_worker, each_state, good_worker, root  # noqa: F401
+from tests.taskq.roles import role  # noqa: F401
 from tests.taskq.saying import said  # noqa: F401
 from tests.taskq.scheduling import table, write  # noqa: F401
 
@@ -200,6 +202,22 @@ def keeper_of_no_pool(settings: Settings, *, workers: int = 1) -> Keeper:
     for slot in child.scoreboard.slots[1:]:
         slot.pid, slot.state = os.getpid(), State.IDLE
     return Keeper(child, PoolContext(settings=settings, queues=Queues(), alias="default"))
+
+
+@pytest.fixture
+def partitions_dropped(transactional_db: None) -> Iterator[None]:
+    """The table of finished tasks has only its default partition, before and afterwards."""
+    drop_partitions()
+    yield
+    drop_partitions()
+
+
+def drop_partitions() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(partitions.LIST)
+        for name, _ in cursor.fetchall():
+            if name != "taskq_finished_default":
+                cursor.execute(f"DROP TABLE {name}")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""``manage.py taskq_prune``: remove old results, failed tasks and idempotency keys by hand."""
+"""``manage.py taskq_prune``: remove by hand what was kept for long enough."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from taskq import conf
 from taskq.management import arguments
 from taskq.management.queue_command import QueueCommand
 from taskq.store import connecting
+from taskq.store.tasks import TaskStore
+from taskq.task import registry
+from taskq.task.keeping import Lifetimes
 
 #: Rows that one statement removes.
 BATCH = 1000
@@ -19,9 +22,11 @@ _SETTINGS = {"result_ttl": float, "failed_ttl": float, "idempotency_ttl": float}
 
 class Command(QueueCommand):
     help = (
-        "Remove results, failed tasks and idempotency keys that are old enough. Pools do this "
-        "too, by the TASKQ settings RESULT_TTL, FAILED_TTL and IDEMPOTENCY_TTL. The exit code is "
-        "0, or 1 when an option was wrong."
+        "Remove results, failed tasks and idempotency keys that are old enough, and finished tasks "
+        "whose time is over. Pools do this too, by the TASKQ settings RESULT_TTL, FAILED_TTL and "
+        "IDEMPOTENCY_TTL, and by keep_finished. On PostgreSQL it also makes and drops the "
+        "partitions of finished tasks, if its role may. The exit code is 0, or 1 when an option "
+        "was wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -47,19 +52,42 @@ class Command(QueueCommand):
         ttls = {name: every.get(name, getattr(settings, name)) for name in _SETTINGS}
         alias = arguments.database_alias(options["database"])
         db = connecting.connect(alias, lease=settings.lease, direct=settings.direct)
-        removed = [0, 0, 0]
+        removed = [0, 0, 0, 0]
         try:
             while True:
-                some = db.prune(**ttls, limit=BATCH)
+                some = (*db.prune(**ttls, limit=BATCH), db.prune_finished(BATCH))
                 removed = [before + more for before, more in zip(removed, some, strict=True)]
                 if max(some) < BATCH:
                     break
+            results, failed, keys, finished = removed
+            self.stdout.write(
+                f"{results} results, {failed} failed tasks, {keys} idempotency keys and "
+                f"{finished} finished tasks removed"
+            )
+            self._tend(db)
         finally:
             db.close()
-        results, failed, keys = removed
-        self.stdout.write(
-            f"{results} results, {failed} failed tasks and {keys} idempotency keys removed"
-        )
+
+    def _tend(self, db: TaskStore) -> None:
+        """Make and drop partitions of finished tasks, and say what came of it."""
+        lifetimes = Lifetimes(conf.settings().kept_queues)
+        every = lifetimes.every(definition.options for definition in registry.definitions())
+        made = dropped = 0
+        while True:
+            tended = db.partitions.tend(every)
+            made, dropped = made + len(tended.made), dropped + len(tended.dropped)
+            if tended.busy or not tended.more:
+                break
+        if made or dropped:
+            self.stdout.write(f"{made} days of finished tasks made ahead, {dropped} days dropped")
+        if tended.busy:
+            self.stderr.write(f"some days are left for the next time: {tended.busy}")
+        if tended.lacking:
+            role, owner = tended.lacking
+            self.stderr.write(
+                f"{role} may not make or drop days of finished tasks: run this as {owner}, or "
+                f"GRANT {owner} TO {role}"
+            )
 
 
 def _is_zero(given: object) -> bool:

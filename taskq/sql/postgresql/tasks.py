@@ -7,7 +7,7 @@ All statements run in READ COMMITTED, most of them alone in autocommit. Times ar
 
 from __future__ import annotations
 
-from taskq.sql import HISTORY_LENGTH, REPLACED
+from taskq.sql import HISTORY_LENGTH, OF_THE_TASK, REPLACED, REPLACED_FINISHED
 
 #: How a worker is named after its row is gone.
 _WHO = "(SELECT pool || '/' || name || '/' || id FROM taskq_worker WHERE id = %(worker)s)"
@@ -68,6 +68,42 @@ RETURNING id
 
 KEEP = (_keep(_FENCES, _of("value", "done.id")),)
 KEEP_ONE = (_keep(_FENCE, "%(value)s"),)
+
+
+_OF_A_RESULT = (
+    "id, name, payload, queue, priority, created_at, run_after, started_at, history, finished_at, "
+    "worker, value"
+)
+
+
+def _archive(fence: str, value: str, lifetime: str) -> str:
+    # One statement with two targets: a task that keeps its result has it in both tables. Uses the
+    # primary keys of the task, the result and the partition. The parent is locked ROW EXCLUSIVE,
+    # and of its partitions only those that get a row. The last day is that of UTC, on which the
+    # lifetime ends.
+    return f"""
+WITH done AS (
+    DELETE FROM taskq_task {fence} RETURNING {OF_THE_TASK}
+), ended AS (
+    SELECT done.*, pg_catalog.clock_timestamp() AS finished_at, {_WHO} AS worker,
+           {value} AS value, {lifetime}::float8 * interval '1 second' AS lifetime
+    FROM done
+), kept AS (
+    INSERT INTO taskq_result ({_OF_A_RESULT})
+    SELECT {_OF_A_RESULT} FROM ended WHERE value IS NOT NULL
+    ON CONFLICT (id) DO UPDATE SET {REPLACED}
+)
+INSERT INTO taskq_finished ({OF_THE_TASK}, finished_at, worker, value, expires_on)
+SELECT {OF_THE_TASK}, finished_at, worker, value,
+       ((finished_at + lifetime) AT TIME ZONE 'UTC')::date
+FROM ended
+ON CONFLICT (id, expires_on) DO UPDATE SET {REPLACED_FINISHED}
+RETURNING id
+"""
+
+
+ARCHIVE = (_archive(_FENCES, _of("value", "done.id"), _of("lifetime", "done.id")),)
+ARCHIVE_ONE = (_archive(_FENCE, "%(value)s::text", "%(lifetime)s"),)
 
 
 # Only tasks that keep their result have a history. For others no error class is given.
@@ -196,5 +232,15 @@ DELETE FROM taskq_idempotencykey WHERE id = ANY (ARRAY(
     SELECT id FROM taskq_idempotencykey
     WHERE created_at < statement_timestamp() - %(ttl)s * interval '1 second'
     ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+))
+"""
+# Of the finished tasks only those in the default partition: the others go with their day
+# (partitions.py). By taskq_finished_expires, then the primary key.
+PRUNE_FINISHED = """
+DELETE FROM taskq_finished_default
+WHERE expires_on < (statement_timestamp() AT TIME ZONE 'UTC')::date AND id = ANY (ARRAY(
+    SELECT id FROM taskq_finished_default
+    WHERE expires_on < (statement_timestamp() AT TIME ZONE 'UTC')::date
+    ORDER BY expires_on LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ))
 """

@@ -7,7 +7,7 @@ clock is the host's. Lists come as JSON arrays.
 
 from __future__ import annotations
 
-from taskq.sql import HISTORY_LENGTH, REPLACED
+from taskq.sql import HISTORY_LENGTH, OF_THE_TASK, REPLACED, REPLACED_FINISHED
 from taskq.sql.sqlite.cast import INTEGER
 from taskq.sql.sqlite.time import NOW, later
 
@@ -39,23 +39,47 @@ LOCK_IF_FREE = f"SELECT id FROM taskq_task {_FENCES}"
 STILL_HELD = None  # SQLite has no row locks, so none is skipped
 
 
-def _keep(fence: str, value: str, these: str, more: str = "") -> tuple[str, ...]:
-    """Three statements in one transaction, because in SQLite a DELETE cannot be part of an INSERT.
-    The last one undoes the first where a trigger has kept the row."""
-    return (
-        f"""
+def _copy_result(fence: str, value: str, more: str) -> str:
+    return f"""
         INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, run_after,
                                   started_at, history, finished_at, worker, value)
         SELECT task.id, name, payload, queue, priority, created_at, run_after,
                started_at, history, {NOW}, {_WHO}, {value}
         FROM taskq_task AS task {more} {fence.replace("WHERE id", "WHERE task.id")}
+          AND {value} IS NOT NULL
         ON CONFLICT (id) DO UPDATE SET {REPLACED}
-        """,
+    """
+
+
+def _undo(copied: str, these: str) -> str:
+    return f"""
+        DELETE FROM {copied} WHERE {these}
+        AND EXISTS (SELECT 1 FROM taskq_task AS task WHERE task.id = {copied}.id AND {_HELD})
+    """
+
+
+def _keep(fence: str, value: str, these: str, more: str = "") -> tuple[str, ...]:
+    """Three statements in one transaction, because in SQLite a DELETE cannot be part of an INSERT.
+    The last one undoes the first where a trigger has kept the row."""
+    return (
+        _copy_result(fence, value, more),
         f"DELETE FROM taskq_task {fence} RETURNING id",
+        _undo("taskq_result", these),
+    )
+
+
+def _archive(fence: str, value: str, lifetime: str, these: str, more: str = "") -> tuple[str, ...]:
+    return (
         f"""
-        DELETE FROM taskq_result WHERE {these}
-        AND EXISTS (SELECT 1 FROM taskq_task AS task WHERE task.id = taskq_result.id AND {_HELD})
+        INSERT INTO taskq_finished ({OF_THE_TASK}, finished_at, worker, value, expires_on)
+        SELECT task.{OF_THE_TASK}, {NOW}, {_WHO}, {value}, substr({later(lifetime)}, 1, 10)
+        FROM taskq_task AS task {more} {fence.replace("WHERE id", "WHERE task.id")}
+        ON CONFLICT (id) DO UPDATE SET {REPLACED_FINISHED}, expires_on = excluded.expires_on
         """,
+        _copy_result(fence, value, more),
+        f"DELETE FROM taskq_task {fence} RETURNING id",
+        _undo("taskq_finished", these),
+        _undo("taskq_result", these),
     )
 
 
@@ -64,10 +88,11 @@ def _of(column: str) -> str:
     return f"json_extract(%({column})s, '$[' || ended.key || ']')"
 
 
-KEEP = _keep(
-    _FENCES, _of("value"), _THESE, "JOIN json_each(%(ids)s) AS ended ON ended.value = task.id"
-)
+_ENDED_IDS = "JOIN json_each(%(ids)s) AS ended ON ended.value = task.id"
+KEEP = _keep(_FENCES, _of("value"), _THESE, _ENDED_IDS)
 KEEP_ONE = _keep(_FENCE, "%(value)s", "id = %(id)s")
+ARCHIVE = _archive(_FENCES, _of("value"), _of("lifetime"), _THESE, _ENDED_IDS)
+ARCHIVE_ONE = _archive(_FENCE, "%(value)s", "%(lifetime)s", "id = %(id)s")
 
 _BACK = f"""
     state = CASE WHEN cancelled_at IS NULL THEN 0 ELSE 2 END,
@@ -163,5 +188,11 @@ PRUNE_KEYS = f"""
 DELETE FROM taskq_idempotencykey WHERE id IN (
     SELECT id FROM taskq_idempotencykey WHERE created_at < {later("-%(ttl)s")}
     ORDER BY created_at LIMIT %(limit)s
+)
+"""
+PRUNE_FINISHED = """
+DELETE FROM taskq_finished WHERE id IN (
+    SELECT id FROM taskq_finished WHERE expires_on < date('now')
+    ORDER BY expires_on LIMIT %(limit)s
 )
 """

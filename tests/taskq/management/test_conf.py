@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
@@ -28,6 +29,7 @@ def test_defaults():
             unknown_task_ttl=86400,
             result_ttl=86400,
             failed_ttl=None,
+            keep_finished={},
             idempotency_ttl=86400,
             time_limit=None,
             soft_time_limit=None,
@@ -58,6 +60,7 @@ GOOD = {
     "UNKNOWN_TASK_TTL": SECONDS,
     "RESULT_TTL": [None, *SECONDS],
     "FAILED_TTL": [None, *SECONDS],
+    "KEEP_FINISHED": [{}, {"reports": "7 days", "mail": 60.0, "sms": timedelta(hours=1)}],
     "IDEMPOTENCY_TTL": [None, *SECONDS],
     "TIME_LIMIT": [None, *SECONDS],
     "SOFT_TIME_LIMIT": [None, *SECONDS],
@@ -86,6 +89,14 @@ BAD = {
     "UNKNOWN_TASK_TTL": ([*NO_SECONDS, None], POSITIVE),
     "RESULT_TTL": (NO_SECONDS, f"{POSITIVE}, or None to keep them"),
     "FAILED_TTL": (NO_SECONDS, f"{POSITIVE}, or None to keep them"),
+    "KEEP_FINISHED": (
+        [
+            *(None, "7 days", 7, ["reports"], {"reports": "7 dys"}, {"reports": None}, {"a": 0}),
+            *({1: "7 days"}, {"": "7 days"}, {"mail*": "7 days"}, {"reports": "367 days"}),
+        ],
+        'give a dict of lifetimes by the name of a queue, such as {"reports": "7 days"}; a '
+        "lifetime is a text",
+    ),
     "IDEMPOTENCY_TTL": (NO_SECONDS, f"{POSITIVE}, or None to keep them"),
     "TIME_LIMIT": (NO_SECONDS, f"{POSITIVE}, or None for no limit"),
     "SOFT_TIME_LIMIT": (NO_SECONDS, f"{POSITIVE}, or None for no limit"),

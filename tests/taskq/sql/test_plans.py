@@ -10,7 +10,7 @@ import pytest
 from taskq import sql
 from taskq.outbox.terms import columns
 from taskq.sql import postgresql
-from taskq.sql.postgresql import claims, enqueue, tasks
+from taskq.sql.postgresql import claims, enqueue, partitions, tasks
 from taskq.sql.postgresql.prepared import touching
 from taskq.task.options import TaskOptions
 from tests.taskq.sql.plans import explain, flat, indexes, scans_whole_table
@@ -45,6 +45,7 @@ def test_claim_reads_the_ready_index_and_stops_at_its_limit(raw):
 JOINING = [
     *("claims.CLAIM", "claims.CLAIM_FIRST", "claims.LANES"),
     *("tasks.FINISH", "tasks.FINISH_ONE", "tasks.KEEP", "tasks.KEEP_ONE", "tasks.FAIL"),
+    *("tasks.ARCHIVE", "tasks.ARCHIVE_ONE"),
     *("tasks.RETRY", "tasks.STILL_HELD", "tasks.GIVE_BACK", "tasks.GIVE_BACK_IF_FREE"),
 ]
 
@@ -141,6 +142,8 @@ OUTCOMES = [
     ("DEFER", {"delay": 1.0}),
     ("KEEP", {"value": ["", ""]}),
     ("KEEP_ONE", {"value": ""}),
+    ("ARCHIVE", {"value": ["", None], "lifetime": [1.0, 86400.0]}),
+    ("ARCHIVE_ONE", {"value": "", "lifetime": 1.0}),
 ]
 
 
@@ -170,6 +173,22 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(raw):
     nodes, pages = explain(raw, tasks.PRUNE_FAILED, values)
     assert indexes(nodes) == {"taskq_task_failed", "taskq_task_pkey"}
     assert pages < 200
+
+
+def test_pruning_of_finished_tasks_reads_the_default_partition_by_day(raw):
+    raw.execute(
+        "INSERT INTO taskq_finished SELECT id, name, payload, queue, priority, created_at, now(), "
+        "NULL, now(), now(), 'w', 1, 0, NULL, NULL, now()::date + (id % 100)::int - 50 "
+        "FROM taskq_task"
+    )
+    raw.execute("ANALYZE taskq_finished_default")
+    nodes, pages = explain(raw, tasks.PRUNE_FINISHED, {"limit": 10})
+    assert "taskq_finished_expires" in indexes(nodes)
+    assert not scans_whole_table(nodes, "taskq_finished_default")
+    assert pages < 100
+    nodes, pages = explain(raw, partitions.STRAYS, {"day": "2999-01-01", "limit": 10})
+    assert indexes(nodes) == {"taskq_finished_expires"}
+    assert pages < 10
 
 
 def test_enqueueing_looks_for_sleepers_by_their_index(raw):

@@ -1,11 +1,9 @@
 """Roles that may do no more than they need: the docs list what that is."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
 from unittest.mock import ANY
-from urllib.parse import urlsplit
 
 import pytest
 from django.db import connection
@@ -16,30 +14,11 @@ from stress.rig.pools import wait_until
 from taskq.models import Result, Task
 from taskq.store import grants
 from tests.project.lab import tasks
+from tests.taskq.roles import as_role
 
 pytestmark = pytest.mark.postgresql
 
 DOCS = Path(__file__).parents[3] / "docs" / "reference" / "sql.md"
-
-
-@pytest.fixture
-def role(transactional_db):
-    """Makes a role that may do this and nothing else; its name."""
-    made = []
-
-    def make(allowed):
-        name = f"taskq_role_{len(made)}_{os.getpid()}"
-        made.append(name)
-        with connection.cursor() as cursor:
-            cursor.execute(f"CREATE ROLE {name} LOGIN")
-            for row, privileges in allowed.items():
-                cursor.execute(f"GRANT {', '.join(privileges)} ON {row} TO {name}")
-        return name
-
-    yield make
-    with connection.cursor() as cursor:
-        for name in made:
-            cursor.execute(f"DROP OWNED BY {name}; DROP ROLE {name}")
 
 
 @pytest.fixture
@@ -54,11 +33,6 @@ def acting(role):
     yield act
     with connection.cursor() as cursor:
         cursor.execute("RESET ROLE")
-
-
-def as_role(url, name):
-    parts = urlsplit(url)
-    return parts._replace(netloc=f"{name}@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def test_a_pool_runs_all_kinds_of_tasks_with_what_it_is_said_to_need(

@@ -30,6 +30,7 @@ def test_defaults_are_celerys():
     )
 
 
+DAY = 86_400.0
 GOOD = {
     "queue": [None, "mail", "q" * 64],
     "priority": [-100, 0, 100],
@@ -50,6 +51,7 @@ GOOD = {
     "atomic": [True, False],
     "bind": [True, False],
     "ignore_result": [True, False],
+    "keep_finished": [None, 0.5, 7 * DAY, 366 * DAY],
     "typing": [True, False],
     "time_limit": [None, 0.001, 60],
     "soft_time_limit": [None, 0.001, 60],
@@ -88,6 +90,13 @@ BAD = {
     "atomic": ([1, "yes"], "use True or False"),
     "bind": ([1, "yes"], "use True or False"),
     "ignore_result": ([1, "yes"], "use True or False"),
+    "keep_finished": (
+        [
+            *("7 dys", "", "days", "0 days", "-1 days", "1.5 days", "367 days", "9999999999 days"),
+            *(timedelta(0), timedelta(days=367), 0, -1, True, NAN, INF, 367 * DAY, [7]),
+        ],
+        'give a text such as "7 days" or "12 hours" .*, or False to keep none',
+    ),
     "typing": ([1, "yes"], "use True or False"),
     "time_limit": ([0, -1, "5", True, NAN, INF, [5]], "give a number of seconds "),
     "soft_time_limit": ([0, -1, "5", True, NAN, INF, [5]], "give a number of seconds "),
@@ -155,6 +164,18 @@ def test_backoff_is_true_or_a_base(given, base):
 def test_exceptions_become_a_tuple(given):
     options = task_options({"autoretry_for": given, "dont_autoretry_for": given})
     assert options.autoretry_for == options.dont_autoretry_for == (KeyError,)
+
+
+@pytest.mark.parametrize(
+    ("given", "seconds"),
+    [
+        *(("7 days", 7 * DAY), ("1 day", DAY), (" 2weeks ", 14 * DAY), ("12 hours", DAY / 2)),
+        *(("90 minutes", 5400), ("1 second", 1), (timedelta(days=7), 7 * DAY), (3600, 3600)),
+        (False, 0),
+    ],
+)
+def test_a_lifetime_is_kept_in_seconds(given, seconds):
+    assert task_options({"keep_finished": given}).keep_finished == seconds
 
 
 def test_soft_limit_must_be_below_the_hard_one():
