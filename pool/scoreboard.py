@@ -15,8 +15,11 @@ from enum import IntEnum
 
 from pool import black_box, clock, kernel, memory_log
 from pool.black_box import Box
+from pool.counters import Counters
 from pool.death import Cause, Death
 from pool.finish_log import BYTES, ROOM, FinishLog
+from pool.keepsake import Keepsake
+from pool.last_runs import LastRuns
 from pool.memory_log import MemoryLog
 from pool.slot import DESCRIPTORS as EACH
 from pool.slot import Slot, State
@@ -48,12 +51,21 @@ class Scoreboard:
     """Slots, deaths and a few flags for a pool of at most ``capacity`` children.
 
     room: runs of each child that may be over and not yet recorded. data: bytes of what is to be
-        recorded of them.
+        recorded of them. columns: counters of a row of :mod:`pool.counters`. keep: bytes of
+        ``keepsake``, a value of the support roles.
 
     Raises TooManySlots when the limit of open files is too low and cannot be raised.
     """
 
-    def __init__(self, capacity: int, *, room: int = ROOM, data: int = BYTES) -> None:
+    def __init__(
+        self,
+        capacity: int,
+        *,
+        room: int = ROOM,
+        data: int = BYTES,
+        columns: int = 0,
+        keep: int = 0,
+    ) -> None:
         slot_bytes, log_words = ctypes.sizeof(Slot), FinishLog.words(room)
         deaths_at = _HEADER_WORDS * 8
         slots_at = deaths_at + DEATHS_KEPT * _DEATH_WORDS * 8
@@ -74,6 +86,10 @@ class Scoreboard:
         self._boxes = memoryview(shared)[boxes_at:data_at].cast("q")
         texts = memoryview(shared)[data_at:texts_at]
         self._box_texts = memoryview(shared)[texts_at:]
+        counted, run = Counters.size(columns), 8 * LastRuns.words()
+        counters = memoryview(mmap.mmap(-1, capacity * counted))
+        runs = memoryview(mmap.mmap(-1, capacity * run)).cast("q")
+        self.keepsake = Keepsake(memoryview(mmap.mmap(-1, Keepsake.size(keep))))
         self.slots = [
             Slot.from_buffer(shared, slots_at + index * slot_bytes).open(
                 index,
@@ -82,6 +98,8 @@ class Scoreboard:
                     texts[index * data : (index + 1) * data],
                 ),
                 MemoryLog(memory[index * memory_log.WORDS : (index + 1) * memory_log.WORDS]),
+                Counters(counters[index * counted :][:counted], columns),
+                LastRuns(runs[index * run // 8 :][: run // 8]),
             )
             for index in range(capacity)
         ]

@@ -10,7 +10,9 @@ import os
 import sys
 from enum import IntEnum
 
+from pool.counters import Counters
 from pool.finish_log import FinishLog
+from pool.last_runs import LastRuns
 from pool.memory_log import MemoryLog
 from pool.stack_file import StackFile
 
@@ -70,6 +72,7 @@ class Slot(ctypes.Structure):
     progress_done: int  # a part of the total, in the task's own units
     progress_total: int  # 0 when it is not known
     watches: int  # it watches by itself how long the runs of other children take
+    collects: int  # it will look at the last runs of the other children by itself
     listens: int  # it hears of new work, and wakes a child that is idle
     # Written by the process that renews leases.
     lease: int
@@ -83,11 +86,20 @@ class Slot(ctypes.Structure):
     ending_hard: int
     recalled: int  # work that waits behind the run that began then is taken from the child
 
-    def open(self, index: int, finish_log: FinishLog, memory: MemoryLog) -> "Slot":
+    def open(
+        self,
+        index: int,
+        finish_log: FinishLog,
+        memory: MemoryLog,
+        counters: Counters,
+        last_runs: LastRuns,
+    ) -> "Slot":
         """Get ready, before the first fork."""
         self.index = index
         self.finish_log = finish_log
         self.memory = memory
+        self.counters = counters
+        self.last_runs = last_runs
         self.stack_file = StackFile()
         if hasattr(os, "eventfd"):
             self._wake_reader = self._wake_writer = os.eventfd(0)

@@ -21,6 +21,8 @@ NAME_LENGTH = 255
 KEY_LENGTH = 255
 #: The longest lease. A longer one would hide a lost host, and the kernel takes no longer time-out.
 MAX_LEASE = 86_400
+#: Six hours: figures of the last hours are read by the minute until their hour is summed up.
+LEAST_MINUTES_TTL = 6 * 3600
 #: Three centuries, the most seconds of any setting: a date cannot be much later than that.
 MAX_SECONDS = 10**10
 
@@ -57,6 +59,11 @@ class Settings:
     metrics_port: TCP port on which each pool serves metrics and probes; None is none. 0 is a free
         one, which the log names.
     metrics_host: the address of that port. Loopback, as metrics name tasks and queues.
+    statistics: measure runs, for the dashboard and for metrics. Workers count in memory, and the
+        pool writes a few small rows a minute.
+    minutes_ttl, hours_ttl: seconds for which the figures of each minute and of each hour are kept;
+        None is for ever. Two days and 90 days.
+    recent_runs: how many of the last runs of each task name are kept; 0 for none.
     listen: hear of new tasks by LISTEN/NOTIFY. False only polls, for a connection pooler in
         transaction mode. A string names the database alias of a direct connection.
     imports: modules that define tasks, beside the ``tasks.py`` of each app. The site imports
@@ -86,6 +93,10 @@ class Settings:
     max_memory_per_child: int | None = None
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
+    statistics: bool = True
+    minutes_ttl: float | None = 2 * 86400.0
+    hours_ttl: float | None = 90 * 86400.0
+    recent_runs: int = 50
     listen: bool | str = True
     imports: Sequence[str] = ()
     context: Mapping[str, str] = field(default_factory=dict)
@@ -203,6 +214,16 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "METRICS_HOST": (
         lambda value: isinstance(value, str) and value.strip() != "",
         'give an address, such as "0.0.0.0"',
+    ),
+    "STATISTICS": (lambda value: isinstance(value, bool), "use True or False"),
+    "MINUTES_TTL": (
+        lambda value: value is None or (_positive(value) and value >= LEAST_MINUTES_TTL),
+        f"give at least {LEAST_MINUTES_TTL} seconds, as hours are made of minutes, or None",
+    ),
+    "HOURS_TTL": _TTL,
+    "RECENT_RUNS": (
+        lambda value: value == 0 or (_count(value) and value <= 10_000),
+        "give a whole number from 0 to 10000",
     ),
     "LISTEN": (
         lambda value: isinstance(value, (bool, str)),

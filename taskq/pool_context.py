@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -15,12 +16,23 @@ from taskq.sql import Turn
 from taskq.store.session import StoreSession
 from taskq.task import registry
 from taskq.task.keeping import Lifetimes
+from taskq.task.measures import COLUMNS, MOST_KEYS
 from taskq.task.queues import Queues
 
 #: The keeper's slot on the scoreboard: it is the first role.
 KEEPER = 0
+#: Bytes for the sums of a pool at the beginning of a minute (:mod:`taskq.keeper.rollups`).
+KEEP = MOST_KEYS * 1024
 #: Seconds for which a worker that looks for work is relied on: longer than most claims take.
 LOOK_TRUSTED = 0.050
+
+
+def scoreboard(children: int) -> Scoreboard:
+    """The memory that the processes of a pool share, for so many children.
+
+    Raises what ``Scoreboard`` does.
+    """
+    return Scoreboard(children, columns=COLUMNS, keep=KEEP)
 
 
 @dataclass(frozen=True)
@@ -36,6 +48,8 @@ class PoolContext:
     burst: bool = False
     host: str = field(default_factory=socket.gethostname)
     supervisor: int = field(default_factory=os.getpid)
+    #: Tells this pool from all others, also later: a process id comes again.
+    id: str = field(default_factory=lambda: secrets.token_hex(16))
     plan: Plan = field(init=False)
 
     def __post_init__(self) -> None:

@@ -18,7 +18,9 @@ from taskq.keeper.overrun import OverrunWatch
 from taskq.keeper.partitions import PartitionKeeper
 from taskq.keeper.progress import Reporter
 from taskq.keeper.pruner import Pruner
+from taskq.keeper.recent_runs import RecentRuns
 from taskq.keeper.reclaimer import Reclaimer
+from taskq.keeper.rollups import Rollups
 from taskq.keeper.ticker import Ticker
 from taskq.pool_context import PoolContext
 from taskq.store.grants import GrantCheck
@@ -75,6 +77,10 @@ class Keeper:
         self.dispatcher = Dispatcher(
             child, context, self.session, self.listener, self.canceller.told
         )
+        self.rollups = Rollups(self.scoreboard, self.session, context.id)
+        self.recent_runs = RecentRuns(
+            child, self.session, self.settings, context.pool, told=self.rollups.tell
+        )
         self.pruner = Pruner(self.session, self.settings)
         self.partitions = PartitionKeeper(self.session, context.lifetimes)
         self._refusals = Refusals(child.name, self.session.close, limit=self.settings.heartbeat)
@@ -110,6 +116,9 @@ class Keeper:
                 lambda: reporter.look(self.session.store()),
                 lambda: reporter.due,
             ),
+            Duty("write recent runs", self.recent_runs.look, lambda: self.recent_runs.due),
+            Duty("write figures", self.rollups.write, lambda: self.rollups.due),
+            Duty("sum up hours", self.rollups.sum_up_hours, lambda: self.rollups.hours_due),
             Duty("prune", self.pruner.prune, lambda: self.pruner.due),
             Duty("make and drop partitions", self.partitions.tend, lambda: self.partitions.due),
         ]
@@ -172,6 +181,7 @@ class Keeper:
             self.child.beat()
             try:
                 self.reclaimer.reclaim_dead(last=True)
+                self._refusals.do("write figures", lambda: self.rollups.write(last=True))
                 signals.wait_until_told(1.0)
                 if own := self.child.slot.held_lease():
                     self.reclaimer.retire(own, ran=0, charge=False, cause="the pool stopped")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pool import clock
+from taskq import events
 from taskq.conf import Settings
+from taskq.models.statistics import Step
 from taskq.store.session import StoreSession
 
 #: Seconds between looks for what is to be pruned, and rows removed by one of them.
@@ -11,10 +13,13 @@ PRUNE_EVERY = 60.0
 PRUNE_BATCH = 1000
 #: Pruning may take one part in so many of the time.
 PRUNE_COST = 20
+#: Recent runs that are kept of those that were slow or did not succeed, beside the last of each
+#: name.
+NOTABLE = 1000
 
 
 class Pruner:
-    """Removes old results, failed tasks, idempotency keys and finished tasks.
+    """Removes old results, failed and finished tasks, idempotency keys, roll-ups and recent runs.
 
     due: when to look next, by ``pool.clock``.
     """
@@ -30,14 +35,19 @@ class Pruner:
         now = clock.now()
         if now < self.due:
             return
-        store = self._session.store()
-        removed = store.prune(
-            result_ttl=self._settings.result_ttl,
-            failed_ttl=self._settings.failed_ttl,
-            idempotency_ttl=self._settings.idempotency_ttl,
-            limit=PRUNE_BATCH,
-        )
-        finished = store.prune_finished(PRUNE_BATCH)
-        more = max(*removed, finished) == PRUNE_BATCH
+        store, settings = self._session.store(), self._settings
+        removed = [
+            *store.prune(
+                result_ttl=settings.result_ttl,
+                failed_ttl=settings.failed_ttl,
+                idempotency_ttl=settings.idempotency_ttl,
+                limit=PRUNE_BATCH,
+            ),
+            store.statistics.prune(Step.MINUTE, settings.minutes_ttl, PRUNE_BATCH),
+            store.prune_finished(PRUNE_BATCH),
+            store.statistics.prune(Step.HOUR, settings.hours_ttl, PRUNE_BATCH),
+        ]
+        store.statistics.forget_recent(each=settings.recent_runs, notable=NOTABLE, slow=events.SLOW)
+        more = max(removed) == PRUNE_BATCH
         wait = PRUNE_COST * (clock.now() - now) if more else clock.nanoseconds(PRUNE_EVERY)
         self.due = now + wait

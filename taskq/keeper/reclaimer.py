@@ -12,6 +12,7 @@ from pool import Child, Slot, clock
 from pool.backoff import Backoff
 from pool.death import BLAMELESS, Death
 from taskq import events
+from taskq.keeper.lost_runs import LostRuns
 from taskq.pool_context import PoolContext
 from taskq.store.endings import Ending, decoded
 from taskq.store.finishing import end_for
@@ -44,6 +45,7 @@ class Reclaimer:
         self.scoreboard = child.scoreboard
         self.session = session
         self._between = between
+        self._lost_runs = LostRuns(child) if context.settings.statistics else None
         self._heartbeat = clock.nanoseconds(context.settings.heartbeat)
         self._lease = clock.nanoseconds(context.settings.lease)
         limit = context.settings.heartbeat
@@ -175,10 +177,12 @@ class Reclaimer:
         cause: str,
         expired_only: bool = False,
         done: Sequence[Ending] = (),
+        death: Death | None = None,
     ) -> Retired | None:
         """Retire a lease (see :meth:`taskq.store.leases.LeaseStore.retire`), and log the result.
 
         done: how runs ended under it that are perhaps not written. They are written first.
+        death: the end of the child that held it, if that is known.
         """
         db = self.session.store()
         locked = end_for(db, lease, done) if done else set()
@@ -193,6 +197,8 @@ class Reclaimer:
         )
         if retired is None:
             return None
+        if self._lost_runs is not None:
+            self._lost_runs.count(retired.tasks, death)
         for task in retired.tasks:
             if task.cancelled:
                 events.task_cancelled(task.id, task.name, cause)
@@ -218,6 +224,7 @@ class Reclaimer:
                 charge=death.cause not in BLAMELESS,
                 cause=str(death),
                 done=self._dead[death],
+                death=death,
             )
             if not retired or retired.complete:
                 del self._dead[death]

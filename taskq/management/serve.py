@@ -11,14 +11,14 @@ from django.conf import settings as django_settings
 from django.core.management.base import CommandError
 from django.db import connections
 
-from pool import Child, Role, Scoreboard, Supervisor, TooManySlots
+from pool import Child, Role, Supervisor, TooManySlots
 from taskq import events
 from taskq.keeper.keeper import Keeper
 from taskq.logs import JsonFormatter, TaskFilter, TextFormatter
 from taskq.management import before_fork, listening
 from taskq.management import reload as management_reload
 from taskq.overview import unknown_names
-from taskq.pool_context import PoolContext
+from taskq.pool_context import PoolContext, scoreboard
 from taskq.task import registry
 from taskq.worker.worker import Worker
 
@@ -88,7 +88,7 @@ def serve(context: PoolContext, *, reload: bool = False) -> int:
     listener = listening.listen(context.settings)
     concurrency = context.settings.concurrency or os.cpu_count() or 1
     try:
-        scoreboard = Scoreboard(capacity=2 * concurrency + 16)
+        board = scoreboard(2 * concurrency + 16)
     except TooManySlots as error:
         least, limit = error.args
         raise CommandError(
@@ -98,7 +98,7 @@ def serve(context: PoolContext, *, reload: bool = False) -> int:
         ) from error
     supervisor = Supervisor(
         _roles(context, concurrency, reload, listener),
-        scoreboard,
+        board,
         drain_timeout=context.settings.drain_timeout,
         title=TITLE,
     )
@@ -106,7 +106,7 @@ def serve(context: PoolContext, *, reload: bool = False) -> int:
     before_fork.get_ready(context)
     code = supervisor.run()
     if context.burst and code == 0:
-        failed = sum(slot.failed for slot in scoreboard.slots)
+        failed = sum(slot.failed for slot in board.slots)
         code = int(failed > 0 or _leaves_unknown(context))
     return code
 

@@ -22,6 +22,8 @@ POOL = {
     "taskq_schedule": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_idempotencykey": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_pausedqueue": ("SELECT",),
+    "taskq_rollup": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "taskq_recentrun": ("SELECT", "INSERT", "DELETE"),
 }
 #: What a role needs that only sends tasks and reads their results.
 SENDER = {

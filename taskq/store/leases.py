@@ -44,6 +44,7 @@ class Reclaimed:
 
     id: int
     name: str
+    queue: str
     losses: int
     blamed: bool  # it was what the worker ran
     failed: bool  # it is not to be run again
@@ -187,8 +188,8 @@ class LeaseStore:
             if not complete and (decided is None or unwritten - {*earlier}):
                 self._connection.count(self._sql.DECIDE, {**end, "done": _noted(unwritten)})
         tasks = [
-            Reclaimed(id, name, losses, bool(blamed), bool(failed), bool(cancelled))
-            for id, name, losses, blamed, failed, cancelled in rows
+            Reclaimed(id, name, queue, losses, bool(blamed), bool(failed), bool(cancelled))
+            for id, name, queue, losses, blamed, failed, cancelled in rows
         ]
         return Retired(f"{name} of {pool}", tasks, complete)
 

@@ -22,6 +22,7 @@ from taskq.store.claims import (
 from taskq.store.endings import Ending, calls
 from taskq.store.leases import LeaseStore
 from taskq.store.partitions import PartitionStore
+from taskq.store.statistics import StatisticsStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.progress import Progress
 from taskq.task.queues import Queues
@@ -42,6 +43,7 @@ class TaskStore:
         self.leases = LeaseStore(connection, vendor)
         #: The days of the finished tasks that are kept.
         self.partitions = PartitionStore(connection, vendor)
+        self.statistics = StatisticsStore(connection)
 
     @property
     def home(self) -> str | None:

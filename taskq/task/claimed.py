@@ -22,6 +22,7 @@ class Claimed(NamedTuple):
     alone: bool  # never in a batch, and written at once: see max_losses and isolated of its row
     expired: bool
     unknown_for: float | None  # seconds since a worker first did not know it
+    waited: float  # seconds from its due time to the claim
     scheduled_at: datetime.datetime | str | None  # the tick it is for; SQLite has it as text
     # Only of names that the claim describes.
     priority: int | None = None

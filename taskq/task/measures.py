@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -29,18 +28,54 @@ class End(IntegerChoices):
     CANCELLED = 4, _("cancelled")
 
 
-#: A row of counters: a count for each of End, the sums of run times and of waits in nanoseconds,
+#: A row of counters: a count for each of End, the sums of run times and of waits in microseconds,
 #: the histogram of run times, the histogram of waits.
 RAN, WAITED = len(End), len(End) + 1
 RUN = slice(WAITED + 1, WAITED + 1 + BUCKETS)
 WAIT = slice(RUN.stop, RUN.stop + BUCKETS)
 COLUMNS = WAIT.stop
+#: Names and queues that a pool counts apart. More than these are counted together, with no name.
+MOST_KEYS = 2000
+
+
+#: Seconds. A longer run or wait counts as this long: people write due times by hand.
+MOST = 30 * 86400.0
+_SECOND = 1_000_000
+
+
+def key(name: str, queue: str) -> bytes:
+    """The key of the counters for tasks of this name in this queue."""
+    return f"{name}\0{queue}".encode(errors="replace")
+
+
+def name_and_queue(key: bytes) -> tuple[str, str]:
+    """What :func:`key` was made of. Empty texts for the counters of many keys."""
+    name, _, queue = key.decode(errors="replace").partition("\0")
+    return name, queue
+
+
+def amounts(ends: Sequence[End], seconds: Sequence[float], waits: Sequence[float]) -> list[int]:
+    """What to add to the counters for some runs: how they ended, how long they took, and how long
+    their tasks had waited."""
+    counts = [ends.count(end) for end in End]
+    ran, waited = _limited(seconds), _limited(waits)
+    sums = [round(sum(ran) * _SECOND), round(sum(waited) * _SECOND)]
+    return [*counts, *sums, *histogram(ran), *histogram(waited)]
+
+
+def _limited(seconds: Sequence[float]) -> list[float]:
+    """The values in order, each from 0 to MOST."""
+    ordered = sorted(seconds)
+    if ordered and (ordered[0] < 0 or ordered[-1] > MOST):
+        return [min(max(each, 0.0), MOST) for each in ordered]
+    return ordered
 
 
 def histogram(ordered: Sequence[float]) -> list[int]:
-    """How many of these sorted values fall into each bucket."""
-    first = bisect_right(BOUNDS, ordered[0]) if ordered else 0
-    last = bisect_right(BOUNDS, ordered[-1]) if ordered else 0
+    """How many of these sorted values fall into each bucket. A value that is equal to a bound falls
+    into the bucket below it."""
+    first = bisect_left(BOUNDS, ordered[0]) if ordered else 0
+    last = bisect_left(BOUNDS, ordered[-1]) if ordered else 0
     counts = [0] * BUCKETS
     begin = 0
     for bucket in range(first, last):
@@ -82,8 +117,8 @@ class Figures:
             retried,
             lost,
             cancelled,
-            counters[RAN] / 1e9,
-            counters[WAITED] / 1e9,
+            counters[RAN] / _SECOND,
+            counters[WAITED] / _SECOND,
             counters[RUN],
             counters[WAIT],
         )
@@ -134,4 +169,4 @@ def quantile(counts: Sequence[int], share: float) -> float | None:
             high = BOUNDS[bucket] if bucket < len(BOUNDS) else low
             return low + (high - low) * wanted / count
         wanted -= count
-    return math.inf if counts[-1] else None
+    return BOUNDS[-1]  # share is 1, and the sums of the loop were rounded

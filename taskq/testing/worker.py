@@ -16,7 +16,7 @@ from asgiref.sync import async_to_sync
 from pool import Child, Role, Scoreboard, clock
 from taskq import conf
 from taskq.exceptions import Retry, TaskFailed, UnknownTask
-from taskq.pool_context import PoolContext
+from taskq.pool_context import PoolContext, scoreboard
 from taskq.sql import Turn
 from taskq.store.claims import Lane
 from taskq.store.session import StoreSession
@@ -182,6 +182,6 @@ class _Within(PoolContext):
 @functools.cache
 def _scoreboard() -> Scoreboard:
     """One scoreboard for all, as its pipes stay open."""
-    scoreboard = Scoreboard(1)
-    scoreboard.slots[0].generation = 1  # generation 0 counts as asked to end
-    return scoreboard
+    board = scoreboard(1)
+    board.slots[0].generation = 1  # generation 0 counts as asked to end
+    return board

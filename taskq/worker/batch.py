@@ -46,6 +46,9 @@ class Batch:
         self._answer: Callable[[], ClaimResult] | None = None
         self._sent = 0
         self._claims = False
+        self._asked_at = 0
+        #: When the claim that brought these tasks began.
+        self.claimed_at = 0
 
     def next(self) -> Claimed | None:
         """The next task to run."""
@@ -93,6 +96,7 @@ class Batch:
         """Write the ended runs and claim more tasks, both or neither. Not while a claim is on its
         way."""
         self.collect()
+        self.claimed_at = clock.now()
         result = store.end_and_claim(self.lease, self._ended, request)
         return self._add(result, len(self._ended))
 
@@ -106,6 +110,7 @@ class Batch:
         if self._answer is None:
             return False
         self._sent, self._claims, self.seen_since = len(self._ended), request is not None, 0
+        self._asked_at = clock.now()
         return True
 
     def awaits_answer(self, store: TaskStore) -> bool:
@@ -126,7 +131,10 @@ class Batch:
         with self._in_doubt_unless_answered():
             result = answer()
         self._add(result, sent)
-        return result if self._claims else None
+        if not self._claims:
+            return None
+        self.claimed_at = self._asked_at
+        return result
 
     def look(self, store: TaskStore, queues: Queues) -> list[Lane]:
         """Write the ended runs and look at the lanes."""

@@ -10,15 +10,16 @@ from taskq.store.endings import Ending
 from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed
 from taskq.task.keeping import Lifetimes
+from taskq.task.measures import End
 from taskq.task.outcomes import Done, Failed, Fenced, Interrupted, Outcome, Retried
 from taskq.task.progress import Progress
 from taskq.task.registry import Definition
 from taskq.task.request import Request
 from taskq.worker.batch import Batch
 from taskq.worker.executor import request_of
+from taskq.worker.meter import Meter
 from taskq.worker.outcome_writer import OutcomeWriter
 from taskq.worker.pace import Pace
-from taskq.worker.tally import Tally
 
 #: After an outage has ended a run, the task waits a second. The wait grows by this factor each
 #: time, to AGAIN_MOST seconds: the database that is away may be another one than the queue's.
@@ -44,7 +45,7 @@ class Recorder:
         batch: Batch,
         pace: Pace,
         writer: OutcomeWriter,
-        tally: Tally,
+        meter: Meter,
         lifetimes: Lifetimes,
         *,
         unknown_task_ttl: float,
@@ -53,7 +54,7 @@ class Recorder:
         self.batch = batch
         self.pace = pace
         self.writer = writer
-        self.tally = tally
+        self.meter = meter
         self.lifetimes = lifetimes
         self._unknown_task_ttl = unknown_task_ttl
         #: A run has failed with MemoryError: this process should not run another task.
@@ -73,10 +74,15 @@ class Recorder:
 
         seconds: that the run took. heard: somebody is told of the outcome, and may look for it.
         """
-        if not self.slot.hard_deadline:
-            return self._record(task, definition, outcome, seconds, request, heard)
-        with self.writer.limited():
-            return self._record(task, definition, outcome, seconds, request, heard)
+        if self.slot.hard_deadline:
+            with self.writer.limited():
+                end = self._record(task, definition, outcome, seconds, request, heard)
+        else:
+            end = self._record(task, definition, outcome, seconds, request, heard)
+        if end is None:
+            return False
+        self.meter.note(task, end, seconds)
+        return True
 
     def _record(
         self,
@@ -86,18 +92,17 @@ class Recorder:
         seconds: float,
         request: Request | None,
         heard: bool,
-    ) -> bool:
+    ) -> End | None:
         match outcome:
             case Done(written, result):
                 self.slot.done += 1
                 ours = written or self.finish(task, definition, result, heard=heard)
                 if ours:
                     events.task_succeeded(task.id, task.name, seconds, request)
-                    if seconds < events.SLOW:
-                        self.tally.note(task.id, task.name, seconds)
-                return ours
+                return End.DONE if ours else None
             case Retried() | Failed() | Interrupted() if self.slot.ending:
-                return self.cancelled(task, definition, outcome, request)
+                ours = self.cancelled(task, definition, outcome, request)
+                return End.CANCELLED if ours else None
             case Retried(when, delay, error, traceback, kind, exception):
                 ending = endings.retry(
                     task.run,
@@ -114,16 +119,17 @@ class Recorder:
                     wait = f"at {when:%Y-%m-%d %H:%M:%S %Z}" if when else f"in {delay:.1f} s"
                     retry = task.retries + 1
                     events.task_retried(task.id, task.name, retry, wait, error, request, exception)
-                return ours
+                return End.RETRIED if ours else None
             case Failed(error, traceback, kind, out_of_memory, exception):
                 self.out_of_memory |= out_of_memory
                 noted = self._noted(kind, task, definition)
                 ending = endings.fail(task.run, error=error, traceback=traceback, kind=noted)
                 heard = heard or bool(signals.task_failed.receivers)
                 ours = self.keep_failed(task, definition, ending, at_once=heard)
-                return self.tell_failed(ours, task, error, traceback, request, exception)
+                self.tell_failed(ours, task, error, traceback, request, exception)
+                return End.FAILED if ours else None
             case Interrupted():
-                return self.lose(task, definition, outcome)
+                return End.LOST if self.lose(task, definition, outcome) else None
             case Fenced():
                 # Check on the worker's own connection. What the task has done to its session must
                 # not leave its row running for ever.
@@ -132,8 +138,8 @@ class Recorder:
                 elif self.writer.write(
                     task.run, task.name, lambda db: db.holds(self.batch.lease, task.run)
                 ):
-                    return self.fail(task, STILL_HELD, None, request)
-        return False
+                    return End.FAILED if self.fail(task, STILL_HELD, None, request) else None
+        return None
 
     def finish(
         self, task: Claimed, definition: Definition, result: str | None, *, heard: bool

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pool import clock
 from taskq import events
 from taskq.events import Ran
@@ -25,9 +27,13 @@ class _Runs:
         self.step = 1
         self.seconds: list[float] = []
 
-    def thin(self) -> None:
-        del self.seconds[::2]
-        self.step *= 2
+    def add(self, seconds: Sequence[float]) -> None:
+        first = -self.count % self.step  # the next that is kept
+        self.count += len(seconds)
+        self.seconds.extend(seconds[first :: self.step])
+        while len(self.seconds) >= _KEPT:
+            del self.seconds[1::2]
+            self.step *= 2
 
     def ran(self, name: str) -> Ran:
         ordered = sorted(self.seconds)
@@ -42,16 +48,12 @@ class Tally:
         self._runs: dict[str, _Runs] = {}
         self._due = 0
 
-    def note(self, task: int, name: str, seconds: float) -> None:
-        """Count a success. Called for each: it costs a few tenths of a microsecond."""
+    def add(self, task: int, name: str, seconds: Sequence[float]) -> None:
+        """Count successes of one name. task: the id of the last."""
         runs = self._runs.get(name)
         if runs is None:
             runs = self._runs[name] = _Runs(task)
-        runs.count += 1
-        if runs.count % runs.step == 0:
-            runs.seconds.append(seconds)
-            if len(runs.seconds) == _KEPT:
-                runs.thin()
+        runs.add(seconds)
 
     def wait(self) -> float:
         """Seconds until the next line is due, at least 0. Infinity if there is nothing to log."""

@@ -28,6 +28,7 @@ from taskq.worker.claimer import Claimer
 from taskq.worker.cleanup import Cleanup, open_caches
 from taskq.worker.executor import Executor, request_of
 from taskq.worker.interrupter import Interrupter
+from taskq.worker.meter import Meter
 from taskq.worker.outcome_writer import OutcomeWriter
 from taskq.worker.pace import Pace
 from taskq.worker.recall import Recall
@@ -58,13 +59,14 @@ class Worker:
         self.interrupter = Interrupter(self.slot)
         self.writer = self.writer_class(self.slot, self.batch, self.session, context.settings.lease)
         self.tally = Tally(child.name)
+        self.meter = Meter(child, self.batch, self.tally, shares=context.settings.statistics)
         lifetimes = Lifetimes(context.settings.kept_queues)
         self.recorder = self.recorder_class(
             self.slot,
             self.batch,
             self.pace,
             self.writer,
-            self.tally,
+            self.meter,
             lifetimes,
             unknown_task_ttl=context.settings.unknown_task_ttl,
         )
@@ -106,6 +108,7 @@ class Worker:
 
     def fetch(self) -> Claimed | None:
         """Claim the next tasks, or sleep until there may be some."""
+        self.meter.flush()
         self.tally.tell_when_due()
         try:
             if self.claimer.lease_is_lost():
@@ -161,7 +164,7 @@ class Worker:
                 hooks.started()
             outcome = self.execute(task, definition, hooks.first() if hooks else ())
             now = clock.now()
-            seconds = (now - self.slot.since) / clock.SECOND
+            seconds = (now - self.meter.began) / clock.SECOND
             self.note_pace(task, definition, seconds)
             self.restore(task.name, now)
             if (raised := self.interrupter.raised) and isinstance(outcome, Done):
@@ -186,6 +189,7 @@ class Worker:
         """
         quick = not task.alone and self.pace.is_quick(task.name)
         if not quick:
+            self.meter.flush()
             try:
                 short = not task.alone and self.pace.is_short(task.name)
                 if not short or self.batch.claims_ahead:
@@ -215,7 +219,7 @@ class Worker:
         slot, settings, options = self.slot, self.context.settings, definition.options
         hard = options.time_limit or settings.time_limit
         soft = options.soft_time_limit or settings.soft_time_limit
-        now = clock.now()
+        self.meter.began = now = clock.now()
         slot.begin(
             task.id,
             task.attempt,
@@ -268,7 +272,7 @@ class Worker:
         if definition.options.on_lost == "fail":
             return
         returned = self.executor.returned_at
-        own = (returned - self.slot.since) / clock.SECOND if returned else seconds
+        own = (returned - self.meter.began) / clock.SECOND if returned else seconds
         self.pace.note(task.name, own, seconds)
 
     # Between two runs, and after the last
@@ -291,6 +295,7 @@ class Worker:
     def leave(self) -> None:
         """Write what is finished and give back what is not started. What this cannot write, the
         keeper does when it retires the lease."""
+        self.meter.flush()
         self.tally.tell()
         try:
             self.batch.give_back(self.session.store())

@@ -24,7 +24,10 @@ if os.environ.get("TASKQ_TEST_BREAK_WORKERS"):
         after_in_child=lambda: setattr(sys.modules["taskq.worker.worker"], "Cleanup", None)
     )
 # For the tests: TASKQ_LISTEN=0 and so on, as JSON or plain text.
-_KEYS = "UNKNOWN_TASK_TTL SERIALIZER LISTEN MAX_LOSSES SCHEDULE CANCEL_GRACE IMPORTS KEEP_FINISHED"
+_KEYS = (
+    "UNKNOWN_TASK_TTL SERIALIZER LISTEN MAX_LOSSES SCHEDULE CANCEL_GRACE IMPORTS KEEP_FINISHED "
+    "STATISTICS"
+)
 for _key in _KEYS.split():
     if (_given := os.environ.get(f"TASKQ_{_key}")) is not None:
         try:

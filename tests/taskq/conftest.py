@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from pool import Child, Role, Scoreboard, State
+from pool import Child, Role, State
 from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult
 from taskq.conf import Settings
 from taskq.keeper.keeper import Keeper
-from taskq.pool_context import PoolContext
+from taskq.pool_context import PoolContext, scoreboard
 from taskq.sql.postgresql import partitions
 from taskq.store import connecting
 from taskq.store.claims import ClaimRequest
@@ -172,15 +172,15 @@ def waits_for_a_lock() -> int:
 
 def child_of_no_pool(name: str, number: int = 1) -> Child:
     """The keeper, or a worker, of a pool that has no processes: this one acts for it."""
-    scoreboard = Scoreboard(capacity=number + 1)
-    for slot in scoreboard.slots:
+    board = scoreboard(number + 1)
+    for slot in board.slots:
         slot.generation = 1  # the one before was asked to end
     keeper = name == "keeper"
     return Child(
         Role(name=name, run=lambda _: 0, scalable=not keeper),
         number=number,
-        slot=scoreboard.slots[0 if keeper else number],
-        scoreboard=scoreboard,
+        slot=board.slots[0 if keeper else number],
+        scoreboard=board,
         supervisor_pid=os.getppid(),
         title="test",
         first_try=True,

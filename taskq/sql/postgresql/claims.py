@@ -116,6 +116,8 @@ RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queu
           coalesce(task.expires_at <= statement_timestamp(), false),
           extract(epoch FROM statement_timestamp())::float8
           - extract(epoch FROM task.unknown_since)::float8,
+          (SELECT date_part('epoch', statement_timestamp()))
+          - date_part('epoch', task.execute_at),
           task.scheduled_at::text, {_DESCRIPTION},
           CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
           {more}

@@ -127,7 +127,7 @@ FROM (
     ORDER BY id FOR UPDATE SKIP LOCKED
 ) AS held
 WHERE task.id = held.id
-RETURNING task.id, task.name, task.losses, held.blamed, held.ends,
+RETURNING task.id, task.name, task.queue, task.losses, held.blamed, held.ends,
           task.cancelled_at IS NOT NULL
 """
 

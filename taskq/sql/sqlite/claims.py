@@ -87,6 +87,7 @@ RETURNING execute_at || printf('%%20d', id), id, attempt, {TEXT.format("name")},
           {TEXT.format("payload")}, queue, {RETRIES}, {LOSSES},
           isolated OR {MAX_LOSSES} <= 0, coalesce(expires_at <= {NOW}, 0),
           (julianday({NOW}) - julianday(unknown_since)) * 86400.0,
+          coalesce((julianday({NOW}) - julianday(execute_at)) * 86400.0, 0.0),
           scheduled_at || '', {_DESCRIPTION}, NULL
 """
 

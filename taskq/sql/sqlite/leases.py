@@ -86,7 +86,8 @@ SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     traceback = CASE WHEN {_ENDS} THEN '' ELSE traceback END,
     worker_id = NULL, started_at = NULL
 WHERE state = 1 AND worker_id = %(worker)s
-RETURNING id, {TEXT.format("name")}, losses, {_BLAMED}, state = 2, cancelled_at
+RETURNING id, {TEXT.format("name")}, {TEXT.format("queue")}, losses, {_BLAMED}, state = 2,
+          cancelled_at
 """
 
 RETIRE = """

@@ -59,6 +59,10 @@ GOOD = {
     "SERIALIZER": ["json", "pickle"],
     "UNKNOWN_TASK_TTL": SECONDS,
     "RESULT_TTL": [None, *SECONDS],
+    "STATISTICS": [True, False],
+    "MINUTES_TTL": [None, 21_600, 1e9],
+    "HOURS_TTL": [None, *SECONDS],
+    "RECENT_RUNS": [0, 1, 10_000],
     "FAILED_TTL": [None, *SECONDS],
     "KEEP_FINISHED": [{}, {"reports": "7 days", "mail": 60.0, "sms": timedelta(hours=1)}],
     "IDEMPOTENCY_TTL": [None, *SECONDS],
@@ -88,6 +92,13 @@ BAD = {
     "SERIALIZER": (["yaml", "", None, True, ["json"]], 'use "json" or "pickle"'),
     "UNKNOWN_TASK_TTL": ([*NO_SECONDS, None], POSITIVE),
     "RESULT_TTL": (NO_SECONDS, f"{POSITIVE}, or None to keep them"),
+    "STATISTICS": ([None, 1, "yes"], "use True or False"),
+    "MINUTES_TTL": (
+        [*NO_SECONDS, 21_599],
+        "give at least 21600 seconds, as hours are made of minutes, or None",
+    ),
+    "HOURS_TTL": (NO_SECONDS, f"{POSITIVE}, or None to keep them"),
+    "RECENT_RUNS": ([None, -1, 0.5, True, 10_001], "give a whole number from 0 to 10000"),
     "FAILED_TTL": (NO_SECONDS, f"{POSITIVE}, or None to keep them"),
     "KEEP_FINISHED": (
         [

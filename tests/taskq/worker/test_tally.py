@@ -37,8 +37,8 @@ def moment(monkeypatch):
 def test_quick_runs_are_counted_and_said_with_their_median(said):
     tally = Tally("worker 3")
     for number in range(12_431):
-        tally.note(number, "shop.tasks.ping", 0.0002 if number % 3 else 0.5)
-    tally.note(7, "shop.tasks.mail", 0.034)
+        tally.add(number, "shop.tasks.ping", [0.0002 if number % 3 else 0.5])
+    tally.add(7, "shop.tasks.mail", [0.034])
     tally.tell()
     assert said() == [
         "worker 3 ran shop.tasks.ping 12,431 times, median 0.2 ms; shop.tasks.mail #7 in 34 ms"
@@ -51,7 +51,7 @@ def test_the_median_is_of_all_the_runs_however_many_there_are(caplog):
     caplog.set_level(logging.INFO, "taskq")
     tally = Tally("worker 1")
     for number in range(100_000):
-        tally.note(number, "a", number / 100_000)
+        tally.add(number, "a", [number / 100_000])
     assert len(tally._runs["a"].seconds) < 512
     tally.tell()
     (record,) = caplog.records
@@ -64,13 +64,13 @@ def test_a_line_is_due_at_once_and_then_once_in_ten_seconds(said, moment):
     tally = Tally("worker 1")
     assert tally.wait() == float("inf")
     for expected in (1, 1, 2):
-        tally.note(1, "a", 0.001)
+        tally.add(1, "a", [0.001])
         tally.tell_when_due()
         assert len(said()) == expected
         if expected == 1:
             moment(5.5)
     assert said()[1] == "worker 1 ran a 2 times, median 1.0 ms"
-    tally.note(1, "a", 0.001)
+    tally.add(1, "a", [0.001])
     assert tally.wait() == pytest.approx(10.0)
     moment(10)
     assert tally.wait() == 0
@@ -80,7 +80,7 @@ def test_a_line_names_ten_tasks_and_counts_the_others(said):
     tally = Tally("worker 1")
     for number in range(30):
         for _ in range(number + 1):
-            tally.note(number, f"name{number:02}", 0.001)
+            tally.add(number, f"name{number:02}", [0.001])
     tally.tell()
     (line,) = said()
     assert line.count("times, median") == tallies.NAMES
@@ -97,7 +97,7 @@ def test_a_slow_success_is_a_line_of_its_own_and_a_quick_one_is_none(said):
 def test_above_info_nothing_is_said(caplog):
     caplog.set_level(logging.WARNING, "taskq")
     tally = Tally("worker 1")
-    tally.note(1, "a", 0.1)
+    tally.add(1, "a", [0.1])
     tally.tell()
     task_succeeded(12, "shop.tasks.report", 3.2, None)
     assert caplog.records == []
