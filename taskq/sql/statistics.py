@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from taskq.task.measures import BUCKETS, End
-
-_BUCKETS = [f"{which}_{bucket:02}" for which in ("run", "wait") for bucket in range(BUCKETS)]
-#: The columns with figures, in the order of a row of counters.
-FIGURES = (*(end.name.lower() for end in End), "run_seconds", "wait_seconds", *_BUCKETS)
+_BUCKETS = [f"{which}_{bucket:02}" for which in ("run", "wait") for bucket in range(20)]
+#: The columns with figures, in the order of a row of counters (taskq.task.measures).
+FIGURES = (
+    *("done", "failed", "retried", "lost", "cancelled"),
+    *("run_seconds", "wait_seconds"),
+    *_BUCKETS,
+)
 
 _REPLACE = "ON CONFLICT (step, at, name, queue, pool) DO UPDATE SET " + ", ".join(
     f"{column} = excluded.{column}" for column in FIGURES
@@ -50,14 +52,14 @@ VALUES (%(task)s, %(attempt)s, %(name)s, %(queue)s, %(pool)s, %(worker)s, %(star
 # All but the last runs of each name, and the last of those that were slow or did not succeed. It
 # reads the whole table, which is as small as these settings say. Only another pool that prunes
 # touches these rows.
-FORGET = f"""
+FORGET = """
 DELETE FROM taskq_recentrun WHERE id IN (
     SELECT id FROM (
         SELECT id,
                row_number() OVER (PARTITION BY name ORDER BY started_at DESC, id DESC) AS of_name,
                row_number() OVER (PARTITION BY notable ORDER BY started_at DESC, id DESC) AS of_all,
                notable
-        FROM (SELECT id, name, started_at, "end" <> {End.DONE} OR seconds >= %(slow)s AS notable
+        FROM (SELECT id, name, started_at, "end" <> %(done)s OR seconds >= %(slow)s AS notable
               FROM taskq_recentrun) AS run
     ) AS ranked
     WHERE of_name > %(each)s AND NOT (notable AND of_all <= %(notable)s)

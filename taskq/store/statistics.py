@@ -75,7 +75,8 @@ class StatisticsStore:
     def forget_recent(self, *, each: int, notable: int, slow: float) -> int:
         """Keep only so many of the last runs of each name, and so many of those that took at least
         ``slow`` seconds or did not succeed. Returns how many were removed."""
-        return self._connection.count(FORGET, {"each": each, "notable": notable, "slow": slow})
+        values = {"each": each, "notable": notable, "slow": slow, "done": int(End.DONE)}
+        return self._connection.count(FORGET, values)
 
 
 def _row(counters: Sequence[int]) -> dict[str, float]:
