@@ -29,7 +29,8 @@ from taskq.task.request import Request
 
 log = logging.getLogger("taskq")
 
-#: Before the row is made: ``name``, and ``headers``, a dict to which a receiver may add.
+#: Before the row is made: ``name``, ``queue``, and ``headers``, a dict to which a receiver may add.
+#: A bulk call sends it once.
 task_enqueuing = Signal()
 #: In the transaction that sends the task: ``id``, ``name``, ``queue``. A bulk call sends it once
 #: for each task. It has a savepoint of its own, so a failed statement in a receiver does no harm.
@@ -75,10 +76,10 @@ def tell_of_run(signal: Signal, request: Request | None, **fields: Any) -> None:
     tell(signal, _sender(request.name), id=request.id, name=request.name, request=request, **fields)
 
 
-def enqueuing(name: str, headers: Mapping[str, Any] | None) -> dict[str, Any]:
+def enqueuing(name: str, queue: str, headers: Mapping[str, Any] | None) -> dict[str, Any]:
     """The headers, with what the receivers of task_enqueuing have changed."""
     added = dict(headers or {})
-    tell(task_enqueuing, _sender(name), name=name, headers=added)
+    tell(task_enqueuing, _sender(name), name=name, queue=queue, headers=added)
     return added
 
 

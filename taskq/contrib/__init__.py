@@ -1,1 +1,1 @@
-"""Adapters for other packages. None is imported unless a setting names it."""
+"""Adapters for other packages. None is imported unless a setting or your code names it."""

@@ -125,7 +125,7 @@ def enqueue_many(
     ``STATEMENT`` characters of arguments take several statements.
     """
     values = {"name": name, **columns(options, **terms)}
-    headers = _headers(name, terms)
+    headers = _headers(name, values["queue"], terms)
     connection, statements = _database(using)
     if options.unique is not None:
         return _enqueue_many_unique(
@@ -213,7 +213,7 @@ def row(
     """The values of a task's row, checked as in :func:`enqueue`. Nothing is written."""
     values = columns(options, **terms)
     values["name"] = name
-    values["payload"] = payload.encode(args, kwargs, _headers(name, terms), name)
+    values["payload"] = payload.encode(args, kwargs, _headers(name, values["queue"], terms), name)
     return values
 
 
@@ -222,7 +222,7 @@ def rows(
 ) -> list[dict[str, Any]]:
     """:func:`row` for each of many calls."""
     values = {"name": name, **columns(options, **terms)}
-    headers = _headers(name, terms)
+    headers = _headers(name, values["queue"], terms)
     pairs = list(calls)
     found = [{**values, "payload": text} for text in encoded(name, pairs, headers)]
     if options.unique is not None:
@@ -230,14 +230,14 @@ def rows(
     return found
 
 
-def _headers(name: str, terms: Terms) -> Mapping[str, Any] | None:
+def _headers(name: str, queue: object, terms: Terms) -> Mapping[str, Any] | None:
     """The headers of a call: the given ones, the caller's contexts, and what receivers of
     task_enqueuing add."""
     headers = terms.get("headers")
     if conf.settings().context:
         headers = carried.captured(headers)
     if signals.task_enqueuing.receivers:
-        headers = signals.enqueuing(name, headers)
+        headers = signals.enqueuing(name, str(queue), headers)
         if not are_keywords(headers):
             raise TypeError(
                 f"headers is {headers!r}, as receivers of task_enqueuing left it: let them add "

@@ -41,6 +41,12 @@ class LabConfig(AppConfig):
 
         cache.set("a", 1)
 
+    def traces(self):
+        """As the page on tracing says; the spans come into a file."""
+        from tests.project.lab import tracing
+
+        tracing.begin()
+
     def has_thread(self):
         """One that holds a lock."""
         lock = threading.Lock()
