@@ -105,6 +105,21 @@ class TaskQuerySet(models.QuerySet["Task"]):
         # Another task took one of the keys after our look: look again.
         return self._retry(using, tries - 1)
 
+    def run_now(self) -> int:
+        """Make waiting tasks due now: delayed ones, and ones that wait for a retry. Returns how
+        many. A sleeping pool is woken.
+
+        Counts stay, unlike with :meth:`retry`. A task whose expiry has passed is dropped by the
+        worker that claims it.
+        """
+        using = self._writer()
+        with transaction.atomic(using):
+            waits = Q(state=State.READY, execute_at__gt=Now())
+            count = self._locked(waits, using).update(execute_at=Now())
+        if count:
+            wake(using)
+        return count
+
     def discard(self) -> int:
         """Delete the tasks that no worker holds, lost ones too. A running task is left alone.
         Returns how many.
@@ -145,8 +160,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     # As for Django's own delete(): templates cannot call them, and Task.objects lacks them. So
     # nobody retries, cancels or discards all tasks by mistake.
-    retry.alters_data = discard.alters_data = cancel.alters_data = True  # type: ignore[attr-defined]
-    retry.queryset_only = discard.queryset_only = cancel.queryset_only = True  # type: ignore[attr-defined]
+    for _verb in (retry, run_now, discard, cancel):
+        _verb.alters_data = _verb.queryset_only = True  # type: ignore
+    del _verb
 
     def _has_rival(self, using: str) -> Q:
         """The condition for a failed task whose unique key another holds, or will hold once it

@@ -134,10 +134,25 @@ def test_verbs_touch_only_the_tasks_they_are_asked_about(verb):
     assert getattr(Task.objects.filter(worker__lease_expires_at__isnull=True).failed(), verb)() == 1
 
 
-@pytest.mark.parametrize("verb", ["retry", "discard"])
+@pytest.mark.parametrize("verb", ["retry", "discard", "cancel", "run_now"])
 def test_verbs_are_not_for_all_tasks_by_accident(verb):
     assert not hasattr(Task.objects, verb)
     assert getattr(Task.objects.none(), verb).alters_data
+
+
+@pytest.mark.django_db
+def test_run_now_makes_what_waits_due_and_touches_nothing_else():
+    delayed = task(execute_at=Now() + HOUR)
+    retried = task(execute_at=Now() + HOUR, attempt=2, retries=2, error="E: e")
+    due, over = task(execute_at=Now() - HOUR), failed()
+    held = task(state=State.RUNNING, worker=holder(), attempt=1, execute_at=Now() + HOUR)
+    assert Task.objects.all().run_now() == 2
+    assert {*Task.objects.pending()} == {delayed, retried, due}
+    assert Task.objects.get(pk=retried.pk).retries == 2
+    assert Task.objects.get(pk=due.pk).execute_at == due.execute_at
+    assert Task.objects.get(pk=held.pk).execute_at == held.execute_at
+    assert Task.objects.failed().get() == over
+    assert Task.objects.all().run_now() == 0
 
 
 @pytest.mark.django_db

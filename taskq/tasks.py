@@ -1,0 +1,62 @@
+"""The tasks of taskq itself. A pool imports them as it imports those of each app."""
+
+from __future__ import annotations
+
+import datetime
+
+from django.db import router
+
+from taskq.celery import shared_task
+from taskq.failures import Kind, Place, walk
+from taskq.models import Task
+
+#: What can be done to the failed tasks of a kind.
+VERBS = ("retry", "discard")
+#: Seconds between two steps.
+STEP = 1.0
+
+
+def _key(verb: str, name: str, error: str, place: str, *rest: object) -> str:
+    """Of two persons who press a button, the second one joins the step that waits."""
+    return f"{verb} {Kind(name, error, place).key}"
+
+
+@shared_task(name="taskq.work_off_failures", atomic=True, unique=_key)
+def work_off_failures(
+    verb: str,
+    name: str,
+    error: str,
+    place: str,
+    until: str,
+    per_second: int,
+    after: tuple[str, int] | None = None,
+    done: int = 0,
+) -> None:
+    """Retry or discard the failed tasks of a kind, at a pace.
+
+    Each step is a task of its own, which acts on some and sends the next step, in one transaction.
+    So no worker is blocked, a stop costs nothing, and each failed task is met once. A step waits
+    in line behind the tasks that the last one has retried.
+
+    Args:
+        verb: "retry" or "discard".
+        name, error, place: The kind, as in ``taskq.failures.Kind``.
+        until: Only tasks that had failed by then, in ISO format.
+        per_second: How many tasks in a step, which takes a second.
+        after: Where the last step ended: a time in ISO format, and an id.
+        done: How many tasks the steps before have acted on.
+    """
+    if verb not in VERBS:
+        raise ValueError(f"verb is {verb!r}: use one of {', '.join(VERBS)}")
+    begin = None if after is None else Place(datetime.datetime.fromisoformat(after[0]), after[1])
+    kind, last = Kind(name, error, place), datetime.datetime.fromisoformat(until)
+    ids, end = walk(router.db_for_write(Task), kind, until=last, after=begin, many=per_second)
+    tasks = Task.objects.filter(pk__in=ids)
+    done += tasks.retry() if verb == "retry" else tasks.discard()
+    if end is not None:
+        here = (end.failed_at.isoformat(), end.id)
+        work_off_failures.apply_async(
+            (verb, name, error, place, until, per_second, here, done),
+            countdown=STEP,
+            queue=work_off_failures.request.queue,
+        )
