@@ -59,6 +59,8 @@ class Settings:
     metrics_port: TCP port on which each pool serves metrics and probes; None is none. 0 is a free
         one, which the log names.
     metrics_host: the address of that port. Loopback, as metrics name tasks and queues.
+    metrics_token: a secret by which a scraper may see ``taskq.metrics.view``; None: only users with
+        the permission may.
     statistics: measure runs, for the dashboard and for metrics. Workers count in memory, and the
         pool writes a few small rows a minute.
     minutes_ttl, hours_ttl: seconds for which the figures of each minute and of each hour are kept;
@@ -93,6 +95,7 @@ class Settings:
     max_memory_per_child: int | None = None
     metrics_port: int | None = None
     metrics_host: str = "127.0.0.1"
+    metrics_token: str | None = None
     statistics: bool = True
     minutes_ttl: float | None = 2 * 86400.0
     hours_ttl: float | None = 90 * 86400.0
@@ -214,6 +217,10 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "METRICS_HOST": (
         lambda value: isinstance(value, str) and value.strip() != "",
         'give an address, such as "0.0.0.0"',
+    ),
+    "METRICS_TOKEN": (
+        lambda value: value is None or (isinstance(value, str) and len(value) >= 16),
+        "give a secret of at least 16 characters, or None",
     ),
     "STATISTICS": (lambda value: isinstance(value, bool), "use True or False"),
     "MINUTES_TTL": (

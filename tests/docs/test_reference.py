@@ -16,16 +16,19 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.dispatch import Signal
+from django.utils import timezone
 from prometheus_client.registry import Collector
 
 from pool import Cause, Scoreboard, State
 from taskq import celery, conf, exceptions, models, signals, testing
 from taskq.management.commands.taskq_status import as_dict
 from taskq.metrics.pool import PoolCollector
+from taskq.metrics.site import SiteCollector
 from taskq.overview import Overview, QueueLine, WorkerLine
 from taskq.store import grants
 from taskq.task.options import TaskOptions
 from taskq.why import Code
+from tests.project.lab import tasks
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -222,6 +225,21 @@ def test_every_metric_of_a_pool_is_listed_with_its_type_and_its_labels():
     assert said == families(PoolCollector(scoreboard_at_work()))
     for cause in Cause:
         assert f"`{cause.name.lower()}`" in text
+
+
+@pytest.mark.django_db
+def test_every_metric_of_the_view_is_listed_with_its_labels():
+    said = {
+        named(row[0])[0]: (row[1], frozenset(named(row[2])))
+        for row in rows(section("metrics-and-status.md", "In a view of the site"))
+    }
+    at = timezone.now().replace(second=0, microsecond=0)
+    models.Rollup.objects.create(
+        step=60, at=at, name="shop.send", queue="mail", pool="a", done=1, run_08=1, wait_02=1
+    )
+    models.PausedQueue.objects.create(queue="mail")
+    tasks.noop.delay()
+    assert said == families(SiteCollector("default"))
 
 
 def scoreboard_at_work() -> Scoreboard:

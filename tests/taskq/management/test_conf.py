@@ -38,6 +38,7 @@ def test_defaults():
             max_memory_per_child=None,
             metrics_port=None,
             metrics_host="127.0.0.1",
+            metrics_token=None,
             listen=True,
             imports=(),
             schedule={},
@@ -73,6 +74,7 @@ GOOD = {
     "MAX_MEMORY_PER_CHILD": COUNTS,
     "METRICS_PORT": [None, 0, 1, 9808, 65535],
     "METRICS_HOST": ["127.0.0.1", "0.0.0.0", "::1", "pool.example.com"],
+    "METRICS_TOKEN": [None, "0123456789abcdef"],
     "LISTEN": [True, False, "direct"],
     "IMPORTS": [[], (), ["shop.jobs"], ("shop.jobs", "shop.views")],
     "CONTEXT": [{}, {"tenant": "taskq.contrib.tenants"}],
@@ -116,6 +118,7 @@ BAD = {
     "MAX_MEMORY_PER_CHILD": (NO_COUNTS, "give a whole number from 1, or None"),
     "METRICS_PORT": ([-1, 65536, 80.0, "80", True, False, [80]], "give a port from 0 to 65535"),
     "METRICS_HOST": ([None, "", "  ", 1, b"::1"], "give an address"),
+    "METRICS_TOKEN": (["", "0123456789abcde", 10**16], "give a secret of at least 16 characters"),
     "LISTEN": ([None, 1, 0.5, ["direct"]], "use True, False, or the alias in DATABASES"),
     "IMPORTS": ([None, 1, "shop.jobs", [1], [""], ["."], {}], "give a list of modules, such as"),
     "CONTEXT": (
