@@ -22,7 +22,7 @@ from taskq.admin import columns
 from taskq.admin.ended import EndedMixin
 from taskq.admin.filters import NameFilter, QueueFilter
 from taskq.models import FinishedTask
-from taskq.task import ids
+from taskq.task import ids, registry
 
 if TYPE_CHECKING:
     FinishedAdminBase = admin.ModelAdmin[FinishedTask]
@@ -130,6 +130,9 @@ class FinishedTaskAdmin(EndedMixin, FinishedAdminBase):
         newest = finished.order_by("-finished_at").values_list("finished_at", flat=True)
         if since := newest[SEARCHED : SEARCHED + 1].first():
             finished = finished.filter(finished_at__gt=since)
+        # Finding a value is as good as seeing it.
+        hidden = [each.name for each in registry.definitions() if each.options.sensitive]
         for word in text.split():
-            finished = finished.filter(Q(name__icontains=word) | Q(payload__icontains=word))
+            in_arguments = Q(payload__icontains=word) & ~Q(name__in=hidden)
+            finished = finished.filter(Q(name__icontains=word) | in_arguments)
         return finished

@@ -43,5 +43,4 @@ class PartitionKeeper:
         self._busy = self._busy + 1 if tended.busy else 0
         if tended.busy is not None and self._busy % BUSY == 0:
             events.partitions_busy(owner, tended.busy)
-        at_once = tended.more and not tended.busy
-        self.due = clock.now() + (0 if at_once else clock.nanoseconds(LOOK_EVERY))
+        self.due = clock.now() + (0 if tended.more else clock.nanoseconds(LOOK_EVERY))

@@ -25,8 +25,8 @@ MOVED = 10_000
 class Tended:
     """What became of the partitions.
 
-    made, dropped: their days. more: some are left for the next time.
-    busy: the error of the first that did not get its lock in time.
+    made, dropped: their days. more: some are left, because there were so many.
+    busy: the error of one that did not get its lock in time. It ended the work.
     lacking: this role and the table's owner, where this role may not do what is to be done.
     """
 
@@ -67,17 +67,20 @@ class PartitionStore:
         if (missing and not may_make) or not all(there[day] for day in over):
             tended.lacking = role, owner
         schema = home.replace("%", "%%")
-        work = [(self._drop, tended.dropped, day) for day in over if there[day]]
-        work += [(self._make, tended.made, day) for day in missing if may_make]
-        tended.more = len(work) > CHANGES
-        for change, changed, day in work[:CHANGES]:
+        work = [(self._make, tended.made, day) for day in missing if may_make]
+        work += [(self._drop, tended.dropped, day) for day in over if there[day]]
+        for change, changed, day in work:
+            tended.more = len(tended.made) + len(tended.dropped) == CHANGES
+            if tended.more:
+                break
             try:
                 if change(self._sql, schema, day):
                     changed.append(day)
             except Exception as error:
                 if meaning(error) is not Meaning.BUSY:
                     raise
-                tended.busy = tended.busy or error
+                tended.busy = error
+                break  # each of them would let the writers wait
         return tended
 
     def _drop(self, partitions: sql.PartitionStatements, schema: str, day: datetime.date) -> bool:

@@ -76,7 +76,7 @@ class Command(QueueCommand):
         while True:
             tended = db.partitions.tend(every)
             made, dropped = made + len(tended.made), dropped + len(tended.dropped)
-            if tended.busy or not tended.more:
+            if not tended.more:
                 break
         if made or dropped:
             self.stdout.write(f"{made} days of finished tasks made ahead, {dropped} days dropped")

@@ -17,7 +17,7 @@ from taskq.models import FinishedTask, Task
 from taskq.sql.postgresql import partitions
 from taskq.task import payload
 from taskq.testing import run_all
-from tests.project.lab import kept
+from tests.project.lab import kept, secrets
 from tests.taskq.admin_site import page as page_of_task
 from tests.taskq.finished import DAY, finished, today
 from tests.taskq.sql.plans import flat
@@ -74,6 +74,16 @@ def test_they_are_searched_and_filtered(root):
     assert listed(root, day=str(timezone.localdate() - 2 * DAY), queue="mail") == [1]
     for wrong in ("yesterday", "0001-01-01x", "2026-02-30"):
         assert root.get(LIST, {"day": wrong}).status_code == 302
+
+
+def test_what_is_sensitive_is_neither_shown_nor_found(root):
+    stored = payload.encode([7, "s3cret-token"], {})
+    finished(1, name=secrets.pay.name, payload=stored)
+    finished(2, payload=stored)
+    assert listed(root, q="s3cret") == [2]
+    assert listed(root, q="pay") == [1]
+    assert "s3cret" not in text(root.get(LIST, {"name": secrets.pay.name}))
+    assert "s3cret" not in text(root.get(f"{LIST}1/change/"))
 
 
 def test_a_text_is_searched_in_the_newest_alone(root, monkeypatch):

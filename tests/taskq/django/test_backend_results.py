@@ -18,8 +18,9 @@ from tests.taskq.djangos_tasks import native  # first: there may be none
 # isort: split
 from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult
+from taskq.django import task
 from taskq.django.compat import TaskResultDoesNotExist, TaskResultStatus, task_finished
-from taskq.models import Task
+from taskq.models import FinishedTask, Result, Task
 from taskq.store import endings
 from taskq.task import payload
 from taskq.testing import run_all
@@ -237,3 +238,22 @@ def test_a_result_can_be_asked_for_as_celery_does(worker):
     assert result.status == "PENDING"
     worker.db.end(worker.id, [endings.keep(worker.claim_one().run, payload.encode_result(3))])
     assert result.get() == 3
+
+
+@task(keep_finished="7 days")
+def kept(number):
+    return {"number": number}
+
+
+@pytest.mark.django_db
+def test_a_finished_task_that_is_kept_answers_when_its_result_is_gone():
+    result = kept.enqueue(5)
+    run_all()
+    Result.objects.all().delete()
+    assert FinishedTask.objects.get().value == payload.encode_result({"number": 5})
+    again = kept.get_result(result.id)
+    assert (again.status, again.return_value) == (TaskResultStatus.SUCCESSFUL, {"number": 5})
+    assert (again.args, again.attempts) == ([5], 1)
+    FinishedTask.objects.all().delete()
+    with pytest.raises(TaskResultDoesNotExist):
+        kept.get_result(result.id)
