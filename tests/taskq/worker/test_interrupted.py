@@ -91,7 +91,7 @@ def restart(server, url, pool_on, runs):  # noqa: F811
     """Restarts the database while these two tasks run."""
 
     def while_running(*calls):
-        pool = pool_on("-c", "2", "--lease", "9", "--heartbeat", "1")
+        pool = pool_on("-c", "2", "--lease", "60", "--heartbeat", "1")
         wait_until(lambda: len(pool.children("worker")) == 2)
         for call in calls:
             send(url, *call)
