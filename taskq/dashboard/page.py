@@ -5,11 +5,14 @@ from __future__ import annotations
 import functools
 import hashlib
 from typing import Any, ClassVar
+from urllib.parse import urlencode
 
 from django.contrib.messages import get_messages
+from django.core.handlers.asgi import ASGIRequest
 from django.db import router
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
+from django.urls import reverse
 from django.utils.cache import get_conditional_response
 from django.utils.functional import Promise
 from django.views.generic import TemplateView
@@ -78,7 +81,16 @@ class Page(Guarded, TemplateView):
             messages=get_messages(self.request),
             live=self.fragment() if self.live is not None else "",
             live_url=f"{self.request.path}?{query.urlencode()}",
+            stream_url=self._stream_url(),
         )
+
+    def _stream_url(self) -> str:
+        """Where the live part comes from by itself. Empty where the browser has to ask again."""
+        if not isinstance(self.request, ASGIRequest):
+            return ""
+        query = self.request.GET.urlencode()
+        of = urlencode({"of": f"{self.request.path_info}?{query}"})
+        return f"{reverse('taskq_dashboard:stream')}?{of}"
 
     def _live(self, request: HttpRequest) -> HttpResponse:
         """The live part alone, or 304 if it is as the browser has it."""

@@ -11,12 +11,14 @@ from taskq.dashboard.pages.pauses import Pause, Resume
 from taskq.dashboard.pages.queues import Queues
 from taskq.dashboard.pages.runs import Runs
 from taskq.dashboard.pages.workers import Workers
+from taskq.dashboard.stream import stream
 
 app_name = "taskq_dashboard"
 
 urlpatterns = [
     path("", Overview.as_view(), name="overview"),
     path("charts/", ChartNumbers.as_view(), name="charts"),
+    path("stream/", stream, name="stream"),
     path("queues/", Queues.as_view(), name="queues"),
     path("queues/pause/", Pause.as_view(), name="pause"),
     path("queues/resume/", Resume.as_view(), name="resume"),

@@ -130,6 +130,10 @@ class Browser:
             self._hear(0.05)
         return found
 
+    def wait_for_text(self, text: str, *, seconds: float = PATIENCE) -> None:
+        """Wait until a person can read this. A page that is just being loaded has no body."""
+        self.wait_for(f"document.body?.innerText.includes({json.dumps(text)})", seconds=seconds)
+
     def text(self) -> str:
         """What a person reads."""
         return str(self.run("document.body.innerText"))

@@ -42,11 +42,11 @@ WITH RECURSIVE waiting AS (
 SELECT shown.queue, {INTEGER.format("shown.priority")}, bound.most,
        (SELECT count(*) FROM (
            SELECT 1 FROM taskq_task WHERE {_IN_LANE} AND execute_at <= {NOW}
-           LIMIT (SELECT most + 1 FROM bound)
+           ORDER BY execute_at LIMIT (SELECT most + 1 FROM bound)
        )),
        (SELECT count(*) FROM (
            SELECT 1 FROM taskq_task WHERE {_IN_LANE} AND execute_at > {NOW}
-           LIMIT (SELECT most + 1 FROM bound)
+           ORDER BY execute_at LIMIT (SELECT most + 1 FROM bound)
        )),
        (julianday({NOW}) - julianday(first.execute_at)) * 86400.0,
        first.id, {TEXT.format("first.name")}

@@ -33,17 +33,35 @@ const live = document.getElementById("live");
 if (live) {
   const freshness = document.getElementById("freshness");
   let etag = null;
+  let source = null;
+  let streams = false;
 
   const say = (state) => {
     freshness.hidden = false;
     freshness.className = `freshness ${state}`;
     freshness.textContent = freshness.dataset[state];
   };
-  say("live");
+
+  // Where the site runs under ASGI it sends what is new. Until that works the page asks.
+  const listen = () => {
+    if (!live.dataset.stream || source) return;
+    source = new EventSource(live.dataset.stream);
+    source.addEventListener("open", () => (streams = true));
+    source.addEventListener("error", () => (streams = false));
+    source.addEventListener("message", (event) => {
+      htmx.swap(live, event.data, { swapStyle: "innerHTML", swapDelay: 0, settleDelay: 0 });
+      say("live");
+    });
+  };
+  const hang_up = () => {
+    source?.close();
+    source = null;
+    streams = false;
+  };
 
   live.addEventListener("htmx:beforeRequest", (event) => {
     // A hidden page costs nothing.
-    if (event.target === live && document.hidden) event.preventDefault();
+    if (event.target === live && (document.hidden || streams)) event.preventDefault();
   });
   live.addEventListener("htmx:configRequest", (event) => {
     // Sent by hand, so that the answer 304 comes here and nothing is drawn anew.
@@ -53,12 +71,16 @@ if (live) {
     if (event.target !== live) return;
     const answer = event.detail.xhr;
     if (answer.status === 200) etag = answer.getResponseHeader("ETag");
-    // Logged out: the page itself knows the way to the login.
+    // Without a login any more: the page itself knows the way there.
     if (answer.status === 403 || answer.responseURL.includes("/login/")) location.reload();
     say(answer.status === 200 || answer.status === 304 ? "live" : "stale");
   });
   document.addEventListener("visibilitychange", () => {
     say(document.hidden ? "paused" : "live");
-    if (!document.hidden) htmx.trigger(live, "renew");
+    if (document.hidden) return hang_up();
+    htmx.trigger(live, "renew");
+    listen();
   });
+  say("live");
+  listen();
 }

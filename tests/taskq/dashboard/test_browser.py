@@ -1,0 +1,197 @@
+"""The dashboard in a real browser: it says nothing on the console, asks no other host, is usable by
+everybody, renews itself, and pauses a queue by a click."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
+from django.test import Client
+
+from taskq import pausing
+from taskq.models import PausedQueue, State, Task
+from taskq.task.progress import Progress
+from tests.site import devtools
+from tests.site.browser import BROWSER, NAMES
+from tests.taskq.admin_site import HOUR
+
+from .site import NAME, OVERVIEW, QUEUES, RUNS, WORKERS, ran, rolled_up
+from .site import NAMES as TASK_NAMES
+
+pytestmark = [
+    pytest.mark.skipif(BROWSER is None, reason=f"on the path there is none of {NAMES}"),
+    pytest.mark.django_db(transaction=True),
+]
+
+AXE = Path(devtools.__file__).with_name("vendor") / "axe.min.js"
+PAGES = [OVERVIEW, QUEUES, TASK_NAMES, f"{NAME}?name=shop.pay", WORKERS, RUNS]
+#: Width, height, dark, phone.
+SCREENS = {
+    "light": (1280, 820, False, False),
+    "dark": (1280, 820, True, False),
+    "phone": (320, 640, False, True),
+    "dark phone": (320, 640, True, True),
+}
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    with devtools.browser(tmp_path_factory.mktemp("profile")) as found:
+        yield found
+
+
+@pytest.fixture
+def site(browser, live_server):
+    """The site's address. The browser is logged in, and what it complained of is forgotten."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("ada"))
+    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
+    browser.set_cookie(live_server.url, settings.SESSION_COOKIE_NAME, cookie)
+    browser.look_like(1280, 820)
+    browser.complaints.clear()
+    browser.hosts.clear()
+    yield live_server.url
+    browser.open("about:blank")  # nothing is asked of the site while its tables are emptied
+
+
+@pytest.fixture
+def busy(good_worker):
+    """A queue in which something happens."""
+    for minutes in range(60):
+        rolled_up(done=40 + minutes, failed=minutes % 7, retried=2, minutes=minutes)
+    for number in range(30):
+        ran(end=number % 5, task_id=number)
+    Task.objects.create(name="shop.mail", queue="mail", execute_at=Now() - HOUR)
+    Task.objects.create(
+        **{"name": "shop.report", "state": State.RUNNING, "worker": good_worker, "attempt": 1},
+        progress=Progress(30, 120).stored(1),
+    )
+    pausing.pause("paused", by="ada")
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
+    browser, site, busy, screen
+):
+    width, height, dark, phone = SCREENS[screen]
+    browser.look_like(width, height, dark=dark, phone=phone)
+    for page in PAGES:
+        browser.open(site + page)
+        browser.run("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+        browser.run(AXE.read_text())
+        found = browser.run(
+            "axe.run().then(({violations}) => violations.map(({id, impact, nodes}) =>"
+            " [impact, id, nodes[0].html, nodes[0].failureSummary]))"
+        )
+        assert [each for each in found if each[0] in ("serious", "critical")] == [], page
+        assert browser.run("document.documentElement.scrollWidth") <= width, page
+
+
+def test_an_empty_dashboard_is_usable_too(browser, site):
+    browser.open(site + OVERVIEW)
+    browser.run(AXE.read_text())
+    found = browser.run("axe.run().then(({violations}) => violations.map(({id}) => id))")
+    assert found == []
+    assert "Nothing has run yet" in browser.text()
+
+
+def test_no_page_complains_or_asks_another_host(browser, site, busy):
+    for page in PAGES:
+        browser.open(site + page)
+        if browser.run("document.getElementById('charts') !== null"):
+            browser.wait_for("document.querySelectorAll('#charts canvas').length === 2")
+    assert browser.complaints == []
+    assert browser.hosts == {site.removeprefix("http://")}
+
+
+def test_a_browser_that_is_refused_something_would_complain(browser, site):
+    browser.open(site + OVERVIEW)
+    browser.run("document.body.setAttribute('style', 'color: red')")
+    assert "Content Security Policy" in browser.complaints[0]
+
+
+def test_a_run_appears_by_itself(browser, site, busy):
+    browser.open(site + OVERVIEW)
+    assert "#4711" not in browser.text()
+    ran(task_id=4711)
+    browser.wait_for_text("#4711")
+    assert browser.complaints == []
+
+
+def test_what_has_not_changed_is_not_drawn_anew(browser, site):
+    browser.open(site + QUEUES)
+    browser.run(
+        "window.answers = [];"
+        "document.body.addEventListener('htmx:afterRequest',"
+        " (event) => answers.push(event.detail.xhr.status))"
+    )
+    browser.wait_for("answers.length >= 2")
+    assert browser.run("answers.slice(1)")[0] == 304
+    assert browser.complaints == []
+
+
+def test_a_queue_is_paused_and_resumed_by_click(browser, site, busy):
+    browser.open(site + QUEUES)
+    browser.click('button[aria-label="Pause mail"]')
+    browser.wait_for_text("mail is paused")
+    assert PausedQueue.objects.get(queue="mail").paused_by == "ada"
+    browser.click('button[aria-label="Resume mail"]')
+    browser.wait_for_text("mail goes on")
+    assert not PausedQueue.objects.filter(queue="mail").exists()
+    assert browser.complaints == []
+
+
+def test_the_keyboard_reaches_the_content_and_a_button(browser, site, busy):
+    browser.open(site + QUEUES)
+    browser.press("Tab")
+    assert browser.run("document.activeElement.textContent") == "Skip to the content"
+    browser.press("Enter")
+    assert browser.run("document.activeElement.id") == "content"
+    for _ in range(12):
+        browser.press("Tab")
+        if browser.run("document.activeElement.getAttribute('aria-label')") == "Pause mail":
+            break
+    browser.press("Enter")
+    browser.wait_for_text("mail is paused")
+
+
+def test_dark_is_chosen_and_kept(browser, site):
+    def ground():
+        return browser.run("getComputedStyle(document.body).backgroundColor")
+
+    browser.open(site + OVERVIEW)
+    light = ground()
+    browser.click("#theme")
+    dark = ground()
+    assert dark != light
+    browser.reload()
+    assert ground() == dark
+    browser.look_like(1280, 820, dark=True)
+    browser.click("#theme")
+    assert ground() == light
+    browser.run("localStorage.clear()")
+
+
+def test_a_hidden_page_asks_for_nothing(browser, site):
+    browser.open(site + QUEUES)
+    browser.run(
+        "window.asked = 0;"
+        "document.body.addEventListener('htmx:configRequest', () => (asked += 1));"
+        "Object.defineProperty(document, 'hidden', {get: () => window.away});"
+        "window.away = true; document.dispatchEvent(new Event('visibilitychange'))"
+    )
+    assert "paused" in browser.text()
+    with pytest.raises(AssertionError, match="not within"):
+        browser.wait_for(
+            "performance.getEntriesByType('resource')"
+            ".filter(({name}) => name.includes('live=1')).length > 0",
+            seconds=5,
+        )
+    browser.run("window.away = false; document.dispatchEvent(new Event('visibilitychange'))")
+    browser.wait_for(
+        "performance.getEntriesByType('resource')"
+        ".filter(({name}) => name.includes('live=1')).length > 0"
+    )
