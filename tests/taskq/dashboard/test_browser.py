@@ -22,6 +22,7 @@ from .site import NAME, OVERVIEW, QUEUES, RUNS, WORKERS, ran, rolled_up
 from .site import NAMES as TASK_NAMES
 
 pytestmark = [
+    pytest.mark.postgresql,  # a browser tells no database from another
     pytest.mark.skipif(BROWSER is None, reason=f"on the path there is none of {NAMES}"),
     pytest.mark.django_db(transaction=True),
 ]
