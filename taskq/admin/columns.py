@@ -15,8 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from taskq import printable
-from taskq.admin import readable
+from taskq import printable, readable
 from taskq.models import FinishedTask, Result, ShownState, State, Task
 from taskq.models.declared_columns import AsText
 from taskq.task.progress import Progress

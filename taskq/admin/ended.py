@@ -15,7 +15,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from taskq.admin import columns, readable
+from taskq import readable
+from taskq.admin import columns
 from taskq.admin.permissions import OnlyShownMixin
 from taskq.admin.search import SearchMixin
 from taskq.lookup import attempts

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from taskq.admin import readable
+from taskq import readable
 from taskq.admin.columns import NOTHING, moment
 from taskq.admin.permissions import NotEditedMixin
 from taskq.models.schedules import Schedule, ScheduleQuerySet

@@ -32,7 +32,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from taskq.admin import columns, readable, summary
+from taskq import readable
+from taskq.admin import columns, summary
 from taskq.admin.cancelling import CancelMixin
 from taskq.admin.filters import NameFilter, QueueFilter, StateFilter
 from taskq.admin.gone import GoneMixin

@@ -20,7 +20,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from taskq.admin import readable
+from taskq import readable
 from taskq.admin.columns import NOTHING, moment
 from taskq.admin.permissions import OnlyShownMixin
 from taskq.models import State, Worker

@@ -10,6 +10,7 @@ from taskq.dashboard.pages.overview import Overview
 from taskq.dashboard.pages.pauses import Pause, Resume
 from taskq.dashboard.pages.queues import Queues
 from taskq.dashboard.pages.runs import Runs
+from taskq.dashboard.pages.task import TaskPage
 from taskq.dashboard.pages.workers import Workers
 from taskq.dashboard.stream import stream
 
@@ -26,4 +27,5 @@ urlpatterns = [
     path("name/", Name.as_view(), name="name"),
     path("workers/", Workers.as_view(), name="workers"),
     path("runs/", Runs.as_view(), name="runs"),
+    path("task/<str:id>/", TaskPage.as_view(), name="task"),
 ]

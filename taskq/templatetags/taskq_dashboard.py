@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from django import template
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from taskq import printable
+from taskq import printable, readable
 from taskq.dashboard import shown
 from taskq.dashboard.queries import Amount
 from taskq.dashboard.sparkline import sparkline
@@ -21,6 +22,7 @@ register.filter("share", shown.share)
 register.filter("moment", shown.moment)
 register.filter("sparkline", sparkline)
 register.filter("in_a_line", printable.in_a_line)
+register.filter("in_lines", readable.text)
 
 
 @register.filter
@@ -39,8 +41,9 @@ def name(text: str) -> SafeString:
 
 @register.simple_tag
 def task_link(pk: int, name_of_task: str) -> SafeString:
-    """A task's name and id."""
-    return format_html("{} <small>#{}</small>", name(name_of_task), pk)
+    """A task's name and id, which lead to its page."""
+    url = reverse("taskq_dashboard:task", kwargs={"id": pk})
+    return format_html('<a href="{}">{} <small>#{}</small></a>', url, name(name_of_task), pk)
 
 
 @register.filter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 
-from taskq.models import RecentRun, Result, State, Task, TaskQuerySet, Worker
+from taskq.models import FinishedTask, RecentRun, Result, State, Task, TaskQuerySet, Worker
 from taskq.task.measures import End
 from taskq.task.progress import Progress
 from taskq.why.reason import Code, Reason, counted, earlier, moment, quoted, span
@@ -100,11 +100,15 @@ def failed(task: Task, alias: str, now: datetime.datetime) -> list[Reason]:
 
 def gone(id: int, alias: str, now: datetime.datetime) -> list[Reason]:
     """Of a task that has no row."""
-    result = Result.objects.using(alias).filter(pk=id).first()
+    result: Result | FinishedTask | None = Result.objects.using(alias).filter(pk=id).first()
+    kept = "Its result is kept."
+    if result is None:
+        result = FinishedTask.objects.using(alias).filter(pk=id).first()
+        kept = "Its row is kept among the finished tasks."
     if result is not None:
         when = result.finished_at
         ended = f" {earlier(when, now)}, at {moment(when)}" if when is not None else ""
-        text = f"It is done: {quoted(result.worker)} ended it{ended}. Its result is kept."
+        text = f"It is done: {quoted(result.worker)} ended it{ended}. {kept}"
         return [Reason(Code.DONE, text)]
     runs = RecentRun.objects.using(alias).filter(task_id=id)  # by taskq_recentrun_task
     run = runs.order_by("-started_at", "-id").first()

@@ -8,10 +8,10 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from taskq import printable
-from taskq.admin.wrapped import wrapped
 from taskq.task import payload
 from taskq.task.masking import MASK, is_sensitive, shown_arguments
 from taskq.task.payload import PICKLED, PayloadError
+from taskq.wrapped import wrapped
 
 #: Characters of a long text that a list fetches, and characters that it shows.
 FETCHED = 400
