@@ -13,10 +13,11 @@ import time
 from collections.abc import Mapping, Sequence
 
 from pool import Scoreboard, clock
+from taskq.counted import Sums, counted
 from taskq.models.statistics import Step
 from taskq.store.refusals import NEVER
 from taskq.store.session import StoreSession
-from taskq.task.measures import COLUMNS, MOST_KEYS, name_and_queue
+from taskq.task.measures import COLUMNS, name_and_queue
 
 #: Seconds between two writes of the minute that is not over.
 EVERY = 5.0
@@ -24,7 +25,6 @@ EVERY = 5.0
 #: minutes of a pool may come late, after an outage.
 HOURS_EVERY = 600.0
 HOURS = 3
-Sums = dict[bytes, list[int]]
 
 
 class Rollups:
@@ -90,20 +90,6 @@ class Rollups:
         self._scoreboard.keepsake.write(marshal.dumps((minute, sums)))
         self._written = {}
         return minute, sums
-
-
-def counted(scoreboard: Scoreboard) -> Sums:
-    """What all children of a pool have counted since its start, by key."""
-    sums: Sums = {}
-    for slot in scoreboard.slots:
-        for key, row in slot.counters.read():
-            if not any(row):
-                continue
-            if key not in sums and len(sums) >= MOST_KEYS:
-                key = b""
-            before = sums.get(key)
-            sums[key] = row if before is None else [a + b for a, b in zip(before, row, strict=True)]
-    return sums
 
 
 def _less(row: Sequence[int], begun: Sequence[int] | None) -> list[int]:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 import django
 from prometheus_client import Metric
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
+    HistogramMetricFamily,
     InfoMetricFamily,
 )
 from prometheus_client.registry import Collector
 
 from pool import Contact, Scoreboard, Slot, clock, kernel
 from taskq import __version__
+from taskq.counted import counted
 from taskq.metrics.probes import condition, workers
 from taskq.pool_context import KEEPER
+from taskq.task.measures import BOUNDS, End, Figures, name_and_queue
 
+#: The name and queue of what has no counters of its own. No task can have this name.
+OTHERS = "(others)"
+#: The upper bounds of the buckets, as Prometheus writes them.
+_BOUNDS = [*map(str, BOUNDS), "+Inf"]
 #: What a worker may do: each has a value, be it 0, so that a graph has no gaps.
 CONDITIONS = ("booting", "idle", "busy", "stopped")
 
@@ -31,6 +39,7 @@ class PoolCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         found = workers(self._scoreboard)
+        yield from self._of_runs()
         yield from _of_workers(found)
         yield self._restarts()
         yield from self._of_leases(found)
@@ -39,6 +48,31 @@ class PoolCollector(Collector):
             "The versions that the pool runs.",
             {"version": __version__, "django": django.get_version()},
         )
+
+    def _of_runs(self) -> Iterator[Metric]:
+        runs = CounterMetricFamily(
+            "taskq_runs", "Runs that ended, by how they ended.", labels=["name", "queue", "end"]
+        )
+        ran = HistogramMetricFamily(
+            "taskq_run_seconds",
+            "How long runs took that ended by themselves.",
+            labels=["name", "queue"],
+        )
+        waited = HistogramMetricFamily(
+            "taskq_wait_seconds",
+            "How long their tasks had been due before they started.",
+            labels=["name", "queue"],
+        )
+        for key, row in counted(self._scoreboard).items():
+            # A pool has counters for so many names. The others are counted together.
+            labels = list(name_and_queue(key)) if key else [OTHERS, OTHERS]
+            figures = Figures.of(row)
+            for end in End:
+                label = end.name.lower()
+                runs.add_metric([*labels, label], getattr(figures, label))
+            ran.add_metric(labels, _buckets(figures.run), figures.run_seconds)
+            waited.add_metric(labels, _buckets(figures.wait), figures.wait_seconds)
+        yield from (runs, ran, waited)
 
     def _restarts(self) -> Metric:
         family = CounterMetricFamily(
@@ -98,3 +132,8 @@ def _of_workers(found: list[Slot]) -> Iterator[Metric]:
         if (resident := kernel.resident_kib_of(slot.pid)) is not None:
             memory.add_metric([str(slot.number)], resident * 1024)
     yield memory
+
+
+def _buckets(counts: Sequence[int]) -> list[tuple[str, float]]:
+    """A histogram as Prometheus has it: each bucket with all that are below it."""
+    return list(zip(_BOUNDS, map(float, accumulate(counts)), strict=True))

@@ -16,9 +16,13 @@ import yaml
 from compose_spec import PyCompose
 
 from pool.supervisor import CLOSING_TIME
+from stress.rig.pools import wait_until
 from taskq import conf
 from taskq.management.commands.taskq_pool import Command
+from taskq.pool_context import PoolContext
+from taskq.task.queues import Queues
 from tests.docs.pages import DOCS, ROOT, block
+from tests.taskq.metrics.scraping import base_url, get
 
 FILES = DOCS / "how-to/files"
 UNIT, DOCKERFILE = FILES / "taskq.service", FILES / "Dockerfile"
@@ -31,7 +35,7 @@ COMPOSE, MANIFEST = FILES / "compose.yaml", FILES / "kubernetes.yaml"
         ("deploy-systemd", "ini", "[Unit]", UNIT),
         ("deploy-docker", "dockerfile", "", DOCKERFILE),
         ("deploy-docker", "yaml", "", COMPOSE),
-        ("deploy-kubernetes", "yaml", "", MANIFEST),
+        ("deploy-kubernetes", "yaml", "kind: Job", MANIFEST),
     ],
     ids=lambda value: value.name if isinstance(value, Path) else "",
 )
@@ -146,7 +150,11 @@ def test_the_parts_of_the_manifest_find_each_other():
     assert by_kind["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == labels
     (container,), job = pod()["containers"], by_kind["Job"]["spec"]["template"]["spec"]
     assert job["containers"][0]["image"] == container["image"]
-    assert "livenessProbe" not in container
+    (port,) = container["ports"]
+    assert f"--metrics-port={port['containerPort']}" in container["args"]
+    assert "--metrics-host=0.0.0.0" in container["args"]
+    for kind in ("startup", "liveness", "readiness"):
+        assert container[f"{kind}Probe"]["httpGet"]["port"] == port["name"]
 
 
 def test_the_workers_of_a_pod_are_replaced_before_they_fill_it():
@@ -157,20 +165,19 @@ def test_the_workers_of_a_pod_are_replaced_before_they_fill_it():
     assert workers * most < 0.75 * gigabytes * 1024**2
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="a container has Linux's /proc")
-def test_the_probe_finds_workers_and_nothing_else(start_pool):
-    pool = start_pool("-c", "1")
+def test_the_probes_ask_what_a_pool_answers(start_pool):
+    pool = start_pool("-c", "1", "--metrics-port", "0")
     (container,) = pod()["containers"]
-    *shell, script = container["readinessProbe"]["exec"]["command"]
-    everywhere = "/proc/[0-9]*/cmdline"
-    assert everywhere in script
-    assert subprocess.run([*shell, script]).returncode == 0
-    found = {
-        pid: subprocess.run([*shell, script.replace(everywhere, f"/proc/{pid}/cmdline")]).returncode
-        for pid in (pool.pid, *pool.children().values())
-    }
-    (worker,) = pool.children("worker").values()
-    assert found == {pid: 0 if pid == worker else 1 for pid in found}
+    for kind in ("startup", "liveness", "readiness"):
+        url = base_url(pool) + container[f"{kind}Probe"]["httpGet"]["path"]
+        wait_until(lambda url=url: get(url)[0] == 200, what=url)
+
+
+def test_the_kubelet_is_more_patient_than_the_supervisor():
+    (container,) = pod()["containers"]
+    probe = container["livenessProbe"]
+    patience = PoolContext(settings=conf.settings(), queues=Queues(), alias="default")
+    assert probe["periodSeconds"] * (probe["failureThreshold"] - 1) > 2 * patience.keeper_patience
 
 
 def has_docker() -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import inspect
-import os
 import re
 import types
 from collections.abc import Iterator
@@ -16,19 +15,16 @@ import pytest
 from django.core.management import get_commands, load_command_class
 from django.core.management.base import BaseCommand
 from django.dispatch import Signal
-from django.utils import timezone
 from prometheus_client.registry import Collector
 
-from pool import Cause, Scoreboard, State
+from pool import Cause
 from taskq import celery, conf, exceptions, models, signals, testing
 from taskq.management.commands.taskq_status import as_dict
-from taskq.metrics.pool import PoolCollector
-from taskq.metrics.site import SiteCollector
 from taskq.overview import Overview, QueueLine, WorkerLine
 from taskq.store import grants
 from taskq.task.options import TaskOptions
 from taskq.why import Code
-from tests.project.lab import tasks
+from tests.docs import metrics
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -209,20 +205,17 @@ def test_every_key_of_the_status_is_listed():
 
 
 def families(collector: Collector) -> dict[str, tuple[str, frozenset[str]]]:
-    """Each metric by the name that Prometheus shows: its type and its labels."""
-    suffixes = {"counter": "_total", "info": "_info"}
-    found = {}
-    for family in collector.collect():
-        labels = {label for sample in family.samples for label in sample.labels} - {"le"}
-        kind = "gauge" if family.type == "info" else family.type
-        found[family.name + suffixes.get(family.type, "")] = kind, frozenset(labels)
-    return found
+    """Each metric: its type and its labels."""
+    return {
+        metrics.name(each): ("gauge" if each.type == "info" else each.type, metrics.labels(each))
+        for each in collector.collect()
+    }
 
 
 def test_every_metric_of_a_pool_is_listed_with_its_type_and_its_labels():
     text = section("metrics-and-status.md", "Metrics of a pool")
     said = {named(row[0])[0]: (row[1], frozenset(named(row[2]))) for row in rows(text)}
-    assert said == families(PoolCollector(scoreboard_at_work()))
+    assert said == families(metrics.of_pool())
     for cause in Cause:
         assert f"`{cause.name.lower()}`" in text
 
@@ -233,21 +226,7 @@ def test_every_metric_of_the_view_is_listed_with_its_labels():
         named(row[0])[0]: (row[1], frozenset(named(row[2])))
         for row in rows(section("metrics-and-status.md", "In a view of the site"))
     }
-    at = timezone.now().replace(second=0, microsecond=0)
-    models.Rollup.objects.create(
-        step=60, at=at, name="shop.send", queue="mail", pool="a", done=1, run_08=1, wait_02=1
-    )
-    models.PausedQueue.objects.create(queue="mail")
-    tasks.noop.delay()
-    assert said == families(SiteCollector("default"))
-
-
-def scoreboard_at_work() -> Scoreboard:
-    """A pool of one worker, which is this process."""
-    scoreboard = Scoreboard(2)
-    worker = scoreboard.slots[1]
-    worker.pid, worker.number, worker.state = os.getpid(), 1, State.BUSY
-    return scoreboard
+    assert said == families(metrics.of_site())
 
 
 def test_the_glossary_is_short_and_has_each_word_once():
