@@ -49,6 +49,13 @@ def _settings(version: int) -> dict[str, str]:
     return settings | {"fsync": "off"}
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """A process of pytest-xdist says after this that it has finished, and is interrupted 5 s later:
+    to stop a server may take longer."""
+    pytest_unconfigure()
+
+
 def pytest_unconfigure() -> None:
     while _cleanups:
         _cleanups.pop()()
