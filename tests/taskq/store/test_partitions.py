@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import threading
+from importlib import import_module
 
 import psycopg
 import pytest
@@ -15,7 +16,7 @@ from pool import clock
 from stress.rig.pools import wait_until
 from taskq.models import FinishedTask
 from taskq.sql.postgresql import partitions
-from taskq.store import grants
+from taskq.store import connecting, grants
 from tests.project.lab import tasks
 from tests.taskq.finished import DAY, finished, today
 from tests.taskq.roles import as_role
@@ -182,6 +183,34 @@ def test_writers_wait_for_no_change_of_partitions_and_fail_for_none(store, datab
     assert failed == []
     assert max(waits) < 2 * clock.SECOND
     assert FinishedTask.objects.count() == len(waits)
+
+
+def test_in_another_schema_they_are_made_there(transactional_db):
+    """As with the tables of a tenant. Its name may need quotes."""
+    with connection.cursor() as cursor:
+        cursor.execute('CREATE SCHEMA "odd %name"')
+        cursor.execute('CREATE TABLE "odd %name".taskq_task (id bigint)')
+        for statement in import_module("taskq.migrations.0012_finished").POSTGRESQL.split(";"):
+            cursor.execute(re.sub(r"(TABLE|OF|ON) (taskq_)", r'\1 "odd %name".\2', statement))
+    db = connecting.connect("default", lease=30, search_path='"odd %name"')
+    try:
+        made = db.partitions.tend([86400.0]).made
+        db.connection.rows(partitions.drop('"odd %%name"', made[0]), {})
+        assert db.partitions.tend([86400.0]).made == made[:1]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT inhrelid::regclass::text FROM pg_inherits "
+                "WHERE inhparent = '\"odd %name\".taskq_finished'::regclass"
+            )
+            names = {name for (name,) in cursor.fetchall()}
+        assert names == {
+            f'"odd %name".{name}'
+            for name in ("taskq_finished_default", *map(partitions.name_of, made))
+        }
+    finally:
+        db.close()
+        with connection.cursor() as cursor:
+            cursor.execute('DROP SCHEMA "odd %name" CASCADE')
 
 
 # By hand
