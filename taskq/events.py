@@ -47,7 +47,8 @@ def task_succeeded(task: int, name: str, seconds: float, request: Request | None
     level = logging.DEBUG if seconds < SLOW else logging.INFO
     if log.isEnabledFor(level):
         text = f"ran {name} #{task} in {_span(seconds)}"
-        _say(level, "task.succeeded", text, task_id=task, task_name=name, seconds=seconds)
+        run = _run(request)
+        _say(level, "task.succeeded", text, task_id=task, task_name=name, seconds=seconds, **run)
 
 
 def tasks_succeeded(worker: str, ran: Sequence[Ran], others: int) -> None:
@@ -79,7 +80,13 @@ def task_retried(
     if signals.task_retried.receivers:
         signals.tell_of_run(signals.task_retried, request, error=error, exception=exception)
     text = f"{name} #{task} will be retried {wait} (retry {retries}): {error}"
-    _say(logging.INFO, "task.retried", text, task_id=task, task_name=name, retries=retries)
+    fields: dict[str, Any] = {
+        "task_id": task,
+        "task_name": name,
+        "retries": retries,
+        "error": error,
+    }
+    _say(logging.INFO, "task.retried", text, **fields, **_run(request))
 
 
 def retry_swallowed(request: Request) -> None:
@@ -104,7 +111,8 @@ def task_failed(
             signals.task_failed, request, error=error, traceback=traceback, exception=exception
         )
     text = f"{name} #{task} failed: {error}"
-    _say(logging.ERROR, "task.failed", text, traceback, task_id=task, task_name=name, error=error)
+    fields: dict[str, Any] = {"task_id": task, "task_name": name, "error": error}
+    _say(logging.ERROR, "task.failed", text, traceback, **fields, **_run(request))
 
 
 def commit_hook_failed(task: int, name: str, error: str, traceback: str) -> None:
@@ -170,7 +178,8 @@ def task_cancelled(task: int, name: str, cause: str, request: Request | None = N
         else:
             signals.tell_of_run(signals.task_cancelled, request, error=cause)
     text = f"{name} #{task} was cancelled; its run ended: {cause}"
-    _say(logging.WARNING, "task.cancelled", text, task_id=task, task_name=name, cause=cause)
+    fields: dict[str, Any] = {"task_id": task, "task_name": name, "cause": cause}
+    _say(logging.WARNING, "task.cancelled", text, **fields, **_run(request))
 
 
 def task_fenced(task: int, name: str) -> None:
@@ -388,6 +397,11 @@ def schedule_unreadable(schedule: str, row: str, error: Exception) -> None:
 def first_line(error: BaseException) -> str:
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__
+
+
+def _run(request: Request | None) -> dict[str, Any]:
+    """Fields of the run in this process, as its own lines have them."""
+    return {} if request is None else {"attempt": request.attempt, "queue": request.queue}
 
 
 def _span(seconds: float) -> str:

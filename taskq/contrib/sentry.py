@@ -56,9 +56,11 @@ class TaskqIntegration(Integration):
 class _Run(NamedTuple):
     """A run in progress.
 
-    scope: which its end leaves. hide: masks the sensitive arguments that it began with, if any.
+    id: of its task. scope: which its end leaves. hide: masks the sensitive arguments that it began
+        with, if any.
     """
 
+    id: str
     scope: AbstractContextManager[Any]
     hide: masking.Hide | None
 
@@ -77,7 +79,7 @@ def _started(id: str, name: str, request: Request, **more: Any) -> None:
     global _run
     if (found := _installed()) is None:
         return
-    _run = _Run(sentry_sdk.isolation_scope(), masking.hiding_of_run(request))
+    _run = _Run(id, sentry_sdk.isolation_scope(), masking.hiding_of_run(request))
     scope = _run.scope.__enter__()
     scope.clear_breadcrumbs()
     scope.set_transaction_name(name, source="task")
@@ -96,15 +98,15 @@ def _started(id: str, name: str, request: Request, **more: Any) -> None:
         _check_in(request, "in_progress")
 
 
-def _succeeded(request: Request, seconds: float, **more: Any) -> None:
+def _succeeded(id: str, request: Request, seconds: float, **more: Any) -> None:
     if (found := _installed()) is not None and found.check_ins:
         _check_in(request, "ok", seconds)
-    _leave_scope()
+    _leave_scope(id)
 
 
-def _retried(**more: Any) -> None:
+def _retried(id: str, **more: Any) -> None:
     """It is not over: its check-in stays in progress."""
-    _leave_scope()
+    _leave_scope(id)
 
 
 def _failed(
@@ -133,13 +135,13 @@ def _failed(
     sentry_sdk.capture_event(event, hint)
     if found.check_ins and request is not None:
         _check_in(request, "error")
-    _leave_scope()
+    _leave_scope(id)
 
 
-def _cancelled(request: Request | None, **more: Any) -> None:
+def _cancelled(id: str, request: Request | None, **more: Any) -> None:
     if (found := _installed()) is not None and found.check_ins and request is not None:
         _check_in(request, "error")
-    _leave_scope()
+    _leave_scope(id)
 
 
 def _worker_stopped(**more: Any) -> None:
@@ -147,9 +149,10 @@ def _worker_stopped(**more: Any) -> None:
     sentry_sdk.flush()
 
 
-def _leave_scope() -> None:
+def _leave_scope(id: str) -> None:
+    """Of another run than this an outcome may be told, in a thread."""
     global _run
-    if _run is not None:
+    if _run is not None and _run.id == id:
         _run.scope.__exit__(None, None, None)
         _run = None
 

@@ -142,6 +142,7 @@ def test_all_that_a_pool_logs_is_json_and_names_the_task_and_the_worker(start_po
     caught, event = [line for line in lines if line.get("task_id") == failed]
     assert caught["exception"].endswith("KeyError: 'secret-word'")
     assert (event["event"], event["task_name"]) == ("task.failed", speaking.speak_and_fail.name)
+    assert (event["attempt"], event["queue"]) == (1, "default")
     assert event["exception"].endswith("ValueError: secret-word\n")
     began = lines[0]
     assert (began["event"], began["workers"]) == ("pool.started", 1)

@@ -91,6 +91,7 @@ def test_what_a_run_tells_sentry_belongs_to_that_run(items, registered):
         sentry_sdk.add_breadcrumb(message=f"crumb {word}")
         raise ValueError(word)
 
+    sentry_sdk.add_breadcrumb(message="before")
     tells.delay("a")
     tells.delay("b")
     tasks.fail.delay("c")
@@ -102,7 +103,8 @@ def test_what_a_run_tells_sentry_belongs_to_that_run(items, registered):
         assert [each["message"] for each in event["breadcrumbs"]["values"]] == [f"crumb {word}"]
     for event in (third, after):
         assert "word" not in event.get("tags", {})
-        assert not event.get("breadcrumbs", {}).get("values")
+    assert not third.get("breadcrumbs", {}).get("values")
+    assert [each["message"] for each in after["breadcrumbs"]["values"]] == ["before"]
     assert "taskq.task" not in after.get("tags", {})
 
 
