@@ -28,6 +28,7 @@ from tests.project.lab import tasks
 
 # Fixtures of several files, kept beside the words that go with them.
 from tests.taskq.admin_site import dead_worker, each_state, good_worker, root  # noqa: F401
+from tests.taskq.outages import server, url  # noqa: F401
 from tests.taskq.roles import role  # noqa: F401
 from tests.taskq.saying import said  # noqa: F401
 from tests.taskq.scheduling import table, write  # noqa: F401
@@ -244,7 +245,7 @@ def backend() -> Any:
 
 
 @pytest.fixture
-def pool_on(url, tmp_path, history_file):
+def pool_on(url, tmp_path, history_file):  # noqa: F811
     """Starts pools on the database ``url``, a fixture of the test's own file."""
     pools = []
 

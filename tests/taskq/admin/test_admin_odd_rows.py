@@ -6,7 +6,6 @@ import itertools
 import json
 import re
 import time
-from contextlib import suppress
 
 import pytest
 from django.contrib import admin
@@ -20,6 +19,7 @@ from django.urls import reverse
 from taskq.admin import TaskAdmin
 from taskq.models import Result, Schedule, State, Task, Worker
 from taskq.task import payload
+from tests.taskq.admin.odd_rows import everything_opens, put, status
 from tests.taskq.admin_site import HOUR, LIST, SUMMARY, WORKERS, act, failed, listed, page, text
 
 pytestmark = pytest.mark.django_db
@@ -40,41 +40,9 @@ TIMES = {
 }[connection.vendor]
 
 
-def put(row, **columns):
-    """Write columns by SQL: there is no other way to have such values in them."""
-    assignments = ", ".join(f"{name} = %s" for name in columns)
-    with connection.cursor() as cursor:
-        table = row._meta.db_table
-        pk = connection.ops.quote_name(row._meta.pk.column)
-        cursor.execute(
-            f"UPDATE {table} SET {assignments} WHERE {pk} = %s", [*columns.values(), row.pk]
-        )
-
-
 def times_of(model):
     fields = model._meta.concrete_fields
     return [field.column for field in fields if field.get_internal_type() == "DateTimeField"]
-
-
-def status(capsys):
-    with suppress(SystemExit):
-        call_command("taskq_status", "--json")
-    return json.loads(capsys.readouterr().out)
-
-
-def everything_opens(root, tasks):
-    """The lists with all of these on one page, and each one's own pages."""
-    for url in (
-        LIST,
-        SUMMARY,
-        WORKERS,
-        *(f"{LIST}?{q}" for q in ("state=failed", "state=pending", "o=1")),
-    ):
-        text(root.get(url))
-    for task in tasks:
-        for url in (page(task), page(task, "delete"), page(task, "history"), f"{LIST}?q={task.pk}"):
-            text(root.get(url))
-    text(act(root, "delete_selected", *tasks))
 
 
 @pytest.mark.parametrize("moment", TIMES)

@@ -18,7 +18,7 @@ from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
 from tests.taskq.conftest import keeper_of_no_pool
 from tests.taskq.leasing import send
-from tests.taskq.worker.test_outage import send as send_to
+from tests.taskq.outages import send as send_to
 
 #: A heartbeat so long that nothing is noticed by it.
 LONG = ("--lease", "200", "--heartbeat", "65", "--poll", "0.5")

@@ -4,19 +4,11 @@ import pickle
 from base64 import b64encode
 
 import pytest
-from django.db import connection
 
 from stress.rig.pools import wait_until
 from taskq.models import State, Task
 from tests.project.lab import tasks
-
-
-def insert(name=tasks.quick.name, payload='[["a"],{}]', **columns):
-    values = {"name": name, "payload": payload, **columns}
-    names = ", ".join(values)
-    marks = ", ".join(["%s"] * len(values))
-    with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO taskq_task ({names}) VALUES ({marks})", list(values.values()))
+from tests.taskq.store.bad_rows import insert
 
 
 def test_a_row_typed_by_hand_is_a_task_like_any_other(start_pool, runs):

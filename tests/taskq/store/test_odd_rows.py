@@ -16,7 +16,7 @@ from taskq.models import State, Task
 from tests.project.lab import oddities, tasks
 from tests.taskq.conftest import keeper_of_no_pool, worker_of_no_pool
 from tests.taskq.scheduling import HOUR, back
-from tests.taskq.store.test_bad_rows import insert
+from tests.taskq.store.bad_rows import insert
 
 INT, SMALL = 2**31 - 1, 2**15 - 1
 

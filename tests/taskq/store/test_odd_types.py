@@ -15,9 +15,9 @@ from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult
 from taskq.models import PausedQueue, Result, Schedule, State, Task, Worker
 from tests.project.lab import oddities, tasks
-from tests.taskq.admin.test_admin_odd_rows import everything_opens, put, status
+from tests.taskq.admin.odd_rows import everything_opens, put, status
 from tests.taskq.admin_site import WORKERS, act, text
-from tests.taskq.store.test_bad_rows import insert
+from tests.taskq.store.bad_rows import insert
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db(transaction=True)]
 

@@ -11,7 +11,7 @@ from django.db import connection
 from stress.rig.pools import wait_until
 from taskq.models import Result, Task
 from tests.project.lab import oddities, tasks
-from tests.taskq.worker.test_outage import rows, send, server  # noqa: F401
+from tests.taskq.outages import rows, send
 
 
 def failed():
@@ -153,7 +153,7 @@ def test_an_end_that_hangs_is_ended_by_the_time_limit(start_pool, runs, transact
 
 
 @pytest.fixture
-def latin1(server):  # noqa: F811
+def latin1(server):
     """The URL of a database that is not UTF-8."""
     url = server.create_database("latin")
     with psycopg.connect(url.replace("/latin?", "/postgres?"), autocommit=True) as session:

@@ -8,7 +8,7 @@ from stress.rig.pools import wait_until
 from taskq.celery.result import AsyncResult
 from taskq.models import State, Task
 from tests.project.lab import oddities, sessions, tasks
-from tests.taskq.worker.test_outage import all_done, rows, send, server, url  # noqa: F401
+from tests.taskq.outages import all_done, rows, send
 
 pytestmark = pytest.mark.postgresql
 
@@ -87,7 +87,7 @@ def test_a_run_that_was_cancelled_meanwhile_is_not_run_again(pool, runs):
 
 
 @pytest.fixture
-def restart(server, url, pool_on, runs):  # noqa: F811
+def restart(server, url, pool_on, runs):
     """Restarts the database while these two tasks run."""
 
     def while_running(*calls):
@@ -102,7 +102,7 @@ def restart(server, url, pool_on, runs):  # noqa: F811
     return while_running
 
 
-def test_a_restart_of_the_database_fails_no_atomic_task(restart, url, runs):  # noqa: F811
+def test_a_restart_of_the_database_fails_no_atomic_task(restart, url, runs):
     rows(
         url, "INSERT INTO shop_order (number, placed_at) VALUES (7, now()), (8, now()) RETURNING 1"
     )
@@ -112,7 +112,7 @@ def test_a_restart_of_the_database_fails_no_atomic_task(restart, url, runs):  # 
     assert rows(url, "SELECT count(*) FROM shop_shipment") == [(2,)]
 
 
-def test_a_restart_of_the_database_fails_no_task_that_waits_for_it(restart, url, runs):  # noqa: F811
+def test_a_restart_of_the_database_fails_no_task_that_waits_for_it(restart, url, runs):
     restart((sessions.ask_server, "a", 30), (sessions.ask_server, "b", 30))
     wait_until(lambda: len(runs("start")) == 4)
     assert rows(url, "SELECT max(losses), max(retries), max(state) FROM taskq_task") == [(1, 0, 1)]

@@ -1,59 +1,21 @@
 """The database goes away: all heal, nothing is lost, nothing overlaps."""
 
 import datetime
-import json
 import os
 import signal
-import subprocess
-import sys
 import time
 
-import psycopg
 import pytest
 
 from pool import clock
 from stress.checker import FinalState, judge
 from stress.rig.pools import wait_until
-from stress.rig.postgres import EmbeddedPostgres
-from taskq.outbox.terms import columns
-from taskq.sql.postgresql import enqueue
-from taskq.task.options import TaskOptions
 from tests.project.lab import tasks
+from tests.taskq.outages import all_done, rows, send
 
 pytestmark = pytest.mark.postgresql
 
 SHORT = ["--lease", "3", "--heartbeat", "1", "--poll", "0.5"]
-
-
-@pytest.fixture(scope="module")
-def server():
-    with EmbeddedPostgres() as ours:
-        yield ours
-
-
-@pytest.fixture
-def url(server):
-    """An empty database on a server that the test may crash."""
-    url = server.create_database("outage")
-    environment = {**os.environ, "DATABASE_URL": url}
-    command = [sys.executable, "-m", "tests.project.manage", "migrate", "-v0"]
-    subprocess.run(command, env=environment, check=True)
-    return url
-
-
-def send(url, task, *args):
-    values = {
-        "name": task.name,
-        "payload": json.dumps([args, {}]),
-        **columns(TaskOptions()),
-    }
-    with psycopg.connect(url, autocommit=True) as session:
-        psycopg.Cursor(session).execute(enqueue.ENQUEUE, values)
-
-
-def rows(url, statement):
-    with psycopg.connect(url, autocommit=True) as session:
-        return session.execute(statement).fetchall()
 
 
 def times(pool, text):
@@ -62,10 +24,6 @@ def times(pool, text):
     return [
         datetime.datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S,%f").timestamp() for line in lines
     ]
-
-
-def all_done(url):
-    return rows(url, "SELECT count(*) FROM taskq_task WHERE state <> 2") == [(0,)]
 
 
 def test_cut_connections_do_not_harm_what_runs(url, pool_on, runs):
