@@ -51,6 +51,8 @@ class Settings:
         a row for each finished task is what a queue need not pay for.
     idempotency_ttl: seconds for which an idempotency key stands for its first task; None is
         for ever. A day, because a caller that got no answer sends again within that time.
+    loss_ttl: seconds for which losses are kept (see ``taskq.models.losses``); None is for ever. A
+        month, so that the crashes of two releases can be compared.
     time_limit, soft_time_limit: seconds that a run may take, for tasks that set none.
     cancel_grace: seconds between TaskCancelled in a cancelled task and the end of its worker.
         10 is enough to clean up, and less than a pool usually gets to stop.
@@ -88,6 +90,7 @@ class Settings:
     failed_ttl: float | None = None
     keep_finished: Mapping[str, Any] = field(default_factory=dict)
     idempotency_ttl: float | None = 86400.0
+    loss_ttl: float | None = 30 * 86400.0
     time_limit: float | None = None
     soft_time_limit: float | None = None
     cancel_grace: float = 10.0
@@ -205,6 +208,7 @@ _RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         f"lifetime is {lifetimes.FORMS}",
     ),
     "IDEMPOTENCY_TTL": _TTL,
+    "LOSS_TTL": _TTL,
     "TIME_LIMIT": _SECONDS_OR_NONE,
     "SOFT_TIME_LIMIT": _SECONDS_OR_NONE,
     "CANCEL_GRACE": _SECONDS_FROM_0,

@@ -143,12 +143,15 @@ def unknown_left(count: int, names: list[str]) -> None:
     _say(logging.ERROR, "tasks.unknown_left", text, count=count, names=names)
 
 
-def task_lost(task: int, name: str, worker: str, cause: str, losses: int, failed: bool) -> None:
+def task_lost(
+    task: int, name: str, worker: str, cause: str, losses: int, failed: bool, details: str = ""
+) -> None:
+    """details: what is known of the worker beside the cause, see :mod:`taskq.loss_text`."""
     if signals.task_lost.receivers:
         signals.tell_aside(signals.task_lost, task, name, cause=cause, losses=losses, failed=failed)
     # ERROR as for every task that failed: a person must look at it, and error trackers report it.
     level, then = (logging.ERROR, "failed") if failed else (logging.WARNING, "will be run again")
-    text = f"{name} #{task} lost its worker, {worker}: {cause}; loss {losses}, {then}"
+    text = f"{name} #{task} lost its worker, {worker}: {cause}{details}; loss {losses}, {then}"
     _say(
         level,
         "task.lost",

@@ -109,6 +109,11 @@ class PoolContext:
             return
 
 
+def process_name(slot: Slot) -> str:
+    """The name of the process in a slot, as the table of workers has it."""
+    return "keeper" if slot.index == KEEPER else f"worker {slot.number}"
+
+
 def _idle(scoreboard: Scoreboard) -> Iterator[Slot]:
     return (
         slot

@@ -5,6 +5,7 @@ and pause schedules and queues.
 """
 
 from taskq.admin.finished import FinishedTaskAdmin
+from taskq.admin.losses import LossAdmin
 from taskq.admin.pauses import PausedQueueAdmin
 from taskq.admin.results import ResultAdmin
 from taskq.admin.schedules import ScheduleAdmin
@@ -13,6 +14,7 @@ from taskq.admin.workers import WorkerAdmin
 
 __all__ = [
     "FinishedTaskAdmin",
+    "LossAdmin",
     "PausedQueueAdmin",
     "ResultAdmin",
     "ScheduleAdmin",

@@ -125,7 +125,6 @@ def traceback(task: Task) -> SafeString:
     return _text(readable.text(task.traceback) or NOTHING)
 
 
-@display(description=_("losses"))
 def losses(task: Task) -> str:
     return gettext("%(losses)d of %(allowed)d allowed") % {
         "losses": task.losses,
@@ -154,7 +153,16 @@ PAGE: Any = (
     (None, {"fields": ["name", arguments, state, error, traceback]}),
     (
         _("Runs"),
-        {"fields": ["worker_and_lease", progress, "attempt", "retries", losses, "isolated"]},
+        {
+            "fields": [
+                "worker_and_lease",
+                progress,
+                "attempt",
+                "retries",
+                "losses_named",
+                "isolated",
+            ]
+        },
     ),
     (
         _("Times"),

@@ -37,6 +37,7 @@ from taskq.admin import columns, summary
 from taskq.admin.cancelling import CancelMixin
 from taskq.admin.filters import NameFilter, QueueFilter, StateFilter
 from taskq.admin.gone import GoneMixin
+from taskq.admin.losses import LossLinksMixin
 from taskq.admin.permissions import NotEditedMixin
 from taskq.admin.saying import SayingMixin
 from taskq.admin.search import SearchMixin
@@ -57,7 +58,15 @@ class StillHeld(Exception):
 
 
 @admin.register(Task)
-class TaskAdmin(CancelMixin, GoneMixin, SayingMixin, NotEditedMixin, SearchMixin, TaskAdminBase):
+class TaskAdmin(
+    CancelMixin,
+    GoneMixin,
+    SayingMixin,
+    LossLinksMixin,
+    NotEditedMixin,
+    SearchMixin,
+    TaskAdminBase,
+):
     """The change permission allows a person to retry and cancel tasks. Nothing can be edited."""
 
     # Sorting and facets would read the whole table. So would the unfiltered count beside a

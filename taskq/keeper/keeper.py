@@ -119,6 +119,7 @@ class Keeper:
             Duty("write recent runs", self.recent_runs.look, lambda: self.recent_runs.due),
             Duty("write figures", self.rollups.write, lambda: self.rollups.due),
             Duty("sum up hours", self.rollups.sum_up_hours, lambda: self.rollups.hours_due),
+            Duty("store losses", reclaimer.losses.write, lambda: reclaimer.losses.due),
             Duty("prune", self.pruner.prune, lambda: self.pruner.due),
             Duty("make and drop partitions", self.partitions.tend, lambda: self.partitions.due),
         ]
@@ -185,6 +186,7 @@ class Keeper:
                 signals.wait_until_told(1.0)
                 if own := self.child.slot.held_lease():
                     self.reclaimer.retire(own, ran=0, charge=False, cause="the pool stopped")
+                self._refusals.do("store losses", self.reclaimer.losses.write)
                 self.session.close()
                 return 0
             except DATABASE_ERRORS as error:

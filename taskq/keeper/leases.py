@@ -18,7 +18,7 @@ from pool.supervisor import TICK
 from taskq import events
 from taskq.keeper.listener import Listener
 from taskq.keeper.reclaimer import Reclaimer
-from taskq.pool_context import PoolContext
+from taskq.pool_context import PoolContext, process_name
 from taskq.store.session import StoreSession
 from taskq.task.claimed import Run
 
@@ -96,7 +96,7 @@ class Leases:
         if not newcomers:
             return
         generations = {pid: slot.generation for pid, slot in newcomers.items()}
-        processes = [(self._name(slot), pid) for pid, slot in newcomers.items()]
+        processes = [(process_name(slot), pid) for pid, slot in newcomers.items()]
         asked = clock.now()
         context = self._context
         given = self._session.store().leases.give(
@@ -166,9 +166,6 @@ class Leases:
                 events.run_taken(run[0], slot.label)
                 now = clock.now()
                 slot.end_run(*run, soft=now, hard=now)
-
-    def _name(self, slot: Slot) -> str:
-        return "keeper" if slot is self._keeper.slot else f"worker {slot.number}"
 
 
 def runs(slot: Slot) -> bool:

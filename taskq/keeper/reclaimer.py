@@ -12,8 +12,9 @@ from pool import Child, Slot, clock
 from pool.backoff import Backoff
 from pool.death import BLAMELESS, Death
 from taskq import events
+from taskq.keeper.losses import Left, Losses, last_runs
 from taskq.keeper.lost_runs import LostRuns
-from taskq.pool_context import PoolContext
+from taskq.pool_context import PoolContext, process_name
 from taskq.store.endings import Ending, decoded
 from taskq.store.finishing import end_for
 from taskq.store.leases import Retired
@@ -44,6 +45,7 @@ class Reclaimer:
         self.context = context
         self.scoreboard = child.scoreboard
         self.session = session
+        self.losses = Losses(context, session)
         self._between = between
         self._lost_runs = LostRuns(child) if context.settings.statistics else None
         self._heartbeat = clock.nanoseconds(context.settings.heartbeat)
@@ -52,8 +54,7 @@ class Reclaimer:
         self._dead_refusals = Refusals(child.name, session.close, limit=limit)
         self._living_refusals = Refusals(child.name, session.close, limit=limit)
         self._expired_refusals = Refusals(child.name, session.close, limit=limit)
-        #: Each with what it had done and not written: its slot is another's by now.
-        self._dead: dict[Death, list[Ending]] = {}
+        self._dead: dict[Death, Left] = {}
         self._locked = Backoff(first=2 * LOCKED, limit=limit)
         self._dead_again = 0
         self._expired_due = 0
@@ -94,7 +95,8 @@ class Reclaimer:
         for number, death in unread:
             if death not in self._dead:  # the database may have gone away since
                 slot = self.scoreboard.slots[death.slot]
-                self._dead[death] = decoded(slot.finish_log.under(death.lease))
+                done = decoded(slot.finish_log.under(death.lease))
+                self._dead[death] = Left(done, self.scoreboard.box(number), last_runs(slot, done))
             self._reclaim_from(death)
             self.scoreboard.acknowledge(number)
             self._between()
@@ -178,11 +180,13 @@ class Reclaimer:
         expired_only: bool = False,
         done: Sequence[Ending] = (),
         death: Death | None = None,
+        details: str = "",
     ) -> Retired | None:
         """Retire a lease (see :meth:`taskq.store.leases.LeaseStore.retire`), and log the result.
 
         done: how runs ended under it that are perhaps not written. They are written first.
         death: the end of the child that held it, if that is known.
+        details: what follows the cause in the log.
         """
         db = self.session.store()
         locked = end_for(db, lease, done) if done else set()
@@ -204,7 +208,7 @@ class Reclaimer:
                 events.task_cancelled(task.id, task.name, cause)
             elif task.blamed:
                 events.task_lost(
-                    task.id, task.name, retired.worker, cause, task.losses, task.failed
+                    task.id, task.name, retired.worker, cause, task.losses, task.failed, details
                 )
             if task.failed and not task.cancelled:
                 self.child.slot.failed += 1
@@ -218,28 +222,36 @@ class Reclaimer:
         """Retire the lease of a dead child; again later while one of its tasks is locked."""
 
         def end() -> None:
+            left = self._dead[death]
             retired = death.lease and self.retire(
                 death.lease,
                 ran=death.task_id,
                 charge=death.cause not in BLAMELESS,
                 cause=str(death),
-                done=self._dead[death],
+                done=left.done,
                 death=death,
+                details=left.details(death),
             )
             if not retired or retired.complete:
                 del self._dead[death]
+                worker = process_name(self.scoreboard.slots[death.slot])
+                ran = retired.ran if retired else None
+                self.losses.note_death(death, left, worker, ran)
 
         self._dead_refusals.do(_ending(death.lease), end)
 
     def _reclaim_from_expired(self, worker: int, done: Sequence[Ending]) -> None:
+        cause = "lease ran out unrenewed"
         retired = self.retire(
             worker,
             ran=None,
             charge=True,
-            cause="lease ran out unrenewed",
+            cause=cause,
             expired_only=True,
             done=done,
         )
+        if retired and retired.ran:
+            self.losses.note_expired(retired.pool, retired.name, retired.ran, cause)
         if retired and (retired.tasks or retired.complete):  # else what is left is locked
             events.lease_reclaimed(retired.worker, len(retired.tasks))
 

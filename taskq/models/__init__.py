@@ -1,6 +1,7 @@
 """The tables, as Django's models."""
 
 from taskq.models.finished import FinishedTask
+from taskq.models.losses import Loss
 from taskq.models.schedules import Schedule
 from taskq.models.statistics import RecentRun, Rollup
 from taskq.models.tasks import IdempotencyKey, PausedQueue, Result, Task, Worker
@@ -12,6 +13,7 @@ __all__ = [
     "Cancelled",
     "FinishedTask",
     "IdempotencyKey",
+    "Loss",
     "PausedQueue",
     "RecentRun",
     "Result",

@@ -79,6 +79,14 @@ REPLACED_FINISHED = ", ".join(
 WORK, CANCEL = "", "cancel"
 
 
+#: The columns of a loss, but for its time, and their values.
+LOSS_COLUMNS = (
+    "pool, host, worker, pid, task_id, attempt, name, queue, cause, place, stack, memory, runs, "
+    "version"
+)
+LOSS_VALUES = ", ".join(f"%({column})s" for column in LOSS_COLUMNS.split(", "))
+
+
 class Ids(list[int]):
     """Many ids, as one parameter."""
 
@@ -252,6 +260,13 @@ class LeaseStatements(Protocol):
     DECIDE: str
 
 
+class LossStatements(Protocol):
+    """A vendor's module for losses; postgresql/losses.py explains each statement."""
+
+    ADD: str
+    PRUNE: str
+
+
 class ScheduleStatements(Protocol):
     """A vendor's module for schedules; postgresql/schedules.py explains each statement."""
 
@@ -325,6 +340,12 @@ def partitions_of(vendor: str) -> PartitionStatements | None:
 
 
 @functools.cache
+def losses_of(vendor: str) -> LossStatements:
+    """The statements about losses."""
+    return cast(LossStatements, _module(vendor, "losses"))
+
+
+@functools.cache
 def schedules_of(vendor: str) -> ScheduleStatements:
     """The statements about schedules."""
     return cast(ScheduleStatements, _module(vendor, "schedules"))
@@ -332,7 +353,7 @@ def schedules_of(vendor: str) -> ScheduleStatements:
 
 def load(vendor: str) -> None:
     """Import all SQL modules that a pool's processes need, before the fork."""
-    for each in (of, claims_of, driver_of, django_connection_of, enqueue_of, leases_of):
+    for each in (of, claims_of, driver_of, django_connection_of, enqueue_of, leases_of, losses_of):
         each(vendor)
     partitions_of(vendor)
 

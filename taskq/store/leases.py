@@ -64,9 +64,20 @@ class Retired:
     """The end of a worker's lease. ``complete`` is False while one of its tasks is
     locked by a transaction that has yet to end: retire it again later."""
 
-    worker: str
+    pool: str
+    name: str
     tasks: list[Reclaimed]
     complete: bool
+
+    @property
+    def worker(self) -> str:
+        """As log lines name it."""
+        return f"{self.name} of {self.pool}"
+
+    @property
+    def ran(self) -> Reclaimed | None:
+        """The task that the worker ran, if it was reclaimed."""
+        return next((task for task in self.tasks if task.blamed), None)
 
 
 class LeaseStore:
@@ -191,7 +202,7 @@ class LeaseStore:
             Reclaimed(id, name, queue, losses, bool(blamed), bool(failed), bool(cancelled))
             for id, name, queue, losses, blamed, failed, cancelled in rows
         ]
-        return Retired(f"{name} of {pool}", tasks, complete)
+        return Retired(pool, name, tasks, complete)
 
     def restore_missing(self, lease: float) -> list[int]:
         """Insert the missing rows of workers that hold tasks, with a lease of so many seconds.

@@ -21,6 +21,7 @@ from taskq.store.claims import (
 )
 from taskq.store.endings import Ending, calls
 from taskq.store.leases import LeaseStore
+from taskq.store.losses import LossStore
 from taskq.store.partitions import PartitionStore
 from taskq.store.statistics import StatisticsStore
 from taskq.task.claimed import Claimed, Run
@@ -44,6 +45,7 @@ class TaskStore:
         #: The days of the finished tasks that are kept.
         self.partitions = PartitionStore(connection, vendor)
         self.statistics = StatisticsStore(connection)
+        self.losses = LossStore(connection, vendor)
 
     @property
     def home(self) -> str | None:

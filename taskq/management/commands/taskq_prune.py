@@ -17,16 +17,16 @@ from taskq.task.keeping import Lifetimes
 #: Rows that one statement removes.
 BATCH = 1000
 #: Options that replace a key of TASKQ.
-_SETTINGS = {"result_ttl": float, "failed_ttl": float, "idempotency_ttl": float}
+_SETTINGS = {"result_ttl": float, "failed_ttl": float, "idempotency_ttl": float, "loss_ttl": float}
 
 
 class Command(QueueCommand):
     help = (
-        "Remove results, failed tasks and idempotency keys that are old enough, and finished tasks "
-        "whose time is over. Pools do this too, by the TASKQ settings RESULT_TTL, FAILED_TTL and "
-        "IDEMPOTENCY_TTL, and by keep_finished. On PostgreSQL it also makes and drops the "
-        "partitions of finished tasks, if its role may. The exit code is 0, or 1 when an option "
-        "was wrong."
+        "Remove results, failed tasks, idempotency keys and losses of workers that are old enough, "
+        "and finished tasks whose time is over. Pools do this too, by the TASKQ settings "
+        "RESULT_TTL, FAILED_TTL, IDEMPOTENCY_TTL and LOSS_TTL, and by keep_finished. On PostgreSQL "
+        "it also makes and drops the partitions of finished tasks, if its role may. The exit code "
+        "is 0, or 1 when an option was wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -35,6 +35,7 @@ class Command(QueueCommand):
             ("--result-ttl", "results", settings.result_ttl),
             ("--failed-ttl", "failed and cancelled tasks", settings.failed_ttl),
             ("--idempotency-ttl", "idempotency keys", settings.idempotency_ttl),
+            ("--loss-ttl", "losses of workers", settings.loss_ttl),
         ]:
             kept = "kept forever" if default is None else f"{default:g}"
             parser.add_argument(
@@ -52,17 +53,19 @@ class Command(QueueCommand):
         ttls = {name: every.get(name, getattr(settings, name)) for name in _SETTINGS}
         alias = arguments.database_alias(options["database"])
         db = connecting.connect(alias, lease=settings.lease, direct=settings.direct)
-        removed = [0, 0, 0, 0]
+        loss_ttl = ttls.pop("loss_ttl")
+        removed = [0, 0, 0, 0, 0]
         try:
             while True:
-                some = (*db.prune(**ttls, limit=BATCH), db.prune_finished(BATCH))
+                rest = db.prune_finished(BATCH), db.losses.prune(loss_ttl, BATCH)
+                some = (*db.prune(**ttls, limit=BATCH), *rest)
                 removed = [before + more for before, more in zip(removed, some, strict=True)]
                 if max(some) < BATCH:
                     break
-            results, failed, keys, finished = removed
+            results, failed, keys, finished, losses = removed
             self.stdout.write(
-                f"{results} results, {failed} failed tasks, {keys} idempotency keys and "
-                f"{finished} finished tasks removed"
+                f"{results} results, {failed} failed tasks, {keys} idempotency keys, "
+                f"{finished} finished tasks and {losses} losses removed"
             )
             self._tend(db)
         finally:

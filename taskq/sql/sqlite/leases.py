@@ -65,6 +65,7 @@ HELD = "SELECT count(*), max(id) FROM taskq_task WHERE state = 1 AND worker_id =
 _BLAMED = "id = %(blamed)s"
 _MAY_HAVE_RUN = f"({_BLAMED} OR %(suspect)s)"
 _CANCELLED = "cancelled_at IS NOT NULL"
+_NAME, _QUEUE = TEXT.format("name"), TEXT.format("queue")
 _LOSSES, _MAX_LOSSES = INTEGER.format("losses"), INTEGER.format("max_losses")
 _ENDS = f"({_CANCELLED} OR {_BLAMED} AND {_LOSSES} + %(charge)s >= {_MAX_LOSSES})"
 _KIND = f"CASE WHEN {_CANCELLED} THEN {CANCELLED} ELSE {LOST} END"
@@ -86,8 +87,7 @@ SET state = CASE WHEN {_ENDS} THEN 2 ELSE 0 END,
     traceback = CASE WHEN {_ENDS} THEN '' ELSE traceback END,
     worker_id = NULL, started_at = NULL
 WHERE state = 1 AND worker_id = %(worker)s
-RETURNING id, {TEXT.format("name")}, {TEXT.format("queue")}, losses, {_BLAMED}, state = 2,
-          cancelled_at
+RETURNING id, {_NAME}, {_QUEUE}, losses, {_BLAMED}, state = 2, cancelled_at
 """
 
 RETIRE = """

@@ -16,6 +16,7 @@ from taskq.celery import current_task, shared_task
 from tests.project.lab import (  # noqa: F401  with tasks too
     leftovers,
     limits,
+    lost,
     oddities,
     receivers,
     secrets,

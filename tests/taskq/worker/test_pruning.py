@@ -112,7 +112,7 @@ def test_pruning_by_hand(old_ones, settings, capsys):
     call_command("taskq_prune")
     assert left() == (1, [0, 2, 10])
     said = capsys.readouterr().out
-    assert "2 results, 0 failed tasks, 0 idempotency keys and 0 finished tasks removed" in said
+    assert "2 results, 0 failed tasks, 0 idempotency keys, 0 finished tasks and 0 losses" in said
     call_command("taskq_prune", failed_ttl=3 * DAY)
     assert left() == (1, [0, 2])
     settings.TASKQ = {"FAILED_TTL": DAY}
