@@ -43,7 +43,7 @@ def charts(series: Series, scope: Scope) -> dict[str, Any]:
                 "label": label % {"share": share},
                 "kind": kind,
                 "share": share,
-                "values": [_finite(ask(figures, share / 100)) for _at, figures in series],
+                "values": _over([_finite(ask(figures, share / 100)) for _at, figures in series]),
             }
             for kind, label, ask in (
                 ("wait", gettext("wait p%(share)d"), _wait),
@@ -62,6 +62,13 @@ def _wait(figures: Any, share: float) -> float | None:
 def _run(figures: Any, share: float) -> float | None:
     found: float | None = figures.run_time(share)
     return found
+
+
+def _over(values: list[float | None]) -> list[float | None]:
+    """Without the last step, which is not over: the percentiles of its few runs jump about. It
+    stays while there is no other."""
+    earlier = values[:-1]
+    return [*earlier, None] if any(value is not None for value in earlier) else values
 
 
 def _finite(seconds: float | None) -> float | None:

@@ -13,10 +13,10 @@ WIDTH, HEIGHT = 120, 28
 
 def sparkline(values: Sequence[float]) -> SafeString:
     """A line with the area below it, from 0 to the largest value. The number beside it says what
-    it shows, so a screen reader passes over it."""
-    if len(values) < 2:
+    it shows, so a screen reader passes over it. Empty if there is nothing to see."""
+    top = max(values, default=0.0)
+    if len(values) < 2 or not top:
         return SafeString("")
-    top = max(values) or 1.0
     step = WIDTH / (len(values) - 1)
     points = " ".join(
         f"{place * step:.1f},{HEIGHT - 1 - (HEIGHT - 2) * value / top:.1f}"

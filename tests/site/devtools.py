@@ -75,6 +75,7 @@ class Browser:
         """Be a screen of so many pixels, light or dark."""
         metrics = {"width": width, "height": height, "deviceScaleFactor": scale, "mobile": phone}
         self._ask("Emulation.setDeviceMetricsOverride", metrics)
+        self._ask("Emulation.setScrollbarsHidden", {"hidden": True})
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self._ask("Emulation.setEmulatedMedia", {"features": [scheme]})
 

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from stress.rig.postgres import EmbeddedPostgres
 from tests.site.browser import BROWSER, NAMES, command
+from tests.site.dashboard_pictures import fill_figures, photograph
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs/img"
@@ -39,13 +40,26 @@ def main() -> int:
         os.environ |= {"DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": SETTINGS}
         django.setup()
         _prepare()
-        with _started("taskq_pool", "-c", str(WORKERS), home=home):
+        from taskq.overview import workers
+
+        address = _free_address()
+        with (
+            _started("taskq_pool", "-c", str(WORKERS), home=home),
+            _started("runserver", "--noreload", address, home=home),
+        ):
+            _wait_until(lambda: _answers(address), "the site answers")
+            _wait_until(lambda: len(workers("default")) == WORKERS, "the pool is up")
+            photograph(address, Path(home), IMAGES, dashboard_idle="")
             _fill()
+            fill_figures()
             _draw("taskq-top", "manage.py taskq_top", _top())
-            with _started("runserver", "--noreload", address := _free_address(), home=home):
-                _wait_until(lambda: _answers(address), "the site answers")
-                for name, page in _pages().items():
-                    _shoot(name, f"http://{address}/admin/taskq/{page}", Path(home))
+            for name, page in _pages().items():
+                _shoot(name, f"http://{address}/admin/taskq/{page}", Path(home))
+            photograph(
+                *(address, Path(home), IMAGES),
+                **{"dashboard_busy": "", "dashboard_dark": "", "dashboard_phone": ""},
+                dashboard_queues="queues/",
+            )
     _draw("chaos-report", f"python -m {CHAOS}", _chaos())
     return 0
 

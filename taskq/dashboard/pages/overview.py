@@ -8,6 +8,7 @@ from typing import Any
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from taskq import conf
 from taskq.dashboard import queries, shown
 from taskq.dashboard.page import Page
 from taskq.dashboard.queries import Amount, Lane, Series, Workers, known_queues
@@ -35,7 +36,8 @@ class Overview(Page):
     live = "taskq/dashboard/live/overview.html"
 
     def look(self) -> dict[str, Any]:
-        chosen = self.scope
+        chosen, settings = self.scope, conf.settings()
+        filtered = chosen.name or chosen.queue
         # No index tells which names wait: a lane is shown whatever the name that was chosen.
         waiting = [lane for lane in queries.lanes(self.alias) if chosen.queue in ("", lane.queue)]
         workers = queries.workers(self.alias)
@@ -59,7 +61,8 @@ class Overview(Page):
             "running": running[:ROWS],
             "more_running": len(running[ROWS:]),
             "recent": recent,
-            "new": not (recent or whole.runs or workers.all or waiting),
+            "new": settings.recent_runs and not (recent or whole.runs or waiting or filtered),
+            "off": not settings.statistics,
         }
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:

@@ -26,6 +26,18 @@ def test_an_empty_dashboard_tells_a_newcomer_what_to_do(root):
     assert "No worker is alive" in page
 
 
+def test_a_newcomer_whose_pool_is_up_is_told_the_rest(root, good_worker):
+    page = words(root.get(OVERVIEW))
+    assert "Nothing has run yet" in page
+    assert "A pool is up." in page
+    assert "Nothing has run yet" not in words(root.get(OVERVIEW, {"queue": "mail"}))
+
+
+def test_it_says_when_nothing_is_measured(root, settings):
+    settings.TASKQ = {"STATISTICS": False}
+    assert 'No figures are measured: TASKQ["STATISTICS"] is False.' in words(root.get(OVERVIEW))
+
+
 def test_a_run_that_was_noted_answers_whether_it_ran(root):
     ran("shop.pay", task_id=12, seconds=0.25)
     page = words(root.get(OVERVIEW))
