@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -39,6 +40,7 @@ class Arena:
         self.quick = quick
         self.log = ServerLog(server)
         self._settings: dict[str, str] = {}
+        self._taskq: dict[str, object] = {}
         self._templates: set[str] = set()
         self._filled: set[str] = set()
 
@@ -78,6 +80,15 @@ class Arena:
             self._settings = {}
 
     @contextmanager
+    def taskq_settings(self, **settings: object) -> Iterator[None]:
+        """Stages of taskq within the block have these keys of ``TASKQ``."""
+        self._taskq = settings
+        try:
+            yield
+        finally:
+            self._taskq = {}
+
+    @contextmanager
     def sqlite_stage(self) -> Iterator[Stage]:
         """A stage for taskq on SQLite, until the end of the block."""
         environment = self._environment(OURS)
@@ -107,6 +118,7 @@ class Arena:
             "PYTHONPATH": str(ROOT),
             "BENCH_PYTHON": python,
             "BENCH_VARIANT": contestant.variant,
+            "STRESS_TASKQ": json.dumps(self._taskq),
         }
 
     def _template(

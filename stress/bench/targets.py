@@ -124,6 +124,10 @@ TARGETS: dict[str, tuple[Condition, ...]] = {
     "drain-django-c8": DJANGO_DOOR,
     "drain-django-c8-slow-disk": DJANGO_DOOR,
     "drain-failing-c8": (of_limit(0.3),),
+    **{
+        f"drain-{kind}-c8-measured": (of_limit(0.97),)
+        for kind in ("noop", "django", "failing", "5ms")
+    },
     "drain-5ms-c8": (of_limit(0.95),),
     "drain-5ms-c8-slow-disk": (of_limit(0.95),),
     "drain-50ms-c8": (of_limit(0.95),),

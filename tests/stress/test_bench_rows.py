@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from stress.bench.arena import Arena
 from stress.bench.catalog import SCENARIOS
 from stress.bench.contestants import CELERY_DOOR, DJANGO_DOOR, PEERS, PeerEnvironment
 from stress.bench.queue import WARM_UP
-from stress.bench.scenarios.drain import FAILURES, LONG_TEXT, TEXTS, fill, full
+from stress.bench.scenarios.drain import FAILURES, LONG_TEXT, TEXTS, Load, fill, full
 from stress.bench.scenarios.slow_disk import OnSlowDisk
 from stress.bench.stage import Stage
 from stress.rig.pools import wait_until
@@ -107,3 +108,18 @@ class NoServer(Arena):
 
     def __init__(self, home: Path) -> None:
         self.home = home
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("measures", [True, False])
+def test_what_a_measured_row_compares_with_measures_nothing(arena: Arena, measures: bool) -> None:
+    with ExitStack() as stack:
+        if not measures:
+            stack.enter_context(arena.taskq_settings(STATISTICS=False))
+        stage = stack.enter_context(full(arena, Load(), 500))
+        stage.watch(stage.start_workers(1), seconds=60, until=lambda done: done >= 500)
+        rows = "SELECT count(*) FROM taskq_rollup"
+        if measures:
+            wait_until(lambda: value(stage, rows) > 0, what="a minute is written")
+        else:
+            assert value(stage, rows) == 0
