@@ -69,11 +69,6 @@ OF_THE_TASK = (
     "id, name, payload, queue, priority, created_at, execute_at, run_after, started_at, attempt, "
     "retries, history"
 )
-#: The columns that a finished task replaces in another with the same id and the same last day.
-REPLACED_FINISHED = ", ".join(
-    f"{column.strip()} = excluded.{column.strip()}"
-    for column in f"{OF_THE_TASK}, finished_at, worker, value".split(",")[1:]
-)
 
 #: The texts of a wake-up: there is work, or a running task was cancelled.
 WORK, CANCEL = "", "cancel"

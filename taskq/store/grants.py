@@ -17,7 +17,7 @@ POOL = {
     "taskq_task": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_worker": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_result": ("SELECT", "INSERT", "UPDATE", "DELETE"),
-    "taskq_finished": ("SELECT", "INSERT", "UPDATE"),
+    "taskq_finished": ("SELECT", "INSERT"),
     "taskq_finished_default": ("SELECT", "UPDATE", "DELETE"),
     "taskq_schedule": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_idempotencykey": ("SELECT", "INSERT", "UPDATE", "DELETE"),

@@ -7,7 +7,7 @@ clock is the host's. Lists come as JSON arrays.
 
 from __future__ import annotations
 
-from taskq.sql import HISTORY_LENGTH, OF_THE_TASK, REPLACED, REPLACED_FINISHED
+from taskq.sql import HISTORY_LENGTH, OF_THE_TASK, REPLACED
 from taskq.sql.sqlite.cast import INTEGER
 from taskq.sql.sqlite.time import NOW, later
 
@@ -74,7 +74,7 @@ def _archive(fence: str, value: str, lifetime: str, these: str, more: str = "") 
         INSERT INTO taskq_finished ({OF_THE_TASK}, finished_at, worker, value, expires_on)
         SELECT task.{OF_THE_TASK}, {NOW}, {_WHO}, {value}, substr({later(lifetime)}, 1, 10)
         FROM taskq_task AS task {more} {fence.replace("WHERE id", "WHERE task.id")}
-        ON CONFLICT (id) DO UPDATE SET {REPLACED_FINISHED}, expires_on = excluded.expires_on
+        ON CONFLICT (id) DO NOTHING
         """,
         _copy_result(fence, value, more),
         f"DELETE FROM taskq_task {fence} RETURNING id",

@@ -106,7 +106,7 @@ def test_no_more_are_counted_and_shown_than_the_first(root, monkeypatch):
 
 
 def test_of_two_with_one_id_the_newest_is_shown(root):
-    """The sequence of ids was set back. On SQLite the newer one has replaced the older."""
+    """The sequence of ids was set back. On SQLite there is one row for each id."""
     finished(1, name="newer")
     if connection.vendor == "postgresql":
         finished(1, today() + 5 * DAY, name="older", finished_at=timezone.now() - DAY)

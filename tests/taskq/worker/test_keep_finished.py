@@ -147,6 +147,30 @@ def test_a_row_that_a_trigger_keeps_is_not_kept_there(worker, run, refusing):
     assert not Result.objects.exists()
 
 
+@pytest.mark.postgresql
+def test_a_plain_table_does_too(worker, run):
+    """As Django makes it in the tests of a site that runs no migrations there."""
+    with transaction.atomic():
+        with connection.schema_editor() as editor:
+            editor.execute("CREATE SCHEMA plain")
+            editor.execute("SET LOCAL search_path TO plain, public")
+            editor.create_model(FinishedTask)
+        own = sql.django_connection(connection)
+        assert atomic.finish(own, worker.id, run, lifetime=WEEK)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM plain.taskq_finished")
+            assert cursor.fetchone() == (1,)
+        transaction.set_rollback(True)
+
+
+def test_an_id_that_was_used_before_ends_its_task_all_the_same(worker, run):
+    """The sequence of ids was set back."""
+    finished(run[0], max(day_in(WEEK)), name="older")
+    assert worker.db.end(worker.id, [endings.archive(run, None, WEEK)]) == {run[0]}
+    assert not Task.objects.exists()
+    assert FinishedTask.objects.get().name == "older"
+
+
 def test_many_are_written_by_one_statement(worker, held):
     ended = [endings.archive(run, f"[{run[0]},{{}}]", WEEK) for run in held[:2]]
     ended += [endings.archive(run, None, HALF_DAY) for run in held[2:4]]
