@@ -49,9 +49,9 @@ class TaskFilter(logging.Filter):
         else:
             record.task_id, record.task_name = run.pk, run.name
             record.attempt, record.queue = run.attempt or None, run.queue
-            if (hide := masking.hiding_of_run(run)) is not None:
+            if run.hide is not None:
                 try:
-                    _mask(record, hide, masking.names(run.name))
+                    _mask(record, run.hide, masking.names(run.name))
                 except Exception:  # a wrong format, or code of a value: no line may fail a task
                     _mask_all(record)
         return True

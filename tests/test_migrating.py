@@ -28,6 +28,7 @@ CALL = """
 task_id producer link link_error shadow countdown eta expires retry retry_policy queue exchange
 routing_key priority serializer compression add_to_parent publisher headers ignore_result
 connection time_limit soft_time_limit reply_to root_id parent_id group_id chord stamped_headers
+argsrepr kwargsrepr
 delivery_mode mandatory immediate
 """
 WORKER = """

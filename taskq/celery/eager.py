@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from taskq import error_text, events, shortcuts
 from taskq.models import Task
-from taskq.task import payload, retries
+from taskq.task import masking, payload, retries
 from taskq.task.calling import call
 from taskq.task.ids import TaskId
 from taskq.task.registry import Definition
@@ -146,6 +146,7 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
         )
         args, kwargs, request.sent_headers = payload.decode_call(row["payload"], definition.name)
         request.args, request.kwargs = args, kwargs
+        request.hide = masking.hiding(definition.name, args, kwargs)
         try:
             with _transaction(definition, using):
                 value = call(definition, request, args, kwargs)

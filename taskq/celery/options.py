@@ -43,6 +43,8 @@ _INSTEAD_IN_CALL = {
     **dict.fromkeys(("link", "link_error", "chord", "group_id"), _NO_CANVAS),
     **dict.fromkeys(("root_id", "parent_id", "reply_to"), _NO_CANVAS),
     "stamped_headers": "use headers=",
+    # Celery's way to keep a secret out of its log and its events.
+    **dict.fromkeys(("argsrepr", "kwargsrepr"), "name the parameters by sensitive= of the task"),
 }
 _KNOWN_IN_CALL = (
     "args, kwargs, countdown, eta, expires, queue, priority, headers, using, unique_key, "

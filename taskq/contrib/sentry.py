@@ -79,7 +79,7 @@ def _started(id: str, name: str, request: Request, **more: Any) -> None:
     global _run
     if (found := _installed()) is None:
         return
-    _run = _Run(id, sentry_sdk.isolation_scope(), masking.hiding_of_run(request))
+    _run = _Run(id, sentry_sdk.isolation_scope(), request.hide)
     scope = _run.scope.__enter__()
     scope.clear_breadcrumbs()
     scope.set_transaction_name(name, source="task")

@@ -14,7 +14,6 @@ from typing import Any
 from taskq.task import payload, registry
 from taskq.task.payload import PICKLED, PayloadError
 from taskq.task.registry import Definition
-from taskq.task.request import Request
 
 MASK = "********"
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -70,29 +69,16 @@ def names(name: str) -> tuple[str, ...]:
     return () if definition is None else definition.options.sensitive
 
 
-def hiding_of_run(request: Request) -> Hide | None:
-    """Masks a text that the run in progress has made. None where it has nothing to mask."""
-    definition = registry.find(request.name)
-    if definition is None or not definition.options.sensitive or request.args is None:
-        return None
-    return hiding(definition, request.args, request.kwargs or {})
+def hiding(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hide | None:
+    """A function that masks the sensitive values of a call in a text. None where it has none.
 
-
-def hiding_of_call(name: str, stored: str) -> Hide:
-    """Masks a text that a run of this stored call has made. The run may have changed the values
-    that it was given, so they are read anew."""
+    They are masked where they stand as they are, or as Python or JSON writes them. The values in
+    lists and dicts are masked too, and each line of a long text. Call it before the task runs: that
+    may change what it is given.
+    """
     definition = registry.find(name)
     if definition is None or not definition.options.sensitive:
-        return _as_it_is
-    try:
-        return hiding(definition, *payload.decode(stored, definition.name))
-    except Exception:  # a pickle may raise anything
-        return _all_of_it
-
-
-def hiding(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hide:
-    """Masks the sensitive values of a call in a text, where they stand as they are, or as Python or
-    JSON writes them. The values in lists and dicts are masked too, and each line of a long text."""
+        return None
     hidden_args, hidden_kwargs = _masked(definition, args, kwargs)
     pairs = [
         *zip(args, hidden_args, strict=True),
@@ -111,10 +97,6 @@ def hiding(definition: Definition, args: Sequence[Any], kwargs: Mapping[str, Any
         return text
 
     return hide
-
-
-def _as_it_is(text: str) -> str:
-    return text
 
 
 def _all_of_it(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -80,6 +81,7 @@ class Request:
         eager_id: The id of an eager run, which has no row.
         asked_retry: What this run asked for by ``retry()``.
         retry_was_swallowed: Its code caught the Retry that this raised, and went on.
+        hide: Masks the sensitive arguments in a text. None where the task has none.
     """
 
     pk: int | None
@@ -97,6 +99,7 @@ class Request:
     eager_id: TaskId | None = None
     asked_retry: Retry | None = None
     retry_was_swallowed: bool = False
+    hide: Callable[[str], str] | None = field(default=None, repr=False)
 
     @property
     def id(self) -> TaskId | None:

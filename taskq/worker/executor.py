@@ -93,6 +93,8 @@ class Executor:
                 request.scheduled_at = stored_moment(task.scheduled_at)
             args, kwargs, request.sent_headers = payload.decode_call(task.payload, task.name)
             request.args, request.kwargs = args, kwargs
+            if definition.options.sensitive:
+                request.hide = masking.hiding(task.name, args, kwargs)
         except BaseException as error:  # un-pickling may raise anything, and be cancelled
             return Failed(error_text.message(error), "", error_text.kind(error))
         keeps = not definition.options.ignore_result
@@ -128,12 +130,11 @@ class Executor:
             return Fenced()
         except BaseException as error:  # whatever a task raises is the task's, SystemExit too
             if committed:  # it comes from a callback that the task has registered
-                hide = masking.hiding_of_call(task.name, task.payload)
-                text = error_text.message(error, hide)
-                traceback = error_text.traceback(error, hide)
+                text = error_text.message(error, request.hide)
+                traceback = error_text.traceback(error, request.hide)
                 events.commit_hook_failed(task.id, task.name, text, traceback)
                 return Done(written=True, result=result)
-            return _outcome(error, definition, task, request)
+            return _outcome(error, definition, request)
 
     def _call(
         self, definition: Definition, request: Request, args: list[Any], kwargs: dict[str, Any]
@@ -147,16 +148,14 @@ class Executor:
             self._interrupter.disarm()
 
 
-def _outcome(
-    error: BaseException, definition: Definition, task: Claimed, request: Request
-) -> Outcome:
+def _outcome(error: BaseException, definition: Definition, request: Request) -> Outcome:
     """The outcome of a run that raised. This calls code of the task, which may raise too."""
     generation = _generation
-    hide = masking.hiding_of_call(task.name, task.payload)
+    hide = request.hide
     if request.retry_was_swallowed:
         events.retry_swallowed(request)
     try:
-        if (retried := _retried(error, definition, request, hide)) is not None:
+        if (retried := _retried(error, definition, request)) is not None:
             return retried
         if was_interrupted(error):
             text = f"{INTERRUPTED}: {error_text.message(error, hide)}"
@@ -169,21 +168,21 @@ def _outcome(
         _end_if_forked(generation)
 
 
-def _retried(
-    error: BaseException, definition: Definition, request: Request, hide: Hide
-) -> Retried | None:
+def _retried(error: BaseException, definition: Definition, request: Request) -> Retried | None:
     again = retries.after(error, definition.options, request.retries, request.retry_limit)
     if again is None:
         return None
     cause = again.exc if again.exc is not None else error.__context__
+    hide = request.hide
     if cause is None:  # it may have been given as text
-        return Retried(again.eta, again.countdown, hide(again.text), "", error_text.kind(again))
+        text = again.text if hide is None else hide(again.text)
+        return Retried(again.eta, again.countdown, text, "", error_text.kind(again))
     heard = cause if signals.task_retried.receivers else None
     text, traceback = error_text.message(cause, hide), error_text.traceback(cause, hide)
     return Retried(again.eta, again.countdown, text, traceback, error_text.kind(cause), heard)
 
 
-def _failed(error: BaseException, hide: Hide, *, heard: bool = False) -> Failed:
+def _failed(error: BaseException, hide: Hide | None, *, heard: bool = False) -> Failed:
     """The failure for an exception. heard: a receiver or a hook wants the exception itself."""
     return Failed(
         error_text.message(error, hide),

@@ -18,4 +18,5 @@ def pay(order, token, card=None, how="fail"):
         if how == "retry" and not current_task.request.retries:
             raise LookupError(f"retry {card}") from error
         number = card.pop("number") if card else ""  # what it was given is changed
+        log.warning("took %s", number)
         raise ValueError(f"order {order}: {number} refused, token {token!r}") from error

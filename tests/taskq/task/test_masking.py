@@ -117,22 +117,34 @@ def test_a_key_that_would_show_a_sensitive_value_is_refused(unique):
 )
 def test_a_value_is_masked_where_it_stands_in_a_text(registered, value, said):
     task = make(lambda order, token: None, "a", "token")
-    definition = registry.find(task.name)
-    assert definition is not None
-    hidden = masking.hiding(definition, [7, value], {})(said)
+    hide = masking.hiding(task.name, [7, value], {})
+    assert hide is not None
+    hidden = hide(said)
     for part in ("hunter2", "'ab'", "it's", "MIIE", "4111", "3.14", "deep", "ключ"):
         assert part not in hidden
     assert MASK in hidden
-    assert masking.hiding(definition, [7], {"token": value})(said) == hidden
+    by_name = masking.hiding(task.name, [7], {"token": value})
+    assert by_name is not None
+    assert by_name(said) == hidden
 
 
 def test_short_values_leave_the_rest_of_the_text_alone(registered):
-    definition = registry.find(make(lambda token: None, "a", "token").name)
-    assert definition is not None
+    name = make(lambda token: None, "a", "token").name
     for value in ("a", 5, None, True, ""):
-        assert masking.hiding(definition, [value], {})("line 5: a None True") == (
-            "line 5: a None True"
-        )
+        hide = masking.hiding(name, [value], {})
+        assert hide is not None
+        assert hide("line 5: a None True") == "line 5: a None True"
+
+
+class Odd:
+    def __str__(self):
+        raise ValueError
+
+
+def test_a_value_whose_own_code_raises_hides_the_whole_text(registered):
+    hide = masking.hiding(make(lambda token: None, "a", "token").name, [Odd()], {})
+    assert hide is not None
+    assert hide("anything") == MASK
 
 
 class Lines(logging.Handler):
