@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -17,13 +18,14 @@ from django.views.decorators.csrf import csrf_protect
 from taskq import printable, readable
 from taskq.dashboard import permissions, timeline
 from taskq.dashboard.page import Page
+from taskq.dashboard.queries import FRESH
 from taskq.dashboard.remembered import remembered
-from taskq.lookup import look_up
+from taskq.lookup import Known, look_up
 from taskq.models import RecentRun, ShownState, State, Task, TaskQuerySet
 from taskq.task import ids
 from taskq.task.ids import TaskId
 from taskq.task.progress import Progress
-from taskq.why import why
+from taskq.why import Reason, why
 
 #: The most runs that are listed.
 MANY = 100
@@ -50,52 +52,21 @@ class TaskPage(Page):
 
     @property
     def title(self) -> Any:  # type: ignore[override]
-        name = self.name
+        name = self.known.name
         return f"{printable.in_a_line(name)} #{self.id}" if name else f"#{self.id}"
 
-    @functools.cached_property
-    def row(self) -> Any:
-        """The task's row, without its long texts."""
-        rows = Task.objects.using(self.alias).filter(pk=self.id).with_shown_state()
-        return rows.defer("payload", "traceback", "history").select_related("worker").first()
-
-    @functools.cached_property
-    def noted(self) -> list[RecentRun]:
-        # By taskq_recentrun_task.
-        runs = RecentRun.objects.using(self.alias).filter(task_id=self.id)
-        return list(runs.order_by("-started_at")[:MANY])
-
     @property
-    def name(self) -> str:
-        if self.row is not None:
-            return str(self.row.name)
-        return self.noted[0].name if self.noted else ""
-
-    def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        if "live" in request.GET and request.GET.get("seen") != self.stage:
-            # A run has begun or ended: the rest of the page is not as it was either.
-            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
-        return super().get(request, *args, **kwargs)
-
-    @property
-    def stage(self) -> str:
-        """A text that is another one when the part of the page that is not live has changed."""
-        row = self.row
-        return "gone" if row is None else f"{row.state}-{row.attempt}-{row.cancelled_at is None}"
+    def known(self) -> Seen:
+        """What is known of the task. All who look at it ask once."""
+        id, alias = self.id, self.alias
+        return remembered.get(("task", alias, id), lambda: seen(id, alias), seconds=FRESH)
 
     def look(self) -> dict[str, Any]:
-        row = self.row
-        return {
-            "task": row,
-            "state": ShownState(row.shown_state) if row is not None and row.shown_state else None,
-            "progress": None if row is None else Progress.read(row.progress, row.attempt),
-            "reasons": why(self.id, using=self.alias),
-            "verbs": self.verbs(),
-        }
+        known = self.known
+        return {"seen": known, "uuid": TaskId.of(self.id), "verbs": self._verbs(known.row)}
 
-    def verbs(self) -> list[tuple[str, Any]]:
+    def _verbs(self, row: Any) -> list[tuple[str, Any]]:
         """What this person can do to the task now, each with the label of its button."""
-        row = self.row
         if row is None:
             return []
         later = row.shown_state == ShownState.FUTURE
@@ -114,22 +85,17 @@ class TaskPage(Page):
         ]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        known = look_up(self.id, using=self.alias)
-        name, stored = (known.name, known.payload) if known is not None else (self.name, "")
-        value = known.value if known is not None else None
-        context = super().get_context_data(
+        found = look_up(self.id, using=self.alias)
+        name, stored = (found.name, found.payload) if found is not None else (self.known.name, "")
+        value = found.value if found is not None else None
+        return super().get_context_data(
             **kwargs,
-            known=known,
+            found=found,
             name=name,
-            task=self.row,
-            uuid=TaskId.of(self.id),
-            runs=timeline.runs(known, self.noted),
-            arguments=readable.in_lines(stored, name) if known is not None else "",
+            arguments=readable.in_lines(stored, name),
             headers=readable.headers(stored),
             value=None if value is None else readable.in_lines(value),
         )
-        context["live_url"] += f"&seen={self.stage}"
-        return context
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Do what a button says."""
@@ -143,6 +109,47 @@ class TaskPage(Page):
         level = messages.SUCCESS if done else messages.WARNING
         messages.add_message(request, level, text, fail_silently=True)
         return redirect("taskq_dashboard:task", id=self.id)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of a task at one moment.
+
+    Attributes:
+        row: Its row, without the arguments; None when it has none.
+        name: Its name; empty when nothing is known.
+        state: Its state; None without a row, and for a state that this version does not know.
+        reasons: Why it does not run, or what has become of it.
+        runs: Its runs, oldest first.
+        found: What its row, its result or the row of a finished task says.
+    """
+
+    row: Any
+    name: str
+    state: ShownState | None
+    progress: Progress | None
+    reasons: list[Reason]
+    runs: list[timeline.Run]
+    found: Known | None
+
+
+def seen(id: int, alias: str) -> Seen:
+    """Look at a task. Each query is a look-up, or a count with a limit."""
+    rows = Task.objects.using(alias).filter(pk=id).with_shown_state()
+    row: Any = rows.defer("payload", "traceback", "history").first()
+    found = look_up(id, using=alias)
+    # By taskq_recentrun_task.
+    noted = list(RecentRun.objects.using(alias).filter(task_id=id).order_by("-started_at")[:MANY])
+    name = found.name if found is not None else (noted[0].name if noted else "")
+    return Seen(
+        row=row,
+        name=name,
+        state=ShownState(row.shown_state) if row is not None and row.shown_state else None,
+        progress=None if row is None else Progress.read(row.progress, row.attempt),
+        reasons=why(id, using=alias),
+        runs=timeline.runs(found, noted),
+        found=found,
+    )
 
 
 def act(verb: str, tasks: TaskQuerySet) -> tuple[bool, str]:

@@ -8,6 +8,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from taskq import pausing
+from taskq.dashboard.remembered import remembered
 from taskq.models import State, Task
 from tests.taskq.admin_site import HOUR, failed, running, said, text, user_with
 
@@ -153,18 +154,22 @@ def test_a_button_needs_the_token_of_its_page(root):
     assert Task.objects.failed().count() == 1
 
 
-def test_the_live_part_is_asked_for_and_the_page_is_loaded_anew_when_a_run_has_ended(root):
+def test_the_live_part_has_each_new_run_and_the_buttons(root):
     task = Task.objects.create(name="shop.pay")
     url = root.get(page(task)).context["live_url"]
-    answer = root.get(url)
-    assert answer.status_code == 200
-    assert "<html" not in answer.content.decode()
-    assert "verb-cancel" in answer.content.decode()
-    Task.objects.update(state=State.FAILED, attempt=1, failed_at=Now())
-    answer = root.get(url)
-    assert (answer.status_code, answer["HX-Refresh"]) == (204, "true")
-    Task.objects.all().delete()
-    assert root.get(url)["HX-Refresh"] == "true"
+    found = text(root.get(url))
+    assert "<html" not in found
+    assert "verb-cancel" in found
+    assert "No run is noted." in found
+    Task.objects.update(
+        state=State.FAILED, attempt=1, failed_at=Now(), error="E: e", traceback=TRACEBACK
+    )
+    remembered.forget()
+    found = text(root.get(url))
+    assert "verb-retry" in found
+    assert "E: e" in found
+    assert "hx-preserve" in found
+    assert root.get(url, headers={"If-None-Match": root.get(url)["ETag"]}).status_code == 304
 
 
 def test_odd_rows_have_a_page(root):
