@@ -71,20 +71,26 @@ class Group:
     """The failed tasks of a kind, as far as they were read.
 
     Attributes:
-        count: How many they are.
+        ids: Their primary keys, the newest first.
         first, last: When the first and the last of them failed.
-        newest: The primary key of the last one.
-        example: The beginning of its error.
-        queue: Its queue.
+        example: The beginning of the error of the last one.
+        queue: The queue of the last one.
     """
 
     kind: Kind
-    newest: int
     example: str
     queue: str
     last: datetime.datetime
     first: datetime.datetime
-    count: int = 0
+    ids: list[int] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        return len(self.ids)
+
+    @property
+    def newest(self) -> int:
+        return self.ids[0]
 
 
 @dataclass
@@ -118,10 +124,8 @@ def groups(alias: str, *, name: str | None = None) -> Groups:
         kind = row.kind
         group = found.get(kind)
         if group is None:
-            group = found[kind] = Group(
-                kind, row.id, row.error, row.queue, row.failed_at, row.failed_at
-            )
-        group.count += 1
+            group = found[kind] = Group(kind, row.error, row.queue, row.failed_at, row.failed_at)
+        group.ids.append(row.id)
         group.first = row.failed_at  # the newest come first
     listed = sorted(found.values(), key=lambda group: -group.count)
     if name is not None:

@@ -31,5 +31,6 @@ ENTRIES = (
     Entry("queues", _("Queues")),
     Entry("names", _("Names")),
     Entry("workers", _("Workers")),
+    Entry("failures", _("Failures")),
     Entry("runs", _("Recent runs")),
 )

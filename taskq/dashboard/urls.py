@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path
 
 from taskq.dashboard.pages.charts import ChartNumbers
+from taskq.dashboard.pages.failures import Failure, Failures
 from taskq.dashboard.pages.names import Name, Names
 from taskq.dashboard.pages.overview import Overview
 from taskq.dashboard.pages.pauses import Pause, Resume
@@ -27,5 +28,7 @@ urlpatterns = [
     path("name/", Name.as_view(), name="name"),
     path("workers/", Workers.as_view(), name="workers"),
     path("runs/", Runs.as_view(), name="runs"),
+    path("failures/", Failures.as_view(), name="failures"),
+    path("failures/<str:key>/", Failure.as_view(), name="failure"),
     path("task/<str:id>/", TaskPage.as_view(), name="task"),
 ]

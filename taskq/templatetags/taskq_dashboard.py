@@ -23,6 +23,7 @@ register.filter("moment", shown.moment)
 register.filter("sparkline", sparkline)
 register.filter("in_a_line", printable.in_a_line)
 register.filter("in_lines", readable.text)
+register.filter("first_line", readable.first_line)
 
 
 @register.filter
