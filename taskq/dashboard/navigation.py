@@ -33,4 +33,6 @@ ENTRIES = (
     Entry("workers", _("Workers")),
     Entry("failures", _("Failures")),
     Entry("runs", _("Recent runs")),
+    Entry("schedules", _("Schedules")),
+    Entry("search", _("Search")),
 )

@@ -11,12 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 
 #: To look at the dashboard; to retry and cancel tasks; to delete them; to pause a queue; to
-#: resume one.
+#: resume one; to pause and resume schedules.
 LOOK = "taskq.view_task"
 ACT = "taskq.change_task"
 DELETE = "taskq.delete_task"
 PAUSE = "taskq.add_pausedqueue"
 RESUME = "taskq.delete_pausedqueue"
+SCHEDULE = "taskq.change_schedule"
 
 
 def may(request: HttpRequest, permission: str) -> bool:

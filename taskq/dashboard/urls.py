@@ -11,6 +11,8 @@ from taskq.dashboard.pages.overview import Overview
 from taskq.dashboard.pages.pauses import Pause, Resume
 from taskq.dashboard.pages.queues import Queues
 from taskq.dashboard.pages.runs import Runs
+from taskq.dashboard.pages.schedules import Schedules
+from taskq.dashboard.pages.search import Search
 from taskq.dashboard.pages.task import TaskPage
 from taskq.dashboard.pages.workers import Workers
 from taskq.dashboard.stream import stream
@@ -28,6 +30,8 @@ urlpatterns = [
     path("name/", Name.as_view(), name="name"),
     path("workers/", Workers.as_view(), name="workers"),
     path("runs/", Runs.as_view(), name="runs"),
+    path("schedules/", Schedules.as_view(), name="schedules"),
+    path("search/", Search.as_view(), name="search"),
     path("failures/", Failures.as_view(), name="failures"),
     path("failures/<str:key>/", Failure.as_view(), name="failure"),
     path("task/<str:id>/", TaskPage.as_view(), name="task"),

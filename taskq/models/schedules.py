@@ -11,6 +11,8 @@ from django.utils.translation import gettext_lazy as _
 from taskq.conf import NAME_LENGTH, QUEUE_LENGTH
 from taskq.models.declared_columns import read_as_declared
 from taskq.models.moment_field import MomentField
+from taskq.models.tasks import Task
+from taskq.sql.notify import wake
 from taskq.task.timing import TEXT_LENGTH, UTC, Timing, parse
 
 
@@ -37,9 +39,26 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
                 row.save(using=using, update_fields=["next_at", "paused"])
         return len(rows)
 
+    def run_now(self) -> int:
+        """Send the task of each of them once, now, beside their ticks. Returns how many.
+
+        A paused one is sent too. A sleeping pool is woken.
+        """
+        using = self._db or router.db_for_write(self.model)  # type: ignore[attr-defined]
+        columns = ("payload", "queue", "priority", "max_losses")
+        sent = [
+            Task(name=row.task, **{each: getattr(row, each) for each in columns})
+            for row in self.using(using).order_by("pk")
+        ]
+        Task.objects.using(using).bulk_create(sent)
+        if sent:
+            wake(using)
+        return len(sent)
+
     # Templates cannot call them, and ``Schedule.objects`` needs a filter first.
-    pause.alters_data = resume.alters_data = True  # type: ignore[attr-defined]
-    pause.queryset_only = resume.queryset_only = True  # type: ignore[attr-defined]
+    for _verb in (pause, resume, run_now):
+        _verb.alters_data = _verb.queryset_only = True  # type: ignore[attr-defined]
+    del _verb
 
 
 @read_as_declared
