@@ -44,6 +44,17 @@ INSERT INTO taskq_result (id, name, payload, queue, priority, created_at, run_af
 SELECT done.*, statement_timestamp(), 'raw', value
 FROM done JOIN unnest(%s::bigint[], %s::text[]) AS returned (id, value) USING (id)
 """
+#: The same for tasks that fail and are retried at once, with what a failed run leaves.
+RETRY = """
+UPDATE taskq_task
+SET state = 0, worker_id = NULL, started_at = NULL, retries = retries + 1,
+    execute_at = clock_timestamp(), error = %s, traceback = %s
+WHERE id = ANY (%s)
+"""
+ERROR, TRACEBACK = (
+    "ValueError: as always",
+    "a line of a traceback, which has some five of these\n" * 5,
+)
 REMOVE_ONE = "DELETE FROM taskq_task WHERE id = %s AND worker_id = %s AND attempt = %s"
 INSERT = "INSERT INTO taskq_task (name, payload) VALUES (%s, %s)"
 INSERT_AND_WAKE = (
@@ -68,6 +79,14 @@ def drain_results(connection: psycopg.Connection, rows: int) -> None:
     while claimed := cursor.execute(CLAIM, (worker, rows)).fetchall():
         ids = [row[0] for row in claimed]
         cursor.execute(KEEP, (ids, ids, [row[3] for row in claimed]))
+        counter.add(len(claimed))
+
+
+def retry(connection: psycopg.Connection, rows: int) -> None:
+    """Claim and make due again, for ever."""
+    counter, cursor, worker = _counter(), connection.cursor(), os.getpid()
+    while claimed := cursor.execute(CLAIM, (worker, rows)).fetchall():
+        cursor.execute(RETRY, (ERROR, TRACEBACK, [row[0] for row in claimed]))
         counter.add(len(claimed))
 
 
@@ -140,7 +159,8 @@ def _counter() -> Counter:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    commands = ["drain", "drain-results", "drain-atomic", "send", "copy", "ping", "listen"]
+    drains = ["drain", "drain-results", "retry", "drain-atomic"]
+    commands = [*drains, "send", "copy", "ping", "listen"]
     parser.add_argument("command", choices=commands)
     parser.add_argument("--rows", type=int, default=1)
     parser.add_argument("--count", type=int, default=0)
@@ -153,6 +173,8 @@ def main() -> None:
                 drain(connection, options.rows)
             case "drain-results":
                 drain_results(connection, options.rows)
+            case "retry":
+                retry(connection, options.rows)
             case "drain-atomic":
                 drain_atomic(connection, options.rows)
             case "send":

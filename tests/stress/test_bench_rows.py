@@ -123,3 +123,11 @@ def test_what_a_measured_row_compares_with_measures_nothing(arena: Arena, measur
             wait_until(lambda: value(stage, rows) > 0, what="a minute is written")
         else:
             assert value(stage, rows) == 0
+
+
+@pytest.mark.postgresql
+def test_the_raw_loop_of_retries_makes_rows_due_again(arena: Arena) -> None:
+    with full(arena, FAILURES, 100) as stage:
+        workers = stage.start("stress.bench.raw", "retry", "--rows", "50")
+        stage.watch(workers, seconds=60, until=lambda done: done >= 500)
+        assert value(stage, "SELECT max(retries) FROM taskq_task") >= 4

@@ -37,6 +37,8 @@ LONG, SHORT = 6.0, 2.0
 #: The same for a peer in a quick run.
 GLIMPSE = 1.5
 RAW = "stress.bench.raw"
+#: The name of the raw loop that claims rows and makes them due again.
+RAW_RETRIES = "raw claim + retry"
 
 FILL = """
 INSERT INTO taskq_task (name, payload, max_losses)
@@ -155,6 +157,17 @@ class Drain(Scenario):
             return reading
 
 
+class Retries(Drain):
+    """Runs that fail and are retried at once. A raw loop that does the same to the rows stands
+    beside them: how much of the loss is the database's."""
+
+    def beside(self, arena: Arena) -> dict[str, Callable[[], Reading]]:
+        def start(stage: Stage) -> Workers:
+            return stage.start(RAW, "retry", "--rows", "50", processes=4)
+
+        return {RAW_RETRIES: lambda: self._drain(arena, OURS, FAILURES, start)}
+
+
 class DrainNaps(Scenario):
     """Tasks that only sleep: is the queue or are the tasks the limit?
 
@@ -255,7 +268,7 @@ SCENARIOS: list[Scenario] = [
         processes=4,
         door=DJANGO_DOOR,
     ),
-    Drain(
+    Retries(
         "drain-failing-c8",
         "runs that fail and are retried at once, -c 8",
         "taskq's own drain of no-op tasks",
