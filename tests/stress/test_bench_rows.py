@@ -131,3 +131,11 @@ def test_the_raw_loop_of_retries_makes_rows_due_again(arena: Arena) -> None:
         workers = stage.start("stress.bench.raw", "retry", "--rows", "50")
         stage.watch(workers, seconds=60, until=lambda done: done >= 500)
         assert value(stage, "SELECT max(retries) FROM taskq_task") >= 4
+
+
+@pytest.mark.postgresql
+def test_the_bare_backend_sends_tasks_that_are_tasks(arena: Arena) -> None:
+    with arena.stage() as stage:
+        assert stage.module("stress.bench.bare_backend", "--count", 10) > 0
+        sent = "SELECT count(*) FROM taskq_task WHERE name = 'stress.bench.work.noop'"
+        assert value(stage, sent) == 10 + WARM_UP

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from stress.bench.arena import Arena
 from stress.bench.contestants import DJANGO_DOOR, DJANGO_PEERS, EVERYBODY, OURS, Contestant
@@ -11,6 +11,8 @@ from stress.bench.scenario import Reading, Scenario
 #: How many tasks one measurement sends.
 MANY, FEW = 3_000, 1_000
 BULK = 10_000
+#: The least of a backend for Django's door, and its name beside ours.
+BARE_MODULE, BARE = "stress.bench.bare_backend", "a bare backend"
 
 
 class EnqueueSingle(Scenario):
@@ -35,6 +37,17 @@ class EnqueueSingle(Scenario):
         count = _count(arena)
         with arena.stage() as stage:
             return Reading(count / stage.module("stress.bench.raw", "send", "--count", count))
+
+    def beside(self, arena: Arena) -> dict[str, Callable[[], Reading]]:
+        if self._door is OURS:
+            return {}
+
+        def bare() -> Reading:
+            count = _count(arena)
+            with arena.stage() as stage:
+                return Reading(count / stage.module(BARE_MODULE, "--count", count))
+
+        return {BARE: bare}
 
     def peer(self, arena: Arena, peer: Contestant) -> Reading | None:
         return self._measure(arena, peer) if peer.name in self._rivals else None
