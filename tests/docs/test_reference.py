@@ -21,6 +21,7 @@ from pool import Cause
 from taskq import celery, conf, exceptions, models, signals, testing
 from taskq.management.commands.taskq_status import as_dict
 from taskq.overview import Overview, QueueLine, WorkerLine
+from taskq.statistics import Figures
 from taskq.store import grants
 from taskq.task.options import TaskOptions
 from taskq.why import Code
@@ -197,10 +198,11 @@ def test_every_key_of_the_status_is_listed():
     seen = Overview(
         [QueueLine("mail")], [WorkerLine("worker 1", "host/1", 1, 1, 0, None, None, 0, "*")], {}
     )
-    shown = as_dict(seen, [])
+    shown = as_dict(seen, [], {"shop.send": Figures()})
     said = " ".join(cell for row in rows(page("metrics-and-status.md")) for cell in named(row[0]))
     states = {*models.ShownState.values} - {"pending"}  # said as "and so on"
-    keys = {*shown, *shown["queues"][0], *shown["workers"][0]} - states
+    parts = shown["queues"][0], shown["workers"][0], shown["last_hour"]["shop.send"]
+    keys = {*shown, *(key for part in parts for key in part)} - states
     assert not [key for key in keys if not re.search(rf"\b{key}\b", said)]
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
+from django.utils import timezone
 
-from taskq import printable
+from taskq import printable, statistics
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
 from taskq.events import first_line
 from taskq.management.arguments import add_database, database_alias
@@ -18,9 +21,11 @@ from taskq.management.queue_command import QueueCommand
 from taskq.models import ShownState
 from taskq.overview import Overview, overview
 from taskq.store import grants
+from taskq.task.measures import End
 
 #: The exit code when there are problems. ``systemctl status`` uses the same one.
 UNWELL = 3
+HOUR = timedelta(hours=1)
 
 
 class Command(QueueCommand):
@@ -73,7 +78,8 @@ class Command(QueueCommand):
         if lacking:
             found.append(_lacks(lacking))
         if options["json"]:
-            self.stdout.write(json.dumps(as_dict(seen, found), indent=2))
+            ended = statistics.figures(alias, since=timezone.now() - HOUR)
+            self.stdout.write(json.dumps(as_dict(seen, found, ended), indent=2))
         else:
             self._table(seen)
             for problem in found:
@@ -131,7 +137,10 @@ def problems(seen: Overview, limits: dict[str, Any]) -> list[str]:
     return found
 
 
-def as_dict(seen: Overview, found: list[str]) -> dict[str, Any]:
+def as_dict(
+    seen: Overview, found: list[str], ended: Mapping[str, statistics.Figures]
+) -> dict[str, Any]:
+    """The object that ``--json`` prints. ended: the figures of the last hour by name."""
     return {
         "queues": [
             {
@@ -150,5 +159,16 @@ def as_dict(seen: Overview, found: list[str]) -> dict[str, Any]:
         "alive": seen.alive,
         "busy": seen.busy,
         "workers": [asdict(worker) for worker in seen.workers],
+        "last_hour": {name: _of_runs(figures) for name, figures in sorted(ended.items())},
         "problems": found,
+    }
+
+
+def _of_runs(figures: statistics.Figures) -> dict[str, float | None]:
+    return {
+        **{end.name.lower(): getattr(figures, end.name.lower()) for end in End},
+        "run_p50": figures.run_time(0.5),
+        "run_p95": figures.run_time(0.95),
+        "wait_p50": figures.wait_time(0.5),
+        "wait_p95": figures.wait_time(0.95),
     }

@@ -15,11 +15,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from stress.rig.pools import GENEROUS, wait_until
 from taskq import overview, pausing
 from taskq.management.top import span
-from taskq.models import State, Task, Worker
+from taskq.models import Rollup, State, Task, Worker
+from taskq.models.statistics import Step
 from tests.project.lab import tasks
 
 HOUR = datetime.timedelta(hours=1)
@@ -293,3 +295,18 @@ def test_few_that_wait_or_run_are_counted_without_the_many_that_failed(transacti
     waiting, running, _ = (query.explain() for query in overview.by_queue(Task.objects.all()))
     assert "taskq_task_ready" in waiting
     assert "taskq_task_running" in running
+
+
+@pytest.mark.django_db
+def test_status_as_json_has_the_runs_of_the_last_hour_by_name(capsys):
+    at = timezone.now().replace(second=0, microsecond=0)
+    common = {"step": Step.MINUTE, "name": "shop.send", "queue": "mail", "pool": "a"}
+    Rollup.objects.create(**common, at=at, done=3, lost=1, run_08=3, wait_02=3)
+    Rollup.objects.create(**common, at=at - 2 * HOUR, done=100, run_00=100)
+    (found,) = json.loads(status(capsys, "--json")[1])["last_hour"].items()
+    name, said = found
+    assert name == "shop.send"
+    counts = {"done": 3, "failed": 0, "retried": 0, "lost": 1, "cancelled": 0}
+    assert counts.items() <= said.items()
+    assert 0.1 < said["run_p50"] < said["run_p95"] <= 0.25
+    assert 0.001 < said["wait_p50"] < said["wait_p95"] <= 0.0025
