@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stress.chaos.options import DRAIN_TIMEOUT, Options
+from stress.chaos.scraper import url_in
 from stress.chaos.watch import Watcher
 from stress.rig import netns, processes
 from stress.rig.history import History
@@ -85,6 +86,10 @@ class Deployment:
         """The workers that run a task: pid -> title. The title names the task."""
         titles = {pid: processes.title(pid) for pid in self.children("worker")}
         return {pid: title for pid, title in titles.items() if "#" in title}
+
+    def metrics_url(self) -> str | None:
+        """Where the pool that runs now serves its metrics; None until its log says so."""
+        return url_in(self.log_file.read_text(errors="replace"), self.pid)
 
     # Actions
 
@@ -175,6 +180,8 @@ class Deployment:
             "--poll": 0.5,
             "--drain-timeout": DRAIN_TIMEOUT,
             "--max-memory-per-child": MEMORY_PER_CHILD,
+            "--metrics-port": 0,
+            "--metrics-host": self.host.address if self.host else "127.0.0.1",
         }
         pool = Pool(
             MANAGE,

@@ -165,6 +165,7 @@ class _Run:
 
     def _stop(self, live: Live) -> None:
         self._show(live, "stopping the pools")
+        self.scene.scraper.finish()
         for deployment in self.scene.deployments:
             self.scene.retire(deployment)
 

@@ -18,6 +18,7 @@ from stress.chaos.enqueuers import Enqueuers
 from stress.chaos.needs import Need
 from stress.chaos.options import Options
 from stress.chaos.schedule import SCHEDULE
+from stress.chaos.scraper import Scraper
 from stress.chaos.watch import Watcher
 from stress.checker.state import LeftOver
 from stress.rig import cgroup, netns, processes
@@ -66,6 +67,8 @@ class Scene:
                 3, options.rate, options.seed, environment=self._environment()
             )
             self._stack.callback(self.enqueuers.kill)
+            self.scraper = Scraper(self.history, lambda: list(self.deployments))
+            self.scraper.start()
         except BaseException:
             self.close()
             raise

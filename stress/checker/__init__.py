@@ -42,6 +42,9 @@ failover {copied, lost}
                         an older copy of the database has taken its place, and is up. What was
                         committed since the copy was begun, until the server was lost, may be
                         gone.
+scrape {victim, last, counts}
+                        the pool of this supervisor had counted so many runs by how they ended.
+                        last: all tasks had run, and no worker was busy.
 pool-exit {victim, code, expected}
                         a pool ended with this code. One of expected is right.
 kill {victim}           short for a worker's death.

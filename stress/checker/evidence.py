@@ -10,7 +10,7 @@ from stress.checker.blows import Blow, Blows
 from stress.checker.cancels import Cancels
 from stress.checker.failovers import Failovers
 from stress.checker.records import Record, Span, in_order
-from stress.checker.runs import Run, runs
+from stress.checker.runs import Run, deaths, runs
 from stress.checker.sent import sent
 from stress.checker.state import FinalState, Kind, Limits, TaskRow
 
@@ -25,6 +25,7 @@ class Evidence:
         self.failovers = Failovers(self.records, limits)
         self.sent = sent(self.records, state, self.failovers)
         self.runs = runs(self.records)
+        self.deaths = deaths(self.records)
         self.blows = Blows(self.records, limits)
         self.cancels = Cancels(self.records, self.failovers)
         self.rows: dict[str, TaskRow] = {row.key: row for row in state.tasks}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from stress.checker import blame, innocents, losses, results, ticks, unique
+from stress.checker import blame, counters, innocents, losses, results, ticks, unique
 from stress.checker.again import run_again
 from stress.checker.evidence import Evidence
 from stress.checker.overlaps import overlaps
@@ -43,6 +43,7 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
         "stuck": losses.stuck(evidence),
         "lost_ticks": ticks.lost_ticks(evidence),
         "double_ticks": ticks.double_ticks(evidence),
+        "counters_wrong": counters.counters_wrong(evidence),
         "orphans": _orphans(state),
         "bad_exits": _bad_exits(evidence),
         "deadlocks": _deadlocks(state),

@@ -26,6 +26,7 @@ VIOLATIONS = (
     "stuck",
     "lost_ticks",
     "double_ticks",
+    "counters_wrong",
     "orphans",
     "bad_exits",
     "deadlocks",

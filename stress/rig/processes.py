@@ -9,7 +9,7 @@ import psutil
 
 from stress.rig.pools import TITLE
 
-ROLES = ("supervisor", "keeper", "worker")
+ROLES = ("supervisor", "keeper", "worker", "metrics")
 
 
 def children(parent: int) -> list[int]:
@@ -49,7 +49,7 @@ def title(pid: int) -> str:
 
 
 def role(pid: int) -> str:
-    """Its role in a pool: supervisor, keeper or worker; empty for any other process."""
+    """Its role in a pool: supervisor, keeper, worker or metrics; empty for any other process."""
     word = title(pid).removeprefix(TITLE).split(" ")[0]
     return word if word in ROLES else ""
 
