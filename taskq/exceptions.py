@@ -95,5 +95,9 @@ class TaskRevokedError(TaskFailed):
     """Raised by ``AsyncResult.get()`` for a task that was cancelled while it ran."""
 
 
+class NoStack(Exception):
+    """Raised by :mod:`taskq.stacks`: there is no stack to show. The text says why."""
+
+
 class NoResult(LookupError):
     """Neither the task nor a result of it exists."""

@@ -41,6 +41,7 @@ from taskq.admin.losses import LossLinksMixin
 from taskq.admin.permissions import NotEditedMixin
 from taskq.admin.saying import SayingMixin
 from taskq.admin.search import SearchMixin
+from taskq.admin.stacks import StackMixin
 from taskq.models import SHOWN_WHEN, PausedQueue, ShownState, State, Task, TaskQuerySet
 from taskq.models.moment_field import Bounded
 
@@ -60,6 +61,7 @@ class StillHeld(Exception):
 @admin.register(Task)
 class TaskAdmin(
     CancelMixin,
+    StackMixin,
     GoneMixin,
     SayingMixin,
     LossLinksMixin,

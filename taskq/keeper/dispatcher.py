@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pool import Child, State, clock
 from taskq.keeper.listener import BUSY_LOOK, Listener
 from taskq.pool_context import PoolContext
-from taskq.sql import CANCEL, WORK
+from taskq.sql import CANCEL, STACK, WORK
 from taskq.store.session import StoreSession
 
 #: Seconds between looks where nothing can wake us (SQLite: costs no query).
@@ -24,7 +24,8 @@ class Dispatcher:
     """Looks for work, and passes on the wake-ups that enqueuers send.
 
     listener: the connection that hears wake-ups; None where there is none.
-    told: called when a task may have been cancelled.
+    told: called when a task may have been cancelled. asked: when somebody may have asked for a
+        stack.
     due: when to look next, by ``pool.clock``.
     """
 
@@ -35,6 +36,7 @@ class Dispatcher:
         session: StoreSession,
         listener: Listener | None,
         told: Callable[[], None],
+        asked: Callable[[], None],
     ) -> None:
         self._child = child
         self._scoreboard = child.scoreboard
@@ -42,6 +44,7 @@ class Dispatcher:
         self._session = session
         self._listener = listener
         self._told = told
+        self._asked = asked
         self.due = 0
         self._last_work = 0
         self._empty_looks = 0
@@ -84,6 +87,8 @@ class Dispatcher:
         said = listener.heard(clock.now())
         if said[CANCEL]:
             self._told()
+        if said[STACK]:
+            self._asked()
         if said[WORK]:
             self._context.wake_first(self._scoreboard)
             # The worker that was woken looks for itself. The keeper checks later whether it did.

@@ -21,6 +21,7 @@ from taskq.keeper.pruner import Pruner
 from taskq.keeper.recent_runs import RecentRuns
 from taskq.keeper.reclaimer import Reclaimer
 from taskq.keeper.rollups import Rollups
+from taskq.keeper.stacks import StackAnswers
 from taskq.keeper.ticker import Ticker
 from taskq.pool_context import PoolContext
 from taskq.store.grants import GrantCheck
@@ -66,6 +67,7 @@ class Keeper:
                 hears = StoreSession(child.name, listen, self.settings.lease, direct=True)
             self.listener = Listener(hears, self.scoreboard)
         grace, heartbeat = self.settings.cancel_grace, self.settings.heartbeat
+        self.stacks = StackAnswers(self.scoreboard, every=heartbeat)
         self.canceller = Canceller(self.scoreboard, grace=grace, every=heartbeat)
         self.reporter = Reporter(self.scoreboard)
         self.reclaimer = Reclaimer(child, context, self.session, between=self.keep_alive)
@@ -75,7 +77,12 @@ class Keeper:
         self.grants = GrantCheck(self.session, context.alias)
         self.tables = TableCheck(self.session, context.alias, again=heartbeat)
         self.dispatcher = Dispatcher(
-            child, context, self.session, self.listener, self.canceller.told
+            child,
+            context,
+            self.session,
+            self.listener,
+            told=self.canceller.told,
+            asked=self.stacks.told,
         )
         self.rollups = Rollups(self.scoreboard, self.session, context.id)
         self.recent_runs = RecentRuns(
@@ -119,6 +126,11 @@ class Keeper:
             Duty("write recent runs", self.recent_runs.look, lambda: self.recent_runs.due),
             Duty("write figures", self.rollups.write, lambda: self.rollups.due),
             Duty("sum up hours", self.rollups.sum_up_hours, lambda: self.rollups.hours_due),
+            Duty(
+                "answer with stacks",
+                lambda: self.stacks.look(self.session.store()),
+                lambda: self.stacks.due,
+            ),
             Duty("store losses", reclaimer.losses.write, lambda: reclaimer.losses.due),
             Duty("prune", self.pruner.prune, lambda: self.pruner.due),
             Duty("make and drop partitions", self.partitions.tend, lambda: self.partitions.due),

@@ -3,6 +3,7 @@
 from taskq.models.finished import FinishedTask
 from taskq.models.losses import Loss
 from taskq.models.schedules import Schedule
+from taskq.models.stacks import StackRequest
 from taskq.models.statistics import RecentRun, Rollup
 from taskq.models.tasks import IdempotencyKey, PausedQueue, Result, Task, Worker
 from taskq.querysets import Cancelled, TaskQuerySet
@@ -20,6 +21,7 @@ __all__ = [
     "Rollup",
     "Schedule",
     "ShownState",
+    "StackRequest",
     "State",
     "Task",
     "TaskQuerySet",

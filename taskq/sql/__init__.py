@@ -70,8 +70,8 @@ OF_THE_TASK = (
     "retries, history"
 )
 
-#: The texts of a wake-up: there is work, or a running task was cancelled.
-WORK, CANCEL = "", "cancel"
+#: The texts of a wake-up: there is work, a running task was cancelled, somebody asks for a stack.
+WORK, CANCEL, STACK = "", "cancel", "stack"
 
 
 #: The columns of a loss, but for its time, and their values.
@@ -174,6 +174,7 @@ class EnqueueStatements(Protocol):
     ENQUEUE_MANY_TIMED: str
     WAKE: str | None
     TELL_CANCELLED: str | None
+    TELL_STACK: str | None
 
 
 class ClaimStatements(Protocol):
@@ -262,6 +263,14 @@ class LossStatements(Protocol):
     PRUNE: str
 
 
+class StackStatements(Protocol):
+    """A vendor's module for requests for stacks; postgresql/stacks.py explains each statement."""
+
+    ASKED: str
+    ANSWER: str
+    PRUNE: str
+
+
 class ScheduleStatements(Protocol):
     """A vendor's module for schedules; postgresql/schedules.py explains each statement."""
 
@@ -341,6 +350,12 @@ def losses_of(vendor: str) -> LossStatements:
 
 
 @functools.cache
+def stacks_of(vendor: str) -> StackStatements:
+    """The statements that answer who asks for stacks."""
+    return cast(StackStatements, _module(vendor, "stacks"))
+
+
+@functools.cache
 def schedules_of(vendor: str) -> ScheduleStatements:
     """The statements about schedules."""
     return cast(ScheduleStatements, _module(vendor, "schedules"))
@@ -348,8 +363,10 @@ def schedules_of(vendor: str) -> ScheduleStatements:
 
 def load(vendor: str) -> None:
     """Import all SQL modules that a pool's processes need, before the fork."""
-    for each in (of, claims_of, driver_of, django_connection_of, enqueue_of, leases_of, losses_of):
+    for each in (of, claims_of, driver_of, django_connection_of, enqueue_of, leases_of):
         each(vendor)
+    losses_of(vendor)
+    stacks_of(vendor)
     partitions_of(vendor)
 
 

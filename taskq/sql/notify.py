@@ -17,6 +17,11 @@ def tell_cancelled(alias: str) -> None:
     _tell(alias, sql.enqueue_of(connections[alias].vendor).TELL_CANCELLED)
 
 
+def tell_stack(alias: str) -> None:
+    """Make all pools look for requests for stacks."""
+    _tell(alias, sql.enqueue_of(connections[alias].vendor).TELL_STACK)
+
+
 def _tell(alias: str, statement: str | None) -> None:
     if statement:
         with connections[alias].cursor() as cursor:

@@ -24,6 +24,7 @@ POOL = {
     "taskq_pausedqueue": ("SELECT",),
     "taskq_rollup": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "taskq_recentrun": ("SELECT", "INSERT", "DELETE"),
+    "taskq_stackrequest": ("SELECT", "UPDATE", "DELETE"),
     "taskq_loss": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 #: What a role needs that only sends tasks and reads their results.

@@ -23,6 +23,7 @@ from taskq.store.endings import Ending, calls
 from taskq.store.leases import LeaseStore
 from taskq.store.losses import LossStore
 from taskq.store.partitions import PartitionStore
+from taskq.store.stacks import StackStore
 from taskq.store.statistics import StatisticsStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.progress import Progress
@@ -46,6 +47,7 @@ class TaskStore:
         self.partitions = PartitionStore(connection, vendor)
         self.statistics = StatisticsStore(connection)
         self.losses = LossStore(connection, vendor)
+        self.stacks = StackStore(connection, vendor)
 
     @property
     def home(self) -> str | None:
@@ -274,7 +276,7 @@ class TaskStore:
 
     def woken(self) -> Counter[str]:
         """How many wake-ups came since the last call, by what they may say: taskq.sql.WORK,
-        CANCEL."""
+        CANCEL, STACK."""
         return self._connection.woken()
 
     def close(self) -> None:

@@ -5,7 +5,7 @@ Times are those of the statement, by the database's clock.
 
 from __future__ import annotations
 
-from taskq.sql import CANCEL
+from taskq.sql import CANCEL, STACK
 
 # A wake-up is only a hint, so it is left out while the server's notification queue is half full.
 # The server has one such queue: it fills up when another program sends many notifications that a
@@ -75,3 +75,5 @@ WAKE = f"SELECT pg_notify('taskq', '') WHERE {_WANTED}"
 # After a running task was asked to end. It is sent whether a pool sleeps or not, because it is
 # rare, and every pool that listens hears it.
 TELL_CANCELLED = f"SELECT pg_notify('taskq', '{CANCEL}') WHERE {THERE_IS_ROOM}"
+# After somebody has asked for a stack, for the same reason.
+TELL_STACK = f"SELECT pg_notify('taskq', '{STACK}') WHERE {THERE_IS_ROOM}"

@@ -35,3 +35,4 @@ ENQUEUE_MANY_TIMED = ENQUEUE_MANY.rstrip() + ", created_at"
 # None is needed: a pool notices every commit in the file.
 WAKE = None
 TELL_CANCELLED = None
+TELL_STACK = None

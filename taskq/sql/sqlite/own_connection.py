@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from taskq.sql import CANCEL, WORK, Answer, Call, Turn
+from taskq.sql import CANCEL, STACK, WORK, Answer, Call, Turn
 from taskq.sql.sqlite.lock import WriteLock
 
 
@@ -22,7 +22,7 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
     return {"timeout": max(5.0, lease / 2), **options, "transaction_mode": None}
 
 
-_ANYTHING = (WORK, CANCEL)
+_ANYTHING = (WORK, CANCEL, STACK)
 
 #: How statements begin that do not write.
 _READS = ("SELECT", "WITH", "PRAGMA")
