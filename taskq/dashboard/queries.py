@@ -16,7 +16,7 @@ from django.utils import timezone
 from taskq import conf, pausing, sql, statistics
 from taskq.dashboard.remembered import remembered
 from taskq.dashboard.window import Scope, Window
-from taskq.models import PausedQueue, RecentRun, Worker
+from taskq.models import Loss, PausedQueue, RecentRun, Worker
 from taskq.models.moment_field import Bounded
 from taskq.overview import WORKERS, held_by_worker
 from taskq.statistics import Figures
@@ -31,6 +31,8 @@ FRESH = 1.5
 LASTING = 10.0
 #: The most lanes that are looked at.
 MANY_LANES = 200
+#: The most workers that died which are listed.
+MANY_LOSSES = 20
 
 #: The beginning of each step, and what ended in it.
 Series = list[tuple[datetime.datetime, Figures]]
@@ -192,6 +194,16 @@ def known_queues() -> set[str]:
     """The default queue, and the queues that the tasks of this process name."""
     named = (definition.options.queue for definition in registry.definitions())
     return {conf.DEFAULT_QUEUE, *filter(None, named)}
+
+
+def losses(alias: str) -> list[Loss]:
+    """The last workers that died, the newest first."""
+
+    def ask() -> list[Loss]:
+        # By taskq_loss_at.
+        return list(Loss.objects.using(alias).order_by("-at", "-pk")[:MANY_LOSSES])
+
+    return remembered.get(("losses", alias), ask, seconds=FRESH)
 
 
 def _seconds_for(scope: Scope) -> float:

@@ -11,6 +11,7 @@ from taskq import printable, readable
 from taskq.dashboard import shown
 from taskq.dashboard.queries import Amount
 from taskq.dashboard.sparkline import sparkline
+from taskq.models import Loss
 from taskq.statistics import Figures
 from taskq.task.measures import End
 
@@ -64,6 +65,12 @@ def wait(figures: Figures, percent: int) -> str:
 def run(figures: Figures, percent: int) -> str:
     """The run time that this percentage of the runs did not exceed."""
     return shown.span(figures.run_time(percent / 100))
+
+
+@register.filter
+def memory(loss: Loss) -> SafeString:
+    """The memory of a worker over its last minute, as a small chart."""
+    return sparkline([sample.kib for sample in loss.samples])
 
 
 @register.filter

@@ -5,7 +5,9 @@ from __future__ import annotations
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
+from django.views.decorators.csrf import csrf_protect
 
 from taskq import pausing
 from taskq.dashboard import permissions
@@ -13,6 +15,7 @@ from taskq.dashboard.guarded import Guarded
 from taskq.dashboard.remembered import remembered
 
 
+@method_decorator(csrf_protect, name="dispatch")
 class _Button(Guarded):
     """Does something to the queue that the form names, says so, and goes back to the queues."""
 

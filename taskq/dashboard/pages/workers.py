@@ -1,4 +1,4 @@
-"""Pools and their workers: what each runs, its lease, and the workers that were lost."""
+"""Pools and their workers: what each runs, its lease, and the workers that died."""
 
 from __future__ import annotations
 
@@ -14,10 +14,6 @@ from taskq.dashboard import queries
 from taskq.dashboard.page import Page
 from taskq.dashboard.queries import Running
 from taskq.statistics import total
-from taskq.task.measures import End
-
-#: The most lost runs that are listed.
-LOSSES = 20
 
 
 @dataclass(frozen=True)
@@ -57,7 +53,7 @@ class Workers(Page):
         return {
             "pools": [Pool(name, list(found)) for name, found in groupby(everything, _POOL)],
             "whole": total(figures for _at, figures in series),
-            "lost": queries.recent(self.alias, ends=(End.LOST,), limit=LOSSES),
+            "losses": queries.losses(self.alias),
         }
 
 

@@ -14,6 +14,8 @@ from django.test import Client
 from taskq import pausing
 from taskq.models import PausedQueue, State, Task
 from taskq.task.progress import Progress
+from tests.conftest import SLACK
+from tests.project.lab import lost
 from tests.site import devtools
 from tests.site.browser import BROWSER, NAMES
 from tests.taskq.admin_site import HOUR
@@ -142,6 +144,21 @@ def test_a_queue_is_paused_and_resumed_by_click(browser, site, busy):
     browser.click('button[aria-label="Resume mail"]')
     browser.wait_for_text("mail goes on")
     assert not PausedQueue.objects.filter(queue="mail").exists()
+    assert browser.complaints == []
+
+
+def test_a_worker_that_dies_is_seen_with_its_cause_and_its_stack(browser, site, start_pool):
+    start_pool("-c", 1)
+    browser.open(site + WORKERS)
+    browser.wait_for_text("1 worker, 0 busy")
+    lost.read_address_0.delay("a")
+    browser.wait_for_text("killed by SIGSEGV, was in lost.py:", seconds=3.0 + SLACK)
+    browser.click(".losses summary")
+    browser.wait_for_text("Fatal Python error: Segmentation fault", seconds=SLACK)
+    # The stack stays open while the rest is drawn anew.
+    browser.run("document.querySelector('#live .card').id = 'before'")
+    browser.wait_for("document.getElementById('before') === null")
+    assert "Fatal Python error: Segmentation fault" in browser.text()
     assert browser.complaints == []
 
 

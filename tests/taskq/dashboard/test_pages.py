@@ -8,7 +8,7 @@ import pytest
 from django.db.models.functions import Now
 
 from taskq import pausing
-from taskq.models import PausedQueue, State, Task, Worker
+from taskq.models import Loss, PausedQueue, State, Task, Worker
 from taskq.task.measures import End
 from tests.taskq.admin_site import HOUR, said, text, user_with
 
@@ -66,6 +66,12 @@ def test_what_cannot_be_a_queue_is_an_error_and_no_crash(root):
     assert not PausedQueue.objects.exists()
 
 
+def test_a_form_of_another_site_pauses_nothing(root):
+    root.handler.enforce_csrf_checks = True
+    assert root.post(PAUSE, {"queue": "mail"}).status_code == 403
+    assert not PausedQueue.objects.exists()
+
+
 def test_a_link_pauses_nothing(root):
     assert root.get(PAUSE, {"queue": "mail"}).status_code == 405
 
@@ -106,13 +112,26 @@ def test_the_page_of_a_name_has_its_figures_and_runs(root):
 
 def test_workers_stand_under_their_pool_with_what_they_run(root, good_worker, dead_worker):
     Task.objects.create(name="shop.report", state=State.RUNNING, worker=good_worker, attempt=1)
-    ran(end=End.LOST, task_id=77)
     page = words(root.get(WORKERS))
     assert "web-1:4711 1 worker, 1 busy" in page
     assert "worker 1 shop.report #" in page
     assert "worker 9 idle" in page
     assert "over 8" in page
-    assert "shop.pay #77 lost" in page
+
+
+def test_a_worker_that_died_has_its_cause_and_its_stack(root):
+    Loss.objects.create(
+        **{"pool": "web-1:4711", "host": "web-1", "worker": "worker 1", "pid": 7, "task_id": 77},
+        **{"attempt": 1, "name": "shop.report", "cause": "killed by SIGKILL"},
+        **{"place": "report.py:612", "stack": "File report.py, line 612 in <module>"},
+    )
+    rolled_up(lost=3)
+    page = text(root.get(WORKERS))
+    assert "line 612 in &lt;module&gt;" in page
+    page = words(root.get(WORKERS))
+    assert "3 runs were lost in this time" in page
+    assert "killed by SIGKILL, was in report.py:612" in page
+    assert "shop.report #77 worker 1 of web-1:4711" in page
 
 
 def test_runs_are_filtered_by_name_outcome_and_time(root):

@@ -73,7 +73,7 @@ if (live) {
     if (answer.status === 200) etag = answer.getResponseHeader("ETag");
     // Without a login any more: the page itself knows the way there.
     if (answer.status === 403 || answer.responseURL.includes("/login/")) location.reload();
-    say(answer.status === 200 || answer.status === 304 ? "live" : "stale");
+    say([200, 204, 304].includes(answer.status) ? "live" : "stale");
   });
   document.addEventListener("visibilitychange", () => {
     say(document.hidden ? "paused" : "live");
