@@ -17,7 +17,12 @@ def tell(
     wait: seconds until the other child is forked.
     stack: where it was, for the lines below; empty where that is not known.
     """
-    extra = {"event": "child.died", "pid": death.pid, "cause": str(death)}
+    fields = {"child": seat.name, "child_pid": death.pid, "cause": str(death)}
+    if death.task_id:
+        fields |= {"task_id": death.task_id, "task_name": seat.slot.label}
+    if stack:
+        fields["stack"] = stack
+    extra = {"event": "child.died", "fields": fields}
     doing = f" while running {seat.slot.label} #{death.task_id}" if death.task_id else ""
     below = f"\n{stack}" if stack else ""
     if death.clean and not failed:

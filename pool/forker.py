@@ -42,7 +42,9 @@ class Forker:
             if pid == 0:
                 self._live(seat, supervisor_pid, handled)
             seat.occupy(pid)
-            log.debug("%s started, pid %d", seat.name, pid, extra={"event": "child.started"})
+            fields = {"child": seat.name, "child_pid": pid}
+            extra = {"event": "child.started", "fields": fields}
+            log.debug("%s started, pid %d", seat.name, pid, extra=extra)
         except OSError as error:  # no memory or too many processes: this may pass
             wait = seat.refuse()
             log.error("cannot fork %s: %s; next try in %.1f s", seat.name, error, wait)

@@ -130,6 +130,8 @@ def test_all_that_a_pool_logs_is_json_and_names_the_task_and_the_worker(start_po
     failed = speaking.speak_and_fail.delay("secret-word").id.int
     drained()
     wait_until(lambda: "task.failed" in pool.log(), what="the failure is logged")
+    killed = tasks.kill_self.delay("a", 9).id.int
+    wait_until(lambda: "task.lost" in pool.log(), what="the loss is logged")
     pool.stop()
     lines = [json.loads(line) for line in pool.log().splitlines()]
     by_task = {line["message"]: line for line in lines if line.get("task_id") == spoken}
@@ -147,6 +149,10 @@ def test_all_that_a_pool_logs_is_json_and_names_the_task_and_the_worker(start_po
     began = lines[0]
     assert (began["event"], began["workers"]) == ("pool.started", 1)
     assert speaking.speak.name in began["tasks"]
+    died = next(line for line in lines if line.get("event") == "child.died")
+    assert (died["child"], died["task_id"]) == ("worker 1", killed)
+    assert died["task_name"] == tasks.kill_self.name
+    assert died["child_pid"] == said["pid"] != died["pid"]
     assert {"pool", "taskq", "shop.lines"} == {line["logger"] for line in lines}
     # The words of a call are in no line but those that the task's own code has them in.
     assert not any(
