@@ -38,9 +38,11 @@ PAIRS = [(1.5, 0.5), (6.0, 2.0), (30.0, 10.0), (60.0, 1.0)]
 def test_the_formulae_are_those_of_the_keeper(lease, heartbeat):
     settings = conf.overridden({"LEASE": lease, "HEARTBEAT": heartbeat})
     context = PoolContext(settings=settings, queues=Queues(), alias="default")
-    keeper = Keeper(SimpleNamespace(scoreboard=Scoreboard(1), name="keeper"), context)
+    scoreboard = Scoreboard(1)
+    child = SimpleNamespace(scoreboard=scoreboard, slot=scoreboard.slots[0], name="keeper")
+    keeper = Keeper(child, context)
     assert keeper.leases.margin / 1e9 == pytest.approx(formulae.margin(lease))
-    role = serve._roles(context, 1, reload=False)[0]
+    role = serve._roles(context, 1, reload=False, listener=None)[0]
     assert role.patience == formulae.keeper_patience(lease, heartbeat)
     backoff = [keeper.session._backoff.next() for _ in range(20)]
     assert max(backoff) <= formulae.reconnect_wait(lease) < max(backoff) * 1.12
