@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from pool import Cause, Role, Scoreboard, State, clock
+from pool import Cause, Role, Scoreboard, State, clock, kernel
 from pool.kernel import OomCounter
-from pool.seat import STABLE, Seat
+from pool.seat import GROWTH, STABLE, Seat
 
 PID = 4242
 KILLED, LEFT, CRASHED = int(signal.SIGKILL), 0, 70 << 8
@@ -80,6 +80,45 @@ def test_child_that_ended_before_the_kill_did_so_by_itself(seat, oom):
     seat.condemn(Cause.LEASE_LOST)
     assert seat.death(LEFT, oom).clean
     assert seat.death(signal.SIGSEGV, oom).cause is Cause.SIGNAL
+
+
+def test_child_that_crashes_as_it_writes_its_last_stacks_was_killed_all_the_same(seat, oom):
+    seat.last_looked = True
+    assert seat.death(signal.SIGSEGV, oom).cause is Cause.SIGNAL  # there was no verdict
+    seat.condemn(Cause.LEASE_LOST)
+    assert seat.death(signal.SIGSEGV, oom).cause is Cause.LEASE_LOST
+
+
+def test_stack_of_an_earlier_run_is_not_told_of_the_run_in_progress(seat, monkeypatch):
+    monkeypatch.setattr(seat.slot.stack_file, "read", lambda: "Stack")
+    run(seat, 5)
+    seat.looked_at = seat.run
+    assert seat.box().stack == "Stack"
+    run(seat, 6)
+    assert seat.box().stack == ""
+    monkeypatch.setattr(seat.slot.stack_file, "read", lambda: "Stack\nFatal Python error: x")
+    assert seat.box().stack == "Fatal Python error: x"
+
+
+def test_growth_is_asked_about_once_for_each_step(seat, now, monkeypatch):
+    kib, asked = [100_000], []
+    monkeypatch.setattr(kernel, "resident_kib", lambda pid: kib[0])
+    monkeypatch.setattr(seat.slot.stack_file, "ask", lambda pid, what: asked.append(kib[0]))
+
+    def sample(amount):
+        kib[0] = amount
+        now[0] += 1
+        seat.sample_memory(clock.now())
+
+    sample(100_000)
+    run(seat, 5)
+    for amount in (100_000, 100_000 + GROWTH - 1, 100_000 + GROWTH, 100_001 + GROWTH, 50_000):
+        sample(amount)
+    assert asked == [100_000 + GROWTH]
+    sample(50_000 + GROWTH)  # it has fallen, and grows again
+    assert asked == [100_000 + GROWTH, 50_000 + GROWTH]
+    sample(0)  # it is dead
+    assert [each for _, each in seat.slot.memory.samples()][-1] == 50_000 + GROWTH
 
 
 def test_verdict_is_not_passed_on_to_the_next_child(seat, oom):

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import faulthandler
 import os
 import signal
 import subprocess
@@ -124,6 +125,21 @@ def test_a_signal_that_a_task_took_is_had_back_between_runs():
         os.kill(pid, signal.SIGSEGV)
         os.waitpid(pid, 0)
     assert "Segmentation fault" in file.read()
+
+
+def test_a_task_may_use_faulthandler_for_itself(tmp_path):
+    def use(then):
+        with (tmp_path / "own").open("w") as own:
+            faulthandler.register(signal.SIGUSR2, file=own, all_threads=False)
+            file.watch()  # as between two runs
+            faulthandler.dump_traceback(file=own)
+            os.kill(os.getpid(), signal.SIGUSR2)
+            spin(then)
+
+    file = StackFile()
+    with child_that(use, file) as pid:
+        assert "in spin" in ask(file, pid)
+        assert (tmp_path / "own").read_text().count("in use") == 2
 
 
 def test_no_process_can_write_more_than_there_is_room_for():
