@@ -10,6 +10,7 @@ import contextlib
 import json
 import logging
 import socket
+import sys
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -107,7 +108,9 @@ class _Server(ThreadingHTTPServer):
                 _hang_up(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        log.debug("a client of the metrics was not served", exc_info=True)
+        gone = isinstance(sys.exception(), OSError)  # the client, or it had its time
+        level = logging.DEBUG if gone else logging.ERROR
+        log.log(level, "a client of the metrics was not served", exc_info=True)
 
 
 def _hang_up(request: socket.socket) -> None:

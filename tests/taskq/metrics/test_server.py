@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import threading
+from http import HTTPStatus
 from urllib.parse import urlsplit
 
 import pytest
 
 from stress.rig.pools import wait_until
-from taskq.metrics.server import MOST_CLIENTS
+from taskq.metrics.server import MOST_CLIENTS, _Server
 from tests.project.lab import tasks
 from tests.taskq.metrics.scraping import base_url, families, get, value
 
@@ -92,6 +94,36 @@ def test_a_client_gets_no_more_than_its_time(start_pool):
                 return True
 
         wait_until(hung_up, what="the connection is closed")
+
+
+@pytest.mark.django_db(transaction=False)
+def test_a_page_that_fails_is_logged_and_the_next_is_served(caplog):
+    def fail(accept):
+        raise ValueError("no figures")
+
+    pages = {"/bad": fail, "/good": lambda accept: (HTTPStatus.OK, "text/plain", b"fine")}
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = _Server(listener, pages)
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        asked: list[object] = []
+
+        def ask(path):
+            try:
+                asked.append(get(url + path))
+            except OSError as error:
+                asked.append(error)
+
+        for path in ("/bad", "/good"):
+            client = threading.Thread(target=ask, args=(path,))
+            client.start()
+            while client.is_alive():
+                server.handle_request()
+                client.join(0.01)
+    bad, good = asked
+    assert isinstance(bad, OSError)
+    assert good == (200, "fine")
+    (record,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert "no figures" in str(record.exc_info[1])
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
