@@ -16,6 +16,7 @@ from taskq.models import Task
 from taskq.outbox import idempotency, unique
 from taskq.outbox.calls import Arguments, Sent, are_keywords, encoded
 from taskq.outbox.terms import Terms, columns
+from taskq.sql.statements import EnqueueStatements
 from taskq.task import carried, payload
 from taskq.task.options import TaskOptions
 from taskq.values import Stored
@@ -88,7 +89,7 @@ def check_keys(
 
 def _write(
     connection: sql.DjangoConnection,
-    statements: sql.EnqueueStatements,
+    statements: EnqueueStatements,
     values: Mapping[str, Any],
     timed: bool,
 ) -> Sent:
@@ -137,7 +138,7 @@ def enqueue_many(
 
 def _write_many(
     connection: sql.DjangoConnection,
-    statements: sql.EnqueueStatements,
+    statements: EnqueueStatements,
     values: Mapping[str, Any],
     texts: Iterable[str],
     timed: bool,
@@ -161,7 +162,7 @@ def _write_many(
 
 def _enqueue_many_unique(
     connection: sql.DjangoConnection,
-    statements: sql.EnqueueStatements,
+    statements: EnqueueStatements,
     values: Mapping[str, Any],
     calls: Sequence[Arguments],
     options: TaskOptions,
@@ -266,7 +267,7 @@ def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
         yield together
 
 
-def _database(using: str | None) -> tuple[sql.DjangoConnection, sql.EnqueueStatements]:
+def _database(using: str | None) -> tuple[sql.DjangoConnection, EnqueueStatements]:
     wrapper = connection_of(using or router.db_for_write(Task))
     # Our setting or Django's can say that a pooler gives the session to others between two
     # transactions.

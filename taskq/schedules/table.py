@@ -12,7 +12,8 @@ from typing import Any
 
 from taskq.schedules.catch_up import Move
 from taskq.schedules.entries import Entry
-from taskq.sql import Connection, ScheduleStatements
+from taskq.sql import Connection
+from taskq.sql.statements import ScheduleStatements
 from taskq.task.timing import UTC, Timing
 from taskq.values import stored_moment
 

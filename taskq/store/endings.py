@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pool.finish_log import Logged
 from taskq import sql
+from taskq.sql.statements import Statements
 from taskq.task.claimed import Run
 
 _FINISH, _KEEP, _ARCHIVE, _FAIL, _RETRY = "finish", "keep", "archive", "fail", "retry"
@@ -109,7 +110,7 @@ def retry(
     return Ending(*run, _RETRY, (due, delay, error, traceback, kind))
 
 
-def calls(statements: sql.Statements, worker: int, endings: Iterable[Ending]) -> list[sql.Call]:
+def calls(statements: Statements, worker: int, endings: Iterable[Ending]) -> list[sql.Call]:
     """The statements that write these endings: for each way to end and each attempt. Together they
     return the ids of the tasks that they have ended. Nearly all runs are a first attempt."""
     groups: dict[tuple[str, int], list[Ending]] = {}
@@ -128,7 +129,7 @@ def _parts(group: list[Ending], size: int) -> Iterable[list[Ending]]:
 
 
 def _calls(
-    statements: sql.Statements, worker: int, how: str, attempt: int, group: list[Ending]
+    statements: Statements, worker: int, how: str, attempt: int, group: list[Ending]
 ) -> list[sql.Call]:
     group.sort()  # by id: the statements search the list of ids
     values: dict[str, Any] = {

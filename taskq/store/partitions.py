@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from taskq import sql
 from taskq.database_errors import Meaning, meaning
+from taskq.sql.statements import PartitionStatements
 
 #: Days after today for whose rows partitions are made ahead.
 AHEAD = 2
@@ -83,12 +84,12 @@ class PartitionStore:
                 break  # each of them would let the writers wait
         return tended
 
-    def _drop(self, partitions: sql.PartitionStatements, schema: str, day: datetime.date) -> bool:
+    def _drop(self, partitions: PartitionStatements, schema: str, day: datetime.date) -> bool:
         with self._connection.transaction():
             self._run(*partitions.LIMITS, partitions.drop(schema, day))
         return True
 
-    def _make(self, partitions: sql.PartitionStatements, schema: str, day: datetime.date) -> bool:
+    def _make(self, partitions: PartitionStatements, schema: str, day: datetime.date) -> bool:
         with self._connection.transaction():
             self._run(*partitions.LIMITS, partitions.lock(schema))
             there = self._connection.rows(partitions.LIST, {})

@@ -1,0 +1,124 @@
+"""The names of the statements that each vendor has, by theme. The modules of a vendor explain each
+statement: ``taskq/sql/postgresql/tasks.py`` those of ``Statements``, and so on."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Protocol
+
+
+class EnqueueStatements(Protocol):
+    """A vendor's module for enqueueing; postgresql/enqueue.py explains each statement."""
+
+    ENQUEUE: str
+    ENQUEUE_MANY: str
+    ENQUEUE_TIMED: str
+    ENQUEUE_MANY_TIMED: str
+    WAKE: str | None
+    TELL_CANCELLED: str | None
+    TELL_STACK: str | None
+
+
+class ClaimStatements(Protocol):
+    """A vendor's module for claims; postgresql/claims.py explains each statement."""
+
+    LANES: str
+    CLAIM: str
+    CLAIM_FIRST: str | None
+
+
+class DepthStatements(Protocol):
+    """A vendor's module for what waits; postgresql/depths.py explains the statement."""
+
+    DEPTHS: str
+
+
+class Statements(Protocol):
+    """A vendor's module for tasks; postgresql/tasks.py explains each statement."""
+
+    HOLDS: str
+    FINISH: str
+    FINISH_ONE: str
+    LOCK_IF_FREE: str
+    STILL_HELD: str | None
+    KEEP: tuple[str, ...]
+    KEEP_ONE: tuple[str, ...]
+    ARCHIVE: tuple[str, ...]
+    ARCHIVE_ONE: tuple[str, ...]
+    RETRY: str
+    FAIL: str
+    FAIL_PLAINLY: str
+    LOSE: str
+    DEFER: str
+    GIVE_BACK: str
+    GIVE_BACK_IF_FREE: str
+    HELD_BY: str
+    PROGRESS: str
+    PROGRESS_IF_FREE: str
+    CANCELLED_RUNS: str
+    HELD_RUNS: str
+    PRUNE_RESULTS: str
+    PRUNE_FAILED: str
+    PRUNE_KEYS: str
+    PRUNE_FINISHED: str
+
+
+class PartitionStatements(Protocol):
+    """The module for the partitions of finished tasks; postgresql/partitions.py explains each
+    name."""
+
+    LOOK: str
+    LIST: str
+    STRAYS: str
+    LIMITS: tuple[str, ...]
+
+    def name_of(self, day: datetime.date) -> str: ...
+    def lock(self, schema: str) -> str: ...
+    def make(self, schema: str, day: datetime.date) -> list[str]: ...
+    def drop(self, schema: str, day: datetime.date) -> str: ...
+
+
+class LeaseStatements(Protocol):
+    """A vendor's module for workers' leases; postgresql/leases.py explains each statement."""
+
+    GIVE: str
+    RENEW: str
+    LISTENS: str
+    NOTIFIERS_WAITING: str | None
+    ANOTHER_LISTENS: str
+    EXPIRED: str
+    LOCK_WORKER: str
+    LOCK_EXPIRED_WORKER: str
+    RESTORE_WORKER: str
+    RESTORE_WORKERS: str
+    NAME_HOLDER: str
+    HELD: str
+    RECLAIM: str
+    RETIRE: str
+    DECIDE: str
+
+
+class LossStatements(Protocol):
+    """A vendor's module for losses; postgresql/losses.py explains each statement."""
+
+    ADD: str
+    PRUNE: str
+
+
+class StackStatements(Protocol):
+    """A vendor's module for requests for stacks; postgresql/stacks.py explains each statement."""
+
+    ASKED: str
+    ANSWER: str
+    PRUNE: str
+
+
+class ScheduleStatements(Protocol):
+    """A vendor's module for schedules; postgresql/schedules.py explains each statement."""
+
+    READ: str
+    SAVE: str
+    NOW: str
+    FORGET: str
+    LOOK: str
+    TICK: tuple[str, ...]
