@@ -35,8 +35,8 @@ def ask(
 
     Args:
         task: The number of the task, or the UUID of its ``AsyncResult``.
-        timeout: Seconds to wait for the answer. A pool that hears wake-ups answers within some
-            milliseconds, any other within a heartbeat. So the default is ``HEARTBEAT`` and three
+        timeout: Seconds to wait for the answer. A pool that hears wake-ups answers within a third
+            of a second, any other within a heartbeat. So the default is ``HEARTBEAT`` and three
             seconds.
         using: The alias of the database. By default the router decides.
 

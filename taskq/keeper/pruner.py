@@ -48,7 +48,6 @@ class Pruner:
             store.prune_finished(PRUNE_BATCH),
             store.statistics.prune(Step.HOUR, settings.hours_ttl, PRUNE_BATCH),
             store.losses.prune(settings.loss_ttl, PRUNE_BATCH),
-            store.stacks.prune(PRUNE_BATCH),
         ]
         store.statistics.forget_recent(each=settings.recent_runs, notable=NOTABLE, slow=events.SLOW)
         more = max(removed) == PRUNE_BATCH

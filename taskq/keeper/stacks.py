@@ -19,6 +19,8 @@ from taskq.store.tasks import TaskStore
 
 #: Seconds between two looks at whether a stack is there, and seconds until it must be.
 LOOK, PATIENCE = 0.002, 1.0
+#: Requests that their callers have left, and that one answer removes.
+PRUNE_BATCH = 100
 
 
 class _Waiting(NamedTuple):
@@ -63,6 +65,8 @@ class StackAnswers:
         answers += self._read(now)
         if answers:
             store.stacks.answer(answers)
+            # Not once a minute as for other tables: nearly always there is nothing to remove.
+            store.stacks.prune(PRUNE_BATCH)
 
     def _find(self, store: TaskStore, now: int) -> list[Answer]:
         """Ask the workers that somebody asks for. Returns what can be answered at once."""

@@ -195,6 +195,9 @@ class Store:
         self.looks += 1
         return [each for each in self.open if each.worker in workers]
 
+    def prune(self, limit):
+        self.pruned = limit
+
     def answer(self, answers):
         self.answers += answers
         done = {answer.id for answer in answers}
@@ -283,6 +286,14 @@ def test_what_callers_have_left_is_pruned(db_store):
         StackRequest.objects.create(worker_id=1, task_id=0, asked_at=at)
     assert db_store.stacks.prune(10) == 1
     assert StackRequest.objects.count() == 1
+
+
+def test_whoever_is_answered_has_what_others_have_left_pruned(running):
+    _, pk = running(lost.wait_here, 300)
+    at = timezone.now() - datetime.timedelta(seconds=LEFT_FOR + 10)
+    StackRequest.objects.create(worker_id=1, task_id=0, asked_at=at)
+    stacks.ask(pk)
+    wait_until(lambda: not StackRequest.objects.exists())
 
 
 def test_an_answer_to_a_caller_that_left_is_no_error(db_store):
