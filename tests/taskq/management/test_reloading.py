@@ -215,7 +215,7 @@ def test_a_mend_that_was_saved_before_anyone_watched_counts(outer, tmp_path, mon
 def test_the_process_that_watches_is_up_and_wants_no_lease(monkeypatch):
     # As long as it is booting, the supervisor would count the seconds and kill it.
     scoreboard = Scoreboard(1)
-    scoreboard.slots[0].state = State.BOOTING
+    scoreboard.slots[0].state, scoreboard.slots[0].generation = State.BOOTING, 1
     role = Role(name="reloader", run=reload.watch)
     child = Child(role, 1, scoreboard.slots[0], scoreboard, os.getppid(), "pool", True)
     seen = []

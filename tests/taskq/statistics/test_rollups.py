@@ -200,7 +200,7 @@ def test_a_clock_that_is_set_back_writes_over_no_earlier_minute(keeper, at):
 
 
 def test_names_beyond_the_most_are_counted_together(keeper, at, monkeypatch):
-    monkeypatch.setattr(rollups, "MOST_KEYS", 3)
+    monkeypatch.setattr("taskq.counted.MOST_KEYS", 3)
     for number in range(5):
         count(keeper, 1, name=f"name{number}")
     keeper.rollups.write(last=True)
