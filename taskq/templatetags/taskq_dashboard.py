@@ -6,11 +6,13 @@ from django import template
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from taskq import printable, readable
 from taskq.dashboard import shown
 from taskq.dashboard.queries import Amount
 from taskq.dashboard.sparkline import sparkline
+from taskq.dashboard.window import Window
 from taskq.models import Loss
 from taskq.statistics import Figures
 from taskq.task.measures import End
@@ -71,6 +73,13 @@ def run(figures: Figures, percent: int) -> str:
 def memory(loss: Loss) -> SafeString:
     """The memory of a worker over its last minute, as a small chart."""
     return sparkline([sample.kib for sample in loss.samples])
+
+
+@register.filter
+def a_minute(runs: int, window: Window) -> str:
+    """So many runs of a window, as a rate."""
+    rate = shown.number(runs / (window.length.total_seconds() / 60))
+    return gettext("%(rate)s a minute") % {"rate": rate}
 
 
 @register.filter

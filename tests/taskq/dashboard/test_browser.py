@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from taskq import pausing
-from taskq.models import PausedQueue, State, Task
+from taskq.models import PausedQueue, Schedule, State, Task
 from taskq.task.progress import Progress
 from tests.conftest import SLACK
 from tests.project.lab import lost
@@ -30,7 +30,11 @@ pytestmark = [
 ]
 
 AXE = Path(devtools.__file__).with_name("vendor") / "axe.min.js"
-PAGES = [OVERVIEW, QUEUES, TASK_NAMES, f"{NAME}?name=shop.pay", WORKERS, RUNS]
+PAGES = [
+    *(OVERVIEW, QUEUES, TASK_NAMES, f"{NAME}?name=shop.pay", WORKERS, RUNS),
+    *(f"{OVERVIEW}{page}/" for page in ("failures", "schedules", "search", "task/4711")),
+    f"{OVERVIEW}search/?name=shop.mail",
+]
 #: Width, height, dark, phone.
 SCREENS = {
     "light": (1280, 820, False, False),
@@ -68,6 +72,16 @@ def busy(good_worker):
     for number in range(30):
         ran(end=number % 5, task_id=number)
     Task.objects.create(name="shop.mail", queue="mail", execute_at=Now() - HOUR)
+    Task.objects.create(
+        **{"id": 4711, "name": "shop.pay", "state": State.FAILED, "attempt": 1},
+        **{"error": "ValueError: no", "traceback": "Traceback\nValueError: no"},
+        failed_at=Now(),
+    )
+    Schedule.objects.create(
+        **{"name": "nightly", "task": "shop.pay", "schedule": "0 3 * * *", "time_zone": "UTC"},
+        **{"payload": "[[], {}]", "queue": "default", "priority": 0, "max_losses": 3},
+        next_at=Now(),
+    )
     Task.objects.create(
         **{"name": "shop.report", "state": State.RUNNING, "worker": good_worker, "attempt": 1},
         progress=Progress(30, 120).stored(1),

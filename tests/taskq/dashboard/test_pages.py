@@ -25,7 +25,9 @@ def test_queues_with_the_oldest_due_task_come_first(root, good_worker):
     rolled_up(queue="quiet", done=90, failed=10)
     page = words(root.get(QUEUES))
     assert (
-        page.index("slow 1 2:00:0") < page.index("fast 1 1:00:0") < page.index("quiet 0 - 0 1 100")
+        page.index("slow 1 2:00:0")
+        < page.index("fast 1 1:00:0")
+        < page.index("quiet 0 - 0 1 100 1.7 a minute 10")
     )
 
 
@@ -95,7 +97,9 @@ def test_names_are_ordered_by_their_share_of_the_time(root):
     rolled_up("shop.small", done=10)
     rolled_up("shop.large", done=30, failed=10)
     page = words(root.get(NAMES))
-    assert page.index("shop.large 80 % 40 10 25 %") < page.index("shop.small 20 % 10 0")
+    assert page.index("shop.large 80 % 40 0.67 a minute 10 25 %") < page.index(
+        "shop.small 20 % 10 0.17 a minute 0"
+    )
 
 
 def test_the_page_of_a_name_has_its_figures_and_runs(root):
@@ -104,7 +108,7 @@ def test_the_page_of_a_name_has_its_figures_and_runs(root):
     ran("shop.pay", task_id=1)
     ran("shop.mail", task_id=2)
     page = words(root.get(NAME, {"name": "shop.pay"}))
-    assert "Runs 10 10 done" in page
+    assert "Runs 10 10 done, 0.17 a minute" in page
     assert "shop.pay #1 done" in page
     assert "#2" not in page
     assert root.get(NAME).status_code == 404
