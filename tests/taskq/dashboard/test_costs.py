@@ -17,6 +17,8 @@ from .site import NAME, NAMES, OVERVIEW, QUEUES, RUNS, WORKERS, ran, rolled_up, 
 
 #: Each page, and how many queries one look of all who look costs. Who looks is asked besides.
 PAGES = {OVERVIEW: 4, QUEUES: 4, NAMES: 1, f"{NAME}?name=shop.pay": 3, WORKERS: 3, RUNS: 1}
+#: Pages that are no look of all: each costs what it shows.
+OTHERS = [f"{OVERVIEW}{page}" for page in ("failures/", "schedules/", "search/?q=shop.pay")]
 #: Waiting and failed tasks: enough that reading them all is the wrong plan.
 MANY, FAILED = 20_000, 4_000
 #: Seconds that no query may take, and that no page may, with a million rows.
@@ -86,7 +88,7 @@ def test_the_looks_of_others_cost_none(root, page, django_assert_num_queries):
 def test_no_query_reads_the_table_of_tasks(root, good_worker, queues):
     fill(MANY, FAILED, queues)
     used = set()
-    for page in PAGES:
+    for page in [*PAGES, *OTHERS]:
         for sql in queries_of(root, page):
             nodes, _seconds = explained(sql)
             assert not scans_whole_table(nodes, "taskq_task"), sql
@@ -112,7 +114,7 @@ def test_what_waits_is_counted_up_to_a_bound(root, good_worker, queues, lanes, b
 @pytest.mark.parametrize("queues", [1, 5, 60])
 def test_a_million_waiting_tasks_and_many_failed_ones(root, good_worker, queues):
     fill(1_000_000, 200_000, queues)
-    for page in PAGES:
+    for page in [*PAGES, *OTHERS]:
         for sql in queries_of(root, page):
             nodes, seconds = min((explained(sql) for _ in range(3)), key=lambda found: found[1])
             assert not scans_whole_table(nodes, "taskq_task"), sql
