@@ -276,28 +276,3 @@ class Claimer:
         self.slot.others = others
         if not self._keeper.watches:
             self._keeper.wake()
-
-    def lease_is_lost(self) -> bool:
-        """Whether the worker needs another lease: it may hold tasks that it does not know of,
-        or the lease is spent."""
-        if self.batch.in_doubt:
-            return True
-        lease = self.slot.held_lease()
-        return lease != 0 and lease == self.slot.spent_lease == self.batch.lease
-
-    def ask_to_retire_lease(self) -> bool:
-        """Ask the keeper to retire the lease of the batch. True once the keeper has done so.
-
-        The keeper locks the lease's row, and so waits for a claim that may still be in flight.
-        """
-        lease = self.slot.held_lease()
-        self.sleeper.idle()
-        if not lease or lease != self.batch.lease:
-            # It is retired. A lease that was given meanwhile is not in doubt.
-            self.batch.forget_all()
-            self.slot.unwritten_task = 0
-            return True
-        self._busy = False
-        self.slot.doubtful_lease = lease
-        self._keeper.wake()
-        return False

@@ -73,7 +73,7 @@ class Executor:
         self._end = end
         #: When the function of the last run returned, on the pool's clock; 0 where that was the end
         #: of the run.
-        self.returned_at = 0
+        self._returned_at = 0
 
     def run(
         self,
@@ -87,7 +87,7 @@ class Executor:
         request: describes this run. The headers and the tick are added to it.
         first: arguments before the task's own.
         """
-        self.returned_at = 0
+        self._returned_at = 0
         try:
             if task.scheduled_at:
                 request.scheduled_at = stored_moment(task.scheduled_at)
@@ -114,7 +114,7 @@ class Executor:
             with transaction.atomic(using=self._alias), self._end.begin(connection):
                 callbacks = len(connection.run_on_commit)
                 value = self._call(definition, request, args, kwargs)
-                self.returned_at = clock.now()  # what follows waits for the disk
+                self._returned_at = clock.now()  # what follows waits for the disk
                 result = payload.encode_result(value, task.name) if keeps else None
                 if len(connection.run_on_commit) > callbacks:  # runs before all of them
                     note: Any = (
@@ -135,6 +135,13 @@ class Executor:
                 events.commit_hook_failed(task.id, task.name, text, traceback)
                 return Done(written=True, result=result)
             return _outcome(error, definition, request)
+
+    def own_seconds(self, began: int, ended: int) -> float:
+        """How long the function of the last run took, without the end of its transaction.
+
+        began, ended: when the run did, by ``pool.clock``.
+        """
+        return ((self._returned_at or ended) - began) / clock.SECOND
 
     def _call(
         self, definition: Definition, request: Request, args: list[Any], kwargs: dict[str, Any]

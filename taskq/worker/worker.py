@@ -28,6 +28,7 @@ from taskq.worker.claimer import Claimer
 from taskq.worker.cleanup import Cleanup, open_caches
 from taskq.worker.executor import Executor, request_of
 from taskq.worker.interrupter import Interrupter
+from taskq.worker.lost_lease import LostLease
 from taskq.worker.meter import Meter
 from taskq.worker.outcome_writer import OutcomeWriter
 from taskq.worker.pace import Pace
@@ -78,6 +79,7 @@ class Worker:
         self.claimer = Claimer(
             child, context, self.batch, self.pace, self.session, self.writer, self.sleeper
         )
+        self.lost_lease = LostLease(child, self.batch, self.sleeper)
         self.recall = Recall(self.slot)
         self._cleanup = Cleanup()  # until run() knows what belongs to the process
         request.enter(RunHandle(child, context.alias))
@@ -111,7 +113,7 @@ class Worker:
         self.meter.flush()
         self.tally.tell_when_due()
         try:
-            if self.claimer.lease_is_lost():
+            if self.lost_lease.is_lost():
                 if self.ask_to_retire_lease():
                     return None  # there is a new lease, for which no wake-up comes
             elif self.claim():
@@ -134,7 +136,7 @@ class Worker:
         self.writer.write_ended()
         self.batch.forget_waiting()  # also what a claim ahead has brought
         self.recall.before_claim()
-        return self.claimer.ask_to_retire_lease()
+        return self.lost_lease.ask_to_retire()
 
     def sleep(self) -> None:
         """Write what is finished, tidy up, and sleep until there may be tasks."""
@@ -165,7 +167,9 @@ class Worker:
             outcome = self.execute(task, definition, hooks.first() if hooks else ())
             now = clock.now()
             seconds = (now - self.meter.began) / clock.SECOND
-            self.note_pace(task, definition, seconds)
+            if definition.options.on_lost != "fail":  # such a task is always held alone
+                own = self.executor.own_seconds(self.meter.began, now)
+                self.pace.note(task.name, own, seconds)
             self.restore(task.name, now)
             if (raised := self.interrupter.raised) and isinstance(outcome, Done):
                 events.interruption_swallowed(task.id, task.name, seconds, raised)
@@ -266,14 +270,6 @@ class Worker:
             return self.executor.run(definition, task, self.request, first)
         finally:
             self.interrupter.disarm()
-
-    def note_pace(self, task: Claimed, definition: Definition, seconds: float) -> None:
-        """Note how long the run took. A task that must never run twice is always held alone."""
-        if definition.options.on_lost == "fail":
-            return
-        returned = self.executor.returned_at
-        own = (returned - self.meter.began) / clock.SECOND if returned else seconds
-        self.pace.note(task.name, own, seconds)
 
     # Between two runs, and after the last
 

@@ -17,16 +17,16 @@ def worker():
 
 
 def test_the_lease_in_doubt_is_named_until_the_keeper_has_ended_it(worker):
-    worker.claimer.ask_to_retire_lease()
+    worker.lost_lease.ask_to_retire()
     assert worker.slot.doubtful_lease == OLD
     assert worker.batch.in_doubt
 
 
 def test_the_lease_that_replaces_it_is_not_in_doubt(worker):
     """Else the keeper would end that one too, while a task runs under it."""
-    worker.claimer.ask_to_retire_lease()
+    worker.lost_lease.ask_to_retire()
     worker.slot.grant(NEW, worker.slot.generation, 2**62)
-    worker.claimer.ask_to_retire_lease()
+    worker.lost_lease.ask_to_retire()
     assert worker.slot.doubtful_lease != NEW
     assert not worker.batch.in_doubt
 
@@ -37,5 +37,5 @@ def test_a_lease_that_is_about_to_end_is_given_up_with_what_is_held_under_it(wor
     worker.slot.lease_deadline = 1
     assert not worker.end.finish(None, None, None, None)
     assert worker.batch.in_doubt
-    worker.claimer.ask_to_retire_lease()
+    worker.lost_lease.ask_to_retire()
     assert worker.slot.doubtful_lease == OLD
