@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from taskq.exceptions import TaskCancelled
 from taskq.lookup import LOST, Attempt, Known
-from taskq.models import RecentRun, State
+from taskq.models import Loss, RecentRun, State
 from taskq.task.measures import End
 from taskq.tracebacks import Part, parts
 
@@ -47,16 +47,23 @@ class Run:
     traceback: Sequence[Part] = ()
 
 
-def runs(known: Known | None, noted: Sequence[RecentRun]) -> list[Run]:
+def runs(known: Known | None, noted: Sequence[RecentRun], losses: Sequence[Loss] = ()) -> list[Run]:
     """All runs of a task of which something is known, oldest first.
 
     known: what the task's row or its result says. A task that keeps no result has no list of the
         runs that came to nothing, but the error of the last one.
     noted: those of its runs that pools have noted.
+    losses: what is known of the workers that it lost.
     """
     left = [_of_noted(each) for each in sorted(noted, key=lambda each: each.attempt)]
-    if known is None:
-        return left
+    found = _of_known(known, left) if known is not None else left
+    for loss in losses:
+        _tell_loss(found, loss)
+    return sorted(found, key=_begin)
+
+
+def _of_known(known: Known, left: list[Run]) -> list[Run]:
+    """left: the runs that were noted."""
     found = [_merged(_of_attempt(attempt), left) for attempt in known.attempts]
     if known.state is State.FAILED and found:
         found[-1] = replace(found[-1], error=known.error or found[-1].error)
@@ -144,6 +151,18 @@ def _tell_error(found: list[Run], known: Known) -> None:
     end = End.CANCELLED if known.cancelled else (End.FAILED if over else End.RETRIED)
     place = len(found) - (bool(found) and found[-1].running)
     found.insert(place, Run(None, "", end=end, **told))  # type: ignore[arg-type]
+
+
+def _tell_loss(found: list[Run], loss: Loss) -> None:
+    """Add what is known of a loss to its run, or as a run of which nothing else is known."""
+    told = {"error": loss.sentence, "traceback": _shown(loss.stack)}
+    for place, run in enumerate(found):
+        same = (run.worker, run.pool) == (loss.worker, loss.pool)
+        if run.end is End.LOST and (same if run.attempt is None else run.attempt == loss.attempt):
+            found[place] = replace(run, attempt=loss.attempt, **told)  # type: ignore[arg-type]
+            return
+    run = Run(loss.at, loss.worker, loss.pool, End.LOST, attempt=loss.attempt)
+    found.append(replace(run, **told))  # type: ignore[arg-type]
 
 
 def _begin(run: Run) -> tuple[bool, datetime.datetime]:

@@ -21,7 +21,7 @@ from taskq.dashboard.page import Page
 from taskq.dashboard.queries import FRESH
 from taskq.dashboard.remembered import remembered
 from taskq.lookup import Known, look_up
-from taskq.models import RecentRun, ShownState, State, Task, TaskQuerySet
+from taskq.models import Loss, RecentRun, ShownState, State, Task, TaskQuerySet
 from taskq.task import ids
 from taskq.task.ids import TaskId
 from taskq.task.progress import Progress
@@ -140,6 +140,8 @@ def seen(id: int, alias: str) -> Seen:
     found = look_up(id, using=alias)
     # By taskq_recentrun_task.
     noted = list(RecentRun.objects.using(alias).filter(task_id=id).order_by("-started_at")[:MANY])
+    # By taskq_loss_task.
+    losses = list(Loss.objects.using(alias).filter(task_id=id).order_by("-at")[:MANY])
     name = found.name if found is not None else (noted[0].name if noted else "")
     return Seen(
         row=row,
@@ -147,7 +149,7 @@ def seen(id: int, alias: str) -> Seen:
         state=ShownState(row.shown_state) if row is not None and row.shown_state else None,
         progress=None if row is None else Progress.read(row.progress, row.attempt),
         reasons=why(id, using=alias),
-        runs=timeline.runs(found, noted),
+        runs=timeline.runs(found, noted, losses),
         found=found,
     )
 

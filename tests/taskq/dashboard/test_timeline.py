@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from taskq.dashboard import timeline
 from taskq.lookup import LOST, look_up
-from taskq.models import RecentRun, Result, State, Task, Worker
+from taskq.models import Loss, RecentRun, Result, State, Task, Worker
 from taskq.task.measures import End
 
 from .site import ran
@@ -118,6 +118,38 @@ def test_the_run_that_did_it():
     ]
     RecentRun.objects.all().delete()
     assert runs(5)[1].seconds == pytest.approx(60, abs=0.1)
+
+
+STACK = 'Thread 0x1 (most recent call first):\n  File "/srv/a.py", line 3 in pay'
+
+
+def lost(attempt=1, worker="worker 1"):
+    return Loss(
+        at=timezone.now(),
+        pool="web-1:4711",
+        worker=worker,
+        attempt=attempt,
+        cause="killed by signal 11 (SIGSEGV)",
+        stack=STACK,
+    )
+
+
+def test_a_loss_says_the_cause_and_the_stack_of_its_run():
+    ran(task_id=5, end=End.LOST, attempt=1, minutes=3)
+    ran(task_id=5, end=End.LOST, attempt=2, minutes=2)
+    noted = list(RecentRun.objects.all())
+    found = timeline.runs(None, noted, [lost(2)])
+    assert [(run.attempt, run.error) for run in found] == [
+        (1, ""),
+        (2, "killed by signal 11 (SIGSEGV)"),
+    ]
+    assert found[1].traceback[0].text == STACK
+    task = Task.objects.create(name="shop.pay", attempt=1, history=line(9, LOST, "killed"))
+    found = timeline.runs(look_up(task.pk), [], [lost(), lost(2, "worker 2")])
+    assert [(run.attempt, run.worker, bool(run.traceback)) for run in found] == [
+        (1, "worker 1", True),
+        (2, "worker 2", True),
+    ]
 
 
 def test_a_history_that_was_written_by_hand_is_shown():
