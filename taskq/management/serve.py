@@ -113,11 +113,10 @@ def serve(context: PoolContext, *, reload: bool = False) -> int:
 
 def _leaves_unknown(context: PoolContext) -> bool:
     """Whether tasks are left whose names are not known here."""
-    known = set(registry.names())
     left = [
         (name, count)
         for queue, name, count in unknown_names(context.alias)
-        if context.queues.admit(queue) and name not in known
+        if context.queues.admit(queue) and registry.find(name) is None
     ]
     if left:
         events.unknown_left(sum(count for _name, count in left), [name for name, _count in left])

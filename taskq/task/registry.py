@@ -93,6 +93,8 @@ class Definition:
         return [self.bound, *args] if self.options.bind else args
 
 
+#: How the names of taskq's own tasks begin.
+_OWN = "taskq."
 _definitions: dict[str, Definition] = {}
 #: Names of tasks whose front door does something around a run.
 _with_hooks: list[str] = []
@@ -163,7 +165,8 @@ def find(name: str) -> Definition | None:
 
 
 def names() -> list[str]:
-    return sorted(_definitions)
+    """The names of the site's tasks, without those of taskq itself."""
+    return sorted(name for name in _definitions if not name.startswith(_OWN))
 
 
 def names_with_hooks() -> list[str]:

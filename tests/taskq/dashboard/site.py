@@ -18,6 +18,8 @@ NAMES = "/taskq/names/"
 NAME = "/taskq/name/"
 WORKERS = "/taskq/workers/"
 RUNS = "/taskq/runs/"
+FAILURES = "/taskq/failures/"
+SCHEDULES = "/taskq/schedules/"
 
 
 def words(answer):

@@ -16,7 +16,7 @@ from tests.project.lab import tasks as lab
 from tests.site.browser import BROWSER, NAMES
 from tests.taskq.admin_site import HOUR, failed
 
-from .site import QUEUES
+from .site import FAILURES, QUEUES, SCHEDULES
 from .test_browser import AXE, SCREENS, browser, site  # noqa: F401  fixtures
 
 pytestmark = [
@@ -25,7 +25,7 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
 ]
 
-FAILURES, SEARCH, SCHEDULES = "/taskq/failures/", "/taskq/search/?q=mail", "/taskq/schedules/"
+SEARCH = "/taskq/search/?q=mail"
 TRACEBACK = """Traceback (most recent call last):
   File "/opt/lib/python3.12/site-packages/django/db.py", line 1, in get
     library()

@@ -13,7 +13,17 @@ from taskq.dashboard.remembered import remembered
 from tests.taskq.admin_site import text
 from tests.taskq.sql.plans import flat, indexes, scans_whole_table
 
-from .site import NAME, NAMES, OVERVIEW, QUEUES, RUNS, WORKERS, ran, rolled_up, words
+from .site import (
+    NAME,
+    NAMES,
+    OVERVIEW,
+    QUEUES,
+    RUNS,
+    WORKERS,
+    ran,
+    rolled_up,
+    words,
+)
 
 #: Each page, and how many queries one look of all who look costs. Who looks is asked besides.
 PAGES = {OVERVIEW: 4, QUEUES: 4, NAMES: 1, f"{NAME}?name=shop.pay": 3, WORKERS: 3, RUNS: 1}

@@ -14,6 +14,7 @@ from django.utils import timezone
 from taskq import failures, tasks
 from taskq.failures import Kind
 from taskq.models import State, Task
+from taskq.task import registry
 from taskq.testing import run_all
 from tests.taskq.sql.conftest import raw  # noqa: F401  a fixture
 from tests.taskq.sql.plans import flat, indexes, scans_whole_table
@@ -182,3 +183,8 @@ def test_the_newest_and_the_steps_are_found_by_the_index_of_failed_tasks(raw):  
     kinds = {node["Node Type"] for plan in plans for node in plan}
     assert "Sort" not in kinds
     assert not any(scans_whole_table(plan, "taskq_task") for plan in plans)
+
+
+def test_the_task_of_taskq_itself_is_known_and_not_among_the_sites():
+    assert registry.find(tasks.work_off_failures.name)
+    assert tasks.work_off_failures.name not in registry.names()
