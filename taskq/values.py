@@ -6,7 +6,7 @@ import datetime
 
 from django.utils import timezone
 
-from taskq.conf import MAX_SECONDS, QUEUE_LENGTH
+from taskq.limits import MAX_SECONDS, QUEUE_LENGTH
 
 MIN_PRIORITY, MAX_PRIORITY = -100, 100
 

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from taskq import sql
-from taskq.conf import DEFAULT_QUEUE
+from taskq.limits import DEFAULT_QUEUE
 from taskq.models import SHOWN_WHEN, ShownState, Task
 from taskq.task import registry
 

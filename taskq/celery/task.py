@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Unpack, overload
 
-from taskq import conf
+from taskq import limits
 from taskq.celery import eager
 from taskq.celery import options as celery_options
 from taskq.celery.eager import EagerResult
@@ -220,7 +220,7 @@ class SharedTask(ShownOptions, Generic[P, R]):
         # Another task may be running that just calls this one. That is no run of this task.
         if request is not None and request.name == self.name:
             return request
-        queue = self.options.queue or conf.DEFAULT_QUEUE
+        queue = self.options.queue or limits.DEFAULT_QUEUE
         return Request(pk=None, name=self.name, queue=queue, called_directly=True)
 
     def is_stopping(self) -> bool:

@@ -13,7 +13,7 @@ from django.db.models import DurationField, Expression, ExpressionWrapper, F, Su
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from taskq import conf, pausing, sql, statistics
+from taskq import conf, limits, pausing, sql, statistics
 from taskq.dashboard.remembered import remembered
 from taskq.dashboard.window import Scope, Window
 from taskq.models import Loss, PausedQueue, RecentRun, Worker
@@ -193,7 +193,7 @@ def recent(alias: str, **filters: Any) -> list[RecentRun]:
 def known_queues() -> set[str]:
     """The default queue, and the queues that the tasks of this process name."""
     named = (definition.options.queue for definition in registry.definitions())
-    return {conf.DEFAULT_QUEUE, *filter(None, named)}
+    return {limits.DEFAULT_QUEUE, *filter(None, named)}
 
 
 def losses(alias: str) -> list[Loss]:

@@ -17,7 +17,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from taskq import readable
-from taskq.conf import QUEUE_LENGTH
+from taskq.limits import QUEUE_LENGTH
 from taskq.models import FinishedTask, RecentRun, Result, State, Task
 from taskq.models.declared_columns import AsText
 from taskq.task import ids, registry

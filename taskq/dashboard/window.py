@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from taskq.conf import NAME_LENGTH, QUEUE_LENGTH
+from taskq.limits import NAME_LENGTH, QUEUE_LENGTH
 from taskq.statistics import Every
 
 

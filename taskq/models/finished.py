@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from taskq.conf import NAME_LENGTH, QUEUE_LENGTH
+from taskq.limits import NAME_LENGTH, QUEUE_LENGTH
 from taskq.models.declared_columns import read_as_declared
 from taskq.models.moment_field import MomentField
 

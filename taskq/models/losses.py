@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from pool.black_box import Sample
 from taskq import loss_text
-from taskq.conf import NAME_LENGTH, QUEUE_LENGTH
+from taskq.limits import NAME_LENGTH, QUEUE_LENGTH
 from taskq.models.declared_columns import read_as_declared
 from taskq.models.moment_field import MomentField
 

@@ -8,7 +8,7 @@ from django.db import models, router, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from taskq.conf import NAME_LENGTH, QUEUE_LENGTH
+from taskq.limits import NAME_LENGTH, QUEUE_LENGTH
 from taskq.models.declared_columns import read_as_declared
 from taskq.models.moment_field import MomentField
 from taskq.models.tasks import Task

@@ -7,7 +7,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from taskq.conf import DEFAULT_QUEUE, KEY_LENGTH, NAME_LENGTH, QUEUE_LENGTH
+from taskq.limits import DEFAULT_QUEUE, KEY_LENGTH, NAME_LENGTH, QUEUE_LENGTH
 from taskq.models.declared_columns import read_as_declared
 from taskq.models.moment_field import MomentField
 from taskq.models.worker_ids import RandomId

@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import conf
-from taskq.conf import MAX_SECONDS
+from taskq.limits import MAX_SECONDS
 from taskq.outbox.calls import Sent
 from taskq.sql import keys
 

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, TypedDict
 
-from taskq import conf
+from taskq import conf, limits
 from taskq.outbox.calls import are_keywords
 from taskq.task.options import TaskOptions
 from taskq.values import check_priority, check_queue, moment, seconds
@@ -59,7 +59,7 @@ def columns(
     elif expires is not None:
         lifetime = seconds("expires", expires, also="a datetime, a timedelta or ")
     return {
-        "queue": queue or options.queue or conf.DEFAULT_QUEUE,
+        "queue": queue or options.queue or limits.DEFAULT_QUEUE,
         "priority": options.priority if priority is None else priority,
         "max_losses": 0 if options.on_lost == "fail" else conf.settings().max_losses,
         "eta": None if delay else eta,

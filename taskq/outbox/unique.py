@@ -20,7 +20,7 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq import events, sql
-from taskq.conf import KEY_LENGTH, MAX_SECONDS
+from taskq.limits import KEY_LENGTH, MAX_SECONDS
 from taskq.sql import keys
 from taskq.task import payload, registry
 from taskq.task.registry import Definition

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfoNotFoundError
 from django.db import router
 from django.utils import timezone
 
-from taskq import conf
+from taskq import conf, limits
 from taskq.models import Task
 from taskq.outbox.calls import are_keywords
 from taskq.outbox.terms import columns
@@ -130,8 +130,8 @@ def _of_task(definition: Definition) -> Entry:
 
 
 def _of_setting(name: object, given: object) -> Entry:
-    if not isinstance(name, str) or not 1 <= len(name) <= conf.NAME_LENGTH or "\0" in name:
-        raise ValueError(f"the name must be a str of 1 to {conf.NAME_LENGTH} characters")
+    if not isinstance(name, str) or not 1 <= len(name) <= limits.NAME_LENGTH or "\0" in name:
+        raise ValueError(f"the name must be a str of 1 to {limits.NAME_LENGTH} characters")
     if not isinstance(given, Mapping):
         raise TypeError(f"it is {given!r}: give a dict with 'task' and 'schedule', or None")
     for key in given:

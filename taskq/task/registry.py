@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 
 from taskq import printable
-from taskq.conf import NAME_LENGTH
+from taskq.limits import NAME_LENGTH
 from taskq.task.options import TaskOptions
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
-from taskq.conf import MAX_SECONDS
+from taskq.limits import MAX_SECONDS
 
 UTC = datetime.UTC
 SECOND = datetime.timedelta(seconds=1)
