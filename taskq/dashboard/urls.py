@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import router, transaction
 from django.urls import path
 
 from taskq.dashboard.pages.charts import ChartNumbers
@@ -16,8 +17,12 @@ from taskq.dashboard.pages.search import Search
 from taskq.dashboard.pages.task import TaskPage
 from taskq.dashboard.pages.workers import Workers
 from taskq.dashboard.stream import stream
+from taskq.models import Task
 
 app_name = "taskq_dashboard"
+
+#: For a view that is not to run in a transaction of its request (ATOMIC_REQUESTS).
+_by_itself = transaction.non_atomic_requests(router.db_for_write(Task))
 
 urlpatterns = [
     path("", Overview.as_view(), name="overview"),
@@ -34,5 +39,6 @@ urlpatterns = [
     path("search/", Search.as_view(), name="search"),
     path("failures/", Failures.as_view(), name="failures"),
     path("failures/<str:key>/", Failure.as_view(), name="failure"),
-    path("task/<str:id>/", TaskPage.as_view(), name="task"),
+    # A pool sees the question for a stack after its commit.
+    path("task/<str:id>/", _by_itself(TaskPage.as_view()), name="task"),
 ]

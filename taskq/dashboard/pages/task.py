@@ -15,16 +15,18 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 
-from taskq import printable, readable
+from taskq import printable, readable, stacks
 from taskq.dashboard import permissions, timeline
 from taskq.dashboard.page import Page
 from taskq.dashboard.queries import FRESH
 from taskq.dashboard.remembered import remembered
+from taskq.exceptions import NoStack
 from taskq.lookup import Known, look_up
 from taskq.models import Loss, RecentRun, ShownState, State, Task, TaskQuerySet
 from taskq.task import ids
 from taskq.task.ids import TaskId
 from taskq.task.progress import Progress
+from taskq.tracebacks import parts
 from taskq.why import Reason, why
 
 #: The most runs that are listed.
@@ -41,6 +43,7 @@ class TaskPage(Page):
         "run_now": permissions.ACT,
         "cancel": permissions.ACT,
         "discard": permissions.DELETE,
+        "stack": permissions.ACT,
     }
 
     @functools.cached_property
@@ -77,6 +80,7 @@ class TaskPage(Page):
             "run_now": (later, _("Run now")),
             "cancel": (not over and row.cancelled_at is None, _("Cancel")),
             "discard": (over or lost, _("Discard")),
+            "stack": (row.shown_state == ShownState.ACTIVE, _("Where is it now?")),
         }
         return [
             (verb, label)
@@ -104,11 +108,23 @@ class TaskPage(Page):
             raise BadRequest(f"verb is {verb!r}: give one of {', '.join(self.needs)}")
         if not permissions.may(request, self.needs[verb]):
             raise PermissionDenied
+        if verb == "stack":
+            return self._show_stack()
         done, text = act(verb, TaskQuerySet(Task).filter(pk=self.id))
         remembered.forget()
         level = messages.SUCCESS if done else messages.WARNING
         messages.add_message(request, level, text, fail_silently=True)
         return redirect("taskq_dashboard:task", id=self.id)
+
+    def _show_stack(self) -> HttpResponse:
+        """The page with the stack of the run. The URLconf keeps this out of a transaction."""
+        try:
+            stack = stacks.ask(self.id)
+        except NoStack as error:
+            text = printable.in_a_line(str(error))
+            messages.add_message(self.request, messages.WARNING, text, fail_silently=True)
+            return redirect("taskq_dashboard:task", id=self.id)
+        return self.render_to_response(self.get_context_data(stack=parts(readable.text(stack))))
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
+from django.urls import resolve
 
 from taskq import pausing
 from taskq.dashboard.remembered import remembered
@@ -119,6 +120,13 @@ def test_the_buttons_do_what_they_say(root):
     Task.objects.update(state=State.FAILED, worker=None, failed_at=Now())
     assert said(press(root, task, "discard")) == ["The task was discarded."]
     assert not Task.objects.exists()
+
+
+def test_a_stack_is_asked_for_outside_of_a_transaction_and_only_of_a_run(root):
+    view = resolve(page(1)).func
+    assert view._non_atomic_requests
+    assert said(press(root, failed(), "stack"))[0].endswith("does not run: it is failed")
+    assert "verb-stack" in text(root.get(page(running())))
 
 
 def test_a_verb_that_there_is_not_is_refused(root):
