@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
+import uuid
 
 from django.utils import timezone
 
@@ -33,12 +34,15 @@ def minutes_ago(minutes):
     return now - datetime.timedelta(minutes=minutes)
 
 
-def rolled_up(name="shop.pay", *, queue="default", minutes=1, pool="p", run=7, wait=3, **counts):
-    """What a pool has counted in a minute. run, wait: the buckets of all its runs."""
+def rolled_up(name="shop.pay", *, queue="default", minutes=1, run=7, wait=3, **counts):
+    """What a pool has counted in a minute. run, wait: the buckets of all its runs.
+
+    Each time it is another pool: a minute may pass between two calls.
+    """
     runs = sum(counts.values())
     return Rollup.objects.create(
         **{"step": Step.MINUTE, "at": minutes_ago(minutes), "name": name, "queue": queue},
-        **{"pool": pool, RUN_COLUMNS[run]: runs, WAIT_COLUMNS[wait]: runs},
+        **{"pool": uuid.uuid4().hex, RUN_COLUMNS[run]: runs, WAIT_COLUMNS[wait]: runs},
         **{"run_seconds": 0.2 * runs, "wait_seconds": 0.01 * runs, **counts},
     )
 
