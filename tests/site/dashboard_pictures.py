@@ -68,3 +68,23 @@ def fill_figures() -> None:
                 )
             )
     Rollup.objects.bulk_create(rows)
+
+
+def fill_backlog() -> None:
+    """A million tasks that wait in a paused queue, and 200,000 that have failed."""
+    from django.db import connection
+
+    name = f"{SHOP}.send_receipt"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO taskq_task (name, queue, execute_at) SELECT %s, 'mail',"
+            " now() - make_interval(secs => n / 500.0) FROM generate_series(1, 1000000) n",
+            [name],
+        )
+        cursor.execute(
+            "INSERT INTO taskq_task (name, queue, state, attempt, failed_at, error) SELECT %s,"
+            " 'mail', 2, 4, now() - make_interval(secs => number), 'TimeoutError: no answer'"
+            " FROM generate_series(1, 200000) AS number",
+            [name],
+        )
+        cursor.execute("ANALYZE taskq_task")

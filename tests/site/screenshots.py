@@ -19,7 +19,7 @@ from rich.text import Text
 
 from stress.rig.postgres import EmbeddedPostgres
 from tests.site.browser import BROWSER, NAMES, command
-from tests.site.dashboard_pictures import fill_figures, photograph
+from tests.site.dashboard_pictures import fill_backlog, fill_figures, photograph
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs/img"
@@ -60,6 +60,8 @@ def main() -> int:
                 **{"dashboard_busy": "", "dashboard_dark": "", "dashboard_phone": ""},
                 dashboard_queues="queues/",
             )
+            fill_backlog()
+            photograph(address, Path(home), IMAGES, dashboard_million="")
     _draw("chaos-report", f"python -m {CHAOS}", _chaos())
     return 0
 
