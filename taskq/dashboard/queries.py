@@ -69,6 +69,7 @@ class Lane:
         waited: How many seconds the first has been due. Negative: so many until it is due.
         first: The id of the first task.
         name: The name of the first task.
+        paused: Its queue is paused.
     """
 
     queue: str
@@ -78,6 +79,7 @@ class Lane:
     waited: float
     first: int
     name: str
+    paused: bool
 
 
 @dataclass(frozen=True)
@@ -224,8 +226,9 @@ def _lanes(alias: str) -> list[Lane]:
                 waited=-math.inf if waited is None else waited,
                 first=first,
                 name=name,
+                paused=bool(paused),
             )
-            for queue, priority, bound, due, later, waited, first, name in cursor.fetchall()
+            for queue, priority, bound, due, later, waited, first, name, paused in cursor.fetchall()
         ]
 
 

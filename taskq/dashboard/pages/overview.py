@@ -81,7 +81,8 @@ class Overview(Page):
 
 
 def verdict(due: list[Lane], workers: Workers, whole: Figures) -> Verdict:
-    """The worst of what a person should know first."""
+    """The worst of what a person should know first. What waits in a paused queue was meant to."""
+    paused, due = bool(due), [lane for lane in due if not lane.paused]
     oldest = max((lane.waited for lane in due), default=0.0)
     if not workers.alive:
         if due:
@@ -91,6 +92,8 @@ def verdict(due: list[Lane], workers: Workers, whole: Figures) -> Verdict:
         text = gettext("The oldest due task has waited for %(time)s.")
         return Verdict("warn", text % {"time": shown.span(60.0 * (oldest // 60))})
     busy = len(workers.running)
+    if not busy and not due and paused:
+        return Verdict("idle", gettext("What is due waits in paused queues."))
     if not busy and not due:
         return Verdict("idle", gettext("All done: nothing is due."))
     text = ngettext("Work flows: %(count)d task runs.", "Work flows: %(count)d tasks run.", busy)

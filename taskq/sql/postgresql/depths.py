@@ -45,7 +45,8 @@ SELECT shown.queue, shown.priority, bound.most,
        ) AS later),
        extract(epoch FROM statement_timestamp())::float8
        - extract(epoch FROM first.execute_at)::float8,
-       first.id, first.name
+       first.id, first.name,
+       EXISTS (SELECT FROM taskq_pausedqueue AS paused WHERE paused.queue = shown.queue)
 FROM shown CROSS JOIN bound
 CROSS JOIN LATERAL (
     SELECT execute_at, id, name FROM taskq_task

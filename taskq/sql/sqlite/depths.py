@@ -49,7 +49,8 @@ SELECT shown.queue, {INTEGER.format("shown.priority")}, bound.most,
            ORDER BY execute_at LIMIT (SELECT most + 1 FROM bound)
        )),
        (julianday({NOW}) - julianday(first.execute_at)) * 86400.0,
-       first.id, {TEXT.format("first.name")}
+       first.id, {TEXT.format("first.name")},
+       EXISTS (SELECT 1 FROM taskq_pausedqueue AS paused WHERE paused.queue = shown.queue)
 FROM shown CROSS JOIN bound JOIN taskq_task AS first ON first.id = shown.id
 ORDER BY first.execute_at, first.id
 """

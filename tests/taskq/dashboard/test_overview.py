@@ -8,6 +8,7 @@ import re
 import pytest
 from django.db.models.functions import Now
 
+from taskq import pausing
 from taskq.dashboard.remembered import remembered
 from taskq.models import State, Task
 from taskq.task.measures import End
@@ -65,6 +66,17 @@ def test_the_oldest_due_lane_comes_first_with_its_first_task(root):
     assert page.index("slow priority 5 5:00:0") < page.index("fast 1:00:0")
     assert "Waiting 2 due, 1 for later" in page
     assert "Tasks wait, and no worker is alive" in page
+
+
+def test_what_waits_in_a_paused_queue_is_no_trouble(root, good_worker):
+    Task.objects.create(name="a", queue="mail", execute_at=Now() - HOUR)
+    assert "The oldest due task has waited for 1:00:00" in words(root.get(OVERVIEW))
+    pausing.pause("mail")
+    remembered.forget()
+    page = words(root.get(OVERVIEW))
+    assert "All done: nothing is due." not in page
+    assert "What is due waits in paused queues." in page
+    assert "mail paused 1:00:0" in page
 
 
 def test_what_runs_now_is_shown_with_progress_and_limit(root, good_worker):
