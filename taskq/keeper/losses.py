@@ -32,7 +32,6 @@ VERSION = f"taskq {taskq.__version__}, Python {platform.python_version()}"
 
 #: A run that is over: task, attempt, name, how it ended, seconds. Of some only the ends are known.
 _Run = tuple[int, int, str, str, float | None]
-_ENDS = {"finish": End.DONE, "keep": End.DONE, "fail": End.FAILED, "retry": End.RETRIED}
 
 
 class Left(NamedTuple):
@@ -141,7 +140,7 @@ def last_runs(slot: Slot, done: Sequence[Ending]) -> list[_Run]:
         for run in measured
     ]
     found += [
-        (ending.id, ending.attempt, "", _ENDS[ending.how].name.lower(), None)
+        (ending.id, ending.attempt, "", ending.end.name.lower(), None)
         for ending in done
         if ending.run not in known
     ]

@@ -15,6 +15,7 @@ from pool.finish_log import Logged
 from taskq import sql
 from taskq.sql.statements import Statements
 from taskq.task.claimed import Run
+from taskq.task.measures import End
 
 _FINISH, _KEEP, _ARCHIVE, _FAIL, _RETRY = "finish", "keep", "archive", "fail", "retry"
 #: The columns that each of them writes, as the statements name their lists.
@@ -24,6 +25,15 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     _ARCHIVE: ("value", "lifetime"),
     _FAIL: ("error", "traceback", "kind"),
     _RETRY: ("due", "delay", "error", "traceback", "kind"),
+}
+
+#: What each of them is to those who count runs.
+ENDS = {
+    _FINISH: End.DONE,
+    _KEEP: End.DONE,
+    _ARCHIVE: End.DONE,
+    _FAIL: End.FAILED,
+    _RETRY: End.RETRIED,
 }
 
 #: Endings with values that one statement writes. To find a value in a list, the server walks over
@@ -42,6 +52,10 @@ class Ending(NamedTuple):
     @property
     def run(self) -> Run:
         return self.id, self.attempt
+
+    @property
+    def end(self) -> End:
+        return ENDS[self.how]
 
     @property
     def is_seen(self) -> bool:

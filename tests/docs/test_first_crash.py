@@ -52,10 +52,10 @@ def kill_the_worker_of(name: str, newcomer: Newcomer, ps: str, kill: str) -> Non
 
 
 def wait_for_the_lines(terminal: Terminal, lines: list[str]) -> None:
-    """But for the times, and for the processes and the host, which are others here."""
+    """But for the times, the processes, the host and the memory, which are others here."""
     for line in lines:
         pattern = re.escape(re.sub(r"^(INFO|WARNING|ERROR) ", "", line))
-        pattern = re.sub(r"worker\\ \d|4713|laptop:4711", r"[\\w :-]+", pattern)
+        pattern = re.sub(r"worker\\ \d|4713|laptop:4711|51(?=\\ MiB)", r"[\\w :-]+", pattern)
         terminal.wait_for(pattern)
 
 

@@ -208,7 +208,7 @@ def test_a_process_that_does_not_write_is_waited_for_no_longer_than_asked(monkey
 def test_what_a_task_forks_writes_nothing_there(start):
     """Its crash is not that of the worker."""
     pool = start("keeper=notes_deaths", "worker=forks_and_crashes")
-    (death,) = pool.wait_note("death")
+    death, *_ = pool.wait_note("death")  # its successor may have done the same by now
     assert pool.notes("fork crashed", number=signal.SIGSEGV)
     assert death["box"]["stack"] == ""
 

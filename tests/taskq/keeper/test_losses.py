@@ -19,6 +19,7 @@ from taskq.keeper.losses import ROOM, RUNS, Left, Losses, last_runs
 from taskq.models import Loss, State, Task
 from taskq.pool_context import PoolContext
 from taskq.sql.postgresql import losses
+from taskq.store import endings
 from taskq.store.endings import Ending
 from taskq.task.measures import End, key
 from taskq.task.queues import Queues
@@ -222,3 +223,7 @@ def raw_losses(transactional_db):
     found = connection.connection
     assert isinstance(found, psycopg.Connection)
     return found
+
+
+def test_each_way_to_end_has_a_name_in_the_last_runs():
+    assert endings.ENDS.keys() == endings.COLUMNS.keys()

@@ -4,7 +4,6 @@ import datetime
 import os
 import signal
 
-import pytest
 from django.utils import timezone
 
 from stress.rig.pools import wait_until
@@ -45,27 +44,14 @@ def test_each_run_is_counted_by_how_it_ended(start_pool, drained):
     assert {*by_queue} == {"default"}
 
 
-def test_a_run_that_was_lost_or_cancelled_is_counted_by_the_keeper(start_pool):
+def test_a_run_that_was_lost_is_counted_by_the_keeper(start_pool, runs):
     start_pool("-c", 1)
-    sent = tasks.nap_once.delay("x", 600)
-    pid = wait_until(lambda: sent.status == "STARTED" and worker_of(start_pool))
-    os.kill(pid, signal.SIGKILL)
+    tasks.nap_once.delay("x", 600)
+    (run,) = wait_until(lambda: runs("start", "x"))
+    os.kill(run["pid"], signal.SIGKILL)
     wait_until(lambda: ends("nap_once") == (0, 0, 0, 1, 0), what="the loss to be counted")
     lost = RecentRun.objects.get(name=f"{LAB}.nap_once")
     assert (lost.end, lost.worker, lost.attempt) == (End.LOST, "worker 1", 1)
-
-
-@pytest.fixture
-def start_pool(start_pool):
-    def start(*options):
-        start.pool = start_pool(*options)
-        return start.pool
-
-    return start
-
-
-def worker_of(start_pool):
-    return start_pool.pool.children("worker").get("worker 1")
 
 
 def test_the_last_runs_of_each_name_are_written_within_moments(start_pool, drained):
