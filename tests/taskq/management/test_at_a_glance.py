@@ -17,7 +17,7 @@ from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from stress.rig.pools import GENEROUS, TimedOut, wait_until
+from stress.rig.pools import GENEROUS, wait_until
 from taskq import overview, pausing
 from taskq.management.top import span
 from taskq.models import Rollup, State, Task, Worker
@@ -296,18 +296,11 @@ def test_few_that_wait_or_run_are_counted_without_the_many_that_failed(transacti
             """A session that another test has left may still see the rows for a moment."""
             cursor.execute("VACUUM ANALYZE taskq_task")
             cursor.execute(
-                "SELECT relallvisible >= relpages FROM pg_class WHERE relname = 'taskq_task'"
+                "SELECT relallvisible > 0.9 * relpages FROM pg_class WHERE relname = 'taskq_task'"
             )
             return cursor.fetchone() == (True,)
 
-        try:
-            wait_until(is_vacuumed)
-        except TimedOut:
-            cursor.execute(
-                "SELECT pid, application_name, state, backend_xid, backend_xmin, query "
-                "FROM pg_stat_activity WHERE datname = current_database()"
-            )
-            pytest.fail(f"the table is not vacuumed, beside these: {cursor.fetchall()}")
+        wait_until(is_vacuumed, what="the table to be vacuumed")
     waiting, running, _ = (query.explain() for query in overview.by_queue(Task.objects.all()))
     assert "taskq_task_ready" in waiting
     assert "taskq_task_running" in running
