@@ -21,10 +21,12 @@ from taskq.task.measures import COLUMNS, name_and_queue
 
 #: Seconds between two writes of the minute that is not over.
 EVERY = 5.0
-#: Seconds between two sums of hours, and the number of hours that are summed up each time. The
-#: minutes of a pool may come late, after an outage.
+#: Seconds between two sums of hours. Each time the last hours are summed up again: the minutes of
+#: another pool may come late, after an outage, or the pool may be gone.
 HOURS_EVERY = 600.0
 HOURS = 3
+#: A keeper that starts also sums up what pools before it may have left.
+HOURS_AT_FIRST = 48
 
 
 class Rollups:
@@ -41,6 +43,9 @@ class Rollups:
         self._sums: Sums | None = None
         #: The last write found nothing new.
         self._quiet = False
+        #: Hours with minutes of this pool that are not summed up since they were over.
+        self._open: set[int] = set()
+        self._back = HOURS_AT_FIRST
         self.due: float = NEVER
         self.hours_due: float = NEVER
 
@@ -67,6 +72,7 @@ class Rollups:
         if news:
             store = self._session.store().statistics
             store.write_minute(_moment(minute), self._pool, _by_name(news))
+            self._open.add(_hour(minute))
         self._written, self._sums, self._quiet = changed, sums, not news
         # If the clock is set back, this minute goes on until the clock has caught up.
         if now > minute:
@@ -77,10 +83,13 @@ class Rollups:
         """Sum up the last hours, if it is time."""
         if clock.now() < self.hours_due:
             return
-        hour = _moment(int(time.time()) // Step.HOUR * Step.HOUR)
-        hours = [hour - datetime.timedelta(hours=ago) for ago in range(HOURS, 0, -1)]
-        self._session.store().statistics.sum_up_hours(hours)
-        self.hours_due = NEVER
+        now = _hour(time.time())
+        last = range(now - self._back * Step.HOUR, now, Step.HOUR)
+        hours = {*last, *(hour for hour in self._open if hour < now)}
+        self._session.store().statistics.sum_up_hours(_moment(hour) for hour in sorted(hours))
+        self._back = HOURS
+        self._open -= hours
+        self.hours_due = clock.now() + clock.nanoseconds(HOURS_EVERY) if self._open else NEVER
 
     def _load(self) -> tuple[int, Sums] | None:
         kept = self._scoreboard.keepsake.read()
@@ -90,6 +99,10 @@ class Rollups:
         self._scoreboard.keepsake.write(marshal.dumps((minute, sums)))
         self._written = {}
         return minute, sums
+
+
+def _hour(seconds: float) -> int:
+    return int(seconds) // Step.HOUR * Step.HOUR
 
 
 def _less(row: Sequence[int], begun: Sequence[int] | None) -> list[int]:

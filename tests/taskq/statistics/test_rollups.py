@@ -199,6 +199,33 @@ def test_a_clock_that_is_set_back_writes_over_no_earlier_minute(keeper, at):
     assert written() == [(10, "ping", 4)]
 
 
+def hours():
+    rows = Rollup.objects.filter(step=Step.HOUR).order_by("at")
+    return [((row.at - NOON) // HOUR, row.done) for row in rows]
+
+
+def test_an_hour_is_summed_up_once_it_is_over_though_nothing_ran_since(keeper, at):
+    count(keeper, 3)
+    keeper.rollups.tell()
+    keeper.rollups.write()
+    keeper.rollups.hours_due = 0
+    keeper.rollups.sum_up_hours()
+    assert hours() == []
+    assert keeper.rollups.hours_due < rollups.NEVER  # it is not over
+    at(8 * 3600)
+    keeper.rollups.hours_due = 0
+    keeper.rollups.sum_up_hours()
+    assert hours() == [(0, 3)]
+    assert keeper.rollups.hours_due == rollups.NEVER
+
+
+def test_a_keeper_that_starts_sums_up_what_another_pool_has_left(keeper, store, at):
+    store.write_minute(NOON - 30 * HOUR, "gone", {("ping", "default"): runs(4)})
+    keeper.rollups.hours_due = 0
+    keeper.rollups.sum_up_hours()
+    assert hours() == [(-30, 4)]
+
+
 def test_names_beyond_the_most_are_counted_together(keeper, at, monkeypatch):
     monkeypatch.setattr("taskq.counted.MOST_KEYS", 3)
     for number in range(5):
