@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import django
+import psycopg
 from rich.console import Console, RenderableType
 from rich.text import Text
 
@@ -62,6 +63,8 @@ def main() -> int:
             )
             fill_backlog()
             photograph(address, Path(home), IMAGES, dashboard_million="")
+    with tempfile.TemporaryDirectory() as home, _server() as url:
+        _photograph_chaos(url, Path(home))
     _draw("chaos-report", f"python -m {CHAOS}", _chaos())
     return 0
 
@@ -73,6 +76,32 @@ def _server() -> Iterator[str]:
         yield server.create_database("shop")
     finally:
         server.close()
+
+
+def _photograph_chaos(url: str, home: Path) -> None:
+    """The dashboard while its workers are killed. The tables and the user are there before."""
+    os.environ["DATABASE_URL"] = url
+    address = _free_address()
+    for line in (["migrate", "-v0"], ["createsuperuser", "--noinput"]):
+        names = {"DJANGO_SUPERUSER_USERNAME": "ada", "DJANGO_SUPERUSER_PASSWORD": "ada"}
+        environment = {**os.environ, **names, "DJANGO_SUPERUSER_EMAIL": "ada@example.com"}
+        subprocess.run([sys.executable, "-m", "django", *line], env=environment, check=True)
+    without = {key: each for key, each in os.environ.items() if key != "DJANGO_SETTINGS_MODULE"}
+    chaos = [sys.executable, "-m", *CHAOS.split(), "--database-url", url]
+    with (
+        (home / "chaos.log").open("wb") as log,
+        _started("runserver", "--noreload", address, home=str(home)),
+        subprocess.Popen(chaos, cwd=ROOT, env=without, stdout=log, stderr=log),
+        psycopg.connect(url, autocommit=True) as session,
+    ):
+        _wait_until(lambda: _answers(address), "the site answers")
+
+        def lost() -> bool:
+            found = session.execute("SELECT count(*) >= 15 FROM taskq_loss").fetchone()
+            return found is not None and bool(found[0])
+
+        _wait_until(lost, "workers were lost")
+        photograph(address, home, IMAGES, dashboard_chaos="", dashboard_losses="workers/")
 
 
 @contextmanager
