@@ -127,3 +127,12 @@ def test_a_context_says_how_far_it_is_and_is_told_to_stop(start_pool, runs):
     sent.refresh()
     assert sent.status == TaskResultStatus.FAILED
     assert [each.exception_class for each in sent.errors] == [TaskCancelled]
+
+
+def test_a_pool_without_logging_leaves_out_djangos_two_lines_for_each_run(start_pool, drained):
+    pool = start_pool("-c", 1)
+    native.add.enqueue(1)
+    drained()
+    assert pool.stop() == 0
+    assert "ran tests.project.native.tasks.add" in pool.log()
+    assert "Task id=" not in pool.log()
