@@ -9,9 +9,9 @@ from taskq import events
 from taskq.store.session import StoreSession
 
 #: Seconds between looks at the partitions.
-LOOK_EVERY = 60.0
+LOOK_EVERY = 300.0
 #: Looks in a row that may find the table busy before a person is told: 10 minutes.
-BUSY = 10
+BUSY = 2
 
 
 class PartitionKeeper:

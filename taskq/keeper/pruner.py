@@ -9,7 +9,7 @@ from taskq.models.statistics import Step
 from taskq.store.session import StoreSession
 
 #: Seconds between looks for what is to be pruned, and rows removed by one of them.
-PRUNE_EVERY = 60.0
+PRUNE_EVERY = 300.0
 PRUNE_BATCH = 1000
 #: Pruning may take one part in so many of the time.
 PRUNE_COST = 20

@@ -65,7 +65,7 @@ class StackAnswers:
         answers += self._read(now)
         if answers:
             store.stacks.answer(answers)
-            # Not once a minute as for other tables: nearly always there is nothing to remove.
+            # Not again and again as for other tables: nearly always there is nothing to remove.
             store.stacks.prune(PRUNE_BATCH)
 
     def _find(self, store: TaskStore, now: int) -> list[Answer]:
