@@ -88,6 +88,8 @@ def test_of_processes_of_one_name_the_pool_decides(start_pool):
         stacks.ask_worker("worker 1")
     (name,) = [worker.pool for worker in other.leases() if worker.name == "worker 1"]
     pid = other.children("worker")["worker 1"]
+    listens = Worker.objects.filter(pool=name, listens=True)
+    wait_until(lambda: connection.vendor == "sqlite" or listens.exists(), what="it listens")
     assert f"pid {pid}" in stacks.ask_worker("worker 1", name)
     assert one.pid != other.pid
     with pytest.raises(NoStack, match="there is no 'worker 1' in pool 'x:1'"):

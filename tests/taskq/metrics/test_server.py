@@ -129,6 +129,7 @@ def test_a_page_that_fails_is_logged_and_the_next_is_served(caplog):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_server_that_dies_or_freezes_is_replaced_alone(start_pool, runs, number):
     pool = start_pool("-c", 1, *PORT)
+    wait_until(lambda: "metrics" in pool.children())
     before = pool.children()
     url = base_url(pool)
     assert get(f"{url}/live")[0] == 200
