@@ -27,5 +27,6 @@ def take(seats: Sequence[Seat], now: int, tick: float) -> None:
     if until <= now:
         return
     for seat in seats:
-        seat.looked_at, seat.last_looked = seat.run, True
+        seat.note_look()
+        seat.last_looked = True
     wait_for_stacks([(seat.slot.stack_file, seat.pid) for seat in seats], Ask.ALL, until)

@@ -41,6 +41,7 @@ class Seat:
     looked_at: tuple[int, int] = (0, 0)  # the run that the child was in when it wrote its stack
     last_looked: bool = False  # it was asked for the stacks of all threads, to be killed then
     looked_kib: int = 0  # the memory that the child had then
+    stack_before: str = ""  # what it had written before, in the same run
     backoff: Backoff = field(default_factory=Backoff)
     refusals: Backoff = field(default_factory=lambda: Backoff(first=1.0))  # failed forks
 
@@ -64,6 +65,7 @@ class Seat:
         slot.memory.clear()
         self.verdict, self.asked_to_stop = None, False
         self.looked_at, self.looked_kib, self.last_looked = (0, 0), 0, False
+        self.stack_before = ""
 
     def occupy(self, pid: int) -> None:
         self.pid = self.slot.pid = pid
@@ -112,8 +114,16 @@ class Seat:
         if kib < self.looked_kib or not slot.task_id:
             self.looked_kib = kib
         elif kib >= self.looked_kib + GROWTH:
-            self.looked_kib, self.looked_at = kib, self.run
+            self.looked_kib = kib
+            self.note_look()
             slot.stack_file.ask(self.pid, Ask.OWN)
+
+    def note_look(self) -> None:
+        """Call before the child is asked for its stack. It may die before it has written that, so
+        the one before is kept if it is of the same run."""
+        same = self.looked_at == self.run
+        self.stack_before = (self.slot.stack_file.read() or self.stack_before) if same else ""
+        self.looked_at = self.run
 
     def out_of_patience(self, now: int) -> bool:
         role, booting = self.role, self.slot.state == State.BOOTING
@@ -153,7 +163,7 @@ class Seat:
     def box(self) -> Box:
         """What there is to say about the child that was reaped, beside its death."""
         slot, now = self.slot, clock.now()
-        stack = slot.stack_file.read()
+        stack = slot.stack_file.read() or self.stack_before
         if FATAL not in stack and self.looked_at != self.run:
             stack = ""  # of an earlier run
         return Box(

@@ -78,10 +78,10 @@ class StackFile:
 
     def ask(self, pid: int, what: Ask) -> bool:
         """Ask the child for its stack. Returns whether it can be expected to write it."""
-        self.clear()
         # The run may have closed the file, and opened something else under its number.
         if not kernel.has_open(pid, self._file) or not kernel.awaits(pid, what):
             return False
+        self.clear()
         try:
             os.kill(pid, what)
         except ProcessLookupError:

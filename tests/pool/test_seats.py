@@ -100,6 +100,19 @@ def test_stack_of_an_earlier_run_is_not_told_of_the_run_in_progress(seat, monkey
     assert seat.box().stack == "Fatal Python error: x"
 
 
+def test_a_stack_is_kept_until_the_next_one_of_the_same_run_is_written(seat, monkeypatch):
+    written = ["first"]
+    monkeypatch.setattr(seat.slot.stack_file, "read", lambda: written[0])
+    run(seat, 5)
+    seat.note_look()
+    seat.note_look()
+    written[0] = ""  # it was asked again, and died
+    assert seat.box().stack == "first"
+    run(seat, 6)
+    seat.note_look()
+    assert seat.box().stack == ""
+
+
 def test_growth_is_asked_about_once_for_each_step(seat, now, monkeypatch):
     kib, asked = [100_000], []
     monkeypatch.setattr(kernel, "resident_kib", lambda pid: kib[0])
