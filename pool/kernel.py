@@ -220,14 +220,6 @@ def resident_kib(pid: int | None = None) -> int:
         return peak // 1024 if sys.platform == "darwin" else peak
 
 
-def resident_kib_of(pid: int) -> int | None:
-    """Resident memory of another process in KiB. None where the kernel does not tell."""
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE_KIB
-    except (OSError, IndexError):  # no /proc, or the process has ended
-        return None
-
-
 class OomCounter:
     """Counts the processes of this memory cgroup (v1 or v2) that the kernel killed."""
 

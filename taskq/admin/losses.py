@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.contrib import admin
 from django.contrib.admin.options import ShowFacets
@@ -19,8 +19,8 @@ from taskq import loss_text, printable, readable
 from taskq.admin import columns
 from taskq.admin.filters import NameFilter
 from taskq.admin.permissions import OnlyShownMixin
+from taskq.admin.search import SearchMixin
 from taskq.models import Loss, Task
-from taskq.task import ids
 
 if TYPE_CHECKING:
     LossAdminBase = admin.ModelAdmin[Loss]
@@ -35,7 +35,7 @@ _AT = columns.moment(Loss, "at")
 
 
 @admin.register(Loss)
-class LossAdmin(OnlyShownMixin, LossAdminBase):
+class LossAdmin(OnlyShownMixin, SearchMixin, LossAdminBase):
     """The newest comes first. Pools remove old losses, by the setting LOSS_TTL."""
 
     # As for tasks: sorting, facets and a full count would each read the whole table.
@@ -47,6 +47,7 @@ class LossAdmin(OnlyShownMixin, LossAdminBase):
     list_display = ("id", _AT, "said", "task", "worker", "host", "pid")
     list_display_links = ("id", _AT)
     list_filter = (NameFilter,)
+    id_field = "task_id"
     search_fields = ("name", "host", "place")
     search_help_text = _("The id of a task, or a part of its name, a host or a place")
     fields = (
@@ -63,16 +64,6 @@ class LossAdmin(OnlyShownMixin, LossAdminBase):
         match = request.resolver_match
         # Only a page shows them.
         return losses if match and "object_id" in match.kwargs else losses.defer("stack", "runs")
-
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
-    ) -> tuple[QuerySet[Any], bool]:
-        """Find the losses of a task by its id, and any other term in the texts."""
-        try:
-            key = ids.parse(search_term.strip())
-        except ValueError:
-            return super().get_search_results(request, queryset, search_term)
-        return (queryset.filter(task_id=key) if key < ids.TOO_LARGE else queryset.none()), False
 
     @admin.display(description=_("what happened"))
     def said(self, loss: Loss) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -18,17 +18,20 @@ else:
 
 
 class SearchMixin(Base):
-    """For lists whose primary keys are ids of tasks."""
+    """For lists whose rows have the id of a task. id_field: where they have it."""
 
-    search_fields = ("name",)
+    id_field = "pk"
+
+    search_fields: ClassVar[tuple[str, ...]] = ("name",)
     search_help_text = _("An id, a UUID, or a part of the name")
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Find an id or a UUID by the primary key, and any other term in the names."""
+        """Find an id or a UUID by the id, and any other term in the search fields."""
         try:
             key = ids.parse(search_term.strip())
         except ValueError:
             return super().get_search_results(request, queryset, search_term)
-        return (queryset.filter(pk=key) if key < ids.TOO_LARGE else queryset.none()), False
+        found = queryset.filter(**{self.id_field: key}) if key < ids.TOO_LARGE else queryset.none()
+        return found, False

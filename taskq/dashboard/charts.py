@@ -34,7 +34,7 @@ def charts(series: Series, scope: Scope) -> dict[str, Any]:
             {
                 "label": str(end.label),
                 "kind": end.name.lower(),
-                "values": [getattr(figures, end.name.lower()) for _at, figures in series],
+                "values": [figures.ends[end.name.lower()] for _at, figures in series],
             }
             for end in STACKED
         ],

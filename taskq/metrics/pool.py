@@ -21,7 +21,7 @@ from taskq import __version__
 from taskq.counted import counted
 from taskq.metrics.probes import condition, workers
 from taskq.pool_context import KEEPER
-from taskq.task.measures import BOUNDS, End, Figures, name_and_queue
+from taskq.task.measures import BOUNDS, Figures, name_and_queue
 
 #: The name and queue of what has no counters of its own. No task can have this name.
 OTHERS = "(others)"
@@ -67,9 +67,8 @@ class PoolCollector(Collector):
             # A pool has counters for so many names. The others are counted together.
             labels = list(name_and_queue(key)) if key else [OTHERS, OTHERS]
             figures = Figures.of(row)
-            for end in End:
-                label = end.name.lower()
-                runs.add_metric([*labels, label], getattr(figures, label))
+            for end, count in figures.ends.items():
+                runs.add_metric([*labels, end], count)
             ran.add_metric(labels, _buckets(figures.run), figures.run_seconds)
             waited.add_metric(labels, _buckets(figures.wait), figures.wait_seconds)
         yield from (runs, ran, waited)
@@ -129,8 +128,8 @@ def _of_workers(found: list[Slot]) -> Iterator[Metric]:
         labels=["worker"],
     )
     for slot in found:
-        if (resident := kernel.resident_kib_of(slot.pid)) is not None:
-            memory.add_metric([str(slot.number)], resident * 1024)
+        if kib := kernel.resident_kib(slot.pid):
+            memory.add_metric([str(slot.number)], kib * 1024)
     yield memory
 
 

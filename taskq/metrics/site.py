@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 from taskq import pausing, sql, statistics
 from taskq.models import Worker
 from taskq.overview import WORKERS
-from taskq.task.measures import End, Figures
+from taskq.task.measures import Figures
 
 HOUR = datetime.timedelta(hours=1)
 QUANTILES = (0.5, 0.95, 0.99)
@@ -103,9 +103,8 @@ def _last_hour(by_name: Mapping[str, Figures]) -> Iterator[Metric]:
         labels=["name", "quantile"],
     )
     for name, figures in by_name.items():
-        for end in End:
-            label = end.name.lower()
-            ended.add_metric([name, label], getattr(figures, label))
+        for end, count in figures.ends.items():
+            ended.add_metric([name, end], count)
         for share in QUANTILES:
             labels = [name, str(share)]
             for family, seconds in ((ran, figures.run_time), (waited, figures.wait_time)):

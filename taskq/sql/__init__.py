@@ -31,15 +31,40 @@ VENDORS = ("postgresql", "sqlite")
 #: row, so a claim that comes first wins. Primary key look-up.
 REVOKE = "DELETE FROM taskq_task WHERE id = %(id)s AND state = 0"
 
+
+def waiting(more: str = "") -> str:
+    """A CTE of the queues in which tasks wait; the last one is NULL. It is a loose index scan of
+    taskq_task_ready, with one probe for each queue.
+
+    more: a further condition.
+    """
+    return f"""waiting AS (
+    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0{more}
+    UNION ALL
+    SELECT (SELECT min(queue) FROM taskq_task WHERE state = 0 AND queue > waiting.queue{more})
+    FROM waiting WHERE waiting.queue IS NOT NULL
+)"""
+
+
+#: A CTE of the lanes of at most so many of these queues, with one probe for each; the last one of a
+#: queue has no priority.
+LANES_OF_WAITING = """lane AS (
+    SELECT named.queue, (
+        SELECT max(priority) FROM taskq_task WHERE state = 0 AND queue = named.queue
+    ) AS priority
+    FROM (SELECT queue FROM waiting WHERE queue IS NOT NULL LIMIT %(lanes)s) AS named
+    UNION ALL
+    SELECT lane.queue, (
+        SELECT max(priority) FROM taskq_task
+        WHERE state = 0 AND queue = lane.queue AND priority < lane.priority
+    )
+    FROM lane WHERE lane.priority IS NOT NULL
+)"""
+
 #: The names of some queues in which tasks wait: a loose index scan of taskq_task_ready, with one
 #: probe for each queue, however many tasks wait in it. Locks nothing.
-WAITING_QUEUES = """
-WITH RECURSIVE waiting AS (
-    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0
-    UNION ALL
-    SELECT (SELECT min(queue) FROM taskq_task WHERE state = 0 AND queue > waiting.queue)
-    FROM waiting WHERE waiting.queue IS NOT NULL
-)
+WAITING_QUEUES = f"""
+WITH RECURSIVE {waiting()}
 SELECT queue FROM waiting WHERE queue IS NOT NULL LIMIT %(limit)s
 """
 

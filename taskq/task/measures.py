@@ -124,9 +124,20 @@ class Figures:
         )
 
     @property
+    def ends(self) -> dict[str, int]:
+        """How many runs ended in each way, by its name."""
+        return {
+            "done": self.done,
+            "failed": self.failed,
+            "retried": self.retried,
+            "lost": self.lost,
+            "cancelled": self.cancelled,
+        }
+
+    @property
     def runs(self) -> int:
         """How many runs ended, in whatever way."""
-        return self.done + self.failed + self.retried + self.lost + self.cancelled
+        return sum(self.ends.values())
 
     def run_time(self, share: float) -> float | None:
         """The run time in seconds that this share of the runs did not exceed. See quantile()."""

@@ -21,7 +21,6 @@ from taskq.management.queue_command import QueueCommand
 from taskq.models import ShownState
 from taskq.overview import Overview, overview
 from taskq.store import grants
-from taskq.task.measures import End
 
 #: The exit code when there are problems. ``systemctl status`` uses the same one.
 UNWELL = 3
@@ -166,7 +165,7 @@ def as_dict(
 
 def _of_runs(figures: statistics.Figures) -> dict[str, float | None]:
     return {
-        **{end.name.lower(): getattr(figures, end.name.lower()) for end in End},
+        **figures.ends,
         "run_p50": figures.run_time(0.5),
         "run_p95": figures.run_time(0.95),
         "wait_p50": figures.wait_time(0.5),

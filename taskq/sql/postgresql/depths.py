@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-from taskq.sql import BOUND
+from taskq.sql import BOUND, LANES_OF_WAITING, waiting
 
 # A loose index scan of taskq_task_ready, as for a claim (claims.py), but paused queues are in it
 # too. Then each lane reads at most as many entries of the index as are counted, due ones and later
 # ones apart. The order keeps the planner on the index: it does not know how low the limit is. Locks
 # nothing.
 DEPTHS = f"""
-WITH RECURSIVE waiting AS (
-    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0
-    UNION ALL
-    SELECT (SELECT min(queue) FROM taskq_task WHERE state = 0 AND queue > waiting.queue)
-    FROM waiting WHERE waiting.queue IS NOT NULL
-), lane AS (
-    SELECT named.queue, (
-        SELECT max(priority) FROM taskq_task WHERE state = 0 AND queue = named.queue
-    ) AS priority
-    FROM (SELECT queue FROM waiting WHERE queue IS NOT NULL LIMIT %(lanes)s) AS named
-    UNION ALL
-    SELECT lane.queue, (
-        SELECT max(priority) FROM taskq_task
-        WHERE state = 0 AND queue = lane.queue AND priority < lane.priority
-    )
-    FROM lane WHERE lane.priority IS NOT NULL
-), shown AS MATERIALIZED (
+WITH RECURSIVE {waiting()}, {LANES_OF_WAITING}, shown AS MATERIALIZED (
     SELECT queue, priority FROM lane WHERE priority IS NOT NULL LIMIT %(lanes)s
 ), bound AS MATERIALIZED (
     SELECT {BOUND} AS most FROM shown

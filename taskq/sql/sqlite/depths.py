@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskq.sql import BOUND
+from taskq.sql import BOUND, LANES_OF_WAITING, waiting
 from taskq.sql.sqlite.cast import INTEGER, TEXT
 from taskq.sql.sqlite.time import NOW
 
@@ -10,26 +10,7 @@ _NO_BYTES = "queue < x''"
 _IN_LANE = "state = 0 AND queue = shown.queue AND priority = shown.priority"
 
 DEPTHS = f"""
-WITH RECURSIVE waiting AS (
-    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0 AND {_NO_BYTES}
-    UNION ALL
-    SELECT (
-        SELECT min(queue) FROM taskq_task
-        WHERE state = 0 AND queue > waiting.queue AND {_NO_BYTES}
-    )
-    FROM waiting WHERE waiting.queue IS NOT NULL
-), lane AS (
-    SELECT named.queue, (
-        SELECT max(priority) FROM taskq_task WHERE state = 0 AND queue = named.queue
-    ) AS priority
-    FROM (SELECT queue FROM waiting WHERE queue IS NOT NULL LIMIT %(lanes)s) AS named
-    UNION ALL
-    SELECT lane.queue, (
-        SELECT max(priority) FROM taskq_task
-        WHERE state = 0 AND queue = lane.queue AND priority < lane.priority
-    )
-    FROM lane WHERE lane.priority IS NOT NULL
-), shown AS MATERIALIZED (
+WITH RECURSIVE {waiting(f" AND {_NO_BYTES}")}, {LANES_OF_WAITING}, shown AS MATERIALIZED (
     SELECT queue, priority, (
         SELECT id FROM taskq_task
         WHERE state = 0 AND queue = lane.queue AND priority = lane.priority
