@@ -7,17 +7,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest, PermissionDenied
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.csrf import csrf_protect
 
 from taskq import failures
 from taskq.dashboard import permissions, shown
+from taskq.dashboard.acting import Acting, say
 from taskq.dashboard.page import Page
 from taskq.dashboard.queries import FRESH, LASTING
 from taskq.dashboard.remembered import remembered
@@ -66,14 +63,12 @@ class Failures(Page):
         }
 
 
-@method_decorator(csrf_protect, name="dispatch")
-class Failure(Page):
+class Failure(Acting, Page):
     """One kind of failure. A click on a verb needs a confirmation, which says how many."""
 
     entry = "failures"
     template_name = "taskq/dashboard/failure.html"
     live = "taskq/dashboard/live/failure.html"
-    #: What a person needs for each verb.
     needs: ClassVar[dict[str, str]] = {
         "retry": permissions.ACT,
         "discard": permissions.DELETE,
@@ -128,10 +123,7 @@ class Failure(Page):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         verb = request.POST.get("verb", "")
-        if verb not in self.needs:
-            raise BadRequest(f"verb is {verb!r}: give one of {', '.join(self.needs)}")
-        if not permissions.may(request, self.needs[verb]):
-            raise PermissionDenied
+        self.check(verb)
         remembered.forget()
         if verb == "stop":
             level, text = messages.SUCCESS, _stop(self._jobs())
@@ -140,9 +132,7 @@ class Failure(Page):
         else:
             pace = _pace(request.POST.get("per_second", ""))
             level, text = messages.SUCCESS, act(verb, self.group, groups(self.alias), pace)
-        remembered.forget()
-        messages.add_message(request, level, text, fail_silently=True)
-        return redirect("taskq_dashboard:failures")
+        return say(request, level, text, "failures")
 
 
 def groups(alias: str) -> Groups:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
-from django.views.decorators.csrf import csrf_protect
 
 from taskq import pausing
 from taskq.dashboard import permissions
-from taskq.dashboard.guarded import Guarded
-from taskq.dashboard.remembered import remembered
+from taskq.dashboard.acting import Acting, say
 
 
-@method_decorator(csrf_protect, name="dispatch")
-class _Button(Guarded):
+class _Button(Acting, ABC):
     """Does something to the queue that the form names, says so, and goes back to the queues."""
 
     http_method_names = ["post"]
@@ -27,12 +24,11 @@ class _Button(Guarded):
             text, level = self.act(request, queue), messages.SUCCESS
         except ValueError as error:  # no such name can be a queue's
             text, level = str(error), messages.ERROR
-        remembered.forget()
-        messages.add_message(request, level, text, fail_silently=True)
-        return redirect("taskq_dashboard:queues")
+        return say(request, level, text, "queues")
 
+    @abstractmethod
     def act(self, request: HttpRequest, queue: str) -> str:
-        raise NotImplementedError
+        """Do it. Returns what to say. Raises ValueError for what can be no queue's name."""
 
 
 class Pause(_Button):

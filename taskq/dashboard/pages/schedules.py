@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.csrf import csrf_protect
 
 from taskq import readable
 from taskq.dashboard import permissions
+from taskq.dashboard.acting import Acting, say
 from taskq.dashboard.page import Page
 from taskq.dashboard.queries import FRESH
 from taskq.dashboard.remembered import remembered
@@ -51,13 +48,11 @@ class Row:
     here: bool
 
 
-@method_decorator(csrf_protect, name="dispatch")
-class Schedules(Page):
+class Schedules(Acting, Page):
     title = _("Schedules")
     entry = "schedules"
     template_name = "taskq/dashboard/schedules.html"
     live = "taskq/dashboard/live/schedules.html"
-    #: What a person needs for each verb.
     needs: ClassVar[dict[str, str]] = {
         "run_now": permissions.ACT,
         "pause": permissions.SCHEDULE,
@@ -72,19 +67,14 @@ class Schedules(Page):
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         verb, _colon, name = request.POST.get("act", "").partition(":")
-        if verb not in self.needs:
-            raise BadRequest(f"act is {verb!r}: give one of {', '.join(self.needs)}, and a name")
-        if not permissions.may(request, self.needs[verb]):
-            raise PermissionDenied
+        self.check(verb, field="act", also=", and a name")
         chosen = Schedule.objects.filter(name=name)
         level, text = messages.SUCCESS, ""
         try:
             text = act(verb, name, chosen)
         except ValueError as error:  # written by another version of the code
             level, text = messages.ERROR, str(error)
-        remembered.forget()
-        messages.add_message(request, level, text, fail_silently=True)
-        return redirect("taskq_dashboard:schedules")
+        return say(request, level, text, "schedules")
 
 
 def rows(alias: str) -> list[Row]:

@@ -7,16 +7,13 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib import messages
-from django.core.exceptions import BadRequest, PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.utils.decorators import method_decorator
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-from django.views.decorators.csrf import csrf_protect
 
 from taskq import printable, readable, stacks
 from taskq.dashboard import permissions, timeline
+from taskq.dashboard.acting import Acting, say
 from taskq.dashboard.page import Page
 from taskq.dashboard.queries import FRESH
 from taskq.dashboard.remembered import remembered
@@ -33,11 +30,9 @@ from taskq.why import Reason, why
 MANY = 100
 
 
-@method_decorator(csrf_protect, name="dispatch")
-class TaskPage(Page):
+class TaskPage(Acting, Page):
     template_name = "taskq/dashboard/task.html"
     live = "taskq/dashboard/live/task.html"
-    #: What a person needs for each verb.
     needs: ClassVar[dict[str, str]] = {
         "retry": permissions.ACT,
         "run_now": permissions.ACT,
@@ -104,17 +99,12 @@ class TaskPage(Page):
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         """Do what a button says."""
         verb = request.POST.get("verb", "")
-        if verb not in self.needs:
-            raise BadRequest(f"verb is {verb!r}: give one of {', '.join(self.needs)}")
-        if not permissions.may(request, self.needs[verb]):
-            raise PermissionDenied
+        self.check(verb)
         if verb == "stack":
             return self._show_stack()
         done, text = act(verb, TaskQuerySet(Task).filter(pk=self.id))
-        remembered.forget()
         level = messages.SUCCESS if done else messages.WARNING
-        messages.add_message(request, level, text, fail_silently=True)
-        return redirect("taskq_dashboard:task", id=self.id)
+        return say(request, level, text, "task", id=self.id)
 
     def _show_stack(self) -> HttpResponse:
         """The page with the stack of the run. The URLconf keeps this out of a transaction."""
@@ -122,8 +112,7 @@ class TaskPage(Page):
             stack = stacks.ask(self.id)
         except NoStack as error:
             text = printable.in_a_line(str(error))
-            messages.add_message(self.request, messages.WARNING, text, fail_silently=True)
-            return redirect("taskq_dashboard:task", id=self.id)
+            return say(self.request, messages.WARNING, text, "task", id=self.id)
         return self.render_to_response(self.get_context_data(stack=parts(readable.text(stack))))
 
 
