@@ -13,9 +13,6 @@ from django.db import connections
 from django.db.models import (
     Count,
     DateTimeField,
-    DurationField,
-    Expression,
-    ExpressionWrapper,
     F,
     Min,
     OuterRef,
@@ -35,7 +32,7 @@ from taskq.models import (
     TaskQuerySet,
     Worker,
 )
-from taskq.models.moment_field import Bounded
+from taskq.models.moment_field import Bounded, span
 from taskq.sql.stats import FLOWS
 
 #: Tasks that wait because a worker did not know their name.
@@ -185,7 +182,7 @@ def _in_state(tasks: TaskQuerySet, state: State) -> QuerySet[Any, Any]:
     }
     if state is State.READY:
         due = Min("execute_at", filter=SHOWN_WHEN[ShownState.PENDING])
-        counts["oldest"] = _seconds(Now() - Bounded(due))
+        counts["oldest"] = span(Now() - Bounded(due))
         counts["unknown"] = Count("pk", filter=_UNKNOWN)
     return tasks.filter(state=state).values("queue").order_by("queue").annotate(**counts)
 
@@ -226,11 +223,11 @@ def workers(alias: str) -> list[WorkerLine]:
         Worker.objects.using(alias)
         .filter(name__startswith=WORKERS)
         .annotate(
-            left=_seconds(Bounded(F("lease_expires_at")) - Now()),
+            left=span(Bounded(F("lease_expires_at")) - Now()),
             holds=Subquery(count),
             task_id=Subquery(first.values("pk")),
             task_name=Subquery(first.values("name")),
-            since=_seconds(Now() - Bounded(since)),
+            since=span(Now() - Bounded(since)),
         )
     )
     lines = [
@@ -248,7 +245,3 @@ def workers(alias: str) -> list[WorkerLine]:
         for row in rows
     ]
     return sorted(lines, key=lambda line: (-line.seconds, line.pool, line.worker))
-
-
-def _seconds(expression: Any) -> Expression:
-    return ExpressionWrapper(expression, output_field=DurationField())

@@ -14,9 +14,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.db.models import (
     Count,
-    DurationField,
     Exists,
-    ExpressionWrapper,
     F,
     OuterRef,
     QuerySet,
@@ -43,7 +41,7 @@ from taskq.admin.saying import SayingMixin
 from taskq.admin.search import SearchMixin
 from taskq.admin.stacks import StackMixin
 from taskq.models import SHOWN_WHEN, PausedQueue, ShownState, State, Task, TaskQuerySet
-from taskq.models.moment_field import Bounded
+from taskq.models.moment_field import Bounded, span
 
 if TYPE_CHECKING:
     TaskAdminBase = admin.ModelAdmin[Task]
@@ -96,9 +94,7 @@ class TaskAdmin(
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         tasks = cast(TaskQuerySet, super().get_queryset(request)).with_shown_state()
-        left = ExpressionWrapper(
-            Bounded(F("worker__lease_expires_at")) - Now(), output_field=DurationField()
-        )
+        left = span(Bounded(F("worker__lease_expires_at")) - Now())
         paused = PausedQueue.objects.filter(queue=OuterRef("queue"))
         return tasks.select_related("worker").annotate(lease_left=left, queue_paused=Exists(paused))
 

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.db.models import (
-    DurationField,
-    ExpressionWrapper,
     F,
     QuerySet,
     Subquery,
@@ -24,7 +22,7 @@ from taskq import readable
 from taskq.admin.columns import NOTHING, moment
 from taskq.admin.permissions import OnlyShownMixin
 from taskq.models import State, Worker
-from taskq.models.moment_field import Bounded
+from taskq.models.moment_field import Bounded, span
 from taskq.overview import held_by_worker
 
 if TYPE_CHECKING:
@@ -58,9 +56,7 @@ class WorkerAdmin(OnlyShownMixin, WorkerAdminBase):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
         first, count = held_by_worker()
-        left = ExpressionWrapper(
-            Bounded(F("lease_expires_at")) - Now(), output_field=DurationField()
-        )
+        left = span(Bounded(F("lease_expires_at")) - Now())
         workers: QuerySet[Worker] = (
             super()
             .get_queryset(request)

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_protect
 
@@ -46,4 +46,4 @@ def say(request: HttpRequest, level: int, text: str, page: str, **where: Any) ->
     """
     remembered.forget()
     messages.add_message(request, level, text, fail_silently=True)
-    return redirect(f"taskq_dashboard:{page}", **where)
+    return HttpResponseRedirect(reverse(f"taskq_dashboard:{page}", kwargs=where))

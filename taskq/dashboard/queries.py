@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from django.db import connections
-from django.db.models import DurationField, Expression, ExpressionWrapper, F, Subquery
+from django.db.models import F, Subquery
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -17,7 +17,7 @@ from taskq import conf, limits, pausing, sql, statistics
 from taskq.dashboard.remembered import remembered
 from taskq.dashboard.window import Scope, Window
 from taskq.models import Loss, PausedQueue, RecentRun, Worker
-from taskq.models.moment_field import Bounded
+from taskq.models.moment_field import Bounded, span
 from taskq.overview import WORKERS, held_by_worker
 from taskq.statistics import Figures
 from taskq.task import registry
@@ -243,9 +243,9 @@ def _workers(alias: str) -> Workers:
         .filter(name__startswith=WORKERS)
         .annotate(
             **held,
-            left=_span(Bounded(F("lease_expires_at")) - Now()),
+            left=span(Bounded(F("lease_expires_at")) - Now()),
             holds=Subquery(count),
-            since=_span(Now() - Bounded(F("task_started_at"))),
+            since=span(Now() - Bounded(F("task_started_at"))),
         )
     )
     found = [_running(row) for row in rows]
@@ -281,7 +281,3 @@ def _running(row: Any) -> Running:
 
 def _limit(definition: Definition) -> float | None:
     return definition.options.time_limit or conf.settings().time_limit
-
-
-def _span(expression: Any) -> Expression:
-    return ExpressionWrapper(expression, output_field=DurationField())

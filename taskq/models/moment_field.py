@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField, Func
+from django.db.models import DateTimeField, DurationField, Expression, ExpressionWrapper, Func
 from django.db.models.sql.compiler import SQLCompiler
 
 if TYPE_CHECKING:
@@ -76,3 +76,8 @@ class Bounded(Func):
     ) -> tuple[str, tuple[Any, ...]]:
         sql, params = compiler.compile(self.source_expressions[0])
         return _bounded(connection.vendor, sql, params)
+
+
+def span(difference: Any) -> Expression:
+    """The time between two moments, for their difference in SQL."""
+    return ExpressionWrapper(difference, output_field=DurationField())

@@ -1,11 +1,9 @@
 """Tasks whose finished runs are kept. Not in tasks.py: pools make partitions for these alone."""
 
-import os
-import signal
-
 from stress.project.runs import note
 from stress.project.shop.models import Order
 from taskq.celery import shared_task
+from tests.project.lab.tasks import run_or_die
 
 WEEK = 7 * 86_400.0
 
@@ -51,9 +49,4 @@ def never(key):
 
 @shared_task(bind=True, keep_finished="7 days")
 def quick_or_fatal(self, key, victims=None):
-    """Quick; but at its first attempt it kills these processes, if any, and then its own."""
-    note("start", key=key)
-    if victims is not None and self.request.attempt == 1:
-        for pid in (*victims, os.getpid()):
-            os.kill(pid, signal.SIGKILL)
-    note("end", key=key)
+    run_or_die(self.request, key, victims)

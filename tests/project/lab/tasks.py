@@ -31,14 +31,18 @@ def quick(key):
     note("end", key=key)
 
 
-@shared_task(bind=True)
-def quick_or_fatal(self, key, victims=None):
-    """Quick; but at its first attempt it kills these processes, if any, and then its own."""
+def run_or_die(request, key, victims):
+    """Quick; but at the first attempt it kills these processes, if any, and then its own."""
     note("start", key=key)
-    if victims is not None and self.request.attempt == 1:
+    if victims is not None and request.attempt == 1:
         for pid in (*victims, os.getpid()):
             os.kill(pid, signal.SIGKILL)
     note("end", key=key)
+
+
+@shared_task(bind=True)
+def quick_or_fatal(self, key, victims=None):
+    run_or_die(self.request, key, victims)
 
 
 @shared_task(bind=True, ignore_result=False, max_retries=1)

@@ -3,23 +3,18 @@ everybody, renews itself, and pauses a queue by a click."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from django.conf import settings
-from django.contrib.auth.models import User
 from django.db.models.functions import Now
-from django.test import Client
 
 from taskq import pausing
 from taskq.models import PausedQueue, Schedule, State, Task
 from taskq.task.progress import Progress
 from tests.conftest import SLACK
 from tests.project.lab import lost
-from tests.site import devtools
 from tests.site.browser import BROWSER, NAMES
 from tests.taskq.admin_site import HOUR
 
+from .screens import SCREENS, violations
 from .site import NAME, OVERVIEW, QUEUES, RUNS, WORKERS, ran, rolled_up
 from .site import NAMES as TASK_NAMES
 
@@ -29,7 +24,6 @@ pytestmark = [
     pytest.mark.django_db(transaction=True),
 ]
 
-AXE = Path(devtools.__file__).with_name("vendor") / "axe.min.js"
 PAGES = [
     *(OVERVIEW, QUEUES, TASK_NAMES, f"{NAME}?name=shop.pay", WORKERS, RUNS),
     *(f"{OVERVIEW}{page}/" for page in ("failures", "schedules", "search", "task/4711")),
@@ -40,33 +34,6 @@ TABLES_FIT = (
     "[...document.querySelectorAll('.scroll')]"
     ".every((each) => each.closest('details') || each.scrollWidth <= each.clientWidth)"
 )
-#: Width, height, dark, phone.
-SCREENS = {
-    "light": (1280, 820, False, False),
-    "dark": (1280, 820, True, False),
-    "phone": (320, 640, False, True),
-    "dark phone": (320, 640, True, True),
-}
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    with devtools.browser(tmp_path_factory.mktemp("profile")) as found:
-        yield found
-
-
-@pytest.fixture
-def site(browser, live_server):
-    """The site's address. The browser is logged in, and what it complained of is forgotten."""
-    client = Client()
-    client.force_login(User.objects.create_superuser("ada"))
-    cookie = client.cookies[settings.SESSION_COOKIE_NAME].value
-    browser.set_cookie(live_server.url, settings.SESSION_COOKIE_NAME, cookie)
-    browser.look_like(1280, 820)
-    browser.complaints.clear()
-    browser.hosts.clear()
-    yield live_server.url
-    browser.open("about:blank")  # nothing is asked of the site while its tables are emptied
 
 
 @pytest.fixture
@@ -103,11 +70,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
     for page in PAGES:
         browser.open(site + page)
         browser.run("document.querySelectorAll('details').forEach((each) => (each.open = true))")
-        browser.run(AXE.read_text())
-        found = browser.run(
-            "axe.run().then(({violations}) => violations.map(({id, impact, nodes}) =>"
-            " [impact, id, nodes[0].html, nodes[0].failureSummary]))"
-        )
+        found = violations(browser)
         assert [each for each in found if each[0] in ("serious", "critical")] == [], page
         assert browser.run("document.documentElement.scrollWidth") <= width, page
         assert phone or browser.run(TABLES_FIT), page
@@ -115,9 +78,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
 
 def test_an_empty_dashboard_is_usable_too(browser, site):
     browser.open(site + OVERVIEW)
-    browser.run(AXE.read_text())
-    found = browser.run("axe.run().then(({violations}) => violations.map(({id}) => id))")
-    assert found == []
+    assert violations(browser) == []
     assert "Nothing has run yet" in browser.text()
 
 

@@ -16,8 +16,8 @@ from tests.project.lab import tasks as lab
 from tests.site.browser import BROWSER, NAMES
 from tests.taskq.admin_site import HOUR, failed
 
+from .screens import SCREENS, violations
 from .site import FAILURES, QUEUES, SCHEDULES
-from .test_browser import AXE, SCREENS, browser, site  # noqa: F401  fixtures
 
 pytestmark = [
     pytest.mark.postgresql,  # a browser tells no database from another
@@ -44,7 +44,7 @@ def broken():
     return [failed("shop.mail", error="ValueError: no", traceback=TRACEBACK) for _ in range(5)]
 
 
-def test_a_queue_is_paused_and_its_task_says_so(browser, site, good_worker):  # noqa: F811
+def test_a_queue_is_paused_and_its_task_says_so(browser, site, good_worker):
     task = Task.objects.create(name="shop.mail", queue="mail", execute_at=Now() - HOUR)
     browser.open(site + page(task))
     assert "paused" not in browser.text()
@@ -57,7 +57,7 @@ def test_a_queue_is_paused_and_its_task_says_so(browser, site, good_worker):  # 
     assert browser.complaints == []
 
 
-def test_a_group_of_failures_is_retried_by_click(browser, site, broken):  # noqa: F811
+def test_a_group_of_failures_is_retried_by_click(browser, site, broken):
     browser.open(site + FAILURES)
     browser.wait_for_text("5 failed tasks")
     browser.click("#retry-1")
@@ -69,7 +69,7 @@ def test_a_group_of_failures_is_retried_by_click(browser, site, broken):  # noqa
     assert browser.complaints == []
 
 
-def test_a_task_is_retried_and_cancelled_by_click(browser, site, broken):  # noqa: F811
+def test_a_task_is_retried_and_cancelled_by_click(browser, site, broken):
     browser.open(site + page(broken[0]))
     browser.click("#verb-retry")
     browser.wait_for_text("The task will run again.")
@@ -78,7 +78,7 @@ def test_a_task_is_retried_and_cancelled_by_click(browser, site, broken):  # noq
     assert not Task.objects.filter(pk=broken[0].pk).exists()
 
 
-def test_a_traceback_stays_open_while_the_page_renews_itself(browser, site, broken):  # noqa: F811
+def test_a_traceback_stays_open_while_the_page_renews_itself(browser, site, broken):
     browser.open(site + page(broken[0]))
     opened = "document.querySelector('details.library').open"
     browser.click("details.library summary")
@@ -89,8 +89,8 @@ def test_a_traceback_stays_open_while_the_page_renews_itself(browser, site, brok
 
 
 def test_a_worker_that_dies_is_on_the_page_with_its_cause_and_its_stack(
-    browser,  # noqa: F811
-    site,  # noqa: F811
+    browser,
+    site,
     start_pool,
     runs,
 ):
@@ -118,8 +118,8 @@ def test_a_worker_that_dies_is_on_the_page_with_its_cause_and_its_stack(
 
 @pytest.mark.parametrize("screen", SCREENS)
 def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
-    browser,  # noqa: F811
-    site,  # noqa: F811
+    browser,
+    site,
     broken,
     screen,
 ):
@@ -143,11 +143,7 @@ def test_axe_finds_nothing_serious_and_nothing_is_wider_than_the_screen(
     for each in (page(waiting), page(broken[0]), FAILURES, group, SEARCH, SCHEDULES):
         browser.open(site + each)
         browser.run("document.querySelectorAll('details').forEach((each) => (each.open = true))")
-        browser.run(AXE.read_text())
-        found = browser.run(
-            "axe.run().then(({violations}) => violations.map(({id, impact, nodes}) =>"
-            " [impact, id, nodes[0].html, nodes[0].failureSummary]))"
-        )
+        found = violations(browser)
         assert [each for each in found if each[0] in ("serious", "critical")] == [], each
         assert browser.run("document.documentElement.scrollWidth") <= width, each
     assert browser.complaints == []
