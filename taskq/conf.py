@@ -1,4 +1,4 @@
-"""The ``TASKQ`` setting: its keys, their defaults, and the allowed values."""
+"""The ``TASKQ`` setting: its keys and their defaults. What each may be is in ``setting_rules``."""
 
 from __future__ import annotations
 

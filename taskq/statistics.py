@@ -16,7 +16,8 @@ from django.db.models.functions import Trunc
 from django.utils import timezone
 
 from taskq.models import RecentRun, Rollup
-from taskq.models.statistics import RUN_COLUMNS, WAIT_COLUMNS, Step
+from taskq.models.statistics import Step
+from taskq.sql.statistics import FIGURES
 from taskq.task.measures import BUCKETS, End, Figures, total
 
 __all__ = ["Every", "Figures", "figures", "recent_runs", "series", "total"]
@@ -25,11 +26,7 @@ __all__ = ["Every", "Figures", "figures", "recent_runs", "series", "total"]
 _BY_MINUTES = datetime.timedelta(hours=3)
 _HOUR = datetime.timedelta(hours=1)
 
-_COUNTS = tuple(end.name.lower() for end in End)
-_SUMS = {
-    f"sum_{column}": Sum(column)
-    for column in (*_COUNTS, "run_seconds", "wait_seconds", *RUN_COLUMNS, *WAIT_COLUMNS)
-}
+_SUMS = {f"sum_{column}": Sum(column) for column in FIGURES}
 
 
 class Every(IntEnum):
