@@ -145,6 +145,15 @@ class Scoreboard:
     def contact(self, heard: Contact) -> None:
         self._header[4] = heard
 
+    @property
+    def strength(self) -> int:
+        """How many workers the pool should have, by the supervisor. 0 before its first round."""
+        return int(self._header[5])
+
+    @strength.setter
+    def strength(self, workers: int) -> None:
+        self._header[5] = workers
+
     # How many workers have ended: the supervisor counts.
 
     def count_end(self, death: Death) -> None:

@@ -166,6 +166,7 @@ class Supervisor:
 
     def report(self) -> None:
         """Say that the supervisor still goes round, and tell systemd that the pool is ready."""
+        self.scoreboard.strength = self._seats.strength()
         if not self._ever_booted:
             self._ever_booted = any(
                 seat.slot.state >= State.IDLE
@@ -246,7 +247,9 @@ class Supervisor:
         if self._seats.strength() <= 1:
             log.warning("not removing the last worker; TERM stops the pool")
             return
-        seat = [seat for seat in self._seats.workers() if not seat.leaving][-1]
+        # One that is idle goes at once, and no other is left to do its work meanwhile.
+        staying = [seat for seat in self._seats.workers() if not seat.leaving]
+        seat = max(staying, key=lambda each: (each.slot.state == State.IDLE, each.number))
         seat.leaving = True
         if seat.pid:
             seat.ask_to_stop()

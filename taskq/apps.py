@@ -5,9 +5,11 @@ import sys
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
-from taskq import own_packages
+from taskq import celery_alias, own_packages
 
 own_packages.demand_pool()
+# Here, as the apps after this one may import it: Django has imported nothing of theirs yet.
+celery_alias.install()
 
 if sys.argv[1:2] in (["taskq_pool"], ["taskq"]):
     # As early as possible: loading a large site takes seconds, and a TERM may come meanwhile.

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings as django_settings
 from django.core.checks import ERROR, CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections, router
 from django.urls import get_resolver
 
-from taskq import conf, own_packages
+from taskq import celery_alias, conf, own_packages
 from taskq.sql import VENDORS
 from taskq.task import carried, discovery, registry
 
@@ -98,6 +98,23 @@ def check_tasks_are_found(
             id="taskq.W010",
         )
         for module, names in sorted(modules.items())
+    ]
+
+
+@register(Tags.compatibility)
+def check_celery_alias(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """An app that imports celery in a ``try`` goes on without its tasks. Others stop the start."""
+    if not celery_alias.is_wanted():
+        return []
+    return [
+        Error(
+            f"{path} imports celery, and comes before 'taskq' in INSTALLED_APPS: it was not found.",
+            hint="Put 'taskq' before that app: TASKQ['CELERY_ALIAS'] works from there on.",
+            id="taskq.E014",
+        )
+        for path in celery_alias.too_early([*apps.get_app_configs()])
     ]
 
 

@@ -64,6 +64,8 @@ class Settings:
     context: the surroundings of a call in which its task runs again, by the name of a header.
         ``taskq.task.carried`` explains them.
     schedule: periodic tasks, by name. ``taskq.schedules.entries`` explains an entry.
+    celery_alias: ``import celery`` finds ``taskq.celery``, for apps of others. False, because it
+        stands for a package that could be installed.
     """
 
     lease: float = 30.0
@@ -96,6 +98,7 @@ class Settings:
     imports: Sequence[str] = ()
     context: Mapping[str, str] = field(default_factory=dict)
     schedule: Mapping[str, Any] = field(default_factory=dict)
+    celery_alias: bool = False
 
     @property
     def direct(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from django.core.checks import Error
 from django.core.exceptions import ImproperlyConfigured
@@ -38,18 +39,27 @@ def home(name: str) -> Path:
 def demand_pool() -> None:
     """Stop with one clear sentence when the package ``pool`` of taskq cannot be imported.
 
-    Raises ImproperlyConfigured. A command exits with code 1 and the sentence, because Django would
-    print a traceback.
+    Raises what ``stop`` does.
     """
     found = hiding("pool", known_by="supervisor.py")
     if found is None:
         return
-    error = Error(
-        f"The module 'pool' at {found} hides the package 'pool' that taskq runs on "
-        f"({home('pool')}).",
-        hint="Rename that module: nothing of taskq works while it is found first.",
-        id="taskq.E005",
+    stop(
+        Error(
+            f"The module 'pool' at {found} hides the package 'pool' that taskq runs on "
+            f"({home('pool')}).",
+            hint="Rename that module: nothing of taskq works while it is found first.",
+            id="taskq.E005",
+        )
     )
+
+
+def stop(error: Error) -> NoReturn:
+    """Stop with one clear sentence, at a time when no check can run yet.
+
+    Raises ImproperlyConfigured. A command exits with code 1 and the sentence, because Django would
+    print a traceback.
+    """
     if Path(sys.argv[0]).name in ("manage.py", "django-admin", "__main__.py"):
         sys.exit(str(error))
     raise ImproperlyConfigured(f"{error.msg} {error.hint}")

@@ -7,6 +7,7 @@ import secrets
 import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pool import Scoreboard, Slot, State, clock, kernel
 from taskq.conf import Settings
@@ -35,17 +36,26 @@ def scoreboard(children: int) -> Scoreboard:
     return Scoreboard(children, columns=COLUMNS, keep=KEEP)
 
 
+class Bounds(NamedTuple):
+    """The least and the most workers of a pool."""
+
+    least: int
+    most: int
+
+
 @dataclass(frozen=True)
 class PoolContext:
     """Common to the keeper and the workers; made before the fork.
 
-    alias: the database. burst: end when nothing is due.
+    alias: the database. burst: end when nothing is due. autoscale: between how many workers the
+    pool may have; None for a fixed number.
     """
 
     settings: Settings
     queues: Queues
     alias: str
     burst: bool = False
+    autoscale: Bounds | None = None
     host: str = field(default_factory=socket.gethostname)
     supervisor: int = field(default_factory=os.getpid)
     #: Tells this pool from all others, also later: a process id comes again.

@@ -129,4 +129,5 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
         'give a dict of modules by header, such as {"tenant": "taskq.contrib.tenants"}',
     ),
     "SCHEDULE": (lambda value: isinstance(value, Mapping), "give a dict of entries by name"),
+    "CELERY_ALIAS": (lambda value: isinstance(value, bool), "use True or False"),
 }

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from pool import Child, Contact, clock
 from taskq import events, signals
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning, passes
+from taskq.keeper.autoscaler import Autoscaler
 from taskq.keeper.canceller import Canceller
 from taskq.keeper.dispatcher import GLANCE, Dispatcher
 from taskq.keeper.leases import Leases
@@ -84,6 +85,7 @@ class Keeper:
             told=self.canceller.told,
             asked=self.stacks.told,
         )
+        self.autoscaler = Autoscaler(child, context, self.session)
         self.rollups = Rollups(self.scoreboard, self.session, context.id)
         self.recent_runs = RecentRuns(
             child, self.session, self.settings, context.pool, told=self.rollups.tell
@@ -113,6 +115,7 @@ class Keeper:
             ),
             Duty("send periodic tasks", self.tick, lambda: self.ticker.due),
             Duty("look for work", self.dispatcher.dispatch, lambda: self.dispatcher.due),
+            Duty("add or remove workers", self.autoscaler.look, lambda: self.autoscaler.due),
             Duty(
                 "look for cancelled runs",
                 lambda: canceller.look(self.session.store()),

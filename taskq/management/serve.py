@@ -91,13 +91,15 @@ def serve(context: PoolContext, *, reload: bool = False) -> int:
     port of the metrics cannot be had.
     """
     listener = listening.listen(context.settings)
-    concurrency = context.settings.concurrency or os.cpu_count() or 1
+    bounds = context.autoscale
+    concurrency = bounds.least if bounds else context.settings.concurrency or os.cpu_count() or 1
+    most = bounds.most if bounds else concurrency
     try:
-        board = scoreboard(2 * concurrency + 16)
+        board = scoreboard(2 * most + 16)
     except TooManySlots as error:
         least, limit = error.args
         raise CommandError(
-            f"the concurrency is {concurrency}: a pool of so many workers needs a limit of "
+            f"the concurrency is {most}: a pool of so many workers needs a limit of "
             f"{least} open files, and may have {limit}: raise it (ulimit -Hn, "
             "LimitNOFILE), or start several pools"
         ) from error
@@ -182,12 +184,13 @@ def _metrics(context: PoolContext, listener: socket.socket) -> Role:
 
 
 def _announce(context: PoolContext, concurrency: int, listener: socket.socket | None) -> None:
+    bounds = context.autoscale
     settings, database = context.settings, connections[context.alias]
     known, schedules = registry.names(), [entry.name for entry in context.plan.entries]
     about = {
         "queues": str(context.queues),
         "database": f"{context.alias}: {database.display_name} {database.settings_dict['NAME']}",
-        "workers": str(concurrency),
+        "workers": str(concurrency) if bounds is None else f"{bounds.least} to {bounds.most}",
         "lease": f"{settings.lease:g} s, heartbeat {settings.heartbeat:g} s",
         "tasks": f"{len(known)}: {', '.join(known) or 'none in any tasks.py or IMPORTS'}",
     }

@@ -104,7 +104,7 @@ class TaskStore:
 
     def _must_look(self, queues: Queues) -> bool:
         """Whether no statement finds the most urgent lane of these and claims from it."""
-        return self._claims.CLAIM_FIRST is None or bool(queues.prefixes)
+        return self._claims.CLAIM_FIRST is None or queues.must_be_looked_for
 
     def _calls(
         self, worker: int, endings: Iterable[Ending], request: ClaimRequest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import sys
 from argparse import ArgumentTypeError
 from typing import Any
@@ -12,7 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import router
 
 from taskq import conf
-from taskq.management import arguments
+from taskq.management import arguments, celery_flags, pidfile
 from taskq.management.queue_command import QueueCommand
 from taskq.models import Task
 from taskq.pool_context import PoolContext
@@ -55,6 +56,12 @@ class Command(QueueCommand):
             type=_queues,
             default=Queues(),
             help="comma-separated queues to serve; mail* is all that begin so (default: all)",
+        )
+        add(
+            "-X",
+            "--exclude-queues",
+            type=_queues,
+            help="queues that are not served, as -Q takes them; without -Q all others are",
         )
         add(
             "-l",
@@ -133,8 +140,21 @@ class Command(QueueCommand):
             help="exit when nothing is due: code 0, or 1 if a task failed or is not known here",
         )
         add("--reload", action="store_true", help="development: restart when code changes")
+        add(
+            "--pidfile",
+            metavar="FILE",
+            help="write the pid of the supervisor there, and remove the file at the end",
+        )
+        add(
+            "-n",
+            "--hostname",
+            type=celery_flags.host,
+            metavar="NAME",
+            help="what the pool is called, before the name of the host: mail@%%h",
+        )
         arguments.add_database(parser)
         self.add_concurrency(parser)
+        celery_flags.add(parser)
 
     def add_concurrency(self, parser: CommandParser) -> None:
         configured = conf.settings().concurrency
@@ -143,6 +163,13 @@ class Command(QueueCommand):
             "--concurrency",
             metavar="N",
             help=f"worker processes (default: {configured or 'one for each core'})",
+        )
+        parser.add_argument(
+            "--autoscale",
+            type=celery_flags.bounds,
+            metavar="MAX,MIN",
+            help="add workers while all are busy and tasks wait, and remove idle ones: between "
+            "these two numbers, in place of --concurrency",
         )
 
     def handle(self, **options: Any) -> None:
@@ -153,7 +180,7 @@ class Command(QueueCommand):
             )
         from pool import signals
 
-        with signals.starting():
+        with signals.starting(), pidfile.held(options["pidfile"]):
             code = self._run(options)
         if code:
             sys.exit(code)
@@ -169,6 +196,13 @@ class Command(QueueCommand):
             raise CommandError(
                 "--burst and --reload exclude each other: one ends, the other goes on"
             )
+        flags = celery_flags.passed_over(options[celery_flags.DEST])
+        autoscale = options.get("autoscale")
+        if autoscale and options["concurrency"] is not None:
+            raise CommandError(
+                "--concurrency and --autoscale exclude each other: the pool starts with the least "
+                "workers of --autoscale, so leave --concurrency out"
+            )
         settings = self._settings(options)
         alias = arguments.database_alias(options["database"])
         tasks = router.db_for_write(Task)
@@ -180,9 +214,16 @@ class Command(QueueCommand):
                 "write by one connection and end by the other"
             )
         context = PoolContext(
-            settings=settings, queues=options["queues"], alias=alias, burst=options["burst"]
+            settings=settings,
+            queues=_served(options["queues"], options["exclude_queues"]),
+            alias=alias,
+            burst=options["burst"],
+            autoscale=autoscale,
+            host=options["hostname"] or socket.gethostname(),
         )
         serve.set_up_logging(options["loglevel"], options["log_format"])
+        if flags is not None:
+            logging.getLogger("taskq").info(flags)
         if options["reload"] and not reload.is_inner():
             return reload.Outer().run()
         return serve.serve(context, reload=options["reload"])
@@ -198,6 +239,13 @@ def _queues(text: str) -> Queues:
         return Queues.parse(text)
     except ValueError as error:
         raise ArgumentTypeError(str(error)) from error
+
+
+def _served(queues: Queues, left_out: Queues | None) -> Queues:
+    try:
+        return queues if left_out is None else queues.without(left_out)
+    except ValueError as error:
+        raise CommandError(f"--exclude-queues: {error}") from error
 
 
 def _level(text: str) -> str:

@@ -80,6 +80,7 @@ GOOD = {
     "IMPORTS": [[], (), ["shop.jobs"], ("shop.jobs", "shop.views")],
     "CONTEXT": [{}, {"tenant": "taskq.contrib.tenants"}],
     "SCHEDULE": [{}, {"nightly": {}}],
+    "CELERY_ALIAS": [True, False],
 }
 NO_SECONDS = [0, -1, -0.5, NAN, INF, -INF, 10**11, 10**400, "5", True, [5], {}]
 NO_COUNTS = [0, -1, 1.0, 2.5, "8", True, [8]]
@@ -128,6 +129,7 @@ BAD = {
         "give a dict of modules by header",
     ),
     "SCHEDULE": ([None, 1, [], "nightly"], "give a dict of entries by name"),
+    "CELERY_ALIAS": ([None, 1, "yes"], "use True or False"),
 }
 
 

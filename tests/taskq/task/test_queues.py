@@ -54,9 +54,47 @@ def test_names_and_prefixes_may_be_mixed():
     assert not any(map(queues.admit, ["defaults", "fax"]))
 
 
-@pytest.mark.parametrize("text", ["*", "mail", "mail,default", "default,mail*,sms*"])
+@pytest.mark.parametrize(
+    "text",
+    ["*", "mail", "mail,default", "default,mail*,sms*", "*,*-mail,*-sms*", "mail*,*-mailing"],
+)
 def test_what_is_written_is_read_as_the_same(text):
     assert Queues.parse(text).written == text
+
+
+def without(text, left_out):
+    return Queues.parse(text).without(Queues.parse(left_out))
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out", "admitted", "said"),
+    [
+        ("*", "mail,sms*", ["fax", "mailing"], "all but mail, sms*"),
+        ("mail*", "mail", ["mailing"], "mail* but mail"),
+        ("mail*", "fax", ["mail", "mailing"], "mail* but fax"),
+        ("fax,mail*,smsa*", "mail*,sms*", ["fax"], "fax"),
+    ],
+)
+def test_queues_are_left_out(text, left_out, admitted, said):
+    queues = without(text, left_out)
+    every = ["fax", "mail", "mailing", "sms", "smsa"]
+    assert [queue for queue in every if queues.admit(queue)] == admitted
+    assert str(queues) == said
+
+
+def test_of_names_the_rest_is_listed():
+    """A claim can name them then, and need not look for lanes."""
+    assert without("fax,mail", "mail") == Queues.parse("fax")
+    assert without("*", "mail").listed is None
+    assert without("*", "mail").must_be_looked_for
+
+
+@pytest.mark.parametrize(
+    ("text", "left_out"), [("*", "*"), ("mail", "mail"), ("mail", "ma*"), ("mail*", "ma*")]
+)
+def test_leaving_all_out_is_refused(text, left_out):
+    with pytest.raises(ValueError, match="no queue is left to serve"):
+        without(text, left_out)
 
 
 def test_prefixes_cannot_be_listed():
