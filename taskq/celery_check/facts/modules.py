@@ -133,7 +133,7 @@ def _moved(name: str) -> str:
 
 
 def new_place(module: str) -> str | None:
-    """The module of ours that stands for a module of Celery's, or for a name in one."""
+    """The module of taskq that stands for a module of Celery's, or for a name in one."""
     for each in _shorter(module):
         if each in NAMES:
             return f"taskq.{each}"
