@@ -41,7 +41,14 @@ def check_schedules(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
 
     if conf.problems(getattr(django_settings, "TASKQ", {})) or discovery.broken():
         return []  # E001 or E010 reports the cause
-    return [Error(f"{problem}.", id="taskq.E020") for problem in entries.problems()]
+    return [
+        Error(f"{problem}.", id="taskq.E020")
+        if problem.serious
+        else Warning(
+            f"{problem}.", hint="Import shared_task from taskq.celery there.", id="taskq.W020"
+        )
+        for problem in entries.problems()
+    ]
 
 
 class Unimportable(Error):

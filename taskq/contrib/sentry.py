@@ -232,14 +232,14 @@ def _check_in(request: Request, status: str, seconds: float | None = None) -> No
 def _monitor(request: Request) -> tuple[str, Any] | None:
     """The slug and the configuration for the schedule that has sent a run. None where Sentry knows
     no such schedule."""
-    from taskq.schedules.entries import Entry  # the settings, which import this, have no models yet
+    from taskq.schedules.entry import Entry  # the settings, which import this, have no models yet
     from taskq.task.timing import SECOND
 
     def ticks(entry: Entry) -> bool:
         assert request.scheduled_at is not None
         return next(entry.timing.after(request.scheduled_at - SECOND), None) == request.scheduled_at
 
-    mine = [entry for entry in _entries() if entry.definition.name == request.name]
+    mine = [entry for entry in _entries() if entry.task == request.name]
     entry = next(filter(ticks, mine), None)
     config = None if entry is None else _config(entry)
     if entry is None or config is None:
@@ -257,10 +257,10 @@ def _entries() -> list[Any]:
 
 
 def _config(entry: Any) -> dict[str, Any] | None:
-    from taskq.task.timing import Cron, Every
+    from taskq.task.timing import BOTH, Cron, Every
 
     match entry.timing:
-        case Cron(expression=expression, zone=zone):
+        case Cron(expression=expression, zone=zone) if not expression.startswith(BOTH):
             return {"schedule": {"type": "crontab", "value": expression}, "timezone": zone}
         case Every(seconds=seconds) if seconds % _MINUTE == 0:
             minutes = seconds // _MINUTE

@@ -11,13 +11,15 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 
 #: To look at the dashboard; to retry and cancel tasks; to delete them; to pause a queue; to
-#: resume one; to pause and resume schedules.
+#: resume one; to change, pause and resume schedules; to make one; to delete one.
 LOOK = "taskq.view_task"
 ACT = "taskq.change_task"
 DELETE = "taskq.delete_task"
 PAUSE = "taskq.add_pausedqueue"
 RESUME = "taskq.delete_pausedqueue"
 SCHEDULE = "taskq.change_schedule"
+ADD_SCHEDULE = "taskq.add_schedule"
+DELETE_SCHEDULE = "taskq.delete_schedule"
 
 
 def may(request: HttpRequest, permission: str) -> bool:

@@ -12,6 +12,7 @@ from taskq.dashboard.pages.overview import Overview
 from taskq.dashboard.pages.pauses import Pause, Resume
 from taskq.dashboard.pages.queues import Queues
 from taskq.dashboard.pages.runs import Runs
+from taskq.dashboard.pages.schedule import NewSchedule, SchedulePage
 from taskq.dashboard.pages.schedules import Schedules
 from taskq.dashboard.pages.search import Search
 from taskq.dashboard.pages.task import TaskPage
@@ -36,6 +37,8 @@ urlpatterns = [
     path("workers/", Workers.as_view(), name="workers"),
     path("runs/", Runs.as_view(), name="runs"),
     path("schedules/", Schedules.as_view(), name="schedules"),
+    path("schedules/new/", NewSchedule.as_view(), name="new_schedule"),
+    path("schedules/<int:pk>/", SchedulePage.as_view(), name="schedule"),
     path("search/", Search.as_view(), name="search"),
     path("failures/", Failures.as_view(), name="failures"),
     path("failures/<str:key>/", Failure.as_view(), name="failure"),

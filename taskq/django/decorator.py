@@ -30,7 +30,7 @@ from taskq.django.compat import (
 from taskq.outbox.calls import Call
 from taskq.task import pickling
 from taskq.task.options import TaskOptions, task_options
-from taskq.task.timing import CatchUp
+from taskq.task.timing import CatchUp, Given
 
 if TYPE_CHECKING:
     # Generic for the type checker only: the classes in Django are not.
@@ -75,7 +75,7 @@ class TaskqTask(TypedTask[P, R]):
     time_limit: float | None = TaskOptions.time_limit
     soft_time_limit: float | None = TaskOptions.soft_time_limit
     keep_finished: str | float | datetime.timedelta | None = TaskOptions.keep_finished
-    schedule: str | datetime.timedelta | None = TaskOptions.schedule
+    schedule: Given | None = TaskOptions.schedule
     catch_up: CatchUp = TaskOptions.catch_up
     unique: str | Callable[..., str | None] | None = TaskOptions.unique
     unique_until: Literal["start", "finish"] = TaskOptions.unique_until

@@ -73,7 +73,7 @@ class Keeper:
         self.reporter = Reporter(self.scoreboard)
         self.reclaimer = Reclaimer(child, context, self.session, between=self.keep_alive)
         self.overruns = OverrunWatch(child, context, self.session)
-        self.ticker = Ticker(context.plan, self.session, context.alias, self.settings.heartbeat)
+        self.ticker = Ticker(context.plan, self.session, context.alias)
         self.leases = Leases(child, context, self.session, self.reclaimer, self.listener)
         self.grants = GrantCheck(self.session, context.alias)
         self.tables = TableCheck(self.session, context.alias, again=heartbeat)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import datetime
 from functools import partial
-from typing import cast
 
 from django.db import connections
 
 from pool import clock
 from taskq import events, sql
 from taskq.database_errors import passes
-from taskq.schedules.catch_up import MOST, MOST_IN_ALL, Move, move
+from taskq.schedules.catch_up import MOST, MOST_IN_ALL, Move
 from taskq.schedules.plan import Plan
 from taskq.schedules.table import Stand, Table
 from taskq.store.refusals import Refusals
 from taskq.store.session import StoreSession
-from taskq.task.timing import CATCH_UP, CatchUp, parse
 
 #: The most schedules that one statement moves on.
 TOGETHER = 50
@@ -26,26 +24,29 @@ AT_ONCE = 1000
 THOUGHT = 0.1
 #: Seconds until the next look if another pool was quicker.
 LOOK_AGAIN = 0.1
+#: The longest pause between looks, in seconds. A look also finds what people have changed, and
+#: costs one query.
+LOOK = 5.0
 
 
 class Ticker:
-    """Sends the ticks of the schedules that this pool knows.
+    """Sends the ticks of the schedules that this pool knows, and of those that people have made.
 
-    due: when to look next, by ``pool.clock``. Infinite without schedules.
-    heartbeat: the longest pause between looks, in seconds. A look also finds what others changed.
+    due: when to look next, by ``pool.clock``.
     """
 
-    def __init__(self, plan: Plan, session: StoreSession, alias: str, heartbeat: float) -> None:
+    def __init__(self, plan: Plan, session: StoreSession, alias: str) -> None:
         self._plan = plan
         self._session = session
         self._sql = sql.schedules_of(connections[alias].vendor)
-        self._heartbeat = heartbeat
-        self._refusals = Refusals(session.owner, session.close, limit=heartbeat)
+        self._refusals = Refusals(session.owner, session.close, limit=LOOK)
         # Only the names: what to send stands in the row, and a newer pool may have written that.
         self._names = [entry.name for entry in plan.entries]
         #: Schedules with more ticks to make up for than one look sends, and their next ticks.
         self._behind: dict[str, datetime.datetime | None] = {}
-        self.due: float = 0 if self._names else float("inf")
+        #: The ids of schedules that cannot be read here. Others may be able to.
+        self._unreadable: set[int] = set()
+        self.due: float = 0
 
     def tick(self) -> int:
         """Send the ticks that are due. How many tasks that were. Raises one of DATABASE_ERRORS."""
@@ -56,10 +57,10 @@ class Ticker:
             table.synchronize(self._plan.entries)
             self._plan.mark_written()
         # Schedules that are far behind are read after the others, so that these need not wait.
-        others = [name for name in self._names if name not in self._behind]
-        stands = table.look(others, TOGETHER)
-        if self._behind:
-            stands += table.look(sorted(self._behind), TOGETHER)
+        late = sorted(self._behind)
+        stands = table.look(self._names, TOGETHER, late=late, refused=self._unreadable)
+        if late:
+            stands += table.look_late(late, TOGETHER)
         looked = clock.now()
         due = [
             stand
@@ -68,7 +69,7 @@ class Ticker:
         ]
         # The least late first: the ticks of the others take longer to compute.
         due.sort(key=lambda stand: -stand.wait)
-        moves, more = self._moves(due, looked)
+        moves, more = self._moves(table, due, looked)
         moved = self._tick(moves) if moves else set()
         sent = 0
         for stand, made in moves:
@@ -81,13 +82,15 @@ class Ticker:
                         stand.name, stand.next_at, made.passed_over, MOST_IN_ALL
                     )
         wait = 0.0 if more else self._wait(stands, moves, moved)
-        self.due = looked + clock.nanoseconds(min(wait, self._heartbeat))
+        self.due = looked + clock.nanoseconds(min(wait, LOOK))
         return sent
 
     def _table(self) -> Table:
         return Table(self._session.store().connection, self._sql)
 
-    def _moves(self, due: list[Stand], looked: int) -> tuple[list[tuple[Stand, Move]], bool]:
+    def _moves(
+        self, table: Table, due: list[Stand], looked: int
+    ) -> tuple[list[tuple[Stand, Move]], bool]:
         """The moves of the schedules that are due, and whether some are left for the next look. The
         keeper has other duties as well, so one look must not take long."""
         most = min(MOST, max(1, AT_ONCE // max(1, len(due))))
@@ -96,25 +99,30 @@ class Ticker:
         while left and (left is due or clock.now() - looked < clock.nanoseconds(THOUGHT)):
             stand, *left = left
             behind = self._behind.pop(stand.name, None)
-            if (made := self._move(stand, most, behind)) is not None:
+            if (made := self._move(table, stand, most, behind)) is not None:
                 moves.append((stand, made))
-                if len(made.ticks) == most:
+                if len(made.ticks) == most and not stand.one_off:
                     self._behind[stand.name] = made.next_at
         return moves, bool(left) or len(moves) >= TOGETHER
 
-    def _move(self, stand: Stand, most: int, behind: datetime.datetime | None) -> Move | None:
+    def _move(
+        self, table: Table, stand: Stand, most: int, behind: datetime.datetime | None
+    ) -> Move | None:
         """The move of one schedule that is due. None if this pool cannot read it: others may.
 
         behind: the next tick as the last look left it, if the schedule was far behind then.
         """
         try:
-            timing = parse(stand.schedule, stand.time_zone)
-            catch_up, counted = _catch_up(stand.catch_up), stand.next_at == behind
-            return move(timing, stand.next_at, stand.now, catch_up, most=most, counted=counted)
+            made = stand.move(most=most, counted=stand.next_at == behind)
+            self._unreadable.discard(stand.id)
+            return made
         except Exception as error:  # a time zone is a file, and opening it may fail in any way
             row = f"next tick {stand.stored}, time zone {stand.time_zone!r}, {stand.schedule!r}"
-            events.schedule_unreadable(stand.name, row, error)
-            self._names.remove(stand.name)
+            if stand.id not in self._unreadable:
+                events.schedule_unreadable(stand.name, row, error)
+                self._unreadable.add(stand.id)
+            said = f"{row}: {events.first_line(error)}"
+            self._refusals.do(f"mark schedule {stand.name}", lambda: table.mark(stand, said))
             return None
 
     def _tick(self, moves: list[tuple[Stand, Move]]) -> set[int]:
@@ -135,7 +143,7 @@ class Ticker:
 
     def _wait(self, stands: list[Stand], moves: list[tuple[Stand, Move]], moved: set[int]) -> float:
         """Seconds until the next look."""
-        waits = [self._heartbeat, *(stand.wait for stand in stands if stand.wait > 0)]
+        waits = [LOOK, *(stand.wait for stand in stands if stand.wait > 0)]
         for stand, made in moves:
             if stand.id not in moved:
                 refused = self._refusals.due(_sending(stand), 0) - clock.now()
@@ -147,9 +155,3 @@ class Ticker:
 
 def _sending(stand: Stand) -> str:
     return f"send schedule {stand.name}"
-
-
-def _catch_up(said: str) -> CatchUp:
-    if said in CATCH_UP:
-        return cast(CatchUp, said)
-    raise ValueError(f"catch_up is {said!r}: give one of {', '.join(CATCH_UP)}")

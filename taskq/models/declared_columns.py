@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import CharField, Func, Model
 from django.db.models.sql.compiler import SQLCompiler
 
-from taskq.sql.sqlite.cast import BOOLEAN, INTEGER, TEXT
+from taskq.sql.sqlite.cast import BOOLEAN, INTEGER, REAL, TEXT
 
 M = TypeVar("M", bound=type[Model])
 
@@ -29,6 +29,7 @@ _READ = {
     "IntegerField": INTEGER,
     "BigIntegerField": INTEGER,
     "ForeignKey": INTEGER,
+    "FloatField": REAL,
     "BooleanField": BOOLEAN,
 }
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from django.db import models, router, transaction
@@ -13,7 +16,8 @@ from taskq.models.declared_columns import read_as_declared
 from taskq.models.moment_field import MomentField
 from taskq.models.tasks import Task
 from taskq.sql.notify import wake
-from taskq.task.timing import TEXT_LENGTH, UTC, Timing, parse
+from taskq.task.timing import SECOND, TEXT_LENGTH, UTC, parse
+from taskq.task.within import Within
 
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
@@ -34,7 +38,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
             paused = self.using(using).filter(paused=True).order_by("pk").select_for_update()
             rows: list[Any] = list(paused.annotate(now=Now()))
             for row in rows:
-                row.next_at = next(row.timing.after(row.now.astimezone(UTC)), None)
+                row.next_at = next(row.ticks_after(row.now), None)
                 row.paused = False
                 row.save(using=using, update_fields=["next_at", "paused"])
         return len(rows)
@@ -47,7 +51,11 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         using = self._db or router.db_for_write(self.model)  # type: ignore[attr-defined]
         columns = ("payload", "queue", "priority", "max_losses")
         sent = [
-            Task(name=row.task, **{each: getattr(row, each) for each in columns})
+            Task(
+                name=row.task,
+                **{each: getattr(row, each) for each in columns},
+                expires_at=None if row.expires is None else Now() + row.expires * SECOND,
+            )
             for row in self.using(using).order_by("pk")
         ]
         Task.objects.using(using).bulk_create(sent)
@@ -63,8 +71,11 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
 
 @read_as_declared
 class Schedule(models.Model):
-    """A periodic task. Pools write the code's and the settings' schedules when they start. The
-    statement that sends a tick's task also moves ``next_at``."""
+    """A periodic task. The statement that sends a tick's task also moves ``next_at``.
+
+    Pools write the code's and the settings' schedules when they start. ``taskq.schedules`` and
+    the admin make others.
+    """
 
     name = models.CharField(_("name"), max_length=NAME_LENGTH, unique=True)
     task = models.CharField(_("task"), max_length=NAME_LENGTH)
@@ -80,6 +91,27 @@ class Schedule(models.Model):
     next_at = MomentField(_("next"), null=True)
     last_at = MomentField(_("last"), null=True)
     paused = models.BooleanField(_("paused"), db_default=False)
+    from_code = models.BooleanField(
+        _("from the code"), db_default=True, help_text=_("code or settings define it")
+    )
+    description = models.TextField(_("description"), blank=True, db_default="")
+    start_at = MomentField(
+        _("start"), null=True, blank=True, help_text=_("no tick comes before it")
+    )
+    end_at = MomentField(_("end"), null=True, blank=True, help_text=_("no tick comes after it"))
+    one_off = models.BooleanField(
+        _("one tick only"), db_default=False, help_text=_("after a tick it is paused")
+    )
+    expires = models.FloatField(
+        _("expires"),
+        null=True,
+        blank=True,
+        help_text=_("seconds after which a task that has not started is dropped"),
+    )
+    total_runs = models.BigIntegerField(_("tasks sent"), db_default=0)
+    error = models.TextField(
+        _("error"), blank=True, db_default="", help_text=_("why a pool cannot send it")
+    )
 
     objects = ScheduleQuerySet.as_manager()
 
@@ -98,9 +130,18 @@ class Schedule(models.Model):
         return self.name
 
     @property
-    def timing(self) -> Timing:
+    def timing(self) -> Within:
         """The schedule, parsed. Raises ValueError when this version of the code cannot read it."""
         try:
-            return parse(self.schedule, self.time_zone)
+            return Within(parse(self.schedule, self.time_zone), self.start_at, self.end_at)
         except KeyError as error:  # this host does not have the time zone
             raise ValueError(f"{self.name}: {error}") from error
+
+    def ticks_after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
+        """Its ticks after this moment, in order, paused or not. Raises as :attr:`timing`."""
+        return self.timing.after(moment.astimezone(UTC))
+
+    def next_ticks(self, count: int = 5) -> list[datetime.datetime]:
+        """Its next ticks from now, at most so many. Raises as :attr:`timing`."""
+        now = datetime.datetime.now(UTC)
+        return list(islice(self.ticks_after(now), 1 if self.one_off else count))

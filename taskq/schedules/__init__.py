@@ -1,7 +1,8 @@
 """Periodic tasks: when they are due, and how each tick is sent once.
 
+``create()`` and the other functions here make and change schedules at run time.
 ``taskq.task.timing`` computes the ticks of a schedule. ``entries`` collects this deployment's
-schedules, ``ticks`` decides what to send now, and ``table`` writes it to the database. The
+schedules, ``catch_up`` decides what to send now, and ``table`` writes it to the database. The
 keeper's ``ticker`` calls them. docs/how-to/schedules.md is for users.
 """
 
@@ -9,7 +10,20 @@ from __future__ import annotations
 
 import datetime
 
+from taskq.schedules.data import create, delete, disable, enable, run_now, update
+from taskq.schedules.entry import ScheduleError
 from taskq.task.request import current
+
+__all__ = [
+    "ScheduleError",
+    "create",
+    "delete",
+    "disable",
+    "enable",
+    "run_now",
+    "scheduled_at",
+    "update",
+]
 
 
 def scheduled_at() -> datetime.datetime | None:

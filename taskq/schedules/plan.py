@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 
-from taskq.schedules.entries import Entry
+from taskq.schedules.entry import Entry
 
 
 class Plan:

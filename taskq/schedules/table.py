@@ -8,13 +8,14 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
-from taskq.schedules.catch_up import Move
-from taskq.schedules.entries import Entry
+from taskq.schedules.catch_up import MOST, Move, move
+from taskq.schedules.entry import Entry
 from taskq.sql import Connection
 from taskq.sql.statements import ScheduleStatements
-from taskq.task.timing import UTC, Timing
+from taskq.task.timing import CATCH_UP, UTC, At, CatchUp, Timing, parse
+from taskq.task.within import Within
 from taskq.values import stored_moment
 
 #: Seconds after its next tick was due, for which a schedule is kept that no pool sends any more.
@@ -26,7 +27,8 @@ _INSTANT = datetime.timedelta(microseconds=1)
 class Stand:
     """A schedule as its row has it. The row may be of another deployment, or typed by hand.
 
-    now: the database's clock. stored: the next tick as the database returns it.
+    now: the database's clock. stored: the next tick as the database returns it. start, end: the
+        limits of its ticks, as the database returns them.
     """
 
     id: int
@@ -36,11 +38,20 @@ class Stand:
     catch_up: str
     stored: datetime.datetime | str
     now: datetime.datetime
+    start: str | None = None
+    end: str | None = None
+    one_off: bool = False
 
     @cached_property
     def next_at(self) -> datetime.datetime:
         """The next tick. Raises ValueError when no datetime can hold it."""
         return _moment(self.stored)
+
+    @property
+    def timing(self) -> Within:
+        """When its ticks are. Raises ValueError, or another error, if that cannot be read."""
+        start, end = (each and _moment(each) for each in (self.start, self.end))
+        return Within(parse(self.schedule, self.time_zone), start or None, end or None)
 
     @property
     def wait(self) -> float:
@@ -49,6 +60,18 @@ class Stand:
             return (self.next_at - self.now).total_seconds()
         except ValueError:
             return 0.0
+
+    def move(self, *, most: int = MOST, counted: bool = False) -> Move:
+        """What to do when its next tick is due; see :func:`taskq.schedules.catch_up.move`.
+
+        Raises ValueError, or another error, if the row cannot be read.
+        """
+        if self.catch_up not in CATCH_UP:
+            mend = f"give one of {', '.join(CATCH_UP)}"
+            raise ValueError(f"catch_up is {self.catch_up!r}: {mend}")
+        said = cast(CatchUp, self.catch_up)
+        most = 1 if self.one_off else most
+        return move(self.timing, self.next_at, self.now, said, most=most, counted=counted)
 
 
 class Table:
@@ -75,12 +98,35 @@ class Table:
                     del wanted[name]
         self._connection.count(self._sql.FORGET, {"names": names, "seconds": KEEP})
 
-    def look(self, names: Sequence[str], limit: int) -> list[Stand]:
+    def look(
+        self,
+        names: Sequence[str],
+        limit: int,
+        *,
+        late: Sequence[str] = (),
+        refused: Iterable[int] = (),
+    ) -> list[Stand]:
+        """The schedules that are not paused, soonest first: of the code's those of these names, and
+        all that a person has made.
+
+        late: names of those that are far behind, to be left out. refused: ids of those that
+        this pool could not read, until a person changes them.
+        """
+        values = {"names": list(names), "late": list(late), "refused": list(refused)}
+        return self._look(self._sql.LOOK, values, limit)
+
+    def look_late(self, late: Sequence[str], limit: int) -> list[Stand]:
         """The schedules of these names that are not paused, soonest first."""
-        rows = self._connection.rows(self._sql.LOOK, {"names": list(names), "limit": limit})
+        return self._look(self._sql.LOOK_LATE, {"late": list(late), "refused": []}, limit)
+
+    def _look(self, statement: str, values: dict[str, Any], limit: int) -> list[Stand]:
+        rows = self._connection.rows(statement, {**values, "limit": limit})
         return [
-            Stand(id, name, schedule, time_zone, catch_up, next_at, _moment(now))
-            for id, name, schedule, time_zone, catch_up, next_at, now in rows
+            Stand(
+                *(id, name, schedule, time_zone, catch_up, next_at, _moment(now)),
+                *(start, end, bool(one_off)),
+            )
+            for id, name, schedule, time_zone, catch_up, next_at, now, start, end, one_off in rows
         ]
 
     def tick(self, moves: Iterable[tuple[Stand, Move]]) -> set[int]:
@@ -92,12 +138,23 @@ class Table:
         *_, moved = self._connection.batch(*((each, values) for each in self._sql.TICK))
         return {id for id, *_ in moved}
 
+    def mark(self, stand: Stand, error: str) -> None:
+        """Write to a schedule why it cannot be sent, for a person to read."""
+        values = {
+            "id": stand.id,
+            "expected": str(stand.stored),
+            "schedule": stand.schedule,
+            "time_zone": stand.time_zone,
+            "error": error,
+        }
+        self._connection.count(self._sql.MARK, values)
+
     def _save(self, entry: Entry, row: tuple[Any, ...] | None) -> bool:
         """Whether the row is now as it should be. If not, it has moved since it was read."""
         columns, expected = entry.columns(), None
         if row is not None:
-            *known, next_at, _ = row
-            if known == list(columns.values()):
+            *known, is_code, next_at, _ = row
+            if is_code and known == list(columns.values()):
                 return True
             expected = next_at
         next_at = self._first(entry.timing, columns, row, expected)
@@ -114,15 +171,33 @@ class Table:
         """The next tick to write."""
         if row is None:
             ((now,),) = self._connection.rows(self._sql.NOW, {})
-            return next(timing.after(_moment(now)), None)
+            return first_tick(timing, _moment(now))
         if row[2:4] == (columns["schedule"], columns["time_zone"]):
             return expected
-        # A tick that is due and not yet sent is replaced by a tick of the new schedule.
-        since = _moment(row[-1])
+        due = None
         if expected is not None:
-            with suppress(ValueError, OverflowError):  # no datetime holds it, so it is no tick
-                since = min(since, _moment(expected) - _INSTANT)
-        return next(timing.after(since), None)
+            with suppress(ValueError):  # no datetime holds it, so it is no tick
+                due = _moment(expected)
+        return first_tick(timing, _moment(row[-1]), due)
+
+
+def first_tick(
+    timing: Timing, now: datetime.datetime, due: datetime.datetime | None = None
+) -> datetime.datetime | None:
+    """The next tick of a schedule that is new, or has new ticks. A single moment that has passed is
+    due.
+
+    due: the next tick before the change. If it is due and not yet sent, a tick of the new schedule
+        replaces it.
+    """
+    alone = timing.timing if isinstance(timing, Within) else timing
+    if isinstance(alone, At):
+        return alone.moment
+    since = now
+    if due is not None:
+        with suppress(OverflowError):  # of the year 1
+            since = min(since, due - _INSTANT)
+    return next(timing.after(since), None)
 
 
 def _values(stand: Stand, move: Move) -> dict[str, Any]:
@@ -131,6 +206,8 @@ def _values(stand: Stand, move: Move) -> dict[str, Any]:
         "expected": str(stand.stored),
         "schedule": stand.schedule,
         "time_zone": stand.time_zone,
+        "end_at": stand.end,
+        "one_off": stand.one_off,
         "next": move.next_at and move.next_at.isoformat(),
         "ticks": [tick.isoformat() for tick in move.ticks],
     }

@@ -7,8 +7,9 @@ import re
 
 from cronsim import CronSim, CronSimError
 
-from taskq.task.timing import EPOCH
+from taskq.task.timing import BOTH, EPOCH
 
+_AT = re.compile(r"at (\d+-\d+-\d+)T(\d+:\d+(?::(?!00)\d+)?)(?::00)?\+00:00")
 _EVERY = re.compile(r"every (\d+) s")
 _UNITS = ((86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second"))
 
@@ -26,7 +27,11 @@ def in_words(schedule: str) -> str:
                 parts.append(f"{count:,} {unit}{'s' * (count != 1)}")
         text = " ".join(parts)
         return f"every {text.removeprefix('1 ')}" if len(parts) == 1 else f"every {text}"
+    if once := _AT.fullmatch(schedule):
+        return f"once, at {once[1]} {once[2]} UTC"
     try:
-        return str(CronSim(schedule, EPOCH.astimezone(datetime.UTC)).explain())
+        cron = CronSim(schedule.removeprefix(BOTH), EPOCH.astimezone(datetime.UTC))
     except CronSimError:
         return schedule
+    said = str(cron.explain())
+    return f"{said}, where both days match" if schedule.startswith(BOTH) else said

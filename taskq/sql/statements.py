@@ -121,4 +121,6 @@ class ScheduleStatements(Protocol):
     NOW: str
     FORGET: str
     LOOK: str
+    LOOK_LATE: str
     TICK: tuple[str, ...]
+    MARK: str

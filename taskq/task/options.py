@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import re
 import string
 from collections.abc import Callable, Mapping
@@ -11,7 +10,7 @@ from operator import attrgetter
 from typing import Any, Literal
 
 from taskq import lifetimes
-from taskq.task.timing import CATCH_UP, CatchUp, parse
+from taskq.task.timing import CATCH_UP, CatchUp, Given, parse
 from taskq.values import check_max_retries, check_priority, check_queue, check_seconds, require
 
 #: Options for which None is a value, not "not given".
@@ -47,8 +46,8 @@ class TaskOptions:
         None is what KEEP_FINISHED says of the queue.
     typing: check a call's arguments against the function's signature when the task is sent.
         With False, a wrong call fails in its run.
-    schedule: send it periodically: a cron expression, in the site's time zone, or a
-        timedelta.
+    schedule: send it periodically: a cron expression, in the site's time zone, a timedelta, or
+        ``crontab()`` of ``taskq.celery.schedules``.
     catch_up: what happens to missed ticks of the schedule. Ticks are missed when no pool ran
         for longer than a minute. "once" sends one task for all of them, "skip" sends none,
         "all" sends one for each.
@@ -82,7 +81,7 @@ class TaskOptions:
     ignore_result: bool = True
     keep_finished: float | None = None
     typing: bool = True
-    schedule: str | datetime.timedelta | None = None
+    schedule: Given | None = None
     catch_up: CatchUp = "once"
     unique: str | Callable[..., str | None] | None = None
     unique_until: Literal["start", "finish"] = "start"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, Protocol, get_args
+from typing import Literal, Protocol, get_args, runtime_checkable
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
@@ -26,7 +26,12 @@ TEXT_LENGTH = 255
 CatchUp = Literal["once", "skip", "all"]
 CATCH_UP = get_args(CatchUp)
 
-_EVERY = re.compile(r"every (\d+) s")
+_UNITS = {"s": 1, "second": 1, "minute": 60, "hour": 3600, "day": 86_400, "week": 604_800}
+_EVERY = re.compile(rf"every (?:(\d{{1,11}}) )?({'|'.join(_UNITS)})s?")
+_AT = "at "
+#: How the text of a cron expression begins in which the day of the month and the day of the week
+#: must both match. Cron takes either.
+BOTH = "both "
 _MEND = (
     'give a cron expression such as "*/5 * * * *" (minute, hour, day of the month, month, '
     "day of the week) or a timedelta of whole seconds"
@@ -49,6 +54,21 @@ class Timing(Protocol):
     def before(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
         """The ticks that are not later than this, the last one first. In an hour that clocks show
         twice there may be one too many or too few."""
+
+
+@runtime_checkable
+class HasTiming(Protocol):
+    """An object that stands for a schedule, such as ``crontab()`` of ``taskq.celery``."""
+
+    def as_timing(self, zone: str) -> Timing:
+        """When its ticks are. zone: the time zone, unless the object has one of its own.
+
+        Raises ValueError for what no :class:`Timing` can be.
+        """
+
+
+#: What a person may give as a schedule.
+Given = str | datetime.timedelta | datetime.datetime | HasTiming
 
 
 @dataclass(frozen=True)
@@ -78,6 +98,28 @@ class Every:
             tick -= self.seconds * SECOND
 
 
+@dataclass(frozen=True)
+class At:
+    """Once, at this moment, which is in UTC and has whole seconds."""
+
+    moment: datetime.datetime
+
+    @property
+    def text(self) -> str:
+        return f"{_AT}{self.moment.isoformat()}"
+
+    def after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
+        if self.moment > moment:
+            yield self.moment
+
+    def latest(self, moment: datetime.datetime) -> datetime.datetime | None:
+        return self.moment if self.moment <= moment else None
+
+    def before(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
+        if self.moment <= moment:
+            yield self.moment
+
+
 class _Search(CronSim):
     """CronSim, corrected for clocks that change by half an hour (Lord Howe). There CronSim moves
     on by whole hours. It then misses the first half of an hour, or skips what clocks show twice."""
@@ -105,6 +147,15 @@ class _Search(CronSim):
         return later.astimezone(self.dt.tzinfo).utcoffset() != self.dt.utcoffset()
 
 
+def _search(
+    kind: type[CronSim], expression: str, since: datetime.datetime, reverse: bool = False
+) -> CronSim:
+    search = kind(expression.removeprefix(BOTH), since, reverse=reverse)
+    if expression.startswith(BOTH):
+        search.day_and = True
+    return search
+
+
 @dataclass(frozen=True)
 class Cron:
     """A cron expression in a time zone, with Debian's rules for clock changes.
@@ -112,6 +163,8 @@ class Cron:
     A fixed time of day that clocks skip comes right after the gap. One that clocks show twice
     comes the first time only. With ``*`` in the minutes or hours, ticks follow real time, so
     the distance between them stays the same.
+
+    expression: may begin with ``BOTH``.
     """
 
     expression: str
@@ -128,7 +181,7 @@ class Cron:
     def after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
         # Skipped times can map to the same moment twice. Times that clocks show twice can
         # map to a moment before the start, if that is in their second hour.
-        for local in _Search(self.expression, moment.astimezone(self._zone)):
+        for local in _search(_Search, self.expression, moment.astimezone(self._zone)):
             tick = local.astimezone(UTC)
             if tick > moment:
                 moment = tick
@@ -150,30 +203,42 @@ class Cron:
         # With a part of a second, the search includes the moment itself.
         local = local.replace(microsecond=local.microsecond or 1)
         with suppress(OverflowError):  # before the year 1
-            for found in CronSim(self.expression, local, reverse=True):
+            for found in _search(CronSim, self.expression, local, reverse=True):
                 yield found.astimezone(UTC)
 
 
 def parse(schedule: object, zone: str = "UTC") -> Timing:
-    """Read a schedule: a timedelta, a cron expression, or a timing's ``text``.
+    """Read a schedule: a timedelta, a datetime for one tick, a cron expression, an object that
+    stands for one, or a text: a timing's own, or one such as ``every 5 minutes``.
 
-    zone: the name of the time zone for a cron expression.
+    zone: the name of the time zone for a cron expression, and for a time without one.
 
     Raises TypeError or ValueError, naming the value and what to give instead. An unknown zone
     raises ZoneInfoNotFoundError, which is a KeyError.
     """
     if isinstance(schedule, datetime.timedelta):
         return _every(schedule, schedule.total_seconds())
+    if isinstance(schedule, datetime.datetime):
+        return _at(schedule, schedule, zone)
+    if isinstance(schedule, HasTiming):
+        return schedule.as_timing(zone)
     if not isinstance(schedule, str):
         raise TypeError(f"schedule is {schedule!r}: {_MEND}")
     text = " ".join(schedule.split())
     if (every := _EVERY.fullmatch(text)) is not None:
-        return _every(schedule, float(every[1]))
+        return _every(schedule, float(every[1] or 1) * _UNITS[every[2]])
     if len(text) > TEXT_LENGTH:
         raise ValueError(f"schedule has {len(text)} characters: {_MEND}")
+    if text.startswith(_AT):
+        try:
+            moment = datetime.datetime.fromisoformat(text.removeprefix(_AT))
+        except ValueError as error:
+            mend = 'give a time such as "at 2026-12-31 23:59"'
+            raise ValueError(f"schedule is {schedule!r}: {mend}") from error
+        return _at(schedule, moment, zone)
     _open(zone)
     try:
-        comes = next(CronSim(text, EPOCH + 50 * 365 * 86400 * SECOND), None)
+        comes = next(_search(CronSim, text, EPOCH + 50 * 365 * 86400 * SECOND), None)
     except CronSimError as error:
         wrong = str(error).lower()
         raise ValueError(f"schedule is {schedule!r}: {_MEND}; it has: {wrong}") from error
@@ -196,3 +261,13 @@ def _every(given: object, seconds: float) -> Every:
     if not (1 <= seconds <= MAX_SECONDS and seconds == int(seconds)):
         raise ValueError(f"schedule is {given!r}: {_MEND}, at least one")
     return Every(int(seconds))
+
+
+def _at(given: object, moment: datetime.datetime, zone: str) -> At:
+    if moment.tzinfo is None:
+        _open(zone)
+        moment = moment.replace(tzinfo=ZoneInfo(zone))
+    try:
+        return At(moment.astimezone(UTC).replace(microsecond=0))
+    except OverflowError as error:
+        raise ValueError(f"schedule is {given!r}: in UTC no datetime can hold it") from error

@@ -10,7 +10,6 @@ from django.db.models.functions import Now
 
 from taskq import sql
 from taskq.models import Schedule, Task
-from taskq.schedules.catch_up import move
 from taskq.schedules.entries import entries
 from taskq.schedules.table import Table
 from taskq.task.timing import UTC
@@ -58,10 +57,7 @@ def look(table, *names):
 def tick(table, *names):
     """Send what is due, as a keeper does; how many schedules moved."""
     stands = [stand for stand in look(table, *names) if stand.wait <= 0]
-    moves = [
-        (each, move(row_timing(each), each.next_at, each.now, each.catch_up)) for each in stands
-    ]
-    return len(table.tick(moves))
+    return len(table.tick((stand, stand.move()) for stand in stands))
 
 
 def row_timing(stand):

@@ -5,7 +5,6 @@ of its own; until nothing is due one of them is killed every few milliseconds, w
 is, and another takes its place. Prints how many were killed, at least DEATHS.
 """
 
-import functools
 import os
 import random
 import signal
@@ -23,7 +22,6 @@ from taskq.database_errors import DATABASE_ERRORS  # noqa: E402
 from taskq.keeper import ticker  # noqa: E402
 from taskq.models import Schedule  # noqa: E402
 from taskq.pool_context import PoolContext  # noqa: E402
-from taskq.schedules import catch_up  # noqa: E402
 from taskq.task.queues import Queues  # noqa: E402
 
 #: Ticks by one statement: few, so that there is much to interrupt.
@@ -33,7 +31,7 @@ STEP = 20
 def keep(context: PoolContext) -> None:
     """Tick until killed."""
     session = context.session("keeper")
-    ours = ticker.Ticker(context.plan, session, context.alias, 1.0)
+    ours = ticker.Ticker(context.plan, session, context.alias)
     while True:
         try:
             ours.due = 0
@@ -54,7 +52,7 @@ def fork(context: PoolContext) -> int:
 
 def main(seed: int, deaths: int) -> None:
     rng = random.Random(seed)
-    ticker.move = functools.partial(catch_up.move, most=STEP)
+    ticker.MOST = STEP
     context = PoolContext(settings=settings(), queues=Queues(), alias="default")
     now = time.time()
     connections.close_all()

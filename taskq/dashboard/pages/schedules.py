@@ -19,7 +19,7 @@ from taskq.dashboard.queries import FRESH
 from taskq.dashboard.remembered import remembered
 from taskq.models import Schedule
 from taskq.models.schedules import ScheduleQuerySet
-from taskq.schedules import entries
+from taskq.schedules import data, entries
 from taskq.schedules.words import in_words
 
 #: Seconds after which a tick that was not sent is late. A keeper sends within a second or two.
@@ -37,7 +37,7 @@ class Row:
         zone: The time zone of its ticks; empty for an interval, which has none.
         call: Its arguments, shortened.
         late: How many seconds its next tick is late. None: it is not, or is paused.
-        here: This process has it in its code or its settings.
+        here: A person has made it, or this process has it in its code or its settings.
     """
 
     schedule: Schedule
@@ -57,7 +57,12 @@ class Schedules(Acting, Page):
         "run_now": permissions.ACT,
         "pause": permissions.SCHEDULE,
         "resume": permissions.SCHEDULE,
+        "delete": permissions.DELETE_SCHEDULE,
     }
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        may_make = permissions.may(self.request, permissions.ADD_SCHEDULE)
+        return super().get_context_data(**kwargs, may_make=may_make)
 
     def look(self) -> dict[str, Any]:
         alias = self.alias
@@ -72,7 +77,7 @@ class Schedules(Acting, Page):
         level, text = messages.SUCCESS, ""
         try:
             text = act(verb, name, chosen)
-        except ValueError as error:  # written by another version of the code
+        except ValueError as error:  # such as one of another version of the code
             level, text = messages.ERROR, str(error)
         return say(request, level, text, "schedules")
 
@@ -81,7 +86,7 @@ def rows(alias: str) -> list[Row]:
     """The schedules by name. The table has a row for each, and no more."""
     here = entries.names()
     return [
-        _row(schedule, schedule.name in here)
+        _row(schedule, not schedule.from_code or schedule.name in here)
         for schedule in Schedule.objects.using(alias).annotate(now=Now()).order_by("name")[:MANY]
     ]
 
@@ -94,7 +99,7 @@ def _row(schedule: Any, here: bool) -> Row:
     return Row(
         schedule=schedule,
         words=in_words(schedule.schedule),
-        zone="" if schedule.schedule.startswith("every ") else schedule.time_zone,
+        zone="" if schedule.schedule.startswith(("every ", "at ")) else schedule.time_zone,
         call=readable.in_a_line(schedule.payload, schedule.task),
         late=late,
         here=here,
@@ -102,7 +107,13 @@ def _row(schedule: Any, here: bool) -> Row:
 
 
 def act(verb: str, name: str, chosen: ScheduleQuerySet) -> str:
-    """Do it to one schedule. Returns what to say. Raises ValueError for one that cannot be read."""
+    """Do it to one schedule. Returns what to say. Raises ValueError for one that cannot be read, or
+    that the code would bring back."""
+    if verb == "delete":
+        if chosen.exists():
+            data.delete(name, using=chosen.db)
+            return gettext("%(name)s is deleted.") % {"name": name}
+        return gettext("Nothing to do for %(name)s.") % {"name": name}
     count: int = getattr(chosen, verb)()
     done = {
         "run_now": gettext("The task of %(name)s was sent."),

@@ -4,4 +4,5 @@
 TEXT = "CASE typeof({0}) WHEN 'blob' THEN quote({0}) ELSE {0} END"
 #: A text that does not begin with a number is 0.
 INTEGER = "CAST({0} AS INTEGER)"
+REAL = "CAST({0} AS REAL)"
 BOOLEAN = "({0} <> 0)"

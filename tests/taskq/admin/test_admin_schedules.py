@@ -112,9 +112,9 @@ def test_who_may_only_look_may_not(rows):
 
 
 def test_what_the_code_here_cannot_read_is_not_resumed(rows):
-    Schedule.objects.filter(name="idle").update(schedule="at dawn")
+    Schedule.objects.filter(name="idle").update(schedule="each dawn")
     said = act(user_with("view_schedule", "change_schedule"), "resume_selected", rows["idle"])
-    assert "Schedule is &#x27;at dawn&#x27;: give a cron expression" in said
+    assert "Schedule is &#x27;each dawn&#x27;: give a cron expression" in said
     assert Schedule.objects.get(name="idle").paused
 
 

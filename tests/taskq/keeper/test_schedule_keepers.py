@@ -18,7 +18,7 @@ from django.db import connection
 from pool import clock
 from stress.rig.pools import wait_until
 from taskq import conf
-from taskq.keeper.ticker import AT_ONCE, TOGETHER, Ticker
+from taskq.keeper.ticker import AT_ONCE, LOOK, TOGETHER, Ticker
 from taskq.models import Schedule, Task
 from taskq.pool_context import PoolContext
 from taskq.schedules import scheduled_at
@@ -43,7 +43,7 @@ def ticker(settings, transactional_db):
         context = PoolContext(settings=conf.settings(), queues=Queues(), alias="default")
         session = context.session("keeper")
         opened.append(session)
-        return Ticker(context.plan, session, "default", 10.0)
+        return Ticker(context.plan, session, "default")
 
     yield make
     for session in opened:
@@ -54,17 +54,22 @@ def seconds_to(ticker):
     return (ticker.due - clock.now()) / clock.SECOND
 
 
-def test_without_schedules_nothing_is_asked(ticker):
+def test_without_schedules_one_query_in_five_seconds_is_asked(ticker, monkeypatch):
     ours = ticker()
+    assert ours.tick() == 0  # a keeper's first look also writes the code's schedules
+    asked, store = [], ours._session.store()
+    monkeypatch.setattr(store.connection, "rows", lambda *each: asked.append(each) or [])
+    ours.due = 0
     assert ours.tick() == 0
-    assert ours._session.current is None
-    assert ours.due == float("inf")
+    assert ours.tick() == 0
+    assert len(asked) == 1
+    assert LOOK - 1 < seconds_to(ours) <= LOOK
 
 
-def test_it_looks_again_when_the_next_is_due_and_at_least_each_heartbeat(ticker):
+def test_it_looks_again_when_the_next_is_due_and_at_least_each_five_seconds(ticker):
     ours = ticker(a={"schedule": "0 0 1 1 *"})
     assert ours.tick() == 0
-    assert 9 < seconds_to(ours) <= 10
+    assert LOOK - 1 < seconds_to(ours) <= LOOK == 5
     ours = ticker(b={"schedule": "* * * * * *"})
     before = clock.now()
     ours.tick()
@@ -88,7 +93,7 @@ def test_a_new_keeper_of_an_old_pool_does_not_put_its_version_back(ticker, setti
     old.tick()
     new = ticker(a={"schedule": "30 * * * *", "args": ["new"]})
     new.tick()
-    again = Ticker(old._plan, old._session, "default", 10.0)
+    again = Ticker(old._plan, old._session, "default")
     again.tick()
     row = Schedule.objects.get()
     assert (row.schedule, row.payload) == ("30 * * * *", '[["new"],{}]')

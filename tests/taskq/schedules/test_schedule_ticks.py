@@ -120,7 +120,8 @@ def test_a_look_reads_what_is_due_first_and_a_tick_the_row_itself(transactional_
     # As the queue's own connections have it.
     raw.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
     names = [f"s{number}" for number in range(-10, 20_001)]
-    nodes, pages = explain(raw, schedules.LOOK, {"names": names, "limit": 10})
+    values = {"names": names, "limit": 10, "late": ["s-10"], "refused": [7]}
+    nodes, pages = explain(raw, schedules.LOOK, values)
     assert indexes(nodes) == {"taskq_schedule_due"}
     assert pages < 50
     id, due = raw.execute("SELECT id, next_at FROM taskq_schedule WHERE name = 's-1'").fetchone()

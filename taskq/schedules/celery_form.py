@@ -1,0 +1,87 @@
+"""Periodic tasks in Celery's form: the setting ``CELERY_BEAT_SCHEDULE``, and what a Celery app has
+in ``conf.beat_schedule``."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.conf import settings
+
+_KEYS = ("task", "schedule", "args", "kwargs", "options", "relative")
+#: Options of a send that a schedule has too.
+_TAKEN = ("queue", "priority", "expires", "headers")
+#: They change nothing: there is no broker, and a result is kept if the task says so.
+_IGNORED = frozenset(
+    "exchange routing_key serializer compression delivery_mode mandatory immediate retry "
+    "retry_policy connection producer publisher ignore_result add_to_parent shadow".split()
+)
+
+_sources: list[tuple[Callable[[], Mapping[str, Any]], Callable[[], str | None]]] = []
+
+
+def add_source(
+    entries: Callable[[], Mapping[str, Any]], time_zone: Callable[[], str | None]
+) -> None:
+    """Take the entries of a Celery app too. It is asked each time, so it may change.
+
+    entries: returns the app's ``conf.beat_schedule``. An entry wins over one of the same name in
+        the setting.
+    time_zone: returns the app's ``conf.timezone``; None is UTC, as in Celery.
+    """
+    _sources.append((entries, time_zone))
+
+
+def given() -> dict[str, tuple[str, Any, str]]:
+    """The entries by name: where each is given, the entry, and the time zone of its crontab."""
+    found = {}
+    for where, entries, zone in _all():
+        for name, entry in entries.items():
+            found[name] = (f"{where}[{name!r}]", entry, zone)
+    return found
+
+
+def _all() -> list[tuple[str, Mapping[str, Any], str]]:
+    named = "CELERY_BEAT_SCHEDULE"
+    found = [(named, getattr(settings, named, None), getattr(settings, "CELERY_TIMEZONE", None))]
+    found += [("beat_schedule", entries(), zone()) for entries, zone in _sources]
+    return [
+        (where, entries if isinstance(entries, Mapping) else {"": entries}, str(zone or "UTC"))
+        for where, entries, zone in found
+        if entries
+    ]
+
+
+def in_our_form(entry: object, zone: str) -> dict[str, Any]:
+    """An entry with the keys of ``TASKQ["SCHEDULE"]``.
+
+    Raises TypeError or ValueError for what has no such form.
+    """
+    if not isinstance(entry, Mapping):
+        raise TypeError(f"it is {entry!r}: give a dict with 'task' and 'schedule'")
+    for key in entry:
+        if key not in _KEYS:
+            raise ValueError(f"{key!r} is no such key; known are {', '.join(_KEYS)}")
+    options = entry.get("options") or {}
+    if not isinstance(options, Mapping):
+        raise TypeError(f"options is {options!r}: give a dict of options of apply_async()")
+    for name, value in options.items():
+        if value is not None and name not in _TAKEN and name not in _IGNORED:
+            raise ValueError(
+                f"options has {name!r}, which no schedule has; known are {', '.join(_TAKEN)}"
+            )
+    return {
+        **{key: entry.get(key) for key in ("task", "args", "kwargs")},
+        "schedule": _schedule(entry.get("schedule")),
+        "time_zone": zone,
+        **{name: options.get(name) for name in _TAKEN},
+    }
+
+
+def _schedule(given: object) -> object:
+    if isinstance(given, (int, float)) and not isinstance(given, bool):
+        return datetime.timedelta(seconds=given)
+    if type(given).__module__.partition(".")[0] in ("celery", "django_celery_beat"):
+        raise TypeError(f"schedule is {given!r} of Celery: import it from taskq.celery.schedules")
+    return given
