@@ -31,7 +31,7 @@ _TIMES = (moment(Schedule, "next_at"), moment(Schedule, "last_at"))
 #: How a schedule is shown that cannot be edited.
 _SHOWN = (
     *("name", "task", "arguments", "ticks", "coming", "catch_up", *_TIMES, "state", "total_runs"),
-    *("queue", "priority", "expires", "start_at", "end_at", "one_off", "description"),
+    *("queue", "priority", "expire_seconds", "start_at", "end_at", "one_off", "description"),
 )
 #: What the form shows beside its fields.
 _BESIDE = ("coming", *_TIMES, "state", "total_runs")

@@ -46,12 +46,12 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="schedule",
-            name="expires",
+            name="expire_seconds",
             field=models.FloatField(
                 blank=True,
                 help_text="seconds after which a task that has not started is dropped",
                 null=True,
-                verbose_name="expires",
+                verbose_name="expires after",
             ),
         ),
         migrations.AddField(

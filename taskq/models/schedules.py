@@ -54,7 +54,9 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
             Task(
                 name=row.task,
                 **{each: getattr(row, each) for each in columns},
-                expires_at=None if row.expires is None else Now() + row.expires * SECOND,
+                expires_at=None
+                if row.expire_seconds is None
+                else Now() + row.expire_seconds * SECOND,
             )
             for row in self.using(using).order_by("pk")
         ]
@@ -102,8 +104,8 @@ class Schedule(models.Model):
     one_off = models.BooleanField(
         _("one tick only"), db_default=False, help_text=_("after a tick it is paused")
     )
-    expires = models.FloatField(
-        _("expires"),
+    expire_seconds = models.FloatField(
+        _("expires after"),
         null=True,
         blank=True,
         help_text=_("seconds after which a task that has not started is dropped"),

@@ -69,7 +69,14 @@ def create(name: str, *, using: str | None = None, **values: Unpack[Values]) -> 
         TypeError: There is no such value.
     """
     _check_names(values)
-    entry = check(name, values)
+    return make(name, values, using=using)
+
+
+def make(
+    name: str, values: Mapping[str, Any], *, using: str | None = None, known: bool = True
+) -> Schedule:
+    """As :func:`create`. known: refuse a task that this process does not know."""
+    entry = check(name, values, known=known)
     row = Schedule(from_code=False)
     using = using or entry.database
     try:
@@ -139,7 +146,7 @@ def values_of(row: Schedule, without: Mapping[str, object] = {}) -> dict[str, An
     Raises PayloadError if the arguments cannot be read.
     """
     found = {each: getattr(row, each) for each in (*KEYS, *_PLAIN) if hasattr(row, each)}
-    found["enabled"] = not row.paused
+    found |= {"enabled": not row.paused, "expires": row.expire_seconds}
     if not {"args", "kwargs", "headers"} <= without.keys():
         call = payload.decode_call(row.payload, row.task)
         found |= zip(("args", "kwargs", "headers"), call, strict=True)

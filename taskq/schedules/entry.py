@@ -80,7 +80,7 @@ class Entry:
             "queue": call["queue"],
             "priority": call["priority"],
             "max_losses": call["max_losses"],
-            "expires": self.expires,
+            "expire_seconds": self.expires,
         }
 
 

@@ -112,8 +112,9 @@ class ScheduleForm(Base):
     def _show(self, row: Schedule) -> None:
         for key in ("task", "schedule", "time_zone", "queue", "priority", "catch_up", "start_at"):
             self.initial[key] = getattr(row, key)
-        for key in ("end_at", "one_off", "expires", "description"):
+        for key in ("end_at", "one_off", "description"):
             self.initial[key] = getattr(row, key)
+        self.initial["expires"] = row.expire_seconds
         self.initial["enabled"] = not row.paused
         if self._hidden(row):
             for key in ("args", "kwargs"):

@@ -172,7 +172,8 @@ class Table:
         if row is None:
             ((now,),) = self._connection.rows(self._sql.NOW, {})
             return first_tick(timing, _moment(now))
-        if row[2:4] == (columns["schedule"], columns["time_zone"]):
+        *_, is_code, _next_at, _now = row
+        if is_code and row[2:4] == (columns["schedule"], columns["time_zone"]):
             return expected
         due = None
         if expected is not None:

@@ -10,7 +10,7 @@ import django
 from stress.project.settings import *  # noqa: F403
 from stress.project.settings import INSTALLED_APPS as STRESS_APPS
 
-INSTALLED_APPS = [*STRESS_APPS, "tests.project.lab"]
+INSTALLED_APPS = [*STRESS_APPS, "taskq.contrib.beat", "tests.project.lab"]
 if django.VERSION >= (6, 0):
     INSTALLED_APPS += ["tests.project.native"]
 elif importlib.util.find_spec("django_tasks"):

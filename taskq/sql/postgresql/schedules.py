@@ -9,8 +9,8 @@ from taskq.sql.postgresql.enqueue import WAKE_ONE
 #: Uses the unique index on the name. Locks nothing. The next tick is text here and below, because
 #: a row written by hand may hold a time that no Python datetime holds.
 READ = """
-SELECT name, task, schedule, time_zone, catch_up, payload, queue, priority, max_losses, expires,
-       from_code AND error = '', next_at::text, clock_timestamp()
+SELECT name, task, schedule, time_zone, catch_up, payload, queue, priority, max_losses,
+       expire_seconds, from_code AND error = '', next_at::text, clock_timestamp()
 FROM taskq_schedule WHERE name = ANY (%(names)s)
 """
 
@@ -18,15 +18,15 @@ FROM taskq_schedule WHERE name = ANY (%(names)s)
 # nothing is written, and the caller reads again. A row that a person has made becomes the code's.
 SAVE = """
 INSERT INTO taskq_schedule (name, task, schedule, time_zone, catch_up, payload, queue, priority,
-                            max_losses, expires, next_at)
+                            max_losses, expire_seconds, next_at)
 VALUES (%(name)s, %(task)s, %(schedule)s, %(time_zone)s, %(catch_up)s, %(payload)s, %(queue)s,
-        %(priority)s, %(max_losses)s, %(expires)s, %(next_at)s)
+        %(priority)s, %(max_losses)s, %(expire_seconds)s, %(next_at)s)
 ON CONFLICT (name) DO UPDATE
 SET task = excluded.task, schedule = excluded.schedule, time_zone = excluded.time_zone,
     catch_up = excluded.catch_up, payload = excluded.payload, queue = excluded.queue,
-    priority = excluded.priority, max_losses = excluded.max_losses, expires = excluded.expires,
-    next_at = excluded.next_at, from_code = true, start_at = NULL, end_at = NULL, one_off = false,
-    error = ''
+    priority = excluded.priority, max_losses = excluded.max_losses,
+    expire_seconds = excluded.expire_seconds, next_at = excluded.next_at,
+    from_code = true, start_at = NULL, end_at = NULL, one_off = false, error = ''
 WHERE taskq_schedule.next_at IS NOT DISTINCT FROM %(expected)s::timestamptz
 RETURNING id
 """
@@ -81,12 +81,12 @@ WITH move AS MATERIALIZED (
     FROM move JOIN held ON held.id = move.id
     WHERE stand.id = move.id
     RETURNING stand.id, stand.task, stand.payload, stand.queue, stand.priority,
-              stand.max_losses, stand.expires, move.ticks
+              stand.max_losses, stand.expire_seconds, move.ticks
 ), sent AS (
     INSERT INTO taskq_task (name, payload, queue, priority, max_losses, expires_at, execute_at,
                             scheduled_at)
     SELECT moved.task, moved.payload, moved.queue, moved.priority, moved.max_losses,
-           clock_timestamp() + moved.expires * interval '1 second',
+           clock_timestamp() + moved.expire_seconds * interval '1 second',
            tick.at::timestamptz, tick.at::timestamptz
     FROM moved CROSS JOIN LATERAL json_array_elements_text(moved.ticks) AS tick (at)
     ORDER BY tick.at, moved.id

@@ -11,22 +11,22 @@ _NAMES = "(SELECT value FROM json_each(%(names)s))"
 _LATE = "(SELECT value FROM json_each(%(late)s))"
 
 READ = f"""
-SELECT name, task, schedule, time_zone, catch_up, payload, queue, priority, max_losses, expires,
-       from_code AND error = '', next_at || '', {_NOW}
+SELECT name, task, schedule, time_zone, catch_up, payload, queue, priority, max_losses,
+       expire_seconds, from_code AND error = '', next_at || '', {_NOW}
 FROM taskq_schedule WHERE name IN {_NAMES}
 """
 
 SAVE = """
 INSERT INTO taskq_schedule (name, task, schedule, time_zone, catch_up, payload, queue, priority,
-                            max_losses, expires, next_at)
+                            max_losses, expire_seconds, next_at)
 VALUES (%(name)s, %(task)s, %(schedule)s, %(time_zone)s, %(catch_up)s, %(payload)s, %(queue)s,
-        %(priority)s, %(max_losses)s, %(expires)s, datetime(%(next_at)s))
+        %(priority)s, %(max_losses)s, %(expire_seconds)s, datetime(%(next_at)s))
 ON CONFLICT (name) DO UPDATE
 SET task = excluded.task, schedule = excluded.schedule, time_zone = excluded.time_zone,
     catch_up = excluded.catch_up, payload = excluded.payload, queue = excluded.queue,
-    priority = excluded.priority, max_losses = excluded.max_losses, expires = excluded.expires,
-    next_at = excluded.next_at, from_code = true, start_at = NULL, end_at = NULL, one_off = false,
-    error = ''
+    priority = excluded.priority, max_losses = excluded.max_losses,
+    expire_seconds = excluded.expire_seconds, next_at = excluded.next_at,
+    from_code = true, start_at = NULL, end_at = NULL, one_off = false, error = ''
 WHERE taskq_schedule.next_at IS %(expected)s
 RETURNING id
 """
@@ -71,7 +71,7 @@ TICK = (
 INSERT INTO taskq_task (name, payload, queue, priority, max_losses, expires_at, execute_at,
                         scheduled_at)
 SELECT stand.task, stand.payload, stand.queue, stand.priority, stand.max_losses,
-       {later_or_null("stand.expires")}, datetime(tick.value), datetime(tick.value)
+       {later_or_null("stand.expire_seconds")}, datetime(tick.value), datetime(tick.value)
 FROM ({_MOVES}) AS move JOIN taskq_schedule AS stand ON {_STANDS}
 JOIN json_each(move.ticks) AS tick
 ORDER BY tick.value, stand.id

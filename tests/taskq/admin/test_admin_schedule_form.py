@@ -58,7 +58,7 @@ def test_a_schedule_is_made_and_its_next_five_ticks_are_said(client):
     row = Schedule.objects.get()
     assert not row.from_code
     assert (row.task, row.payload) == (NAP, '[["x"],{"seconds":1}]')
-    assert (row.queue, row.priority, row.catch_up, row.expires) == ("mail", 7, "skip", 60)
+    assert (row.queue, row.priority, row.catch_up, row.expire_seconds) == ("mail", 7, "skip", 60)
     first = datetime.datetime(2030, 1, 1, 2, tzinfo=datetime.UTC)
     assert row.next_at == first
     assert "Next: 2030-01-01 02:00:00, 2030-01-02 02:00:00, " in page

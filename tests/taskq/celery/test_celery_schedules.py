@@ -184,7 +184,7 @@ def test_celerys_own_setting_is_read(settings):
     nightly = found["nightly"].columns()
     assert (nightly["schedule"], nightly["time_zone"]) == ("0 3 * * *", "UTC")
     assert nightly["payload"] == '[["x"],{"seconds":1},{"a":1}]'
-    assert (nightly["queue"], nightly["priority"], nightly["expires"]) == ("mail", 5, 60)
+    assert (nightly["queue"], nightly["priority"], nightly["expire_seconds"]) == ("mail", 5, 60)
     assert found["often"].timing.text == "every 30 s"
     assert found["each"].timing.text == "every 300 s"
     assert entries.names() >= {"nightly", "often", "each"}

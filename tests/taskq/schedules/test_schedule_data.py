@@ -48,7 +48,7 @@ def test_a_schedule_is_made_with_all_its_values(settings):
     row.refresh_from_db()
     assert (row.task, row.schedule, row.time_zone) == (NAP, "0 * * * *", "Europe/Berlin")
     assert row.payload == '[["x"],{"seconds":1},{"a":1}]'
-    assert (row.queue, row.priority, row.expires, row.catch_up) == ("mail", 7, 60, "skip")
+    assert (row.queue, row.priority, row.expire_seconds, row.catch_up) == ("mail", 7, 60, "skip")
     assert (row.from_code, row.paused, row.one_off, row.total_runs) == (False, False, False, 0)
     assert now() < row.next_at <= now() + HOUR
     assert row.description == "each hour"
