@@ -89,6 +89,23 @@ def task_retried(
     _say(logging.INFO, "task.retried", text, **fields, **_run(request))
 
 
+def task_replaced(task: int, name: str, last: str) -> None:
+    text = f"{name} #{task} is replaced by a workflow that ends with {last}"
+    _say(logging.INFO, "task.replaced", text, task_id=task, task_name=name, last=last)
+
+
+def steps_dropped(steps: Sequence[tuple[int, str]]) -> None:
+    named = ", ".join(f"{name} #{id}" for id, name in steps[:5])
+    more = f" and {len(steps) - 5} more" if len(steps) > 5 else ""
+    text = f"{named}{more}: dropped, as a step that they waited for was cancelled or removed"
+    _say(logging.WARNING, "workflow.steps_dropped", text, steps=len(steps))
+
+
+def workflow_overdue(workflow: int) -> None:
+    text = f"workflow #{workflow} has not ended by its deadline: it is cancelled"
+    _say(logging.WARNING, "workflow.overdue", text, workflow=workflow)
+
+
 def retry_swallowed(request: Request) -> None:
     run = request.id if request.pk is None else request.pk
     text = (

@@ -11,3 +11,8 @@ MAX_LEASE = 86_400
 LEAST_MINUTES_TTL = 6 * 3600
 #: Three centuries, the most seconds of any setting: a date cannot be much later than that.
 MAX_SECONDS = 10**10
+#: The most steps of one workflow. They are one statement, whose text the client and the server hold
+#: some times over.
+STEPS = 100_000
+#: The places of parts that are added to a running workflow begin here. The id of the part is added.
+ADDED_PLACES = 1_000_000

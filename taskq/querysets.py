@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from django.apps import apps
 from django.db import IntegrityError, connections, models, router, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, Value, When
 from django.db.models.functions import Coalesce, Now
@@ -129,6 +130,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         using = self._writer()
         with transaction.atomic(using=using):
             idle = ~Q(state=State.RUNNING) | self._lost(using)
+            self._void_what_waits(idle, using)
             # Django returns None when there is nothing to delete.
             return self._locked(idle, using)._raw_delete(using) or 0
 
@@ -143,7 +145,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
             if connections[using].features.has_select_for_update:
                 # Lock all of them first: a claim in between would hide a task from both queries.
                 self._locked(~Q(state=State.FAILED), using).count()
-            removed = self._locked(Q(state=State.READY), using)._raw_delete(using) or 0
+            waiting = Q(state__in=(State.READY, State.BLOCKED))
+            self._void_what_waits(waiting, using)
+            removed = self._locked(waiting, using)._raw_delete(using) or 0
             over = self._locked(self._lost(using), using).update(
                 state=State.FAILED,
                 worker=None,
@@ -163,6 +167,15 @@ class TaskQuerySet(models.QuerySet["Task"]):
     for _verb in (retry, run_now, discard, cancel):
         _verb.alters_data = _verb.queryset_only = True  # type: ignore
     del _verb
+
+    def _void_what_waits(self, condition: Q, using: str) -> None:
+        """Steps of workflows are about to be removed: what waits for them waits in vain. A keeper
+        removes that too."""
+        edges = apps.get_model("taskq", "Edge").objects.using(using)
+        steps = self._locked(condition & Q(workflow__isnull=False), using).values("pk")
+        parts = edges.filter(part_id__in=steps, state=0)
+        parts.update(state=Case(When(waits_for=2, then=Value(1)), default=Value(2)))
+        edges.filter(step_id__in=steps).delete()
 
     def _has_rival(self, using: str) -> Q:
         """The condition for a failed task whose unique key another holds, or will hold once it

@@ -17,7 +17,7 @@ from taskq.celery import states
 from taskq.celery.joining import refuse_in_a_task
 from taskq.exceptions import NoResult
 from taskq.lookup import Known, look_up
-from taskq.models import Result, State, Task, TaskQuerySet
+from taskq.models import Result, Task, TaskQuerySet
 from taskq.task import ids, payload
 from taskq.task.ids import TaskId
 from taskq.task.progress import Progress
@@ -147,7 +147,7 @@ class AsyncResult:
     def info(self) -> Any:
         """As in Celery: the result, or before there is one ``{"done": …, "total": …}``."""
         known = self._known()
-        if known is None or known.state not in (State.READY, State.RUNNING):
+        if known is None or known.state not in states.UNENDED:
             return states.outcome(known)
         return known.progress and dataclasses.asdict(known.progress)
 

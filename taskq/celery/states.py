@@ -9,6 +9,8 @@ from taskq.lookup import Known
 from taskq.models import State
 from taskq.task import payload
 
+#: The states of a row whose task may still run.
+UNENDED = (State.READY, State.RUNNING, State.BLOCKED)
 #: The states of a task that runs no more.
 OVER = ("SUCCESS", "FAILURE", "REVOKED")
 
@@ -20,6 +22,8 @@ def status(known: Known | None) -> str:
     match known.state:
         case State.READY:
             return "RETRY" if known.retries else "PENDING"
+        case State.BLOCKED:
+            return "PENDING"
         case State.RUNNING:
             return "STARTED"
         case State.FAILED:
@@ -29,7 +33,7 @@ def status(known: Known | None) -> str:
 
 def outcome(known: Known | None) -> Any:
     """The return value, or the error as a TaskFailed. None before there is one."""
-    if known is None or known.state in (State.READY, State.RUNNING):
+    if known is None or known.state in UNENDED:
         return None
     if known.state is State.FAILED:
         kind = TaskRevokedError if known.cancelled else TaskFailed

@@ -36,6 +36,7 @@ log = logging.getLogger("taskq")
 
 _STATUS = {
     State.READY: TaskResultStatus.READY,
+    State.BLOCKED: TaskResultStatus.READY,
     State.RUNNING: TaskResultStatus.RUNNING,
     State.FAILED: TaskResultStatus.FAILED,
     None: TaskResultStatus.SUCCESSFUL,

@@ -24,6 +24,7 @@ from taskq.keeper.reclaimer import Reclaimer
 from taskq.keeper.rollups import Rollups
 from taskq.keeper.stacks import StackAnswers
 from taskq.keeper.ticker import Ticker
+from taskq.keeper.workflows import WorkflowKeeper
 from taskq.pool_context import PoolContext
 from taskq.store.grants import GrantCheck
 from taskq.store.refusals import NEVER, Refusals
@@ -90,6 +91,7 @@ class Keeper:
         self.recent_runs = RecentRuns(
             child, self.session, self.settings, context.pool, told=self.rollups.tell
         )
+        self.workflows = WorkflowKeeper(self.session, every=heartbeat)
         self.pruner = Pruner(self.session, self.settings)
         self.partitions = PartitionKeeper(self.session, context.lifetimes)
         self._refusals = Refusals(child.name, self.session.close, limit=self.settings.heartbeat)
@@ -116,6 +118,7 @@ class Keeper:
             Duty("send periodic tasks", self.tick, lambda: self.ticker.due),
             Duty("look for work", self.dispatcher.dispatch, lambda: self.dispatcher.due),
             Duty("add or remove workers", self.autoscaler.look, lambda: self.autoscaler.due),
+            Duty("look after workflows", self.workflows.look, lambda: self.workflows.due),
             Duty(
                 "look for cancelled runs",
                 lambda: canceller.look(self.session.store()),

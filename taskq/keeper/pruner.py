@@ -19,8 +19,8 @@ NOTABLE = 1000
 
 
 class Pruner:
-    """Removes old results, failed and finished tasks, idempotency keys, roll-ups, recent runs and
-    losses.
+    """Removes old results, failed and finished tasks, idempotency keys, roll-ups, recent runs,
+    losses and workflows.
 
     due: when to look next, by ``pool.clock``.
     """
@@ -48,6 +48,7 @@ class Pruner:
             store.prune_finished(PRUNE_BATCH),
             store.statistics.prune(Step.HOUR, settings.hours_ttl, PRUNE_BATCH),
             store.losses.prune(settings.loss_ttl, PRUNE_BATCH),
+            store.workflows.prune(settings.result_ttl, PRUNE_BATCH),
         ]
         store.statistics.forget_recent(each=settings.recent_runs, notable=NOTABLE, slow=events.SLOW)
         more = max(removed) == PRUNE_BATCH

@@ -152,6 +152,26 @@ class Task(models.Model):
     unique_place = models.SmallIntegerField(
         _("place"), null=True, blank=True, help_text=_("1: the first with this key is overdue")
     )
+    # Of the steps of workflows; NULL for all other tasks.
+    workflow = models.ForeignKey(
+        "SentWorkflow",
+        verbose_name=_("workflow"),
+        null=True,
+        blank=True,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="rows",
+    )
+    passes = models.BooleanField(
+        _("passes on"), null=True, blank=True, help_text=_("a later step gets its value")
+    )
+    inputs = models.TextField(  # noqa: DJ001
+        _("inputs"), null=True, blank=True, help_text=_("what earlier steps passed on, encoded")
+    )
+    delay = models.FloatField(
+        _("delay"), null=True, blank=True, help_text=_("seconds from its release to its start")
+    )
 
     objects = TaskQuerySet.as_manager()
 
@@ -181,6 +201,16 @@ class Task(models.Model):
                 name="taskq_task_cancelled",
                 fields=["worker"],
                 condition=Q(state=State.RUNNING, cancelled_at__isnull=False),
+            ),
+            # The steps that wait for others, for the counts of a queue.
+            models.Index(
+                name="taskq_task_blocked", fields=["queue"], condition=Q(state=State.BLOCKED)
+            ),
+            # The steps of a workflow that are left.
+            models.Index(
+                name="taskq_task_workflow",
+                fields=["workflow"],
+                condition=Q(workflow__isnull=False),
             ),
         ]
         constraints = [

@@ -54,7 +54,7 @@ def enqueue(
     Raises TypeError or ValueError (PayloadError among them), naming the argument.
     """
     values = row(name, args, kwargs, options, **terms)
-    connection, statements = _database(using)
+    connection, statements = database(using)
     if unique_key is None and idempotency_key is None and options.unique is None:  # most calls
         return _write(connection, statements, values, timed)
     key = check_keys(name, args, kwargs, options, unique_key, idempotency_key)
@@ -127,7 +127,7 @@ def enqueue_many(
     """
     values = {"name": name, **columns(options, **terms)}
     headers = _headers(name, values["queue"], terms)
-    connection, statements = _database(using)
+    connection, statements = database(using)
     if options.unique is not None:
         return _enqueue_many_unique(
             connection, statements, values, list(calls), options, headers, timed
@@ -267,7 +267,11 @@ def _parts(texts: Iterable[str]) -> Iterator[list[str]]:
         yield together
 
 
-def _database(using: str | None) -> tuple[sql.DjangoConnection, EnqueueStatements]:
+def database(using: str | None) -> tuple[sql.DjangoConnection, EnqueueStatements]:
+    """The connection on which tasks are sent, and its vendor's statements.
+
+    using: the alias of the database. By default the router decides.
+    """
     wrapper = connection_of(using or router.db_for_write(Task))
     # Our setting or Django's can say that a pooler gives the session to others between two
     # transactions.

@@ -23,6 +23,7 @@ from taskq.sql.statements import (
     ScheduleStatements,
     StackStatements,
     Statements,
+    WorkflowStatements,
 )
 
 VENDORS = ("postgresql", "sqlite")
@@ -280,12 +281,19 @@ def schedules_of(vendor: str) -> ScheduleStatements:
     return cast(ScheduleStatements, _module(vendor, "schedules"))
 
 
+@functools.cache
+def workflows_of(vendor: str) -> WorkflowStatements:
+    """The statements about workflows."""
+    return cast(WorkflowStatements, _module(vendor, "workflows"))
+
+
 def load(vendor: str) -> None:
     """Import all SQL modules that a pool's processes need, before the fork."""
     for each in (of, claims_of, driver_of, django_connection_of, enqueue_of, leases_of):
         each(vendor)
     losses_of(vendor)
     stacks_of(vendor)
+    workflows_of(vendor)
     partitions_of(vendor)
 
 

@@ -4,7 +4,11 @@ statement: ``taskq/sql/postgresql/tasks.py`` those of ``Statements``, and so on.
 from __future__ import annotations
 
 import datetime
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+#: Runs a statement with parameters, and returns its rows.
+Rows = Callable[[str, Mapping[str, Any]], list[tuple[Any, ...]]]
 
 
 class EnqueueStatements(Protocol):
@@ -45,6 +49,8 @@ class Statements(Protocol):
     KEEP_ONE: tuple[str, ...]
     ARCHIVE: tuple[str, ...]
     ARCHIVE_ONE: tuple[str, ...]
+    PASS: tuple[str, ...]
+    PASS_ONE: tuple[str, ...]
     RETRY: str
     FAIL: str
     FAIL_PLAINLY: str
@@ -61,6 +67,30 @@ class Statements(Protocol):
     PRUNE_FAILED: str
     PRUNE_KEYS: str
     PRUNE_FINISHED: str
+
+
+class WorkflowStatements(Protocol):
+    """A vendor's module for workflows; postgresql/workflows.py explains each name."""
+
+    RELEASE: tuple[str, ...]
+    RELEASE_LEFT: tuple[str, ...]
+    SETTLE: str
+    SETTLE_RECENT: str
+    VOID: str
+    WALK: str
+    FORGET: str
+    VOIDED: str
+    REMOVE: str
+    OPEN: str
+    FINISH: str
+    LOCK: str
+    CANCEL: tuple[str, ...]
+    PRUNE: str
+    REPLACE: str
+    JOIN: str
+    ADD_PART: str
+
+    def send(self, rows: Rows, values: Mapping[str, Any]) -> tuple[int | None, list[int]]: ...
 
 
 class PartitionStatements(Protocol):

@@ -15,12 +15,16 @@ def finish(
     run: Run,
     *,
     result: str | None = None,
+    is_step: bool = False,
+    passed: str | None = None,
     lifetime: float | None = None,
     home: str | None = None,
 ) -> bool:
     """Finish a run in the transaction that its own code has open on Django's connection, and keep
     its result, if any; whether the worker still held it. If not, that transaction must be rolled
     back.
+
+    is_step: other steps of its workflow may wait for it. passed: what they get of it, encoded.
 
     lifetime: seconds for which the finished task is kept; 0 or None for not at all.
 
@@ -32,6 +36,10 @@ def finish(
     values = {"worker": worker, "id": id, "attempt": attempt}
     # Refused where the task has marked its transaction for a rollback, which would take our
     # finish with it, silently.
+    if is_step:
+        ends = [_qualified(each, home) for each in statements.PASS_ONE]
+        kept = {"value": result, "lifetime": lifetime or None, "passed": passed}
+        return connection.end_plainly(ends, {**values, **kept})
     if lifetime:
         archive = [_qualified(each, home) for each in statements.ARCHIVE_ONE]
         more = {"value": result, "lifetime": lifetime}
@@ -42,7 +50,7 @@ def finish(
     return connection.end_plainly(keep, {**values, "value": result})
 
 
-_TABLES = re.compile(r"\btaskq_(?:task|result|finished|worker)\b")
+_TABLES = re.compile(r"\btaskq_(?:task|result|finished|worker|edge)\b")
 
 
 @functools.cache

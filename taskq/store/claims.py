@@ -65,9 +65,11 @@ def lanes_of(queues: Queues, rows: list[tuple[Any, ...]]) -> list[Lane]:
 _CLAIMED = slice(1, 1 + len(Claimed._fields))
 
 
-def claim_result(answers: list[list[tuple[Any, ...]]], request: ClaimRequest) -> ClaimResult:
+def claim_result(
+    ended: list[list[tuple[Any, ...]]], rows: list[tuple[Any, ...]], request: ClaimRequest
+) -> ClaimResult:
+    """ended: what the statements of the endings returned. rows: what the claim did."""
     place, limit = request.place, request.limit
-    *ended, rows = answers
     # RETURNING promises no order: sort by the place in the lane.
     rows.sort()
     tasks = [Claimed._make(row[_CLAIMED]) for row in rows]

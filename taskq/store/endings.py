@@ -17,12 +17,14 @@ from taskq.sql.statements import Statements
 from taskq.task.claimed import Run
 from taskq.task.measures import End
 
-_FINISH, _KEEP, _ARCHIVE, _FAIL, _RETRY = "finish", "keep", "archive", "fail", "retry"
+_FINISH, _KEEP, _ARCHIVE, _PASS = "finish", "keep", "archive", "pass"
+_FAIL, _RETRY = "fail", "retry"
 #: The columns that each of them writes, as the statements name their lists.
 COLUMNS: dict[str, tuple[str, ...]] = {
     _FINISH: (),
     _KEEP: ("value",),
     _ARCHIVE: ("value", "lifetime"),
+    _PASS: ("value", "lifetime", "passed"),
     _FAIL: ("error", "traceback", "kind"),
     _RETRY: ("due", "delay", "error", "traceback", "kind"),
 }
@@ -32,6 +34,7 @@ ENDS = {
     _FINISH: End.DONE,
     _KEEP: End.DONE,
     _ARCHIVE: End.DONE,
+    _PASS: End.DONE,
     _FAIL: End.FAILED,
     _RETRY: End.RETRIED,
 }
@@ -61,6 +64,11 @@ class Ending(NamedTuple):
     def is_seen(self) -> bool:
         """Whether somebody may wait to see it: it leaves a row."""
         return self.how != _FINISH
+
+    @property
+    def passes(self) -> bool:
+        """Whether it is the end of a step, for which other steps may wait."""
+        return self.how == _PASS
 
     def encoded(self) -> bytes:
         """It without its run, for a finish log. :func:`decoded` reads it."""
@@ -102,6 +110,15 @@ def archive(run: Run, value: str | None, lifetime: float) -> Ending:
     written too, as by :func:`keep`.
     """
     return Ending(*run, _ARCHIVE, (value, lifetime))
+
+
+def pass_on(run: Run, value: str | None, lifetime: float | None, passed: str | None) -> Ending:
+    """The step of a workflow is done, and those that wait for it may go on.
+
+    value, lifetime: as of :func:`archive`; None for what is not kept.
+    passed: what it passes on, encoded.
+    """
+    return Ending(*run, _PASS, (value, lifetime, passed))
 
 
 def fail(run: Run, *, error: str, traceback: str, kind: str | None = None) -> Ending:
@@ -157,6 +174,7 @@ def _calls(
         _FINISH: (statements.FINISH,),
         _KEEP: statements.KEEP,
         _ARCHIVE: statements.ARCHIVE,
+        _PASS: statements.PASS,
         _FAIL: (statements.FAIL,),
         _RETRY: (statements.RETRY,),
     }

@@ -26,6 +26,8 @@ POOL = {
     "taskq_recentrun": ("SELECT", "INSERT", "DELETE"),
     "taskq_stackrequest": ("SELECT", "UPDATE", "DELETE"),
     "taskq_loss": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "taskq_workflow": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "taskq_edge": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 #: What a role needs that only sends tasks and reads their results.
 SENDER = {
@@ -34,6 +36,8 @@ SENDER = {
     "taskq_result": ("SELECT",),
     "taskq_finished": ("SELECT",),
     "taskq_idempotencykey": ("SELECT", "INSERT", "UPDATE"),
+    "taskq_workflow": ("SELECT", "INSERT"),
+    "taskq_edge": ("SELECT", "INSERT"),
 }
 
 #: The missing privileges. It locks nothing.

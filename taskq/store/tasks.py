@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from taskq import sql
+from taskq.store import releasing
 from taskq.store.claims import (
     ClaimRequest,
     ClaimResult,
@@ -23,8 +24,10 @@ from taskq.store.endings import Ending, calls
 from taskq.store.leases import LeaseStore
 from taskq.store.losses import LossStore
 from taskq.store.partitions import PartitionStore
+from taskq.store.releasing import NO_PARTS, Parts
 from taskq.store.stacks import StackStore
 from taskq.store.statistics import StatisticsStore
+from taskq.store.workflows import WorkflowStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.progress import Progress
 from taskq.task.queues import Queues
@@ -40,6 +43,7 @@ class TaskStore:
         self._connection = connection
         self._sql = sql.of(vendor)
         self._claims = sql.claims_of(vendor)
+        self._flows = sql.workflows_of(vendor)
         self._wake = sql.enqueue_of(vendor).WAKE
         #: The leases under which workers hold tasks.
         self.leases = LeaseStore(connection, vendor)
@@ -48,6 +52,7 @@ class TaskStore:
         self.statistics = StatisticsStore(connection)
         self.losses = LossStore(connection, vendor)
         self.stacks = StackStore(connection, vendor)
+        self.workflows = WorkflowStore(connection, vendor)
 
     @property
     def home(self) -> str | None:
@@ -76,39 +81,62 @@ class TaskStore:
         return self.end_and_claim(worker, (), ClaimRequest(lane, limit, quick)).tasks
 
     def end_and_claim(
-        self, worker: int, endings: Iterable[Ending], request: ClaimRequest
+        self,
+        worker: int,
+        endings: Sequence[Ending],
+        request: ClaimRequest,
+        parts: Parts = NO_PARTS,
     ) -> ClaimResult:
         """:meth:`end` and :meth:`claim` in one transaction and one round trip."""
         if isinstance(request.place, Queues) and self._must_look(request.place):
             due = [lane for lane in self.lanes(request.place) if lane.wait <= 0]
             if not due:
-                return ClaimResult(self.end(worker, endings), [], None, 0)
-            result = self.end_and_claim(worker, endings, request._replace(place=due[0]))
+                return ClaimResult(self.end(worker, endings, parts), [], None, 0)
+            result = self.end_and_claim(worker, endings, request._replace(place=due[0]), parts)
             return result._replace(lanes=len(due))
-        return claim_result(self._connection.batch(*self._calls(worker, endings, request)), request)
+        ending, release = self._endings(worker, endings, parts)
+        answers = self._connection.batch(*ending, *release, self._claim(worker, request))
+        return claim_result(answers[: len(ending)], answers[-1], request)
 
     def begin_to_end(
-        self, worker: int, endings: Iterable[Ending], request: ClaimRequest | None
+        self,
+        worker: int,
+        endings: Sequence[Ending],
+        request: ClaimRequest | None,
+        parts: Parts = NO_PARTS,
     ) -> Callable[[], ClaimResult] | None:
         """:meth:`end_and_claim` without waiting for the answer, or without a request :meth:`end`.
 
         Returns a function that waits. None where that is not possible.
         """
-        if request is None:
-            answer = self._connection.begin(*calls(self._sql, worker, endings))
-            return answer and (lambda: ClaimResult(ids_of(answer()), [], None, None))
-        if isinstance(request.place, Queues) and self._must_look(request.place):
+        if request and isinstance(request.place, Queues) and self._must_look(request.place):
             return None
-        answer = self._connection.begin(*self._calls(worker, endings, request))
-        return answer and (lambda: claim_result(answer(), request))
+        ending, release = self._endings(worker, endings, parts)
+        claim = [self._claim(worker, request)] if request else []
+        answer = self._connection.begin(*ending, *release, *claim)
+        if answer is None:
+            return None
+
+        def wait() -> ClaimResult:
+            answers = answer()
+            ended = answers[: len(ending)]
+            if request is None:
+                return ClaimResult(ids_of(ended), [], None, None)
+            return claim_result(ended, answers[-1], request)
+
+        return wait
 
     def _must_look(self, queues: Queues) -> bool:
         """Whether no statement finds the most urgent lane of these and claims from it."""
         return self._claims.CLAIM_FIRST is None or queues.must_be_looked_for
 
-    def _calls(
-        self, worker: int, endings: Iterable[Ending], request: ClaimRequest
-    ) -> list[sql.Call]:
+    def _endings(
+        self, worker: int, endings: Sequence[Ending], parts: Parts
+    ) -> tuple[list[sql.Call], list[sql.Call]]:
+        """The statements that write these ends, and those that release what waits for them."""
+        return calls(self._sql, worker, endings), releasing.calls(self._flows, endings, parts)
+
+    def _claim(self, worker: int, request: ClaimRequest) -> sql.Call:
         place, limit, quick, described = request
         values = {
             "worker": worker,
@@ -123,20 +151,26 @@ class TaskStore:
         else:
             assert self._claims.CLAIM_FIRST is not None
             values, claim = {**values, "queues": place.listed}, self._claims.CLAIM_FIRST
-        return [*calls(self._sql, worker, endings), (claim, values)]
+        return claim, values
 
     def end_and_look(
-        self, worker: int, endings: Iterable[Ending], queues: Queues
+        self,
+        worker: int,
+        endings: Sequence[Ending],
+        queues: Queues,
+        parts: Parts = NO_PARTS,
     ) -> tuple[set[int], list[Lane]]:
         """:meth:`end` and :meth:`lanes` in one round trip."""
-        *ended, rows = self._connection.batch(
-            *calls(self._sql, worker, endings), (self._claims.LANES, {"queues": queues.listed})
-        )
-        return ids_of(ended), lanes_of(queues, rows)
+        ending, release = self._endings(worker, endings, parts)
+        look = (self._claims.LANES, {"queues": queues.listed})
+        answers = self._connection.batch(*ending, *release, look)
+        return ids_of(answers[: len(ending)]), lanes_of(queues, answers[-1])
 
-    def end(self, worker: int, endings: Iterable[Ending]) -> set[int]:
-        """Write how runs ended. The ids of those that were still this worker's."""
-        return ids_of(self._connection.batch(*calls(self._sql, worker, endings)))
+    def end(self, worker: int, endings: Sequence[Ending], parts: Parts = NO_PARTS) -> set[int]:
+        """Write how runs ended, and release what waits for them. The ids of those that were still
+        this worker's."""
+        ending, release = self._endings(worker, endings, parts)
+        return ids_of(self._connection.batch(*ending, *release)[: len(ending)])
 
     def end_if_free(
         self, worker: int, endings: Sequence[Ending]
@@ -152,6 +186,7 @@ class TaskStore:
             free = ids_of([rows(*call) for call in lock])
             ours = [ending for ending in endings if ending.id in free]
             ended = ids_of([rows(*call) for call in calls(self._sql, worker, ours)])
+        self.workflows.release(Parts([each.id for each in ours if each.passes], served=[]))
         left = [run for run in runs if run[0] not in free]
         if not left or self._sql.STILL_HELD is None:
             return ended, set(), free - ended

@@ -30,6 +30,8 @@ class Claimed(NamedTuple):
     run_after: str | None = None
     started_at: str | None = None
     history: str | None = None
+    # Of a step of a workflow: the workflow's id, whether its value is passed on, and its inputs.
+    step: str | None = None
 
     @property
     def run(self) -> Run:

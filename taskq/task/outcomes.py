@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,10 +14,12 @@ class Done:
 
     written: the row is gone already, in the transaction of the task's own writes.
     result: what the function returned, encoded. None where that is not kept.
+    passed: the same, for the later steps of a workflow. None where none of them gets it.
     """
 
     written: bool
     result: str | None = None
+    passed: str | None = None
 
 
 DONE = Done(written=False)
@@ -63,4 +67,16 @@ class Fenced:
     """The worker no longer held the task when it came to commit. The effects were rolled back."""
 
 
-Outcome = Done | Retried | Failed | Interrupted | Fenced
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """The run has put a graph in its place.
+
+    last: the columns of the step that takes its row. others: the values of the other steps. Both
+        are those of :meth:`taskq.store.workflows.WorkflowStore.replace`.
+    """
+
+    last: Mapping[str, Any]
+    others: Mapping[str, Any]
+
+
+Outcome = Done | Retried | Failed | Interrupted | Fenced | Replaced

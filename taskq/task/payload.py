@@ -27,6 +27,7 @@ __all__ = [
     "decode_call",
     "decode_result",
     "encode",
+    "encode_passed",
     "encode_result",
 ]
 
@@ -132,6 +133,13 @@ def encode_result(value: Any, task: str = "") -> str:
         if error.__cause__ is None:
             raise PayloadError(text) from error
         raise TypeError(f"Unsupported type: {text}") from error.__cause__
+
+
+def encode_passed(value: Any) -> str:
+    """A step's return value as the text that later steps get. They read it with
+    :func:`decode_result`, without a name, as they are other tasks. Raises as
+    :func:`encode_result`."""
+    return encode_result(value)
 
 
 def decode_result(text: str, task: str = "") -> Any:

@@ -75,6 +75,12 @@ class Queues:
         """Whether only a look at all lanes finds those that these queues admit."""
         return bool(self.prefixes) or self.but is not None
 
+    @property
+    def surely_served(self) -> list[str] | None:
+        """The names; None for every queue. Queues of a prefix, or of all but some, are not among
+        them."""
+        return list(self.names) if self.names or self.must_be_looked_for else None
+
     def admit(self, queue: str) -> bool:
         if self.but is not None and self.but.admit(queue):
             return False

@@ -81,6 +81,7 @@ class Request:
         eager_id: The id of an eager run, which has no row.
         asked_retry: What this run asked for by ``retry()``.
         retry_was_swallowed: Its code caught the Retry that this raised, and went on.
+        workflow: The number of the workflow of which it is a step; else None.
         hide: Masks the sensitive arguments in a text. None where the task has none.
     """
 
@@ -99,6 +100,7 @@ class Request:
     eager_id: TaskId | None = None
     asked_retry: Retry | None = None
     retry_was_swallowed: bool = False
+    workflow: int | None = None
     hide: Callable[[str], str] | None = field(default=None, repr=False)
 
     @property

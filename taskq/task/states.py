@@ -9,11 +9,15 @@ from django.utils.translation import gettext_lazy as _
 
 
 class State(models.IntegerChoices):
-    """READY -> RUNNING -> gone | READY again (retry, loss) | FAILED."""
+    """READY -> RUNNING -> gone | READY again (retry, loss) | FAILED.
+
+    A step of a workflow that waits for others is BLOCKED before that. No claim reads such rows.
+    """
 
     READY = 0, _("ready")
     RUNNING = 1, _("running")
     FAILED = 2, _("failed")
+    BLOCKED = 3, _("blocked")
 
 
 class ShownState(models.TextChoices):
@@ -21,6 +25,7 @@ class ShownState(models.TextChoices):
 
     PENDING = "pending", _("pending")
     FUTURE = "future", _("future")
+    BLOCKED = "blocked", _("blocked")
     ACTIVE = "active", _("active")
     LOST = "lost", _("lost")
     FAILED = "failed", _("failed")
@@ -31,6 +36,7 @@ class ShownState(models.TextChoices):
 SHOWN_WHEN: dict[ShownState, Q] = {
     ShownState.PENDING: Q(state=State.READY, execute_at__lte=Now()),
     ShownState.FUTURE: Q(state=State.READY, execute_at__gt=Now()),
+    ShownState.BLOCKED: Q(state=State.BLOCKED),
     ShownState.ACTIVE: Q(state=State.RUNNING, worker__lease_expires_at__gt=Now()),
     ShownState.LOST: Q(state=State.RUNNING)
     & (Q(worker__lease_expires_at__isnull=True) | Q(worker__lease_expires_at__lte=Now())),

@@ -16,6 +16,7 @@ from typing import Any
 from django.core.serializers.json import DjangoJSONEncoder
 
 from taskq import shortcuts
+from taskq.task.placeholders import FailureInput, Input, InputList
 
 TAG = "$taskq"
 #: What :func:`dumps` raises for a value that JSON cannot carry.
@@ -50,6 +51,13 @@ _KEPT: dict[type, tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = {
     datetime.timedelta: ("timedelta", _seconds, lambda parts: datetime.timedelta(*parts)),
     Decimal: ("decimal", str, Decimal),
     uuid.UUID: ("uuid", str, uuid.UUID),
+    Input: ("input", lambda each: each.place, Input),
+    InputList: ("inputs", lambda each: [each.first, each.count], lambda parts: InputList(*parts)),
+    FailureInput: (
+        "failure",
+        lambda each: [each.place, each.what],
+        lambda parts: FailureInput(*parts),
+    ),
 }
 _READERS: dict[str, Callable[[Any], Any]] = {
     "dict": dict,  # a caller's dict with a key that looks like our tag

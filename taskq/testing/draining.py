@@ -13,7 +13,7 @@ from django.db import router
 
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import Task
-from taskq.task.outcomes import Done, Interrupted, Retried
+from taskq.task.outcomes import Done, Interrupted, Replaced, Retried
 from taskq.task.queues import Queues
 from taskq.testing.clock import advance, seconds_of
 from taskq.testing.worker import Concluded, InProcessWorker
@@ -166,7 +166,7 @@ def _ran(concluded: Concluded) -> Ran:
     match concluded.outcome:
         case None:
             outcome: Literal["succeeded", "retried", "failed", "expired"] = "expired"
-        case Done():
+        case Done() | Replaced():
             outcome = "succeeded"
         case Retried() | Interrupted():
             outcome = "retried"

@@ -14,6 +14,9 @@ from django.db.models import Max
 from taskq.models import State, Task
 from taskq.task import payload
 
+#: The states of tasks that were sent and have not started.
+_WAIT = (State.READY, State.BLOCKED)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Enqueued:
@@ -60,7 +63,7 @@ def captured_tasks(*, using: str | None = None, execute: bool = False) -> Iterat
     found: list[Enqueued] = []
     before = _tasks(using).aggregate(last=Max("pk"))["last"] or 0
     yield found
-    found += map(_enqueued, _tasks(using).filter(pk__gt=before, state=State.READY).order_by("pk"))
+    found += map(_enqueued, _tasks(using).filter(pk__gt=before, state__in=_WAIT).order_by("pk"))
     if execute:
         run_all(using=using)
 
@@ -92,7 +95,7 @@ def assert_enqueued(
         TypeError: ``task`` is no task.
     """
     name = _name(task)
-    all_of_them = [_enqueued(each) for each in _tasks(using).filter(state=State.READY)]
+    all_of_them = [_enqueued(each) for each in _tasks(using).filter(state__in=_WAIT)]
     wanted_args, wanted_kwargs = payload.decode(
         payload.encode(args or (), kwargs or {}, task=name), name
     )

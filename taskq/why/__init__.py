@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from taskq.models import State, Task
 from taskq.task import ids
-from taskq.why import others, waiting
+from taskq.why import blocked, others, waiting
 from taskq.why.reason import Code, Reason
 
 __all__ = ["Code", "Reason", "why"]
@@ -44,4 +44,6 @@ def why(task_id: int | str | uuid.UUID, using: str | None = None) -> list[Reason
         return others.running(task, alias, task.now)
     if task.state == State.FAILED:
         return others.failed(task, alias, task.now)
+    if task.state == State.BLOCKED:
+        return blocked.reasons(task, alias)
     return waiting.reasons(task, alias, task.now)

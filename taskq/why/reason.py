@@ -20,6 +20,7 @@ class Code(StrEnum):
     # It waits
     NOT_DUE = "not_due"
     WAITS_FOR_RETRY = "waits_for_retry"
+    BLOCKED = "blocked"
     UNKNOWN_NAME = "unknown_name"
     EXPIRED = "expired"
     EXPIRES_FIRST = "expires_first"

@@ -48,6 +48,7 @@ class AtomicEnd:
         task: Claimed,
         definition: Definition,
         result: str | None,
+        passed: str | None,
     ) -> bool:
         """Remove the task's row, and keep what is to be kept of it. False if the worker no longer
         holds the task: then the transaction must be rolled back."""
@@ -59,6 +60,8 @@ class AtomicEnd:
             self._batch.lease,
             task.run,
             result=result,
+            is_step=task.step is not None,
+            passed=passed,
             lifetime=self._lifetimes.of(definition.options, task.queue),
             home=self._session.home,
         )

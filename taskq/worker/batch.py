@@ -16,6 +16,7 @@ from taskq.database_errors import DATABASE_ERRORS
 from taskq.store.claims import ClaimRequest, ClaimResult, Lane
 from taskq.store.endings import Ending
 from taskq.store.refusals import concerns_all
+from taskq.store.releasing import Parts
 from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.queues import Queues
@@ -26,9 +27,10 @@ class Batch:
 
     finish_log: holds the ended runs in the same order, in memory that outlives the worker. If the
         worker dies, the keeper writes them.
+    served: the queues from which the worker claims; None for all.
     """
 
-    def __init__(self, finish_log: FinishLog) -> None:
+    def __init__(self, finish_log: FinishLog, served: list[str] | None = None) -> None:
         self.lease = 0
         self._finish_log = finish_log
         #: A claim, or a give-back, went unanswered: the lease may hold tasks that are not here.
@@ -39,6 +41,9 @@ class Batch:
         self.seen_since = 0
         #: Ended runs whose statement touched no row.
         self._untouched: list[Run] = []
+        #: Steps of workflows whose end releases others: once more, after it is committed.
+        self._parts = Parts(served=served)
+        self._sent_parts = self._parts
         #: Runs of a give-back that went unanswered.
         self._leaving: list[Run] = []
         #: The answer to what was sent ahead, how many of the ended runs it writes, and whether it
@@ -97,7 +102,9 @@ class Batch:
         way."""
         self.collect()
         self.claimed_at = clock.now()
-        result = store.end_and_claim(self.lease, self._ended, request)
+        parts = self._parts
+        result = store.end_and_claim(self.lease, self._ended, request, parts)
+        self._released(parts)
         return self._add(result, len(self._ended))
 
     def send(self, store: TaskStore, request: ClaimRequest | None) -> bool:
@@ -106,9 +113,10 @@ class Batch:
         self.collect()
         if self.in_doubt:
             return False
-        self._answer = store.begin_to_end(self.lease, self._ended, request)
+        self._answer = store.begin_to_end(self.lease, self._ended, request, self._parts)
         if self._answer is None:
             return False
+        self._sent_parts = self._parts
         self._sent, self._claims, self.seen_since = len(self._ended), request is not None, 0
         self._asked_at = clock.now()
         return True
@@ -130,6 +138,7 @@ class Batch:
         sent, self._sent = self._sent, 0
         with self._in_doubt_unless_answered():
             result = answer()
+        self._released(self._sent_parts)
         self._add(result, sent)
         if not self._claims:
             return None
@@ -139,7 +148,9 @@ class Batch:
     def look(self, store: TaskStore, queues: Queues) -> list[Lane]:
         """Write the ended runs and look at the lanes."""
         self.collect()
-        ours, lanes = store.end_and_look(self.lease, self._ended, queues)
+        parts = self._parts
+        ours, lanes = store.end_and_look(self.lease, self._ended, queues, parts)
+        self._released(parts)
         self._written(ours, len(self._ended))
         return lanes
 
@@ -147,7 +158,37 @@ class Batch:
         """Write the ended runs. They are forgotten only once the database has answered."""
         self.collect()
         if self._ended:
-            self._written(store.end(self.lease, self._ended), len(self._ended))
+            parts = self._parts
+            ours = store.end(self.lease, self._ended, parts)
+            self._released(parts)
+            self._written(ours, len(self._ended))
+
+    # The steps of workflows that wait for what has ended here
+
+    def note_passed(self, id: int) -> None:
+        """This step is done, and that is committed."""
+        self._parts = self._parts._replace(passed=[*self._parts.passed, id])
+
+    def note_stopped(self, id: int) -> None:
+        """This step has failed, or is gone without an end."""
+        self._parts = self._parts._replace(stopped=[*self._parts.stopped, id])
+
+    def release(self, store: TaskStore) -> bool:
+        """Release what waits for steps that have ended here. Whether anything was."""
+        if not self._parts.any:
+            return False
+        self.collect()
+        parts = self._parts
+        released = store.workflows.release(parts)
+        self._released(parts)
+        return bool(released or parts.stopped)
+
+    def _released(self, parts: Parts) -> None:
+        """These were sent, and that is committed. What has stopped may be one of two last parts."""
+        if parts.any:
+            passed = [*self._parts.passed[len(parts.passed) :], *parts.stopped]
+            stopped = self._parts.stopped[len(parts.stopped) :]
+            self._parts = self._parts._replace(passed=passed, stopped=stopped)
 
     def pop_untouched(self) -> list[Run]:
         """The ended runs whose statement touched no row, each once."""
@@ -218,5 +259,7 @@ class Batch:
         written, self._ended = self._ended[:count], self._ended[count:]
         if not self._ended:
             self.seen_since = 0
+        if passed := [each.id for each in written if each.passes]:
+            self._parts = self._parts._replace(passed=[*self._parts.passed, *passed])
         elsewhere = self._finish_log.take_out(count)  # the keeper may have written these
         self._untouched += [each.run for each in written[elsewhere:] if each.id not in ours]

@@ -69,6 +69,8 @@ class Claimer:
         """Claim with an empty batch, unless another worker does. Whether anything came."""
         if not self.sleeper.leave_to_another() and self.claim_most_urgent():
             return True
+        if self.batch.release(self.session.store()) and self.claim_most_urgent():
+            return True
         self._busy = False
         return False
 

@@ -11,7 +11,7 @@ from django.db import transaction
 from pool import clock
 from taskq import error_text, events, signals
 from taskq.connections.of_thread import connection_of
-from taskq.task import masking, payload, retries
+from taskq.task import inputs, masking, payload, retries
 from taskq.task.calling import call
 from taskq.task.claimed import Claimed
 from taskq.task.masking import Hide
@@ -23,6 +23,7 @@ from taskq.task.outcomes import (
     Fenced,
     Interrupted,
     Outcome,
+    Replaced,
     Retried,
 )
 from taskq.task.registry import Definition
@@ -31,6 +32,7 @@ from taskq.values import stored_moment
 from taskq.worker.atomic_end import AtomicEnd
 from taskq.worker.interrupter import Interrupter
 from taskq.worker.interruption import was_interrupted
+from taskq.workflow.replacing import Replace
 
 #: The beginning of the error of a run that an outage has ended.
 INTERRUPTED = "interrupted, as a connection to the database broke"
@@ -88,10 +90,15 @@ class Executor:
         first: arguments before the task's own.
         """
         self._returned_at = 0
+        step = None
         try:
             if task.scheduled_at:
                 request.scheduled_at = stored_moment(task.scheduled_at)
             args, kwargs, request.sent_headers = payload.decode_call(task.payload, task.name)
+            if task.step is not None:
+                step = inputs.StepRun.read(task.step)
+                request.workflow = step.workflow
+                args, kwargs = inputs.filled(args, kwargs, step.inputs)
             request.args, request.kwargs = args, kwargs
             if definition.options.sensitive:
                 request.hide = masking.hiding(task.name, args, kwargs)
@@ -106,16 +113,16 @@ class Executor:
                 signals.tell_of_run(signals.task_started, request)
             if not definition.options.atomic:
                 value = self._call(definition, request, args, kwargs)
-                if not keeps:
+                if not keeps and step is None:
                     return DONE
-                return Done(written=False, result=payload.encode_result(value, task.name))
+                return Done(False, *_encoded(value, task, step, keeps=keeps))
             # The task's writes and the end of its row are one transaction.
             connection = connection_of(self._alias)
             with transaction.atomic(using=self._alias), self._end.begin(connection):
                 callbacks = len(connection.run_on_commit)
                 value = self._call(definition, request, args, kwargs)
                 self._returned_at = clock.now()  # what follows waits for the disk
-                result = payload.encode_result(value, task.name) if keeps else None
+                result, passed = _encoded(value, task, step, keeps=keeps)
                 if len(connection.run_on_commit) > callbacks:  # runs before all of them
                     note: Any = (
                         set(connection.savepoint_ids),
@@ -123,7 +130,7 @@ class Executor:
                         False,
                     )
                     connection.run_on_commit.insert(callbacks, note)
-                if not self._end.finish(connection, task, definition, result):
+                if not self._end.finish(connection, task, definition, result, passed):
                     raise _LeaseIsGone
             return Done(written=True, result=result) if keeps else DONE_AND_WRITTEN
         except _LeaseIsGone:
@@ -155,6 +162,15 @@ class Executor:
             self._interrupter.disarm()
 
 
+def _encoded(
+    value: Any, task: Claimed, step: inputs.StepRun | None, *, keeps: bool
+) -> tuple[str | None, str | None]:
+    """What a run returned, as the result that is kept, and as what later steps get."""
+    result = payload.encode_result(value, task.name) if keeps else None
+    passed = payload.encode_passed(value) if step is not None and step.passes else None
+    return result, passed
+
+
 def _outcome(error: BaseException, definition: Definition, request: Request) -> Outcome:
     """The outcome of a run that raised. This calls code of the task, which may raise too."""
     generation = _generation
@@ -162,6 +178,8 @@ def _outcome(error: BaseException, definition: Definition, request: Request) -> 
     if request.retry_was_swallowed:
         events.retry_swallowed(request)
     try:
+        if isinstance(error, Replace):
+            return Replaced(error.last, error.others)
         if (retried := _retried(error, definition, request)) is not None:
             return retried
         if was_interrupted(error):

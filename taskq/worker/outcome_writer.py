@@ -57,9 +57,12 @@ class OutcomeWriter:
 
     def end(self, ending: Ending, name: str) -> bool:
         """Write at once how a run ended. Returns what :meth:`write` does."""
-        return self.write(
+        ours = self.write(
             ending.run, name, lambda db: ending.id in db.end(self._batch.lease, [ending])
         )
+        if ours and ending.passes:
+            self._batch.note_passed(ending.id)
+        return ours
 
     @contextmanager
     def limited(self) -> Iterator[None]:

@@ -11,7 +11,7 @@ from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed
 from taskq.task.keeping import Lifetimes
 from taskq.task.measures import End
-from taskq.task.outcomes import Done, Failed, Fenced, Interrupted, Outcome, Retried
+from taskq.task.outcomes import Done, Failed, Fenced, Interrupted, Outcome, Replaced, Retried
 from taskq.task.progress import Progress
 from taskq.task.registry import Definition
 from taskq.task.request import Request
@@ -81,6 +81,8 @@ class Recorder:
             end = self._record(task, definition, outcome, seconds, request, heard)
         if end is None:
             return False
+        if task.step is not None and end not in (End.DONE, End.RETRIED):
+            self.batch.note_stopped(task.id)
         self.meter.note(task, end, seconds)
         return True
 
@@ -94,9 +96,11 @@ class Recorder:
         heard: bool,
     ) -> End | None:
         match outcome:
-            case Done(written, result):
+            case Done(written, result, passed):
                 self.slot.done += 1
-                ours = written or self.finish(task, definition, result, heard=heard)
+                if written and task.step is not None:
+                    self.batch.note_passed(task.id)
+                ours = written or self.finish(task, definition, result, passed, heard=heard)
                 if ours:
                     events.task_succeeded(task.id, task.name, seconds, request)
                 return End.DONE if ours else None
@@ -128,6 +132,16 @@ class Recorder:
                 ours = self.keep_failed(task, definition, ending, at_once=heard)
                 self.tell_failed(ours, task, error, traceback, request, exception)
                 return End.FAILED if ours else None
+            case Replaced(last, others):
+                self.slot.done += 1
+                ours = self.writer.write(
+                    task.run,
+                    task.name,
+                    lambda db: db.workflows.replace(self.batch.lease, task.run, last, others),
+                )
+                if ours:
+                    events.task_replaced(task.id, task.name, str(last["name"]))
+                return End.DONE if ours else None
             case Interrupted():
                 return End.LOST if self.lose(task, definition, outcome) else None
             case Fenced():
@@ -142,10 +156,24 @@ class Recorder:
         return None
 
     def finish(
-        self, task: Claimed, definition: Definition, result: str | None, *, heard: bool
+        self,
+        task: Claimed,
+        definition: Definition,
+        result: str | None,
+        passed: str | None,
+        *,
+        heard: bool,
     ) -> bool:
-        """Write a success. Who is told of one that keeps its result may look for that."""
+        """Write a success. Who is told of one that keeps its result may look for that.
+
+        passed: what later steps of its workflow get of it.
+        """
         options, lifetimes = definition.options, self.lifetimes
+        if task.step is not None:
+            lifetime = lifetimes.of(options, task.queue) or None
+            heard = heard or bool(signals.task_succeeded.receivers)
+            ending = endings.pass_on(task.run, result, lifetime, passed)
+            return self.end(task, definition, ending, at_once=heard)
         # Most runs end here without another call.
         may_keep = options.keep_finished or lifetimes.by_queue
         if may_keep and (lifetime := lifetimes.of(options, task.queue)):
@@ -271,6 +299,8 @@ class Recorder:
     def expired(self, task: Claimed) -> None:
         """Remove a task that was not started in time."""
         events.task_expired(task.id, task.name)
+        if task.step is not None:
+            self.batch.note_stopped(task.id)
         self.writer.end(endings.finish(task.run), task.name)
 
     def defer_unknown(self, task: Claimed) -> None:
@@ -283,6 +313,8 @@ class Recorder:
                 "(TASKQ['UNKNOWN_TASK_TTL']): was it renamed, removed, or its app uninstalled?"
             )
             self.fail(task, text, UNKNOWN, request_of(task))
+            if task.step is not None:
+                self.batch.note_stopped(task.id)
             return
         wait = min(60.0, 1.0 + max(0.0, unknown_for) / 2)  # the database's clock may be set back
         events.task_unknown(task.id, task.name, wait)

@@ -51,7 +51,7 @@ class Worker:
         self.child = child
         self.context = context
         self.slot: Slot = child.slot
-        self.batch = Batch(self.slot.finish_log)
+        self.batch = Batch(self.slot.finish_log, context.queues.surely_served)
         self.pace = self.pace_class()
         #: Of the run in progress, or the last one.
         self.request: Request | None = None
@@ -295,5 +295,6 @@ class Worker:
         self.tally.tell()
         try:
             self.batch.give_back(self.session.store())
+            self.batch.release(self.session.store())
         except DATABASE_ERRORS as error:
             self.claimer.failed(error)

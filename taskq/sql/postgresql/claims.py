@@ -66,6 +66,11 @@ _DESCRIPTION = ", ".join(
 )
 
 
+#: What a step of a workflow is run with; NULL for all other tasks.
+_STEP = """CASE WHEN task.workflow_id IS NOT NULL
+    THEN json_build_array(task.workflow_id, task.passes, task.inputs)::text END"""
+
+
 # The worker's row is locked first (FOR KEY SHARE, as a foreign key would do). While a claim is in
 # flight, nobody can retire its worker, and a retired worker claims nothing. The lock does not
 # conflict with renewals, which change no key.
@@ -118,7 +123,7 @@ RETURNING taken.place, task.id, task.attempt, task.name, task.payload, task.queu
           - extract(epoch FROM task.unknown_since)::float8,
           (SELECT date_part('epoch', statement_timestamp()))
           - date_part('epoch', task.execute_at),
-          task.scheduled_at::text, {_DESCRIPTION},
+          task.scheduled_at::text, {_DESCRIPTION}, {_STEP},
           CASE WHEN taken.place = %(limit)s THEN task.execute_at::text END
           {more}
 """

@@ -76,7 +76,7 @@ _OF_A_RESULT = (
 )
 
 
-def _archive(fence: str, value: str, lifetime: str) -> str:
+def _archive(fence: str, value: str, lifetime: str, passed: str = "") -> str:
     # One statement with two targets: a task that keeps its result has it in both tables. Uses the
     # primary keys of the task, the result and the partition. The parent is locked ROW EXCLUSIVE,
     # and of its partitions only those that get a row. The last day is that of UTC, on which the
@@ -85,7 +85,7 @@ def _archive(fence: str, value: str, lifetime: str) -> str:
     return f"""
 WITH done AS (
     DELETE FROM taskq_task {fence} RETURNING {OF_THE_TASK}
-), ended AS (
+), {passed} ended AS (
     SELECT done.*, pg_catalog.clock_timestamp() AS finished_at, {_WHO} AS worker,
            {value} AS value, {lifetime}::float8 * interval '1 second' AS lifetime
     FROM done
@@ -97,7 +97,7 @@ WITH done AS (
     INSERT INTO taskq_finished ({OF_THE_TASK}, finished_at, worker, value, expires_on)
     SELECT {OF_THE_TASK}, finished_at, worker, value,
            ((finished_at + lifetime) AT TIME ZONE 'UTC')::date
-    FROM ended
+    FROM ended WHERE lifetime IS NOT NULL
     ON CONFLICT DO NOTHING
 )
 SELECT id FROM done
@@ -106,6 +106,30 @@ SELECT id FROM done
 
 ARCHIVE = (_archive(_FENCES, _of("value", "done.id"), _of("lifetime", "done.id")),)
 ARCHIVE_ONE = (_archive(_FENCE, "%(value)s::text", "%(lifetime)s"),)
+
+
+def _passed(value: str) -> str:
+    # The edges of a step's part, by taskq_edge_part: what waits for its failure waits in vain. Only
+    # the end of the part itself writes them, so nobody waits for their locks.
+    return f"""passed AS (
+    UPDATE taskq_edge AS edge
+    SET state = CASE WHEN edge.waits_for = 1 THEN 2 ELSE 1 END,
+        value = CASE WHEN edge.waits_for <> 1 THEN {value} END
+    FROM done WHERE edge.part_id = done.id AND edge.state = 0
+),"""
+
+
+# The end of a step of a workflow, in the same statement. Its result and its row among the finished
+# ones are kept as far as it has any.
+PASS = (
+    _archive(
+        _FENCES,
+        _of("value", "done.id"),
+        _of("lifetime", "done.id"),
+        _passed(_of("passed", "done.id")),
+    ),
+)
+PASS_ONE = (_archive(_FENCE, "%(value)s::text", "%(lifetime)s", _passed("%(passed)s::text")),)
 
 
 # Only tasks that keep their result have a history. For others no error class is given.

@@ -63,6 +63,9 @@ _DESCRIPTION = ", ".join(
     )
 )
 
+_STEP = """CASE WHEN workflow_id IS NOT NULL
+    THEN json_array(workflow_id, passes, inputs) END"""
+
 CLAIM = f"""
 UPDATE taskq_task
 SET state = 1, worker_id = %(worker)s, attempt = attempt %% 2147483647 + 1, started_at = {NOW},
@@ -88,7 +91,7 @@ RETURNING execute_at || printf('%%20d', id), id, attempt, {TEXT.format("name")},
           isolated OR {MAX_LOSSES} <= 0, coalesce(expires_at <= {NOW}, 0),
           (julianday({NOW}) - julianday(unknown_since)) * 86400.0,
           coalesce((julianday({NOW}) - julianday(execute_at)) * 86400.0, 0.0),
-          scheduled_at || '', {_DESCRIPTION}, NULL
+          scheduled_at || '', {_DESCRIPTION}, {_STEP}, NULL
 """
 
 # Not needed: looking at the lanes first costs no round trip.

@@ -74,12 +74,32 @@ def _archive(fence: str, value: str, lifetime: str, these: str, more: str = "") 
         INSERT INTO taskq_finished ({OF_THE_TASK}, finished_at, worker, value, expires_on)
         SELECT task.{OF_THE_TASK}, {NOW}, {_WHO}, {value}, substr({later(lifetime)}, 1, 10)
         FROM taskq_task AS task {more} {fence.replace("WHERE id", "WHERE task.id")}
+          AND {lifetime} IS NOT NULL
         ON CONFLICT (id) DO NOTHING
         """,
         _copy_result(fence, value, more),
         f"DELETE FROM taskq_task {fence} RETURNING id",
         _undo("taskq_finished", these),
         _undo("taskq_result", these),
+    )
+
+
+def _pass(
+    fence: str, value: str, lifetime: str, passed: str, these: str, more: str = ""
+) -> tuple[str, ...]:
+    """The edges first. A trigger that keeps the row leaves them done, and the step fails later."""
+    part = fence.replace("WHERE id", "WHERE task.id")
+    return (
+        f"""
+        UPDATE taskq_edge
+        SET state = CASE WHEN waits_for = 1 THEN 2 ELSE 1 END,
+            value = CASE WHEN waits_for <> 1 THEN (
+                SELECT {passed} FROM taskq_task AS task {more} WHERE task.id = part_id
+            ) END
+        WHERE taskq_edge.state = 0
+          AND part_id IN (SELECT task.id FROM taskq_task AS task {more} {part})
+        """,
+        *_archive(fence, value, lifetime, these, more),
     )
 
 
@@ -93,6 +113,8 @@ KEEP = _keep(_FENCES, _of("value"), _THESE, _ENDED_IDS)
 KEEP_ONE = _keep(_FENCE, "%(value)s", "id = %(id)s")
 ARCHIVE = _archive(_FENCES, _of("value"), _of("lifetime"), _THESE, _ENDED_IDS)
 ARCHIVE_ONE = _archive(_FENCE, "%(value)s", "%(lifetime)s", "id = %(id)s")
+PASS = _pass(_FENCES, _of("value"), _of("lifetime"), _of("passed"), _THESE, _ENDED_IDS)
+PASS_ONE = _pass(_FENCE, "%(value)s", "%(lifetime)s", "%(passed)s", "id = %(id)s")
 
 _BACK = f"""
     state = CASE WHEN cancelled_at IS NULL THEN 0 ELSE 2 END,

@@ -1,0 +1,49 @@
+"""What releases the steps that wait for the ends of parts. taskq/sql/postgresql/workflows.py has
+the statements, and says why a part releases twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from taskq import sql
+from taskq.sql.statements import WorkflowStatements
+from taskq.store.endings import Ending
+
+
+class Parts(NamedTuple):
+    """Parts of workflows for whose end others may wait, beside those that end just now.
+
+    passed: they are done, and that is committed.
+    stopped: they have failed, or are gone without an end.
+    served: the queues whose steps the caller will look for itself. None for all.
+    """
+
+    passed: Sequence[int] = ()
+    stopped: Sequence[int] = ()
+    served: list[str] | None = None
+
+    @property
+    def any(self) -> bool:
+        return bool(self.passed or self.stopped)
+
+
+NO_PARTS = Parts()
+
+
+def calls(
+    statements: WorkflowStatements,
+    endings: Iterable[Ending],
+    parts: Parts,
+) -> list[sql.Call]:
+    """The statements that release what waits for these ends, after those that write them."""
+    stopped = sql.Ids(parts.stopped)
+    ids = sql.Ids(ending.id for ending in endings if ending.passes)
+    ids += [*parts.passed, *stopped]
+    if not ids:
+        return []
+    failures: list[sql.Call] = []
+    if stopped:
+        failures = [(each, {"parts": stopped}) for each in (statements.SETTLE, statements.VOID)]
+    values: dict[str, Any] = {"parts": ids, "served": parts.served}
+    return [*failures, *((each, values) for each in statements.RELEASE)]

@@ -1,0 +1,129 @@
+"""What a worker and a keeper do for workflows, beside the ends of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from taskq import sql
+from taskq.store import releasing
+from taskq.store.releasing import Parts
+from taskq.task.claimed import Run
+from taskq.task.states import State
+
+#: Where a walk over all edges begins: a step, a place, a part.
+Place = tuple[int, int, int]
+BEGIN: Place = (-1, -1, -1)
+
+
+class Opened(NamedTuple):
+    """A workflow that has not ended. left: a step of it is there. overdue: so is its deadline."""
+
+    id: int
+    left: bool
+    overdue: bool
+
+
+class WorkflowStore:
+    """The tables of workflows, over one connection. Each method is one transaction."""
+
+    def __init__(self, connection: sql.Connection, vendor: str) -> None:
+        self._connection = connection
+        self._sql = sql.workflows_of(vendor)
+        self._tell_cancelled = sql.enqueue_of(vendor).TELL_CANCELLED
+
+    def release(self, parts: Parts) -> int:
+        """Release the steps that wait for the ends of these parts. How many were released."""
+        calls = releasing.calls(self._sql, (), parts)
+        if not calls:
+            return 0
+        return sum(map(len, self._connection.batch(*calls)))
+
+    def replace(
+        self, worker: int, run: Run, last: Mapping[str, Any], others: Mapping[str, Any]
+    ) -> bool:
+        """Let a running task be replaced by a graph. False if the worker no longer holds the run.
+
+        last: the columns that the task's own row gets. others: the values of the other steps, for
+            ``send``, with the row as the last of their ids.
+        """
+        id, attempt = run
+        rows = self._connection.rows
+        with self._connection.transaction():
+            values = {**last, "worker": worker, "id": id, "attempt": attempt}
+            found = rows(self._sql.REPLACE, values)
+            if not found:
+                return False
+            ((workflow, state),) = found
+            # A run that was cancelled meanwhile is over, and nothing follows.
+            if state != State.FAILED and others["steps"] != "[]":
+                sent, _ = self._sql.send(rows, {**others, "workflow": workflow, "own": [id]})
+                if sent:
+                    rows(self._sql.JOIN, {"id": id, "workflow": sent})
+        return True
+
+    # What a keeper does
+
+    def settle(self, since: float) -> int:
+        """Tell those that wait for a failure what has failed in the last seconds, and release all
+        that was left. How many steps were released."""
+        calls: list[sql.Call] = [
+            (self._sql.SETTLE_RECENT, {"since": since}),
+            *((each, {"served": []}) for each in self._sql.RELEASE_LEFT),
+        ]
+        return sum(map(len, self._connection.batch(*calls)))
+
+    def drop_voided(self, limit: int) -> list[tuple[int, str]]:
+        """Remove steps that can never be released: the id and the name of each."""
+        rows = self._connection.rows
+        with self._connection.transaction():
+            found = [(id, name) for id, name in rows(self._sql.VOIDED, {"limit": limit})]
+            if found:
+                steps = sql.Ids(id for id, _ in found)
+                rows(self._sql.FORGET, {"steps": steps})
+                rows(self._sql.REMOVE, {"steps": steps})
+                rows(self._sql.VOID, {"parts": steps})
+        return found
+
+    def void_orphans(self, after: Place, limit: int) -> Place:
+        """Look at some edges: void those whose part is gone, remove those whose step is gone.
+
+        Returns where to look on; BEGIN after the last of all.
+        """
+        step, place, part = after
+        values = {"step": step, "place": place, "part": part, "limit": limit}
+        found = self._connection.rows(self._sql.WALK, values)
+        orphans = sql.Ids(part for _, _, part, has_part, _ in found if not has_part)
+        gone = sql.Ids({step for step, _, _, _, has_step in found if not has_step})
+        calls: list[sql.Call] = []
+        if orphans:
+            calls.append((self._sql.VOID, {"parts": orphans}))
+        if gone:
+            calls.append((self._sql.FORGET, {"steps": gone}))
+        if calls:
+            self._connection.batch(*calls)
+        return BEGIN if len(found) < limit else found[-1][:3]
+
+    def open(self, after: int, limit: int) -> list[Opened]:
+        """Some of the workflows that have not ended, in order of id."""
+        values = {"after": after, "limit": limit}
+        return [Opened(*row) for row in self._connection.rows(self._sql.OPEN, values)]
+
+    def finish(self, ids: Sequence[int]) -> None:
+        """Note that no step of these is left."""
+        self._connection.count(self._sql.FINISH, {"ids": sql.Ids(ids)})
+
+    def cancel(self, ids: Sequence[int]) -> None:
+        """Cancel these workflows: what waits goes, and what runs is asked to end."""
+        values = {"ids": sql.Ids(ids)}
+        with self._connection.transaction():
+            self._connection.rows(self._sql.LOCK, values)
+            for each in self._sql.CANCEL:
+                self._connection.count(each, values)
+            if self._tell_cancelled:
+                self._connection.rows(self._tell_cancelled, {})
+
+    def prune(self, ttl: float | None, limit: int) -> int:
+        """Remove workflows that ended so many seconds ago, and at most so many."""
+        values = {"ttl": ttl, "limit": limit}
+        return 0 if ttl is None else self._connection.count(self._sql.PRUNE, values)

@@ -1,0 +1,164 @@
+"""Workflows run: values are passed on, and a failure stops what waits for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskq.celery import AsyncResult, shared_task
+from taskq.models import Edge, SentWorkflow, State, Task
+from taskq.testing import run_all
+from taskq.workflow import Workflow
+
+pytestmark = [pytest.mark.usefixtures("registered"), pytest.mark.django_db]
+
+
+@pytest.fixture
+def tasks():
+    """Tasks that note their runs: ``ran`` has a text for each."""
+
+    class Lab:
+        ran: list[str] = []
+        fail: set[str] = set()
+
+    lab = Lab()
+    lab.ran, lab.fail = [], set()
+
+    @shared_task(ignore_result=False, max_retries=0)
+    def note(name, value=None):
+        lab.ran.append(name)
+        if name in lab.fail:
+            raise ValueError(name)
+        return name if value is None else value
+
+    @shared_task(ignore_result=False)
+    def total(values, bonus=0):
+        lab.ran.append("total")
+        return sum(values) + bonus
+
+    lab.note, lab.total = note, total
+    return lab
+
+
+def result_of(step, sent):
+    return AsyncResult(sent.task_ids[step.index])
+
+
+def left():
+    return sorted(Task.objects.values_list("name", "state"))
+
+
+def test_values_are_passed_on(tasks):
+    flow = Workflow("sum")
+    parts = [flow.add(tasks.note, [f"part {i}", i]) for i in range(5)]
+    whole = flow.add(tasks.total, [flow.results(parts)], {"bonus": parts[4].result})
+    last = flow.add(tasks.note, ["last", {"deep": [whole.result, "text"]}])
+    sent = flow.send()
+    assert Task.objects.filter(state=State.BLOCKED).count() == 2
+    run_all()
+    assert result_of(whole, sent).get() == 14
+    assert result_of(last, sent).get() == {"deep": [14, "text"]}
+    assert tasks.ran[-2:] == ["total", "last"]
+    assert len(tasks.ran) == 7
+    assert left() == []
+    assert not Edge.objects.exists()
+
+
+def test_order_without_values(tasks):
+    flow = Workflow()
+    first = flow.add(tasks.note, ["first"])
+    second = flow.add(tasks.note, ["second"], after=[first])
+    flow.add(tasks.note, ["third"], after=[first, second])
+    flow.send()
+    run_all()
+    assert tasks.ran == ["first", "second", "third"]
+
+
+def test_a_failure_stops_what_waits_and_a_retry_goes_on(tasks):
+    tasks.fail.add("first")
+    flow = Workflow()
+    first = flow.add(tasks.note, ["first"])
+    flow.add(tasks.note, ["second", first.result])
+    sent = flow.send()
+    run_all(propagate=False)
+    assert tasks.ran == ["first"]
+    assert Task.objects.get(pk=sent.task_ids[1]).state == State.BLOCKED
+    tasks.fail.clear()
+    assert sent.retry_failed() == 1
+    run_all()
+    assert tasks.ran == ["first", "first", "second"]
+    assert left() == []
+
+
+def test_a_step_that_waits_for_a_failure(tasks):
+    for fails in (True, False):
+        tasks.ran.clear()
+        tasks.fail = {"first"} if fails else set()
+        flow = Workflow()
+        first = flow.add(tasks.note, ["first"])
+        flow.add(tasks.note, ["mourn"], after=[first], on="failed")
+        flow.add(tasks.note, ["either"], after=[first], on="ended")
+        flow.send()
+        run_all(propagate=False)
+        expected = ["either", "first", "mourn"] if fails else ["either", "first"]
+        assert sorted(tasks.ran) == expected
+
+
+def test_it_goes_on_after_a_failure(tasks):
+    tasks.fail.add("bad")
+    flow = Workflow()
+    bad = flow.add(tasks.note, ["bad"], if_fails="go on")
+    good = flow.add(tasks.note, ["good", 3])
+    last = flow.add(tasks.note, ["last", [bad.result, good.result]])
+    sent = flow.send()
+    run_all(propagate=False)
+    assert result_of(last, sent).get() == [None, 3]
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_another_step_runs_instead(tasks, fails):
+    if fails:
+        tasks.fail.add("first")
+    flow = Workflow()
+    first = flow.add(tasks.note, ["first", 1])
+    flow.add(tasks.note, ["instead", 2], instead_of=first)
+    last = flow.add(tasks.note, ["last", [first.result]])
+    sent = flow.send()
+    run_all(propagate=False)
+    assert result_of(last, sent).get() == ([2] if fails else [1])
+    assert ("instead" in tasks.ran) == fails
+
+
+def test_a_workflow_in_a_workflow(tasks):
+    inner = Workflow()
+    one = inner.add(tasks.note, ["one", 1])
+    inner.add(tasks.note, ["two", one.result])
+    outer = Workflow()
+    first = outer.add(tasks.note, ["first"])
+    *_, last = outer.include(inner, after=[first])
+    again = outer.include(inner, after=[last])
+    sent = outer.send()
+    run_all()
+    assert tasks.ran == ["first", "one", "two", "one", "two"]
+    assert result_of(again[-1], sent).get() == 1
+
+
+def test_a_countdown_counts_from_the_release(tasks):
+    flow = Workflow()
+    first = flow.add(tasks.note, ["first"])
+    flow.add(tasks.note, ["second"], after=[first], countdown=600)
+    sent = flow.send()
+    run_all()
+    second = Task.objects.get(pk=sent.task_ids[1])
+    assert second.state == State.READY
+    assert 500 < (second.execute_at - second.created_at).total_seconds() < 700
+
+
+def test_cancel_removes_what_waits(tasks):
+    flow = Workflow()
+    first = flow.add(tasks.note, ["first"])
+    flow.add(tasks.note, ["second"], after=[first])
+    sent = flow.send()
+    assert sent.cancel().removed == 2
+    assert left() == []
+    assert not Edge.objects.exists()
+    assert SentWorkflow.objects.get().cancelled_at is not None
