@@ -102,7 +102,7 @@ class Workflow:
 
     def results(self, steps: Iterable[Step]) -> Outputs:
         """What stands for the list of what these steps return, in this order."""
-        return Outputs(list(steps))
+        return self._graph.outputs(steps)
 
     def include(self, other: Workflow, *, after: Iterable[Step] = ()) -> list[Step]:
         """Add all steps of another workflow, as a part of this one.

@@ -154,6 +154,10 @@ class Graph:
         self.edges += placing.edges
         return step
 
+    def outputs(self, steps: Iterable[Step]) -> Outputs:
+        """What stands for the list of what these steps return."""
+        return Outputs(list(steps))
+
     def instead(self, part: Step, alternative: Step) -> None:
         """Let a step run if a part fails. Its value then takes the place of the part's, for all
         that will wait for the part.

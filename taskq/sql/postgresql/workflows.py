@@ -75,12 +75,14 @@ def send(rows: Rows, values: Mapping[str, Any]) -> tuple[int | None, list[int]]:
 
 
 # Whether each place of a step has its input. By taskq_edge_open, whose first entry nearly always
-# tells; then by the primary key.
+# tells; then by the primary key. "+ 0" keeps the planner from taskq_edge_done, which has all that
+# are done, and below from taskq_task_blocked, which has all steps that wait.
 _COMPLETE = """NOT EXISTS (
     SELECT FROM taskq_edge AS edge
     WHERE edge.step_id = step.id AND NOT (edge.state = 1) AND NOT EXISTS (
         SELECT FROM taskq_edge AS other
-        WHERE other.step_id = edge.step_id AND other.place = edge.place AND other.state = 1
+        WHERE other.step_id = edge.step_id AND other.place = edge.place
+          AND other.state + 0 = 1
     )
 )"""
 
@@ -93,7 +95,7 @@ def _release(steps: str) -> str:
     return f"""
 WITH step AS MATERIALIZED (
     SELECT id FROM taskq_task AS step
-    WHERE id = ANY (ARRAY({steps})) AND state = 3 AND {_COMPLETE}
+    WHERE id = ANY (ARRAY({steps})) AND state + 0 = 3 AND {_COMPLETE}
     ORDER BY id FOR UPDATE
 ), input AS (
     DELETE FROM taskq_edge AS edge USING step WHERE edge.step_id = step.id
@@ -168,10 +170,11 @@ WHERE part_id = ANY (%(parts)s) AND state = 0
 """
 
 # Some edges from a place of the primary key on, with whether their part and their step are there.
+# For EXISTS, the server might read all of the table into a hash.
 WALK = """
 SELECT step_id, place, part_id,
-       EXISTS (SELECT FROM taskq_task AS part WHERE part.id = edge.part_id) OR state > 0,
-       EXISTS (SELECT FROM taskq_task AS step WHERE step.id = edge.step_id)
+       state > 0 OR (SELECT id FROM taskq_task AS part WHERE part.id = edge.part_id) IS NOT NULL,
+       (SELECT id FROM taskq_task AS step WHERE step.id = edge.step_id) IS NOT NULL
 FROM taskq_edge AS edge
 WHERE (step_id, place, part_id) > (%(step)s, %(place)s, %(part)s)
 ORDER BY step_id, place, part_id LIMIT %(limit)s
@@ -184,7 +187,7 @@ FORGET = "DELETE FROM taskq_edge WHERE step_id = ANY (%(steps)s)"
 # them: FORGET their edges, REMOVE them, and VOID what waits for them, in the same transaction.
 VOIDED = """
 SELECT id, name FROM taskq_task AS step
-WHERE state = 3
+WHERE state + 0 = 3
   AND id = ANY (ARRAY(SELECT step_id FROM taskq_edge WHERE state = 2 LIMIT %(limit)s))
   AND EXISTS (
     SELECT FROM taskq_edge AS edge
@@ -200,7 +203,8 @@ REMOVE = "DELETE FROM taskq_task WHERE id = ANY (%(steps)s) AND state = 3"
 # Some workflows that have not ended, by taskq_workflow_open: whether a step is left, by
 # taskq_task_workflow, and whether their deadline is over.
 OPEN = """
-SELECT id, EXISTS (SELECT FROM taskq_task AS task WHERE task.workflow_id = flow.id),
+SELECT id,
+       (SELECT true FROM taskq_task AS task WHERE workflow_id = flow.id LIMIT 1) IS NOT NULL,
        cancelled_at IS NULL AND coalesce(deadline <= clock_timestamp(), false)
 FROM taskq_workflow AS flow WHERE finished_at IS NULL AND id > %(after)s
 ORDER BY id LIMIT %(limit)s

@@ -4,39 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from taskq.celery import AsyncResult, shared_task
+from taskq.celery import AsyncResult
 from taskq.models import Edge, SentWorkflow, State, Task
 from taskq.testing import run_all
 from taskq.workflow import Workflow
 
 pytestmark = [pytest.mark.usefixtures("registered"), pytest.mark.django_db]
-
-
-@pytest.fixture
-def tasks():
-    """Tasks that note their runs: ``ran`` has a text for each."""
-
-    class Lab:
-        ran: list[str] = []
-        fail: set[str] = set()
-
-    lab = Lab()
-    lab.ran, lab.fail = [], set()
-
-    @shared_task(ignore_result=False, max_retries=0)
-    def note(name, value=None):
-        lab.ran.append(name)
-        if name in lab.fail:
-            raise ValueError(name)
-        return name if value is None else value
-
-    @shared_task(ignore_result=False)
-    def total(values, bonus=0):
-        lab.ran.append("total")
-        return sum(values) + bonus
-
-    lab.note, lab.total = note, total
-    return lab
 
 
 def result_of(step, sent):

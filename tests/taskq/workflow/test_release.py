@@ -1,0 +1,169 @@
+"""A step is released by the end of its last part, exactly once, whatever comes between."""
+
+from __future__ import annotations
+
+import threading
+
+import psycopg
+import pytest
+from django.db import connection
+
+from taskq import sql
+from taskq.models import Edge, State, Task
+from taskq.sql.postgresql import tasks as postgresql_tasks
+from taskq.sql.postgresql import workflows
+from taskq.store import endings
+from taskq.store.releasing import Parts
+from taskq.workflow import Workflow
+from tests.project.lab import tasks as lab
+
+
+def send(parts):
+    """Parts, and a step that gets their values. The ids of the parts, and that of the step."""
+    flow = Workflow()
+    steps = [flow.add(lab.add, [i, 0]) for i in range(parts)]
+    flow.add(lab.trace, [flow.results(steps)])
+    *ids, last = flow.send().task_ids
+    return ids, last
+
+
+def state_of(id):
+    return Task.objects.values_list("state", flat=True).get(pk=id)
+
+
+def ending(id, value="[[7],{}]"):
+    return endings.pass_on((id, 1), None, None, value)
+
+
+@pytest.fixture
+def two_sessions(transactional_db):
+    """Two sessions whose transactions end when the test says so."""
+    parameters = connection.get_connection_params()
+    for name in ("context", "cursor_factory", "prepare_threshold"):
+        parameters.pop(name, None)
+    with psycopg.connect(**parameters) as first, psycopg.connect(**parameters) as second:
+        yield first, second
+
+
+def end_in(session, worker, id):
+    """The end of a part in an open transaction, and the first release."""
+    cursor = psycopg.ClientCursor(session)
+    (statement,) = postgresql_tasks.PASS
+    values = {"worker": worker.id, "attempt": 1, "ids": [id]}
+    cursor.execute(statement, {**values, "value": [None], "lifetime": [None], "passed": ["x"]})
+    return release_in(session, id)
+
+
+def release_in(session, id):
+    (statement,) = workflows.RELEASE
+    values = {"parts": [id], "served": None}
+    return psycopg.ClientCursor(session).execute(statement, values).fetchall()
+
+
+@pytest.mark.postgresql
+def test_two_last_parts_that_end_together_release_once(two_sessions, new_worker):
+    (one, two), last = send(2)
+    workers = [new_worker(), new_worker()]
+    for worker in workers:
+        worker.claim()
+    first, second = two_sessions
+    # Neither sees the other's end: if they counted here, nobody would release the step.
+    assert end_in(first, workers[0], one) == []
+    assert end_in(second, workers[1], two) == []
+    first.commit()
+    second.commit()
+    assert state_of(last) == State.BLOCKED
+    # Then both look again, at the same time.
+    released = [release_in(first, one)]
+    waiting = threading.Thread(target=lambda: released.append(release_in(second, two)))
+    waiting.start()
+    first.commit()
+    waiting.join(60)
+    second.commit()
+    assert [len(rows) for rows in released] == [1, 0]
+    assert state_of(last) == State.READY
+    assert not Edge.objects.exists()
+
+
+def test_the_end_of_the_last_part_releases_in_its_own_transaction(worker):
+    (one, two), last = send(2)
+    worker.claim(limit=2, quick=(lab.add.name,))
+    assert worker.db.end(worker.id, [ending(one)]) == {one}
+    assert state_of(last) == State.BLOCKED
+    assert worker.db.end(worker.id, [ending(two, "[[8],{}]")]) == {two}
+    assert state_of(last) == State.READY
+    assert Task.objects.get(pk=last).inputs.replace(" ", "") == '[[0,"[[7],{}]"],[1,"[[8],{}]"]]'
+
+
+def test_an_end_that_is_fenced_releases_nothing(worker, new_worker):
+    (one,), last = send(1)
+    worker.claim()
+    stranger = new_worker()
+    assert stranger.db.end(stranger.id, [ending(one)]) == set()
+    late = endings.pass_on((one, 2), None, None, "x")
+    assert worker.db.end(worker.id, [late]) == set()
+    assert state_of(last) == State.BLOCKED
+    assert set(Edge.objects.values_list("state", flat=True)) == {0}
+
+
+def test_a_keeper_releases_what_a_dead_worker_left(worker):
+    (one,), last = send(1)
+    worker.claim()
+    vendor = connection.vendor
+    # The end of the part alone, as if the process had died before it released anything.
+    own = worker.db.connection
+    own.batch(*endings.calls(sql.of(vendor), worker.id, [ending(one)]))
+    assert state_of(last) == State.BLOCKED
+    assert worker.db.workflows.settle(60) == 1
+    assert state_of(last) == State.READY
+    assert worker.db.workflows.settle(60) == 0
+
+
+def test_what_a_keeper_writes_for_a_dead_worker_releases_too(worker):
+    (one,), last = send(1)
+    worker.claim()
+    assert worker.db.end_if_free(worker.id, [ending(one)])[0] == {one}
+    assert state_of(last) == State.READY
+
+
+def test_releasing_again_changes_nothing(worker):
+    (one,), last = send(1)
+    worker.claim()
+    worker.db.end(worker.id, [ending(one)])
+    Task.objects.filter(pk=last).update(state=State.RUNNING)
+    assert worker.db.workflows.release(Parts([one])) == 0
+    assert state_of(last) == State.RUNNING
+
+
+def test_a_part_that_is_removed_takes_what_waits_with_it(worker):
+    (one,), last = send(1)
+    Task.objects.filter(pk=one).delete()  # by a person, past all of taskq's verbs
+    store = worker.db.workflows
+    assert store.void_orphans((-1, -1, -1), 100) == (-1, -1, -1)
+    assert store.drop_voided(100) == [(last, lab.trace.name)]
+    assert not Task.objects.exists()
+    assert not Edge.objects.exists()
+
+
+def test_a_step_that_is_removed_leaves_no_edges(worker):
+    send(3)
+    Task.objects.filter(state=State.BLOCKED).delete()
+    worker.db.workflows.void_orphans((-1, -1, -1), 100)
+    assert not Edge.objects.exists()
+
+
+def test_what_is_over_is_noted(worker):
+    flow = Workflow("short", deadline=-1)
+    flow.add(lab.add, [1, 2])
+    sent = flow.send()
+    store = worker.db.workflows
+    assert store.open(0, 10) == [(sent.pk, True, True)]
+    store.cancel([sent.pk])
+    assert not Task.objects.exists()
+    ((_, left, overdue),) = store.open(0, 10)
+    assert not left
+    assert not overdue
+    store.finish([sent.pk])
+    sent.refresh_from_db()
+    assert sent.finished_at is not None
+    assert store.prune(0.0, 10) == 1
