@@ -35,6 +35,10 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Not due yet: delayed, or waiting for a retry."""
         return self.filter(SHOWN_WHEN[ShownState.FUTURE])
 
+    def blocked(self) -> TaskQuerySet:
+        """Steps of workflows that wait for other steps."""
+        return self.filter(SHOWN_WHEN[ShownState.BLOCKED])
+
     def active(self) -> TaskQuerySet:
         """Held by a worker whose lease is good."""
         return self.filter(SHOWN_WHEN[ShownState.ACTIVE])
@@ -171,6 +175,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def _void_what_waits(self, condition: Q, using: str) -> None:
         """Steps of workflows are about to be removed: what waits for them waits in vain. A keeper
         removes that too."""
+        workflows = apps.get_model("taskq", "SentWorkflow").objects.using(using)
+        if not workflows.filter(finished_at=None).exists():
+            return
         edges = apps.get_model("taskq", "Edge").objects.using(using)
         steps = self._locked(condition & Q(workflow__isnull=False), using).values("pk")
         parts = edges.filter(part_id__in=steps, state=0)

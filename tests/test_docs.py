@@ -93,7 +93,7 @@ def test_the_page_on_runs_runs_and_carries_a_trace(registered, no_receivers, mon
         row = Task.objects.get()
         known = {"id": row.pk, "name": row.name, "payload": row.payload, "queue": row.queue}
         nothing = dict.fromkeys(Claimed._fields, 0)
-        claimed = Claimed(**{**nothing, **known})
+        claimed = Claimed(**{**nothing, **known, "step": None})
         request, definition = request_of(claimed), registry.find(row.name)
         assert definition is not None
         gate = types.SimpleNamespace(arm=lambda: None, disarm=lambda: None)

@@ -30,7 +30,7 @@ VENDORS = ("postgresql", "sqlite")
 
 #: Remove a task that has not started. The state is checked again on the locked
 #: row, so a claim that comes first wins. Primary key look-up.
-REVOKE = "DELETE FROM taskq_task WHERE id = %(id)s AND state = 0"
+REVOKE = "DELETE FROM taskq_task WHERE id = %(id)s AND state IN (0, 3)"
 
 
 def waiting(more: str = "") -> str:

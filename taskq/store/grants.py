@@ -36,8 +36,8 @@ SENDER = {
     "taskq_result": ("SELECT",),
     "taskq_finished": ("SELECT",),
     "taskq_idempotencykey": ("SELECT", "INSERT", "UPDATE"),
-    "taskq_workflow": ("SELECT", "INSERT"),
-    "taskq_edge": ("SELECT", "INSERT"),
+    "taskq_workflow": ("SELECT", "INSERT", "UPDATE"),
+    "taskq_edge": ("SELECT", "INSERT", "UPDATE", "DELETE"),
 }
 
 #: The missing privileges. It locks nothing.

@@ -25,21 +25,21 @@ class ShownState(models.TextChoices):
 
     PENDING = "pending", _("pending")
     FUTURE = "future", _("future")
-    BLOCKED = "blocked", _("blocked")
     ACTIVE = "active", _("active")
     LOST = "lost", _("lost")
     FAILED = "failed", _("failed")
     CANCELLED = "cancelled", _("cancelled")
+    BLOCKED = "blocked", _("blocked")
 
 
 #: The condition for each shown state, by the database's clock.
 SHOWN_WHEN: dict[ShownState, Q] = {
     ShownState.PENDING: Q(state=State.READY, execute_at__lte=Now()),
     ShownState.FUTURE: Q(state=State.READY, execute_at__gt=Now()),
-    ShownState.BLOCKED: Q(state=State.BLOCKED),
     ShownState.ACTIVE: Q(state=State.RUNNING, worker__lease_expires_at__gt=Now()),
     ShownState.LOST: Q(state=State.RUNNING)
     & (Q(worker__lease_expires_at__isnull=True) | Q(worker__lease_expires_at__lte=Now())),
     ShownState.FAILED: Q(state=State.FAILED, cancelled_at__isnull=True),
     ShownState.CANCELLED: Q(state=State.FAILED, cancelled_at__isnull=False),
+    ShownState.BLOCKED: Q(state=State.BLOCKED),
 }

@@ -179,7 +179,7 @@ def test_every_table_and_column_is_listed():
     tables = {named(row[0])[0] for row in rows(section("sql.md", "Tables"))}
     ours = [models.Task, models.Worker, models.Result, models.Schedule]
     ours += [models.FinishedTask, models.IdempotencyKey, models.PausedQueue, models.Loss]
-    ours += [models.StackRequest]
+    ours += [models.StackRequest, models.SentWorkflow, models.Edge]
     assert tables == {model._meta.db_table for model in ours}
     listed = [
         name for row in rows(section("sql.md", "Columns of a task")) for name in named(row[0])
@@ -234,7 +234,7 @@ def test_every_metric_of_the_view_is_listed_with_its_labels():
 
 def test_the_glossary_is_short_and_has_each_word_once():
     words = [row[0] for row in rows(page("glossary.md"))]
-    assert len(words) == len(set(words)) <= 15
+    assert len(words) == len(set(words)) <= 20
 
 
 def test_the_api_has_every_public_name():

@@ -63,8 +63,8 @@ _DESCRIPTION = ", ".join(
     )
 )
 
-_STEP = """CASE WHEN workflow_id IS NOT NULL
-    THEN json_array(workflow_id, passes, inputs) END"""
+_STEP = f"""CASE WHEN workflow_id IS NOT NULL
+    THEN json_array({INTEGER.format("workflow_id")}, passes <> 0, {TEXT.format("inputs")}) END"""
 
 CLAIM = f"""
 UPDATE taskq_task

@@ -22,6 +22,7 @@ from tests.project.lab import (  # noqa: F401  with tasks too
     secrets,
     sessions,
     speaking,
+    steps,
 )
 
 

@@ -301,9 +301,12 @@ def test_few_that_wait_or_run_are_counted_without_the_many_that_failed(transacti
             return cursor.fetchone() == (True,)
 
         wait_until(is_vacuumed, what="the table to be vacuumed")
-    waiting, running, _ = (query.explain() for query in overview.by_queue(Task.objects.all()))
+    waiting, running, _, blocked = (
+        query.explain() for query in overview.by_queue(Task.objects.all())
+    )
     assert "taskq_task_ready" in waiting
     assert "taskq_task_running" in running
+    assert "taskq_task_blocked" in blocked
 
 
 @pytest.mark.django_db

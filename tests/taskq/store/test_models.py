@@ -15,7 +15,7 @@ from tests.project.lab import tasks as lab
 
 pytestmark = pytest.mark.django_db
 
-STATES = ("pending", "future", "active", "lost", "failed")
+STATES = ("pending", "future", "active", "lost", "failed", "blocked")
 HOUR = datetime.timedelta(hours=1)
 
 

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("taskq", "0014_stack_requests"),
+        ("taskq", "0015_schedules_as_data"),
     ]
 
     operations = [
