@@ -57,7 +57,8 @@ class _Filling:
             found = json.loads(inputs) if inputs else []
             self._texts: dict[int, str | None] = {int(place): text for place, text in found}
         except (ValueError, TypeError) as error:
-            raise PayloadError(f"the step's inputs are not what a release has stored: {error}") from error
+            text = f"the step's inputs are not what a release has stored: {error}"
+            raise PayloadError(text) from error
         #: Of parts that were added while the others ran, in order of their ids.
         self._added = sorted(place for place in self._texts if place >= ADDED_PLACES)
 
