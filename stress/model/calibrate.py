@@ -176,7 +176,7 @@ def _claim(ours: TaskStore, worker: int, lane: Lane, size: int, held: list[list[
 def _finish(ours: TaskStore, worker: int, held: list[list[Run]]) -> None:
     from taskq.store import endings
 
-    ours.end(worker, map(endings.finish, held.pop()))
+    ours.end(worker, [endings.finish(run) for run in held.pop()])
 
 
 def _locked(meter: Meter, ours: TaskStore, session: psycopg.Connection, url: str) -> float:
