@@ -18,30 +18,31 @@ from taskq.celery_check.finding import Edit, Finding
 from taskq.celery_check.names import is_celerys
 from taskq.celery_check.project import Module
 
-_BY_HAND = "this line also imports what does not move: take it apart, then"
-
 
 def of_from(module: Module, node: ast.ImportFrom) -> Iterator[Finding]:
     """``from celery… import …``: a finding for what moves, and one for each name that does not."""
     source = node.module or ""
-    facts = {alias.name: modules.fact_of(f"{source}.{alias.name}") for alias in node.names}
-    moving = [name for name, fact in facts.items() if fact.verdict is Verdict.MOVES]
+    moving: dict[str, list[str]] = {}
     for alias in node.names:
+        name = f"{source}.{alias.name}"
         if alias.name == "*":
             fact = Fact(Verdict.REWRITE, "name what is imported: a star cannot be checked")
             yield Finding(module.path, node.lineno, f"from {source} import *", fact)
-        elif alias.name not in moving:
-            name = f"{source}.{alias.name}"
-            yield Finding(module.path, alias.lineno, name, facts[alias.name])
-    new = modules.new_place(source)
-    if not moving or new is None:
-        return
-    says = f"from {new} import {', '.join(moving)}"
+        elif (home := modules.home(name)) is not None:
+            moving.setdefault(home, []).append(alias.name)
+            if name in modules.NOTES:
+                yield Finding(module.path, alias.lineno, name, modules.NOTES[name])
+        else:
+            yield Finding(module.path, alias.lineno, name, modules.fact_of(name))
     about = f"from {source}"
-    if len(moving) < len(node.names):
-        yield Finding(module.path, node.lineno, about, Fact(Verdict.REWRITE, f"{_BY_HAND} {says}"))
+    says = "; ".join(f"from {home} import {', '.join(names)}" for home, names in moving.items())
+    if sum(map(len, moving.values())) < len(node.names) or len(moving) > 1:
+        if moving:
+            fact = Fact(Verdict.REWRITE, f"take this line apart, then {says}")
+            yield Finding(module.path, node.lineno, about, fact)
         return
-    edits = (_replace(module, node, source, new),)
+    (home,) = moving
+    edits = (_replace(module, node, source, home),)
     yield Finding(module.path, node.lineno, about, Fact(Verdict.MOVES, says), edits)
 
 
@@ -50,10 +51,9 @@ def of_import(module: Module, node: ast.Import) -> Iterator[Finding]:
     for alias in node.names:
         if not is_celerys(alias.name):
             continue
-        fact, about = modules.fact_of(alias.name), f"import {alias.name}"
-        new = modules.new_place(alias.name)
-        if fact.verdict is not Verdict.MOVES or new is None:
-            yield Finding(module.path, node.lineno, about, fact)
+        about, new = f"import {alias.name}", modules.counterpart(alias.name)
+        if new is None:
+            yield Finding(module.path, node.lineno, about, modules.fact_of(alias.name))
             continue
         package, _, last = new.rpartition(".")
         if alias.asname is not None:

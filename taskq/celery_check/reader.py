@@ -166,6 +166,9 @@ class Reader(ast.NodeVisitor):
     def _assign(self, target: ast.expr, meaning: str | None) -> None:
         if isinstance(target, ast.Name):
             self._names.bind(target.id, meaning)
+            fact = uses.DECORATOR.get(target.id) if self._in_task_class else None
+            if fact is not None and fact.verdict is not Verdict.MOVES:
+                self._find(target, f"task class {target.id}", fact)
             if self._names.at_top and (found := settings.of_django(target.id)):
                 self._find(target, target.id, found[1])
         elif isinstance(target, ast.Attribute) and self._is_conf(target.value):

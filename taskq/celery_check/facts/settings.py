@@ -15,12 +15,9 @@ _DAEMON = "let systemd or a container do it"
 #: By the whole name.
 SETTINGS: dict[str, Fact] = {
     **moves(
-        "task_always_eager task_eager_propagates task_routes task_annotations beat_schedule "
-        "task_default_queue task_ignore_result"
+        "task_always_eager task_eager_propagates task_routes task_annotations task_default_queue "
+        "task_ignore_result task_time_limit task_soft_time_limit imports include beat_schedule"
     ),
-    **rewrite("imports include", 'TASKQ["IMPORTS"]'),
-    **rewrite("task_time_limit", 'TASKQ["TIME_LIMIT"]'),
-    **rewrite("task_soft_time_limit", 'TASKQ["SOFT_TIME_LIMIT"]'),
     **rewrite("result_expires", 'TASKQ["RESULT_TTL"], and "FAILED_TTL" for failed tasks'),
     **rewrite("worker_concurrency", 'TASKQ["CONCURRENCY"]'),
     **rewrite("worker_max_tasks_per_child", 'TASKQ["MAX_TASKS_PER_CHILD"]'),
@@ -31,7 +28,7 @@ SETTINGS: dict[str, Fact] = {
     **rewrite(
         "task_default_rate_limit", "there are no rate limits: a queue that one small pool serves"
     ),
-    **differs("task_default_priority", "priorities go from -100 to 100, and 0 is the default"),
+    **differs("task_default_priority", "priorities go from -100 to 100, and higher is sooner"),
     **differs("timezone", "schedules are in Django's TIME_ZONE"),
     **idle("enable_utc", "times are stored in UTC, and shown in Django's TIME_ZONE"),
     **differs(

@@ -21,7 +21,7 @@ DECORATOR: dict[str, Fact] = {
     **moves(
         "name bind base max_retries default_retry_delay autoretry_for dont_autoretry_for "
         "retry_kwargs retry_backoff retry_backoff_max retry_jitter time_limit soft_time_limit "
-        "queue typing ignore_result"
+        "queue typing ignore_result expires"
     ),
     **differs("priority", "from -100 to 100, and higher is sooner, whatever the broker was"),
     **idle(
@@ -30,15 +30,17 @@ DECORATOR: dict[str, Fact] = {
         "a task is acknowledged when it is done, always",
     ),
     **idle("serializer compression", 'arguments are JSON, or TASKQ["SERIALIZER"] = "pickle"'),
-    **idle("track_started store_errors_even_if_ignored", "always so"),
-    **idle("send_events trail throws shared lazy", "nothing depends on it"),
-    **rewrite("rate_limit", "there is none: give the task a queue that only one small pool serves"),
-    **rewrite("backend", "results are in the database: ignore_result=False keeps them"),
-    **rewrite("expires", "say it at the call: apply_async(expires=...)"),
-    **rewrite(
+    **idle("track_started store_errors_even_if_ignored retry_on_worker_lost", "always so"),
+    **idle(
+        "send_events trail throws shared lazy filter abstract resultrepr_maxsize",
+        "nothing depends on it",
+    ),
+    **idle(
         "exchange routing_key delivery_mode immediate mandatory",
         "there is no broker: queue= says where it waits",
     ),
+    **rewrite("rate_limit", "there is none: give the task a queue that only one small pool serves"),
+    **rewrite("backend", "results are in the database: ignore_result=False keeps them"),
     **rewrite(
         "pydantic pydantic_strict pydantic_context pydantic_dump_kwargs",
         "call the model's model_validate() in the task",
@@ -50,19 +52,19 @@ DECORATOR: dict[str, Fact] = {
 CALL: dict[str, Fact] = {
     **moves(
         "args kwargs countdown eta expires queue headers task_id link link_error time_limit "
-        "soft_time_limit"
+        "soft_time_limit root_id parent_id"
     ),
     **differs("priority", "from -100 to 100, and higher is sooner, whatever the broker was"),
     **idle(
         "connection producer publisher retry retry_policy exchange routing_key delivery_mode "
-        "mandatory immediate",
+        "mandatory immediate reply_to",
         "there is no broker: the send is an INSERT",
     ),
     **idle("serializer compression add_to_parent shadow", "nothing depends on it"),
     **idle("ignore_result", "it is the task's own: say it on the decorator"),
     **rewrite("stamped_headers", "use headers="),
     **rewrite("argsrepr kwargsrepr", "name the parameters by sensitive= of the task"),
-    **rewrite("reply_to root_id parent_id group_id chord", "the canvas sets it: use chain, chord"),
+    **rewrite("group_id chord", "the canvas sets it: use group, chord"),
 }
 
 ON_COMMIT = Fact(
@@ -146,7 +148,7 @@ CONTROL: dict[str, Fact] = {
     **rewrite("pool_grow pool_shrink", "send the pool TTIN or TTOU"),
     **rewrite("pool_restart", "send the pool HUP"),
     **rewrite("shutdown", "send the pool TERM"),
-    **rewrite("add_consumer cancel_consumer", "taskq.pausing.resume(queue), pause(queue)"),
+    **differs("add_consumer cancel_consumer", "it resumes or pauses the queue for all pools"),
     **rewrite("broadcast election", INNER),
     **rewrite("revoke_by_stamped_headers", "choose the rows: Task.objects.pending().discard()"),
     **idle("enable_events disable_events heartbeat", "there are no events to switch"),

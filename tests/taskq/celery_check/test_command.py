@@ -90,10 +90,10 @@ def test_a_path_that_is_not_there():
 
 
 def test_settings_in_force_are_looked_at(project, capsys, settings):
-    settings.CELERY_TASK_TIME_LIMIT = 5
+    settings.CELERY_RESULT_EXPIRES = 5
     code, said = run(capsys, project.home)
     assert code == 1
-    assert "settings in force\n     0  rewrite  CELERY_TASK_TIME_LIMIT: " in said
+    assert "settings in force\n     0  rewrite  CELERY_RESULT_EXPIRES: " in said
 
 
 @pytest.mark.parametrize(("source", "code"), [(TASKS, 0), (REFUSED, 1), (None, 1)])

@@ -35,6 +35,10 @@ def fixed(path, source):
             "except ImportError:\n    pass\n",
         ),
         ("if 1:\n\tfrom celery import chain\n", None),
+        (
+            "from kombu.exceptions import OperationalError",
+            "from taskq.celery.exceptions import OperationalError",
+        ),
         ("def f():\n    from celery import chain; chain()\n", None),
         ("s = 'ü'; from celery import chain", None),
         ("\ufefffrom celery import chain", None),
@@ -55,6 +59,7 @@ def test_imports_are_changed_and_nothing_else(tmp_path, before, after):
     [
         "from celery import shared_task, bootsteps",
         "from celery import *",
+        "from kombu.exceptions import OperationalError, KombuError",
         "import celery, os",
         "import celery.worker",
         "from .celery import app",

@@ -122,11 +122,15 @@ def test_in_a_class_of_tasks(project):
         class Mine(Base):
             def on_failure(self, exc, task_id, args, kwargs, einfo):
                 self.send_event("x")
+                rate_limit = 1
+            rate_limit = "1/m"
+            queue = "mail"
         class Other:
+            rate_limit = 1
             def run(self):
                 self.send_event("x")
         """)
-    assert said == ["4 rewrite task.send_event"]
+    assert said == ["4 rewrite task.send_event", "6 rewrite task class rate_limit"]
 
 
 def test_results_as_far_as_they_can_be_seen(project):
@@ -153,7 +157,7 @@ def test_the_app_and_its_control(project):
     said = project.of("""\
         from celery import Celery, current_app
         app = Celery()
-        app.conf.update(task_time_limit=5, of_ours=1)
+        app.conf.update(result_expires=5, of_ours=1)
         app.conf.worker_concurrency = 3
         app.conf["broker_url"] = "x"
         current_app.control.pool_grow()
@@ -161,7 +165,7 @@ def test_the_app_and_its_control(project):
         app.send_task("x", exchange="e")
         """)
     assert said == [
-        "3 rewrite app.conf.task_time_limit",
+        "3 rewrite app.conf.result_expires",
         "4 rewrite app.conf.worker_concurrency",
         "5 idle app.conf.broker_url",
         "6 rewrite app.control.pool_grow",
@@ -172,7 +176,7 @@ def test_the_app_and_its_control(project):
 def test_settings(project):
     said = project.of("""\
         CELERY_BROKER_URL = "redis://"
-        CELERY_TASK_TIME_LIMIT: int = 5
+        CELERY_RESULT_EXPIRES: int = 5
         BROKER_URL = CELERY_EMAIL_BACKEND = "x"
         CELERYD_CONCURRENCY = 3
         CELERY_ROUTES = {}
@@ -184,7 +188,7 @@ def test_settings(project):
         """)
     assert said == [
         "1 idle CELERY_BROKER_URL",
-        "2 rewrite CELERY_TASK_TIME_LIMIT",
+        "2 rewrite CELERY_RESULT_EXPIRES",
         "3 idle BROKER_URL",
         "4 rewrite CELERYD_CONCURRENCY",
         "5 moves CELERY_ROUTES",
@@ -239,6 +243,15 @@ def test_what_does_not_move_is_named_each(project):
         "6 rewrite from celery import *",
         "7 rewrite celery.bootsteps",
         "8 differs import gevent",
+    ]
+
+
+def test_what_to_know_of_names_that_move(project):
+    project.write("a.py", "from celery.schedules import crontab, solar\n")
+    project.write("b.py", "from celery.signals import task_received\n")
+    assert project.found() == [
+        "1 rewrite celery.schedules.solar",
+        "1 differs celery.signals.task_received",
     ]
 
 
