@@ -124,6 +124,8 @@ INSTEAD: dict[str, Fact] = {
         "from taskq.celery.exceptions import SoftTimeLimitExceeded; a hard limit ends the process",
     ),
     **rewrite("redbeat", _BEAT),
+    **rewrite("django_celery_beat", f"taskq.contrib.beat has its models; {_BEAT}"),
+    **rewrite("django_celery_beat.models.SolarSchedule", "a task each minute that asks the sun"),
     **rewrite("celery_once celery_singleton", '@shared_task(unique="args")'),
     **rewrite("django_celery_results", "taskq.models.Result, and AsyncResult"),
     **rewrite("celery_progress", "self.set_progress(done, total), and AsyncResult.progress"),
@@ -132,6 +134,7 @@ INSTEAD: dict[str, Fact] = {
     ),
 }
 
+_OF_BEAT = "PeriodicTask PeriodicTasks IntervalSchedule CrontabSchedule ClockedSchedule"
 #: Names of other modules, and the module of taskq that has them.
 ELSEWHERE: dict[str, str] = {
     "kombu.exceptions.OperationalError": "taskq.celery.exceptions",
@@ -141,6 +144,10 @@ ELSEWHERE: dict[str, str] = {
     "billiard.exceptions.TimeLimitExceeded": "taskq.celery.exceptions",
     "billiard.exceptions.WorkerLostError": "taskq.celery.exceptions",
     "celery.app.base.current_app": "taskq.celery",
+    **dict.fromkeys(
+        (f"django_celery_beat.models.{name}" for name in _OF_BEAT.split()),
+        "taskq.contrib.beat.models",
+    ),
 }
 
 #: The top of all modules that matter: only these imports are looked at.

@@ -16,7 +16,8 @@ _DAEMON = "let systemd or a container do it"
 SETTINGS: dict[str, Fact] = {
     **moves(
         "task_always_eager task_eager_propagates task_routes task_annotations task_default_queue "
-        "task_ignore_result task_time_limit task_soft_time_limit imports include beat_schedule"
+        "task_ignore_result task_time_limit task_soft_time_limit imports include beat_schedule "
+        "timezone"
     ),
     **rewrite("result_expires", 'TASKQ["RESULT_TTL"], and "FAILED_TTL" for failed tasks'),
     **rewrite("worker_concurrency", 'TASKQ["CONCURRENCY"]'),
@@ -29,7 +30,6 @@ SETTINGS: dict[str, Fact] = {
         "task_default_rate_limit", "there are no rate limits: a queue that one small pool serves"
     ),
     **differs("task_default_priority", "priorities go from -100 to 100, and higher is sooner"),
-    **differs("timezone", "schedules are in Django's TIME_ZONE"),
     **idle("enable_utc", "times are stored in UTC, and shown in Django's TIME_ZONE"),
     **differs(
         "task_serializer result_serializer accept_content result_accept_content",

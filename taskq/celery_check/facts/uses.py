@@ -168,7 +168,10 @@ FIXTURES: dict[str, Fact] = rewrite(
 
 #: Whole texts: apps of INSTALLED_APPS, and loggers of LOGGING.
 TEXTS: dict[str, Fact] = {
-    **rewrite("django_celery_beat", "remove it, after manage.py taskq_import_beat"),
+    **rewrite(
+        "django_celery_beat",
+        "taskq.contrib.beat in its place; manage.py taskq_import_beat brings its rows",
+    ),
     **idle("django_celery_results", "results are in the admin of taskq: remove it"),
     **idle("django_celery_monitor", "the dashboard of taskq shows them: remove it"),
     **differs(

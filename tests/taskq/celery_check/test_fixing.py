@@ -36,6 +36,10 @@ def fixed(path, source):
         ),
         ("if 1:\n\tfrom celery import chain\n", None),
         (
+            "from django_celery_beat.models import PeriodicTask, IntervalSchedule",
+            "from taskq.contrib.beat.models import PeriodicTask, IntervalSchedule",
+        ),
+        (
             "from kombu.exceptions import OperationalError",
             "from taskq.celery.exceptions import OperationalError",
         ),
