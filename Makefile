@@ -29,6 +29,9 @@ endef
 
 $(READY): pyproject.toml
 	$(call environment,$(VENV),dev)
+	# It asks for Celery, for which taskq.celery stands in the tests.
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps django-celery-email
+	@touch $@
 
 $(DEMO)/.ready: pyproject.toml
 	$(call environment,$(DEMO),demo)
