@@ -95,6 +95,15 @@ class TaskRevokedError(TaskFailed):
     """Raised by ``AsyncResult.get()`` for a task that was cancelled while it ran."""
 
 
+class ChordError(TaskFailed):
+    """Raised by ``get()`` of a chord's body when a part of its header failed. The message names
+    that part."""
+
+
+class IncompleteStream(Exception):
+    """Raised by ``iterdeps()`` of a result that is not ready yet."""
+
+
 class NoStack(Exception):
     """Raised by :mod:`taskq.stacks`: there is no stack to show. The text says why."""
 

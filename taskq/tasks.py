@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import inspect
+from collections.abc import Sequence
+from typing import Any
 
+from asgiref.sync import async_to_sync
 from django.db import router
 
-from taskq.celery import shared_task
+from taskq.celery import shared_task, signature
 from taskq.failures import Kind, Place, walk
 from taskq.models import Task
 
@@ -60,3 +64,33 @@ def work_off_failures(
             countdown=STEP,
             queue=work_off_failures.request.queue,
         )
+
+
+@shared_task(name="taskq.collect", ignore_result=False)
+def collect(values: Any) -> Any:
+    """The values of a group as that of one task, where a step must come behind the group."""
+    return values
+
+
+@shared_task(name="taskq.map", ignore_result=False)
+def map_each(task: dict[str, Any], it: Sequence[Any]) -> list[Any]:
+    """Call a task with each argument, and return the values: ``task.map(it)``."""
+    call = _function(task)
+    return [call(item) for item in it]
+
+
+@shared_task(name="taskq.starmap", ignore_result=False)
+def starmap_each(task: dict[str, Any], it: Sequence[Sequence[Any]]) -> list[Any]:
+    """As :func:`map_each`, where each item is the positional arguments."""
+    call = _function(task)
+    return [call(*items) for items in it]
+
+
+def _function(task: dict[str, Any]) -> Any:
+    """The task of a signature, to be called here."""
+    found = signature(task).type
+
+    async def awaited(*args: Any) -> Any:
+        return await found(*args)
+
+    return async_to_sync(awaited) if inspect.iscoroutinefunction(found.run) else found

@@ -16,6 +16,7 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from taskq import error_text, events, shortcuts
+from taskq.celery.result_tree import ResultBase
 from taskq.models import Task
 from taskq.task import masking, payload, retries
 from taskq.task.calling import call
@@ -27,14 +28,15 @@ from taskq.task.request import Request
 MAX_RETRIES = 1000
 
 
-class EagerResult:
+class EagerResult(ResultBase):
     """The outcome of a task that ran at once. :class:`taskq.celery.result.AsyncResult` explains
     the attributes.
 
     ``result`` is the return value, or the exception that the task raised.
     """
 
-    progress = worker = children = parent = None
+    progress = worker = None
+    parent: ResultBase | None = None
     TimeoutError = builtins.TimeoutError
 
     def __init__(
@@ -52,6 +54,16 @@ class EagerResult:
         self.date_done = timezone.now()
         self.result = result if error is None else error
         self._error = error
+        self._behind: list[ResultBase] = []
+
+    def follow_by(self, results: list[ResultBase]) -> None:
+        """Note what has run after this task."""
+        self._behind += results
+
+    @property
+    def children(self) -> list[ResultBase] | None:
+        """What has run after this task, by ``link``."""
+        return self._behind or None
 
     @property
     def task_id(self) -> TaskId:
@@ -95,6 +107,11 @@ class EagerResult:
 
     def forget(self) -> None:
         """Nothing to do: no result is stored."""
+
+    forget_alone = forget
+
+    def exists(self) -> bool:
+        return True
 
     def revoke(self, *, terminate: bool = False, **ignored: Any) -> bool:
         """False: the task has run already."""

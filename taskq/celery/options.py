@@ -19,11 +19,12 @@ _IGNORED_BY_DECORATOR = frozenset(
 )
 _IGNORED_BY_CALL = frozenset(
     "ignore_result add_to_parent serializer compression connection producer publisher "
-    "exchange routing_key retry retry_policy shadow delivery_mode mandatory immediate".split()
+    "exchange routing_key retry retry_policy shadow delivery_mode mandatory immediate "
+    "link link_error".split()
 )
 _SIGNALS = "listen to taskq.signals"
 _NO_BROKER = "there is no broker; queue= says where it waits"
-_NO_CANVAS = "send the next task from the task itself, or listen to taskq.signals"
+_BY_CANVAS = "a chain, a group or a chord says it: see taskq.celery.canvas"
 _PYDANTIC = "call the model's model_validate() in the task"
 _INSTEAD_ON_DECORATOR = {
     "rate_limit": "give the task a queue that only one pool of few workers serves",
@@ -40,8 +41,7 @@ _INSTEAD_ON_DECORATOR = {
 _INSTEAD_IN_CALL = {
     "task_id": "idempotency_key= makes a second send the first one's task; ids are the rows'",
     **dict.fromkeys(("time_limit", "soft_time_limit"), "say it on the decorator"),
-    **dict.fromkeys(("link", "link_error", "chord", "group_id"), _NO_CANVAS),
-    **dict.fromkeys(("root_id", "parent_id", "reply_to"), _NO_CANVAS),
+    **dict.fromkeys(("chord", "group_id", "root_id", "parent_id", "reply_to"), _BY_CANVAS),
     "stamped_headers": "use headers=",
     # Celery's way to keep a secret out of its log and its events.
     **dict.fromkeys(("argsrepr", "kwargsrepr"), "name the parameters by sensitive= of the task"),

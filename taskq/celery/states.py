@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskq.exceptions import TaskFailed, TaskRevokedError
+from taskq.celery.looking import Stuck
+from taskq.exceptions import ChordError, TaskFailed, TaskRevokedError
 from taskq.lookup import Known
 from taskq.models import State
 from taskq.task import payload
+from taskq.task.ids import TaskId
 
 #: The states of a row whose task may still run.
 UNENDED = (State.READY, State.RUNNING, State.BLOCKED)
@@ -35,6 +37,9 @@ def outcome(known: Known | None) -> Any:
     """The return value, or the error as a TaskFailed. None before there is one."""
     if known is None or known.state in UNENDED:
         return None
+    if isinstance(known, Stuck) and known.joins:
+        part = TaskId.of(known.part.id)
+        return ChordError(f"Dependency {part} raised {known.error}", known.traceback)
     if known.state is State.FAILED:
         kind = TaskRevokedError if known.cancelled else TaskFailed
         return kind(known.error, known.traceback)

@@ -11,9 +11,9 @@ from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, Unpack, 
 from taskq import limits
 from taskq.celery import eager
 from taskq.celery import options as celery_options
+from taskq.celery.async_result import AsyncResult
+from taskq.celery.canvas.methods import CanvasMethods
 from taskq.celery.eager import EagerResult
-from taskq.celery.result import AsyncResult
-from taskq.celery.signature import Signature
 from taskq.exceptions import MaxRetriesExceededError, Retry
 from taskq.outbox import enqueue
 from taskq.outbox.calls import Call, are_keywords, pairs_of
@@ -27,7 +27,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class SharedTask(ShownOptions, Generic[P, R]):
+class SharedTask(CanvasMethods, ShownOptions, Generic[P, R]):
     """A function that can be sent to the queue. A plain call of it just calls the function.
 
     ``shared_task`` makes it. It is pickled and copied as the task that is registered by its name.
@@ -86,11 +86,20 @@ class SharedTask(ShownOptions, Generic[P, R]):
             using: The alias of the database. By default the router decides.
             unique_key: In place of the key that ``unique`` makes of the arguments.
             idempotency_key: A second call with this key gets the task of the first.
+            link: A signature, or a list of them, sent once the task has succeeded.
+            link_error: A signature, or a list of them, sent if the task fails for good.
 
         Raises:
             TypeError: The arguments do not fit the function, or an option is unknown or refused.
             ValueError: An option is out of range, or the arguments cannot be stored.
         """
+        if ignored.get("link") or ignored.get("link_error"):
+            options = {
+                "countdown": countdown, "eta": eta, "expires": expires, "queue": queue,
+                "priority": priority, "headers": headers, "using": using,
+                "unique_key": unique_key, "idempotency_key": idempotency_key, **ignored,
+            }  # fmt: skip
+            return self.signature(args, kwargs, options).apply_async()  # type: ignore[no-any-return]
         if ignored:
             celery_options.check_call(ignored)
             if ignored.get("ignore_result") is False and self.options.ignore_result:
@@ -189,25 +198,6 @@ class SharedTask(ShownOptions, Generic[P, R]):
         if throw:
             result.get()
         return result
-
-    def signature(
-        self,
-        args: Sequence[Any] | None = None,
-        kwargs: Mapping[str, Any] | None = None,
-        *,
-        immutable: bool = False,
-        **options: Any,
-    ) -> Signature:
-        """This task with some of its arguments, and options of apply_async, to be sent later."""
-        return Signature(self, args or (), kwargs or {}, immutable=immutable).set(**options)
-
-    def s(self, *args: Any, **kwargs: Any) -> Signature:
-        """This task with some of its arguments, to be sent later."""
-        return Signature(self, args, kwargs)
-
-    def si(self, *args: Any, **kwargs: Any) -> Signature:
-        """As :meth:`s`; arguments given later are ignored."""
-        return Signature(self, args, kwargs, immutable=True)
 
     def AsyncResult(self, task_id: str | uuid.UUID | int) -> AsyncResult:
         """A handle on the task with this id, as in Celery."""

@@ -112,7 +112,7 @@ class Graph:
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
         *,
-        after: Iterable[Step] = (),
+        after: Iterable[Step | Failure] = (),
         on: On = On.DONE,
         goes_on: bool = False,
         **terms: Unpack[Terms],
@@ -123,7 +123,8 @@ class Graph:
             definition: The task.
             args: Positional arguments. An Output, Outputs or Failure in them makes the step wait.
             kwargs: Keyword arguments, the same.
-            after: Steps that it waits for besides, without a value.
+            after: Steps that it waits for besides, without a value. A Failure is the first
+                failure of some.
             on: For which end of those: done, failed or ended.
             goes_on: What waits for this step also runs after it has failed, with None as its value.
             **terms: As of ``apply_async()``. A countdown counts from the release of the step.
@@ -149,7 +150,10 @@ class Graph:
             except TypeError as error:
                 raise TypeError(f"step {step.index}: {error}") from error
         for part in after:
-            placing.add([part], on, passes=False)
+            if isinstance(part, Failure):
+                placing.put_into(part)
+            else:
+                placing.add([part], on, passes=False)
         self.steps.append(step)
         self.edges += placing.edges
         return step

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from taskq import printable
 from taskq.celery import SharedTask
+from taskq.celery.async_result import AsyncResult
 from taskq.celery.eager import EagerResult
-from taskq.celery.result import AsyncResult
 from taskq.exceptions import NoResult
 from taskq.management.arguments import add_database, database_alias
 from taskq.management.queue_command import QueueCommand

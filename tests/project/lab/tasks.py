@@ -14,6 +14,7 @@ from stress.project.runs import note, run
 from stress.project.shop.models import Order, Shipment
 from taskq.celery import current_task, shared_task
 from tests.project.lab import (  # noqa: F401  with tasks too
+    canvas,
     leftovers,
     limits,
     lost,

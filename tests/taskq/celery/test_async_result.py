@@ -28,7 +28,7 @@ def test_async_result_takes_an_id_its_uuid_and_its_number():
     assert AsyncResult(id) == str(id)
     assert AsyncResult(id) != 42
     assert str(AsyncResult(id)) == str(id)
-    assert repr(AsyncResult(id)) == f"<AsyncResult {id}>"
+    assert repr(AsyncResult(id)) == f"<AsyncResult: {id}>"
 
 
 def test_async_result_can_be_pickled_and_copied():

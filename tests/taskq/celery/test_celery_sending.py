@@ -122,7 +122,7 @@ def test_options_of_celery_that_mean_nothing_here_are_ignored_by_apply_async(opt
         ("header", "unknown apply_async option header; known are args, "),
         ("count_down", "unknown apply_async option count_down; known are args, "),
         ("task_id", "apply_async has no 'task_id' here: idempotency_key= makes"),
-        ("link", "apply_async has no 'link' here: send the next task from the task itself"),
+        ("link", "link is 1: give a signature, such as task.s()"),
         ("time_limit", "apply_async has no 'time_limit' here: say it on the decorator"),
     ],
 )

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import json
+import pickle
+
 import pytest
 
-from taskq.celery import AsyncResult, EagerResult, Signature, shared_task
+from taskq.celery import (
+    AsyncResult,
+    EagerResult,
+    Signature,
+    maybe_signature,
+    shared_task,
+    signature,
+)
 from taskq.models import Task
 from taskq.task import payload
 
@@ -23,8 +34,9 @@ def sent():
 def test_signature_holds_task_and_arguments():
     signature = note.s(1, 2, c=3)
     assert isinstance(signature, Signature)
-    assert (signature.task, signature.args, signature.kwargs) == (note, (1, 2), {"c": 3})
-    assert repr(signature) == f"<signature of {note.name}>"
+    assert (signature.task, signature.type) == (note.name, note)
+    assert (signature.args, signature.kwargs) == ((1, 2), {"c": 3})
+    assert repr(signature) == f"{note.name}(1, 2, c=3)"
 
 
 @pytest.mark.django_db
@@ -157,6 +169,92 @@ def test_signature_of_a_bound_task_needs_no_self():
         return self, a
 
     assert who.s(1)() == (who, 1)
+
+
+def test_a_signature_is_a_dict_that_json_can_carry():
+    given = note.s(1, a={"b": 2}).set(queue="q", link=[note.si(3)])
+    assert given == {
+        "task": note.name,
+        "args": (1,),
+        "kwargs": {"a": {"b": 2}},
+        "options": {"queue": "q", "link": [note.si(3)]},
+        "subtask_type": None,
+        "immutable": False,
+    }
+    again = signature(json.loads(json.dumps(given)))
+    assert isinstance(again, Signature)
+    assert (json.dumps(again), again.type) == (json.dumps(given), note)
+    assert pickle.loads(pickle.dumps(given)) == given
+
+
+def test_a_signature_is_made_of_a_name():
+    given = signature(note.name, args=(1,), kwargs={"a": 2}, queue="q", immutable=True)
+    assert given == note.si(1, a=2).set(queue="q")
+    assert given.type is note
+    assert maybe_signature(None) is None
+    assert maybe_signature(given) is given
+    assert maybe_signature(dict(given)) == given
+    assert maybe_signature(given, clone=True) is not given
+
+
+@pytest.mark.django_db
+def test_a_name_that_no_task_has_is_refused():
+    with pytest.raises(ValueError, match=r"no task is registered by the name 'app.nothing'"):
+        signature("app.nothing").delay()
+    with pytest.raises(ValueError, match=r"no task is registered by the name 'app.nothing'"):
+        signature("app.nothing")()
+
+
+@pytest.mark.parametrize("nonsense", [None, 5, print, {}, {"task": 5}, {"args": []}])
+def test_what_is_no_task_makes_no_signature(nonsense):
+    with pytest.raises(TypeError, match="give a "):
+        signature(nonsense)
+
+
+def test_a_clone_shares_nothing():
+    given = note.s(1, a=1).set(queue="q").on_error(note.s())
+    clone = given.clone((0,), {"b": 2}, priority=3)
+    assert (clone.args, clone.kwargs) == ((0, 1), {"a": 1, "b": 2})
+    assert clone.options == {"queue": "q", "link_error": [note.s()], "priority": 3}
+    clone.options["link_error"][0].set(queue="other")
+    clone.kwargs["c"] = 3
+    assert given == note.s(1, a=1).set(queue="q").on_error(note.s())
+    assert copy.deepcopy(given) == given
+
+
+def test_parts_of_a_signature_are_replaced():
+    given = note.s(1, a=1).set(queue="q")
+    assert given.replace(args=(2,)) == note.s(2, a=1).set(queue="q")
+    assert given.replace(kwargs={}) == note.s(1).set(queue="q")
+    assert given.replace(options={}) == note.s(1, a=1)
+    assert given == note.s(1, a=1).set(queue="q")
+
+
+def test_links_are_signatures():
+    given = note.s()
+    assert given.link(note.s(1)) == note.s(1)
+    assert given.on_error(note.s(2)) is given
+    given.link(note.s(1))
+    assert given.options == {"link": [note.s(1)], "link_error": [note.s(2)]}
+    assert given.flatten_links() == [given, note.s(1)]
+    for nonsense in (5, note, "note", {}):
+        with pytest.raises(TypeError, match=r"link of .* give a signature, such as task.s\(\)"):
+            given.link(nonsense)
+
+
+@pytest.mark.django_db
+def test_an_inverted_signature_is_sent_and_waited_for(settings):
+    settings.CELERY_TASK_ALWAYS_EAGER = True
+    assert ~note.s(1, a=2) == ((1,), {"a": 2})
+
+
+def test_the_text_of_a_signature_masks_what_is_sensitive():
+    @shared_task(name="pay", sensitive=("card",))
+    def pay(card, amount):
+        pass
+
+    assert "4111" not in repr(pay.s("4111", amount=5))
+    assert "amount=5" in repr(pay.s("4111", amount=5))
 
 
 def test_eager_signature_returns_its_result(settings):

@@ -1,0 +1,270 @@
+"""From a signature to a graph: which step waits for which, and which value goes where.
+
+Works on the dicts of signatures, so that one that was stored needs no other treatment.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from taskq.celery.canvas import calls, nodes
+from taskq.celery.canvas.nodes import Leaf, Node
+from taskq.celery.canvas.reading import checked, in_chunks, listed, merged
+from taskq.workflow.graph import Failure, Graph, Output, Outputs, Step
+
+#: How deep parts may lie in others.
+DEEPEST = 100
+#: More edges than this between two groups, and a step collects the values of the first.
+WIDE = 1000
+#: The task that collects them.
+COLLECT = "taskq.collect"
+#: Options that are for the end of a part, or for its id, and so not for what is in it.
+_OF_THE_WHOLE = frozenset(("link", "link_error", "task_id"))
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a part gets from those before it.
+
+    Attributes:
+        args: Its first arguments: the value of the part before, or what the caller gave.
+        kwargs: Keyword arguments that the caller gave.
+        after: The steps that it waits for, or the failure of some.
+        failing: Steps whose failure its errbacks are told too: the header of its chord.
+    """
+
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    after: tuple[Step | Failure, ...] = ()
+    failing: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A part that is in the graph.
+
+    Attributes:
+        value: What it comes to, for the arguments of a later step.
+        ends: The steps that it ends with.
+        steps: All its steps, without what is linked to them.
+        header: The steps of the group that it ends with; none if it ends with a call.
+        node: Its place in the tree of results.
+    """
+
+    value: Any
+    ends: tuple[Step | Failure, ...]
+    steps: tuple[Step, ...]
+    node: Node
+    header: tuple[Step, ...] = ()
+
+
+class Planner:
+    """Puts signatures into a graph.
+
+    Attributes:
+        graph: Where the steps go.
+    """
+
+    def __init__(self) -> None:
+        self.graph = Graph()
+        #: The parts that the one in hand lies in.
+        self._around: list[int] = []
+
+    def plan(
+        self, part: Mapping[str, Any], given: Given, options: Mapping[str, Any]
+    ) -> Planned | None:
+        """Put a part into the graph.
+
+        options: those that win over its own.
+
+        Returns None for an empty chain. Raises TypeError or ValueError for what cannot be sent.
+        """
+        part = checked(part)
+        if id(part) in self._around:
+            raise ValueError(f"{part['task']} is a part of itself: a workflow has no cycles")
+        if len(self._around) >= DEEPEST:
+            raise ValueError(f"{part['task']} lies in more than {DEEPEST} parts: make it flatter")
+        self._around.append(id(part))
+        try:
+            match part["subtask_type"]:
+                case "chain":
+                    return self._chain(part, given, options)
+                case "group":
+                    return self._group(part, given, options)
+                case "chunks":
+                    return self._group(chunked(part), given, options)
+                case "chord":
+                    return self._chord(part, given, options)
+                case _:
+                    return self._call(part, given, options)
+        finally:
+            self._around.pop()
+
+    def collected(self, planned: Planned) -> Planned:
+        """The same value as that of one step, which comes behind."""
+        step = self.graph.add(calls.definition(COLLECT), (planned.value,))
+        return replace(planned, value=Output(step), ends=(step,), steps=(*planned.steps, step))
+
+    def _call(self, part: Mapping[str, Any], given: Given, over: Mapping[str, Any]) -> Planned:
+        definition = calls.definition(part["task"])
+        args, kwargs, options = merged(part, given.args, given.kwargs, over)
+        step = self.graph.add(
+            definition,
+            args,
+            kwargs,
+            after=given.after if part["immutable"] or not given.args else (),
+            **calls.terms(part, definition, options),
+        )
+        planned = Planned(Output(step), (step,), (step,), Leaf(step))
+        return self._with_links(planned, options, (*given.failing, step))
+
+    def _chain(
+        self, part: Mapping[str, Any], given: Given, over: Mapping[str, Any]
+    ) -> Planned | None:
+        args, _, options = merged(part, given.args, given.kwargs, over)
+        given = replace(given, args=tuple(args), kwargs={} if part["immutable"] else given.kwargs)
+        failing, last = given.failing, None
+        steps: list[Step] = []
+        rest = without(options, _OF_THE_WHOLE)
+        tasks = [checked(each) for each in part["kwargs"]["tasks"]]
+        for index, each in enumerate(tasks):
+            if is_empty_group(each) and (last is not None or index < len(tasks) - 1):
+                continue
+            planned = self._next(each, given, rest, last)
+            if planned is None:
+                continue
+            steps += planned.steps
+            given = Given((planned.value,), after=planned.ends, failing=planned.header)
+            last, rest = planned, {}
+        if last is None:
+            return None
+        return self._with_links(replace(last, steps=tuple(steps)), options, (*failing, *steps))
+
+    def _next(
+        self,
+        part: Mapping[str, Any],
+        given: Given,
+        options: Mapping[str, Any],
+        before: Planned | None,
+    ) -> Planned | None:
+        """A part of a chain, or the body of a chord."""
+        parts = len(given.after)
+        if before is not None and parts > 1 and parts * entries(part) > WIDE + parts:
+            before = self.collected(before)
+            given = replace(given, args=(before.value,), after=before.ends)
+        planned = self.plan(part, given, options)
+        if planned is not None and before is not None:
+            nodes.first_of(planned.node).before = before.node
+        return planned
+
+    def _group(self, part: Mapping[str, Any], given: Given, over: Mapping[str, Any]) -> Planned:
+        _, _, options = merged(part, (), {}, over)
+        given = replace(given, args=(*given.args, *part["args"]))
+        rest = without(options, {"link", "task_id"})
+        found = [
+            planned
+            for each, more in flat(part, rest)
+            if (planned := self.plan(each, given, more)) is not None
+        ]
+        node = nodes.Branch(options.get("task_id") or str(uuid.uuid4()), [x.node for x in found])
+        if not found:
+            return Planned([], given.after, (), node)
+        ends = tuple(step for each in found for step in each.ends)
+        steps = tuple(step for each in found for step in each.steps)
+        planned = Planned(value_of(found), ends, steps, node, header=steps)
+        return self._with_links(planned, {"link": options.get("link")}, ())
+
+    def _chord(self, part: Mapping[str, Any], given: Given, over: Mapping[str, Any]) -> Planned:
+        _, _, options = merged(part, (), {}, over)
+        body, (args, kwargs), header = calls.taken_apart(part, given.args, given.kwargs)
+        shared = without(options, _OF_THE_WHOLE)
+        first = self._group(header, replace(given, args=args, kwargs=kwargs), shared)
+        failing = (*given.failing, *first.steps)
+        behind = Given((first.value,), after=first.ends, failing=failing)
+        of_body = without(shared, {"countdown", "eta"})
+        if options.get("task_id"):
+            of_body = {**of_body, "task_id": options["task_id"]}
+        last = self._next(body, behind, of_body, first)
+        if last is None:
+            raise TypeError("the body of a chord is an empty chain: give it a part")
+        steps = (*first.steps, *last.steps)
+        return self._with_links(replace(last, steps=steps), options, (*given.failing, *steps))
+
+    def _with_links(
+        self, planned: Planned, options: Mapping[str, Any], failing: Sequence[Step]
+    ) -> Planned:
+        """The part, with its callbacks and errbacks in the graph too.
+
+        failing: the steps whose failure its errbacks are told.
+        """
+        for callback in listed(options.get("link")):
+            behind = Given((planned.value,), after=planned.ends)
+            linked = self.plan(checked(callback, "link"), behind, {})
+            if linked is not None:
+                planned.node.callbacks.append(nodes.first_of(linked.node))
+        for errback in listed(options.get("link_error")):
+            self._errback(checked(errback, "link_error"), tuple(failing))
+        return planned
+
+    def _errback(self, errback: Mapping[str, Any], failing: tuple[Step, ...]) -> None:
+        details = calls.told(errback)
+        told = tuple(Failure(failing, what) for what in details)
+        self.plan(errback, Given(told, after=(Failure(failing, "id"),)), {})
+
+
+def value_of(parts: Sequence[Planned]) -> Any:
+    """The list of the values of these parts."""
+    if all(isinstance(part.value, Output) for part in parts):
+        return Outputs([part.value.step for part in parts])
+    return [part.value for part in parts]
+
+
+def flat(
+    part: Mapping[str, Any], options: Mapping[str, Any]
+) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """The parts of a group, and the options for each. A group in it is replaced by its parts."""
+    for each in part["kwargs"]["tasks"]:
+        each = checked(each)
+        if each["subtask_type"] == "chunks":
+            each = chunked(each)
+        if each["subtask_type"] == "group":
+            yield from flat(each, {**without(each["options"], {"link", "task_id"}), **options})
+        else:
+            yield each, options
+
+
+def chunked(part: Mapping[str, Any]) -> dict[str, Any]:
+    """The group of a signature of the type ``chunks``."""
+    task, its, n = (part["kwargs"][key] for key in ("task", "it", "n"))
+    tasks = [
+        {"task": "taskq.starmap", "kwargs": {"task": task, "it": some}, "immutable": True}
+        for some in in_chunks(its, n)
+    ]
+    return checked({**part, "kwargs": {"tasks": tasks}, "subtask_type": "group"})
+
+
+def entries(part: Mapping[str, Any]) -> int:
+    """How many steps a part starts with."""
+    part = checked(part)
+    kwargs = part["kwargs"]
+    match part["subtask_type"]:
+        case "chain":
+            return entries(kwargs["tasks"][0]) if kwargs["tasks"] else 1
+        case "group":
+            return sum(map(entries, kwargs["tasks"]))
+        case "chord":
+            return sum(map(entries, listed(kwargs["header"])))
+        case "chunks":
+            return len(chunked(part)["kwargs"]["tasks"])
+    return 1
+
+
+def is_empty_group(part: Mapping[str, Any]) -> bool:
+    return part["subtask_type"] == "group" and not part["kwargs"]["tasks"]
+
+
+def without(options: Mapping[str, Any], names: frozenset[str] | set[str]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in names}
