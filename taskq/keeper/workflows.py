@@ -8,7 +8,7 @@ from taskq.store.session import StoreSession
 from taskq.store.workflows import BEGIN
 
 #: Seconds between looks while no workflow is open.
-IDLE = 10.0
+IDLE = 20.0
 #: Rows that one look takes of each kind.
 SOME = 1000
 #: Seconds before the last look from which failed steps are looked at again: a transaction that

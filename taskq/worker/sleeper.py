@@ -9,7 +9,7 @@ from taskq.pool_context import KEEPER, LOOK_TRUSTED, PoolContext
 #: are claimed together: else each would cost a commit of its own.
 REST = 0.005
 #: Seconds that a worker sleeps at most. The keeper wakes it when there is work.
-SLEEP = 60.0
+SLEEP = 300.0
 
 
 class Sleeper:
