@@ -38,23 +38,29 @@ class WorkflowKeeper:
         now = clock.now()
         if now < self.due:
             return
-        store = self._session.store().workflows
-        some = store.open(self._after, SOME)
-        if not some and not self._after:
+        if not self._after and not self._session.store().workflows.open(0, 1):
             self.due = now + clock.nanoseconds(IDLE)
             return
-        self._after = some[-1].id if len(some) == SOME else 0
+        self.due = now if self.tend() else now + self._every
+
+    def tend(self) -> bool:
+        """Release what is left, and remove what is over. Whether there may be more to do at
+        once."""
+        began = clock.now()
+        store = self._session.store().workflows
         # At the first look all that failed before, while no keeper was there.
-        since = (now - self._looked) / clock.SECOND + OVERLAP
-        store.settle(since)
+        since = (began - self._looked) / clock.SECOND + OVERLAP
+        released = store.settle(since)
         if dropped := store.drop_voided(SOME):
             events.steps_dropped(dropped)
         self._edge = store.void_orphans(self._edge, SOME)
+        some = store.open(self._after, SOME)
+        self._after = some[-1].id if len(some) == SOME else 0
         if overdue := [each.id for each in some if each.overdue]:
             store.cancel(overdue)
             for id in overdue:
                 events.workflow_overdue(id)
         if over := [each.id for each in some if not each.left]:
             store.finish(over)
-        self._looked = now
-        self.due = now if dropped else now + self._every
+        self._looked = began
+        return bool(released or dropped)

@@ -124,6 +124,8 @@ def run_all(
                     return report  # a real pool claimed the task first
                 report.runs.append(_ran(concluded))
                 _raise_if_failed(report.runs[-1], propagate)
+            if worker.workflows.tend():
+                continue
             wait = _next_due(worker, chosen)
             if wait is None or (left is not None and wait > left):
                 break

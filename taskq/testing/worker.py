@@ -16,6 +16,7 @@ from asgiref.sync import async_to_sync
 from pool import Child, Role, Scoreboard, clock
 from taskq import conf
 from taskq.exceptions import Retry, TaskFailed, UnknownTask
+from taskq.keeper.workflows import WorkflowKeeper
 from taskq.pool_context import PoolContext, scoreboard
 from taskq.sql import Turn
 from taskq.store.claims import Lane
@@ -83,6 +84,7 @@ class InProcessWorker(Worker):
     def __init__(self, alias: str, queues: Queues) -> None:
         context = _Within(conf.settings(), queues, alias, supervisor=os.getpid())
         super().__init__(_Here(), context)
+        self.workflows = WorkflowKeeper(self.session, every=0.0)
         self._last: Concluded | None = None
         self._error: BaseException | None = None
 

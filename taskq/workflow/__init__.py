@@ -5,5 +5,6 @@ docs/how-to/workflows.md is for users.
 
 from taskq.workflow.builder import Workflow
 from taskq.workflow.graph import Output, Outputs, Step
+from taskq.workflow.sending import send_again
 
-__all__ = ["Output", "Outputs", "Step", "Workflow"]
+__all__ = ["Output", "Outputs", "Step", "Workflow", "send_again"]

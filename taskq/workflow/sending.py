@@ -11,10 +11,14 @@ from typing import Any, NamedTuple
 from django.db import transaction
 
 from taskq import signals, sql
+from taskq.models import SentWorkflow
 from taskq.outbox import enqueue
 from taskq.task.payload import PayloadError
 from taskq.values import moment, seconds
 from taskq.workflow.graph import Graph, Step
+
+#: For a workflow of its own, and not for the steps that replace a running one.
+_ALONE: dict[str, Any] = {"workflow": None, "own": []}
 
 
 class SentGraph(NamedTuple):
@@ -40,7 +44,7 @@ def send(graph: Graph, using: str | None = None) -> SentGraph:
         return SentGraph([], None)
     connection, _ = enqueue.database(using)
     wrapper = connection.wrapper
-    values = {**values_of(graph, rows), "workflow": None, "own": []}
+    values = {**values_of(graph, rows), **_ALONE}
     # On PostgreSQL it is one statement.
     with transaction.atomic(wrapper.alias) if wrapper.vendor == "sqlite" else nullcontext():
         workflow, ids = sql.workflows_of(wrapper.vendor).send(connection.rows, values)
@@ -48,6 +52,34 @@ def send(graph: Graph, using: str | None = None) -> SentGraph:
         for each, id in zip(rows, ids, strict=True):
             signals.enqueued(wrapper, each["name"], [id], each["queue"])
     return SentGraph(ids, workflow)
+
+
+def send_again(sent: SentWorkflow, *, using: str | None = None) -> SentWorkflow:
+    """Send a workflow as a whole once more, as it was sent the first time.
+
+    The first one stays as it is: cancel it before, if steps of it are left.
+
+    Args:
+        sent: The workflow.
+        using: The alias of the database. By default the router decides.
+
+    Returns:
+        The new workflow.
+    """
+    connection, _ = enqueue.database(using)
+    wrapper = connection.wrapper
+    within = None if sent.deadline is None else (sent.deadline - sent.created_at).total_seconds()
+    values = {
+        "name": sent.name,
+        "steps": sent.steps,
+        "edges": sent.edges,
+        "deadline": None,
+        "within": within,
+        **_ALONE,
+    }
+    with transaction.atomic(wrapper.alias) if wrapper.vendor == "sqlite" else nullcontext():
+        workflow, _ = sql.workflows_of(wrapper.vendor).send(connection.rows, values)
+    return SentWorkflow.objects.using(wrapper.alias).get(pk=workflow)
 
 
 def row(step: Step) -> dict[str, Any]:

@@ -32,3 +32,8 @@ def gather(key, values):
 def broken(key):
     note("start", key=key)
     raise ValueError(key)
+
+
+@shared_task
+def count_them(values):
+    return len(values)

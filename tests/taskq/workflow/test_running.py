@@ -7,7 +7,7 @@ import pytest
 from taskq.celery import AsyncResult
 from taskq.models import Edge, SentWorkflow, State, Task
 from taskq.testing import run_all
-from taskq.workflow import Workflow
+from taskq.workflow import Workflow, send_again
 
 pytestmark = [pytest.mark.usefixtures("registered"), pytest.mark.django_db]
 
@@ -34,6 +34,8 @@ def test_values_are_passed_on(tasks):
     assert len(tasks.ran) == 7
     assert left() == []
     assert not Edge.objects.exists()
+    sent.refresh_from_db()
+    assert sent.finished_at is not None
 
 
 def test_order_without_values(tasks):
@@ -74,6 +76,9 @@ def test_a_step_that_waits_for_a_failure(tasks):
         run_all(propagate=False)
         expected = ["either", "first", "mourn"] if fails else ["either", "first"]
         assert sorted(tasks.ran) == expected
+        # What waited for the other end is gone, as a keeper removes it.
+        assert left() == ([(tasks.note.name, State.FAILED)] if fails else [])
+        Task.objects.all().delete()
 
 
 def test_it_goes_on_after_a_failure(tasks):
@@ -135,3 +140,19 @@ def test_cancel_removes_what_waits(tasks):
     assert left() == []
     assert not Edge.objects.exists()
     assert SentWorkflow.objects.get().cancelled_at is not None
+
+
+def test_it_is_sent_again_as_a_whole(tasks):
+    tasks.fail.add("first")
+    flow = Workflow("again", deadline=3600)
+    first = flow.add(tasks.note, ["first"])
+    second = flow.add(tasks.note, ["second", [first.result]])
+    sent = flow.send()
+    run_all(propagate=False)
+    tasks.fail.clear()
+    again = send_again(sent)
+    assert (again.name, again.pk > sent.pk) == ("again", True)
+    assert 3590 < (again.deadline - again.created_at).total_seconds() < 3610
+    run_all()
+    assert result_of(second, again).get() == ["first"]
+    assert sent.steps_left().count() == 2  # the first one is as it was
