@@ -79,6 +79,7 @@ def send_again(sent: SentWorkflow, *, using: str | None = None) -> SentWorkflow:
     }
     with transaction.atomic(wrapper.alias) if wrapper.vendor == "sqlite" else nullcontext():
         workflow, _ = sql.workflows_of(wrapper.vendor).send(connection.rows, values)
+    assert workflow is not None  # it is a new one
     return SentWorkflow.objects.using(wrapper.alias).get(pk=workflow)
 
 
