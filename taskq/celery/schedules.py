@@ -70,9 +70,13 @@ class BaseSchedule(HasTiming):
 
     def remaining_estimate(self, last_run_at: datetime.datetime) -> datetime.timedelta:
         """The time until the tick that follows the last run; below 0 when that has passed."""
-        last_run_at, now = _aware(last_run_at), _aware(self.now())
-        following = next(self.as_timing(_name(self.tz) or "UTC").after(last_run_at), None)
-        return datetime.timedelta.max if following is None else following - now
+        ticks = self._in(_name(self.tz) or "UTC").after(_aware(last_run_at))
+        following = next(ticks, None)
+        return datetime.timedelta.max if following is None else following - _aware(self.now())
+
+    def _in(self, zone: str) -> Timing:
+        """When its ticks are in this time zone."""
+        raise NotImplementedError
 
     def is_due(self, last_run_at: datetime.datetime) -> schedstate:
         """Whether a tick has passed since the last run, and the seconds until the next look."""
@@ -115,6 +119,23 @@ class schedule(BaseSchedule):
 
     def as_timing(self, zone: str) -> Timing:
         return parse(self.run_every)
+
+    _in = as_timing
+
+    def remaining_estimate(self, last_run_at: datetime.datetime) -> datetime.timedelta:
+        """The time until the interval has passed since the last run, or with ``relative`` until
+        the next tick."""
+        if self.relative or self.run_every is None:
+            return super().remaining_estimate(last_run_at)
+        return _aware(last_run_at) + self.run_every - _aware(self.now())
+
+    def is_due(self, last_run_at: datetime.datetime) -> schedstate:
+        """Whether the interval has passed since the last run, and the seconds until the next
+        look."""
+        remaining = self.remaining_estimate(last_run_at)
+        if remaining <= _NOTHING and not self.relative:
+            return schedstate(True, self.seconds)
+        return super().is_due(last_run_at)
 
     @property
     def seconds(self) -> float:
@@ -183,8 +204,8 @@ class crontab(BaseSchedule):
         most = max((_DAYS[month] for month in self.month_of_year), default=0)
         if min(self.day_of_month, default=32) > most:
             raise ValueError(
-                f"day_of_month is {self._orig_day_of_month!r}: month_of_year "
-                f"{self._orig_month_of_year!r} has no such day"
+                f"day_of_month is {self._orig_day_of_month!r}, which never occurs in "
+                f"month_of_year {self._orig_month_of_year!r}"
             )
         super().__init__(**kwargs)
 
@@ -221,7 +242,10 @@ class crontab(BaseSchedule):
             own = _name(self.nowfun().tzinfo) if self.nowfun is not None else None
         except Exception as error:
             raise ValueError(f"nowfun of {self!r} raised {error!r}") from error
-        return parse(self.text, own or zone)
+        return self._in(own or zone)
+
+    def _in(self, zone: str) -> Timing:
+        return parse(self.text, zone)
 
     def __repr__(self) -> str:
         return (

@@ -26,7 +26,10 @@ pytestmark = [
 
 PAGES = [
     *(OVERVIEW, QUEUES, TASK_NAMES, f"{NAME}?name=shop.pay", WORKERS, RUNS),
-    *(f"{OVERVIEW}{page}/" for page in ("failures", "schedules", "search", "task/4711")),
+    *(
+        f"{OVERVIEW}{page}/"
+        for page in ("failures", "schedules", "schedules/new", "search", "task/4711")
+    ),
     f"{OVERVIEW}search/?name=shop.mail",
 ]
 #: Whether a table is nowhere wider than its place, except where figures over time are listed.
