@@ -110,6 +110,14 @@ def test_values_that_are_not_given_stay_and_the_tick_moves_only_with_the_ticks()
 
 
 @pytest.mark.django_db
+def test_one_that_is_switched_on_again_goes_on_from_now():
+    make(enabled=False)
+    back("mine", 5 * HOUR)
+    assert schedules.update("mine", description="still off").next_at < now()
+    assert schedules.update("mine", enabled=True).next_at > now()
+
+
+@pytest.mark.django_db
 def test_arguments_that_nobody_can_read_can_be_replaced():
     make()
     Schedule.objects.update(payload="broken", error="broken")
@@ -213,6 +221,7 @@ def test_a_single_moment_is_sent_once_also_one_that_has_passed(table, transactio
     "change",
     [
         lambda: schedules.update("mine", end_at=now() - HOUR),
+        lambda: schedules.update("mine", end_at=now() + 48 * HOUR),  # its next tick stays
         lambda: schedules.update("mine", one_off=True),
         lambda: schedules.update("mine", schedule="30 * * * *"),
         lambda: schedules.disable("mine"),
