@@ -99,7 +99,7 @@ class SharedTask(CanvasMethods, ShownOptions, Generic[P, R]):
                 "priority": priority, "headers": headers, "using": using,
                 "unique_key": unique_key, "idempotency_key": idempotency_key, **ignored,
             }  # fmt: skip
-            return self.signature(args, kwargs, options).apply_async()  # type: ignore[no-any-return]
+            return self.signature(args, kwargs, options).apply_async()
         if ignored:
             celery_options.check_call(ignored)
             if ignored.get("ignore_result") is False and self.options.ignore_result:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 from taskq.celery.canvas.items import Item
 from taskq.celery.canvas.parallel import chord, is_empty_group
@@ -71,7 +71,11 @@ class chain(Signature):
         """Send it. The arguments go to the first part."""
         return self.apply_async(args, kwargs)
 
-    def clone(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+    def delay(self, *args: Any, **kwargs: Any) -> Any:
+        """Send it. The arguments go to the first part."""
+        return self.apply_async(args, kwargs)
+
+    def clone(self, args: Any = None, kwargs: Any = None, **options: Any) -> Self:
         clone = super().clone(args, kwargs, **options)
         clone.tasks = [maybe_signature(part, clone=True) for part in clone.tasks]
         return clone

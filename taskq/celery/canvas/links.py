@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Self
 
 from taskq.celery.canvas.items import Item
 from taskq.celery.canvas.reading import checked, listed
@@ -37,7 +37,7 @@ class Links(dict[str, Any]):
         """
         return self.append_to_list_option("link_error", errback)
 
-    def on_error(self, errback: Any) -> Any:
+    def on_error(self, errback: Any) -> Self:
         """:meth:`link_error`, but it returns this signature."""
         self.link_error(errback)
         return self

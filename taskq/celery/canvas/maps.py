@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from taskq.celery.canvas.parallel import group
 from taskq.celery.canvas.reading import in_chunks
 from taskq.celery.canvas.signatures import Signature, maybe_signature
+from taskq.celery.result_set import GroupResult
 
 
 class _Map(Signature):
@@ -85,8 +86,13 @@ class chunks(Signature):
     def _of_dict(cls, d: dict[str, Any]) -> Any:
         return cls(**{key: d["kwargs"][key] for key in ("task", "it", "n")}, **d["options"])
 
-    def __call__(self, **options: Any) -> Any:
-        return self.apply_async(**options)
+    def __call__(self, **options: Any) -> GroupResult:
+        """Send it."""
+        return cast(GroupResult, self.apply_async(**options))
+
+    def delay(self, *args: Any, **kwargs: Any) -> GroupResult:  # type: ignore[override]
+        """Send it. Arguments are ignored."""
+        return self()
 
     def group(self) -> group:
         """The group."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self, cast
 
 from taskq.celery.canvas.items import Item
 from taskq.celery.canvas.reading import brief, listed, parts_of
@@ -13,6 +13,7 @@ from taskq.celery.canvas.signatures import (
     operand,
     without_its_group,
 )
+from taskq.celery.result_set import GroupResult
 
 
 @Signature.register_type()
@@ -45,17 +46,23 @@ class group(Signature):
     def _of_dict(cls, d: dict[str, Any]) -> Any:
         return _with(cls(d["kwargs"]["tasks"], **d["options"]), d)
 
-    def __call__(self, *args: Any, **options: Any) -> Any:
+    def __call__(self, *args: Any, **options: Any) -> GroupResult:
         """Send it. The arguments go to each part."""
         return self.apply_async(args, **options)
 
-    def apply_async(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+    def delay(self, *args: Any, **kwargs: Any) -> GroupResult:  # type: ignore[override]
+        """Send it. The arguments go to each part."""
+        return self.apply_async(args, kwargs)
+
+    def apply_async(  # type: ignore[override]
+        self, args: Any = None, kwargs: Any = None, **options: Any
+    ) -> GroupResult:
         for name in ("link", "link_error"):
             if options.get(name) is not None:
                 raise TypeError(
                     f"{name} of a group: make it a chord (group | task), or say it of each part"
                 )
-        return super().apply_async(args, kwargs, **options)
+        return cast(GroupResult, super().apply_async(args, kwargs, **options))
 
     def __or__(self, other: Any) -> Any:
         """``group | b`` is a chord: b gets the list of the values."""
@@ -143,7 +150,7 @@ class chord(Signature):
         """Send it, with this body."""
         return self.apply_async((), {"body": body} if body is not None else {}, **options)
 
-    def clone(self, args: Any = None, kwargs: Any = None, **options: Any) -> Any:
+    def clone(self, args: Any = None, kwargs: Any = None, **options: Any) -> Self:
         clone = super().clone(args, kwargs, **options)
         clone.body = maybe_signature(clone.kwargs.get("body"), clone=True)
         return clone

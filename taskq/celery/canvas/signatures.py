@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, cast
 
+from taskq.celery.async_result import AsyncResult
 from taskq.celery.canvas import running, sending
 from taskq.celery.canvas.items import Item
 from taskq.celery.canvas.links import Links
 from taskq.celery.canvas.reading import checked, merged
+from taskq.celery.eager import EagerResult
 from taskq.task import masking, registry
 
 S = TypeVar("S", bound="type[Signature]")
@@ -103,7 +105,7 @@ class Signature(Links):
 
     # Sending
 
-    def delay(self, *args: Any, **kwargs: Any) -> Any:
+    def delay(self, *args: Any, **kwargs: Any) -> AsyncResult | EagerResult:
         """Send it, with these arguments too. Raises as :meth:`apply_async`."""
         return self.apply_async(args, kwargs)
 
@@ -112,7 +114,7 @@ class Signature(Links):
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         **options: Any,
-    ) -> Any:
+    ) -> AsyncResult | EagerResult:
         """Send it, in the transaction that is open. A workflow is sent by one statement: all of it
         or nothing.
 
@@ -132,7 +134,7 @@ class Signature(Links):
                 itself, or there are too many steps.
         """
         given = {name: value for name, value in options.items() if value is not None}
-        return sending.send(self, args or (), kwargs or {}, given)
+        return sending.send(self, args or (), kwargs or {}, given)  # type: ignore[no-any-return]
 
     def apply(
         self,
@@ -177,13 +179,13 @@ class Signature(Links):
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         **options: Any,
-    ) -> Any:
+    ) -> Self:
         """A signature with these arguments and options added, as :meth:`apply_async` adds them."""
         all_args, all_kwargs, all_options = merged(self, args or (), kwargs or {}, options)
         parts = {"args": tuple(all_args), "kwargs": dict(all_kwargs)}
         clone = self.from_dict({**self, **parts, "options": copy.deepcopy(all_options)})
         clone._type = self._type
-        return clone
+        return cast(Self, clone)
 
     partial = clone
 
@@ -192,7 +194,7 @@ class Signature(Links):
         args: Sequence[Any] | None = None,
         kwargs: Mapping[str, Any] | None = None,
         options: Mapping[str, Any] | None = None,
-    ) -> Any:
+    ) -> Self:
         """A signature with these in place of its own. None leaves its own."""
         clone = self.clone()
         for name, value in (("args", args), ("kwargs", kwargs), ("options", options)):
@@ -200,7 +202,7 @@ class Signature(Links):
                 clone[name] = value
         return clone
 
-    def set(self, immutable: bool | None = None, **options: Any) -> Any:
+    def set(self, immutable: bool | None = None, **options: Any) -> Self:
         """Set options of apply_async, and return this signature."""
         if immutable is not None:
             self.set_immutable(immutable)

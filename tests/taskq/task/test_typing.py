@@ -19,7 +19,7 @@ pytestmark = pytest.mark.postgresql
 ROOT = Path(__file__).resolve().parents[3]
 
 CELERY = """
-from taskq.celery import SharedTask, shared_task
+from taskq.celery import SharedTask, group, shared_task
 
 @shared_task
 def plain(order: int, note: str = "") -> bool:
@@ -52,6 +52,7 @@ reveal_type(plain(1))  # call
 reveal_type(bound(1))  # bound_call
 started = reveal_type(later(1))  # coroutine
 reveal_type(plain.s(1).set(queue="q").delay().id)  # id
+reveal_type(group(plain.s(1)).delay())  # group
 
 plain.delay(1, note="a")
 bound.delay(1, "a")
@@ -252,6 +253,7 @@ def test_a_result_has_the_type_of_what_the_function_returns(notes):
 def test_what_a_task_knows_is_typed(notes):
     assert 'is "int"' in notes["celery"].at("request")
     assert re.search(r'is "(taskq\.task\.ids\.)?TaskId"', notes["celery"].at("id"))
+    assert "GroupResult" in notes["celery"].at("group")
     assert 'is "int"' in notes["django"].at("request")
 
 
