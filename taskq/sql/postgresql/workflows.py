@@ -88,15 +88,15 @@ _COMPLETE = """NOT EXISTS (
 
 
 def _release(steps: str) -> str:
-    # The rows are locked in order of id, so that two releases never wait for each other. Only steps
-    # that are complete are locked. After a wait for the lock the state is looked at again, so a
-    # step is released once. Its edges go with the release. Another pool is woken for what the
+    # Only steps that are complete are locked, and nobody waits for the lock: who has it releases the
+    # step, or a keeper does. The state is looked at again on the locked row, so a step is released
+    # once. Its edges go with the release. Another pool is woken for what the
     # caller will not claim itself: for several steps, or for one of a queue that it does not serve.
     return f"""
 WITH step AS MATERIALIZED (
     SELECT id FROM taskq_task AS step
     WHERE id = ANY (ARRAY({steps})) AND state + 0 = 3 AND {_COMPLETE}
-    ORDER BY id FOR UPDATE
+    ORDER BY id FOR UPDATE SKIP LOCKED
 ), input AS (
     DELETE FROM taskq_edge AS edge USING step WHERE edge.step_id = step.id
     RETURNING edge.step_id, edge.place, edge.state, edge.value
