@@ -88,7 +88,7 @@ _COMPLETE = """NOT EXISTS (
 
 
 def _release(steps: str) -> str:
-    # Only steps that are complete are locked, and nobody waits for the lock: its holder releases the
+    # Only steps that are complete are locked, and none waits for the lock: its holder releases the
     # step, or a keeper does. The state is looked at again on the locked row, so a step is released
     # once. Its edges go with the release. Another pool is woken for what the caller will not claim
     # itself: for several steps, or for one of a queue that it does not serve.
