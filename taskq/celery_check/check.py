@@ -20,13 +20,14 @@ class Found:
     """What a project has of Celery.
 
     tasks: how many tasks it defines. files: how many modules were read. unreadable: those that
-    could not be.
+    could not be. installed: whether some module names the app "taskq".
     """
 
     findings: list[Finding] = field(default_factory=list)
     tasks: int = 0
     files: int = 0
     unreadable: list[Unreadable] = field(default_factory=list)
+    installed: bool = False
 
     def count(self, verdict: Verdict) -> int:
         return sum(finding.verdict is verdict for finding in self.findings)
@@ -58,6 +59,7 @@ def check(root: Path, in_force: Iterable[str] = ()) -> Found:
         reader = Reader(module, offers)
         found.findings += reader.read()
         found.tasks += reader.tasks
+        found.installed |= reader.names_taskq
     found.files = len(modules)
     read = {finding.about for finding in found.findings}
     for name in in_force:

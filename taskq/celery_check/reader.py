@@ -34,13 +34,14 @@ _ATTRIBUTES: Mapping[str, Mapping[str, Fact]] = {
 #: What each of these is called in a report.
 _CALLED = {APP: "app", TASK: "task", RESULT: "result"}
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
+_INSTALLED = ("taskq", "taskq.apps.TaskqConfig")
 _UNKNOWN = Fact(Verdict.REWRITE, "taskq knows no such option, and says so by a TypeError")
 
 
 class Reader(ast.NodeVisitor):
     """Collects the findings of a module, in its order.
 
-    tasks: how many it defines.
+    tasks: how many it defines. names_taskq: whether it has the text of an installed app, "taskq".
     """
 
     def __init__(self, module: Module, offers: Offers) -> None:
@@ -49,6 +50,7 @@ class Reader(ast.NodeVisitor):
         self._in_task_class = False
         self.findings: list[Finding] = []
         self.tasks = 0
+        self.names_taskq = False
 
     def read(self) -> list[Finding]:
         self.visit(self._module.tree)
@@ -89,6 +91,7 @@ class Reader(ast.NodeVisitor):
         text = node.value
         if not isinstance(text, str):
             return
+        self.names_taskq |= text in _INSTALLED
         fact = uses.TEXTS.get(text)
         if fact is None and _DOTTED.fullmatch(text) and is_celerys(text):
             fact = modules.fact_of_path(text)

@@ -35,5 +35,7 @@ def lines(found: Found) -> Iterator[str]:
     for verdict, meaning in _SUMMARY.items():
         if count := found.count(verdict):
             yield f"{count:>6}  {verdict.value:<8} {meaning}"
+    if found.findings and not found.installed:
+        yield 'No INSTALLED_APPS has "taskq": add it, and run manage.py migrate.'
     if not found.findings:
         yield "Nothing of Celery was found."

@@ -43,7 +43,14 @@ def test_the_report_is_by_file_and_line_with_a_summary(project, capsys):
         "1 files of Python were read, and define 1 tasks of Celery.\n"
         "     1  moves    move with their import: --fix changes it\n"
         "     1  rewrite  must be written in another way\n"
+        'No INSTALLED_APPS has "taskq": add it, and run manage.py migrate.\n'
     )
+
+
+def test_the_app_may_be_there_already(project, capsys):
+    project.write("shop/tasks.py", TASKS)
+    project.write("settings.py", "INSTALLED_APPS = ['taskq']\n")
+    assert "INSTALLED_APPS" not in run(capsys, project.home)[1]
 
 
 def test_what_moves_ends_with_0(project, capsys):
