@@ -10,9 +10,10 @@ from itertools import islice
 
 from django.db import router
 
+from taskq import tables
 from taskq.exceptions import WorkerLost
-from taskq.models import FinishedTask, Result, State, Task
 from taskq.task.progress import Progress
+from taskq.task.states import State
 from taskq.values import stored_moment
 
 #: How many tasks one query looks for.
@@ -101,24 +102,26 @@ def look_up(id: int, using: str | None = None) -> Known | None:
 def look_up_many(ids: Iterable[int], using: str | None = None) -> dict[int, Known]:
     """:func:`look_up` for many tasks, by three queries for each ``MANY`` of them. What is not known
     is left out."""
-    alias = using or router.db_for_write(Task)
+    alias = using or router.db_for_write(tables.Task)
     left = iter(ids)
     found: dict[int, Known] = {}
     while some := set(islice(left, MANY)):
         # The row first: between two looks it may become one of the others, and never the other way.
         # The result before the finished task: one look-up there asks each partition.
-        tasks = Task.objects.using(alias).filter(pk__in=some).select_related("worker")
+        tasks = tables.Task.objects.using(alias).filter(pk__in=some).select_related("worker")
         found.update((task.pk, _of_row(task)) for task in tasks)
         if some := some - found.keys():
-            results = Result.objects.using(alias).filter(pk__in=some)
+            results = tables.Result.objects.using(alias).filter(pk__in=some)
             found.update((result.pk, _of_result(result)) for result in results)
         if some := some - found.keys():
-            kept = FinishedTask.objects.using(alias).filter(pk__in=some).order_by("finished_at")
+            kept = (
+                tables.FinishedTask.objects.using(alias).filter(pk__in=some).order_by("finished_at")
+            )
             found.update((result.pk, _of_result(result)) for result in kept)
     return found
 
 
-def _of_row(task: Task) -> Known:
+def _of_row(task: tables.Task) -> Known:
     worker = task.worker
     return Known(
         id=task.pk,
@@ -141,7 +144,7 @@ def _of_row(task: Task) -> Known:
     )
 
 
-def _of_result(result: Result | FinishedTask) -> Known:
+def _of_result(result: tables.Result | tables.FinishedTask) -> Known:
     runs = attempts(result.history)
     return Known(
         id=result.pk,

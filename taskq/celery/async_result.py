@@ -10,14 +10,13 @@ from typing import Any
 
 from django.db import connections, router
 
-from taskq import sql
+from taskq import sql, tables
 from taskq.celery import looking, states
 from taskq.celery.joining import refuse_in_a_task
 from taskq.celery.result_tree import ResultBase
 from taskq.celery.task_facts import TaskFacts
 from taskq.exceptions import NoResult
 from taskq.lookup import Known
-from taskq.models import Result, Task, TaskQuerySet
 from taskq.task import ids
 from taskq.task.ids import TaskId
 
@@ -116,7 +115,7 @@ class AsyncResult(TaskFacts):
         """
         if self._pk >= ids.TOO_LARGE:
             return False
-        tasks = TaskQuerySet(Task, using=self._alias)
+        tasks = tables.TaskQuerySet(tables.Task, using=self._alias)
         return any(tasks.filter(pk=self._pk).cancel())
 
     # The outcome, for tasks with ignore_result=False
@@ -221,7 +220,7 @@ class AsyncResult(TaskFacts):
     def forget_alone(self) -> None:
         """As :meth:`forget`, without the results before it."""
         if self._pk < ids.TOO_LARGE:
-            Result.objects.using(self._alias).filter(pk=self._pk).delete()
+            tables.Result.objects.using(self._alias).filter(pk=self._pk).delete()
 
     def exists(self) -> bool:
         """Whether there is the task or a result of it."""
@@ -246,7 +245,7 @@ class AsyncResult(TaskFacts):
 
     @property
     def _alias(self) -> str:
-        return self._using or router.db_for_write(Task)
+        return self._using or router.db_for_write(tables.Task)
 
     def __eq__(self, other: object) -> bool:
         """As in Celery, a handle equals another handle on the same task, and the task's id."""

@@ -15,9 +15,8 @@ from django.conf import settings as django_settings
 from django.db import router, transaction
 from django.utils import timezone
 
-from taskq import error_text, events, shortcuts
+from taskq import error_text, events, shortcuts, tables
 from taskq.celery.result_tree import ResultBase
-from taskq.models import Task
 from taskq.task import masking, payload, retries
 from taskq.task.calling import call
 from taskq.task.ids import TaskId
@@ -195,5 +194,5 @@ def _transaction(
     definition: Definition, using: str | None
 ) -> contextlib.AbstractContextManager[None]:
     if definition.options.atomic:
-        return transaction.atomic(using or router.db_for_write(Task))
+        return transaction.atomic(using or router.db_for_write(tables.Task))
     return contextlib.nullcontext()

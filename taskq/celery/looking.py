@@ -9,9 +9,10 @@ from dataclasses import dataclass, fields
 from django.db import router
 from django.db.models import QuerySet
 
+from taskq import tables
 from taskq.lookup import Known, look_up_many
-from taskq.models import Edge, On, State, Task
 from taskq.task import ids
+from taskq.task.states import On, State
 from taskq.workflow.lookup import failed_parts
 
 #: Seconds between two looks for a result: at first, and at most. In between it is this part of the
@@ -86,5 +87,5 @@ def behind(pk: int, using: str | None) -> list[int]:
     return list(edges.values_list("step_id", flat=True).distinct().order_by("step_id"))
 
 
-def _edges(using: str | None) -> QuerySet[Edge]:
-    return Edge.objects.using(using or router.db_for_write(Task))
+def _edges(using: str | None) -> QuerySet[tables.Edge]:
+    return tables.Edge.objects.using(using or router.db_for_write(tables.Task))

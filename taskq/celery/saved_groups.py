@@ -12,8 +12,7 @@ from typing import Any
 from django.db import router
 from django.db.models.functions import Now
 
-from taskq import limits
-from taskq.models import Result, Task
+from taskq import limits, tables
 from taskq.task import payload
 
 #: The name of such a row.
@@ -54,4 +53,4 @@ def _key(id: str) -> int:
 
 
 def _rows(using: str | None) -> Any:
-    return Result.objects.using(using or router.db_for_write(Task))
+    return tables.Result.objects.using(using or router.db_for_write(tables.Task))

@@ -7,9 +7,9 @@ from typing import Any
 from taskq.celery.looking import Stuck
 from taskq.exceptions import ChordError, TaskFailed, TaskRevokedError
 from taskq.lookup import Known
-from taskq.models import State
 from taskq.task import payload
 from taskq.task.ids import TaskId
+from taskq.task.states import State
 
 #: The states of a row whose task may still run.
 UNENDED = (State.READY, State.RUNNING, State.BLOCKED)

@@ -6,9 +6,9 @@ from taskq.models.schedules import Schedule
 from taskq.models.stacks import StackRequest
 from taskq.models.statistics import RecentRun, Rollup
 from taskq.models.tasks import IdempotencyKey, PausedQueue, Result, Task, Worker
-from taskq.models.workflows import Edge, EdgeState, On, SentWorkflow
+from taskq.models.workflows import Edge, SentWorkflow
 from taskq.querysets import Cancelled, TaskQuerySet
-from taskq.task.states import SHOWN_WHEN, ShownState, State
+from taskq.task.states import SHOWN_WHEN, EdgeState, On, ShownState, State
 
 __all__ = [
     "SHOWN_WHEN",

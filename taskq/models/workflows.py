@@ -14,22 +14,7 @@ from taskq.models.declared_columns import read_as_declared
 from taskq.models.moment_field import MomentField
 from taskq.models.tasks import Task
 from taskq.querysets import Cancelled, TaskQuerySet
-
-
-class EdgeState(models.IntegerChoices):
-    """OPEN -> DONE | VOID."""
-
-    OPEN = 0, _("open")
-    DONE = 1, _("done")
-    VOID = 2, _("void")
-
-
-class On(models.IntegerChoices):
-    """Which end of a part an edge waits for."""
-
-    DONE = 0, _("done")
-    FAILED = 1, _("failed")
-    ENDED = 2, _("ended")
+from taskq.task.states import EdgeState, On
 
 
 @read_as_declared

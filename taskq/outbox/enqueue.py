@@ -10,9 +10,8 @@ from typing import Any, Unpack
 
 from django.db import router, transaction
 
-from taskq import conf, signals, sql
+from taskq import conf, signals, sql, tables
 from taskq.connections.of_thread import connection_of
-from taskq.models import Task
 from taskq.outbox import idempotency, unique
 from taskq.outbox.calls import Arguments, Sent, are_keywords, encoded
 from taskq.outbox.terms import Terms, columns
@@ -272,7 +271,7 @@ def database(using: str | None) -> tuple[sql.DjangoConnection, EnqueueStatements
 
     using: the alias of the database. By default the router decides.
     """
-    wrapper = connection_of(using or router.db_for_write(Task))
+    wrapper = connection_of(using or router.db_for_write(tables.Task))
     # Our setting or Django's can say that a pooler gives the session to others between two
     # transactions.
     pooled = wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)

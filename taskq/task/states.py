@@ -20,6 +20,22 @@ class State(models.IntegerChoices):
     BLOCKED = 3, _("blocked")
 
 
+class EdgeState(models.IntegerChoices):
+    """OPEN -> DONE | VOID."""
+
+    OPEN = 0, _("open")
+    DONE = 1, _("done")
+    VOID = 2, _("void")
+
+
+class On(models.IntegerChoices):
+    """Which end of a part an edge waits for."""
+
+    DONE = 0, _("done")
+    FAILED = 1, _("failed")
+    ENDED = 2, _("ended")
+
+
 class ShownState(models.TextChoices):
     """The states that people ask for. Each task is in exactly one of them."""
 

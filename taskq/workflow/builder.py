@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
-from taskq.models import On, SentWorkflow
+from taskq import tables
 from taskq.outbox import enqueue
 from taskq.outbox.terms import Terms
 from taskq.task import registry
 from taskq.task.registry import Definition
+from taskq.task.states import On
 from taskq.workflow.graph import Deadline, Graph, Outputs, Step
 from taskq.workflow.sending import send
 
@@ -116,7 +117,7 @@ class Workflow:
         """
         return self._graph.include(other._graph, after=list(after))
 
-    def send(self, *, using: str | None = None) -> SentWorkflow:
+    def send(self, *, using: str | None = None) -> tables.SentWorkflow:
         """Write all steps, in the transaction that is open on the database.
 
         Args:
@@ -134,7 +135,7 @@ class Workflow:
         alias = enqueue.database(using)[0].wrapper.alias
         sent = send(self._graph, alias)
         assert sent.workflow is not None  # it has steps
-        return SentWorkflow.objects.using(alias).get(pk=sent.workflow)
+        return tables.SentWorkflow.objects.using(alias).get(pk=sent.workflow)
 
 
 def _call_of(task: object) -> tuple[Definition, Terms]:

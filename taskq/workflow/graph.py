@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Unpack
 
 from taskq import limits
-from taskq.models import On
 from taskq.outbox.terms import Terms
 from taskq.task.placeholders import FailureDetail, FailureInput, Input, InputList
 from taskq.task.registry import Definition
+from taskq.task.states import On
 
 #: Seconds from now, or a moment.
 Deadline = float | datetime.timedelta | datetime.datetime

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 
 from django.db import router
 
+from taskq import tables
 from taskq.lookup import Known, look_up
-from taskq.models import Edge, EdgeState, On, State, Task
+from taskq.task.states import EdgeState, On, State
 
 #: How many waiting steps a look follows back.
 MOST = 10_000
@@ -20,8 +21,8 @@ def failed_parts(id: int, using: str | None = None) -> list[Known]:
         id: The primary key of the step.
         using: The alias of the database. By default the router decides.
     """
-    alias = using or router.db_for_write(Task)
-    tasks = Task.objects.using(alias)
+    alias = using or router.db_for_write(tables.Task)
+    tasks = tables.Task.objects.using(alias)
     failed: set[int] = set()
     seen, waiting = {id}, [id]
     while waiting and len(seen) < MOST:
@@ -36,5 +37,5 @@ def failed_parts(id: int, using: str | None = None) -> list[Known]:
 
 
 def _parts(steps: Iterable[int], alias: str) -> Iterable[int]:
-    edges = Edge.objects.using(alias).filter(step_id__in=steps, state=EdgeState.OPEN)
+    edges = tables.Edge.objects.using(alias).filter(step_id__in=steps, state=EdgeState.OPEN)
     return edges.exclude(waits_for=On.FAILED).values_list("part_id", flat=True)

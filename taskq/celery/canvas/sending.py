@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from django.db import router, transaction
 
+from taskq import tables
 from taskq.celery import eager
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.canvas import calls, running
@@ -15,7 +16,6 @@ from taskq.celery.canvas.nodes import Branch, Results
 from taskq.celery.canvas.planning import Given, Planner, flat, without
 from taskq.celery.canvas.reading import checked, listed, merged
 from taskq.celery.result_set import GroupResult
-from taskq.models import Task
 from taskq.outbox import enqueue
 from taskq.outbox.calls import Arguments
 from taskq.outbox.terms import Terms
@@ -97,7 +97,7 @@ def _send_group(
         call = _call(member, index, (*args, *part["args"]), kwargs, over)
         alike.setdefault((call.definition.name, repr(call.terms)), []).append((index, call))
     results: dict[int, AsyncResult] = {}
-    with transaction.atomic(using or router.db_for_write(Task), savepoint=False):
+    with transaction.atomic(using or router.db_for_write(tables.Task), savepoint=False):
         for some in alike.values():
             _, (definition, terms, _) = some[0]
             pairs = [call.arguments for _, call in some]

@@ -34,16 +34,22 @@ class Site:
         for module, text in {"__init__": "", **files}.items():
             (self.home / name / f"{module}.py").write_text(text)
 
-    def run(self, *words: str, apps: list[str], taskq: dict[str, object], code: int = 0) -> str:
+    def run(
+        self,
+        *words: str,
+        apps: list[str],
+        taskq: dict[str, object],
+        settings: str = "site_settings",
+        code: int = 0,
+    ) -> str:
         """Run ``python WORDS…`` there; what it printed, errors too."""
-        settings = SETTINGS.format(apps=apps, taskq=taskq)
-        (self.home / "site_settings.py").write_text(settings)
+        (self.home / "site_settings.py").write_text(SETTINGS.format(apps=apps, taskq=taskq))
         answer = subprocess.run(
             [sys.executable, *words],
             cwd=self.home,
             env={
                 **os.environ,
-                "DJANGO_SETTINGS_MODULE": "site_settings",
+                "DJANGO_SETTINGS_MODULE": settings,
                 "PYTHONPATH": os.pathsep.join([str(self.home), str(ROOT)]),
             },
             stdout=subprocess.PIPE,
@@ -114,6 +120,32 @@ def test_off_is_the_default(site):
     assert "ModuleNotFoundError: No module named 'celery'" in said
 
 
+def test_an_app_may_import_it_before_there_are_models(site):
+    site.app(
+        "other",
+        apps="""
+from celery import shared_task
+from celery.result import AsyncResult
+from django.apps import AppConfig
+
+@shared_task
+def early(): pass
+
+class OtherConfig(AppConfig):
+    name = "other"
+""",
+    )
+    assert "no issues" in site.check("taskq", "other")
+
+
+def test_an_app_that_comes_too_early_is_named(site):
+    site.app("other", apps="try:\n    import celery\nexcept ImportError:\n    celery = None\n")
+    said = site.check("other", "taskq", code=1)
+    assert f"(taskq.E014) {site.home / 'other' / 'apps.py'} imports celery" in said
+    assert "HINT: Put 'taskq' before that app" in said
+    assert "no issues" in site.check("taskq", "other")
+
+
 def test_an_app_that_imports_it_later_may_stand_anywhere(site):
     site.app("other", models="import celery\n", celery="from .models import celery\n")
     assert "no issues" in site.check("other", "taskq")
@@ -132,3 +164,20 @@ def test_it_is_refused_where_celery_is_installed(site):
 def test_a_directory_of_that_name_is_not_celery(site):
     (site.home / "celery").mkdir()
     assert "no issues" in site.check("taskq")
+
+
+def test_a_project_may_import_it_in_its_own_package(site):
+    """As Celery's first steps say. ``proj/__init__.py`` is imported with the settings, when there
+    are neither settings nor models."""
+    site.app("proj", jobs="from taskq.celery import shared_task\n@shared_task\ndef work(): pass\n")
+    (site.home / "proj" / "__init__.py").write_text("from .jobs import work\n")
+    schedule = "from taskq.celery.schedules import crontab\nfrom site_settings import *\n"
+    (site.home / "proj" / "settings.py").write_text(schedule)
+    said = site.run(
+        "-c",
+        "import django; django.setup(); import proj; print(proj.work.name)",
+        apps=["taskq"],
+        taskq={},
+        settings="proj.settings",
+    )
+    assert said == "proj.jobs.work\n"
