@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
-from taskq import signals, sql
-from taskq.models import SentWorkflow
+from taskq import signals, sql, tables
 from taskq.outbox import enqueue
 from taskq.task.payload import PayloadError
 from taskq.values import moment, seconds
@@ -54,7 +53,7 @@ def send(graph: Graph, using: str | None = None) -> SentGraph:
     return SentGraph(ids, workflow)
 
 
-def send_again(sent: SentWorkflow, *, using: str | None = None) -> SentWorkflow:
+def send_again(sent: tables.SentWorkflow, *, using: str | None = None) -> tables.SentWorkflow:
     """Send a workflow as a whole once more, as it was sent the first time.
 
     The first one stays as it is: cancel it before, if steps of it are left.
@@ -80,7 +79,7 @@ def send_again(sent: SentWorkflow, *, using: str | None = None) -> SentWorkflow:
     with transaction.atomic(wrapper.alias) if wrapper.vendor == "sqlite" else nullcontext():
         workflow, _ = sql.workflows_of(wrapper.vendor).send(connection.rows, values)
     assert workflow is not None  # it is a new one
-    return SentWorkflow.objects.using(wrapper.alias).get(pk=workflow)
+    return tables.SentWorkflow.objects.using(wrapper.alias).get(pk=workflow)
 
 
 def row(step: Step) -> dict[str, Any]:
