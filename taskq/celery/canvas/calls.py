@@ -74,7 +74,7 @@ def told(errback: Mapping[str, Any]) -> tuple[FailureDetail, ...]:
     bound or a workflow: the id of the task.
     """
     found = registry.find(errback["task"])
-    if errback["subtask_type"] or found is None or found.options.bind or _takes(found, errback) < 3:
+    if found is None or found.options.bind or _takes(found, errback) < 3:
         return ("id",)
     return "request", "error", "traceback"
 
@@ -106,5 +106,5 @@ def taken_apart(
         raise TypeError("a chord has no body: give one, as chord(header)(body)")
     first = tuple(part["args"]) if part["immutable"] else (*args, *part["args"])
     header = {"tasks": listed(part["kwargs"]["header"])}
-    group = checked({"task": "celery.group", "kwargs": header, "subtask_type": "group"})
+    group = checked({"task": "celery.group", "kwargs": header})
     return checked(body, "the body of a chord"), (first, more), group

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, Self
 
 from taskq.celery.canvas.items import Item
-from taskq.celery.canvas.parallel import chord, is_empty_group
-from taskq.celery.canvas.reading import brief, listed, parts_of
+from taskq.celery.canvas.parallel import chord
+from taskq.celery.canvas.reading import brief, kind_of, listed, parts_of
+from taskq.celery.canvas.shapes import is_empty_group
 from taskq.celery.canvas.signatures import (
     Signature,
     maybe_signature,
@@ -35,17 +36,16 @@ class chain(Signature):
     tasks = Item[list[Any]]("kwargs", "tasks")
 
     def __new__(cls, *tasks: Any, app: object = None, **options: Any) -> Any:
-        given: Any = tasks
-        if len(tasks) == 1 and not isinstance(tasks[0], Signature):
-            (given,) = tasks
+        alone = len(tasks) == 1 and isinstance(tasks[0], Signature)
+        given = tasks[0] if len(tasks) == 1 and not alone else tasks
         parts = [maybe_signature(part) for part in parts_of(given, "a chain")]
-        if len(parts) < 2 or options:
+        if not parts or alone or options:
             return cls.of(parts, options)
         line: list[Any] = []
         for part in parts[:-1]:
             _put(line, part.clone())
         _put(line, parts[-1])
-        starts_parallel = without_its_group(parts[0]).subtask_type == "group"
+        starts_parallel = kind_of(without_its_group(parts[0])) == "group"
         return line[0] if starts_parallel and len(line) == 1 else cls.of(line)
 
     def __init__(self, *tasks: Any, **options: Any) -> None:
@@ -98,7 +98,7 @@ class chain(Signature):
             return self
         other = without_its_group(other)
         tasks = self.unchain_tasks()
-        if not tasks and other.subtask_type == "group":
+        if not tasks and kind_of(other) == "group":
             return other
         _put(tasks, other)
         kept = {key: value for key, value in self.options.items() if key not in _OF_ITS_END}
@@ -119,14 +119,14 @@ def _put(tasks: list[Any], part: Any) -> None:
     part = without_its_group(part)
     if is_empty_group(part):
         return
-    if part.subtask_type == "chain":
+    if kind_of(part) == "chain":
         for each in part.unchain_tasks():
             _put(tasks, each)
         return
-    last = tasks[-1].subtask_type if tasks else None
-    if last == "group" and part.subtask_type != "group":
+    last = kind_of(tasks[-1]) if tasks else None
+    if last == "group" and kind_of(part) != "group":
         tasks[-1] = chord(tasks[-1], part)
-    elif last == "chord" and part.subtask_type != "chord":
+    elif last == "chord" and kind_of(part) != "chord":
         _put_behind_body(tasks[-1], part)
     else:
         tasks.append(part)
@@ -135,7 +135,7 @@ def _put(tasks: list[Any], part: Any) -> None:
 def _put_behind_body(joined: Any, part: Any) -> None:
     """Put a part behind the body of a chord."""
     body = joined.body
-    if body is not None and body.subtask_type == "chain" and not body.options:
+    if body is not None and kind_of(body) == "chain" and not body.options:
         _put(body.tasks, part)
     else:
         joined.body = body | part

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.canvas import calls, replacing
 from taskq.celery.canvas.maps import chunks, xmap, xstarmap
-from taskq.celery.canvas.reading import checked, merged
+from taskq.celery.canvas.reading import checked, kind_of, merged
 from taskq.celery.canvas.signatures import Signature, maybe_signature
 from taskq.workflow.replacing import add_part
 
@@ -102,7 +102,7 @@ class CanvasMethods:
         part = checked(sig, "what is added to a chord")
         if lazy:
             raise TypeError("lazy is True: the part is sent at once, and only so it can count")
-        if part["subtask_type"] not in (None, "xmap", "xstarmap"):
+        if kind_of(part) != "call":
             raise TypeError(f"{part['task']} cannot be added to a chord: give a single task")
         args, kwargs, options = merged(part, (), {})
         definition = calls.definition(part["task"])

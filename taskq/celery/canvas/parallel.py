@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Self, cast
 
 from taskq.celery.canvas.items import Item
-from taskq.celery.canvas.reading import brief, listed, parts_of
+from taskq.celery.canvas.reading import brief, kind_of, listed, parts_of
+from taskq.celery.canvas.shapes import ends_of, is_empty_group
 from taskq.celery.canvas.signatures import (
     Signature,
     maybe_signature,
@@ -32,14 +33,12 @@ class group(Signature):
     tasks = Item[list[Any]]("kwargs", "tasks")
 
     def __init__(self, *tasks: Any, app: object = None, **options: Any) -> None:
-        given: Any = tasks
-        if len(tasks) == 1:
-            (given,) = tasks
-            if isinstance(given, group):
-                given = given.tasks[:]
-            elif isinstance(given, Signature):
-                given = [given.clone()]
-        parts = [maybe_signature(part) for part in parts_of(given, "a group")]
+        given = tasks[0] if len(tasks) == 1 else tasks
+        if isinstance(given, group):
+            parts = given.tasks
+        else:
+            given = [given.clone()] if isinstance(given, Signature) else given
+            parts = [maybe_signature(part) for part in parts_of(given, "a group")]
         super().__init__("celery.group", (), {"tasks": parts}, options, subtask_type="group")
 
     @classmethod
@@ -161,7 +160,7 @@ class chord(Signature):
         if other is NotImplemented:
             return other
         other = without_its_group(other)
-        if other.subtask_type in ("group", "chain"):
+        if kind_of(other) in ("group", "chain"):
             return super().__or__(other)
         clone = self.clone()
         clone.body = clone.body | other
@@ -183,12 +182,13 @@ class chord(Signature):
             part.set_immutable(immutable)
 
     def __length_hint__(self) -> int:
-        return len(self.tasks)
+        """How many values the body gets, with those of each group that a part ends with."""
+        return sum(map(ends_of, self.tasks))
 
     def __repr__(self) -> str:
         if self.body is None:
             return f"<chord without body: {self.tasks!r}>"
-        first, *rest = self.body.tasks if self.body.subtask_type == "chain" else [self.body]
+        first, *rest = self.body.tasks if kind_of(self.body) == "chain" else [self.body]
         words = (f"%{first.reprcall(self.tasks)}", *map(repr, rest))
         return brief(first.task, " | ".join(words))
 
@@ -197,12 +197,8 @@ def header_of(given: Any) -> list[Any]:
     """The parts of a header, however it was given."""
     given = maybe_signature(given)
     if isinstance(given, Signature):
-        given = given.kwargs["tasks"] if given.subtask_type in ("group", "chain") else [given]
+        given = given.kwargs["tasks"] if kind_of(given) in ("group", "chain") else [given]
     return [maybe_signature(part) for part in parts_of(given, "the header of a chord")]
-
-
-def is_empty_group(part: Any) -> bool:
-    return bool(part.subtask_type == "group" and not part.tasks)
 
 
 def _with(made: Signature, d: Mapping[str, Any]) -> Signature:

@@ -6,13 +6,14 @@ Works on the dicts of signatures, so that one that was stored needs no other tre
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from taskq.celery.canvas import calls, nodes
 from taskq.celery.canvas.nodes import Leaf, Node
-from taskq.celery.canvas.reading import checked, in_chunks, listed, merged
+from taskq.celery.canvas.reading import checked, kind_of, listed, merged
+from taskq.celery.canvas.shapes import chunked, entries, flat, is_empty_group, without
 from taskq.workflow.graph import Failure, Graph, Output, Outputs, Step
 
 #: How deep parts may lie in others.
@@ -89,7 +90,7 @@ class Planner:
             raise ValueError(f"{part['task']} lies in more than {DEEPEST} parts: make it flatter")
         self._around.append(id(part))
         try:
-            match part["subtask_type"]:
+            match kind_of(part):
                 case "chain":
                     return self._chain(part, given, options)
                 case "group":
@@ -220,51 +221,3 @@ def value_of(parts: Sequence[Planned]) -> Any:
     if all(isinstance(part.value, Output) for part in parts):
         return Outputs([part.value.step for part in parts])
     return [part.value for part in parts]
-
-
-def flat(
-    part: Mapping[str, Any], options: Mapping[str, Any]
-) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
-    """The parts of a group, and the options for each. A group in it is replaced by its parts."""
-    for each in part["kwargs"]["tasks"]:
-        each = checked(each)
-        if each["subtask_type"] == "chunks":
-            each = chunked(each)
-        if each["subtask_type"] == "group":
-            yield from flat(each, {**without(each["options"], {"link", "task_id"}), **options})
-        else:
-            yield each, options
-
-
-def chunked(part: Mapping[str, Any]) -> dict[str, Any]:
-    """The group of a signature of the type ``chunks``."""
-    task, its, n = (part["kwargs"][key] for key in ("task", "it", "n"))
-    tasks = [
-        {"task": "taskq.starmap", "kwargs": {"task": task, "it": some}, "immutable": True}
-        for some in in_chunks(its, n)
-    ]
-    return checked({**part, "kwargs": {"tasks": tasks}, "subtask_type": "group"})
-
-
-def entries(part: Mapping[str, Any]) -> int:
-    """How many steps a part starts with."""
-    part = checked(part)
-    kwargs = part["kwargs"]
-    match part["subtask_type"]:
-        case "chain":
-            return entries(kwargs["tasks"][0]) if kwargs["tasks"] else 1
-        case "group":
-            return sum(map(entries, kwargs["tasks"]))
-        case "chord":
-            return sum(map(entries, listed(kwargs["header"])))
-        case "chunks":
-            return len(chunked(part)["kwargs"]["tasks"])
-    return 1
-
-
-def is_empty_group(part: Mapping[str, Any]) -> bool:
-    return part["subtask_type"] == "group" and not part["kwargs"]["tasks"]
-
-
-def without(options: Mapping[str, Any], names: frozenset[str] | set[str]) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if name not in names}

@@ -33,6 +33,21 @@ def checked(given: Any, what: str = "a signature") -> dict[str, Any]:
     }
 
 
+#: What a part is, by the name that stands where a call has its task.
+_KINDS = {
+    "celery.chain": "chain",
+    "celery.group": "group",
+    "celery.chord": "chord",
+    "taskq.chunks": "chunks",
+}
+
+
+def kind_of(part: Mapping[str, Any]) -> str:
+    """What a signature is: "chain", "group", "chord", "chunks" or "call". A class that a site has
+    derived from one of these has another ``subtask_type``, and counts as that one."""
+    return _KINDS.get(part["task"], "call")
+
+
 def brief(name: str, text: str) -> str:
     """A text in which the module of this task stands once, at its first place."""
     module = f"{name.rpartition('.')[0]}."

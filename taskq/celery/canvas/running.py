@@ -9,8 +9,8 @@ from typing import Any
 
 from taskq.celery import eager
 from taskq.celery.canvas import calls
-from taskq.celery.canvas.planning import chunked, flat, is_empty_group, without
-from taskq.celery.canvas.reading import checked, listed, merged
+from taskq.celery.canvas.reading import checked, kind_of, listed, merged
+from taskq.celery.canvas.shapes import chunked, flat, is_empty_group, without
 from taskq.celery.eager import EagerResult
 from taskq.celery.result_set import GroupResult
 from taskq.outbox import enqueue
@@ -31,7 +31,7 @@ def run(
     Raises what a part raises that another one follows. What the last one raises is in its result.
     """
     part = checked(part)
-    match part["subtask_type"]:
+    match kind_of(part):
         case "chain":
             return _run_chain(part, args, kwargs, options)
         case "group":

@@ -13,8 +13,9 @@ from taskq.celery import eager
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.canvas import calls, running
 from taskq.celery.canvas.nodes import Branch, Results
-from taskq.celery.canvas.planning import Given, Planner, flat, without
-from taskq.celery.canvas.reading import checked, listed, merged
+from taskq.celery.canvas.planning import Given, Planner
+from taskq.celery.canvas.reading import checked, kind_of, listed, merged
+from taskq.celery.canvas.shapes import flat, without
 from taskq.celery.result_set import GroupResult
 from taskq.outbox import enqueue
 from taskq.outbox.calls import Arguments
@@ -37,7 +38,7 @@ def send(
     if eager.is_on():
         return running.run(part, args, kwargs, options)
     using = options.get("using") or part["options"].get("using")
-    if part["subtask_type"] in ("group", "chunks"):
+    if kind_of(part) in ("group", "chunks"):
         members = list(flat({"kwargs": {"tasks": [part]}}, options))
         if all(is_plain(each, more) for each, more in members):
             return _send_group(part, members, args, kwargs, options, using)
@@ -56,7 +57,7 @@ def is_plain(part: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
     """Whether it is one task, with nothing that follows."""
     _, _, all_options = merged(part, (), {}, options)
     linked = any(listed(all_options.get(name)) for name in ("link", "link_error"))
-    return not linked and part["subtask_type"] in (None, "xmap", "xstarmap")
+    return not linked and kind_of(part) == "call"
 
 
 class _Call(NamedTuple):

@@ -10,7 +10,8 @@ from taskq.celery.async_result import AsyncResult
 from taskq.celery.canvas import running, sending
 from taskq.celery.canvas.items import Item
 from taskq.celery.canvas.links import Links
-from taskq.celery.canvas.reading import checked, merged
+from taskq.celery.canvas.reading import checked, kind_of, merged
+from taskq.celery.canvas.shapes import is_empty_group
 from taskq.celery.eager import EagerResult
 from taskq.task import masking, registry
 
@@ -221,9 +222,9 @@ class Signature(Links):
         if other is NotImplemented:
             return other
         chain: Any = self.TYPES["chain"]
-        if other.subtask_type == "chain":
+        if kind_of(other) == "chain":
             return chain.of([self, *chain.unchain_tasks(other)])
-        if other.subtask_type == "group" and not other.tasks:
+        if is_empty_group(other):
             return chain.of([self])
         return chain.of([self, without_its_group(other)])
 
@@ -280,6 +281,6 @@ def operand(other: Any) -> Any:
 
 def without_its_group(part: Any) -> Any:
     """The only part of a group that has one. Anything else is left as it is."""
-    if part.subtask_type == "group" and len(part.tasks) == 1:
-        return maybe_signature(part.tasks[0])
+    if kind_of(part) == "group" and len(part.kwargs["tasks"]) == 1:
+        return maybe_signature(part.kwargs["tasks"][0])
     return part

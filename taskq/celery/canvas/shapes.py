@@ -1,0 +1,72 @@
+"""The shape of a part: what it holds, how many steps it starts and ends with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from taskq.celery.canvas.reading import checked, in_chunks, kind_of, listed
+
+
+def flat(
+    part: Mapping[str, Any], options: Mapping[str, Any]
+) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """The parts of a group, and the options for each. A group in it is replaced by its parts."""
+    for each in part["kwargs"]["tasks"]:
+        each = checked(each)
+        if kind_of(each) == "chunks":
+            each = chunked(each)
+        if kind_of(each) == "group":
+            yield from flat(each, {**without(each["options"], {"link", "task_id"}), **options})
+        else:
+            yield each, options
+
+
+def chunked(part: Mapping[str, Any]) -> dict[str, Any]:
+    """The group of a signature of the type ``chunks``."""
+    task, its, n = (part["kwargs"][key] for key in ("task", "it", "n"))
+    tasks = [
+        {"task": "taskq.starmap", "kwargs": {"task": task, "it": some}, "immutable": True}
+        for some in in_chunks(its, n)
+    ]
+    return checked({**part, "task": "celery.group", "kwargs": {"tasks": tasks}})
+
+
+def entries(part: Mapping[str, Any]) -> int:
+    """How many steps a part starts with."""
+    part = checked(part)
+    kwargs = part["kwargs"]
+    match kind_of(part):
+        case "chain":
+            return entries(kwargs["tasks"][0]) if kwargs["tasks"] else 1
+        case "group":
+            return sum(map(entries, kwargs["tasks"]))
+        case "chord":
+            return sum(map(entries, listed(kwargs["header"])))
+        case "chunks":
+            return len(chunked(part)["kwargs"]["tasks"])
+    return 1
+
+
+def ends_of(part: Mapping[str, Any]) -> int:
+    """How many steps a part ends with."""
+    part = checked(part)
+    kwargs = part["kwargs"]
+    match kind_of(part):
+        case "chain":
+            return next((many for each in kwargs["tasks"][::-1] if (many := ends_of(each))), 0)
+        case "group":
+            return sum(map(ends_of, kwargs["tasks"]))
+        case "chord":
+            return ends_of(kwargs["body"])
+        case "chunks":
+            return entries(part)
+    return 1
+
+
+def is_empty_group(part: Mapping[str, Any]) -> bool:
+    return kind_of(part) == "group" and not part["kwargs"]["tasks"]
+
+
+def without(options: Mapping[str, Any], names: frozenset[str] | set[str]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if name not in names}
