@@ -132,6 +132,12 @@ def task_failed(
     _say(logging.ERROR, "task.failed", text, traceback, **fields, **_run(request))
 
 
+def task_ignored(task: int, name: str, reason: str, request: Request | None) -> None:
+    text = f"{name} #{task} is ignored, as it asked" + (f": {reason}" if reason else "")
+    fields: dict[str, Any] = {"task_id": task, "task_name": name, "reason": reason}
+    _say(logging.INFO, "task.ignored", text, **fields, **_run(request))
+
+
 def commit_hook_failed(task: int, name: str, error: str, traceback: str) -> None:
     text = f"{name} #{task} is done, and a callback of its on_commit() failed: {error}"
     fields = {"task_id": task, "task_name": name, "error": error}
@@ -240,6 +246,11 @@ def worker_started(worker: str, pool: str) -> None:
     if signals.worker_started.receivers:
         signals.tell(signals.worker_started, None, worker=worker, pool=pool)
     _say(logging.DEBUG, "worker.started", f"{worker} started", worker=worker)
+
+
+def pool_starting(pool: str) -> None:
+    if signals.pool_starting.receivers:
+        signals.tell(signals.pool_starting, None, pool=pool)
 
 
 def keeper_started(pool: str) -> None:

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import datetime
-from typing import cast
+from collections.abc import Mapping
+from typing import Any, cast
 
 from taskq.values import moment, seconds
 
 
-class Retry(Exception):
+class TaskqError(Exception):
+    """The base of taskq's exceptions. Two have none: SoftTimeLimitExceeded, which an ``except`` for
+    errors of the queue must not catch, and TaskCancelled, which is no Exception."""
+
+
+class Retry(TaskqError):
     """Raised by ``task.retry()``: run this task again later.
 
     Args:
         message: The text of the exception.
         exc: What went wrong: an exception, its class, or a text.
+        when: When to run again: seconds, or a time. Celery's word for the two below.
         eta: When to run again.
         countdown: Seconds until then; it wins over ``eta``.
+
+    ``changes`` has what ``retry()`` changes in the call; None for nothing.
 
     Raises:
         TypeError: An argument is of a wrong type.
@@ -25,16 +34,28 @@ class Retry(Exception):
     def __init__(
         self,
         message: str = "the task is to be retried",
-        *,
         exc: BaseException | type[BaseException] | str | None = None,
+        when: float | datetime.timedelta | datetime.datetime | None = None,
+        *,
         eta: datetime.datetime | None = None,
         countdown: float | datetime.timedelta | None = None,
     ) -> None:
         super().__init__(message)
+        self.message = message
         self.exc, self.text = _exception(exc)
+        self.changes: Mapping[str, Any] | None = None
+        if isinstance(when, datetime.datetime):
+            eta = when
+        elif when is not None:
+            countdown = when
         wait = 0.0 if countdown is None else seconds("countdown", countdown)
-        when = None if eta is None else moment("eta", eta)
-        self.countdown, self.eta = max(0.0, wait), None if wait else when
+        due = None if eta is None else moment("eta", eta)
+        self.countdown, self.eta = max(0.0, wait), None if wait else due
+
+    @property
+    def when(self) -> float | datetime.datetime:
+        """When to run again: a time, or seconds."""
+        return self.countdown if self.eta is None else self.eta
 
 
 def _exception(given: object) -> tuple[BaseException | None, str]:
@@ -53,7 +74,32 @@ def _exception(given: object) -> tuple[BaseException | None, str]:
     raise TypeError(f"exc is {given!r}: give an exception, its class, or a text")
 
 
-class MaxRetriesExceededError(Exception):
+class Ignore(TaskqError):
+    """Raised in a task: end this run, and keep nothing of the task. It neither succeeds nor fails.
+
+    If the run has called ``update_state(state="FAILURE")`` before, the task fails instead, with the
+    ``meta`` as its error. That is Celery's way to fail without an exception.
+    """
+
+
+class Reject(Ignore):
+    """Raised in a task: as :class:`Ignore`, or with ``requeue=True`` run the task again.
+
+    Args:
+        reason: What the log says.
+        requeue: Run the task again in a second. It counts as a retry, and no ``max_retries`` ends
+            it.
+    """
+
+    def __init__(self, reason: object = None, requeue: bool = False) -> None:
+        super().__init__(reason, requeue)
+        self.reason, self.requeue = reason, requeue
+
+    def __repr__(self) -> str:
+        return f"reject requeue={self.requeue}: {self.reason}"
+
+
+class MaxRetriesExceededError(TaskqError):
     """The task has used all its retries."""
 
 
@@ -72,15 +118,19 @@ class TaskCancelled(KeyboardInterrupt):
     """
 
 
-class WorkerLost(Exception):
+class WorkerLost(TaskqError):
     """The error of a run that lost its worker, in a result. It is never raised."""
 
 
-class UnknownTask(Exception):
-    """The error of a task that no worker knew, in a result. It is never raised."""
+class UnknownTask(TaskqError, KeyError):
+    """No task is registered by this name. ``send_task()`` raises it. In a result it is the error of
+    a task that no worker knew."""
+
+    def __str__(self) -> str:  # KeyError would show the repr of its text
+        return str(self.args[0]) if self.args else ""
 
 
-class TaskFailed(Exception):
+class TaskFailed(TaskqError):
     """Raised by ``AsyncResult.get()`` for a task that failed.
 
     The message is the class and text of the task's error. ``traceback`` is its traceback, as text.
@@ -100,13 +150,13 @@ class ChordError(TaskFailed):
     that part."""
 
 
-class IncompleteStream(Exception):
+class IncompleteStream(TaskqError):
     """Raised by ``iterdeps()`` of a result that is not ready yet."""
 
 
-class NoStack(Exception):
+class NoStack(TaskqError):
     """Raised by :mod:`taskq.stacks`: there is no stack to show. The text says why."""
 
 
-class NoResult(LookupError):
+class NoResult(TaskqError, LookupError):
     """Neither the task nor a result of it exists."""

@@ -12,9 +12,13 @@ from django.db import router
 
 from taskq import tables
 from taskq.exceptions import WorkerLost
+from taskq.task.own_state import OwnState
 from taskq.task.progress import Progress
 from taskq.task.states import State
 from taskq.values import stored_moment
+
+if TYPE_CHECKING:
+    pass
 
 #: How many tasks one query looks for.
 MANY = 500
@@ -62,7 +66,8 @@ class Known:
         traceback: The traceback of that run.
         value: What it returned, encoded.
         cancelled: Whether somebody cancelled it while it ran.
-        progress: What its last run said.
+        progress: How far its last run is, as that said.
+        own_state: The state that the run in progress gave itself.
     """
 
     id: int
@@ -83,6 +88,7 @@ class Known:
     value: str | None = None
     cancelled: bool = False
     progress: Progress | None = None
+    own_state: OwnState | None = None
 
 
 def look_up(id: int, using: str | None = None) -> Known | None:
@@ -141,6 +147,7 @@ def _of_row(task: tables.Task) -> Known:
         traceback=task.traceback,
         cancelled=task.cancelled_at is not None,
         progress=Progress.read(task.progress, task.attempt),
+        own_state=OwnState.read(task.own_state, task.attempt, task.name),
     )
 
 

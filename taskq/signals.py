@@ -14,7 +14,7 @@ import contextlib
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import django.db
@@ -29,8 +29,8 @@ from taskq.task.request import Request
 
 log = logging.getLogger("taskq")
 
-#: Before the row is made: ``name``, ``queue``, and ``headers``, a dict to which a receiver may add.
-#: A bulk call sends it once.
+#: Before the row is made: ``name``, ``queue``, ``args``, ``kwargs``, and ``headers``, a dict to
+#: which a receiver may add. A bulk call sends it once, and its ``args`` and ``kwargs`` are empty.
 task_enqueuing = Signal()
 #: In the transaction that sends the task: ``id``, ``name``, ``queue``. A bulk call sends it once
 #: for each task. It has a savepoint of its own, so a failed statement in a receiver does no harm.
@@ -58,6 +58,9 @@ task_lost = Signal()
 #: In the worker, before its first task, and after its last one when it ends in an orderly way:
 #: ``worker``, such as "worker 3", and ``pool``, its host and process id.
 worker_started = Signal()
+#: In the process that becomes a pool's supervisor, before its first fork: ``pool``. All processes
+#: share what a receiver loads here. The connections that it opens are closed.
+pool_starting = Signal()
 #: In the keeper, before anything else: ``pool``. A keeper that replaces it sends it again.
 keeper_started = Signal()
 worker_stopped = Signal()
@@ -76,10 +79,24 @@ def tell_of_run(signal: Signal, request: Request | None, **fields: Any) -> None:
     tell(signal, _sender(request.name), id=request.id, name=request.name, request=request, **fields)
 
 
-def enqueuing(name: str, queue: str, headers: Mapping[str, Any] | None) -> dict[str, Any]:
+def enqueuing(
+    name: str,
+    queue: str,
+    headers: Mapping[str, Any] | None,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+) -> dict[str, Any]:
     """The headers, with what the receivers of task_enqueuing have changed."""
     added = dict(headers or {})
-    tell(task_enqueuing, _sender(name), name=name, queue=queue, headers=added)
+    tell(
+        task_enqueuing,
+        _sender(name),
+        name=name,
+        queue=queue,
+        headers=added,
+        args=args,
+        kwargs=kwargs,
+    )
     return added
 
 
@@ -127,11 +144,16 @@ _aside: _Aside | None = None
 
 def tell_aside(signal: Signal, task: int, name: str, **fields: Any) -> None:
     """Send a signal about a task from a thread of its own."""
+    id, sender = TaskId.of(task), _sender(name)
+    aside(lambda: tell(signal, sender, id=id, name=name, **fields))
+
+
+def aside(call: Callable[[], object]) -> None:
+    """Call this in that thread. It must not raise."""
     global _aside
     if _aside is None:
         _aside = _Aside()
-    id, sender = TaskId.of(task), _sender(name)
-    _aside.calls.put(lambda: tell(signal, sender, id=id, name=name, **fields))
+    _aside.calls.put(call)
 
 
 def wait_until_told(seconds: float) -> None:

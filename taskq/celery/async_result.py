@@ -17,6 +17,7 @@ from taskq.celery.result_tree import ResultBase
 from taskq.celery.task_facts import TaskFacts
 from taskq.exceptions import NoResult
 from taskq.lookup import Known
+from taskq.outbox import given_ids
 from taskq.task import ids
 from taskq.task.ids import TaskId
 
@@ -33,7 +34,7 @@ class AsyncResult(TaskFacts):
     Raises ValueError for an id that is no str, UUID or int.
     """
 
-    __slots__ = ("_behind", "_id", "_pk", "_using", "parent")
+    __slots__ = ("_behind", "_id", "_row", "_using", "parent")
 
     #: The exception of :meth:`get`, in the place where Celery's users look for it.
     TimeoutError = builtins.TimeoutError
@@ -52,20 +53,31 @@ class AsyncResult(TaskFacts):
         self.parent = parent
         self._id: TaskId | None = None
         try:
-            self._pk = ids.parse(id)
+            self._row: int | None = ids.parse(id)
         except ValueError:
             if not isinstance(id, str):
                 raise
-            self._pk, self._id = ids.TOO_LARGE, TaskId(id)
+            self._row, self._id = None, TaskId(id)
+        if self._row is not None and self._row >= ids.TOO_LARGE:  # an id that its caller gave
+            text = id if isinstance(id, str) else str(uuid.UUID(int=self._row))
+            self._row, self._id = None, TaskId(text)
         self._using = using
 
     @classmethod
-    def of(cls, pk: int, using: str | None = None) -> AsyncResult:
-        """Make the handle on the task with this primary key."""
+    def of(cls, pk: int, using: str | None = None, given: str | None = None) -> AsyncResult:
+        """Make the handle on the task with this primary key. given: the id that its caller gave."""
         result = cls.__new__(cls)
-        result._id, result._pk, result._using = None, pk, using
+        result._id = None if given is None else TaskId(given)
+        result._row, result._using = pk, using
         result.parent = result._behind = None
         return result
+
+    @property
+    def _pk(self) -> int:
+        """The primary key. One that no row has, where no task has the id that was given."""
+        if self._row is None:
+            self._row = given_ids.find(str(self._id), self._alias)
+        return ids.TOO_LARGE if self._row is None else self._row
 
     def follow_by(self, results: list[ResultBase]) -> None:
         """Note what runs after this task."""
@@ -84,7 +96,8 @@ class AsyncResult(TaskFacts):
     def id(self) -> TaskId:
         """The id as a str. ``.int`` is the row's primary key, ``.hex`` the text without dashes."""
         if self._id is None:  # made late, because many results are never asked for it
-            self._id = TaskId.of(self._pk)
+            assert self._row is not None  # else there is an id
+            self._id = TaskId.of(self._row)
         return self._id
 
     @property
@@ -124,9 +137,9 @@ class AsyncResult(TaskFacts):
     def status(self) -> str:
         """PENDING, STARTED, RETRY, SUCCESS, FAILURE or REVOKED, as in Celery.
 
-        REVOKED means that it was cancelled while it ran. PENDING also stands for a task that
-        does not exist: it was removed before it ran, or neither its result nor its finished run
-        is kept any more.
+        While it runs, its own ``update_state()`` may say another one. REVOKED means that it was
+        cancelled while it ran. PENDING also stands for a task that does not exist: it was removed
+        before it ran, or neither its result nor its finished run is kept any more.
         """
         return states.status(self._known())
 
@@ -134,7 +147,7 @@ class AsyncResult(TaskFacts):
 
     def ready(self) -> bool:
         """Whether the task is done, has failed, or was cancelled while it ran."""
-        return self.status in states.OVER
+        return states.is_over(self._known())
 
     def successful(self) -> bool:
         return self.status == "SUCCESS"
@@ -184,7 +197,7 @@ class AsyncResult(TaskFacts):
                     "tasks with ignore_result=False, for TASKQ['RESULT_TTL'] seconds, and not "
                     "of those that were cancelled before they ran, or expired"
                 )
-            if states.status(known) in states.OVER:
+            if states.is_over(known):
                 return self._told(states.given(known, propagate), callback)
         raise AssertionError("there is always another look, or TimeoutError")
 

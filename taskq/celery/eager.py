@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
+import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,7 +17,9 @@ from django.db import router, transaction
 from django.utils import timezone
 
 from taskq import error_text, events, shortcuts, tables
+from taskq.celery import telling
 from taskq.celery.result_tree import ResultBase
+from taskq.exceptions import Ignore, Reject, Retry
 from taskq.task import masking, payload, retries
 from taskq.task.calling import call
 from taskq.task.ids import TaskId
@@ -45,6 +48,7 @@ class EagerResult(ResultBase):
         kwargs: dict[str, Any],
         result: Any = None,
         error: BaseException | None = None,
+        state: str | None = None,
     ) -> None:
         assert request.id is not None  # an eager run has one
         self.id: TaskId = request.id
@@ -53,6 +57,7 @@ class EagerResult(ResultBase):
         self.date_done = timezone.now()
         self.result = result if error is None else error
         self._error = error
+        self._state = state or ("SUCCESS" if error is None else "FAILURE")
         self._behind: list[ResultBase] = []
 
     def follow_by(self, results: list[ResultBase]) -> None:
@@ -70,7 +75,7 @@ class EagerResult(ResultBase):
 
     @property
     def status(self) -> str:
-        return "SUCCESS" if self._error is None else "FAILURE"
+        return self._state
 
     state = status
 
@@ -82,7 +87,7 @@ class EagerResult(ResultBase):
         return True
 
     def successful(self) -> bool:
-        return self._error is None
+        return self._state == "SUCCESS"
 
     def failed(self) -> bool:
         return self._error is not None
@@ -123,24 +128,51 @@ class EagerResult(ResultBase):
         return self.result
 
 
+#: What the app says beside Django's settings; None for nothing.
+_always: bool | None = None
+_propagates: bool | None = None
+
+
+def decide(always: bool | None, propagates: bool | None) -> None:
+    """Take what the app says in place of ``CELERY_TASK_ALWAYS_EAGER`` and
+    ``CELERY_TASK_EAGER_PROPAGATES``. None leaves it to these."""
+    global _always, _propagates
+    _always, _propagates = always, propagates
+
+
 def is_on() -> bool:
     """Whether ``CELERY_TASK_ALWAYS_EAGER`` is set."""
+    if _always is not None:
+        return _always
     settings = _loaded() if _loaded is not None else django_settings
     return getattr(settings, "CELERY_TASK_ALWAYS_EAGER", False)
+
+
+def propagates() -> bool:
+    """Whether ``CELERY_TASK_EAGER_PROPAGATES`` is set."""
+    if _propagates is not None:
+        return _propagates
+    return getattr(django_settings, "CELERY_TASK_EAGER_PROPAGATES", False)
 
 
 _loaded = shortcuts.loaded_settings()
 
 
-def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) -> EagerResult:
+def run(
+    definition: Definition,
+    row: Mapping[str, Any],
+    *,
+    using: str | None,
+    throw: bool | None = None,
+) -> EagerResult:
     """Run a task now. Its retries follow at once, one after the other.
 
     row: the columns that would be written. The run takes its arguments from there, so a test
         sees encoded and decoded arguments, as in production.
     using: the alias of the database for an ``atomic`` task's transaction; None is the router's.
+    throw: raise what the task raises; None for what ``CELERY_TASK_EAGER_PROPAGATES`` says.
 
-    Raises what the task raises when ``CELERY_TASK_EAGER_PROPAGATES`` is set, and RuntimeError for
-    an ``async def`` task in a thread that runs an event loop.
+    Raises RuntimeError for an ``async def`` task in a thread that runs an event loop.
     """
     if definition.is_async:
         if _loop_runs():
@@ -150,7 +182,8 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
             )
         # async_to_sync lets the ORM use this thread's connections, and so the test's.
         definition = replace(definition, function=async_to_sync(definition.function))
-    id, done = TaskId(uuid.uuid4()), 0
+    id, done, task = TaskId(uuid.uuid4()), 0, definition.bound
+    throw = propagates() if throw is None else throw
     while True:
         request = Request(
             pk=None,
@@ -163,23 +196,39 @@ def run(definition: Definition, row: Mapping[str, Any], *, using: str | None) ->
         args, kwargs, request.sent_headers = payload.decode_call(row["payload"], definition.name)
         request.args, request.kwargs = args, kwargs
         request.hide = masking.hiding(definition.name, args, kwargs)
+        telling.started(task, request)
+        began = time.monotonic()
         try:
             with _transaction(definition, using):
                 value = call(definition, request, args, kwargs)
-            return EagerResult(request, args, kwargs, value)
+        except Ignore as error:
+            telling.ignored(task, request)
+            state = "REJECTED" if isinstance(error, Reject) else "IGNORED"
+            return EagerResult(request, args, kwargs, state=state)
         except Exception as error:
             if request.retry_was_swallowed:
                 events.retry_swallowed(request)
             again = retries.after(error, definition.options, done, request.retry_limit)
             if again is not None and done < MAX_RETRIES:
                 done += 1
+                row = _changed(row, again)
+                telling.retried(task, request, again.exc or error.__context__, "")
                 continue
             ended = retries.given_up(error, request) if again is None else error
-            if getattr(django_settings, "CELERY_TASK_EAGER_PROPAGATES", False):
+            telling.failed(task, request, ended, "")
+            if throw:
                 if ended is error:
                     raise
                 raise ended from error
             return EagerResult(request, args, kwargs, error=ended)
+        telling.succeeded(task, request, value, time.monotonic() - began)
+        return EagerResult(request, args, kwargs, value)
+
+
+def _changed(row: Mapping[str, Any], again: Retry) -> Mapping[str, Any]:
+    """The row with what the retry changes of its call."""
+    new = {name: each for name, each in (again.changes or {}).items() if each is not None}
+    return {**row, **new}
 
 
 def _loop_runs() -> bool:

@@ -130,7 +130,7 @@ class ResultSet(ResultBase):
                     leaf.get(0)  # it raises what is the matter
                 if propagate:
                     states.given(found[leaf], propagate)
-            left = [leaf for leaf in left if states.status(found[leaf]) not in states.OVER]
+            left = [leaf for leaf in left if not states.is_over(found[leaf])]
             if not left:
                 break
         values = self._values(found, propagate)

@@ -71,10 +71,13 @@ class TaskFacts(ResultBase):
 
     @property
     def info(self) -> Any:
-        """As in Celery: the result, or before there is one ``{"done": …, "total": …}``."""
+        """As in Celery: the result, or before there is one the ``meta`` of ``update_state()``, or
+        ``{"done": …, "total": …}``."""
         known = self._known()
         if known is None or known.state not in states.UNENDED:
             return states.outcome(known)
+        if known.own_state is not None:
+            return known.own_state.meta
         return known.progress and dataclasses.asdict(known.progress)
 
     @property

@@ -30,6 +30,7 @@ from taskq.task import masking, payload
 from taskq.task.claimed import Claimed
 from taskq.task.ids import TaskId
 from taskq.task.outcomes import Done, Failed, Outcome
+from taskq.task.request import Request
 from taskq.values import stored_moment
 
 log = logging.getLogger("taskq")
@@ -130,7 +131,7 @@ class Run:
         if is_heard(task_started, logging.INFO) and self._make():
             self._tell(task_started)
 
-    def finished(self, outcome: Outcome) -> None:
+    def finished(self, outcome: Outcome, request: Request, seconds: float) -> None:
         match outcome:
             case Done(result=str(encoded)):
                 if is_heard(task_finished, logging.INFO) and (result := self._make()):

@@ -36,6 +36,11 @@ def load_what_all_use(context: PoolContext) -> None:
     connections[context.alias].get_connection_params()
 
 
+def tell_that_a_pool_starts(context: PoolContext) -> None:
+    """Send the signal pool_starting. What its receivers leave open, the next steps close."""
+    events.pool_starting(context.pool)
+
+
 def close_connections(context: PoolContext) -> None:
     """Close all connections: each process opens its own.
 
@@ -79,6 +84,7 @@ def leave_to_children(context: PoolContext) -> None:
 
 STEPS: tuple[Callable[[PoolContext], None], ...] = (
     load_what_all_use,
+    tell_that_a_pool_starts,
     close_connections,
     close_caches,
     tell_of_threads,

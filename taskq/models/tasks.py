@@ -141,6 +141,9 @@ class Task(models.Model):
         _("cancelled at"), null=True, blank=True, help_text=_("asked to end, while it ran")
     )
     progress = models.TextField(_("progress"), null=True, blank=True)  # noqa: DJ001
+    own_state = models.TextField(  # noqa: DJ001
+        _("own state"), null=True, blank=True, help_text=_("what its run said by update_state()")
+    )
     # NULL for a task that is not unique. For a key that is released on start, the claim sets it
     # to NULL.
     unique_key = models.CharField(  # noqa: DJ001
@@ -269,7 +272,11 @@ class Result(models.Model):
 @read_as_declared
 class IdempotencyKey(models.Model):
     """The first task that was sent with an idempotency key. Later calls with the same key get its
-    id while this row exists, whatever the task's state is."""
+    id while this row exists, whatever the task's state is.
+
+    A row with the empty name is no such key. It has an id that a caller gave, and the task that was
+    last sent with it (``taskq.outbox.given_ids``).
+    """
 
     name = models.CharField(_("name"), max_length=NAME_LENGTH)
     key = models.CharField(_("key"), max_length=KEY_LENGTH)

@@ -213,7 +213,8 @@ def row(
     """The values of a task's row, checked as in :func:`enqueue`. Nothing is written."""
     values = columns(options, **terms)
     values["name"] = name
-    values["payload"] = payload.encode(args, kwargs, _headers(name, values["queue"], terms), name)
+    headers = _headers(name, values["queue"], terms, args, kwargs)
+    values["payload"] = payload.encode(args, kwargs, headers, name)
     return values
 
 
@@ -230,14 +231,20 @@ def rows(
     return found
 
 
-def _headers(name: str, queue: object, terms: Terms) -> Mapping[str, Any] | None:
+def _headers(
+    name: str,
+    queue: object,
+    terms: Terms,
+    args: Sequence[Any] = (),
+    kwargs: Mapping[str, Any] = {},
+) -> Mapping[str, Any] | None:
     """The headers of a call: the given ones, the caller's contexts, and what receivers of
-    task_enqueuing add."""
+    task_enqueuing add. For many calls no arguments are given."""
     headers = terms.get("headers")
     if conf.settings().context:
         headers = carried.captured(headers)
     if signals.task_enqueuing.receivers:
-        headers = signals.enqueuing(name, str(queue), headers)
+        headers = signals.enqueuing(name, str(queue), headers, args, kwargs)
         if not are_keywords(headers):
             raise TypeError(
                 f"headers is {headers!r}, as receivers of task_enqueuing left it: let them add "

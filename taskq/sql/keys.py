@@ -22,6 +22,7 @@ class Statements(Protocol):
     DROP_EXPIRED: str
     WAIT_AND_DROP_EXPIRED: str
     REMEMBER: str
+    GIVE_ID: str
 
 
 @functools.cache

@@ -52,6 +52,7 @@ class Statements(Protocol):
     PASS: tuple[str, ...]
     PASS_ONE: tuple[str, ...]
     RETRY: str
+    RETRY_CHANGED: str
     FAIL: str
     FAIL_PLAINLY: str
     LOSE: str
@@ -61,6 +62,7 @@ class Statements(Protocol):
     HELD_BY: str
     PROGRESS: str
     PROGRESS_IF_FREE: str
+    SAY_STATE: str
     CANCELLED_RUNS: str
     HELD_RUNS: str
     PRUNE_RESULTS: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime
 import marshal
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from pool.finish_log import Logged
@@ -18,7 +18,9 @@ from taskq.task.claimed import Run
 from taskq.task.measures import End
 
 _FINISH, _KEEP, _ARCHIVE, _PASS = "finish", "keep", "archive", "pass"
-_FAIL, _RETRY = "fail", "retry"
+_FAIL, _RETRY, _RETRY_CHANGED = "fail", "retry", "retry_changed"
+#: What a retry may change of its call: columns of the row, and two ways to give its expiry.
+CHANGES = ("payload", "queue", "priority", "expires", "lifetime")
 #: The columns that each of them writes, as the statements name their lists.
 COLUMNS: dict[str, tuple[str, ...]] = {
     _FINISH: (),
@@ -27,6 +29,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     _PASS: ("value", "lifetime", "passed"),
     _FAIL: ("error", "traceback", "kind"),
     _RETRY: ("due", "delay", "error", "traceback", "kind"),
+    _RETRY_CHANGED: ("due", "delay", "error", "traceback", "kind", *CHANGES),
 }
 
 #: What each of them is to those who count runs.
@@ -37,6 +40,7 @@ ENDS = {
     _PASS: End.DONE,
     _FAIL: End.FAILED,
     _RETRY: End.RETRIED,
+    _RETRY_CHANGED: End.RETRIED,
 }
 
 #: Endings with values that one statement writes. To find a value in a list, the server walks over
@@ -135,10 +139,21 @@ def retry(
     error: str,
     traceback: str,
     kind: str | None = None,
+    changes: Mapping[str, Any] | None = None,
 ) -> Ending:
-    """The task runs again, at a time or after seconds. kind: see :func:`fail`."""
-    due = None if when is None else when.astimezone(datetime.UTC).isoformat(" ")
-    return Ending(*run, _RETRY, (due, delay, error, traceback, kind))
+    """The task runs again, at a time or after seconds. kind: see :func:`fail`.
+
+    changes: new values by the names of CHANGES; what is not there or None stays as it is.
+    """
+    values = (_text(when), delay, error, traceback, kind)
+    if changes is None:
+        return Ending(*run, _RETRY, values)
+    new = {**changes, "expires": _text(changes.get("expires"))}
+    return Ending(*run, _RETRY_CHANGED, (*values, *map(new.get, CHANGES)))
+
+
+def _text(when: datetime.datetime | None) -> str | None:
+    return None if when is None else when.astimezone(datetime.UTC).isoformat(" ")
 
 
 def calls(statements: Statements, worker: int, endings: Iterable[Ending]) -> list[sql.Call]:
@@ -177,5 +192,6 @@ def _calls(
         _PASS: statements.PASS,
         _FAIL: (statements.FAIL,),
         _RETRY: (statements.RETRY,),
+        _RETRY_CHANGED: (statements.RETRY_CHANGED,),
     }
     return [(text, values) for text in texts[how]]

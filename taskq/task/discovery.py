@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from django.apps import apps
@@ -35,6 +35,25 @@ class Broken:
 
 
 _broken: list[Broken] = []
+#: Further modules that define tasks, each list made when its turn comes.
+_more: list[Callable[[], Iterable[str]]] = []
+#: What is called once all are found.
+_then: list[Callable[[], object]] = []
+_is_done = False
+
+
+def look_also(modules: Callable[[], Iterable[str]]) -> None:
+    """Import these modules too, when the apps are loaded: now, if they are."""
+    _more.append(modules)
+    if _is_done:
+        _import(modules())
+
+
+def when_found(call: Callable[[], object]) -> None:
+    """Call this when all tasks are found: now, if they are. It must not raise."""
+    _then.append(call)
+    if _is_done:
+        call()
 
 
 def broken() -> list[Broken]:
@@ -44,16 +63,26 @@ def broken() -> list[Broken]:
 
 def discover() -> None:
     """Import the modules that define tasks, and note the ones that cannot be imported."""
+    global _is_done
     _broken.clear()
-    for module in (*_of_apps(), *_of_settings()):
+    _import((*_of_apps(), *_of_settings()))
+    for modules in _more:  # an imported module may add to it
+        _import(modules())
+    if _broken:
+        autoreload_started.connect(_watch_for_a_mend)
+    _is_done = True
+    for call in _then:
+        call()
+
+
+def _import(modules: Iterable[str]) -> None:
+    for module in modules:
         try:
             importlib.import_module(module)
         except Exception as error:  # the module's own code may raise anything
             _broken.append(Broken(module, _in_a_line(error)))
             # A web server runs no checks, so the log is the only place that tells.
             log.error("%s; no pool starts until it can", _broken[-1])
-    if _broken:
-        autoreload_started.connect(_watch_for_a_mend)
 
 
 def _watch_for_a_mend(sender: BaseReloader, **kwargs: object) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from taskq.task.outcomes import Outcome
+from taskq.task.request import Request
 
 
 class RunHooks(Protocol):
@@ -21,5 +22,8 @@ class RunHooks(Protocol):
     def started(self) -> None:
         """The function is about to be called."""
 
-    def finished(self, outcome: Outcome) -> None:
-        """The outcome is written, or where nobody hears of it, it is about to be."""
+    def finished(self, outcome: Outcome, request: Request, seconds: float) -> None:
+        """The outcome is written, or where nobody hears of it, it is about to be.
+
+        seconds: that the run took.
+        """

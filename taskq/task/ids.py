@@ -45,6 +45,14 @@ class TaskId(str):
         return uuid.UUID(self).hex
 
 
+def is_of_a_row(text: str) -> bool:
+    """Whether a text is the id of a row, in any of its forms."""
+    try:
+        return parse(text) < TOO_LARGE
+    except ValueError:
+        return False
+
+
 def parse(given: str | uuid.UUID | int) -> int:
     """The primary key from any form of an id.
 

@@ -6,10 +6,10 @@ import re
 import string
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from operator import attrgetter
 from typing import Any, Literal
 
 from taskq import lifetimes
+from taskq.task.call_notes import check_limits
 from taskq.task.timing import CATCH_UP, CatchUp, Given, parse
 from taskq.values import check_max_retries, check_priority, check_queue, check_seconds, require
 
@@ -88,30 +88,6 @@ class TaskOptions:
     sensitive: tuple[str, ...] = ()
 
 
-def _shown(name: str) -> Any:
-    return property(attrgetter(f"options.{name}"))
-
-
-class ShownOptions:
-    """Read-only attributes for the options that Celery's tasks have as attributes. The class
-    that inherits from this has ``options``."""
-
-    queue: str | None = _shown("queue")
-    priority: int = _shown("priority")
-    max_retries: int | None = _shown("max_retries")
-    default_retry_delay: float = _shown("default_retry_delay")
-    autoretry_for: tuple[type[BaseException], ...] = _shown("autoretry_for")
-    dont_autoretry_for: tuple[type[BaseException], ...] = _shown("dont_autoretry_for")
-    retry_kwargs: Mapping[str, Any] = _shown("retry_kwargs")
-    retry_backoff: float = _shown("retry_backoff")
-    retry_backoff_max: float = _shown("retry_backoff_max")
-    retry_jitter: bool = _shown("retry_jitter")
-    time_limit: float | None = _shown("time_limit")
-    soft_time_limit: float | None = _shown("soft_time_limit")
-    ignore_result: bool = _shown("ignore_result")
-    typing: bool = _shown("typing")
-
-
 def task_options(given: Mapping[str, Any]) -> TaskOptions:
     """The options that a decorator was given. An option that is None counts as not given.
     Exception: for max_retries, None means no limit.
@@ -130,7 +106,7 @@ def task_options(given: Mapping[str, Any]) -> TaskOptions:
         check_queue(options["queue"])
     check_priority(options.get("priority", 0))
     _check_retries(options)
-    _check_limits(options)
+    check_limits(options.get("time_limit"), options.get("soft_time_limit"))
     _check_unique(options)
     _check_sensitive(options)
     on_lost = options.get("on_lost", "retry")
@@ -173,17 +149,6 @@ def _lifetime(given: object) -> float:
     except ValueError as error:
         require(False, "keep_finished", given, f"{error}, or False to keep none")
         raise
-
-
-def _check_limits(options: dict[str, Any]) -> None:
-    for name in ("time_limit", "soft_time_limit"):
-        if name in options:
-            check_seconds(name, options[name])
-            require(options[name] > 0, name, options[name], "give a number of seconds above 0")
-    hard, soft = options.get("time_limit"), options.get("soft_time_limit")
-    if hard is not None and soft is not None:
-        mend = f"it must be below time_limit ({hard:g}), or equal to it"
-        require(soft <= hard, "soft_time_limit", soft, mend)
 
 
 def _check_unique(options: dict[str, Any]) -> None:

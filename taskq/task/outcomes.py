@@ -28,7 +28,11 @@ DONE_AND_WRITTEN = Done(written=True)
 
 @dataclass(frozen=True, slots=True)
 class Retried:
-    """The task runs again, at a time or after seconds."""
+    """The task runs again, at a time or after seconds.
+
+    changes: new values of columns of its call; None for the same call.
+    exception: as in :class:`Failed`.
+    """
 
     when: datetime.datetime | None
     delay: float
@@ -36,6 +40,7 @@ class Retried:
     traceback: str
     kind: str
     exception: BaseException | None = None
+    changes: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +84,11 @@ class Replaced:
     others: Mapping[str, Any]
 
 
-Outcome = Done | Retried | Failed | Interrupted | Fenced | Replaced
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The task asked to be forgotten: it neither succeeded nor failed. reason: a text, masked."""
+
+    reason: str
+
+
+Outcome = Done | Retried | Failed | Interrupted | Fenced | Replaced | Ignored

@@ -9,7 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from taskq.exceptions import Retry
+from taskq.task import call_notes
+from taskq.task.celery_fields import CeleryFields
 from taskq.task.ids import TaskId
+from taskq.task.own_state import OwnState
 from taskq.task.progress import Progress
 
 
@@ -40,6 +43,12 @@ class Host(Protocol):
     def set_progress(self, progress: Progress) -> None:
         """Show how far the run is."""
 
+    def say_state(self, said: OwnState) -> None:
+        """Write at once what the run says of its state."""
+
+    def time_limits(self) -> tuple[float | None, float | None]:
+        """The hard and the soft time limit of the run, in seconds."""
+
 
 #: The worker that this process is; None in any other process.
 _host: Host | None = None
@@ -62,7 +71,7 @@ def worker_name() -> str | None:
 
 
 @dataclass(slots=True)
-class Request:
+class Request(CeleryFields):
     """The run in progress, named as in Celery's ``task.request`` where that has it.
 
     Attributes:
@@ -75,7 +84,8 @@ class Request:
         called_directly: Whether the function was just called, without a run.
         args: Positional arguments of the call; None outside of a run.
         kwargs: Keyword arguments of the call; None outside of a run.
-        sent_headers: What ``headers`` shows; None for none.
+        sent_headers: What came along: what ``headers`` shows, and what the call says to its run
+            (``taskq.task.call_notes``). None for none.
         scheduled_at: The tick that a periodic task was sent for, in UTC; else None.
         retry_limit: What this run gave ``retry()`` in place of its task's ``max_retries``.
         eager_id: The id of an eager run, which has no row.
@@ -83,6 +93,8 @@ class Request:
         retry_was_swallowed: Its code caught the Retry that this raised, and went on.
         workflow: The number of the workflow of which it is a step; else None.
         hide: Masks the sensitive arguments in a text. None where the task has none.
+        returned: What the function returned, where somebody wants to hear of it.
+        said: The last state and ``meta`` that the run gave to ``update_state()``.
     """
 
     pk: int | None
@@ -102,17 +114,26 @@ class Request:
     retry_was_swallowed: bool = False
     workflow: int | None = None
     hide: Callable[[str], str] | None = field(default=None, repr=False)
+    returned: Any = field(default=None, repr=False)
+    said: tuple[str, Any] | None = field(default=None, repr=False)
 
     @property
     def id(self) -> TaskId | None:
         """The id that ``AsyncResult`` shows, or in an eager run the ``EagerResult``; None
-        outside of any run."""
+        outside of any run. It is the one that the caller gave, if any."""
+        if self.sent_headers is not None and (given := call_notes.of(self.sent_headers).get("id")):
+            return TaskId(given)
         return self.eager_id if self.pk is None else TaskId.of(self.pk)
 
     @property
     def headers(self) -> dict[str, Any]:
         """What was sent along, by ``apply_async(headers=…)`` or who hears ``task_enqueuing``."""
-        return self.sent_headers or {}
+        return call_notes.without(self.sent_headers)
+
+    @property
+    def worker(self) -> str | None:
+        """The name of the worker in its pool, such as "worker 3"; None outside of one."""
+        return _host.worker if _host is not None and _host.runs(self.pk) else None
 
     @property
     def eta(self) -> datetime.datetime | None:
@@ -124,6 +145,21 @@ class Request:
     def attempt(self) -> int:
         """How often the task was claimed, this time included; 0 outside of a worker."""
         return _host.attempt if _host is not None and _host.runs(self.pk) else 0
+
+    @property
+    def timelimit(self) -> tuple[float | None, float | None]:
+        """The hard and the soft time limit in seconds, wherever they were set; None for none, and
+        outside of a worker."""
+        if _host is None or not _host.runs(self.pk):
+            return None, None
+        return _host.time_limits()
+
+    def say_state(self, state: str, meta: Any = None) -> None:
+        """Show a state of its own: see ``Task.update_state()``."""
+        said = OwnState.checked(state, meta, self.name)
+        self.said = state, meta
+        if _host is not None and _host.runs(self.pk):
+            _host.say_state(said)
 
     def is_stopping(self) -> bool:
         """Whether this run should come to an end soon: its pool is told to stop, its worker

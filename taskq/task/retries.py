@@ -5,8 +5,8 @@ from __future__ import annotations
 import datetime
 import random
 import sys
-from collections.abc import Callable
-from typing import cast
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from taskq.exceptions import MaxRetriesExceededError, Retry
 from taskq.task.options import TaskOptions
@@ -32,8 +32,11 @@ def retry(
     countdown: float | datetime.timedelta | None = None,
     max_retries: int | None,
     throw: bool = True,
+    changes: Mapping[str, Any] | None = None,
 ) -> Retry:
     """Raise Retry, or return it if ``throw`` is False.
+
+    changes: of the call: see :class:`taskq.exceptions.Retry`.
 
     When no retry is left it raises ``exc``, or MaxRetriesExceededError where none was given. A
     function that was called directly has no run to repeat: then it raises ``exc`` or Retry.
@@ -45,6 +48,7 @@ def retry(
         raise again if again.exc is None else again.exc
     if max_retries is not None and request.retries >= max_retries:
         raise given_up(again, request)
+    again.changes = changes
     request.asked_retry = again
     if throw:
         raise again

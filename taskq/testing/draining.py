@@ -13,7 +13,7 @@ from django.db import router
 
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.models import Task
-from taskq.task.outcomes import Done, Interrupted, Replaced, Retried
+from taskq.task.outcomes import Done, Ignored, Interrupted, Replaced, Retried
 from taskq.task.queues import Queues
 from taskq.testing.clock import advance, seconds_of
 from taskq.testing.worker import Concluded, InProcessWorker
@@ -39,7 +39,7 @@ class Ran:
 
     id: int
     name: str
-    outcome: Literal["succeeded", "retried", "failed", "expired"]
+    outcome: Literal["succeeded", "retried", "failed", "expired", "ignored"]
     error: BaseException | None = None
 
 
@@ -64,6 +64,10 @@ class Report:
     @property
     def expired(self) -> list[Ran]:
         return self._those("expired")
+
+    @property
+    def ignored(self) -> list[Ran]:
+        return self._those("ignored")
 
     def _those(self, outcome: str) -> list[Ran]:
         return [run for run in self.runs if run.outcome == outcome]
@@ -167,11 +171,13 @@ def _next_due(worker: InProcessWorker, queues: Queues) -> float | None:
 def _ran(concluded: Concluded) -> Ran:
     match concluded.outcome:
         case None:
-            outcome: Literal["succeeded", "retried", "failed", "expired"] = "expired"
+            outcome: Literal["succeeded", "retried", "failed", "expired", "ignored"] = "expired"
         case Done() | Replaced():
             outcome = "succeeded"
         case Retried() | Interrupted():
             outcome = "retried"
+        case Ignored():
+            outcome = "ignored"
         case _:
             outcome = "failed"
     return Ran(concluded.task.id, concluded.task.name, outcome, concluded.error)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from django.db import transaction
 
 from pool import clock
 from taskq import error_text, events, signals
 from taskq.connections.of_thread import connection_of
-from taskq.task import inputs, masking, payload, retries
+from taskq.exceptions import Ignore
+from taskq.task import call_notes, ignoring, inputs, masking, payload, retries
 from taskq.task.calling import call
 from taskq.task.claimed import Claimed
 from taskq.task.masking import Hide
@@ -102,6 +103,8 @@ class Executor:
             request.args, request.kwargs = args, kwargs
             if definition.options.sensitive:
                 request.hide = masking.hiding(task.name, args, kwargs)
+            if request.sent_headers and (limits := call_notes.limits(request.sent_headers)):
+                self._interrupter.limit(*limits)
         except BaseException as error:  # un-pickling may raise anything, and be cancelled
             return Failed(error_text.message(error), "", error_text.kind(error))
         keeps = not definition.options.ignore_result
@@ -113,6 +116,8 @@ class Executor:
                 signals.tell_of_run(signals.task_started, request)
             if not definition.options.atomic:
                 value = self._call(definition, request, args, kwargs)
+                if definition.hooks is not None or signals.task_succeeded.receivers:
+                    request.returned = value
                 if not keeps and step is None:
                     return DONE
                 return Done(False, *_encoded(value, task, step, keeps=keeps))
@@ -122,6 +127,8 @@ class Executor:
                 callbacks = len(connection.run_on_commit)
                 value = self._call(definition, request, args, kwargs)
                 self._returned_at = clock.now()  # what follows waits for the disk
+                if definition.hooks is not None or signals.task_succeeded.receivers:
+                    request.returned = value
                 result, passed = _encoded(value, task, step, keeps=keeps)
                 if len(connection.run_on_commit) > callbacks:  # runs before all of them
                     note: Any = (
@@ -141,7 +148,7 @@ class Executor:
                 traceback = error_text.traceback(error, request.hide)
                 events.commit_hook_failed(task.id, task.name, text, traceback)
                 return Done(written=True, result=result)
-            return _outcome(error, definition, request)
+            return _outcome(error, definition, request, keeps=keeps)
 
     def own_seconds(self, began: int, ended: int) -> float:
         """How long the function of the last run took, without the end of its transaction.
@@ -171,7 +178,9 @@ def _encoded(
     return result, passed
 
 
-def _outcome(error: BaseException, definition: Definition, request: Request) -> Outcome:
+def _outcome(
+    error: BaseException, definition: Definition, request: Request, *, keeps: bool
+) -> Outcome:
     """The outcome of a run that raised. This calls code of the task, which may raise too."""
     generation = _generation
     hide = request.hide
@@ -180,6 +189,8 @@ def _outcome(error: BaseException, definition: Definition, request: Request) -> 
     try:
         if isinstance(error, Replace):
             return Replaced(error.last, error.others)
+        if issubclass(type(error), Ignore):
+            return ignoring.outcome(cast(Ignore, error), request, keeps=keeps)
         if (retried := _retried(error, definition, request)) is not None:
             return retried
         if was_interrupted(error):
@@ -201,10 +212,12 @@ def _retried(error: BaseException, definition: Definition, request: Request) -> 
     hide = request.hide
     if cause is None:  # it may have been given as text
         text = again.text if hide is None else hide(again.text)
-        return Retried(again.eta, again.countdown, text, "", error_text.kind(again))
-    heard = cause if signals.task_retried.receivers else None
+        kind = error_text.kind(again)
+        return Retried(again.eta, again.countdown, text, "", kind, changes=again.changes)
+    heard = cause if signals.task_retried.receivers or definition.hooks is not None else None
     text, traceback = error_text.message(cause, hide), error_text.traceback(cause, hide)
-    return Retried(again.eta, again.countdown, text, traceback, error_text.kind(cause), heard)
+    kind = error_text.kind(cause)
+    return Retried(again.eta, again.countdown, text, traceback, kind, heard, again.changes)
 
 
 def _failed(error: BaseException, hide: Hide | None, *, heard: bool = False) -> Failed:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from pool import Slot, clock
 from taskq.exceptions import SoftTimeLimitExceeded, TaskCancelled
 from taskq.task import calling
@@ -32,12 +35,31 @@ class Interrupter:
             self._warned = slot.since
             self._raise(SoftTimeLimitExceeded("the task ran past its soft time limit"))
 
+    def limit(self, hard: float | None, soft: float | None) -> None:
+        """Give the run that has just begun its own time limits, in seconds from its beginning. None
+        leaves that of its task."""
+        slot = self.slot
+        if hard is not None:
+            slot.hard_deadline = slot.since + clock.nanoseconds(hard)
+        if soft is not None:
+            slot.soft_deadline = slot.since + clock.nanoseconds(soft)
+
     def arm(self) -> None:
         """Allow interruptions from now on. A deadline that has passed before is raised now, as no
         second signal comes for it."""
         self.armed, self.raised = True, ""
         if self.slot.soft_deadline or self.slot.ending_task:
             self.interrupt()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Interrupt the run only after this, though it is in progress."""
+        armed, self.armed = self.armed, False
+        try:
+            yield
+        finally:
+            self.armed = armed
+        self.interrupt()
 
     def disarm(self) -> None:
         self.armed = False

@@ -11,7 +11,16 @@ from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed
 from taskq.task.keeping import Lifetimes
 from taskq.task.measures import End
-from taskq.task.outcomes import Done, Failed, Fenced, Interrupted, Outcome, Replaced, Retried
+from taskq.task.outcomes import (
+    Done,
+    Failed,
+    Fenced,
+    Ignored,
+    Interrupted,
+    Outcome,
+    Replaced,
+    Retried,
+)
 from taskq.task.progress import Progress
 from taskq.task.registry import Definition
 from taskq.task.request import Request
@@ -107,7 +116,14 @@ class Recorder:
             case Retried() | Failed() | Interrupted() if self.slot.ending:
                 ours = self.cancelled(task, definition, outcome, request)
                 return End.CANCELLED if ours else None
-            case Retried(when, delay, error, traceback, kind, exception):
+            case Ignored(reason):
+                ours = self.end(task, definition, endings.finish(task.run), at_once=heard)
+                if ours and task.step is not None:
+                    self.batch.note_stopped(task.id)
+                if ours:
+                    events.task_ignored(task.id, task.name, reason, request)
+                return End.DONE if ours else None
+            case Retried(when, delay, error, traceback, kind, exception, changes):
                 ending = endings.retry(
                     task.run,
                     when=when,
@@ -115,6 +131,7 @@ class Recorder:
                     error=error,
                     traceback=traceback,
                     kind=self._noted(kind, task, definition),
+                    changes=changes,
                 )
                 heard = heard or bool(signals.task_retried.receivers)
                 ours = self.end(task, definition, ending, at_once=heard)

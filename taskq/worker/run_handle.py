@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import datetime
 
-from pool import Child
+from pool import Child, clock
 from taskq.models import Task
 from taskq.pool_context import KEEPER
+from taskq.task.own_state import OwnState
 from taskq.task.progress import Progress
+from taskq.worker.state_writer import StateWriter
 
 
 class RunHandle:
     """The worker of this process. See :class:`taskq.task.request.Request`."""
 
-    def __init__(self, child: Child, alias: str) -> None:
+    def __init__(self, child: Child, alias: str, states: StateWriter) -> None:
         self._child = child
         self._alias = alias
+        self._states = states
 
     def runs(self, pk: int | None) -> bool:
         """Whether it is this task that runs: a thread of an earlier one may be left."""
@@ -40,6 +43,17 @@ class RunHandle:
 
     def is_stopping(self) -> bool:
         return self._child.stopping or self._child.slot.ending
+
+    def time_limits(self) -> tuple[float | None, float | None]:
+        slot = self._child.slot
+        hard, soft = (
+            (each - slot.since) / clock.SECOND if each else None
+            for each in (slot.hard_deadline, slot.soft_deadline)
+        )
+        return hard, soft
+
+    def say_state(self, said: OwnState) -> None:
+        self._states.say(said)
 
     def set_progress(self, progress: Progress) -> None:
         slot = self._child.slot

@@ -36,6 +36,7 @@ from taskq.worker.recall import Recall
 from taskq.worker.recorder import Recorder
 from taskq.worker.run_handle import RunHandle
 from taskq.worker.sleeper import Sleeper
+from taskq.worker.state_writer import StateWriter
 from taskq.worker.tally import Tally
 from taskq.worker.wear import Wear
 
@@ -82,7 +83,8 @@ class Worker:
         self.lost_lease = LostLease(child, self.batch, self.sleeper)
         self.recall = Recall(self.slot)
         self._cleanup = Cleanup()  # until run() knows what belongs to the process
-        request.enter(RunHandle(child, context.alias))
+        states = StateWriter(self.slot, self.batch, self.session, self.interrupter, context.alias)
+        request.enter(RunHandle(child, context.alias, states))
 
     def run(self) -> int:
         """Work until told to stop or worn out; the exit code."""
@@ -179,7 +181,8 @@ class Worker:
             )
             self.slot.task_id = 0
             if hooks is not None and ours:
-                hooks.finished(outcome)
+                assert self.request is not None  # of this run
+                hooks.finished(outcome, self.request, seconds)
                 self.restore(task.name, now)
             self.wear.count_run(
                 out_of_memory=self.recorder.out_of_memory, others_wait=self.batch.waiting > 0

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from taskq.celery import options as celery_options
 from taskq.celery.canvas.reading import checked, listed
 from taskq.outbox.terms import Terms
-from taskq.task import registry
+from taskq.task import call_notes, registry
+from taskq.task.call_notes import Notes
 from taskq.task.placeholders import FailureDetail
 from taskq.task.registry import Definition
 
@@ -19,6 +20,7 @@ OF_WORKFLOWS = frozenset(
 )
 #: What a signature may say beside the terms, and what is settled elsewhere.
 _SETTLED = frozenset(("link", "link_error", "using", "task_id")) | OF_WORKFLOWS
+_LIMITS = ("time_limit", "soft_time_limit")
 #: The tasks that call another task many times.
 MAPS = ("taskq.map", "taskq.starmap")
 
@@ -57,13 +59,19 @@ def terms(part: Mapping[str, Any], definition: Definition, options: Mapping[str,
         elif name in ("unique_key", "idempotency_key"):
             if value is not None:
                 raise TypeError(f"{name} of {part['task']}: a step of a workflow cannot have one")
-        elif name not in _SETTLED:
+        elif name not in _SETTLED and name not in _LIMITS:
             rest[name] = value
     celery_options.check_call(rest)
+    hard, soft = (options.get(name) for name in _LIMITS)
+    if hard is not None or soft is not None:
+        call_notes.check_limits(hard, soft)
+        found["headers"] = call_notes.added(found.get("headers"), Notes(limits=(hard, soft)))
     mapped = part["kwargs"].get("task") if part["task"] in MAPS else None
     if mapped is not None and (known := registry.find(mapped["task"])) is not None:
         found.setdefault("queue", known.options.queue)
         found.setdefault("priority", known.options.priority)
+    if (more := getattr(definition.bound, "terms_of", None)) is not None:
+        return cast(Terms, more(part["args"], part["kwargs"], found))
     return found
 
 

@@ -122,7 +122,7 @@ class Signature(Links):
         Args:
             args: Positional arguments, which come before those of the signature, as in Celery.
             kwargs: Keyword arguments, which win over those of the signature.
-            **options: Options of ``SharedTask.apply_async``, which win over those of the signature
+            **options: Options of ``Task.apply_async``, which win over those of the signature
                 unless they are None.
 
         Returns:

@@ -13,7 +13,7 @@ from django.db import router
 from django.utils import timezone
 
 from taskq import printable
-from taskq.celery import SharedTask
+from taskq.celery import Task as CeleryTask
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.eager import EagerResult
 from taskq.exceptions import NoResult
@@ -89,7 +89,7 @@ class Command(QueueCommand):
         if options["wait"] is not None and definition.options.ignore_result:
             raise CommandError(f"--wait: {definition.name} keeps no result (ignore_result=True)")
         alias = database_alias(options["database"])
-        send = _send if isinstance(definition.bound, SharedTask) else _send_by_django
+        send = _send if isinstance(definition.bound, CeleryTask) else _send_by_django
         try:
             result = send(definition.bound, args, kwargs, options, alias)
         except (TypeError, ValueError) as error:

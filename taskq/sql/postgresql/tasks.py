@@ -152,16 +152,29 @@ _BACK = """
     worker_id = NULL, started_at = NULL
 """
 
-# The expiry is removed because the task started in time, and unknown_since because it is known.
-RETRY = f"""
+
+def _retry(expires: str, changed: str = "") -> str:
+    return f"""
 UPDATE taskq_task AS task
-SET {_BACK}, retries = least(retries, 2147483646) + 1, expires_at = NULL, unknown_since = NULL,
+SET {_BACK}, retries = least(retries, 2147483646) + 1, expires_at = {expires},
+    unknown_since = NULL, {changed}
     execute_at = coalesce({_of("due")}::timestamptz,
                           clock_timestamp() + {_of("delay")}::float8 * interval '1 second'),
     {_ENDED}
 {_FENCES}
 RETURNING id
 """
+
+
+# The expiry is removed because the task started in time, and unknown_since because it is known.
+RETRY = _retry("NULL")
+# A retry that changes its call, in the same statement: a worker has the old call or the new one.
+RETRY_CHANGED = _retry(
+    f"""coalesce({_of("expires")}::timestamptz,
+                 clock_timestamp() + {_of("lifetime")}::float8 * interval '1 second')""",
+    f"""payload = coalesce({_of("payload")}, payload), queue = coalesce({_of("queue")}, queue),
+    priority = coalesce({_of("priority")}::smallint, priority),""",
+)
 
 FAIL = f"""
 UPDATE taskq_task AS task
@@ -226,6 +239,9 @@ WHERE id = (SELECT id FROM taskq_task {_FENCE} FOR NO KEY UPDATE SKIP LOCKED)
 RETURNING id
 """
 
+# As PROGRESS, and by the run itself.
+SAY_STATE = f"UPDATE taskq_task SET own_state = %(said)s {_FENCE} RETURNING id"
+
 # The runs of some workers that were asked to end, from taskq_task_cancelled. That index holds
 # nothing else. Locks nothing.
 CANCELLED_RUNS = """
@@ -253,10 +269,16 @@ DELETE FROM taskq_task WHERE id = ANY (ARRAY(
     ORDER BY failed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ))
 """
+# A key without a name is an id that a caller gave. It stands as long as there is anything of its
+# task: each is looked up by primary key, and those that are left are read again the next time.
 PRUNE_KEYS = """
 DELETE FROM taskq_idempotencykey WHERE id = ANY (ARRAY(
-    SELECT id FROM taskq_idempotencykey
+    SELECT id FROM taskq_idempotencykey AS known
     WHERE created_at < statement_timestamp() - %(ttl)s * interval '1 second'
+      AND (name <> ''
+           OR NOT EXISTS (SELECT FROM taskq_task WHERE id = known.task_id)
+              AND NOT EXISTS (SELECT FROM taskq_result WHERE id = known.task_id)
+              AND NOT EXISTS (SELECT FROM taskq_finished WHERE id = known.task_id))
     ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ))
 """

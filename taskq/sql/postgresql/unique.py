@@ -93,3 +93,12 @@ ON CONFLICT (name, key) DO UPDATE SET created_at = statement_timestamp(), task_i
 WHERE known.created_at <= statement_timestamp() - %(ttl)s * interval '1 second'
 RETURNING id
 """
+
+# The id that a caller gave to a task stands under the empty name. A later task with this id takes
+# its place. Uses taskq_idempotency_key. A second caller with the same id waits for the first one's
+# transaction.
+GIVE_ID = """
+INSERT INTO taskq_idempotencykey (name, key, task_id) VALUES ('', %(key)s, %(task)s)
+ON CONFLICT (name, key) DO UPDATE
+SET task_id = excluded.task_id, created_at = statement_timestamp()
+"""

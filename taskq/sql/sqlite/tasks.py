@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from taskq.sql import HISTORY_LENGTH, OF_THE_TASK, REPLACED
 from taskq.sql.sqlite.cast import INTEGER
-from taskq.sql.sqlite.time import NOW, later
+from taskq.sql.sqlite.time import NOW, later, later_or_null
 
 # A cell can hold a value of any type. A value in place of a number is cast to a number. A queue of
 # bytes is no pool's queue, and all such queues sort after the texts.
@@ -129,6 +129,7 @@ HELD_BY = "SELECT id, attempt FROM taskq_task WHERE state = 1 AND worker_id = %(
 
 PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"
 PROGRESS_IF_FREE = PROGRESS  # SQLite has no row locks
+SAY_STATE = f"UPDATE taskq_task SET own_state = %(said)s {_FENCE} RETURNING id"
 
 CANCELLED_RUNS = """
 SELECT worker_id, id, attempt FROM taskq_task
@@ -154,12 +155,23 @@ WHERE taskq_task.id = ended.value AND {_HELD}
 RETURNING taskq_task.id
 """
 
-RETRY = f"""
+
+def _retry(expires: str, changed: str = "") -> str:
+    return f"""
 UPDATE taskq_task
-SET {_BACK}, retries = min({RETRIES}, 2147483646) + 1, expires_at = NULL, unknown_since = NULL,
+SET {_BACK}, retries = min({RETRIES}, 2147483646) + 1, expires_at = {expires},
+    unknown_since = NULL, {changed}
     execute_at = coalesce(replace({_of("due")}, '+00:00', ''), {later(_of("delay"))}),
 {_ENDED}
 """
+
+
+RETRY = _retry("NULL")
+RETRY_CHANGED = _retry(
+    f"coalesce(replace({_of('expires')}, '+00:00', ''), {later_or_null(_of('lifetime'))})",
+    f"""payload = coalesce({_of("payload")}, payload), queue = coalesce({_of("queue")}, queue),
+    priority = coalesce({_of("priority")}, priority),""",
+)
 
 FAIL = f"""
 UPDATE taskq_task
@@ -208,7 +220,11 @@ DELETE FROM taskq_task WHERE id IN (
 """
 PRUNE_KEYS = f"""
 DELETE FROM taskq_idempotencykey WHERE id IN (
-    SELECT id FROM taskq_idempotencykey WHERE created_at < {later("-%(ttl)s")}
+    SELECT id FROM taskq_idempotencykey AS known WHERE created_at < {later("-%(ttl)s")}
+      AND (name <> ''
+           OR NOT EXISTS (SELECT 1 FROM taskq_task WHERE id = known.task_id)
+              AND NOT EXISTS (SELECT 1 FROM taskq_result WHERE id = known.task_id)
+              AND NOT EXISTS (SELECT 1 FROM taskq_finished WHERE id = known.task_id))
     ORDER BY created_at LIMIT %(limit)s
 )
 """

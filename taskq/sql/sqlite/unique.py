@@ -38,3 +38,10 @@ ON CONFLICT (name, key) DO UPDATE SET created_at = excluded.created_at, task_id 
 WHERE taskq_idempotencykey.created_at <= {later("-%(ttl)s")}
 RETURNING id
 """
+
+GIVE_ID = f"""
+INSERT INTO taskq_idempotencykey (name, key, task_id, created_at)
+VALUES ('', %(key)s, %(task)s, {NOW})
+ON CONFLICT (name, key) DO UPDATE
+SET task_id = excluded.task_id, created_at = excluded.created_at
+"""

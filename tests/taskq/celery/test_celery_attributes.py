@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from taskq.celery import AsyncResult, MaxRetriesExceededError, TaskFailed, shared_task
 from taskq.models import Result, Task
+from taskq.task import registry
 from taskq.testing import run_all
 from tests.project.lab import tasks as lab
 
@@ -26,7 +27,7 @@ def test_a_task_shows_its_retries_and_the_error_of_too_many():
     assert shared_task(max_retries=None)(lab.add.run).max_retries is None
 
 
-def test_a_task_shows_its_options_to_be_read_only():
+def test_a_task_shows_its_options_and_takes_others():
     options = {
         "queue": "mail", "priority": 5, "max_retries": None, "default_retry_delay": 2,
         "autoretry_for": (KeyError,), "dont_autoretry_for": (ValueError,), "retry_backoff": 3.0,
@@ -36,8 +37,11 @@ def test_a_task_shows_its_options_to_be_read_only():
     task = shared_task(**options)(lab.add.run)
     for name, value in options.items():
         assert getattr(task, name) == value
-        with pytest.raises(AttributeError):
-            setattr(task, name, value)
+    task.max_retries, task.queue = 9, "bulk"
+    assert (task.max_retries, task.queue, task.priority) == (9, "bulk", 5)
+    assert registry.find(task.name).options == task.options
+    with pytest.raises(ValueError, match="priority is 101"):
+        task.priority = 101
 
 
 def test_a_task_is_applied_here_and_now():

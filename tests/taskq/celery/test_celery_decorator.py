@@ -7,7 +7,7 @@ import inspect
 
 import pytest
 
-from taskq.celery import SharedTask, options, shared_task
+from taskq.celery import Task, options, shared_task
 from taskq.task import registry
 from taskq.task.options import TaskOptions
 from tests.project.lab import tasks as lab
@@ -20,7 +20,7 @@ def test_decorator_without_arguments_makes_a_task():
     def add(a, b):
         return a + b
 
-    assert isinstance(add, SharedTask)
+    assert isinstance(add, Task)
 
 
 def test_decorator_with_empty_arguments_makes_a_task():
@@ -28,7 +28,7 @@ def test_decorator_with_empty_arguments_makes_a_task():
     def add(a, b):
         return a + b
 
-    assert isinstance(add, SharedTask)
+    assert isinstance(add, Task)
 
 
 def test_decorator_with_options_makes_a_task():
@@ -121,13 +121,22 @@ def test_unknown_option_of_the_decorator_is_refused_by_name(option):
     ("option", "mend"),
     [
         ("rate_limit", "queue that only one pool"),
-        ("base", "taskq.signals"),
-        ("expires", "the call"),
+        ("backend", "results are in the database"),
+        ("pydantic", "model_validate"),
     ],
 )
 def test_an_option_of_celery_that_is_not_here_is_refused_with_the_mend(option, mend):
     with pytest.raises(TypeError, match=f"shared_task has no '{option}' here: .*{mend}"):
         shared_task(**{option: 1})
+
+
+def test_all_wrong_options_are_named_at_once_and_where_they_are():
+    said = (
+        r"test_celery_decorator.py, line \d+: shared_task has no 'rate_limit' here: .*; "
+        r"shared_task has no 'backend' here: .*; unknown task option 'max_retry', 'shade'; known"
+    )
+    with pytest.raises(TypeError, match=said):
+        shared_task(rate_limit="1/m", max_retry=1, backend="redis", shade="red")
 
 
 def test_bad_option_is_refused_when_the_decorator_runs():
@@ -187,7 +196,7 @@ def test_an_async_function_cannot_be_atomic():
 
 
 def test_an_option_of_celery_that_is_none_was_not_given():
-    instead = options._INSTEAD_ON_DECORATOR
+    instead = options.INSTEAD_ON_DECORATOR
     given = dict.fromkeys([*instead, "serializer", "queue", "time_limit"])
     task = shared_task(**given)(lab.add.run)
     assert task.options == TaskOptions()

@@ -169,8 +169,8 @@ def test_options_are_checked_as_in_production(option):
 
 
 def test_unknown_option_is_refused_as_in_production():
-    with pytest.raises(TypeError, match="apply_async has no 'task_id' here"):
-        divide.apply_async((8,), task_id="x")
+    with pytest.raises(TypeError, match="apply_async has no 'chord' here"):
+        divide.apply_async((8,), chord="x")
 
 
 @pytest.mark.django_db

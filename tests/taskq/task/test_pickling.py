@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from taskq.celery import SharedTask, shared_task
+from taskq.celery import Task, shared_task
 from tests.project.lab import tasks as lab
 
 pytestmark = pytest.mark.usefixtures("registered")
@@ -75,7 +75,7 @@ def test_a_task_that_is_no_longer_there_is_named():
     def gone():
         """Its name is taken out of the registry with the test's others."""
 
-    assert isinstance(gone, SharedTask)
+    assert isinstance(gone, Task)
     text = pickle.dumps(gone)
     from taskq.task import registry
 

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.postgresql
 ROOT = Path(__file__).resolve().parents[3]
 
 CELERY = """
-from taskq.celery import SharedTask, group, shared_task
+from taskq.celery import Task, group, shared_task
 
 @shared_task
 def plain(order: int, note: str = "") -> bool:
@@ -34,7 +34,7 @@ def given(order: int, note: str = "") -> bool:
     return True
 
 @shared_task(bind=True, name="shop.bound")
-def bound(self: SharedTask[..., bool], order: int, note: str = "") -> bool:
+def bound(self: Task[..., bool], order: int, note: str = "") -> bool:
     reveal_type(self.request.retries)  # request
     raise self.retry(countdown=5)
 

@@ -1,0 +1,48 @@
+"""System checks of Celery's settings and signals: what is wrong, and what means nothing here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from taskq.celery import apps, setting_names, signals
+
+
+@register(Tags.compatibility)
+def check_settings_of_celery(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    named: dict[str, None] = {}
+    for app in apps.every():
+        messages += [Error(f"{app}: {each}.", id="taskq.E021") for each in app.problems()]
+        means_nothing = setting_names.means_nothing
+        named |= {name: None for key, name in app.conf.named().items() if means_nothing(key)}
+    if named:
+        messages.append(
+            Warning(
+                f"These settings of Celery mean nothing here: {', '.join(sorted(named))}.",
+                hint="Remove them, or silence this check. docs/how-to/migrating/celery.md says of "
+                "each what there is instead.",
+                id="taskq.W022",
+            )
+        )
+    return messages
+
+
+@register(Tags.compatibility)
+def check_signals_of_celery(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    return [
+        Warning(
+            f"The signal {signal.name} of taskq.celery has a receiver, and it is never sent.",
+            hint=f"Use {instead} in its place.",
+            id="taskq.W023",
+        )
+        for signal, instead in signals.NEVER.items()
+        if signal.receivers
+    ]

@@ -1,0 +1,33 @@
+"""The modules that ``app.autodiscover_tasks()`` names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from importlib import import_module
+
+from django.apps import apps
+from django.utils.module_loading import module_has_submodule
+
+
+def modules(
+    packages: Iterable[str] | Callable[[], Iterable[str]] | None, related_name: str | None
+) -> Callable[[], list[str]]:
+    """Returns a function that lists them, for when Django's apps are loaded."""
+
+    def found() -> list[str]:
+        if packages is None:
+            names: Iterable[str] = [each.name for each in apps.get_app_configs()]
+        else:
+            names = packages() if callable(packages) else packages
+        if not related_name:
+            return list(names)
+        return [f"{name}.{related_name}" for name in names if _has(name, related_name)]
+
+    return found
+
+
+def _has(package: str, module: str) -> bool:
+    try:
+        return module_has_submodule(import_module(package), module)
+    except ImportError:
+        return True  # so that the import is tried, and its error is reported

@@ -1,0 +1,96 @@
+"""The fields of Celery's ``task.request`` that follow from others, or that say nothing here."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from taskq.task import call_notes
+
+
+class _Run(Protocol):
+    """What the fields follow from."""
+
+    name: str
+    queue: str
+    losses: int
+    is_eager: bool
+    args: list[Any] | None
+    kwargs: dict[str, Any] | None
+    sent_headers: Mapping[str, Any] | None
+    hide: Callable[[str], str] | None
+
+    @property
+    def id(self) -> str | None: ...
+    @property
+    def worker(self) -> str | None: ...
+
+
+class CeleryFields:
+    """A part of :class:`taskq.task.request.Request`. Each field is computed when it is asked for,
+    so a run that asks for none pays for none."""
+
+    __slots__ = ()
+
+    #: There is no broker, no event and no reply queue.
+    reply_to = origin = logfile = loglevel = shadow = None
+    stamps = stamped_headers = properties = None
+    utc = True
+
+    @property
+    def task(self: _Run) -> str:
+        """The name of the task."""
+        return self.name
+
+    @property
+    def correlation_id(self: _Run) -> str | None:
+        """The id of the task, as in Celery."""
+        return self.id
+
+    @property
+    def root_id(self: _Run) -> str | None:
+        """The id of the task that began it all, as far as the call says so; else its own."""
+        root: str | None = call_notes.of(self.sent_headers).get("root", self.id)
+        return root
+
+    @property
+    def parent_id(self: _Run) -> str | None:
+        """The id of the task that has sent this one, as far as the call says so."""
+        parent: str | None = call_notes.of(self.sent_headers).get("parent")
+        return parent
+
+    @property
+    def hostname(self: _Run) -> str:
+        """The worker and its host, such as ``worker 3@web-1``."""
+        name = self.worker
+        return f"{name}@{socket.gethostname()}" if name else socket.gethostname()
+
+    @property
+    def delivery_info(self: _Run) -> dict[str, Any]:
+        """The queue, under the names that a broker has for it, and whether a worker was lost."""
+        return {
+            "exchange": "",
+            "routing_key": self.queue,
+            "redelivered": self.losses > 0,
+            "is_eager": self.is_eager,
+        }
+
+    @property
+    def argsrepr(self: _Run) -> str:
+        """The positional arguments as a text, masked where they are sensitive."""
+        return _shown(self.args or [], self.hide)
+
+    @property
+    def kwargsrepr(self: _Run) -> str:
+        """The keyword arguments as a text, masked where they are sensitive."""
+        return _shown(self.kwargs or {}, self.hide)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A field by its name, or the default."""
+        return getattr(self, name, default)
+
+
+def _shown(value: object, hide: Callable[[str], str] | None) -> str:
+    text = repr(value)
+    return text if hide is None else hide(text)
