@@ -17,9 +17,6 @@ from taskq.task.progress import Progress
 from taskq.task.states import State
 from taskq.values import stored_moment
 
-if TYPE_CHECKING:
-    pass
-
 #: How many tasks one query looks for.
 MANY = 500
 

@@ -67,7 +67,7 @@ def test_another_process_imports_the_module_of_a_task():
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     name = lab.add.name
-    assert said.stdout == f"<task {name}> <signature of {name}>\n", said.stderr
+    assert said.stdout == f"<task {name}> {name}(1)\n", said.stderr
 
 
 def test_a_task_that_is_no_longer_there_is_named():
