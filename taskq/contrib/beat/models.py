@@ -181,8 +181,12 @@ class PeriodicTask(Schedule):
             else:
                 row = Schedule.objects.using(using).select_for_update().get(pk=self.pk)
                 self._change(row, values, using)
-        for field in self._meta.concrete_fields:
-            setattr(self, field.attname, getattr(row, field.attname))
+            for field in Schedule._meta.concrete_fields:
+                setattr(self, field.attname, getattr(row, field.attname))
+            if (link := self._meta.get_ancestor_link(Schedule)) is not None:
+                # A model of the site that inherits from this one has a table of its own.
+                setattr(self, link.attname, row.pk)
+                self.save_base(raw=True, using=using)
         self._state.adding, self._state.db = False, using
 
     def _make(self, values: dict[str, Any], using: str) -> Schedule:

@@ -85,6 +85,8 @@ def _condition(key: str, value: Any) -> Q:
     if name == "kwargs" and not lookup:
         text = f",{_compact(value)}"
         return Q(payload__endswith=f"{text}]") | Q(payload__contains=f"{text},{{")
+    if name in ("args", "kwargs") and lookup in ("contains", "icontains"):
+        return Q(**{f"payload__{lookup}": value.replace('": ', '":').replace(", ", ",")})
     return Q(**{key: value})
 
 

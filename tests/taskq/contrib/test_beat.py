@@ -8,6 +8,8 @@ from io import StringIO
 
 import pytest
 from django.core.management import call_command
+from django.db import connection, models
+from django.test.utils import isolate_apps
 
 from taskq.contrib.beat.models import (
     ClockedSchedule,
@@ -155,6 +157,7 @@ def test_look_ups_by_the_names_of_django_celery_beat():
     assert names(every.filter(interval=None)) == ["b"]
     assert names(every.filter(task="x", args=json.dumps([1]))) == ["a"]
     assert names(every.filter(kwargs=json.dumps({"b": 2}))) == ["a"]
+    assert names(every.filter(kwargs__contains='"b": 2')) == ["a"]
     assert names(every.filter(start_time__gt=datetime.datetime(2029, 1, 1, tzinfo=UTC))) == ["c"]
     assert names(every.filter(name__startswith="a")) == ["a"]
     assert [each.name for each in every.order_by("enabled", "-name")] == ["b", "c", "a"]
@@ -205,6 +208,29 @@ def test_what_is_wrong_is_refused_with_its_mend(act, message):
     with pytest.raises((TypeError, ValueError, AttributeError)) as refused:
         act()
     assert message in str(refused.value)
+
+
+@pytest.mark.postgresql  # SQLite makes no table in a transaction with foreign keys
+def test_a_model_of_the_site_may_inherit_from_it():
+    with isolate_apps("tests.project.lab"):
+
+        class Owned(PeriodicTask):
+            owner = models.CharField(max_length=9)
+
+            class Meta:
+                app_label = "lab"
+
+    with connection.schema_editor() as editor:
+        editor.create_model(Owned)
+    Owned.objects.create(name="mine", task=TICK, interval=interval(), owner="me")
+    row = Owned.objects.get(owner="me", enabled=True)
+    assert (row.interval, row.schedule) == (interval(), "every 10 s")
+    row.owner, row.enabled = "you", False
+    row.save()
+    assert Owned.objects.get(enabled=False).owner == "you"
+    assert Schedule.objects.get().paused
+    row.delete()
+    assert not Schedule.objects.exists()
 
 
 def test_no_migration_is_missing():
