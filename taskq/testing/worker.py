@@ -28,9 +28,9 @@ from taskq.task.queues import Queues
 from taskq.task.registry import Definition
 from taskq.testing.transactions import commits, mended
 from taskq.testing.within import SessionWithin
+from taskq.worker.not_run import NotRun
 from taskq.worker.outcome_writer import OutcomeWriter
 from taskq.worker.pace import Pace
-from taskq.worker.recorder import Recorder
 from taskq.worker.worker import Worker
 
 #: Seconds of its lease, which nobody renews. No test takes a day.
@@ -56,7 +56,7 @@ class _Writer(OutcomeWriter):
         return write(self._session.store())
 
 
-class _Recorder(Recorder):
+class _NotRun(NotRun):
     def defer_unknown(self, task: Claimed) -> None:
         raise UnknownTask(
             f"task #{task.id} is called {task.name!r}, and no task of that name is known here: "
@@ -79,7 +79,7 @@ class InProcessWorker(Worker):
 
     pace_class = _OneByOne
     writer_class = _Writer
-    recorder_class = _Recorder
+    not_run_class = _NotRun
 
     def __init__(self, alias: str, queues: Queues) -> None:
         context = _Within(conf.settings(), queues, alias, supervisor=os.getpid())

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pool import Slot
 from taskq import events, signals
-from taskq.exceptions import UnknownTask
 from taskq.store import endings
 from taskq.store.endings import Ending
 from taskq.store.tasks import TaskStore
@@ -25,7 +24,6 @@ from taskq.task.progress import Progress
 from taskq.task.registry import Definition
 from taskq.task.request import Request
 from taskq.worker.batch import Batch
-from taskq.worker.executor import request_of
 from taskq.worker.meter import Meter
 from taskq.worker.outcome_writer import OutcomeWriter
 from taskq.worker.pace import Pace
@@ -41,9 +39,6 @@ STILL_HELD = (
     "connection lead to another database than the queue's own?"
 )
 
-#: The kind of error of a task that no worker knew, as its result shows it.
-UNKNOWN = f"{UnknownTask.__module__}.{UnknownTask.__qualname__}"
-
 
 class Recorder:
     """Turns the outcomes of one worker's runs into writes and log events."""
@@ -56,8 +51,6 @@ class Recorder:
         writer: OutcomeWriter,
         meter: Meter,
         lifetimes: Lifetimes,
-        *,
-        unknown_task_ttl: float,
     ) -> None:
         self.slot = slot
         self.batch = batch
@@ -65,7 +58,6 @@ class Recorder:
         self.writer = writer
         self.meter = meter
         self.lifetimes = lifetimes
-        self._unknown_task_ttl = unknown_task_ttl
         #: A run has failed with MemoryError: this process should not run another task.
         self.out_of_memory = False
 
@@ -312,29 +304,3 @@ class Recorder:
         options = definition.options
         keeps = not options.ignore_result or self.lifetimes.of(options, task.queue)
         return kind if keeps else None
-
-    def expired(self, task: Claimed) -> None:
-        """Remove a task that was not started in time."""
-        events.task_expired(task.id, task.name)
-        if task.step is not None:
-            self.batch.note_stopped(task.id)
-        self.writer.end(endings.finish(task.run), task.name)
-
-    def defer_unknown(self, task: Claimed) -> None:
-        """Leave the task to workers that may know it, until its time is over."""
-        unknown_for = task.unknown_for or 0.0
-        limit = self._unknown_task_ttl
-        if unknown_for > limit:
-            text = (
-                f"no worker knew the task {task.name!r} for {limit:g} s "
-                "(TASKQ['UNKNOWN_TASK_TTL']): was it renamed, removed, or its app uninstalled?"
-            )
-            self.fail(task, text, UNKNOWN, request_of(task))
-            if task.step is not None:
-                self.batch.note_stopped(task.id)
-            return
-        wait = min(60.0, 1.0 + max(0.0, unknown_for) / 2)  # the database's clock may be set back
-        events.task_unknown(task.id, task.name, wait)
-        self.writer.write(
-            task.run, task.name, lambda db: db.defer(self.batch.lease, task.run, wait)
-        )

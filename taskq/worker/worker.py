@@ -30,6 +30,7 @@ from taskq.worker.executor import Executor, request_of
 from taskq.worker.interrupter import Interrupter
 from taskq.worker.lost_lease import LostLease
 from taskq.worker.meter import Meter
+from taskq.worker.not_run import NotRun
 from taskq.worker.outcome_writer import OutcomeWriter
 from taskq.worker.pace import Pace
 from taskq.worker.recall import Recall
@@ -46,7 +47,7 @@ class Worker:
 
     pace_class: type[Pace] = Pace
     writer_class: type[OutcomeWriter] = OutcomeWriter
-    recorder_class: type[Recorder] = Recorder
+    not_run_class: type[NotRun] = NotRun
 
     def __init__(self, child: Child, context: PoolContext) -> None:
         self.child = child
@@ -63,14 +64,11 @@ class Worker:
         self.tally = Tally(child.name)
         self.meter = Meter(child, self.batch, self.tally, shares=context.settings.statistics)
         lifetimes = Lifetimes(context.settings.kept_queues)
-        self.recorder = self.recorder_class(
-            self.slot,
-            self.batch,
-            self.pace,
-            self.writer,
-            self.meter,
-            lifetimes,
-            unknown_task_ttl=context.settings.unknown_task_ttl,
+        self.recorder = Recorder(
+            self.slot, self.batch, self.pace, self.writer, self.meter, lifetimes
+        )
+        self.not_run = self.not_run_class(
+            self.recorder, unknown_task_ttl=context.settings.unknown_task_ttl
         )
         self.end = AtomicEnd(
             self.slot, self.batch, self.session, lifetimes, direct=context.settings.direct
@@ -154,9 +152,9 @@ class Worker:
         """Run a task and record its outcome."""
         definition = registry.find(task.name)
         if task.expired:
-            self.recorder.expired(task)
+            self.not_run.expired(task)
         elif definition is None:
-            self.recorder.defer_unknown(task)
+            self.not_run.defer_unknown(task)
         elif self.ready_for(task, definition):
             hooks = self.hooks(task, definition)
             self.claimer.send_ahead(task, last=self.wear.is_last_run)
