@@ -6,3 +6,4 @@ class BeatConfig(AppConfig):
     name = "taskq.contrib.beat"
     label = "taskq_beat"
     verbose_name = _("Periodic tasks")
+    default_auto_field = "django.db.models.BigAutoField"

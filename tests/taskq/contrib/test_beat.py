@@ -7,6 +7,7 @@ import json
 from io import StringIO
 
 import pytest
+from django.apps import apps
 from django.core.management import call_command
 from django.db import connection, models
 from django.test.utils import isolate_apps
@@ -234,6 +235,7 @@ def test_a_model_of_the_site_may_inherit_from_it():
 
 
 def test_no_migration_is_missing():
+    assert apps.get_app_config("taskq_beat").default_auto_field == "django.db.models.BigAutoField"
     call_command(
         "makemigrations", "taskq_beat", "taskq", check=True, dry_run=True, stdout=StringIO()
     )
