@@ -15,7 +15,7 @@ from taskq.celery.canvas import calls, running
 from taskq.celery.canvas.nodes import Branch, Results
 from taskq.celery.canvas.planning import Given, Planner
 from taskq.celery.canvas.reading import checked, kind_of, listed, merged
-from taskq.celery.canvas.shapes import flat, without
+from taskq.celery.canvas.shapes import flat, title, without
 from taskq.celery.result_set import GroupResult
 from taskq.outbox import enqueue
 from taskq.outbox.calls import Arguments
@@ -46,6 +46,7 @@ def send(
     planned = planner.plan(part, Given(tuple(args), dict(kwargs)), options)
     if planned is None:
         return None
+    planner.graph.name = title(part)
     sent = send_graph(planner.graph, using)
     node = planned.node
     if isinstance(node, Branch) and len(node.members) == 1 and isinstance(node.members[0], Branch):

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from taskq.celery.canvas.reading import checked, in_chunks, kind_of, listed
+
+#: The most characters of a title.
+TITLE = 100
 
 
 def flat(
@@ -62,6 +66,29 @@ def ends_of(part: Mapping[str, Any]) -> int:
         case "chunks":
             return entries(part)
     return 1
+
+
+def title(part: Mapping[str, Any]) -> str:
+    """A short text for people: the names of the tasks, without their modules and arguments."""
+    part = checked(part)
+    kwargs = part["kwargs"]
+    match kind_of(part):
+        case "chain":
+            text = " | ".join(map(title, kwargs["tasks"]))
+        case "group":
+            text = _beside(kwargs["tasks"])
+        case "chord":
+            behind = kwargs.get("body")  # it may have been given later
+            text = " | ".join((_beside(listed(kwargs["header"])), *map(title, listed(behind))))
+        case _:
+            text = part["task"].rpartition(".")[2]
+    return text if len(text) <= TITLE else f"{text[: TITLE - 1]}…"
+
+
+def _beside(parts: Sequence[Mapping[str, Any]]) -> str:
+    counted = Counter(map(title, parts))
+    words = (f"{many} of {name}" if many > 1 else name for name, many in counted.items())
+    return f"({', '.join(words)})"
 
 
 def is_empty_group(part: Mapping[str, Any]) -> bool:

@@ -19,7 +19,7 @@ from taskq.celery import (
     signature,
 )
 from taskq.celery.canvas import planning
-from taskq.models import Edge, State, Task
+from taskq.models import Edge, SentWorkflow, State, Task
 from taskq.testing import run_all
 
 pytestmark = pytest.mark.django_db
@@ -402,6 +402,15 @@ def test_bad_parts_are_refused_at_the_call_with_their_step():
     with pytest.raises(TypeError, match=r"idempotency_key of .*: a step of a workflow cannot have"):
         add.apply_async((1,), link=note.s(), idempotency_key="k")
     assert not Task.objects.exists()
+
+
+def test_a_workflow_is_called_by_its_shape_without_arguments():
+    (add.s(1, 2) | group(add.s(3), add.s(4), note.s()) | total.s() | add.s(5)).delay()
+    chord([add.s(1)])(total.s())
+    chain(add.s(1) for _ in range(200)).delay(1)
+    names = SentWorkflow.objects.order_by("id").values_list("name", flat=True)
+    assert list(names[:2]) == ["add | (2 of add, note) | total | add", "(add)"]
+    assert names[2] == "add | " * 16 + "add…"
 
 
 def test_an_empty_chain_sends_nothing():
