@@ -80,3 +80,10 @@ class ResultBase:
     def get_leaf(self) -> Any:
         """The value of the last result of :meth:`collect`."""
         return list(self.collect())[-1][1]
+
+
+def put_behind(before: ResultBase | None, result: Any) -> None:
+    """Let the first of a line of results come after another result."""
+    while result.parent is not None:
+        result = result.parent
+    result.parent = before

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from taskq.celery import options as celery_options
 from taskq.celery.canvas.reading import checked, listed
+from taskq.outbox import given_ids
 from taskq.outbox.terms import Terms
 from taskq.task import call_notes, registry
 from taskq.task.call_notes import Notes
@@ -16,11 +17,12 @@ from taskq.task.registry import Definition
 
 #: What Celery notes in the options of the parts of a workflow. The rows know it here.
 OF_WORKFLOWS = frozenset(
-    "group_id group_index root_id parent_id reply_to chord route_name replaced_task_nesting".split()
+    "group_id group_index reply_to chord route_name replaced_task_nesting".split()
 )
 #: What a signature may say beside the terms, and what is settled elsewhere.
-_SETTLED = frozenset(("link", "link_error", "using", "task_id")) | OF_WORKFLOWS
-_LIMITS = ("time_limit", "soft_time_limit")
+_SETTLED = frozenset(("link", "link_error", "using")) | OF_WORKFLOWS
+#: What the call says to its run.
+_NOTED = frozenset("task_id root_id parent_id time_limit soft_time_limit".split())
 #: The tasks that call another task many times.
 MAPS = ("taskq.map", "taskq.starmap")
 
@@ -59,13 +61,11 @@ def terms(part: Mapping[str, Any], definition: Definition, options: Mapping[str,
         elif name in ("unique_key", "idempotency_key"):
             if value is not None:
                 raise TypeError(f"{name} of {part['task']}: a step of a workflow cannot have one")
-        elif name not in _SETTLED and name not in _LIMITS:
+        elif name not in _SETTLED and name not in _NOTED:
             rest[name] = value
     celery_options.check_call(rest)
-    hard, soft = (options.get(name) for name in _LIMITS)
-    if hard is not None or soft is not None:
-        call_notes.check_limits(hard, soft)
-        found["headers"] = call_notes.added(found.get("headers"), Notes(limits=(hard, soft)))
+    if notes := _notes(options):
+        found["headers"] = call_notes.added(found.get("headers"), notes)
     mapped = part["kwargs"].get("task") if part["task"] in MAPS else None
     if mapped is not None and (known := registry.find(mapped["task"])) is not None:
         found.setdefault("queue", known.options.queue)
@@ -73,6 +73,21 @@ def terms(part: Mapping[str, Any], definition: Definition, options: Mapping[str,
     if (more := getattr(definition.bound, "terms_of", None)) is not None:
         return cast(Terms, more(part["args"], part["kwargs"], found))
     return found
+
+
+def _notes(options: Mapping[str, Any]) -> Notes:
+    notes = Notes()
+    if options.get("task_id") is not None:
+        notes["id"] = given_ids.check(options["task_id"])
+    if options.get("root_id") is not None:
+        notes["root"] = str(options["root_id"])
+    if options.get("parent_id") is not None:
+        notes["parent"] = str(options["parent_id"])
+    hard, soft = options.get("time_limit"), options.get("soft_time_limit")
+    if hard is not None or soft is not None:
+        call_notes.check_limits(hard, soft)
+        notes["limits"] = hard, soft
+    return notes
 
 
 def told(errback: Mapping[str, Any]) -> tuple[FailureDetail, ...]:

@@ -18,11 +18,13 @@ class Leaf:
 
     Attributes:
         step: The step.
+        given: The id that its caller gave, if any.
         before: The node before it.
         callbacks: The first nodes of what is linked to it.
     """
 
     step: Step
+    given: str | None = None
     before: Node | None = None
     callbacks: list[Node] = field(default_factory=list)
 
@@ -82,7 +84,8 @@ class Results:
         if isinstance(node, Branch):
             result = GroupResult(node.id, [self.of(each) for each in node.members])
         else:
-            result = AsyncResult.of(self._ids[node.step.index], self._using)
+            pk = self._ids[node.step.index]
+            result = AsyncResult.of(pk, self._using, given=node.given)
         self._made[node] = result
         if node.before is not None:
             result.parent = self._made[node.before]

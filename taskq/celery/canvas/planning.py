@@ -13,7 +13,7 @@ from typing import Any
 from taskq.celery.canvas import calls, nodes
 from taskq.celery.canvas.nodes import Leaf, Node
 from taskq.celery.canvas.reading import checked, kind_of, listed, merged
-from taskq.celery.canvas.shapes import chunked, entries, flat, is_empty_group, without
+from taskq.celery.canvas.shapes import chunked, entries, flat, parts_in_line, without
 from taskq.workflow.graph import Failure, Graph, Output, Outputs, Step
 
 #: How deep parts may lie in others.
@@ -67,10 +67,12 @@ class Planner:
 
     Attributes:
         graph: Where the steps go.
+        given: The steps that have an id from their caller, by that id.
     """
 
     def __init__(self) -> None:
         self.graph = Graph()
+        self.given: dict[str, Step] = {}
         #: The parts that the one in hand lies in.
         self._around: list[int] = []
 
@@ -119,7 +121,11 @@ class Planner:
             after=given.after if part["immutable"] or not given.args else (),
             **calls.terms(part, definition, options),
         )
-        planned = Planned(Output(step), (step,), (step,), Leaf(step))
+        id = options.get("task_id")
+        if id is not None:
+            self.given[str(id)] = step
+        leaf = Leaf(step, None if id is None else str(id))
+        planned = Planned(Output(step), (step,), (step,), leaf)
         return self._with_links(planned, options, (*given.failing, step))
 
     def _chain(
@@ -130,10 +136,10 @@ class Planner:
         failing, last = given.failing, None
         steps: list[Step] = []
         rest = without(options, _OF_THE_WHOLE)
-        tasks = [checked(each) for each in part["kwargs"]["tasks"]]
+        tasks = parts_in_line(part)
         for index, each in enumerate(tasks):
-            if is_empty_group(each) and (last is not None or index < len(tasks) - 1):
-                continue
+            if options.get("task_id") is not None and index == len(tasks) - 1:
+                rest = {**rest, "task_id": options["task_id"]}
             planned = self._next(each, given, rest, last)
             if planned is None:
                 continue

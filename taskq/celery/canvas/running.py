@@ -10,9 +10,10 @@ from typing import Any
 from taskq.celery import eager
 from taskq.celery.canvas import calls
 from taskq.celery.canvas.reading import checked, kind_of, listed, merged
-from taskq.celery.canvas.shapes import chunked, flat, is_empty_group, without
+from taskq.celery.canvas.shapes import chunked, flat, parts_in_line, without
 from taskq.celery.eager import EagerResult
 from taskq.celery.result_set import GroupResult
+from taskq.celery.result_tree import put_behind
 from taskq.outbox import enqueue
 
 _OF_THE_WHOLE = frozenset(("link", "link_error", "task_id"))
@@ -64,7 +65,7 @@ def follow(result: EagerResult, options: Mapping[str, Any]) -> None:
         for errback in listed(options.get("link_error")):
             _tell(checked(errback, "link_error"), result)
         return
-    for callback in listed(options.get("link")):
+    for callback in listed(options.get("link")) if result.successful() else ():
         result.follow_by([run(checked(callback, "link"), (result.result,), {}, {})])
 
 
@@ -78,16 +79,21 @@ def _run_chain(
     more = {} if part["immutable"] else kwargs
     errbacks = listed(options.get("link_error"))
     rest = without(options, _OF_THE_WHOLE)
-    tasks = [each for each in map(checked, part["kwargs"]["tasks"]) if not is_empty_group(each)]
     last: Any = None
-    for each in tasks or part["kwargs"]["tasks"][-1:]:
+    tasks = parts_in_line(part)
+    for index, each in enumerate(tasks):
         if last is not None:
             given, more, rest = (last.get(disable_sync_subtasks=False),), {}, {}
         own = {"link_error": [*listed(each["options"].get("link_error")), *errbacks]}
+        if options.get("task_id") is not None and index == len(tasks) - 1:
+            rest = {**rest, "task_id": options["task_id"]}
         result = run(each, given, more, {**rest, **own} if errbacks else rest)
-        if result is not None:
-            put_behind(last, result)
-            last = result
+        if result is None:
+            continue
+        put_behind(last, result)
+        last = result
+        if isinstance(result, EagerResult) and result.status in ("IGNORED", "REJECTED"):
+            return result  # as in Celery: what would follow does not run
     if last is not None:
         follow_whole(last, options)
     return last
@@ -130,17 +136,13 @@ def _run_chord(
         for errback in listed(of_whole.get("link_error")):
             _tell(checked(errback, "link_error"), failed[0])
     values = first.get(disable_sync_subtasks=False)
-    last = run(body, (values,), {}, without(shared, {"countdown", "eta"}))
+    of_body = without(shared, {"countdown", "eta"})
+    if options.get("task_id") is not None:
+        of_body = {**of_body, "task_id": options["task_id"]}
+    last = run(body, (values,), {}, of_body)
     put_behind(first, last)
     follow_whole(last, options)
     return last
-
-
-def put_behind(before: Any, result: Any) -> None:
-    """Let the first of a line of results come after another result."""
-    while result.parent is not None:
-        result = result.parent
-    result.parent = before
 
 
 def _tell(errback: Mapping[str, Any], failed: Any) -> None:

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from django.db import router, transaction
+from django.db import connections, router, transaction
 
 from taskq import tables
 from taskq.celery import eager
@@ -17,10 +17,11 @@ from taskq.celery.canvas.planning import Given, Planner
 from taskq.celery.canvas.reading import checked, kind_of, listed, merged
 from taskq.celery.canvas.shapes import flat, title, without
 from taskq.celery.result_set import GroupResult
-from taskq.outbox import enqueue
+from taskq.outbox import enqueue, given_ids
 from taskq.outbox.calls import Arguments
 from taskq.outbox.terms import Terms
 from taskq.task.registry import Definition
+from taskq.workflow.sending import SentGraph
 from taskq.workflow.sending import send as send_graph
 
 
@@ -40,18 +41,34 @@ def send(
     using = options.get("using") or part["options"].get("using")
     if kind_of(part) in ("group", "chunks"):
         members = list(flat({"kwargs": {"tasks": [part]}}, options))
-        if all(is_plain(each, more) for each, more in members):
+        if all(is_plain(each, more) and not _has_id(each, more) for each, more in members):
             return _send_group(part, members, args, kwargs, options, using)
     planner = Planner()
     planned = planner.plan(part, Given(tuple(args), dict(kwargs)), options)
     if planned is None:
         return None
     planner.graph.name = title(part)
-    sent = send_graph(planner.graph, using)
+    sent = _send_graph(planner, using)
     node = planned.node
     if isinstance(node, Branch) and len(node.members) == 1 and isinstance(node.members[0], Branch):
         (node,) = node.members  # as in Celery, for a group of one chain that ends with a group
     return Results(sent.ids, using).of(node)
+
+
+def _send_graph(planner: Planner, using: str | None) -> SentGraph:
+    """Send the graph, and note which of its tasks has which id of its caller."""
+    if not planner.given:
+        return send_graph(planner.graph, using)
+    alias = using or router.db_for_write(tables.Task)
+    with transaction.atomic(alias):
+        sent = send_graph(planner.graph, alias)
+        given = {id: sent.ids[step.index] for id, step in planner.given.items()}
+        given_ids.note(connections[alias], given)
+    return sent
+
+
+def _has_id(part: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    return any(each.get("task_id") is not None for each in (part["options"], options))
 
 
 def is_plain(part: Mapping[str, Any], options: Mapping[str, Any]) -> bool:

@@ -26,6 +26,14 @@ def flat(
             yield each, options
 
 
+def parts_in_line(part: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The parts of a chain, without what holds nothing. One empty group is left where there is
+    nothing else: then the chain has an empty list as its value."""
+    parts = [checked(each) for each in part["kwargs"]["tasks"]]
+    full = [each for each in parts if not is_empty_group(each) and not is_empty_chain(each)]
+    return full or [each for each in parts if is_empty_group(each)][-1:]
+
+
 def chunked(part: Mapping[str, Any]) -> dict[str, Any]:
     """The group of a signature of the type ``chunks``."""
     task, its, n = (part["kwargs"][key] for key in ("task", "it", "n"))
@@ -93,6 +101,10 @@ def _beside(parts: Sequence[Mapping[str, Any]]) -> str:
 
 def is_empty_group(part: Mapping[str, Any]) -> bool:
     return kind_of(part) == "group" and not part["kwargs"]["tasks"]
+
+
+def is_empty_chain(part: Mapping[str, Any]) -> bool:
+    return kind_of(part) == "chain" and not part["kwargs"]["tasks"]
 
 
 def without(options: Mapping[str, Any], names: frozenset[str] | set[str]) -> dict[str, Any]:

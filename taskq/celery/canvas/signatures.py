@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, TypeVar, cast
 
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.canvas import running, sending
+from taskq.celery.canvas.freezing import frozen
 from taskq.celery.canvas.items import Item
 from taskq.celery.canvas.links import Links
 from taskq.celery.canvas.reading import checked, kind_of, merged
@@ -202,6 +203,17 @@ class Signature(Links):
             if value is not None:
                 clone[name] = value
         return clone
+
+    def freeze(self, _id: str | None = None, **options: Any) -> Any:
+        """Give ids to its tasks now, and return its result. When it is sent, the tasks have them.
+
+        Args:
+            _id: The id of its last task. By default a random one; one that has an id keeps it.
+            **options: Further options of the task, as in Celery.
+
+        Raises TypeError for an empty chain.
+        """
+        return frozen(self, _id, options)
 
     def set(self, immutable: bool | None = None, **options: Any) -> Self:
         """Set options of apply_async, and return this signature."""

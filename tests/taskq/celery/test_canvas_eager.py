@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskq.celery import EagerResult, GroupResult, chain, chord, group, shared_task
+from taskq.exceptions import Ignore
 from taskq.models import Task
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("sent_eagerly")]
@@ -112,3 +113,20 @@ def test_the_last_error_is_in_the_result():
     assert (result.failed(), type(result.result)) == (True, KeyError)
     with pytest.raises(KeyError):
         result.get()
+
+
+def test_ids_that_were_given():
+    result = (add.s(1) | add.s(2)).apply_async(task_id="last")
+    assert result.id == "last"
+    assert chord([add.s(1)], keep.s()).apply_async(task_id="body").id == "body"
+
+
+def test_a_part_that_is_ignored_ends_its_chain():
+    @shared_task(name="ignoring")
+    def ignoring():
+        raise Ignore
+
+    result = chain(ignoring.s(), hear.s()).apply()
+    assert (result.status, result.get(), heard) == ("IGNORED", None, [])
+    ignoring.apply_async(link=hear.s())
+    assert heard == []

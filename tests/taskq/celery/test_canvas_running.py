@@ -404,6 +404,54 @@ def test_bad_parts_are_refused_at_the_call_with_their_step():
     assert not Task.objects.exists()
 
 
+def test_tasks_of_a_workflow_have_the_ids_that_their_callers_gave():
+    result = chain(add.s(1, 2).set(task_id="first"), add.s(3)).apply_async(task_id="last")
+    assert (result.id, result.parent.id) == ("last", "first")
+    chord([add.s(1).set(task_id="part")], own_id.si()).apply_async(task_id="body")
+    group(add.s(1).set(task_id="one"), add.s(2)).apply_async(task_id="the group")
+    run_all()
+    found = [AsyncResult(id).get(0) for id in ("first", "last", "part", "body", "one")]
+    assert found == [3, 6, 1, "body", 1]
+
+
+@shared_task(bind=True, ignore_result=False)
+def own_id(self):
+    return self.request.id
+
+
+def test_a_frozen_signature_knows_its_results_before_it_is_sent():
+    made = add.s(1, 1) | group(add.s(1), add.s(2)) | total.s() | add.s(10)
+    result = made.freeze()
+    before = [each.id for each in result.parents() if isinstance(each, AsyncResult)]
+    assert (len(set(before)), result.status, result.children) == (2, "PENDING", None)
+    sent = made.delay()
+    assert (sent.id, [each.id for each in sent.parents() if each.id in before]) == (
+        result.id,
+        before,
+    )
+    run_all()
+    assert result.get(0) == 17
+    assert [each.get(0) for each in result.parent.parent.results] == [3, 4]
+    assert add.s(1).freeze("mine").id == "mine"
+    assert group(add.s(1)).freeze("of all").id == "of all"
+    for nothing in (chain(), add.chunks([(1, 2)], 1)):
+        with pytest.raises(TypeError):
+            nothing.freeze()
+
+
+def test_a_part_with_limits_and_forebears_tells_its_run():
+    made = add.s(1).set(time_limit=50, soft_time_limit=40, root_id="root", parent_id="parent")
+    (made | about.s()).delay()
+    (add.s(1) | about.s().set(root_id="root", parent_id="parent")).delay()
+    run_all()
+    assert ran[-1] == ("about", "root", "parent")
+
+
+@shared_task(bind=True)
+def about(self, value):
+    ran.append(("about", self.request.root_id, self.request.parent_id))
+
+
 def test_a_workflow_is_called_by_its_shape_without_arguments():
     (add.s(1, 2) | group(add.s(3), add.s(4), note.s()) | total.s() | add.s(5)).delay()
     chord([add.s(1)])(total.s())
