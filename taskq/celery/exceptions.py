@@ -9,6 +9,7 @@ import django.core.exceptions
 import django.db
 
 from taskq.exceptions import (
+    ChordError,
     Ignore,
     MaxRetriesExceededError,
     Reject,
@@ -96,6 +97,7 @@ __all__ = [
     "CPendingDeprecationWarning",
     "CeleryError",
     "CeleryWarning",
+    "ChordError",
     "DuplicateNodenameWarning",
     "FixupWarning",
     "Ignore",

@@ -18,7 +18,7 @@ from taskq.celery import apps, decorator, discovering, naming, sending_by_name
 from taskq.celery.app.preparation import Configured, Preparation
 from taskq.celery.celery_signal import CelerySignal
 from taskq.celery.conf import Conf
-from taskq.celery.result import AsyncResult
+from taskq.celery.result import AsyncResult, GroupResult, ResultSet
 from taskq.celery.task import Task
 from taskq.celery.task_index import TaskIndex
 from taskq.task import discovery
@@ -58,6 +58,8 @@ class Celery:
         **settings: ``broker``, ``backend`` and others, which only ``conf`` shows.
     """
 
+    GroupResult = GroupResult
+    ResultSet = ResultSet
     #: The base class of the tasks of a subclass.
     task_cls: Any = Task
 

@@ -76,25 +76,27 @@ ON_COMMIT = Fact(
 #: Attributes of ``self.request``.
 REQUEST: dict[str, Fact] = {
     **moves(
-        "id args kwargs retries eta expires headers is_eager called_directly hostname "
-        "delivery_info root_id parent_id timelimit task name get group chain chord children "
-        "ignore_result correlation_id"
+        "id args kwargs retries eta headers is_eager called_directly hostname delivery_info "
+        "root_id parent_id timelimit task name get correlation_id argsrepr kwargsrepr utc"
     ),
-    **rewrite("reply_to origin properties shadow", "nothing of a broker is there"),
-    **rewrite("callbacks errbacks", "what follows a task is rows: AsyncResult(id).children"),
-    **rewrite("stamps stamped_headers", "use headers="),
-    **rewrite("utc logfile loglevel", "it is not there"),
+    **differs("reply_to origin properties shadow", "it is empty: there is no broker"),
+    **differs("stamps stamped_headers", "it is empty: use headers="),
+    **differs("logfile loglevel", "it is empty: set Django's LOGGING"),
+    **rewrite(
+        "callbacks errbacks chain chord group children",
+        "what follows a task is rows: AsyncResult(self.request.id).children, .parent",
+    ),
+    **rewrite("expires ignore_result", "the sender knows it: send it as an argument or a header"),
 }
 
 #: Attributes of a task: those that a method of a task or a module uses.
 TASK: dict[str, Fact] = {
     **moves(
-        "delay apply_async delay_on_commit apply_async_on_commit apply s si signature map "
+        "delay apply_async delay_on_commit apply_async_on_commit apply s si signature subtask map "
         "starmap chunks retry replace add_to_chord update_state request name max_retries run app "
         "AsyncResult MaxRetriesExceededError before_start on_success on_failure on_retry "
         "after_return __call__ default_retry_delay"
     ),
-    **rewrite("subtask", "Celery 5 has none: use signature()"),
     **rewrite("backend", "results are in the database: AsyncResult(id)"),
     **rewrite("get_logger", "logging.getLogger(__name__)"),
     **rewrite("send_event", "send a Django signal, or self.set_progress()"),

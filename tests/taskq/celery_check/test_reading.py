@@ -108,10 +108,10 @@ def test_in_a_task(project):
             work.request.reply_to
         """)
     assert said == [
-        "4 rewrite task.request.origin",
+        "4 differs task.request.origin",
         "4 rewrite task.backend",
         "7 rewrite task.get_logger",
-        "14 rewrite task.request.reply_to",
+        "14 differs task.request.reply_to",
     ]
 
 
