@@ -8,7 +8,6 @@ import os
 import socket
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
-from types import SimpleNamespace
 from typing import Any
 
 import django.dispatch
@@ -34,6 +33,14 @@ def _tells_itself(name: str) -> bool:
     definition = registry.find(name)
     made = getattr(definition and definition.hooks, "func", None)
     return made is EndHooks
+
+
+class Instance:
+    """The pool, as receivers of signals of Celery's worker get it."""
+
+    def __init__(self, hostname: str, app: Any) -> None:
+        self.hostname = hostname
+        self.app = app
 
 
 # In the sender
@@ -128,7 +135,7 @@ def _lost(sender: Any, id: Any, name: str, cause: str, failed: bool, **more: Any
 def _pool_starts(pool: str, **more: Any) -> None:
     """In the process that becomes the supervisor, before the first fork."""
     host = socket.gethostname()
-    instance = SimpleNamespace(hostname=pool, app=apps.current())
+    instance = Instance(pool, apps.current())
     logs: Mapping[str, Any] = {"loglevel": None, "logfile": None, "format": "", "colorize": False}
     conf = apps.current().conf
     signals.celeryd_init.send(host, instance=instance, conf=conf, options={})
@@ -141,7 +148,7 @@ def _pool_starts(pool: str, **more: Any) -> None:
 
 def _keeper_started(pool: str, **more: Any) -> None:
     """In the keeper. It renews leases and must not wait for a receiver."""
-    instance = SimpleNamespace(hostname=pool, app=apps.current())
+    instance = Instance(pool, apps.current())
     own.aside(lambda: signals.worker_ready.send(instance))
 
 

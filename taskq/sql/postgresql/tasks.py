@@ -270,15 +270,16 @@ DELETE FROM taskq_task WHERE id = ANY (ARRAY(
 ))
 """
 # A key without a name is an id that a caller gave. It stands as long as there is anything of its
-# task: each is looked up by primary key, and those that are left are read again the next time.
+# task: each is looked up by primary key, and those that are left are read again the next time. The
+# planner would hash all of a table for that, if there were no OFFSET 0.
 PRUNE_KEYS = """
 DELETE FROM taskq_idempotencykey WHERE id = ANY (ARRAY(
     SELECT id FROM taskq_idempotencykey AS known
     WHERE created_at < statement_timestamp() - %(ttl)s * interval '1 second'
       AND (name <> ''
-           OR NOT EXISTS (SELECT FROM taskq_task WHERE id = known.task_id)
-              AND NOT EXISTS (SELECT FROM taskq_result WHERE id = known.task_id)
-              AND NOT EXISTS (SELECT FROM taskq_finished WHERE id = known.task_id))
+           OR NOT EXISTS (SELECT FROM taskq_task WHERE id = known.task_id OFFSET 0)
+              AND NOT EXISTS (SELECT FROM taskq_result WHERE id = known.task_id OFFSET 0)
+              AND NOT EXISTS (SELECT FROM taskq_finished WHERE id = known.task_id OFFSET 0))
     ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ))
 """

@@ -15,6 +15,7 @@ from stress.project.shop.models import Order, Shipment
 from taskq.celery import current_task, shared_task
 from tests.project.lab import (  # noqa: F401  with tasks too
     canvas,
+    classes,
     leftovers,
     limits,
     lost,

@@ -299,3 +299,20 @@ def test_a_run_has_the_fields_of_celery():
     result = work.delay(1, b=2)
     run_all()
     assert seen == [result.id]
+
+
+def test_an_id_is_pruned_once_nothing_of_its_task_is_left(own_id, db_store):
+    def prune():
+        old = timezone.now() - datetime.timedelta(days=2)
+        IdempotencyKey.objects.update(created_at=old)
+        db_store.prune(result_ttl=None, failed_ttl=None, idempotency_ttl=86400, limit=100)
+        return [key.key for key in IdempotencyKey.objects.all()]
+
+    own_id.apply_async(task_id="done")
+    run_all()
+    own_id.apply_async(task_id="waits", countdown=10**6)
+    own_id.apply_async(task_id="revoked", countdown=10**6).revoke()
+    own_id.apply_async(idempotency_key="plain")
+    assert sorted(prune()) == ["done", "waits"]
+    AsyncResult("done").forget()
+    assert prune() == ["waits"]

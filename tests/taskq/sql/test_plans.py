@@ -46,7 +46,14 @@ JOINING = [
     *("claims.CLAIM", "claims.CLAIM_FIRST", "claims.LANES"),
     *("tasks.FINISH", "tasks.FINISH_ONE", "tasks.KEEP", "tasks.KEEP_ONE", "tasks.FAIL"),
     *("tasks.ARCHIVE", "tasks.ARCHIVE_ONE"),
-    *("tasks.RETRY", "tasks.STILL_HELD", "tasks.GIVE_BACK", "tasks.GIVE_BACK_IF_FREE"),
+    *(
+        "tasks.RETRY",
+        "tasks.RETRY_CHANGED",
+        "tasks.SAY_STATE",
+        "tasks.STILL_HELD",
+        "tasks.GIVE_BACK",
+        "tasks.GIVE_BACK_IF_FREE",
+    ),
 ]
 
 
@@ -136,8 +143,19 @@ def test_finishing_does_so_too_where_the_statistics_know_of_nothing_that_runs(ra
 ENDED = {"error": ["", ""], "traceback": ["", ""], "kind": [None, "E"]}
 
 
+CHANGED = {
+    "payload": ["[[],{}]", None],
+    "queue": ["q1", None],
+    "priority": [5, None],
+    "expires": [None, None],
+    "lifetime": [None, 60.0],
+}
+
+
 OUTCOMES = [
     ("RETRY", {"due": [None, None], "delay": [1.0, 1.0], **ENDED}),
+    ("RETRY_CHANGED", {"due": [None, None], "delay": [1.0, 1.0], **ENDED, **CHANGED}),
+    ("SAY_STATE", {"said": "{}"}),
     ("FAIL", ENDED),
     ("DEFER", {"delay": 1.0}),
     ("KEEP", {"value": ["", ""]}),
@@ -170,6 +188,17 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(raw):
     nodes, pages = explain(raw, tasks.PRUNE_RESULTS, values)
     assert indexes(nodes) == {"taskq_result_finished", "taskq_result_pkey"}
     assert pages < 100
+    raw.execute(
+        "INSERT INTO taskq_idempotencykey (name, key, task_id, created_at) "
+        "SELECT CASE WHEN id % 2 = 0 THEN '' ELSE 'x' END, id::text, id + id % 3 * 1000000, "
+        "now() - id * interval '1 minute' FROM taskq_task"
+    )
+    raw.execute("ANALYZE taskq_idempotencykey")
+    nodes, pages = explain(raw, tasks.PRUNE_KEYS, values)
+    assert "taskq_idempotency_created" in indexes(nodes)
+    assert not scans_whole_table(nodes, "taskq_task")
+    assert not scans_whole_table(nodes, "taskq_result")
+    assert pages < 400
     nodes, pages = explain(raw, tasks.PRUNE_FAILED, values)
     assert indexes(nodes) == {"taskq_task_failed", "taskq_task_pkey"}
     assert pages < 200
