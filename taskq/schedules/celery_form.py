@@ -9,9 +9,12 @@ from typing import Any
 
 from django.conf import settings
 
+from taskq.task import call_notes
+from taskq.task.call_notes import Notes
+
 _KEYS = ("task", "schedule", "args", "kwargs", "options", "relative")
 #: Options of a send that a schedule has too.
-_TAKEN = ("queue", "priority", "expires", "headers")
+_TAKEN = ("queue", "priority", "expires", "headers", "time_limit", "soft_time_limit")
 #: They change nothing: there is no broker, and a result is kept if the task says so.
 _IGNORED = frozenset(
     "exchange routing_key serializer compression delivery_mode mandatory immediate retry "
@@ -75,8 +78,17 @@ def in_our_form(entry: object, zone: str) -> dict[str, Any]:
         **{key: entry.get(key) for key in ("task", "args", "kwargs")},
         "schedule": _schedule(entry.get("schedule")),
         "time_zone": zone,
-        **{name: options.get(name) for name in _TAKEN},
+        **{name: options.get(name) for name in ("queue", "priority", "expires")},
+        "headers": _headers(options),
     }
+
+
+def _headers(options: Mapping[str, Any]) -> Any:
+    limits = options.get("time_limit"), options.get("soft_time_limit")
+    if limits == (None, None):
+        return options.get("headers")
+    call_notes.check_limits(*limits)
+    return call_notes.added(options.get("headers"), Notes(limits=limits))
 
 
 def _schedule(given: object) -> object:

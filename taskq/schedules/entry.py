@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,7 +15,8 @@ from taskq import limits
 from taskq.models import Task
 from taskq.outbox.calls import are_keywords
 from taskq.outbox.terms import columns
-from taskq.task import payload, registry
+from taskq.task import call_notes, payload, registry
+from taskq.task.call_notes import Notes
 from taskq.task.options import TaskOptions
 from taskq.task.registry import Definition
 from taskq.task.timing import CATCH_UP, Timing, parse
@@ -69,19 +71,36 @@ class Entry:
         """The columns of its row that these values decide. Raises PayloadError for arguments that
         cannot be stored."""
         options = self.definition.options if self.definition is not None else TaskOptions()
-        call = columns(options, queue=self.queue, priority=self.priority)
+        terms, headers = self._terms(), self.headers
+        call = columns(options, queue=terms["queue"], priority=terms["priority"])
+        limits = terms.get("time_limit"), terms.get("soft_time_limit")
+        if limits != (None, None):
+            headers = call_notes.added(headers, Notes(limits=limits))
+        expires = terms["expires"]
         return {
             "name": self.name,
             "task": self.task,
             "schedule": self.timing.text,
             "time_zone": self.time_zone,
             "catch_up": self.catch_up,
-            "payload": payload.encode(self.args, self.kwargs, self.headers, self.task),
+            "payload": payload.encode(self.args, self.kwargs, headers, self.task),
             "queue": call["queue"],
             "priority": call["priority"],
             "max_losses": call["max_losses"],
-            "expire_seconds": self.expires,
+            # A route may give a moment, which is not for each tick.
+            "expire_seconds": None if isinstance(expires, datetime.datetime) else expires,
         }
+
+    def _terms(self) -> dict[str, Any]:
+        """The terms of a send: what the schedule says, and for the rest what the task or a route
+        of Celery's says."""
+        given = {"queue": self.queue, "priority": self.priority, "expires": self.expires}
+        bound = self.definition.bound if self.definition is not None else None
+        add = getattr(bound, "terms_of", None)
+        found = given if add is None else {**given, **add(self.args, self.kwargs, given)}
+        if isinstance(found["expires"], datetime.timedelta):
+            found["expires"] = found["expires"].total_seconds()
+        return found
 
 
 def entry_of(name: object, given: object, *, known: bool = True) -> Entry:

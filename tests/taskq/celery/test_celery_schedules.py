@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import pickle
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from taskq import checks, schedules
 from taskq.celery import crontab, schedule, shared_task
 from taskq.celery.schedules import ParseException, crontab_parser, maybe_schedule, solar
 from taskq.schedules import celery_form, entries
+from taskq.task import call_notes
 from taskq.task.timing import UTC, parse
 from tests.taskq.scheduling import HOUR, TICK
 
@@ -197,6 +199,32 @@ def test_celerys_own_setting_is_read(settings):
     assert found["often"].timing.text == "every 3600 s"
 
 
+def test_time_limits_of_an_entry_go_along(settings):
+    options = {"time_limit": 9, "soft_time_limit": 5, "headers": {"a": 1}}
+    settings.CELERY_BEAT_SCHEDULE = {"x": {"task": TICK, "schedule": 5, "options": options}}
+    (entry,) = [entry for entry in entries.entries("default") if entry.name == "x"]
+    headers = json.loads(entry.columns()["payload"])[2]
+    assert headers["a"] == 1
+    assert call_notes.limits(headers) == (9, 5)
+
+
+def test_what_a_route_says_counts_where_the_schedule_says_nothing(registered, settings):
+    @shared_task(name="routed")
+    def routed(): ...
+
+    more = {"queue": "far", "priority": 3, "expires": HOUR, "time_limit": 7}
+    routed.terms_of = lambda args, kwargs, given: {
+        **more,
+        **{name: each for name, each in given.items() if each is not None},
+    }
+    given = {"task": "routed", "schedule": HOUR}
+    settings.TASKQ = {"SCHEDULE": {"a": given, "b": {**given, "queue": "near", "expires": 5}}}
+    a, b = (entry.columns() for entry in entries.entries("default") if entry.name in "ab")
+    assert (a["queue"], a["priority"], a["expire_seconds"]) == ("far", 3, 3600)
+    assert call_notes.limits(json.loads(a["payload"])[2]) == (7, None)
+    assert (b["queue"], b["priority"], b["expire_seconds"]) == ("near", 3, 5)
+
+
 def test_an_apps_entries_come_in(settings, monkeypatch):
     monkeypatch.setattr(celery_form, "_sources", [])
     given = {}
@@ -224,6 +252,10 @@ Foreign.__module__ = "celery.schedules"
         ({"task": TICK, "schedule": 0.5}, "give a cron expression such as"),
         ({"task": TICK, "schedule": Foreign()}, "import it from taskq.celery.schedules"),
         ({"task": TICK, "schedule": 5, "options": [1]}, "options is [1]: give a dict of options"),
+        (
+            {"task": TICK, "schedule": 5, "options": {"time_limit": -1}},
+            "time_limit is -1: give a number of seconds",
+        ),
         (
             {"task": TICK, "schedule": 5, "options": {"countdown": 9}},
             "options has 'countdown', which no schedule has; known are queue, priority, ",
