@@ -66,6 +66,7 @@ def each_state(good_worker, dead_worker):
         "cancelled": make(
             name="is.cancelled", state=State.FAILED, attempt=1, failed_at=Now(), cancelled_at=Now()
         ),
+        "blocked": make(name="is.blocked", state=State.BLOCKED),
     }
 
 

@@ -239,10 +239,10 @@ def test_what_is_over_cannot_be_cancelled(root, each_state, state):
 def test_selected_tasks_are_cancelled(root, each_state):
     response = act(root, "cancel_selected", *each_state.values())
     assert said(response) == [
-        "2 waiting tasks were removed.",
+        "3 waiting tasks were removed.",
         "2 tasks run and were asked to end.",
     ]
-    assert LogEntry.objects.get().object_repr == "4 tasks"
+    assert LogEntry.objects.get().object_repr == "5 tasks"
     assert set(Task.objects.values_list("name", flat=True)) == {
         *("is.active", "is.lost", "is.failed", "is.cancelled")
     }
