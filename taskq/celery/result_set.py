@@ -259,6 +259,9 @@ class GroupResult(ResultSet):
     def __hash__(self) -> int:  # type: ignore[override]  # its id does not change
         return hash(self.id)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.id, self.results, self.parent)
+
     def __str__(self) -> str:
         return str(self.id)
 
