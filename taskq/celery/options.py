@@ -23,7 +23,7 @@ _IGNORED_BY_CALL = frozenset(
     "ignore_result add_to_parent serializer compression connection producer publisher "
     "exchange routing_key retry retry_policy shadow delivery_mode mandatory immediate reply_to "
     "route_name router result_cls task_type declare expiration message_id content_type "
-    "content_encoding link link_error".split()
+    "content_encoding link link_error throw".split()
 )
 #: They concern a retry no more than a call; ``countdown`` and such are arguments of ``retry()``.
 _IGNORED_BY_RETRY = {"task_id", "parent_id", "root_id"}

@@ -85,6 +85,7 @@ class Sends(Generic[P, R]):
             idempotency_key: A second call with this key gets the task of the first.
             link: A signature, or a list of them, sent once the task has succeeded.
             link_error: A signature, or a list of them, sent if the task fails for good.
+            throw: In eager mode, raise what the task raises.
 
         Raises:
             TypeError: The arguments do not fit the function, or an option is unknown or refused.
@@ -123,6 +124,7 @@ class Sends(Generic[P, R]):
             unique_key,
             idempotency_key,
             task_id,
+            ignored.get("throw"),
             countdown=countdown,
             eta=eta,
             expires=expires,
@@ -163,6 +165,7 @@ class Sends(Generic[P, R]):
         unique_key: str | None = None,
         idempotency_key: str | None = None,
         task_id: str | None = None,
+        throw: bool | None = None,
         **terms: Unpack[Terms],
     ) -> AsyncResult | EagerResult:
         if self.options.typing:
@@ -172,7 +175,7 @@ class Sends(Generic[P, R]):
         if eager.is_on():
             row = enqueue.row(self.name, args, kwargs, self.options, **terms)
             enqueue.check_keys(self.name, args, kwargs, self.options, unique_key, idempotency_key)
-            return eager.run(self._definition, row, using=using)
+            return eager.run(self._definition, row, using=using, throw=throw)
         if task_id is None:
             sent = enqueue.enqueue(
                 self.name,

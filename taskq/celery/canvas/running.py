@@ -54,7 +54,7 @@ def _run_call(
     all_args, all_kwargs, options = merged(part, args, kwargs, over)
     terms = calls.terms(part, definition, options)
     row = enqueue.row(definition.name, all_args, all_kwargs, definition.options, **terms)
-    result = eager.run(definition, row, using=options.get("using"))
+    result = eager.run(definition, row, using=options.get("using"), throw=options.get("throw"))
     follow(result, options)
     return result
 
@@ -83,7 +83,8 @@ def _run_chain(
     tasks = parts_in_line(part)
     for index, each in enumerate(tasks):
         if last is not None:
-            given, more, rest = (last.get(disable_sync_subtasks=False),), {}, {}
+            given, more = (last.get(disable_sync_subtasks=False),), {}
+            rest = {name: each for name, each in rest.items() if name == "throw"}
         own = {"link_error": [*listed(each["options"].get("link_error")), *errbacks]}
         if options.get("task_id") is not None and index == len(tasks) - 1:
             rest = {**rest, "task_id": options["task_id"]}

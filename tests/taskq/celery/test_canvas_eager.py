@@ -113,6 +113,9 @@ def test_the_last_error_is_in_the_result():
     assert (result.failed(), type(result.result)) == (True, KeyError)
     with pytest.raises(KeyError):
         result.get()
+    for sent in (fail, fail.s(), add.s(1) | fail.s()):
+        with pytest.raises(KeyError):
+            sent.apply_async(throw=True)
 
 
 def test_ids_that_were_given():
