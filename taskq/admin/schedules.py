@@ -43,7 +43,7 @@ class ScheduleAdmin(ScheduleAdminBase):
     delete when the code has dropped them."""
 
     form = ScheduleForm
-    list_display = ("name", "task", "ticks", *_TIMES, "total_runs", "state")
+    list_display = ("name", "task", "ticks", "state", *_TIMES, "total_runs")
     sortable_by = ("name", "task", *_TIMES, "total_runs")
     ordering = ("name",)
     search_fields = ("name", "task", "description")

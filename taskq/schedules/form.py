@@ -18,9 +18,10 @@ from taskq.limits import NAME_LENGTH, QUEUE_LENGTH
 from taskq.models import Schedule
 from taskq.schedules import data
 from taskq.schedules.entry import ScheduleError
+from taskq.schedules.words import in_words
 from taskq.task import masking, payload, registry, tagged_json
 from taskq.task.payload import PICKLED
-from taskq.task.timing import CATCH_UP, TEXT_LENGTH
+from taskq.task.timing import CATCH_UP, TEXT_LENGTH, parse
 from taskq.values import MAX_PRIORITY, MIN_PRIORITY
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ class ScheduleForm(Base):
         for key in ("end_at", "one_off", "description"):
             self.initial[key] = getattr(row, key)
         self.initial["expires"] = row.expire_seconds
+        self.initial["schedule"] = _as_typed(row.schedule)
         self.initial["enabled"] = not row.paused
         if self._hidden(row):
             for key in ("args", "kwargs"):
@@ -175,6 +177,15 @@ class ScheduleForm(Base):
         name = self.cleaned_data["name"]
         make: Callable[..., Schedule] = data.update if self.instance.pk else data.create
         return make(name, using=self.using, **self.values)
+
+
+def _as_typed(text: str) -> str:
+    """An interval as people write it: ``every 5 minutes``. Anything else as it is stored."""
+    words = in_words(text)
+    try:
+        return words if parse(words).text == text else text
+    except ValueError:
+        return text
 
 
 def next_ticks(row: Schedule) -> list[datetime.datetime] | str:

@@ -54,7 +54,7 @@ class _Edited(Acting, Page):
             return self.render_to_response(self.get_context_data(form=form))
         try:
             name = form.write().name
-        except ScheduleError as error:  # another person was quicker
+        except (ScheduleError, Schedule.DoesNotExist) as error:  # another person was quicker
             return say(request, messages.ERROR, str(error), "schedules")
         text = gettext("%(name)s is saved. Pools see it within 5 seconds.") % {"name": name}
         return say(request, messages.SUCCESS, text, "schedules")

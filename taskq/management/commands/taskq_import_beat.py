@@ -11,7 +11,7 @@ from taskq.management.arguments import add_database, database_alias
 from taskq.management.beat_rows import CELERYS_OWN, BeatRow, NotBrought, read
 from taskq.management.queue_command import QueueCommand
 from taskq.models import Schedule
-from taskq.schedules import ScheduleError, data
+from taskq.schedules import ScheduleError, data, entries
 
 
 class Command(QueueCommand):
@@ -61,6 +61,8 @@ def _bring(row: BeatRow, alias: str, *, replace: bool) -> str:
     if instead := CELERYS_OWN.get(row.row["task"]):
         return f"left out, as it is Celery's own: {instead}"
     there = Schedule.objects.using(alias).filter(name=row.name).select_for_update().first()
+    if row.name in entries.names():
+        return _of_code(row, there, alias)
     if there is not None and not replace:
         return "is there already"
     values = row.values()
@@ -74,3 +76,16 @@ def _bring(row: BeatRow, alias: str, *, replace: bool) -> str:
     Schedule.objects.using(alias).filter(pk=made.pk).update(**counted)
     off = ", switched off" if made.paused else ""
     return f"{'replaced' if there is not None else 'made'}: {made.schedule}{off}"
+
+
+def _of_code(row: BeatRow, there: Schedule | None, alias: str) -> str:
+    """django-celery-beat stores the entries of the settings too. Only their switch is taken."""
+    if row.row["enabled"]:
+        return "left out, as the code or the settings define it"
+    if there is None:
+        raise NotBrought(
+            "it is switched off, and the code or the settings define it: start a pool, which "
+            "writes its row, and run this again"
+        )
+    Schedule.objects.using(alias).filter(pk=there.pk).pause()
+    return "switched off, as it was; the code or the settings define the rest"

@@ -97,6 +97,23 @@ def test_a_change_keeps_what_a_tick_has_written_meanwhile(client):
 
 
 @pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("every 300 s", "every 5 minutes"),
+        ("every 60 s", "every minute"),
+        ("every 5400 s", "every 5400 s"),
+        ("30 2 * * 1-5", "30 2 * * 1-5"),
+        ("whenever", "whenever"),
+    ],
+)
+def test_an_interval_is_shown_as_people_write_it(client, stored, shown):
+    row = schedules.create("mine", task=TICK, schedule="0 3 * * *")
+    Schedule.objects.update(schedule=stored)
+    form = client.get(url_of(row)).context["adminform"].form
+    assert form.initial["schedule"] == shown
+
+
+@pytest.mark.parametrize(
     ("values", "field", "message"),
     [
         ({"schedule": "soon"}, "schedule", "schedule is 'soon': give a cron expression"),

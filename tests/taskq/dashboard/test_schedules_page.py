@@ -11,6 +11,7 @@ from django.test import Client
 
 from taskq.dashboard.remembered import remembered
 from taskq.models import Schedule, Task
+from taskq.schedules import data
 from taskq.schedules.words import in_words
 from tests.taskq.admin_site import HOUR, said, user_with
 from tests.taskq.scheduling import TICK
@@ -161,6 +162,20 @@ def test_a_mistake_is_said_at_its_field_and_nothing_is_written(root):
     assert "a comma or a star cannot be in it" in found
     assert 'value="soon"' in page.content.decode()
     assert not Schedule.objects.exists()
+
+
+def test_one_that_is_deleted_meanwhile_is_said(root, monkeypatch):
+    row = schedule("mine", from_code=False)
+    check = data.check
+
+    def late(*args, **kwargs):
+        Schedule.objects.all().delete()
+        return check(*args, **kwargs)
+
+    monkeypatch.setattr(data, "check", late)
+    assert said(root.post(f"{LIST}{row.pk}/", GOOD, follow=True)) == [
+        "Schedule matching query does not exist."
+    ]
 
 
 def test_one_of_the_code_is_shown_but_not_changed_or_deleted(root, settings):

@@ -97,7 +97,7 @@ def test_what_cannot_be_brought_over_is_said_and_stops_no_other(settings):
         "broken": {"interval_id": every, "args": "[1"},
         "wrong": {"interval_id": every, "args": "[1, 2, 3]", "priority": 200},
         "zone": {"crontab_id": add_crontab(timezone="Mars/Base")},
-        "in the code": {"interval_id": every},
+        "in the code": {"interval_id": every, "enabled": False},
         "good": {"interval_id": every},
     }
     for name, values in rows.items():
@@ -114,7 +114,7 @@ def test_what_cannot_be_brought_over_is_said_and_stops_no_other(settings):
         "broken": "NOT BROUGHT: Expecting ',' delimiter",
         "wrong": "NOT BROUGHT: priority is 200: give a whole number from -100 to 100; args and",
         "zone": "NOT BROUGHT: timezone is 'Mars/Base': give a zone's name",
-        "in the code": "NOT BROUGHT: 'in the code' is a schedule of the code: take another name",
+        "in the code": "NOT BROUGHT: it is switched off, and the code or the settings define it",
         "unknown": "NOT BROUGHT: task is 'shop.tasks.old', which is no task of taskq: import",
         "celery.backend_cleanup": "left out, as it is Celery's own: pools remove old results",
         "good": "made: every 3600 s",
@@ -134,6 +134,19 @@ def test_a_second_run_leaves_alone_what_is_there_and_replace_does_not():
     assert Schedule.objects.get().schedule == "every 7200 s"
     assert bring("--replace") == ({"a": "replaced: every 3600 s"}, "")
     assert Schedule.objects.get().schedule == "every 3600 s"
+
+
+def test_of_those_in_the_settings_only_the_switch_is_taken(write):
+    write(on={}, off={})
+    every = add("intervalschedule", every=1, period="hours")
+    add_task("on", TICK, interval_id=every)
+    add_task("off", TICK, interval_id=every, enabled=False)
+    said, error = bring("--replace")
+    assert error == ""
+    assert said["on"] == "left out, as the code or the settings define it"
+    assert said["off"] == "switched off, as it was; the code or the settings define the rest"
+    assert Schedule.objects.get(paused=True).name == "off"
+    assert Schedule.objects.filter(from_code=True, schedule="0 * * * *").count() == 2
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing():

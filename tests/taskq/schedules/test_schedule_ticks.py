@@ -124,6 +124,12 @@ def test_a_look_reads_what_is_due_first_and_a_tick_the_row_itself(transactional_
     nodes, pages = explain(raw, schedules.LOOK, values)
     assert indexes(nodes) == {"taskq_schedule_due"}
     assert pages < 50
+    nodes, pages = explain(raw, schedules.LOOK_LATE, {"limit": 10, "late": ["s-9"], "refused": []})
+    assert not scans_whole_table(nodes, "taskq_schedule")
+    assert pages < 50
+    bad = {"id": 7, "expected": "", "schedule": "", "time_zone": "", "error": "no"}
+    nodes, _ = explain(raw, schedules.MARK, bad)
+    assert indexes(nodes) == {"taskq_schedule_pkey"}
     id, due = raw.execute("SELECT id, next_at FROM taskq_schedule WHERE name = 's-1'").fetchone()
     stand = Stand(id, "s-1", "every 60 s", "UTC", "all", due, due)
     moves = json.dumps([_values(stand, Move([due], due + HOUR))])
