@@ -68,6 +68,11 @@ NAMES: dict[str, str] = {
 _NEVER_SENT = "it is never sent here:"
 #: What to know of names that move with their import.
 NOTES: dict[str, Fact] = {
+    **differs(
+        "django_celery_beat.models.IntervalSchedule django_celery_beat.models.CrontabSchedule "
+        "django_celery_beat.models.ClockedSchedule",
+        "it is a value and has no row: no ModelForm, foreign key or filter() is of it",
+    ),
     **rewrite("celery.schedules.solar", "there is none: a task each minute that asks the sun"),
     **differs(
         "celery.signals.task_received celery.signals.task_rejected celery.signals.task_unknown "

@@ -249,9 +249,11 @@ def test_what_does_not_move_is_named_each(project):
 def test_what_to_know_of_names_that_move(project):
     project.write("a.py", "from celery.schedules import crontab, solar\n")
     project.write("b.py", "from celery.signals import task_received\n")
+    project.write("c.py", "from django_celery_beat.models import IntervalSchedule\n")
     assert project.found() == [
         "1 rewrite celery.schedules.solar",
         "1 differs celery.signals.task_received",
+        "1 differs django_celery_beat.models.IntervalSchedule",
     ]
 
 
