@@ -35,7 +35,11 @@ _ATTRIBUTES: Mapping[str, Mapping[str, Fact]] = {
 _CALLED = {APP: "app", TASK: "task", RESULT: "result"}
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 _INSTALLED = ("taskq", "taskq.apps.TaskqConfig")
-_UNKNOWN = Fact(Verdict.REWRITE, "taskq knows no such option, and says so by a TypeError")
+_UNKNOWN = Fact(
+    Verdict.REWRITE,
+    "Celery passes such an option over, and here it is a TypeError: remove it. What your own code "
+    "reads of the task may be an attribute of its class (base=)",
+)
 
 
 class Reader(ast.NodeVisitor):
