@@ -37,6 +37,8 @@ WEIGHTS = {
     "kept": 4,
     "kept-atomic": 3,
 }
+#: The share of the transactions that send a workflow instead.
+WORKFLOWS = 0.15
 #: The share of the transactions that are rolled back.
 GIVEN_UP = 0.15
 MOST_PER_TRANSACTION = 8
@@ -95,13 +97,23 @@ class Enqueuer:
     def run(self) -> None:
         from stress.chaos.cancelling import Regrets
         from stress.chaos.sending import send
+        from stress.chaos.workflows import Workflows
 
         regrets = Regrets(self._history, self._random)
+        workflows = Workflows(self._history, self._random)
         kinds, weights = list(WEIGHTS), list(WEIGHTS.values())
         while not self._stopping:
             time.sleep(self._random.expovariate(1 / self._pause))
             regrets.act()
+            workflows.act()
             if self._backlog():
+                continue
+            if self._random.random() < WORKFLOWS:
+                workflows.send(
+                    give_up=self._random.random() < GIVEN_UP,
+                    before_commit=self._before_commit,
+                    after_commit=self._after_commit,
+                )
                 continue
             count = self._random.randint(1, MOST_PER_TRANSACTION - 1)
             send(
@@ -152,7 +164,7 @@ def main(count: int, rate: float, seed: int) -> None:
     import django
 
     django.setup()
-    from stress.chaos import sending  # noqa: F401  loaded once, for all of them
+    from stress.chaos import workflows  # noqa: F401  loaded once, for all of them
 
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())

@@ -31,6 +31,7 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
     from stress.project.lab.models import Effect, Entry
     from taskq.models import Schedule, State, Task
 
+    waits = {step: _keys_of(parts) for step, parts in waiting_steps().items()}
     rows = Task.objects.values_list(
         *("pk", "payload", "state", "name", "losses", "max_losses", "error"),
         *("scheduled_at", "cancelled_at"),
@@ -50,6 +51,7 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
                 error=error,
                 scheduled_at=tick,
                 cancelled=cancelled_at is not None,
+                waits_for=waits.get(pk, ()),
             )
         )
     return FinalState(
@@ -71,11 +73,45 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
     )
 
 
+def waiting_steps() -> dict[int, list[int]]:
+    """The blocked steps, and the parts whose end each does not know yet: as TaskRow has them."""
+    from taskq.models import Edge, EdgeState, On, State, Task
+
+    found: dict[int, list[int]] = {
+        pk: [] for pk in Task.objects.filter(state=State.BLOCKED).values_list("pk", flat=True)
+    }
+    failed = set(Task.objects.filter(state=State.FAILED).values_list("pk", flat=True))
+    edges = Edge.objects.filter(state=EdgeState.OPEN)
+    for step, part, on in edges.values_list("step_id", "part_id", "waits_for"):
+        if step in found and (on == On.DONE or part not in failed):
+            found[step].append(part)
+    return found
+
+
+def standing_still() -> int:
+    """How many steps still wait, although nothing of what they wait for has failed."""
+    from taskq.models import State, Task
+
+    waits = waiting_steps()
+    stopped = set(Task.objects.filter(state=State.FAILED).values_list("pk", flat=True))
+    while more := {step for step in waits.keys() - stopped if stopped.intersection(waits[step])}:
+        stopped |= more
+    return len(waits.keys() - stopped)
+
+
 def results_of_the_load() -> QuerySet[Result]:
     """The results of tasks that chaos sent. There may be other results in the table."""
     from taskq.models import Result
 
     return Result.objects.filter(name__in={kind.task_name for kind in KINDS.values()})
+
+
+def _keys_of(ids: Sequence[int]) -> tuple[str, ...]:
+    """The keys of tasks by their rows."""
+    from taskq.models import Task
+
+    rows = Task.objects.filter(pk__in=ids).values_list("payload", flat=True)
+    return tuple(_key_in(arguments) for arguments in rows)
 
 
 def _seconds(moment: datetime.datetime | None) -> int | None:
@@ -101,6 +137,7 @@ def _kinds() -> dict[str, Kind]:
             once=kind.once,
             unique=kind.unique,
             keeps=kind.keeps,
+            mended=kind.mended,
             # Mostly these raise MemoryError, but Python may also die. A stubborn task that
             # is cancelled is killed.
             deadly=kind.name in ("starved", "leak", "cancelled-stubborn"),

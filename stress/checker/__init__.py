@@ -5,9 +5,12 @@ Everything here is a pure function of records, ``FinalState`` and ``Limits``.
 A record is a dict with ``kind``, ``at`` (nanoseconds of ``pool.clock``) and ``pid`` (of the
 process that wrote it). By its kind it also has:
 
-intent {key, task, group?}
+intent {key, task, group?, places?}
                         about to be sent, in a transaction that is open; task is its kind.
                         A call of a unique kind is one of a group: it may join another's task.
+                        A step of a workflow has places: what it waits for. Each is a dict of on
+                        (the end of a part: done, failed or ended), parts (their keys; one of them
+                        is enough) and value (whether the step gets what the part returns).
 committing {key | keys} the transaction with these calls of unique kinds is about to commit.
 commit {key | keys}     the transaction committed.
 rollback {key | keys}   it was rolled back.
@@ -16,10 +19,14 @@ cancel {key, outcome, attempt?}
                         the cancel was committed. outcome: "removed", before it ran; "asked",
                         a run was asked to end; "late", it was done. attempt: of that run, None
                         if the run was over by then.
-start {key, parent?, losses?, attempt?, task?, scheduled_at?}
+start {key, parent?, losses?, attempt?, task?, scheduled_at?, got?}
                         a run began in this process; its parent is the supervisor; losses
                         and attempt as the task's request has them. Of a task that a schedule
-                        sent: its kind, and its tick in seconds since 1970.
+                        sent: its kind, and its tick in seconds since 1970. got: the inputs of
+                        a step, in order of its places with a value.
+growing {key, tasks, last, places}
+                        the run of a step is about to be replaced by others: their kinds by key.
+                        The last of them takes its place, and has these places.
 tick {key}              the run is still going on. Long runs may note some.
 end {key}               the function is about to return.
 raised {key, error}     it is about to raise.

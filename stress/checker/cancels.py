@@ -33,6 +33,15 @@ class Cancels:
             return bool(self._over[key]["outcome"] == "removed")
         return key in self._begun
 
+    def over(self, key: str) -> Record | None:
+        """The record of its cancel, if that has surely come to something."""
+        return self._over.get(key)
+
+    def may_have_ended(self, key: str) -> bool:
+        """Whether a task may be over because of it: removed, or ended in the middle of a run."""
+        record = self._over.get(key)
+        return key in self._begun if record is None else record["outcome"] != "late"
+
     def broken(self, runs: Iterable[Run], rows: Iterable[TaskRow]) -> list[Finding]:
         """Tasks that started after they were cancelled, and tasks that are cancelled though no
         process asked for it."""

@@ -9,6 +9,7 @@ from pool.clock import SECOND
 from stress.checker.blows import Blow, Blows
 from stress.checker.cancels import Cancels
 from stress.checker.failovers import Failovers
+from stress.checker.flows import Flows
 from stress.checker.records import Record, Span, in_order
 from stress.checker.runs import Run, deaths, runs
 from stress.checker.sent import sent
@@ -34,6 +35,7 @@ class Evidence:
         for run in self.runs:
             self.by_key[run.key].append(run)
             self._by_pid[run.pid].append(run)
+        self.flows = Flows(self.records, self.cancels, self.by_key)
         self._last = {(run.pid, run.parent): run for run in self.runs}
         self._at_work = {run.death for run in self.runs if run.death is not None}
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from stress.checker import blame, counters, innocents, losses, results, ticks, unique
+from stress.checker import (
+    blame,
+    counters,
+    innocents,
+    losses,
+    results,
+    ticks,
+    unique,
+    workflows,
+)
 from stress.checker.again import run_again
 from stress.checker.evidence import Evidence
 from stress.checker.overlaps import overlaps
@@ -39,8 +48,16 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
         "poison_unquarantined": blame.poison_unquarantined(evidence),
         "wrong_outcome": blame.wrong_outcome(evidence),
         "wrong_results": results.wrong_results(evidence),
-        "uncancelled": evidence.cancels.broken(evidence.runs, evidence.state.tasks),
+        "uncancelled": [
+            *evidence.cancels.broken(evidence.runs, evidence.state.tasks),
+            *workflows.uncancelled(evidence),
+        ],
         "stuck": losses.stuck(evidence),
+        "standstills": workflows.standstills(evidence),
+        "early_releases": workflows.early_releases(evidence),
+        "double_releases": workflows.double_releases(evidence),
+        "wrong_inputs": workflows.wrong_inputs(evidence),
+        "wrong_errbacks": workflows.wrong_errbacks(evidence),
         "lost_ticks": ticks.lost_ticks(evidence),
         "double_ticks": ticks.double_ticks(evidence),
         "counters_wrong": counters.counters_wrong(evidence),
@@ -91,4 +108,5 @@ def _counts(evidence: Evidence) -> dict[str, int]:
         "open": ends["open"],
         "unexplained_deaths": len(blame.unexplained_deaths(evidence)),
         "fenced_finishes": evidence.state.fenced,
+        "steps": len(evidence.sent.committed & evidence.flows.places.keys()),
     }

@@ -17,6 +17,8 @@ def lost(evidence: Evidence) -> list[Finding]:
         joins = key in evidence.sent.groups
         if key in evidence.rows or joins or evidence.cancels.may_have_removed(key):
             continue
+        if evidence.flows.may_be_dropped(key):
+            continue
         if not evidence.ended(key):
             again = f" ({len(evidence.of(key))} runs, none to the end)" if evidence.of(key) else ""
             found.append(Finding(f"{key} was committed, and is nowhere{again}", (key,)))
@@ -66,7 +68,7 @@ def stuck(evidence: Evidence) -> list[Finding]:
     return [
         Finding(f"{row.key} was left {row.state} (losses {row.losses})", (row.key,))
         for row in evidence.state.tasks
-        if row.state != "FAILED"
+        if row.state not in ("FAILED", "BLOCKED")  # flows.standstills has the latter
     ]
 
 

@@ -24,6 +24,11 @@ VIOLATIONS = (
     "wrong_results",
     "uncancelled",
     "stuck",
+    "standstills",
+    "early_releases",
+    "double_releases",
+    "wrong_inputs",
+    "wrong_errbacks",
     "lost_ticks",
     "double_ticks",
     "counters_wrong",
@@ -120,7 +125,8 @@ class Verdict:
     counts: committed, rolled_back, undetermined (an enqueuer was killed before it wrote the
         outcome), taken_back (by a failover, perhaps), runs, ended, raised, killed, open (no record
         shows how they ended), unexplained_deaths (runs whose process died though nothing had hit
-        it: a lease that a pool lost by itself), fenced_finishes.
+        it: a lease that a pool lost by itself), fenced_finishes, steps (of workflows, which wait
+        for others).
     """
 
     violations: Mapping[str, Sequence[Finding]]

@@ -23,6 +23,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from stress.checker.records import NEVER, Record, Span, in_order
 
@@ -52,6 +53,7 @@ class Run:
     scheduled_at: the tick that a schedule sent its task for.
     moved_on: it is open, but its process went on to another run.
     error: the class of what it raised.
+    got: the inputs of a step, as it has noted them.
     """
 
     key: str
@@ -67,6 +69,7 @@ class Run:
     moved_on: bool = False
     death: Death | None = None
     error: str = ""
+    got: list[Any] | None = None
 
     @property
     def cut_off(self) -> bool:
@@ -145,6 +148,7 @@ class _Reader:
         losses, attempt = record.get("losses"), record.get("attempt")
         run = Run(str(record["key"]), pid, parent, at, losses=losses, attempt=attempt, seen=at)
         run.scheduled_at = record.get("scheduled_at")
+        run.got = record.get("got")
         self._last[pid] = run
         self._children[parent].add(pid)
         self.found.append(run)

@@ -16,7 +16,8 @@ class Sent:
 
     committed: the tasks that must not be lost. ghosts: those that must never run.
     undetermined: these may run or not. An enqueuer was killed before it wrote the outcome, and
-        it wrote no entries either. Or a failover may have taken them back.
+        it wrote no entries either. Or a failover may have taken them back. Or a step that is
+        replaced by them may have been killed before that was written.
     unsaid: how many have no record of an outcome, so that only their entry decides.
     taken_back: how many a failover may have taken back.
     vanished: recorded as committed, but their entries are missing.
@@ -60,6 +61,7 @@ def sent(records: Iterable[Record], state: FinalState, failovers: Failovers) -> 
     # A task of a schedule exists because its transaction committed. No other record says so.
     ticked = {row.key for row in state.tasks if row.scheduled_at is not None}
     taken_back: set[str] = set()
+    grown: dict[str, str] = {}  # the kinds of steps that replace another one
     for record in records:
         says = record["kind"] in ("intent", "commit") or "scheduled_at" in record
         if says and failovers.undone(record["at"]):
@@ -71,6 +73,8 @@ def sent(records: Iterable[Record], state: FinalState, failovers: Failovers) -> 
                 called[key] = int(record["at"])
                 if "group" in record:
                     groups[key] = str(record["group"])
+        elif record["kind"] == "growing":
+            grown.update(dict(record["tasks"]))
         elif record["kind"] == "start" and "scheduled_at" in record:
             ticked.update(keys_of(record))
             kinds.update(dict.fromkeys(keys_of(record), str(record["task"])))
@@ -78,6 +82,7 @@ def sent(records: Iterable[Record], state: FinalState, failovers: Failovers) -> 
             committing.update(dict.fromkeys(keys_of(record), int(record["at"])))
         elif record["kind"] in said:
             said[record["kind"]].update(keys_of(record))
+    kinds.update(grown)
     intended |= said["commit"] | said["rollback"]
     taken_back -= said["rollback"] | (state.entries or set()) | {row.key for row in state.tasks}
     unsaid = intended - said["commit"] - said["rollback"]
@@ -89,6 +94,7 @@ def sent(records: Iterable[Record], state: FinalState, failovers: Failovers) -> 
         vanished = said["commit"] - state.entries - taken_back
         committed = (said["commit"] | state.entries | ticked) - taken_back
         undetermined = taken_back
+    undetermined |= grown.keys()
     return Sent(
         committed=frozenset(committed),
         ghosts=frozenset(intended - committed - undetermined),

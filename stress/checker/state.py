@@ -25,6 +25,7 @@ class Kind:
     unique: its calls are in groups, and join a task of their group that waits ("start"), or
         that waits or runs ("finish").
     keeps: it returns its key and attempt, and that is kept as its result.
+    mended: it fails until a person has retried it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Kind:
     deadly: bool = False
     unique: Literal["", "start", "finish"] = ""
     keeps: bool = False
+    mended: bool = False
 
     @property
     def kills(self) -> bool:
@@ -43,10 +45,12 @@ class Kind:
 
 @dataclass(frozen=True)
 class TaskRow:
-    """A row that is still in the task table. state: READY, RUNNING or FAILED.
+    """A row that is still in the task table. state: READY, RUNNING, FAILED or BLOCKED.
 
     cancelled: it was asked to end while it ran.
     scheduled_at: the tick that a schedule sent it for, in seconds since 1970.
+    waits_for: of a step: the keys of the parts whose end it does not know yet. A part that has
+        failed is among them only if the step waits for it to be done.
     """
 
     key: str
@@ -58,6 +62,7 @@ class TaskRow:
     error: str = ""
     cancelled: bool = False
     scheduled_at: int | None = None
+    waits_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ KINDS = {
         Kind("kept", keeps=True),
         Kind("joined", unique="start"),
         Kind("solo", unique="finish"),
+        Kind("mended", fails="ValueError", mended=True),
     ]
 }
 

@@ -19,13 +19,15 @@ class End(Enum):
 class Kind:
     """A kind of task.
 
-    task: the function's name in ``stress.project.lab.tasks``. args: after the key.
+    task: the function's name in ``stress.project.lab.tasks``, or in another module of the lab.
+    args: after the key.
     cause: a regular expression that ``error`` of the row matches, unless it ends done.
     atomic: it writes one ``Effect``. once: ``on_lost="fail"``, started at most once.
     cancelled: the load cancels it sooner or later.
     unique: calls of a group join each other until the start or the finish of the task.
         The group is the argument after the key.
     keeps: its result is kept, which is its key and the attempt that returned.
+    mended: it fails until a person has retried it.
     """
 
     name: str
@@ -38,11 +40,13 @@ class Kind:
     cancelled: bool = False
     unique: Literal["", "start", "finish"] = ""
     keeps: bool = False
+    mended: bool = False
+    module: str = "tasks"
 
     @property
     def task_name(self) -> str:
         """The name in the row of a task."""
-        return f"stress.project.lab.tasks.{self.task}"
+        return f"stress.project.lab.{self.module}.{self.task}"
 
     @property
     def poison(self) -> bool:
@@ -96,6 +100,16 @@ _ALL = [
     Kind("hang-masked", "hang", (True,), end=End.DIES, cause="time limit passed"),
     # A row typed by hand that no worker can run.
     Kind("bad", "fast", end=End.FAILS, cause="."),
+    # Steps of workflows.
+    Kind("step", "step", module="steps"),
+    Kind("step-slow", "slow", module="steps"),
+    Kind("step-atomic", "atomic", atomic=True, module="steps"),
+    Kind("step-kept", "kept", keeps=True, module="steps"),
+    Kind("step-flaky", "flaky", module="steps"),
+    Kind("step-broken", "broken", end=End.FAILS, cause="Flaw: broken", module="steps"),
+    Kind("step-mended", "mended", end=End.FAILS, cause="Flaw: mend", mended=True, module="steps"),
+    Kind("step-growing", "growing", module="steps"),
+    Kind("step-last", "last", module="steps"),
 ]
 _ALL += [
     Kind(f"poison-{how}", "poison", (how,), end=End.DIES, cause=cause)

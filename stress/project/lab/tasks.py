@@ -11,6 +11,7 @@ from typing import Any
 
 import django.db
 
+from stress.project.lab import steps  # noqa: F401  its tasks are registered too
 from stress.project.lab.dying import die
 from stress.project.lab.kinds import tick_key
 from stress.project.lab.misbehaving import Flaw, do_wrong

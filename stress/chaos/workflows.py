@@ -1,0 +1,123 @@
+"""Sending workflows as an application does, cancelling some, and retrying what failed in others."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+from collections.abc import Callable
+
+import django.db
+from django.db import connection, transaction
+
+from stress.chaos.shapes import draw
+from stress.project.lab.kinds import KINDS
+from stress.project.lab.models import Entry
+from stress.rig.history import History
+from taskq.models import SentWorkflow, State
+
+#: The share of the workflows that are cancelled, and the most seconds after which one is.
+CANCELLED, LATEST = 0.1, 1.5
+#: Seconds between two retries of what has failed in a workflow, and how many there are.
+RETRY_EVERY, RETRIES = 1.0, 8
+_KEY = re.compile(rf"\b({'|'.join(map(re.escape, KINDS))})\.\d+\.\d+\b")
+
+
+class _ChangedMind(Exception):
+    """Raised to roll the transaction back."""
+
+
+class Workflows:
+    """The workflows of one enqueuer."""
+
+    def __init__(self, history: History, rng: random.Random) -> None:
+        self._history = history
+        self._random = rng
+        self._to_cancel: list[tuple[float, SentWorkflow, list[str]]] = []
+        self._to_retry: list[tuple[float, SentWorkflow, int]] = []
+
+    def send(
+        self,
+        *,
+        give_up: bool,
+        before_commit: Callable[[], None],
+        after_commit: Callable[[], None],
+    ) -> bool:
+        """Send a random workflow in one transaction, or roll it back. True if it surely committed.
+
+        False when it was rolled back, and when the database failed in the middle.
+        """
+        sketch = draw(self._random)
+        keys = [part.key for part in sketch.parts]
+        for part in sketch.parts:
+            places = {"places": part.places} if part.places else {}
+            self._history.record("intent", key=part.key, task=part.kind, **places)
+        try:
+            with transaction.atomic():
+                Entry.objects.bulk_create(Entry(key=p.key, kind=p.kind) for p in sketch.parts)
+                sent = sketch.flow.send()
+                if give_up:
+                    raise _ChangedMind
+                before_commit()
+        except _ChangedMind:
+            self._history.record("rollback", keys=keys)
+            return False
+        except django.db.Error:
+            connection.close()
+            return False
+        after_commit()
+        self._history.record("commit", keys=keys)
+        now = time.monotonic()
+        if self._random.random() < CANCELLED:
+            when = now + self._random.uniform(0, LATEST)
+            self._to_cancel.append((when, sent, keys))
+        elif any(part.kind == "step-mended" for part in sketch.parts):
+            self._to_retry.append((now + RETRY_EVERY, sent, RETRIES))
+        return True
+
+    def act(self) -> None:
+        """Cancel and retry those whose time has come."""
+        now = time.monotonic()
+        for cancel in [each for each in self._to_cancel if each[0] <= now]:
+            self._to_cancel.remove(cancel)
+            self._cancel(*cancel[1:])
+        for retry in [each for each in self._to_retry if each[0] <= now]:
+            self._to_retry.remove(retry)
+            self._retry(*retry[1:])
+
+    def _cancel(self, sent: SentWorkflow, keys: list[str]) -> None:
+        for key in keys:
+            self._history.record("cancelling", key=key)
+        try:
+            with transaction.atomic():
+                # After a failover another workflow may have its number.
+                if keys[0] not in _keys_of(sent):
+                    return
+                sent.cancel()
+                left = {
+                    _KEY.search(payload)[0]: (state, attempt)  # type: ignore[index]
+                    for payload, state, attempt in sent.steps_left().values_list(
+                        "payload", "state", "attempt"
+                    )
+                }
+        except django.db.Error:
+            connection.close()
+            return
+        for key in [*keys, *(left.keys() - set(keys))]:
+            state, attempt = left.get(key, (None, None))
+            outcome = {None: "removed", State.FAILED: "late"}.get(state, "asked")
+            self._history.record("cancel", key=key, outcome=outcome, attempt=attempt)
+
+    def _retry(self, sent: SentWorkflow, left: int) -> None:
+        try:
+            sent.retry_failed()
+        except django.db.Error:
+            connection.close()
+        if left > 1:
+            self._to_retry.append((time.monotonic() + RETRY_EVERY, sent, left - 1))
+
+
+def _keys_of(sent: SentWorkflow) -> list[str]:
+    """The keys of the steps of a workflow, by its row as it is now."""
+    steps = SentWorkflow.objects.filter(pk=sent.pk).values_list("steps", flat=True).first()
+    return [found[0] for found in _KEY.finditer(steps or "")]
