@@ -38,7 +38,7 @@ WEIGHTS = {
     "kept-atomic": 3,
 }
 #: The share of the transactions that send a workflow instead.
-WORKFLOWS = 0.15
+WORKFLOWS = 0.3
 #: The share of the transactions that are rolled back.
 GIVEN_UP = 0.15
 MOST_PER_TRANSACTION = 8

@@ -147,7 +147,8 @@ class _Run:
         connections.close_all()  # the faults may have broken them
 
     def _drain(self, live: Live) -> None:
-        """Wait until no task waits or runs, but for steps that a failed one stops. The checker judges what is left at the deadline."""
+        """Wait until no task waits or runs, but for steps that a failed one stops. The checker
+        judges what is left at the deadline."""
         from taskq.models import Schedule
 
         Schedule.objects.all().pause()

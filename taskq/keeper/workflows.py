@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import TypeVar
+
 from pool import clock
 from taskq import events
+from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
 from taskq.store.session import StoreSession
-from taskq.store.workflows import BEGIN
+from taskq.store.workflows import BEGIN, WorkflowStore
 
 #: Seconds between looks while no workflow is open.
 IDLE = 20.0
@@ -14,6 +19,10 @@ SOME = 1000
 #: Seconds before the last look from which failed steps are looked at again: a transaction that
 #: failed one may have committed later than others.
 OVERLAP = 60.0
+#: The same for the first look: a machine may have failed steps before it was started again.
+EVER = 1e9
+
+T = TypeVar("T")
 
 
 class WorkflowKeeper:
@@ -48,19 +57,33 @@ class WorkflowKeeper:
         once."""
         began = clock.now()
         store = self._session.store().workflows
-        # At the first look all that failed before, while no keeper was there.
-        since = (began - self._looked) / clock.SECOND + OVERLAP
-        released = store.settle(since)
-        if dropped := store.drop_voided(SOME):
+        since = (began - self._looked) / clock.SECOND + OVERLAP if self._looked else EVER
+        if (released := _unless_locked(lambda: store.settle(since))) is not None:
+            self._looked = began
+        if dropped := _unless_locked(lambda: store.drop_voided(SOME)):
             events.steps_dropped(dropped)
-        self._edge = store.void_orphans(self._edge, SOME)
+        edge = _unless_locked(lambda: store.void_orphans(self._edge, SOME))
+        self._edge = self._edge if edge is None else edge
         some = store.open(self._after, SOME)
         self._after = some[-1].id if len(some) == SOME else 0
-        if overdue := [each.id for each in some if each.overdue]:
-            store.cancel(overdue)
-            for id in overdue:
-                events.workflow_overdue(id)
+        for each in some:
+            if each.overdue:  # one by one: somebody may have locked the steps of one for long
+                _unless_locked(partial(_cancel, store, each.id))
         if over := [each.id for each in some if not each.left]:
             store.finish(over)
-        self._looked = began
         return bool(released or dropped)
+
+
+def _cancel(store: WorkflowStore, id: int) -> None:
+    store.cancel([id])
+    events.workflow_overdue(id)
+
+
+def _unless_locked(act: Callable[[], T]) -> T | None:
+    """What it returns. None if another transaction held a lock: it is done at a later look."""
+    try:
+        return act()
+    except DATABASE_ERRORS as error:
+        if meaning(error) is not Meaning.BUSY:
+            raise
+        return None

@@ -45,6 +45,7 @@ class Statements(Protocol):
     FINISH_ONE: str
     LOCK_IF_FREE: str
     STILL_HELD: str | None
+    LOCK_IN_ORDER: str | None
     KEEP: tuple[str, ...]
     KEEP_ONE: tuple[str, ...]
     ARCHIVE: tuple[str, ...]
@@ -83,6 +84,7 @@ class WorkflowStatements(Protocol):
     FORGET: str
     VOIDED: str
     REMOVE: str
+    LIMIT: str | None
     OPEN: str
     FINISH: str
     LOCK: str

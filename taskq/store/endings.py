@@ -159,10 +159,15 @@ def _text(when: datetime.datetime | None) -> str | None:
 def calls(statements: Statements, worker: int, endings: Iterable[Ending]) -> list[sql.Call]:
     """The statements that write these endings: for each way to end and each attempt. Together they
     return the ids of the tasks that they have ended. Nearly all runs are a first attempt."""
+    endings = list(endings)
     groups: dict[tuple[str, int], list[Ending]] = {}
     for ending in endings:
         groups.setdefault((ending.how, ending.attempt), []).append(ending)
-    return [
+    locks: list[sql.Call] = []
+    if statements.LOCK_IN_ORDER and len(endings) > 1 and any(each.passes for each in endings):
+        # A cancel of their workflow locks them in this order too.
+        locks = [(statements.LOCK_IN_ORDER, {"ids": sql.Ids(sorted(each.id for each in endings))})]
+    return locks + [
         call
         for (how, attempt), group in groups.items()
         for some in _parts(group, TOGETHER if COLUMNS[how] else len(group))

@@ -16,12 +16,18 @@ class Parts(NamedTuple):
 
     passed: they are done, and that is committed.
     stopped: they have failed, or are gone without an end.
-    served: the queues whose steps the caller will look for itself. None for all.
+    served: the queues whose steps the caller will look for itself, with the same claim. None for
+        all. By default it claims nothing, so a pool is woken for whatever is released.
     """
 
     passed: Sequence[int] = ()
     stopped: Sequence[int] = ()
-    served: list[str] | None = None
+    served: Sequence[str] | None = ()
+
+    @property
+    def without_claim(self) -> Parts:
+        """The same for a caller that claims nothing now."""
+        return self._replace(served=())
 
     @property
     def any(self) -> bool:
@@ -45,5 +51,6 @@ def calls(
     failures: list[sql.Call] = []
     if stopped:
         failures = [(each, {"parts": stopped}) for each in (statements.SETTLE, statements.VOID)]
-    values: dict[str, Any] = {"parts": ids, "served": parts.served}
+    served = None if parts.served is None else list(parts.served)
+    values: dict[str, Any] = {"parts": ids, "served": served}
     return [*failures, *((each, values) for each in statements.RELEASE)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from taskq import sql
@@ -62,21 +63,28 @@ class WorkflowStore:
                     rows(self._sql.JOIN, {"id": id, "workflow": sent})
         return True
 
-    # What a keeper does
+    # What a keeper does. It waits for nobody: if a lock does not come, these raise an error of the
+    # database that may pass by itself, and change nothing.
+
+    @contextmanager
+    def _impatient(self) -> Iterator[None]:
+        with self._connection.transaction():
+            if self._sql.LIMIT is not None:
+                self._connection.rows(self._sql.LIMIT, {})
+            yield
 
     def settle(self, since: float) -> int:
         """Tell those that wait for a failure what has failed in the last seconds, and release all
         that was left. How many steps were released."""
-        calls: list[sql.Call] = [
-            (self._sql.SETTLE_RECENT, {"since": since}),
-            *((each, {"served": []}) for each in self._sql.RELEASE_LEFT),
-        ]
-        return sum(map(len, self._connection.batch(*calls)))
+        with self._impatient():
+            self._connection.count(self._sql.SETTLE_RECENT, {"since": since})
+            left = [self._connection.rows(each, {"served": []}) for each in self._sql.RELEASE_LEFT]
+        return sum(map(len, left))
 
     def drop_voided(self, limit: int) -> list[tuple[int, str]]:
         """Remove steps that can never be released: the id and the name of each."""
         rows = self._connection.rows
-        with self._connection.transaction():
+        with self._impatient():
             found = [(id, name) for id, name in rows(self._sql.VOIDED, {"limit": limit})]
             if found:
                 steps = sql.Ids(id for id, _ in found)
@@ -86,22 +94,22 @@ class WorkflowStore:
         return found
 
     def void_orphans(self, after: Place, limit: int) -> Place:
-        """Look at some edges: void those whose part is gone, remove those whose step is gone.
+        """Look at some edges: void those whose part is gone, remove those whose step is gone, and
+        tell those that wait for a failure of one that has failed, however long ago.
 
         Returns where to look on; BEGIN after the last of all.
         """
         step, place, part = after
         values = {"step": step, "place": place, "part": part, "limit": limit}
         found = self._connection.rows(self._sql.WALK, values)
-        orphans = sql.Ids(part for _, _, part, has_part, _ in found if not has_part)
+        orphans = sql.Ids({part for _, _, part, state, _ in found if state is None})
+        failed = sql.Ids({part for _, _, part, state, _ in found if state == State.FAILED})
         gone = sql.Ids({step for step, _, _, _, has_step in found if not has_step})
-        calls: list[sql.Call] = []
-        if orphans:
-            calls.append((self._sql.VOID, {"parts": orphans}))
-        if gone:
-            calls.append((self._sql.FORGET, {"steps": gone}))
-        if calls:
-            self._connection.batch(*calls)
+        if orphans or failed or gone:
+            with self._impatient():
+                self._connection.count(self._sql.VOID, {"parts": orphans})
+                self._connection.count(self._sql.SETTLE, {"parts": failed})
+                self._connection.count(self._sql.FORGET, {"steps": gone})
         return BEGIN if len(found) < limit else found[-1][:3]
 
     def open(self, after: int, limit: int) -> list[Opened]:
@@ -116,7 +124,7 @@ class WorkflowStore:
     def cancel(self, ids: Sequence[int]) -> None:
         """Cancel these workflows: what waits goes, and what runs is asked to end."""
         values = {"ids": sql.Ids(ids)}
-        with self._connection.transaction():
+        with self._impatient():
             self._connection.rows(self._sql.LOCK, values)
             for each in self._sql.CANCEL:
                 self._connection.count(each, values)

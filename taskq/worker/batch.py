@@ -113,7 +113,8 @@ class Batch:
         self.collect()
         if self.in_doubt:
             return False
-        self._answer = store.begin_to_end(self.lease, self._ended, request, self._parts)
+        parts = self._parts if request is not None else self._parts.without_claim
+        self._answer = store.begin_to_end(self.lease, self._ended, request, parts)
         if self._answer is None:
             return False
         self._sent_parts = self._parts
@@ -159,7 +160,7 @@ class Batch:
         self.collect()
         if self._ended:
             parts = self._parts
-            ours = store.end(self.lease, self._ended, parts)
+            ours = store.end(self.lease, self._ended, parts.without_claim)
             self._released(parts)
             self._written(ours, len(self._ended))
 
@@ -173,15 +174,21 @@ class Batch:
         """This step has failed, or is gone without an end."""
         self._parts = self._parts._replace(stopped=[*self._parts.stopped, id])
 
-    def release(self, store: TaskStore) -> bool:
-        """Release what waits for steps that have ended here. Whether anything was."""
-        if not self._parts.any:
+    def release(self, store: TaskStore, *, last: bool = False) -> bool:
+        """Release what waits for steps that have ended here. Whether anything may have been.
+
+        Their ends are written first: a step that has failed is told to others only then.
+
+        last: this worker claims nothing any more.
+        """
+        ended = bool(self._parts.stopped) or any(each.passes for each in self._ended)
+        if not ended and not self._parts.any:
             return False
-        self.collect()
+        self.write(store)
         parts = self._parts
-        released = store.workflows.release(parts)
+        released = store.workflows.release(parts.without_claim if last else parts)
         self._released(parts)
-        return bool(released or parts.stopped)
+        return bool(released or ended)
 
     def _released(self, parts: Parts) -> None:
         """These were sent, and that is committed. What has stopped may be one of two last parts."""

@@ -296,6 +296,6 @@ class Worker:
         self.tally.tell()
         try:
             self.batch.give_back(self.session.store())
-            self.batch.release(self.session.store())
+            self.batch.release(self.session.store(), last=True)
         except DATABASE_ERRORS as error:
             self.claimer.failed(error)

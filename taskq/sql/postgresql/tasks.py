@@ -44,6 +44,15 @@ FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 LOCK_IF_FREE = f"SELECT id FROM taskq_task {_FENCES} FOR UPDATE SKIP LOCKED"
 STILL_HELD = f"SELECT id FROM taskq_task {_FENCES}"
 
+# Before the ends of several steps are written, by several statements whose plans may take the rows
+# in any order: by the primary key, in order of id. Returns nothing.
+LOCK_IN_ORDER = """
+WITH locked AS MATERIALIZED (
+    SELECT id FROM taskq_task WHERE id = ANY (%(ids)s) ORDER BY id FOR UPDATE
+)
+SELECT id FROM locked WHERE id IS NULL
+"""
+
 
 def _of(column: str, id: str = "task.id") -> str:
     """A task's value in the list of a column. The list of ids is sorted, so that the place in it is

@@ -89,7 +89,8 @@ _COMPLETE = """NOT EXISTS (
 
 def _release(steps: str) -> str:
     # Only steps that are complete are locked, and none waits for the lock: its holder releases the
-    # step, or a keeper does. The state is looked at again on the locked row, so a step is released
+    # step or removes it, or a keeper releases it. It could be a cancel that waits for the part that
+    # ends here. The state is looked at again on the locked row, so a step is released
     # once. Its edges go with the release. Another pool is woken for what the caller will not claim
     # itself: for several steps, or for one of a queue that it does not serve.
     return f"""
@@ -141,15 +142,22 @@ _DETAILS = """json_build_object(
 def _settle(parts: str) -> str:
     # By taskq_edge_part and the primary key of the part. A part that failed is told to those that
     # wait for that. What waits for it to be done goes on waiting, as a person may retry it. A part
-    # that was cancelled is over: what waits for it to be done or to fail is void.
+    # that was cancelled is over: what waits for it to be done or to fail is void. An edge that is
+    # locked belongs to a transaction that removes it, or its part: a keeper waits for nobody.
     return f"""
-UPDATE taskq_edge AS edge
-SET state = CASE WHEN edge.waits_for = 2 OR edge.waits_for = 1 AND part.cancelled_at IS NULL
-                 THEN 1 ELSE 2 END,
-    value = {_DETAILS}
-FROM taskq_task AS part
-WHERE {parts} AND part.state = 2 AND edge.part_id = part.id AND edge.state = 0
-  AND (edge.waits_for > 0 OR part.cancelled_at IS NOT NULL)
+WITH told AS MATERIALIZED (
+    SELECT edge.step_id, edge.place, edge.part_id,
+           CASE WHEN edge.waits_for = 2 OR edge.waits_for = 1 AND part.cancelled_at IS NULL
+                THEN 1 ELSE 2 END AS state,
+           {_DETAILS} AS value
+    FROM taskq_task AS part JOIN taskq_edge AS edge ON edge.part_id = part.id
+    WHERE {parts} AND part.state = 2 AND edge.state = 0
+      AND (edge.waits_for > 0 OR part.cancelled_at IS NOT NULL)
+    FOR UPDATE OF edge SKIP LOCKED
+)
+UPDATE taskq_edge AS edge SET state = told.state, value = told.value
+FROM told
+WHERE edge.step_id = told.step_id AND edge.place = told.place AND edge.part_id = told.part_id
 """
 
 
@@ -169,11 +177,13 @@ WHERE part_id = ANY (%(parts)s) AND state = 0
   AND NOT EXISTS (SELECT FROM taskq_task AS part WHERE part.id = edge.part_id)
 """
 
-# Some edges from a place of the primary key on, with whether their part and their step are there.
-# For EXISTS, the server might read all of the table into a hash.
+# Some edges from a place of the primary key on. Of each that is open the state of its part, NULL
+# for a part that is gone; and whether the step is there. For EXISTS, the server might read all of
+# the table into a hash.
 WALK = """
 SELECT step_id, place, part_id,
-       state > 0 OR (SELECT id FROM taskq_task AS part WHERE part.id = edge.part_id) IS NOT NULL,
+       CASE WHEN state > 0 THEN 0
+            ELSE (SELECT part.state FROM taskq_task AS part WHERE part.id = edge.part_id) END,
        (SELECT id FROM taskq_task AS step WHERE step.id = edge.step_id) IS NOT NULL
 FROM taskq_edge AS edge
 WHERE (step_id, place, part_id) > (%(step)s, %(place)s, %(part)s)
@@ -199,6 +209,10 @@ WHERE state + 0 = 3
 ORDER BY id FOR UPDATE SKIP LOCKED
 """
 REMOVE = "DELETE FROM taskq_task WHERE id = ANY (%(steps)s) AND state = 3"
+
+# A keeper has leases to renew: it waits no longer than this for a lock that somebody holds. What is
+# not done then is done at a later look.
+LIMIT = "SELECT pg_catalog.set_config('lock_timeout', '100ms', true)"
 
 # Some workflows that have not ended, by taskq_workflow_open: whether a step is left, by
 # taskq_task_workflow, and whether their deadline is over.

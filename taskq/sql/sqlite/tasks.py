@@ -37,6 +37,7 @@ FINISH = f"DELETE FROM taskq_task {_FENCES} RETURNING id"
 FINISH_ONE = f"DELETE FROM taskq_task {_FENCE} RETURNING id"
 LOCK_IF_FREE = f"SELECT id FROM taskq_task {_FENCES}"
 STILL_HELD = None  # SQLite has no row locks, so none is skipped
+LOCK_IN_ORDER = None
 
 
 def _copy_result(fence: str, value: str, more: str) -> str:

@@ -128,7 +128,8 @@ WHERE part_id IN (SELECT value FROM json_each(%(parts)s)) AND state = 0
 
 WALK = """
 SELECT step_id, place, part_id,
-       EXISTS (SELECT 1 FROM taskq_task AS part WHERE part.id = edge.part_id) OR state > 0,
+       CASE WHEN state > 0 THEN 0
+            ELSE (SELECT part.state FROM taskq_task AS part WHERE part.id = edge.part_id) END,
        EXISTS (SELECT 1 FROM taskq_task AS step WHERE step.id = edge.step_id)
 FROM taskq_edge AS edge
 WHERE (step_id, place, part_id) > (%(step)s, %(place)s, %(part)s)
@@ -148,6 +149,7 @@ WHERE state = 3 AND id IN (SELECT step_id FROM taskq_edge WHERE state = 2 LIMIT 
     )
   )
 """
+LIMIT = None
 REMOVE = "DELETE FROM taskq_task WHERE id IN (SELECT value FROM json_each(%(steps)s)) AND state = 3"
 
 OPEN = f"""
