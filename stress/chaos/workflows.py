@@ -105,7 +105,8 @@ class Workflows:
             return
         for key in [*keys, *(left.keys() - set(keys))]:
             state, attempt = left.get(key, (None, None))
-            outcome = {None: "removed", State.FAILED: "late"}.get(state, "asked")
+            outcome = "late" if state == State.FAILED else "asked"
+            outcome = "removed" if key not in left else outcome
             self._history.record("cancel", key=key, outcome=outcome, attempt=attempt)
 
     def _retry(self, sent: SentWorkflow, left: int) -> None:
