@@ -79,11 +79,6 @@ def _cancel(store: WorkflowStore, id: int) -> None:
     events.workflow_overdue(id)
 
 
-def _cancel(store: WorkflowStore, id: int) -> None:
-    store.cancel([id])
-    events.workflow_overdue(id)
-
-
 def _unless_locked(act: Callable[[], T]) -> T | None:
     """What it returns. None if another transaction held a lock: it is done at a later look."""
     try:
