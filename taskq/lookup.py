@@ -112,7 +112,7 @@ def look_up_many(ids: Iterable[int], using: str | None = None) -> dict[int, Know
         # The row first: between two looks it may become one of the others, and never the other way.
         # The result before the finished task: one look-up there asks each partition.
         tasks = tables.Task.objects.using(alias).filter(pk__in=some).select_related("worker")
-        found.update((task.pk, _of_row(task)) for task in tasks)
+        found.update((task.pk, of_row(task)) for task in tasks)
         if some := some - found.keys():
             results = tables.Result.objects.using(alias).filter(pk__in=some)
             found.update((result.pk, _of_result(result)) for result in results)
@@ -124,7 +124,8 @@ def look_up_many(ids: Iterable[int], using: str | None = None) -> dict[int, Know
     return found
 
 
-def _of_row(task: tables.Task) -> Known:
+def of_row(task: tables.Task) -> Known:
+    """What the row of a task says, read with its worker."""
     worker = task.worker
     return Known(
         id=task.pk,

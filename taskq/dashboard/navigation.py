@@ -32,6 +32,7 @@ ENTRIES = (
     Entry("names", _("Names")),
     Entry("workers", _("Workers")),
     Entry("failures", _("Failures")),
+    Entry("workflows", _("Workflows")),
     Entry("runs", _("Recent runs")),
     Entry("schedules", _("Schedules")),
     Entry("search", _("Search")),

@@ -83,6 +83,18 @@ class Lane:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """What waits, found by one query.
+
+    lanes: the oldest due task first.
+    stands_still: A workflow does not go on, because a step of it has failed.
+    """
+
+    lanes: list[Lane]
+    stands_still: bool
+
+
+@dataclass(frozen=True)
 class Running:
     """A worker, and the task that it runs.
 
@@ -144,9 +156,14 @@ class Workers:
         return len({worker.pool for worker in self.all if worker.alive})
 
 
+def waiting(alias: str) -> Waiting:
+    """What does not go on by itself."""
+    return remembered.get(("waiting", alias), lambda: _waiting(alias), seconds=FRESH)
+
+
 def lanes(alias: str) -> list[Lane]:
     """What waits, the oldest due task first."""
-    return remembered.get(("lanes", alias), lambda: _lanes(alias), seconds=FRESH)
+    return waiting(alias).lanes
 
 
 def workers(alias: str) -> Workers:
@@ -212,24 +229,27 @@ def _seconds_for(scope: Scope) -> float:
     return FRESH if scope.window is Window.HOUR else LASTING
 
 
-def _lanes(alias: str) -> list[Lane]:
+def _waiting(alias: str) -> Waiting:
     connection = connections[alias]
     with connection.cursor() as cursor:
         cursor.execute(sql.depths_of(connection.vendor).DEPTHS, {"lanes": MANY_LANES})
-        return [
-            Lane(
-                queue=queue,
-                priority=priority,
-                due=Amount.counted(due, bound),
-                later=Amount.counted(later, bound),
-                # Without a value: SQLite may hold one that is no time.
-                waited=-math.inf if waited is None else waited,
-                first=first,
-                name=name,
-                paused=bool(paused),
-            )
-            for queue, priority, bound, due, later, waited, first, name, paused in cursor.fetchall()
-        ]
+        rows = cursor.fetchall()
+    found = [
+        Lane(
+            queue=queue,
+            priority=priority,
+            due=Amount.counted(due, bound),
+            later=Amount.counted(later, bound),
+            # Without a value: SQLite may hold one that is no time.
+            waited=-math.inf if waited is None else waited,
+            first=first,
+            name=name,
+            paused=bool(paused),
+        )
+        for queue, priority, bound, due, later, waited, first, name, paused, _still in rows
+        if queue is not None
+    ]
+    return Waiting(found, any(row[-1] for row in rows))
 
 
 def _workers(alias: str) -> Workers:

@@ -1,4 +1,4 @@
-"""Tasks by id, name, queue, or a text in their arguments or errors.
+"""Tasks by id, name, queue, or a text in their arguments or errors; workflows by number or name.
 
 A text is in no index. So it is looked for in the newest rows of each table, however large that is.
 """
@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from taskq import readable
 from taskq.limits import QUEUE_LENGTH
-from taskq.models import FinishedTask, RecentRun, Result, State, Task
+from taskq.models import FinishedTask, RecentRun, Result, SentWorkflow, State, Task
 from taskq.models.declared_columns import AsText
 from taskq.task import ids, registry
 
@@ -41,17 +41,20 @@ class Hit:
 
 @dataclass
 class Found:
-    """What was found in one table. more: there is more of it than is shown."""
+    """What was found in one table. more: there is more of it than is shown. workflows: the hits are
+    workflows."""
 
     title: str | Promise
     hits: list[Hit] = field(default_factory=list)
     more: bool = False
+    workflows: bool = False
 
 
 def search(alias: str, text: str) -> list[Found]:
     """Look for a text in all tables that have tasks. What finds nothing is left out."""
     found = [
         Found(_("By id"), list(_by_id(text))),
+        _workflows(alias, text),
         _found(_("Waiting in the queue of this name"), _in_queue(alias, text)),
         _found(_("Tasks"), _tasks(alias, text)),
         _found(_("Failed tasks"), _failed(alias, text)),
@@ -69,6 +72,19 @@ def _by_id(text: str) -> Iterator[Hit]:
         return
     if id < ids.TOO_LARGE:  # its page says what is known of it
         yield Hit(id, "", "", None, "")
+
+
+def _workflows(alias: str, text: str) -> Found:
+    """By number, and by a part of the name among the newest, by primary key."""
+    rows = SentWorkflow.objects.using(alias)
+    oldest = rows.order_by("-pk").values_list("pk", flat=True)[NEWEST : NEWEST + 1].first()
+    hit = Q(name__icontains=text, pk__gt=oldest or 0)
+    number = text.removeprefix("#")
+    if number.isdecimal() and int(number) < ids.TOO_LARGE:
+        hit |= Q(pk=int(number))
+    found = list(rows.filter(hit).only("pk", "name", "created_at").order_by("-pk")[: MANY + 1])
+    hits = [Hit(row.pk, row.name, "", row.created_at, "") for row in found[:MANY]]
+    return Found(_("Workflows"), hits, len(found) > MANY, workflows=True)
 
 
 def _in_queue(alias: str, text: str) -> QuerySet[Any]:

@@ -17,6 +17,8 @@ from taskq.dashboard.pages.schedules import Schedules
 from taskq.dashboard.pages.search import Search
 from taskq.dashboard.pages.task import TaskPage
 from taskq.dashboard.pages.workers import Workers
+from taskq.dashboard.pages.workflow import WorkflowPage
+from taskq.dashboard.pages.workflows import Workflows
 from taskq.dashboard.stream import stream
 from taskq.models import Task
 
@@ -40,6 +42,8 @@ urlpatterns = [
     path("schedules/new/", NewSchedule.as_view(), name="new_schedule"),
     path("schedules/<int:pk>/", SchedulePage.as_view(), name="schedule"),
     path("search/", Search.as_view(), name="search"),
+    path("workflows/", Workflows.as_view(), name="workflows"),
+    path("workflows/<int:pk>/", WorkflowPage.as_view(), name="workflow"),
     path("failures/", Failures.as_view(), name="failures"),
     path("failures/<str:key>/", Failure.as_view(), name="failure"),
     # A pool sees the question for a stack after its commit.

@@ -70,12 +70,19 @@ class SiteCollector(Collector):
         connection = connections[self._alias]
         with connection.cursor() as cursor:
             cursor.execute(sql.depths_of(connection.vendor).DEPTHS, {"lanes": MANY_LANES})
-            for queue, priority, _most, count, _later, waited, *_first in cursor.fetchall():
+            rows = cursor.fetchall()
+        for queue, priority, _most, count, _later, waited, *_first in rows:
+            if queue is not None:
                 labels = [str(queue), str(priority)]
                 # None: SQLite may hold a value that is no time.
                 oldest.add_metric(labels, max(0.0, waited or 0.0))
                 due.add_metric(labels, count)
         yield from (oldest, due)
+        yield GaugeMetricFamily(
+            "taskq_workflow_stands_still",
+            "1 while a workflow does not go on because a step of it has failed.",
+            int(any(row[-1] for row in rows)),
+        )
 
     def _paused(self) -> Metric:
         family = GaugeMetricFamily(

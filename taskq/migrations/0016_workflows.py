@@ -129,6 +129,7 @@ class Migration(migrations.Migration):
                 ("steps", models.TextField(help_text="encoded", verbose_name="steps")),
                 ("edges", models.TextField(help_text="encoded", verbose_name="edges")),
                 ("tasks", models.TextField(help_text="encoded", verbose_name="ids of the tasks")),
+                ("size", models.IntegerField(db_default=0, verbose_name="number of steps")),
                 (
                     "created_at",
                     models.DateTimeField(
@@ -197,8 +198,16 @@ class Migration(migrations.Migration):
             model_name="task",
             index=models.Index(
                 condition=models.Q(("workflow__isnull", False)),
-                fields=["workflow"],
+                fields=["workflow", "state"],
                 name="taskq_task_workflow",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="task",
+            index=models.Index(
+                condition=models.Q(("state", 2), ("workflow__isnull", False)),
+                fields=["workflow"],
+                name="taskq_task_step_failed",
             ),
         ),
     ]

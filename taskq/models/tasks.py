@@ -209,11 +209,17 @@ class Task(models.Model):
             models.Index(
                 name="taskq_task_blocked", fields=["queue"], condition=Q(state=State.BLOCKED)
             ),
-            # The steps of a workflow that are left.
+            # The steps of a workflow that are left, by their states.
             models.Index(
                 name="taskq_task_workflow",
-                fields=["workflow"],
+                fields=["workflow", "state"],
                 condition=Q(workflow__isnull=False),
+            ),
+            # Nearly always empty: steps that failed, for finding the workflows that stand still.
+            models.Index(
+                name="taskq_task_step_failed",
+                fields=["workflow"],
+                condition=Q(state=State.FAILED, workflow__isnull=False),
             ),
         ]
         constraints = [

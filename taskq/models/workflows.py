@@ -29,6 +29,7 @@ class SentWorkflow(models.Model):
     steps = models.TextField(_("steps"), help_text=_("encoded"))
     edges = models.TextField(_("edges"), help_text=_("encoded"))
     tasks = models.TextField(_("ids of the tasks"), help_text=_("encoded"))
+    size = models.IntegerField(_("number of steps"), db_default=0)
     created_at = MomentField(_("created at"), db_default=Now())
     deadline = MomentField(
         _("deadline"), null=True, blank=True, help_text=_("not ended by then, it is cancelled")

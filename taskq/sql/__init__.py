@@ -82,6 +82,25 @@ HOLDING_WORKERS = """WITH RECURSIVE held AS (
 #: thousands, which the database reads in a few milliseconds.
 BOUND = "CASE WHEN count(*) <= 2 THEN 10000 WHEN count(*) <= 20 THEN 1000 ELSE 100 END"
 
+#: Whether a workflow stands still: a step of it has failed, and no other is due, waits for its time
+#: or runs. The newest failed steps are looked at, by taskq_task_step_failed; of each its workflow,
+#: by primary key, and one step, by taskq_task_workflow. With NOT EXISTS the server might read all
+#: steps into a hash. Locks nothing.
+STANDS_STILL = """EXISTS (
+    SELECT 1 FROM (
+        SELECT workflow_id FROM taskq_task
+        WHERE state = 2 AND workflow_id IS NOT NULL AND cancelled_at IS NULL
+        ORDER BY workflow_id DESC LIMIT 5000
+    ) AS failed
+    WHERE (
+        SELECT 1 FROM taskq_workflow AS flow
+        WHERE flow.id = failed.workflow_id AND finished_at IS NULL AND cancelled_at IS NULL
+    ) = 1 AND (
+        SELECT 1 FROM taskq_task AS step
+        WHERE step.workflow_id = failed.workflow_id AND step.state IN (0, 1) LIMIT 1
+    ) IS NULL
+)"""
+
 #: The most characters of a task's history. A longer one starts again with the next run.
 HISTORY_LENGTH = 256 * 1024
 

@@ -89,6 +89,7 @@ class WorkflowStatements(Protocol):
     FINISH: str
     LOCK: str
     CANCEL: tuple[str, ...]
+    SHAPE: str
     PRUNE: str
     REPLACE: str
     JOIN: str

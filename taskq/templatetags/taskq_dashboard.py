@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import template
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -9,11 +11,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 
 from taskq import printable, readable
-from taskq.dashboard import shown
+from taskq.dashboard import shown, workflow_words
 from taskq.dashboard.queries import Amount
 from taskq.dashboard.sparkline import sparkline
 from taskq.dashboard.window import Window
-from taskq.models import Loss
+from taskq.dashboard.workflow_queries import NodeState
+from taskq.models import Loss, ShownState
 from taskq.statistics import Figures
 from taskq.task.measures import End
 
@@ -36,6 +39,12 @@ def amount(counted: Amount) -> str:
 
 
 @register.filter
+def up_to(count: int, bound: int) -> str:
+    """A count that stops above a bound: 12, 1,000+."""
+    return amount(Amount.counted(count, bound))
+
+
+@register.filter
 def name(text: str) -> SafeString:
     """A dotted name: its last part stands out, and it may be broken after a dot."""
     *path, last = printable.in_a_line(text).split(".")
@@ -48,6 +57,32 @@ def task_link(pk: int, name_of_task: str) -> SafeString:
     """A task's name and id, which lead to its page."""
     url = reverse("taskq_dashboard:task", kwargs={"id": pk})
     return format_html('<a href="{}">{} <small>#{}</small></a>', url, name(name_of_task), pk)
+
+
+@register.simple_tag
+def workflow_link(pk: int, name_of_workflow: str) -> SafeString:
+    """A workflow's name and number, which lead to its page."""
+    url = reverse("taskq_dashboard:workflow", kwargs={"pk": pk})
+    shown_name = printable.in_a_line(name_of_workflow) or gettext("Workflow")
+    return format_html('<a href="{}">{} <small>#{}</small></a>', url, shown_name, pk)
+
+
+@register.filter
+def badge(choice: Any) -> SafeString:
+    """A state of a step or a workflow, as a badge."""
+    return format_html('<span class="badge {}">{}</span>', choice.value, choice.label)
+
+
+@register.filter
+def state_label(shown_state: str | None) -> str:
+    """A shown state of a row in words. A state that this version does not know has none."""
+    return str(ShownState(shown_state).label) if shown_state else shown.NOTHING
+
+
+@register.filter
+def node_title(node: NodeState) -> str:
+    """The names of a node of a workflow's graph."""
+    return workflow_words.title(node)
 
 
 @register.filter

@@ -18,7 +18,7 @@ from taskq.task import ids
 from taskq.why import blocked, others, waiting
 from taskq.why.reason import Code, Reason
 
-__all__ = ["Code", "Reason", "why"]
+__all__ = ["Code", "Reason", "of_row", "why"]
 
 
 def why(task_id: int | str | uuid.UUID, using: str | None = None) -> list[Reason]:
@@ -38,8 +38,11 @@ def why(task_id: int | str | uuid.UUID, using: str | None = None) -> list[Reason
     alias = using or router.db_for_write(Task)
     rows = Task.objects.using(alias).filter(pk=id).select_related("worker")
     task: Any = rows.defer("payload", "traceback", "history").annotate(now=Now()).first()
-    if task is None:
-        return others.gone(id, alias, timezone.now())
+    return others.gone(id, alias, timezone.now()) if task is None else of_row(task, alias)
+
+
+def of_row(task: Any, alias: str) -> list[Reason]:
+    """The same of a task whose row was read, with its worker and the database's ``now``."""
     if task.state == State.RUNNING:
         return others.running(task, alias, task.now)
     if task.state == State.FAILED:

@@ -39,7 +39,8 @@ class Overview(Page):
         chosen, settings = self.scope, conf.settings()
         filtered = chosen.name or chosen.queue
         # No index tells which names wait: a lane is shown whatever the name that was chosen.
-        waiting = [lane for lane in queries.lanes(self.alias) if chosen.queue in ("", lane.queue)]
+        found = queries.waiting(self.alias)
+        waiting = [lane for lane in found.lanes if chosen.queue in ("", lane.queue)]
         workers = queries.workers(self.alias)
         series = queries.series(self.alias, chosen)
         recent = queries.recent(self.alias, name=chosen.name or None, limit=ROWS)
@@ -52,6 +53,7 @@ class Overview(Page):
         ]
         return {
             "verdict": verdict(due, workers, whole),
+            "stands_still": found.stands_still,
             "tiles": tiles(series, whole),
             "due": sum((lane.due for lane in waiting), Amount()),
             "later": sum((lane.later for lane in waiting), Amount()),

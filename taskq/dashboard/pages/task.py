@@ -7,27 +7,28 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib import messages
+from django.db.models.functions import Now
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from taskq import printable, readable, stacks
+from taskq import printable, readable, stacks, why
 from taskq.dashboard import permissions, timeline
 from taskq.dashboard.acting import Acting, say
 from taskq.dashboard.page import Page
 from taskq.dashboard.queries import FRESH
 from taskq.dashboard.remembered import remembered
 from taskq.exceptions import NoStack
-from taskq.lookup import Known, look_up
-from taskq.models import Loss, RecentRun, ShownState, State, Task, TaskQuerySet
+from taskq.lookup import Known, look_up, of_row
+from taskq.models import Edge, EdgeState, Loss, RecentRun, ShownState, State, Task, TaskQuerySet
 from taskq.task import ids
 from taskq.task.ids import TaskId
 from taskq.task.progress import Progress
 from taskq.tracebacks import parts
-from taskq.why import Reason, why
+from taskq.why import Reason
 
-#: The most runs that are listed.
-MANY = 100
+#: The most runs that are listed, and the most steps before and after a step of a workflow.
+MANY, MANY_STEPS = 100, 20
 
 
 class TaskPage(Acting, Page):
@@ -84,7 +85,7 @@ class TaskPage(Acting, Page):
         ]
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        found = look_up(self.id, using=self.alias)
+        found = self.known.found
         name, stored = (found.name, found.payload) if found is not None else (self.known.name, "")
         value = found.value if found is not None else None
         return super().get_context_data(
@@ -102,7 +103,11 @@ class TaskPage(Acting, Page):
         self.check(verb)
         if verb == "stack":
             return self._show_stack()
+        row = self.known.row
         done, text = act(verb, TaskQuerySet(Task).filter(pk=self.id))
+        if done and verb in ("cancel", "discard") and row is not None and row.workflow_id:
+            more = gettext("Steps that wait for it to be done are removed too.")
+            text = f"{text} {more}"
         level = messages.SUCCESS if done else messages.WARNING
         return say(request, level, text, "task", id=self.id)
 
@@ -121,12 +126,13 @@ class Seen:
     """What is known of a task at one moment.
 
     Attributes:
-        row: Its row, without the arguments; None when it has none.
+        row: Its row; None when it has none.
         name: Its name; empty when nothing is known.
         state: Its state; None without a row, and for a state that this version does not know.
         reasons: Why it does not run, or what has become of it.
         runs: Its runs, oldest first.
         found: What its row, its result or the row of a finished task says.
+        before, after: Steps of its workflow that it waits for, and that wait for it.
     """
 
     row: Any
@@ -136,27 +142,42 @@ class Seen:
     reasons: list[Reason]
     runs: list[timeline.Run]
     found: Known | None
+    before: list[Task]
+    after: list[Task]
 
 
 def seen(id: int, alias: str) -> Seen:
     """Look at a task. Each query is a look-up, or a count with a limit."""
-    rows = Task.objects.using(alias).filter(pk=id).with_shown_state()
-    row: Any = rows.defer("payload", "traceback", "history").first()
-    found = look_up(id, using=alias)
+    rows = Task.objects.using(alias).filter(pk=id).with_shown_state().annotate(now=Now())
+    large = ("inputs", "workflow__steps", "workflow__edges", "workflow__tasks")
+    row: Any = rows.select_related("worker", "workflow").defer(*large).first()
+    found = look_up(id, using=alias) if row is None else of_row(row)
     # By taskq_recentrun_task.
     noted = list(RecentRun.objects.using(alias).filter(task_id=id).order_by("-started_at")[:MANY])
     # By taskq_loss_task.
     losses = list(Loss.objects.using(alias).filter(task_id=id).order_by("-at")[:MANY])
+    is_step = row is not None and row.workflow_id is not None
     name = found.name if found is not None else (noted[0].name if noted else "")
     return Seen(
         row=row,
         name=name,
         state=ShownState(row.shown_state) if row is not None and row.shown_state else None,
         progress=None if row is None else Progress.read(row.progress, row.attempt),
-        reasons=why(id, using=alias),
+        reasons=why.why(id, using=alias) if row is None else why.of_row(row, alias),
         runs=timeline.runs(found, noted, losses),
         found=found,
+        before=_steps(id, alias, "step_id", "part_id") if is_step else [],
+        after=_steps(id, alias, "part_id", "step_id") if is_step else [],
     )
+
+
+def _steps(id: int, alias: str, this: str, other: str) -> list[Task]:
+    """Some of the steps at the other end of the edges of a step that are open. By the primary key
+    of the edges, or by taskq_edge_part."""
+    edges = Edge.objects.using(alias).filter(**{this: id}, state=EdgeState.OPEN)
+    ids = list(edges.order_by(other).values_list(other, flat=True)[:MANY_STEPS])
+    rows = Task.objects.using(alias).filter(pk__in=ids).with_shown_state()
+    return list(rows.only("pk", "name").order_by("pk")) if ids else []
 
 
 def act(verb: str, tasks: TaskQuerySet) -> tuple[bool, str]:

@@ -38,8 +38,8 @@ WITH step AS MATERIALIZED (
 ), number AS MATERIALIZED (
     SELECT array_agg(id ORDER BY place) || %(own)s::bigint[] AS ids FROM step
 ), flow AS (
-    INSERT INTO taskq_workflow (name, steps, edges, tasks, deadline)
-    SELECT %(name)s, %(steps)s, %(edges)s, array_to_json(ids)::text,
+    INSERT INTO taskq_workflow (name, steps, edges, tasks, size, deadline)
+    SELECT %(name)s, %(steps)s, %(edges)s, array_to_json(ids)::text, cardinality(ids),
            coalesce(%(deadline)s::timestamptz,
                     statement_timestamp() + %(within)s * interval '1 second')
     FROM number WHERE %(workflow)s::bigint IS NULL
@@ -249,6 +249,14 @@ UPDATE taskq_workflow SET cancelled_at = coalesce(cancelled_at, clock_timestamp(
 WHERE id = ANY (%(ids)s)
 """,
 )
+
+# What is drawn of a workflow: the names of its steps alone, as their arguments may be long. By the
+# primary key.
+SHAPE = """
+SELECT (SELECT json_agg(name)::text FROM json_to_recordset(steps::json) AS step (name text)),
+       edges, tasks
+FROM taskq_workflow WHERE id = %(id)s
+"""
 
 PRUNE = """
 DELETE FROM taskq_workflow WHERE id = ANY (ARRAY(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskq.sql import BOUND, LANES_OF_WAITING, waiting
+from taskq.sql import BOUND, LANES_OF_WAITING, STANDS_STILL, waiting
 from taskq.sql.sqlite.cast import INTEGER, TEXT
 from taskq.sql.sqlite.time import NOW
 
@@ -19,6 +19,8 @@ WITH RECURSIVE {waiting(f" AND {_NO_BYTES}")}, {LANES_OF_WAITING}, shown AS MATE
     FROM lane WHERE priority IS NOT NULL LIMIT %(lanes)s
 ), bound AS MATERIALIZED (
     SELECT {BOUND} AS most FROM shown
+), workflow AS MATERIALIZED (
+    SELECT {STANDS_STILL} AS stands_still
 )
 SELECT shown.queue, {INTEGER.format("shown.priority")}, bound.most,
        (SELECT count(*) FROM (
@@ -31,7 +33,10 @@ SELECT shown.queue, {INTEGER.format("shown.priority")}, bound.most,
        )),
        (julianday({NOW}) - julianday(first.execute_at)) * 86400.0,
        first.id, {TEXT.format("first.name")},
-       EXISTS (SELECT 1 FROM taskq_pausedqueue AS paused WHERE paused.queue = shown.queue)
-FROM shown CROSS JOIN bound JOIN taskq_task AS first ON first.id = shown.id
+       EXISTS (SELECT 1 FROM taskq_pausedqueue AS paused WHERE paused.queue = shown.queue),
+       workflow.stands_still
+FROM workflow LEFT JOIN (
+    shown CROSS JOIN bound JOIN taskq_task AS first ON first.id = shown.id
+) ON true
 ORDER BY first.execute_at, first.id
 """

@@ -35,7 +35,10 @@ SELECT {_of("name")}, {_of("payload")}, {_of("queue")}, {_of("priority")}, {_of(
 FROM json_each(%(steps)s) ORDER BY key
 RETURNING id
 """
-_NOTE_IDS = "UPDATE taskq_workflow SET tasks = %(ids)s WHERE id = %(workflow)s"
+_NOTE_IDS = """
+UPDATE taskq_workflow SET tasks = %(ids)s, size = json_array_length(%(ids)s)
+WHERE id = %(workflow)s
+"""
 
 
 def _id(column: str) -> str:
@@ -181,6 +184,11 @@ UPDATE taskq_workflow SET cancelled_at = coalesce(cancelled_at, {NOW})
 WHERE id IN (SELECT value FROM json_each(%(ids)s))
 """,
 )
+
+SHAPE = f"""
+SELECT (SELECT json_group_array({_of("name")}) FROM json_each(steps)), edges, tasks
+FROM taskq_workflow WHERE id = %(id)s
+"""
 
 PRUNE = f"""
 DELETE FROM taskq_workflow WHERE id IN (

@@ -21,6 +21,7 @@ WORKERS = "/taskq/workers/"
 RUNS = "/taskq/runs/"
 FAILURES = "/taskq/failures/"
 SCHEDULES = "/taskq/schedules/"
+WORKFLOWS = "/taskq/workflows/"
 
 
 def words(answer):

@@ -7,15 +7,17 @@ import pytest
 from django.db.models.functions import Now
 
 from taskq import pausing
-from taskq.models import PausedQueue, Schedule, State, Task
+from taskq.models import PausedQueue, Schedule, SentWorkflow, State, Task
 from taskq.task.progress import Progress
+from taskq.workflow import Workflow
 from tests.conftest import SLACK
 from tests.project.lab import lost
+from tests.project.lab import tasks as lab
 from tests.site.browser import BROWSER, NAMES
 from tests.taskq.admin_site import HOUR
 
 from .screens import SCREENS, violations
-from .site import NAME, OVERVIEW, QUEUES, RUNS, WORKERS, ran, rolled_up
+from .site import NAME, OVERVIEW, QUEUES, RUNS, WORKERS, WORKFLOWS, ran, rolled_up
 from .site import NAMES as TASK_NAMES
 
 pytestmark = [
@@ -30,7 +32,9 @@ PAGES = [
         f"{OVERVIEW}{page}/"
         for page in ("failures", "schedules", "schedules/new", "search", "task/4711")
     ),
-    f"{OVERVIEW}search/?name=shop.mail",
+    *(f"{OVERVIEW}search/?name=shop.mail", f"{OVERVIEW}search/?q=report"),
+    *(WORKFLOWS, f"{WORKFLOWS}4711/", f"{WORKFLOWS}4711/?node=0&verb=cancel"),
+    *(f"{WORKFLOWS}4712/", f"{OVERVIEW}search/?q=4711"),
 ]
 #: Whether a table is nowhere wider than its place, except where figures over time are listed.
 TABLES_FIT = (
@@ -62,6 +66,23 @@ def busy(good_worker):
         progress=Progress(30, 120).stored(1),
     )
     pausing.pause("paused", by="ada")
+    workflow(4711, 30, failed=2)
+    workflow(4712, 3, failed=1)
+
+
+def workflow(id, parts, *, failed):
+    """Parts, of which some have failed and others are done, and two steps after them."""
+    flow = Workflow("monthly report")
+    steps = [flow.add(lab.add, [number, 0]) for number in range(parts)]
+    total = flow.add(lab.trace, [flow.results(steps)])
+    flow.add(lab.noop, after=[total])
+    sent = flow.send()
+    SentWorkflow.objects.filter(pk=sent.pk).update(id=id)
+    Task.objects.filter(workflow=sent.pk).update(workflow=id)
+    chosen = Task.objects.filter(pk__in=sent.task_ids[:failed])
+    chosen.update(state=State.FAILED, attempt=1, failed_at=Now(), error="ValueError: no")
+    Task.objects.filter(pk__in=sent.task_ids[failed:parts]).delete()
+    return sent.task_ids
 
 
 @pytest.mark.parametrize("screen", SCREENS)
@@ -197,3 +218,29 @@ def test_a_hidden_page_asks_for_nothing(browser, site):
         "performance.getEntriesByType('resource')"
         ".filter(({name}) => name.includes('live=1')).length > 0"
     )
+
+
+def test_a_workflow_is_retried_by_keyboard_and_the_page_follows(browser, site, busy):
+    browser.open(f"{site}{WORKFLOWS}4712/")
+    assert "stands still" in browser.text()
+    browser.run("document.getElementById('retry-failed').focus()")
+    browser.press("Enter")
+    browser.wait_for_text("1 step will run again.")
+    assert "goes on" in browser.text()
+    # A box of the graph leads to its task.
+    browser.run("document.getElementById('node-0').focus()")
+    browser.press("Enter")
+    browser.wait_for_text("What waits for it")
+    assert browser.complaints == []
+
+
+def test_the_graph_stays_where_it_was_moved_to(browser, site, busy):
+    browser.look_like(320, 640, phone=True)
+    browser.open(f"{site}{WORKFLOWS}4712/")
+    browser.run("document.getElementById('graph-scroll').scrollLeft = 90")
+    browser.wait_for("document.getElementById('graph-scroll').scrollLeft === 90")
+    browser.run("document.querySelector('#live .card').id = 'before'")
+    Task.objects.failed().retry()
+    browser.wait_for("document.getElementById('before') === null")
+    assert browser.run("document.getElementById('graph-scroll').scrollLeft") == 90
+    assert browser.complaints == []

@@ -10,6 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from taskq.dashboard.remembered import remembered
+from taskq.models import SentWorkflow
 from tests.taskq.admin_site import text
 from tests.taskq.sql.plans import flat, indexes, scans_whole_table
 
@@ -20,13 +21,22 @@ from .site import (
     QUEUES,
     RUNS,
     WORKERS,
+    WORKFLOWS,
     ran,
     rolled_up,
     words,
 )
 
 #: Each page, and how many queries one look of all who look costs. Who looks is asked besides.
-PAGES = {OVERVIEW: 4, QUEUES: 4, NAMES: 1, f"{NAME}?name=shop.pay": 3, WORKERS: 3, RUNS: 1}
+PAGES = {
+    OVERVIEW: 4,
+    QUEUES: 4,
+    NAMES: 1,
+    f"{NAME}?name=shop.pay": 3,
+    WORKERS: 3,
+    RUNS: 1,
+    WORKFLOWS: 3,
+}
 #: Pages that are no look of all: each costs what it shows.
 OTHERS = [f"{OVERVIEW}{page}" for page in ("failures/", "schedules/", "search/?q=shop.pay")]
 #: Waiting and failed tasks: enough that reading them all is the wrong plan.
@@ -46,13 +56,30 @@ SELECT 'shop.pay', 'queue 1', 2, 4, now() - make_interval(secs => number), 'Valu
        repeat('Traceback', 20)
 FROM generate_series(1, %(failed)s) AS number
 """
+# Workflows of ten steps. Each second one has a failed step, and of these each second goes on all
+# the same: a step is ready.
+FLOWS = """
+INSERT INTO taskq_workflow (name, steps, edges, tasks, size)
+SELECT 'report', '[]', '[]', '[]', 10 FROM generate_series(1, %(flows)s)
+"""
+STEPS = """
+INSERT INTO taskq_task (name, queue, state, workflow_id, failed_at)
+SELECT 'shop.pay', 'queue 1',
+       CASE WHEN mod(flow.id, 2) = 0 AND step = 1 THEN 2
+            WHEN mod(flow.id, 4) > 0 AND step = 2 THEN 0 ELSE 3 END,
+       flow.id, CASE WHEN mod(flow.id, 2) = 0 AND step = 1 THEN now() END
+FROM taskq_workflow AS flow CROSS JOIN generate_series(1, 10) AS step
+"""
 
 
 def fill(waiting, failed, queues):
     with connection.cursor() as cursor:
         cursor.execute(FILL, {"waiting": waiting, "queues": queues})
         cursor.execute(FAIL, {"failed": failed})
+        cursor.execute(FLOWS, {"flows": failed // 2})
+        cursor.execute(STEPS)
         cursor.execute("ANALYZE taskq_task")
+        cursor.execute("ANALYZE taskq_workflow")
     for minutes in range(60):
         rolled_up(done=10, minutes=minutes)
     for task_id in range(100):
@@ -103,7 +130,19 @@ def test_no_query_reads_the_table_of_tasks(root, good_worker, queues):
             nodes, _seconds = explained(sql)
             assert not scans_whole_table(nodes, "taskq_task"), sql
             used |= indexes(nodes)
-    assert {"taskq_task_ready", "taskq_task_running"} <= used
+    assert {"taskq_task_ready", "taskq_task_running", "taskq_task_workflow"} <= used
+    assert "taskq_task_step_failed" in used
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_the_page_of_a_workflow_reads_its_own_steps(root):
+    fill(MANY, FAILED, 5)
+    flow = SentWorkflow.objects.latest("pk")
+    for sql in queries_of(root, f"{WORKFLOWS}{flow.pk}/"):
+        nodes, _seconds = explained(sql)
+        assert not scans_whole_table(nodes, "taskq_task"), sql
+        assert sum(node["Actual Rows"] * node["Actual Loops"] for node in nodes) < 100, sql
 
 
 @pytest.mark.postgresql
@@ -113,7 +152,11 @@ def test_what_waits_is_counted_up_to_a_bound(root, good_worker, queues, lanes, b
     fill(MANY, FAILED, queues)
     (sql,) = [sql for sql in queries_of(root, QUEUES) if "waiting" in sql]
     nodes, _seconds = explained(sql)
-    read = sum(node["Actual Rows"] * node["Actual Loops"] for node in nodes if "Index Name" in node)
+    read = sum(
+        node["Actual Rows"] * node["Actual Loops"]
+        for node in nodes
+        if node.get("Index Name") == "taskq_task_ready"
+    )
     assert read <= lanes * 2 * (bound + 1) + 5 * lanes
     assert f"queue 0 {3 * bound:,}+ " in words(root.get(QUEUES))
 

@@ -98,6 +98,7 @@ def test_there_are_the_buttons_that_would_do_something(root, each_state):
         "lost": ["retry", "cancel", "discard"],
         "failed": ["retry", "discard"],
         "cancelled": ["retry", "discard"],
+        "blocked": ["cancel"],
     }
     retried = Task.objects.create(name="r", attempt=1, execute_at=Now() + HOUR)
     assert buttons(root, retried) == ["retry", "run_now", "cancel"]

@@ -9,14 +9,16 @@ import sys
 import pytest
 from django.contrib.auth.models import AnonymousUser, Permission, User
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
 from taskq import metrics, pausing
-from taskq.models import Rollup, Task, Worker
+from taskq.models import Rollup, State, Task, Worker
 from taskq.models.statistics import Step
+from taskq.workflow import Workflow
 from tests.project.lab import tasks
 
 pytestmark = pytest.mark.django_db
@@ -104,6 +106,20 @@ def test_it_tells_how_long_the_first_of_each_lane_has_been_due():
     assert found["taskq_due_tasks", "0", "x"] == 1
     assert found["taskq_queue_paused", "x"] == 1
     assert ("taskq_queue_paused", "mail") not in found
+
+
+def test_it_tells_whether_a_workflow_stands_still():
+    flow = Workflow()
+    first = flow.add(tasks.noop)
+    flow.add(tasks.noop, after=[first])
+    sent = flow.send()
+    assert samples()[("taskq_workflow_stands_still",)] == 0
+    sent.steps_left().filter(pk=sent.task_ids[0]).update(state=State.FAILED, failed_at=Now())
+    assert samples()[("taskq_workflow_stands_still",)] == 1
+    # There is no lane without a queue.
+    assert not [key for key in samples() if key[0] == "taskq_due_tasks"]
+    sent.retry_failed()
+    assert samples()[("taskq_workflow_stands_still",)] == 0
 
 
 def test_it_tells_of_the_runs_of_the_last_hour_in_all_pools():

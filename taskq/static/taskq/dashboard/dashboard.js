@@ -59,6 +59,20 @@ if (live) {
     streams = false;
   };
 
+  // What is drawn anew stays where a person has moved it to.
+  const moved = new Map();
+  live.addEventListener(
+    "scroll",
+    ({ target }) => target.id && moved.set(target.id, target.scrollLeft),
+    true,
+  );
+  new MutationObserver(() => {
+    for (const [id, left] of moved) {
+      const part = document.getElementById(id);
+      if (part) part.scrollLeft = left;
+    }
+  }).observe(live, { childList: true });
+
   live.addEventListener("htmx:beforeRequest", (event) => {
     // A hidden page costs nothing.
     if (event.target === live && (document.hidden || streams)) event.preventDefault();
