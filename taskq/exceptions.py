@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from taskq.values import moment, seconds
@@ -57,6 +57,13 @@ class Retry(TaskqError):
         """When to run again: a time, or seconds."""
         return self.countdown if self.eta is None else self.eta
 
+    def humanize(self) -> str:
+        """When to run again, as a text."""
+        return f"in {self.countdown}s" if self.eta is None else f"at {self.eta}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.message, self.exc or self.text or None, self.when)
+
 
 def _exception(given: object) -> tuple[BaseException | None, str]:
     """The exception and the text of a retry's cause. A text gives no exception."""
@@ -100,7 +107,16 @@ class Reject(Ignore):
 
 
 class MaxRetriesExceededError(TaskqError):
-    """The task has used all its retries."""
+    """The task has used all its retries. ``task_args`` and ``task_kwargs`` are those of its run."""
+
+    def __init__(
+        self,
+        *args: object,
+        task_args: Sequence[Any] = (),
+        task_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(*args)
+        self.task_args, self.task_kwargs = task_args, task_kwargs or {}
 
 
 class SoftTimeLimitExceeded(Exception):

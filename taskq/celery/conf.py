@@ -85,6 +85,8 @@ class Conf(MutableMapping[str, Any]):
             return self._set.setdefault(key, {}) if key == "beat_schedule" else _DEFAULTS[key]()
         if setting_names.is_known(key):
             return None
+        if name in _names(self._source):  # of the site's own
+            return _value(self._source, name)
         raise KeyError(name)
 
     def __setitem__(self, name: str, value: Any) -> None:

@@ -24,6 +24,10 @@ class _CurrentTask:
     While no task of taskq.celery runs here, it is false and has no attributes.
     """
 
+    def _get_current_object(self) -> Task[..., Any] | None:
+        """The task itself; None for none."""
+        return running_task()
+
     def __getattr__(self, name: str) -> Any:
         task = running_task()
         if task is None:
@@ -46,6 +50,10 @@ class _CurrentTask:
 class _CurrentApp:
     """Stands for the current app. Where the project has made none, it makes one with the settings
     ``CELERY_…`` of Django's."""
+
+    def _get_current_object(self) -> Any:
+        """The app itself."""
+        return apps.current()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(apps.current(), name)

@@ -109,6 +109,9 @@ class EagerResult(ResultBase):
 
     maybe_reraise = maybe_throw
 
+    def __repr__(self) -> str:
+        return f"<EagerResult: {self.id}>"
+
     def forget(self) -> None:
         """Nothing to do: no result is stored."""
 

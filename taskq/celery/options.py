@@ -17,7 +17,7 @@ IGNORED_BY_DECORATOR = frozenset(
     "serializer acks_late acks_on_failure_or_timeout acks_on_failure acks_on_timeout "
     "reject_on_worker_lost retry_on_worker_lost track_started compression "
     "store_errors_even_if_ignored throws trail send_events shared lazy resultrepr_maxsize "
-    "exchange routing_key delivery_mode immediate mandatory abstract filter".split()
+    "exchange routing_key delivery_mode immediate mandatory abstract".split()
 )
 _IGNORED_BY_CALL = frozenset(
     "ignore_result add_to_parent serializer compression connection producer publisher "

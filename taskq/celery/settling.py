@@ -24,7 +24,7 @@ def settle(task: Any) -> None:
     given = {name: _value(task, each) for name, each in task._declared.items()}
     given |= task._given
     app = task._app or apps.if_any()
-    if app is not None and (configured := app.configured(task)):
+    if app is not None and (configured := app.settings_of(task)):
         more = {n: v for n, v in configured.annotations.items() if celery_options.is_known(n)}
         given = {**configured.defaults, **given, **more}
         rest = configured.annotations.keys() - more.keys()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping
+from contextvars import Token
 from typing import Any, ClassVar, ParamSpec, TypeVar
 
 from taskq import limits
-from taskq.celery import apps, states
+from taskq.celery import apps, pushed_request, states
 from taskq.celery import options as celery_options
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.canvas.methods import CanvasMethods
@@ -42,6 +43,8 @@ class Task(Sends[P, R], Retries, CanvasMethods, TaskHooks, ShownOptions):
     #: ``_declared``.
     _given: Mapping[str, Any] = {}
     _app: Any = None
+    #: What ``push_request()`` has replaced, of all tasks.
+    _pushed: ClassVar[list[Token[Request | None]]] = []
     #: The options that a subclass itself has as class attributes.
     _own: ClassVar[dict[type, Mapping[str, Any]]] = {}
 
@@ -89,6 +92,23 @@ class Task(Sends[P, R], Retries, CanvasMethods, TaskHooks, ShownOptions):
             return request
         queue = self.options.queue or limits.DEFAULT_QUEUE
         return Request(pk=None, name=self.name, queue=queue, called_directly=True)
+
+    def push_request(self, **fields: Any) -> None:
+        """Make :attr:`request` one with these fields, until ``pop_request()``: for tests of a
+        function that asks for its run.
+
+        Args:
+            **fields: Of Celery's request: id, args, kwargs, retries, headers, is_eager, root_id,
+                parent_id, queue, and called_directly, which is True by default.
+
+        Raises:
+            TypeError: There is no such field, or it follows from others.
+        """
+        self._pushed.append(current.set(pushed_request.made(self.name, self.options, fields)))
+
+    def pop_request(self) -> None:
+        """Undo the last ``push_request()``."""
+        current.reset(self._pushed.pop())
 
     def update_state(
         self,

@@ -12,6 +12,7 @@ from taskq.celery.result_tree import ResultBase
 from taskq.lookup import Known
 from taskq.task import payload
 from taskq.task.progress import Progress
+from taskq.task.states import State
 
 T = TypeVar("T")
 
@@ -76,7 +77,7 @@ class TaskFacts(ResultBase):
         known = self._known()
         if known is None or known.state not in states.UNENDED:
             return states.outcome(known)
-        if known.own_state is not None:
+        if known.own_state is not None and known.state is State.RUNNING:
             return known.own_state.meta
         return known.progress and dataclasses.asdict(known.progress)
 

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from taskq.celery import decorator
+from taskq.celery.settling import settle
 from taskq.exceptions import UnknownTask
 from taskq.task import registry
 from taskq.task.registry import Definition
@@ -22,6 +24,17 @@ class TaskIndex(Mapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(registry.names())
+
+    def register(self, task: Any) -> None:
+        """Register a task again, or an instance of a class with a method ``run``."""
+        if "options" in vars(task):
+            settle(task)
+        else:
+            decorator.register(task, None)
+
+    def unregister(self, task: Any) -> None:
+        """Forget a task, or the one with this name. Raises UnknownTask when there is none."""
+        registry.forget(definition(getattr(task, "name", task)).name)
 
     def __len__(self) -> int:
         return len(registry.names())

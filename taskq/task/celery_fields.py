@@ -36,6 +36,8 @@ class CeleryFields:
     #: There is no broker, no event and no reply queue.
     reply_to = origin = logfile = loglevel = shadow = None
     stamps = stamped_headers = properties = None
+    #: What comes before and after a step of a workflow is in the tables of workflows.
+    group = group_index = chord = chain = callbacks = errbacks = None
     utc = True
 
     @property

@@ -139,6 +139,13 @@ def register(definition: Definition) -> None:
         _with_hooks.append(name)
 
 
+def forget(name: str) -> None:
+    """Make a task unknown."""
+    del _definitions[name]
+    if name in _with_hooks:
+        _with_hooks.remove(name)
+
+
 def _check_sensitive(definition: Definition) -> None:
     """Refuse names that the function does not take. One with ``**kwargs`` takes any."""
     sensitive = definition.options.sensitive

@@ -64,7 +64,11 @@ def given_up(error: BaseException, request: Request) -> BaseException:
     if again.exc is not None:
         return again.exc
     text = f"{request.name} was retried {request.retries} times"
-    return MaxRetriesExceededError(f"{text}: {again.text}" if again.text else text)
+    return MaxRetriesExceededError(
+        f"{text}: {again.text}" if again.text else text,
+        task_args=request.args or (),
+        task_kwargs=request.kwargs,
+    )
 
 
 def after(

@@ -211,10 +211,9 @@ class Celery:
 
     def task(self, *args: Any, **options: Any) -> Any:
         """The decorator: see :func:`taskq.celery.shared_task`."""
-        if not args:
-            return decorator.decorator(None, options, self)
-        (function,) = args
-        return decorator.decorator(function, options, self)
+        if len(args) > 1:
+            raise TypeError(f"@app.task() takes a function and options by name, and got {args!r}")
+        return decorator.decorator(args[0] if args else None, options, self)
 
     def register_task(self, task: Any, **options: Any) -> Any:
         """Make a task of a class with a method ``run``, or of an instance of it. Returns the task.
@@ -259,7 +258,12 @@ class Celery:
             self._preparation.changed()
             self.on_after_finalize.send(self)
 
-    def configured(self, task: Any) -> Configured | None:
+    @property
+    def configured(self) -> bool:
+        """Whether its settings are read."""
+        return self.finalized
+
+    def settings_of(self, task: Any) -> Configured | None:
         """What the settings say of a task; None for nothing."""
         return self._preparation.of(task)
 

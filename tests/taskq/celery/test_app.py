@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import pickle
 import sys
 import types
 
@@ -12,7 +13,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.utils import timezone
 
 import taskq.celery
-from taskq.celery import Celery, Task, apps, current_app, eager, exceptions, shared_task
+from taskq.celery import (
+    Celery,
+    Task,
+    apps,
+    current_app,
+    current_task,
+    eager,
+    exceptions,
+    shared_task,
+)
 from taskq.models import Task as Row
 from taskq.schedules import celery_form
 from taskq.task import discovery, registry
@@ -223,6 +233,15 @@ def test_what_a_call_or_its_task_says_wins_over_a_route(app, settings):
     assert {row.queue for row in Row.objects.order_by("-pk")[:2]} == {"routed"}
 
 
+def test_the_app_and_the_task_behind_their_stand_ins(app):
+    from taskq.celery._state import get_current_app, get_current_task
+
+    assert current_app._get_current_object() is get_current_app() is app
+    assert current_task._get_current_object() is get_current_task() is None
+    with pytest.raises(TypeError, match="takes a function and options by name"):
+        app.task(add, add)
+
+
 def test_a_task_is_sent_by_its_name(app):
     app.task(name="sum", ignore_result=False)(add)
     result = app.send_task("sum", args=(1,), kwargs={"b": 2}, countdown=0, queue="default")
@@ -278,13 +297,15 @@ def test_the_signals_of_an_app_come_when_all_tasks_are_known(monkeypatch):
     }
 
 
-def test_settings_that_mean_nothing_are_listed_once(app, settings):
+def test_settings_that_mean_nothing_are_listed_once(app, settings, monkeypatch):
     settings.CELERY_BROKER_URL = "redis://"
     settings.CELERY_WORKER_CONCURRENCY = 4
     settings.CELERY_TASK_ACKS_LATE = True
     settings.CELERY_TASK_DEFAULT_QUEUE = "x"
     (found,) = [each for each in run_checks() if each.id == "taskq.W022"]
     assert found.msg.endswith("nothing here: CELERY_BROKER_URL, CELERY_WORKER_CONCURRENCY.")
+    monkeypatch.setitem(sys.modules, "celery", types.ModuleType("celery"))
+    assert not [each for each in run_checks() if each.id == "taskq.W022"]
 
 
 def test_settings_that_are_wrong_are_errors_of_the_checks(app, settings):
@@ -344,6 +365,15 @@ def test_the_modules_of_celery_are_there():
     assert logger.parent.parent.parent.name == "taskq"
     with pytest.raises(RuntimeError):
         get_task_logger("celery")
+
+
+def test_the_exceptions_of_a_retry_and_a_reject_are_pickled():
+    retry = exceptions.Retry("soon", KeyError("k"), when=30)
+    again = pickle.loads(pickle.dumps(retry))
+    assert (again.message, repr(again.exc), again.when) == ("soon", "KeyError('k')", 30)
+    assert (retry.humanize(), again.humanize()) == ("in 30s", "in 30s")
+    reject = pickle.loads(pickle.dumps(exceptions.Reject("no", requeue=True)))
+    assert (reject.reason, reject.requeue) == ("no", True)
 
 
 @pytest.mark.parametrize("name", exceptions.__all__)

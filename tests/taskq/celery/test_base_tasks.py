@@ -330,3 +330,31 @@ def test_a_task_without_an_expiry_gets_that_of_its_class():
     task.apply_async((1, 1), expires=3600)
     first, second = Row.objects.order_by("pk")
     assert (second.expires_at - first.expires_at).total_seconds() > 3000
+
+
+def test_a_test_may_stand_for_a_run():
+    @shared_task(bind=True, name="work", max_retries=2)
+    def work(self):
+        request = self.request
+        return request.id, request.retries, request.args, request.headers, request.root_id
+
+    work.push_request(id="x", retries=2, args=[1], headers={"a": 1}, root_id="r")
+    work.push_request(id="y")
+    assert work()[0] == "y"
+    work.pop_request()
+    assert work() == ("x", 2, [1], {"a": 1}, "r")
+    work.pop_request()
+    assert work.request.id is None
+    with pytest.raises(TypeError, match="a request has no hostname of its own"):
+        work.push_request(hostname="x")
+
+
+def test_a_task_is_forgotten_and_registered_again():
+    app = Celery("proj", set_as_current=False)
+    task = shared_task(name="work", base=Noted)(_divide)
+    app.tasks.unregister("work")
+    assert "work" not in app.tasks
+    app.tasks.register(task)
+    assert app.tasks["work"] is task
+    with pytest.raises(KeyError):
+        app.tasks.unregister("none")

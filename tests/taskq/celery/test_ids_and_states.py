@@ -111,12 +111,14 @@ def test_the_state_of_an_earlier_run_is_not_shown():
     @shared_task(bind=True, name="work")
     def work(self):
         if self.request.retries == 0:
-            self.update_state(state="PROGRESS")
-            self.retry(countdown=0)
+            self.update_state(state="PROGRESS", meta=1)
+            self.retry(countdown=60)
         seen.append(AsyncResult(self.request.id).state)
 
     seen = []
-    work.delay()
+    result = work.delay()
+    run_all()
+    assert (result.state, result.info) == ("RETRY", None)
     run_all(forward=None)
     assert seen == ["STARTED"]
 
