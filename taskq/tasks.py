@@ -66,6 +66,13 @@ def work_off_failures(
         )
 
 
+@shared_task(name="taskq.send", atomic=True)
+def send(task: dict[str, Any]) -> None:
+    """Send what this signature is, such as a chain: the tick of a schedule sends one task. The rows
+    of the workflow and the end of this run are one transaction, so they are there once."""
+    signature(task).apply_async()
+
+
 @shared_task(name="taskq.collect", ignore_result=False)
 def collect(values: Any) -> Any:
     """The values of a group as that of one task, where a step must come behind the group."""

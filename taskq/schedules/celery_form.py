@@ -21,6 +21,9 @@ _IGNORED = frozenset(
     "retry_policy connection producer publisher ignore_result add_to_parent shadow".split()
 )
 
+#: What has no task of its own. The task ``taskq.send`` sends it.
+WORKFLOWS = ("celery.chain", "celery.group", "celery.chord")
+
 _sources: list[tuple[Callable[[], Mapping[str, Any]], Callable[[], str | None]]] = []
 
 
@@ -69,6 +72,8 @@ def in_our_form(entry: object, zone: str) -> dict[str, Any]:
     options = entry.get("options") or {}
     if not isinstance(options, Mapping):
         raise TypeError(f"options is {options!r}: give a dict of options of apply_async()")
+    if is_workflow(entry):
+        return _of_workflow(entry, {k: v for k, v in options.items() if v is not None}, zone)
     for name, value in options.items():
         if value is not None and name not in _TAKEN and name not in _IGNORED:
             raise ValueError(
@@ -80,6 +85,32 @@ def in_our_form(entry: object, zone: str) -> dict[str, Any]:
         "time_zone": zone,
         **{name: options.get(name) for name in ("queue", "priority", "expires")},
         "headers": _headers(options),
+    }
+
+
+def is_workflow(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry is a chain, a group or a chord, or has tasks that follow it."""
+    options = entry.get("options")
+    follows = isinstance(options, Mapping) and (options.get("link") or options.get("link_error"))
+    return entry.get("task") in WORKFLOWS or bool(follows)
+
+
+def _of_workflow(entry: Mapping[str, Any], options: dict[str, Any], zone: str) -> dict[str, Any]:
+    task = str(entry["task"])
+    signature = {
+        "task": task,
+        "args": list(entry.get("args") or ()),
+        "kwargs": dict(entry.get("kwargs") or {}),
+        "options": options,
+        "subtask_type": task.removeprefix("celery.") if task in WORKFLOWS else None,
+        "immutable": False,
+    }
+    return {
+        "task": "taskq.send",
+        "args": [signature],
+        "schedule": _schedule(entry.get("schedule")),
+        "time_zone": zone,
+        **{name: options.get(name) for name in ("queue", "priority", "expires")},
     }
 
 

@@ -65,7 +65,8 @@ def _read() -> tuple[list[Entry], list[Problem]]:
         if name in given:
             continue
         task = entry.get("task") if isinstance(entry, dict) else None
-        if isinstance(task, str) and registry.find(task) is None:
+        workflow = task in celery_form.WORKFLOWS
+        if isinstance(task, str) and registry.find(task) is None and not workflow:
             # While a project moves, its other tasks are still Celery's.
             text = f"task is {task!r}, which is no task of taskq: Celery's beat sends it"
             wrong.append(Problem(where, text, serious=False))

@@ -13,11 +13,12 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from taskq import checks, schedules
-from taskq.celery import crontab, schedule, shared_task
+from taskq.celery import chain, chord, crontab, schedule, shared_task
 from taskq.celery.schedules import ParseException, crontab_parser, maybe_schedule, solar
 from taskq.schedules import celery_form, entries
 from taskq.task import call_notes
 from taskq.task.timing import UTC, parse
+from taskq.testing import run_all, send_ticks
 from tests.taskq.scheduling import HOUR, TICK
 
 #: A Monday.
@@ -233,6 +234,36 @@ def test_an_apps_entries_come_in(settings, monkeypatch):
     given["later"] = {"task": TICK, "schedule": crontab(hour=3), "args": [], "kwargs": {}}
     (entry,) = [entry for entry in entries.entries("default") if entry.name == "later"]
     assert (entry.timing.text, entry.time_zone) == ("* 3 * * *", "Asia/Tokyo")
+
+
+@pytest.mark.django_db
+def test_a_tick_sends_a_whole_workflow(registered, settings):
+    said = []
+
+    @shared_task(name="first")
+    def first(text):
+        return f"{text} first"
+
+    @shared_task(name="second")
+    def second(text):
+        said.append(text)
+
+    def entry(signature, **options):
+        return {
+            **{"task": signature.task, "args": signature.args, "kwargs": signature.kwargs},
+            **{"schedule": HOUR, "options": {**signature.options, **options}},
+        }
+
+    settings.CELERY_BEAT_SCHEDULE = {
+        "chain": entry(chain(first.s("a"), second.s()), expires=60),
+        "chord": entry(chord([first.s("b"), first.s("c")], second.s())),
+        "link": entry(first.s("d"), link=second.s()),
+    }
+    assert checks.check_schedules(None) == []
+    moment = datetime.datetime.now(UTC)
+    assert send_ticks(moment, moment + HOUR) == 3
+    run_all()
+    assert sorted(map(str, said)) == ["['b first', 'c first']", "a first", "d first"]
 
 
 class Foreign:
