@@ -83,7 +83,10 @@ REQUEST: dict[str, Fact] = {
     **differs("stamps stamped_headers", "it is empty: use headers="),
     **differs("logfile loglevel", "it is empty: set Django's LOGGING"),
     **rewrite(
-        "callbacks errbacks chain chord group children",
+        "chain", "raise Ignore() in place of chain = None: what waits for the task is dropped"
+    ),
+    **rewrite(
+        "callbacks errbacks chord group children",
         "what follows a task is rows: AsyncResult(self.request.id).children, .parent",
     ),
     **rewrite("expires ignore_result", "the sender knows it: send it as an argument or a header"),
