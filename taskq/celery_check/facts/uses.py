@@ -32,7 +32,7 @@ DECORATOR: dict[str, Fact] = {
     **idle("serializer compression", 'arguments are JSON, or TASKQ["SERIALIZER"] = "pickle"'),
     **idle("track_started store_errors_even_if_ignored retry_on_worker_lost", "always so"),
     **idle(
-        "send_events trail throws shared lazy filter abstract resultrepr_maxsize",
+        "send_events trail throws shared lazy abstract resultrepr_maxsize",
         "nothing depends on it",
     ),
     **idle(
@@ -98,12 +98,12 @@ TASK: dict[str, Fact] = {
         "delay apply_async delay_on_commit apply_async_on_commit apply s si signature subtask map "
         "starmap chunks retry replace add_to_chord update_state request name max_retries run app "
         "AsyncResult MaxRetriesExceededError before_start on_success on_failure on_retry "
-        "after_return __call__ default_retry_delay"
+        "after_return __call__ default_retry_delay push_request pop_request"
     ),
     **rewrite("backend", "results are in the database: AsyncResult(id)"),
     **rewrite("get_logger", "logging.getLogger(__name__)"),
     **rewrite("send_event", "send a Django signal, or self.set_progress()"),
-    **rewrite("push_request pop_request request_stack", "call apply(), which makes a request"),
+    **rewrite("request_stack", "push_request() and pop_request() are there, for tests"),
     **rewrite("start_strategy Strategy Request on_bound shadow_name", WORKER),
     **rewrite("is_aborted", "self.is_stopping()"),
 }
