@@ -88,3 +88,33 @@ def fill_backlog() -> None:
             [name],
         )
         cursor.execute("ANALYZE taskq_task")
+
+
+def fill_workflow() -> int:
+    """A workflow in the midst of its steps, of which one has failed. Returns its primary key. All
+    workers are busy, so none of it runs."""
+    from django.db import transaction
+    from django.db.models.functions import Now
+
+    from stress.project.shop import tasks
+    from taskq.models import Edge, EdgeState, State, Task
+    from taskq.workflow import Workflow
+
+    flow = Workflow("Orders of today")
+    charged = [flow.add(tasks.charge_card, [number]) for number in range(30)]
+    printed = [flow.add(tasks.print_label, [each.index, 0], after=[each]) for each in charged]
+    shipped = flow.add(tasks.ship, [1], after=printed)
+    flow.add(tasks.send_receipt, [1], after=[shipped])
+    flow.add(tasks.send_receipt, [404], after=[charged[7]], on="failed")
+    with transaction.atomic():
+        sent = flow.send()
+        failed, done = sent.task_ids[7], sent.task_ids[:42]
+        done = [id for id in done if id not in (failed, sent.task_ids[37])]
+        Task.objects.filter(pk=failed).update(
+            **{"state": State.FAILED, "attempt": 1, "failed_at": Now()},
+            error="CardError: the bank does not answer",
+        )
+        Task.objects.filter(pk__in=done).delete()
+        Edge.objects.filter(step_id__in=done).delete()
+        Edge.objects.filter(part_id__in=done).update(state=EdgeState.DONE)
+    return int(sent.pk)

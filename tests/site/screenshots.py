@@ -20,7 +20,12 @@ from rich.text import Text
 
 from stress.rig.postgres import EmbeddedPostgres
 from tests.site.browser import BROWSER, NAMES, command
-from tests.site.dashboard_pictures import fill_backlog, fill_figures, photograph
+from tests.site.dashboard_pictures import (
+    fill_backlog,
+    fill_figures,
+    fill_workflow,
+    photograph,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs/img"
@@ -63,6 +68,8 @@ def main() -> int:
             )
             fill_backlog()
             photograph(address, Path(home), IMAGES, dashboard_million="")
+            workflow = f"workflows/{fill_workflow()}/"
+            photograph(address, Path(home), IMAGES, dashboard_workflow=workflow)
     with tempfile.TemporaryDirectory() as home, _server() as url:
         _photograph_chaos(url, Path(home))
     _draw("chaos-report", f"python -m {CHAOS}", _chaos())
