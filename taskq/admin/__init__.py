@@ -1,7 +1,7 @@
 """The Django admin of taskq.
 
-It shows tasks, results, finished tasks and workers. A person can retry, cancel and delete tasks,
-and pause schedules and queues.
+It shows tasks, workflows, results, finished tasks and workers. A person can retry, cancel and
+delete tasks, retry and cancel workflows, and pause schedules and queues.
 """
 
 from taskq.admin.finished import FinishedTaskAdmin
@@ -11,6 +11,7 @@ from taskq.admin.results import ResultAdmin
 from taskq.admin.schedules import ScheduleAdmin
 from taskq.admin.tasks import TaskAdmin
 from taskq.admin.workers import WorkerAdmin
+from taskq.admin.workflows import WorkflowAdmin
 
 __all__ = [
     "FinishedTaskAdmin",
@@ -20,4 +21,5 @@ __all__ = [
     "ScheduleAdmin",
     "TaskAdmin",
     "WorkerAdmin",
+    "WorkflowAdmin",
 ]

@@ -180,6 +180,7 @@ PAGE: Any = (
         _("Place"),
         {"fields": ["queue", "priority", "id", uuid, "unique_key", "unique_until", headers]},
     ),
+    (_("Workflow"), {"fields": ["workflow_link", "waits_for"]}),
 )
 
 

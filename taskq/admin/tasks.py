@@ -40,6 +40,7 @@ from taskq.admin.permissions import NotEditedMixin
 from taskq.admin.saying import SayingMixin
 from taskq.admin.search import SearchMixin
 from taskq.admin.stacks import StackMixin
+from taskq.admin.steps import WorkflowFilter, WorkflowLinksMixin
 from taskq.models import SHOWN_WHEN, PausedQueue, ShownState, State, Task, TaskQuerySet
 from taskq.models.moment_field import Bounded, span
 
@@ -63,6 +64,7 @@ class TaskAdmin(
     GoneMixin,
     SayingMixin,
     LossLinksMixin,
+    WorkflowLinksMixin,
     NotEditedMixin,
     SearchMixin,
     TaskAdminBase,
@@ -82,7 +84,7 @@ class TaskAdmin(
         *(columns.moment(Task, "execute_at"), columns.queue_and_priority, columns.tries),
     )
     list_display_links = ("id", columns.name_wrapped)
-    list_filter = (StateFilter, QueueFilter, NameFilter)
+    list_filter = (StateFilter, QueueFilter, NameFilter, WorkflowFilter)
     actions = ("retry_selected", "cancel_selected", "delete_selected")
     fieldsets = columns.PAGE
     readonly_fields = [field for _title, part in columns.PAGE for field in part["fields"]]
