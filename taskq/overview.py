@@ -33,6 +33,7 @@ from taskq.models import (
     Worker,
 )
 from taskq.models.moment_field import Bounded, span
+from taskq.sql import STANDS_STILL
 from taskq.sql.stats import FLOWS
 
 #: Tasks that wait because a worker did not know their name.
@@ -111,11 +112,13 @@ class Overview:
         queues: In order of name.
         workers: The one with the longest run first, the idle ones last.
         unknown: The names that a worker did not know, and how many tasks of each wait. At most 20.
+        stands_still: A workflow does not go on, because a step of it has failed.
     """
 
     queues: list[QueueLine]
     workers: list[WorkerLine]
     unknown: dict[str, int]
+    stands_still: bool = False
 
     @property
     def alive(self) -> int:
@@ -150,7 +153,7 @@ def overview(alias: str) -> Overview:
     if any(queue.unknown for queue in queues):  # else a second look at waiting tasks finds none
         for _queue, name, count in unknown_names(alias)[:MANY_NAMES]:
             unknown[name] = unknown.get(name, 0) + count
-    return Overview(queues, workers(alias), unknown)
+    return Overview(queues, workers(alias), unknown, _stands_still(alias))
 
 
 def unknown_names(alias: str) -> list[tuple[str, str, int]]:
@@ -193,6 +196,12 @@ def held_by_worker() -> tuple[TaskQuerySet, QuerySet[Any, Any]]:
     held = Task.objects.filter(worker=OuterRef("pk"), state=State.RUNNING)
     first = held.order_by("started_at", "execute_at", "pk")[:1]
     return first, held.order_by().values("worker").annotate(count=Count("pk")).values("count")
+
+
+def _stands_still(alias: str) -> bool:
+    with connections[alias].cursor() as cursor:
+        cursor.execute(f"SELECT {STANDS_STILL}")
+        return bool(cursor.fetchone()[0])
 
 
 def _queues(alias: str) -> list[QueueLine]:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Any, Literal
 
-from django.db.models import DateTimeField, Max, Q, QuerySet, Sum
-from django.db.models.functions import Trunc
+from django.db.models import DateTimeField, Q, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, Trunc
 from django.utils import timezone
 
 from taskq.models import RecentRun, Rollup
@@ -130,10 +130,9 @@ def _rolled_up(
         since = since.replace(minute=0, second=0, microsecond=0)
         hours = Q(step=Step.HOUR, at__gte=since)
         # The minutes of the last hours are not summed up yet.
-        last = rows.filter(hours).aggregate(last=Max("at"))["last"]
-        rows = rows.filter(
-            hours | Q(step=Step.MINUTE, at__gte=last + _HOUR if last is not None else since)
-        )
+        last = Subquery(rows.filter(hours).order_by("-at").values("at")[:1])
+        minutes = Coalesce(last + _HOUR, Value(since), output_field=DateTimeField())
+        rows = rows.filter(hours | Q(step=Step.MINUTE, at__gte=minutes))
     if name is not None:
         rows = rows.filter(name=name)
     if queue is not None:

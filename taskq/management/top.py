@@ -36,6 +36,8 @@ def _head(seen: Overview, rates: tuple[float, float] | None, database: str) -> T
         head.append(f"   {lost} lost", style=_STYLES["lost"])
     if seen.unknown:
         head.append(f"   {sum(seen.unknown.values())} of unknown names", style=_STYLES["lost"])
+    if seen.stands_still:
+        head.append("   a workflow stands still", style=_STYLES["failed"])
     if not seen.alive:
         head.append("   no worker is alive", style="bold red")
     return head

@@ -104,6 +104,9 @@ class Command(QueueCommand):
         for queue in seen.queues:
             if queue.pause is not None:
                 self.stdout.write(f"{paused(queue.pause)}: nothing of it is claimed")
+        if seen.stands_still:
+            text = "a workflow stands still, as a step of it has failed: taskq_retry runs it again"
+            self.stdout.write(text)
         if not seen.queues:
             self.stdout.write("no tasks")
         self.stdout.write(f"{seen.alive} workers alive in {seen.pools} pools, {seen.busy} busy")
@@ -154,6 +157,7 @@ def as_dict(
         "total": {state.value: seen.total(state) for state in ShownState},
         "oldest": seen.oldest,
         "unknown": seen.unknown,
+        "stands_still": seen.stands_still,
         "pools": seen.pools,
         "alive": seen.alive,
         "busy": seen.busy,

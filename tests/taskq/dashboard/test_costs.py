@@ -30,6 +30,8 @@ from .site import (
 #: Each page, and how many queries one look of all who look costs. Who looks is asked besides.
 PAGES = {
     OVERVIEW: 4,
+    f"{OVERVIEW}?over=day": 4,
+    f"{OVERVIEW}?over=month": 4,
     QUEUES: 4,
     NAMES: 1,
     f"{NAME}?name=shop.pay": 3,

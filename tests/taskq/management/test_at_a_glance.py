@@ -22,6 +22,7 @@ from taskq import overview, pausing
 from taskq.management.top import span
 from taskq.models import Rollup, State, Task, Worker
 from taskq.models.statistics import Step
+from taskq.workflow import Workflow
 from tests.project.lab import tasks
 
 HOUR = datetime.timedelta(hours=1)
@@ -145,6 +146,26 @@ def test_status_and_top_say_which_queues_are_paused(capsys):
     }
     call_command("taskq_top", "--once")
     assert re.search(r"^ *mail  paused", capsys.readouterr().out, re.M)
+
+
+@pytest.mark.usefixtures("_tasks")
+def test_status_and_top_say_that_a_workflow_stands_still(capsys):
+    Task.objects.lost().delete()
+    flow = Workflow()
+    first = flow.add(tasks.noop)
+    flow.add(tasks.noop, after=[first])
+    sent = flow.send()
+    assert "stands still" not in status(capsys)[1]
+    sent.steps_left().filter(pk=sent.task_ids[0]).update(state=State.FAILED, failed_at=Now())
+    code, said = status(capsys)
+    assert code == 0
+    assert "a workflow stands still, as a step of it has failed" in said
+    assert line_of(said, "default")[7] == "1"  # blocked
+    found = json.loads(status(capsys, "--json")[1])
+    assert found["stands_still"] is True
+    assert found["total"]["blocked"] == 1
+    call_command("taskq_top", "--once")
+    assert "a workflow stands still" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("_tasks")
