@@ -29,6 +29,8 @@ def settle(task: Any) -> None:
         given = {**configured.defaults, **given, **more}
         rest = configured.annotations.keys() - more.keys()
         task_hooks.give(task, {name: configured.annotations[name] for name in rest})
+    if app is not None and not app.strict_typing:
+        given = {"typing": False, **given}
     given = celery_options.of_decorator(given)
     expires = given.pop("expires", None)
     options = task_options({**given, "bind": task._bind})

@@ -55,6 +55,8 @@ class Celery:
         namespace: How the names of the settings begin there.
         changes: Settings, as ``conf.update()`` takes them.
         task_cls: The base class of its tasks, or its path.
+        strict_typing: Check the arguments of a call when it is sent, for tasks that do not say
+            ``typing`` themselves.
         **settings: ``broker``, ``backend`` and others, which only ``conf`` shows.
     """
 
@@ -73,9 +75,11 @@ class Celery:
         namespace: str | None = None,
         changes: Mapping[str, Any] | None = None,
         task_cls: Any = None,
+        strict_typing: bool = True,
         **settings: Any,
     ) -> None:
         self.main = main
+        self.strict_typing = strict_typing
         self.on_configure = CelerySignal("app.on_configure")
         self.on_after_configure = CelerySignal("app.on_after_configure")
         self.on_after_finalize = CelerySignal("app.on_after_finalize")

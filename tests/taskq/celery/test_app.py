@@ -103,6 +103,13 @@ class OwnTask(Task):
     pass
 
 
+def test_an_app_may_leave_the_arguments_to_the_runs():
+    app = Celery("loose", strict_typing=False)
+    app.task(name="x")(add).delay(no_such=1)
+    with pytest.raises(TypeError):
+        app.task(name="y", typing=True)(add).delay(no_such=1)
+
+
 def test_settings_are_attributes_and_items(app, settings):
     settings.CELERY_TASK_ROUTES = {"a": "b"}
     settings.CELERY_MY_OWN = 3
