@@ -15,6 +15,7 @@ from taskq.celery import options as celery_options
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.eager import EagerResult
 from taskq.celery.settling import TermsOf
+from taskq.celery.signals import before_task_publish
 from taskq.outbox import enqueue, given_ids
 from taskq.outbox.calls import Call, are_keywords, pairs_of
 from taskq.outbox.terms import Terms
@@ -176,6 +177,11 @@ class Sends(Generic[P, R]):
             row = enqueue.row(self.name, args, kwargs, self.options, **terms)
             enqueue.check_keys(self.name, args, kwargs, self.options, unique_key, idempotency_key)
             return eager.run(self._definition, row, using=using, throw=throw)
+        if task_id is None and before_task_publish.receivers:
+            # A receiver reads the id before there is a row, of whose number it would be made.
+            task_id = str(uuid.uuid4())
+            headers = self._noted(terms.get("headers"), task_id, (None, None), None, None)
+            terms = {**terms, "headers": headers}
         if task_id is None:
             sent = enqueue.enqueue(
                 self.name,

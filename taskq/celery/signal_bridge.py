@@ -18,11 +18,13 @@ from taskq.celery.celery_signal import CelerySignal
 from taskq.celery.end_hooks import EndHooks
 from taskq.exceptions import WorkerLost
 from taskq.lookup import look_up
-from taskq.task import payload, registry
+from taskq.task import call_notes, payload, registry
 from taskq.task.request import Request
 
-#: The call that this thread is about to send: its arguments.
-_sending: ContextVar[tuple[Any, Any]] = ContextVar("taskq_celery_sending", default=((), {}))
+#: The call that this thread is about to send: its arguments, and the id that it was given.
+_sending: ContextVar[tuple[Any, Any, str | None]] = ContextVar(
+    "taskq_celery_sending", default=((), {}, None)
+)
 
 #: The headers of a message that Celery has and a receiver may read; they are not stored.
 _SHOWN = ("id", "task", "argsrepr", "kwargsrepr")
@@ -49,8 +51,11 @@ class Instance:
 def _before_publish(
     name: str, queue: str, headers: dict[str, Any], args: Any, kwargs: Any, **more: Any
 ) -> None:
-    _sending.set((args, kwargs))
-    shown = {**headers, **_message(name, args, kwargs)}
+    id = call_notes.of(headers).get("id")
+    _sending.set((args, kwargs, id))
+    shown = {**call_notes.without(headers), **_message(name, args, kwargs)}
+    if id is not None:
+        shown["id"] = id
     signals.before_task_publish.send(
         name,
         body=(args, kwargs, {}),
@@ -65,13 +70,13 @@ def _before_publish(
 
 
 def _after_publish(id: str, name: str, queue: str, **more: Any) -> None:
-    args, kwargs = _sending.get()
+    args, kwargs, given = _sending.get()
     signals.after_task_publish.send(
         name,
         body=(args, kwargs, {}),
         exchange="",
         routing_key=queue,
-        headers={**_message(name, args, kwargs), "id": id},
+        headers={**_message(name, args, kwargs), "id": given or id},
     )
 
 

@@ -43,10 +43,12 @@ class Control:
     def revoke(
         self, task_id: Any, destination: Any = None, terminate: bool = False, **ignored: Any
     ) -> None:
-        """Remove a task that has not started, or several. With ``terminate`` a run is ended too."""
+        """Remove a task that has not started, or several. With ``terminate`` a run is ended too.
+        None is the id of no task: code may revoke what it has never sent."""
         several = isinstance(task_id, (list, tuple, set, frozenset))
         for each in task_id if several else [task_id]:
-            AsyncResult(each).revoke(terminate=terminate)
+            if each is not None:
+                AsyncResult(each).revoke(terminate=terminate)
 
     def terminate(self, task_id: Any, **ignored: Any) -> None:
         """End the run of a task, or remove it if it has not started."""

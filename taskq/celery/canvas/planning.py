@@ -65,12 +65,16 @@ class Planned:
 class Planner:
     """Puts signatures into a graph.
 
+    Args:
+        gives_ids: Give each task an id that it has before there are rows, as a caller may.
+
     Attributes:
         graph: Where the steps go.
         given: The steps that have an id from their caller, by that id.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, gives_ids: bool = False) -> None:
+        self._gives_ids = gives_ids
         self.graph = Graph()
         self.given: dict[str, Step] = {}
         #: The parts that the one in hand lies in.
@@ -114,6 +118,8 @@ class Planner:
     def _call(self, part: Mapping[str, Any], given: Given, over: Mapping[str, Any]) -> Planned:
         definition = calls.definition(part["task"])
         args, kwargs, options = merged(part, given.args, given.kwargs, over)
+        if self._gives_ids and options.get("task_id") is None:
+            options = {**options, "task_id": str(uuid.uuid4())}
         step = self.graph.add(
             definition,
             args,

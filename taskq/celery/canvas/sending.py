@@ -17,6 +17,7 @@ from taskq.celery.canvas.planning import Given, Planner
 from taskq.celery.canvas.reading import checked, kind_of, listed, merged
 from taskq.celery.canvas.shapes import flat, title, without
 from taskq.celery.result_set import GroupResult
+from taskq.celery.signals import before_task_publish
 from taskq.outbox import enqueue, given_ids
 from taskq.outbox.calls import Arguments
 from taskq.outbox.terms import Terms
@@ -39,11 +40,14 @@ def send(
     if eager.is_on():
         return running.run(part, args, kwargs, options)
     using = options.get("using") or part["options"].get("using")
+    # A receiver reads the id before there is a row, of whose number it would be made.
+    heard = bool(before_task_publish.receivers)
     if kind_of(part) in ("group", "chunks"):
         members = list(flat({"kwargs": {"tasks": [part]}}, options))
-        if all(is_plain(each, more) and not _has_id(each, more) for each, more in members):
+        alike = all(is_plain(each, more) and not _has_id(each, more) for each, more in members)
+        if alike and not heard:
             return _send_group(part, members, args, kwargs, options, using)
-    planner = Planner()
+    planner = Planner(gives_ids=heard)
     planned = planner.plan(part, Given(tuple(args), dict(kwargs)), options)
     if planned is None:
         return None

@@ -87,10 +87,6 @@ NOTES: dict[str, Fact] = {
         "celery.signals.beat_init celery.signals.beat_embedded_init",
         f"{_NEVER_SENT} pools send the ticks; use worker_ready",
     ),
-    **differs(
-        "celery.signals.before_task_publish",
-        "its headers have an id only where the call gives a task_id=, as the row makes the id",
-    ),
     **differs("celery.signals.import_modules", f"{_NEVER_SENT} use AppConfig.ready()"),
     **differs("celery.signals.worker_before_create_process", f"{_NEVER_SENT} use worker_init"),
     **differs(

@@ -342,7 +342,7 @@ def test_the_time_of_an_app(app):
 
 def test_control_works_on_the_tables(app):
     first, second = lab.quick.delay("a"), lab.quick.delay("b")
-    app.control.revoke([first.id, str(second.id)])
+    app.control.revoke([first.id, str(second.id), None])
     assert not Row.objects.exists()
     third = lab.quick.delay("c")
     app.control.terminate(third.id)

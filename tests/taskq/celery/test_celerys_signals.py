@@ -6,7 +6,7 @@ import pytest
 from django.core.checks import run_checks
 
 from taskq import signals as own
-from taskq.celery import Ignore, Task, shared_task, signals
+from taskq.celery import Ignore, Task, chain, chord, group, shared_task, signals
 from taskq.celery.celery_signal import CelerySignal
 from taskq.exceptions import WorkerLost
 from taskq.models import Task as Row
@@ -136,7 +136,7 @@ def test_the_signals_of_sending():
 
     @signals.before_task_publish.connect(sender=lab.add.name)
     def before(sender, headers, body, routing_key, **kwargs):
-        found.append((sender, body[0], routing_key, headers["task"]))
+        found.append((sender, body[0], routing_key, headers["id"]))
         headers["trace"] = "abc"
 
     @signals.after_task_publish.connect
@@ -144,13 +144,49 @@ def test_the_signals_of_sending():
         found.append((sender, body[0], routing_key, headers["id"]))
 
     result = lab.add.apply_async((1, 2), queue="mail")
-    assert found == [
-        (lab.add.name, (1, 2), "mail", lab.add.name),
-        (lab.add.name, (1, 2), "mail", result.id),
-    ]
+    assert found == [(lab.add.name, (1, 2), "mail", result.id)] * 2
     lab.quick.delay("a")
     assert len(found) == 3
     assert '"trace":"abc"' in Row.objects.earliest("pk").payload.replace(" ", "")
+
+
+def test_the_id_that_a_receiver_reads_before_the_send_is_that_of_the_run():
+    found = []
+
+    @signals.before_task_publish.connect
+    def before(headers, **kwargs):
+        found.append(headers["id"])
+
+    @signals.task_prerun.connect
+    def begun(task_id, **kwargs):
+        found.append(task_id)
+
+    sent = [lab.add.delay(1, 2), lab.add.apply_async((1, 2), task_id="of the caller")]
+    assert found == [each.id for each in sent]
+    assert found[1] == "of the caller"
+    run_all()
+    assert found == [each.id for each in sent] * 2
+
+
+@pytest.mark.parametrize("kind", [group, chord, chain])
+def test_each_task_of_a_workflow_has_its_id_before_the_send(kind):
+    before, begun = [], []
+
+    @signals.before_task_publish.connect
+    def publishing(headers, **kwargs):
+        before.append(headers["id"])
+
+    @signals.task_prerun.connect
+    def running(task_id, **kwargs):
+        begun.append(task_id)
+
+    parts = [lab.add.si(1, 2), lab.add.si(3, 4), lab.add.si(5, 6)]
+    result = kind(parts[:2])(parts[2]) if kind is chord else kind(parts).delay()
+    run_all()
+    assert len(set(before)) == 3
+    assert sorted(before) == sorted(begun)
+    own = [each.id for each in result.results] if kind is group else [result.id]
+    assert set(own) <= set(before)
 
 
 def test_a_task_that_its_workers_death_has_ended_has_failed(heard):
