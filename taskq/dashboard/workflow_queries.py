@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import DatabaseError, transaction
+from django.db.models import Q
 from django.db.models.functions import Substr
 
 from taskq import readable
@@ -29,7 +30,7 @@ MANY_FAILED, MANY_TASKS = 20, 100
 #: More steps than this are a large workflow.
 LARGE = 2_000
 #: Seconds for which a graph is kept. It never changes, but it may be large.
-LONG = 60.0
+LONG = 600.0
 
 
 @dataclass(frozen=True)
@@ -190,8 +191,10 @@ def _workflow(alias: str, id: int, graph: Shape | None, folded: Folded | None) -
     # By taskq_task_workflow.
     left = Task.objects.using(alias).filter(workflow=id)
     stand = {
-        pk: of_row(state, cancelled_at is not None)
-        for pk, state, cancelled_at in left.values_list("pk", "state", "cancelled_at").order_by()
+        pk: of_row(state, cancelled)
+        for pk, state, cancelled in left.annotate(cancelled=Q(cancelled_at__isnull=False))
+        .values_list("pk", "state", "cancelled")
+        .order_by()
     }
     over = left.filter(state=State.FAILED).only("pk", "name", "failed_at", "cancelled_at")
     failed = list(

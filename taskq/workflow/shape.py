@@ -13,6 +13,9 @@ from django.db import connections
 from taskq import sql
 from taskq.models import On
 
+#: By their numbers: there may be a hundred thousand.
+_ON = tuple(On)
+
 
 class Input(NamedTuple):
     """A part that a step waits for.
@@ -51,7 +54,7 @@ class Shape:
 
     def inputs(self, step: int) -> Iterator[Input]:
         for at in range(self.first[step], self.first[step + 1]):
-            yield Input(self.parts[at], self.places[at], On(self.ends[at]))
+            yield Input(self.parts[at], self.places[at], _ON[self.ends[at]])
 
 
 def shape_of(id: int, alias: str) -> Shape | None:

@@ -23,7 +23,7 @@ class Standing(models.TextChoices):
     GONE = "gone", _("did not run")
 
 
-_OF_ROW = {
+_OF_ROW: dict[int, Standing] = {
     State.READY: Standing.READY,
     State.RUNNING: Standing.RUNNING,
     State.FAILED: Standing.FAILED,
@@ -34,7 +34,7 @@ _OF_ROW = {
 def of_row(state: int, cancelled: bool) -> Standing:
     """The standing of a step whose row is there. One of a state that this version does not know is
     shown as ready: it is not over."""
-    found = _OF_ROW.get(State(state), Standing.READY) if state in State.values else Standing.READY
+    found = _OF_ROW.get(state, Standing.READY)
     return Standing.CANCELLED if found is Standing.FAILED and cancelled else found
 
 

@@ -105,7 +105,7 @@ def _photograph_chaos(url: str, home: Path) -> None:
         def lost() -> bool:
             try:
                 with psycopg.connect(url) as session:
-                    found = session.execute("SELECT count(*) >= 15 FROM taskq_loss").fetchone()
+                    found = session.execute("SELECT count(*) >= 40 FROM taskq_loss").fetchone()
             except psycopg.OperationalError:  # sessions are killed too
                 return False
             return found is not None and bool(found[0])
