@@ -162,6 +162,32 @@ def test_what_has_a_rival_for_its_unique_key_is_said():
     assert retry("--failed") == (0, "1 task will run again\n")
 
 
+def test_retry_of_many_takes_some_at_a_time(monkeypatch):
+    from taskq.management.commands import taskq_retry
+
+    slept = []
+    monkeypatch.setattr(taskq_retry.time, "sleep", slept.append)
+    many = [Task(name="a", state=State.FAILED, attempt=1, failed_at=Now()) for _ in range(25)]
+    Task.objects.bulk_create(many)
+    assert retry("--failed", "--per-second", "10") == (0, "25 tasks will run again\n")
+    assert slept == [1.0, 1.0]
+    Task.objects.update(state=State.FAILED, failed_at=Now())
+    monkeypatch.setattr(taskq_retry, "STEP", 5)
+    assert retry("--failed", "--per-second", "10") == (0, "25 tasks will run again\n")
+    assert slept[2:] == [0.5] * 4
+    # Without a pace it waits for nothing. Of those with one key, the last is retried.
+    Task.objects.update(state=State.FAILED, failed_at=Now(), unique_key="k")
+    assert retry("--failed") == (0, "1 task will run again\n")
+    assert Task.objects.failed().order_by("pk").last() != Task.objects.latest("pk")
+    assert len(slept) == 6
+
+
+@pytest.mark.parametrize("words", [("--failed", "--per-second", "0"), ("7", "--per-second", "5")])
+def test_a_pace_makes_sense_for_many_alone(words):
+    with pytest.raises(CommandError, match="give a number from 1, and --failed"):
+        retry(*words)
+
+
 def test_nothing_to_retry_has_a_code_of_its_own():
     ready = Task.objects.create(name="a")
     for words in (["--failed"], [str(ready.pk)], [str(uuid.UUID(int=2**100))]):
