@@ -267,6 +267,10 @@ class TaskStore:
             calls.append((statement, {**values, "progress": progress.stored(attempt)}))
         return ids_of(self._connection.batch(*calls))
 
+    def say_state(self, worker: int, run: Run, said: str) -> bool:
+        """Write what a run says of its state; whether it was still this worker's."""
+        return self._one(self._sql.SAY_STATE, worker, run, {"said": said})
+
     # What is over
 
     def prune(

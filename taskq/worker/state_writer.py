@@ -38,18 +38,19 @@ class StateWriter:
     def say(self, said: OwnState) -> None:
         """Write it. An error of the database is only logged: it must not fail the task."""
         slot = self._slot
-        values: dict[str, str | int] = {
-            "worker": self._batch.lease,
-            "id": slot.task_id,
-            "attempt": slot.attempt,
-            "said": said.stored(slot.attempt),
-        }
+        text = said.stored(slot.attempt)
         try:
             if self._may_use_own():
                 with self._interrupter.held():  # an interruption would break the connection
-                    store = self._session.store()
-                    store.connection.count(sql.of(self._vendor).SAY_STATE, values)
+                    run = slot.task_id, slot.attempt
+                    self._session.store().say_state(self._batch.lease, run, text)
             else:
+                values: dict[str, str | int] = {
+                    "worker": self._batch.lease,
+                    "id": slot.task_id,
+                    "attempt": slot.attempt,
+                    "said": text,
+                }
                 with connections[self._alias].cursor() as cursor:
                     cursor.execute(sql.of(self._vendor).SAY_STATE, values)
         except DATABASE_ERRORS as error:

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-import datetime
 import functools
-import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    overload,
+)
 
 from django.conf import settings as django_settings
-from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
-from django.utils import timezone
 from django.utils.module_loading import import_string
 
-from taskq.celery import apps, decorator, discovering, naming, sending_by_name
+from taskq.celery import apps, decorator, discovering, naming
+from taskq.celery.app.app_sending import AppSending
+from taskq.celery.app.app_settings import AppSettings
 from taskq.celery.app.preparation import Configured, Preparation
 from taskq.celery.celery_signal import CelerySignal
 from taskq.celery.conf import Conf
-from taskq.celery.result import AsyncResult, GroupResult, ResultSet
-from taskq.celery.task import Task
+from taskq.celery.result import GroupResult, ResultSet
+from taskq.celery.task import Task as CeleryTask
 from taskq.celery.task_index import TaskIndex
 from taskq.task import discovery
 
 if TYPE_CHECKING:
     from taskq.celery.app.control import Control
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: What an app of Celery's has and this one lacks, with what to use instead.
 _INSTEAD = {
@@ -44,7 +53,7 @@ _INSTEAD = {
 }
 
 
-class Celery:
+class Celery(AppSettings, AppSending):
     """An app as in Celery: settings, decorators and ways to send, without a broker.
 
     Args:
@@ -63,7 +72,7 @@ class Celery:
     GroupResult = GroupResult
     ResultSet = ResultSet
     #: The base class of the tasks of a subclass.
-    task_cls: Any = Task
+    task_cls: Any = CeleryTask
 
     def __init__(
         self,
@@ -124,85 +133,10 @@ class Celery:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    # Settings
-
-    @property
-    def conf(self) -> Conf:
-        """Its settings, by Celery's names."""
-        return self._conf
-
-    @conf.setter
-    def conf(self, settings: Mapping[str, Any]) -> None:
-        self._conf.update(settings)
-
-    def config_from_object(
-        self,
-        obj: Any,
-        silent: bool = False,
-        force: bool = False,
-        namespace: str | None = None,
-    ) -> None:
-        """Read settings from an object, a dict or the path of one.
-
-        Args:
-            obj: Such as ``"django.conf:settings"``.
-            silent: Leave it out if it cannot be imported.
-            force: Ignored: it is read at once.
-            namespace: How the names begin there, such as ``CELERY``.
-
-        Raises:
-            ImproperlyConfigured: It cannot be imported.
-        """
-        try:
-            self._conf.read_from(obj, namespace)
-        except ImproperlyConfigured:
-            if not silent:
-                raise
-
-    def config_from_envvar(
-        self, variable_name: str, silent: bool = False, force: bool = False
-    ) -> bool:
-        """Read settings from the module that an environment variable names. Returns whether it
-        names one.
-
-        Raises:
-            ImproperlyConfigured: It names none, and ``silent`` is False.
-        """
-        path = os.environ.get(variable_name)
-        if not path:
-            if silent:
-                return False
-            raise ImproperlyConfigured(
-                f"config_from_envvar() reads {variable_name}, which is not set: set it to the path "
-                "of a module"
-            )
-        self.config_from_object(path, silent=silent, force=force)
-        return True
-
-    def add_defaults(self, fun: Any) -> None:
-        """Settings for names that are not given, as a dict or a function that returns one."""
-        found = fun() if callable(fun) else fun
-        for name, value in found.items():
-            if name not in self.conf:
-                self.conf[name] = value
-
-    @property
-    def timezone(self) -> datetime.tzinfo:
-        """Django's time zone."""
-        return timezone.get_default_timezone()
-
-    def now(self) -> datetime.datetime:
-        """The time, in Django's time zone."""
-        return timezone.localtime(timezone.now(), self.timezone)
-
-    def uses_utc_timezone(self) -> bool:
-        """Whether Django's time zone is UTC."""
-        return timezone.get_default_timezone_name() == "UTC"
-
     # Tasks
 
     @property
-    def Task(self) -> type[Task[..., Any]]:
+    def Task(self) -> type[CeleryTask[..., Any]]:
         """The base class of its tasks."""
         kind = self.task_cls
         if isinstance(kind, str):
@@ -210,9 +144,19 @@ class Celery:
         return kind  # type: ignore[no-any-return]
 
     @Task.setter
-    def Task(self, kind: type[Task[..., Any]]) -> None:
+    def Task(self, kind: type[CeleryTask[..., Any]]) -> None:
         self.task_cls = kind
 
+    @overload
+    def task(self, function: Callable[P, R], /) -> CeleryTask[P, R]: ...
+    @overload
+    def task(
+        self, *, bind: Literal[True], name: str | None = None, **options: Any
+    ) -> Callable[[Callable[Concatenate[Any, P], R]], CeleryTask[P, R]]: ...
+    @overload
+    def task(
+        self, *, name: str | None = None, **options: Any
+    ) -> Callable[[Callable[P, R]], CeleryTask[P, R]]: ...
     def task(self, *args: Any, **options: Any) -> Any:
         """The decorator: see :func:`taskq.celery.shared_task`."""
         if len(args) > 1:
@@ -291,64 +235,6 @@ class Celery:
 
     def _included(self) -> list[str]:
         return [*self.conf["include"], *self.conf["imports"]]
-
-    # Sending
-
-    def send_task(
-        self,
-        name: str,
-        args: Sequence[Any] | None = None,
-        kwargs: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> Any:
-        """Send a task by its name, with the options of ``apply_async()``.
-
-        Raises:
-            UnknownTask: No task is registered by this name. Celery's NotRegistered.
-            TypeError, ValueError: As ``apply_async()``.
-        """
-        return sending_by_name.send(name, args, kwargs, options)
-
-    def signature(self, name: str, *args: Any, **kwargs: Any) -> Any:
-        """A signature of the task with this name: see ``Task.signature()``."""
-        from taskq.celery.canvas import Signature
-
-        return Signature(name, *args, **kwargs)
-
-    def AsyncResult(self, task_id: Any, **ignored: Any) -> AsyncResult:
-        """A handle on the task with this id."""
-        return AsyncResult(task_id)
-
-    def add_periodic_task(
-        self,
-        schedule: Any,
-        sig: Any,
-        args: Sequence[Any] = (),
-        kwargs: Mapping[str, Any] | None = None,
-        name: str | None = None,
-        **options: Any,
-    ) -> str:
-        """Send a task by a schedule: an entry of ``conf.beat_schedule``. Returns its name.
-
-        Args:
-            schedule: Seconds, a timedelta, or a ``crontab()``.
-            sig: A signature, or a task.
-            args: Positional arguments, in place of the signature's.
-            kwargs: Keyword arguments, in place of the signature's.
-            name: The name of the entry. By default the signature as a text.
-            **options: Options of ``apply_async()``.
-        """
-        task = getattr(sig, "task", sig)
-        entry = {
-            "schedule": schedule,
-            "task": getattr(task, "name", task),
-            "args": tuple(args or getattr(sig, "args", ())),
-            "kwargs": dict(kwargs or getattr(sig, "kwargs", {})),
-            "options": {**(getattr(sig, "options", None) or {}), **options},
-        }
-        key = name or repr(sig)
-        self.conf.beat_schedule[key] = entry
-        return key
 
     @functools.cached_property
     def control(self) -> Control:

@@ -13,7 +13,7 @@ from django.db import connection
 
 from stress.rig.pools import wait_until
 from taskq import __file__ as taskq_file
-from taskq.celery import AsyncResult
+from taskq.celery import AsyncResult, current_app
 from tests.project.lab import classes
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -59,6 +59,32 @@ def test_a_state_is_seen_while_the_task_runs(start_pool, tmp_path, drained):
         path.touch()
     drained()
     assert result.state == "SUCCESS"
+
+
+def test_control_sees_what_a_pool_does(start_pool, tmp_path, drained):
+    pool = start_pool("-c", 1, "-Q", "default,mail")
+    inspect = current_app.control.inspect
+    ((name, answer),) = [pair for each in current_app.control.ping() for pair in each.items()]
+    assert (name.split("@")[0], answer) == ("worker 1", {"ok": "pong"})
+    assert current_app.control.inspect(destination=["other"]).ping() is None
+    path = tmp_path / "go"
+    result = classes.say_and_wait.delay("a", str(path))
+    classes.noted.apply_async(("later",), countdown=3600)
+    wait_until(lambda: inspect().active()[name], what="the task runs")
+    (running,) = inspect().active()[name]
+    assert (running["id"], running["args"]) == (result.id, ["a", str(path)])
+    assert [each["request"]["args"] for each in inspect().scheduled()["all"]] == [["later"]]
+    assert inspect().active_queues()[name] == [{"name": "default"}, {"name": "mail"}]
+    assert inspect().stats()[name]["pid"] in pool.children("worker").values()
+    assert classes.noted.name in inspect().registered()[name]
+    assert inspect().reserved() == inspect().revoked() == {name: []}
+    assert inspect().query_task(result.id)["all"][result.id][1]["name"] == result.name
+    current_app.control.cancel_consumer("mail")
+    path.touch()
+    wait_until(result.ready, what="it is done")
+    classes.noted.apply_async(("paused",), queue="mail")
+    assert current_app.control.purge() == 2
+    current_app.control.add_consumer("mail")
 
 
 def test_the_limits_of_one_call(start_pool, runs, drained):

@@ -12,6 +12,7 @@ from django.utils import timezone
 from taskq.celery import AsyncResult, Ignore, Reject, shared_task, states
 from taskq.models import IdempotencyKey
 from taskq.models import Task as Row
+from taskq.store import endings
 from taskq.task.payload import PayloadError
 from taskq.testing import run_all
 from tests.project.lab import tasks as lab
@@ -251,6 +252,16 @@ def test_a_retry_that_cannot_be_called_is_refused_in_the_run():
     work.delay(1)
     run_all()
     assert seen == ["all"]
+
+
+def test_a_retry_that_changes_its_call_is_kept_for_the_keeper():
+    changes = {"payload": "[[1],{}]", "queue": "mail", "priority": 3, "expires": timezone.now()}
+    for given in (changes, {"lifetime": 5.0}, {}):
+        ending = endings.retry(
+            (7, 1), when=timezone.now(), delay=0.0, error="e", traceback="t", changes=given
+        )
+        assert endings.decoded([(*ending.run, ending.encoded())]) == [ending]
+        assert endings.checked(*ending) == ending
 
 
 def test_an_eager_retry_changes_the_call():

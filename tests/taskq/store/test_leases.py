@@ -36,6 +36,11 @@ WRITES = {
     "retry": lambda db, worker, run: db.end(
         worker, [endings.retry(run, when=None, delay=0, error="", traceback="")]
     ),
+    "retry with another call": lambda db, worker, run: db.end(
+        worker,
+        [endings.retry(run, when=None, delay=0, error="", traceback="", changes={"queue": "x"})],
+    ),
+    "say a state": lambda db, worker, run: db.say_state(worker, run, "{}"),
     "fail": lambda db, worker, run: db.end(worker, [endings.fail(run, error="", traceback="")]),
     "defer": lambda db, worker, run: db.defer(worker, run, 1.0),
 }
