@@ -249,7 +249,7 @@ RETURNING id
 """
 
 # As PROGRESS, and by the run itself.
-SAY_STATE = f"UPDATE taskq_task SET own_state = %(said)s {_FENCE} RETURNING id"
+SAY_STATE = f"UPDATE taskq_task SET own_state = %(said)s {_FENCE}"
 
 # The runs of some workers that were asked to end, from taskq_task_cancelled. That index holds
 # nothing else. Locks nothing.

@@ -130,7 +130,7 @@ HELD_BY = "SELECT id, attempt FROM taskq_task WHERE state = 1 AND worker_id = %(
 
 PROGRESS = f"UPDATE taskq_task SET progress = %(progress)s {_FENCE} RETURNING id"
 PROGRESS_IF_FREE = PROGRESS  # SQLite has no row locks
-SAY_STATE = f"UPDATE taskq_task SET own_state = %(said)s {_FENCE} RETURNING id"
+SAY_STATE = f"UPDATE taskq_task SET own_state = %(said)s {_FENCE}"
 
 CANCELLED_RUNS = """
 SELECT worker_id, id, attempt FROM taskq_task

@@ -51,6 +51,12 @@ def say_and_wait(self, key, path):
         time.sleep(0.01)
 
 
+@shared_task(ignore_result=False)
+def wait_for(key, path):
+    while not os.path.exists(path):
+        time.sleep(0.01)
+
+
 @shared_task
 def sleep_until_warned(key):
     note("start", key=key)

@@ -68,7 +68,7 @@ def test_control_sees_what_a_pool_does(start_pool, tmp_path, drained):
     assert (name.split("@")[0], answer) == ("worker 1", {"ok": "pong"})
     assert current_app.control.inspect(destination=["other"]).ping() is None
     path = tmp_path / "go"
-    result = classes.say_and_wait.delay("a", str(path))
+    result = classes.wait_for.delay("a", str(path))
     classes.noted.apply_async(("later",), countdown=3600)
     wait_until(lambda: inspect().active()[name], what="the task runs")
     (running,) = inspect().active()[name]
