@@ -20,6 +20,7 @@ _FUNCTIONS = {
     "step-growing": steps.growing,
     "step": steps.step,
     "step-slow": steps.slow,
+    "step-long": steps.long,
     "step-atomic": steps.atomic,
     "step-kept": steps.kept,
     "step-flaky": steps.flaky,

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import django.db
 from django.db import connection, transaction
 
-from stress.chaos.shapes import draw
+from stress.chaos.shapes import Sketch, draw
 from stress.project.lab.kinds import KINDS
 from stress.project.lab.models import Entry
 from stress.rig.history import History
@@ -25,6 +25,40 @@ _KEY = re.compile(rf"\b({'|'.join(map(re.escape, KINDS))})\.\d+\.\d+\b")
 
 class _ChangedMind(Exception):
     """Raised to roll the transaction back."""
+
+
+def send(
+    history: History,
+    sketch: Sketch,
+    *,
+    give_up: bool = False,
+    before_commit: Callable[[], None] = lambda: None,
+    after_commit: Callable[[], None] = lambda: None,
+) -> SentWorkflow | None:
+    """Send a workflow in one transaction, and record it. None if it may not have committed.
+
+    give_up: roll the transaction back in the end. before_commit, after_commit: called at that time.
+    """
+    keys = [part.key for part in sketch.parts]
+    for part in sketch.parts:
+        places = {"places": part.places} if part.places else {}
+        history.record("intent", key=part.key, task=part.kind, **places)
+    try:
+        with transaction.atomic():
+            Entry.objects.bulk_create(Entry(key=p.key, kind=p.kind) for p in sketch.parts)
+            sent = sketch.flow.send()
+            if give_up:
+                raise _ChangedMind
+            before_commit()
+    except _ChangedMind:
+        history.record("rollback", keys=keys)
+        return None
+    except django.db.Error:
+        connection.close()
+        return None
+    after_commit()
+    history.record("commit", keys=keys)
+    return sent
 
 
 class Workflows:
@@ -43,30 +77,18 @@ class Workflows:
         before_commit: Callable[[], None],
         after_commit: Callable[[], None],
     ) -> bool:
-        """Send a random workflow in one transaction, or roll it back. True if it surely committed.
-
-        False when it was rolled back, and when the database failed in the middle.
-        """
+        """Send a random workflow. True if it surely committed."""
         sketch = draw(self._random)
+        sent = send(
+            self._history,
+            sketch,
+            give_up=give_up,
+            before_commit=before_commit,
+            after_commit=after_commit,
+        )
+        if sent is None:
+            return False
         keys = [part.key for part in sketch.parts]
-        for part in sketch.parts:
-            places = {"places": part.places} if part.places else {}
-            self._history.record("intent", key=part.key, task=part.kind, **places)
-        try:
-            with transaction.atomic():
-                Entry.objects.bulk_create(Entry(key=p.key, kind=p.kind) for p in sketch.parts)
-                sent = sketch.flow.send()
-                if give_up:
-                    raise _ChangedMind
-                before_commit()
-        except _ChangedMind:
-            self._history.record("rollback", keys=keys)
-            return False
-        except django.db.Error:
-            connection.close()
-            return False
-        after_commit()
-        self._history.record("commit", keys=keys)
         now = time.monotonic()
         if self._random.random() < CANCELLED:
             when = now + self._random.uniform(0, LATEST)

@@ -23,8 +23,11 @@ LOSS = re.compile(
 
 #: Two causes with the same signal. Only a counter of the kernel tells them apart.
 SIGKILLS = {"SIGKILL", "out of memory"}
-#: Two deaths, or a death and its record, are close if at most so many seconds lie between them.
+#: A death and its record are close if at most so many seconds lie between them.
 CLOSE = 1.0
+#: The same for two deaths: one that the kernel kills for lack of memory may take a second to be
+#: gone.
+AT_ONCE = 2.0
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def _mistaken(evidence: Evidence, run: Run, error: str) -> bool:
     killed from outside, the history does not name its pool, so any such process may be the other.
     """
     causes = {evidence.kind(run.key).poison}
-    around = Span(run.over - CLOSE * SECOND, run.over).longer(CLOSE)
+    around = Span(run.over - AT_ONCE * SECOND, run.over).longer(AT_ONCE)
     for other in evidence.runs:
         if other.parent == run.parent and other.died and around.meets(Span(other.over, other.over)):
             causes.add(evidence.kind(other.key).poison)

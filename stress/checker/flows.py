@@ -56,10 +56,15 @@ class Flows:
         self.may_be_dropped = functools.cache(self._may_be_dropped)
 
     def done_by(self, key: str, moment: float) -> bool:
-        """Whether a run of a part had returned by then, and so may have ended it."""
+        """Whether a run of a part had returned by then, and so may have ended it. A run that a
+        later one had overtaken has ended nothing: it was fenced."""
         keys = self.last.get(key) or [key]
         return any(
-            run.returned and run.over <= moment for each in keys for run in self._runs.get(each, ())
+            run.returned
+            and run.over <= moment
+            and not any(run.began < later.began < run.over for later in self._runs[each])
+            for each in keys
+            for run in self._runs.get(each, ())
         )
 
     def _may_be_dropped(self, key: str) -> bool:

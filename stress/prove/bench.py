@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -15,10 +16,12 @@ import psycopg
 from django.db import connections
 
 from pool import clock
+from stress.chaos import workflows
 from stress.chaos.cancelling import cancel
 from stress.chaos.databases import Database
 from stress.chaos.schedule import SCHEDULE
 from stress.chaos.sending import send
+from stress.chaos.shapes import Sketch
 from stress.chaos.tables import read_final_state
 from stress.chaos.watch import Watcher
 from stress.checker import LeftOver, Limits, Verdict, judge
@@ -110,6 +113,14 @@ class Bench(Closing):
         """Send tasks of these kinds in one transaction. Returns their keys."""
         send(self.history, kinds, *args, sent=self._handles.__setitem__)
         return [str(key) for key in self.records("commit")[-1]["keys"]]
+
+    def send_workflow(self, parts: list[str], body: str) -> list[str]:
+        """Send and commit a group of these kinds, and a step that waits for it. Returns the keys,
+        that of the step last."""
+        sketch = Sketch(random.Random(0))
+        sketch.add(body, [sketch.add(kind) for kind in parts])
+        workflows.send(self.history, sketch)
+        return [part.key for part in sketch.parts]
 
     # What happened
 
@@ -226,6 +237,19 @@ class Bench(Closing):
             yield
             session.execute("SELECT pg_advisory_unlock(42)")
 
+    @contextmanager
+    def ends_held_up(self) -> Iterator[None]:
+        """Let no end of a part commit during the block, as on a slow disk."""
+        with psycopg.connect(self.database.url, autocommit=True) as session:
+            session.execute(_SLOW_END)
+            session.execute("SELECT pg_advisory_lock(42)")
+            yield
+            session.execute("SELECT pg_advisory_unlock(42)")
+
+    def ends_are_held_up(self, count: int) -> bool:
+        """Whether so many ends wait for their commit."""
+        return self._waiting("advisory") >= count
+
     def claim_is_held_up(self) -> bool:
         """Whether a claim waits for that lock."""
         return self._waits("advisory")
@@ -235,9 +259,12 @@ class Bench(Closing):
         return self._waits("transactionid", "tuple")
 
     def _waits(self, *kinds: str) -> bool:
+        return self._waiting(*kinds) > 0
+
+    def _waiting(self, *kinds: str) -> int:
         look = "SELECT FROM pg_locks WHERE NOT granted AND locktype = ANY (%s)"
         with psycopg.connect(self.database.url) as session:
-            return session.execute(look, [list(kinds)]).rowcount > 0
+            return session.execute(look, [list(kinds)]).rowcount
 
     # The end
 
@@ -287,6 +314,15 @@ def _outliving(pool: Pool) -> list[int]:
     return processes.of_session(pool.pid)
 
 
+_SLOW_END = """
+CREATE OR REPLACE FUNCTION slow_end() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock_shared(42);
+    RETURN NULL;
+END $$;
+CREATE CONSTRAINT TRIGGER slow_end AFTER UPDATE ON taskq_edge DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION slow_end()
+"""
 _SLOW_CLAIM = """
 CREATE OR REPLACE FUNCTION slow_claim() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -77,6 +77,14 @@ PROOFS = {
         ),
         Proof("parent-death", "children that outlive their supervisor", "no_supervisor", "orphans"),
         Proof(
+            "second-release",
+            "steps released only before the commit of their parts",
+            "two_last_parts",
+            "standstills",
+        ),
+        Proof("one-release", "steps released whatever their state", "long_step", "double_releases"),
+        Proof("part-fence", "inputs given by whoever ends late", "late_part", "early_releases"),
+        Proof(
             "cancel-mark",
             "a cancel forgotten with its worker",
             "cancelled_and_killed",

@@ -18,12 +18,13 @@ from pool.finish_log import FinishLog
 from pool.slot import Slot
 from taskq.outbox import enqueue as outbox_enqueue
 from taskq.outbox.calls import Sent
-from taskq.sql.postgresql import claims, leases, schedules, tasks, unique
+from taskq.sql.postgresql import claims, leases, schedules, tasks, unique, workflows
 from taskq.store import endings
 from taskq.task.claimed import Claimed
 from taskq.task.outcomes import Outcome
 from taskq.task.registry import Definition
 from taskq.worker import executor
+from taskq.worker.batch import Batch
 from taskq.worker.recall import Recall
 from taskq.worker.worker import Worker
 
@@ -199,6 +200,43 @@ def missing_workers_stay_so() -> None:
     _swap(leases, "WHERE id IS NOT NULL", "RESTORE_WORKERS", instead="WHERE false")
 
 
+def only_the_first_release() -> None:
+    """Steps are released in the transactions of their parts, and never again: as if each counted
+    what is left there."""
+    Batch.note_passed = lambda self, id: None  # type: ignore[method-assign]
+    written = Batch._written
+
+    def forget_them(self: Batch, ours: set[int], count: int) -> None:
+        written(self, ours, count)
+        self._parts = self._parts._replace(passed=[])
+
+    Batch._written = forget_them  # type: ignore[method-assign]
+    workflows.RELEASE_LEFT = ()
+
+
+def released_in_any_state() -> None:
+    """A release looks neither at the state of a step nor for its edges to be still there."""
+    for name in "RELEASE", "RELEASE_LEFT":
+        (text,) = getattr(workflows, name)
+        text = _swapped(name, text, "AND state + 0 = 3 AND", "AND")
+        text = _swapped(name, text, "ORDER BY id FOR UPDATE SKIP LOCKED")
+        taken = """    DELETE FROM taskq_edge AS edge USING step WHERE edge.step_id = step.id
+    RETURNING edge.step_id, edge.place, edge.state, edge.value
+"""
+        left = "    SELECT edge.* FROM taskq_edge AS edge JOIN step ON edge.step_id = step.id\n"
+        text = _swapped(name, text, taken, left)
+        setattr(workflows, name, (text,))
+
+
+def no_fence_on_parts() -> None:
+    """The end of a part gives its value to those that wait, even if another worker holds it."""
+    (text,) = tasks.PASS
+    told = "FROM done WHERE edge.part_id = done.id AND"
+    tasks.PASS = (_swapped("PASS", text, told, "WHERE edge.part_id = ANY (%(ids)s) AND"),)
+    # Without the row that has ended there is no place in the list of values.
+    tasks.PASS = (tasks.PASS[0].replace("width_bucket(done.id,", "width_bucket(edge.part_id,", 1),)
+
+
 def children_stay() -> None:
     """Children do not notice the death of their supervisor."""
     kernel.die_with_parent = lambda parent: True
@@ -227,6 +265,9 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "unique-run": key_released_on_start,
     "worker-ids": ids_that_are_counted,
     "missing-workers": missing_workers_stay_so,
+    "second-release": only_the_first_release,
+    "one-release": released_in_any_state,
+    "part-fence": no_fence_on_parts,
     "parent-death": children_stay,
     "cancel-mark": no_mark_of_a_cancel,
 }

@@ -29,17 +29,22 @@ def late_finish(bench: Bench) -> None:
     """A pool is frozen for longer than its lease, and another takes over its task.
 
     When it wakes its run ends. Then the worker of the other pool is killed."""
-    _late_finish(bench, "slow", 3.0)
+    _late_finish(bench, bench.send("slow", 3.0))
 
 
 def late_result(bench: Bench) -> None:
     """The same with a task that keeps its result."""
-    _late_finish(bench, "kept", 3.0, 0)
+    _late_finish(bench, bench.send("kept", 3.0, 0))
 
 
-def _late_finish(bench: Bench, kind: str, *args: object) -> None:
+def late_part(bench: Bench) -> None:
+    """The same with a part for which a step waits. The worker of the other pool is not killed."""
+    part, _ = bench.send_workflow(["step-long"], "step")
+    _late_finish(bench, part, kill=False)
+
+
+def _late_finish(bench: Bench, key: str, *, kill: bool = True) -> None:
     frozen = bench.start_pool()
-    key = bench.send(kind, *args)
     first = bench.started(key)
     victims = bench.freeze(frozen)
     bench.start_pool()
@@ -52,7 +57,8 @@ def _late_finish(bench: Bench, kind: str, *args: object) -> None:
         if pid == first:
             bench.ended(key)
             wait_until(lambda: FENCED in frozen.log() or not Task.objects.exists())
-    bench.kill(second)
+    if kill:
+        bench.kill(second)
     bench.settle()
 
 
@@ -148,6 +154,22 @@ def calls_of_a_group(bench: Bench) -> None:
     for _ in range(20):
         bench.send_all(["solo"] * 3)
         bench.passed(0.05, since=bench.records("commit")[-1]["at"])
+    bench.settle()
+
+
+def two_last_parts(bench: Bench) -> None:
+    """Two parts end, and neither sees the end of the other before its own commit."""
+    bench.start_pool(2, lease=LONG)
+    with bench.ends_held_up():
+        bench.send_workflow(["step-slow", "step-slow"], "step")
+        wait_until(lambda: bench.ends_are_held_up(2), what="two ends before their commits")
+    bench.settle()
+
+
+def long_step(bench: Bench) -> None:
+    """A step that was released takes longer than a keeper needs to look for what is left."""
+    bench.send_workflow(["step"], "step-long")  # before the pool: its keeper looks for open ones
+    bench.start_pool(2)
     bench.settle()
 
 

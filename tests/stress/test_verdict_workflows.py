@@ -48,6 +48,12 @@ def test_a_step_that_starts_before_its_part_has_ended_is_early():
     assert found.text == "b started, and a had not ended before"
 
 
+def test_the_end_of_a_run_that_another_had_overtaken_releases_nothing():
+    flow = Flow().step("a").step("b", place("a")).start("a", 1).start("a", 2, OTHER)
+    flow.end("a", 2.5).run("b", 2.6, 2.7, got=["a"]).end("a", 3, OTHER)
+    assert "early_releases" in flow.verdict().broken()
+
+
 def test_one_part_of_a_place_is_enough():
     flow = Flow().step("a", kind="grumpy").step("x", place("a", on="failed", value=False))
     flow.step("b", place("a", "x")).start("a", 1).raised("a", 2)

@@ -103,6 +103,7 @@ _ALL = [
     # Steps of workflows.
     Kind("step", "step", module="steps"),
     Kind("step-slow", "slow", module="steps"),
+    Kind("step-long", "long", module="steps"),
     Kind("step-atomic", "atomic", atomic=True, module="steps"),
     Kind("step-kept", "kept", keeps=True, module="steps"),
     Kind("step-flaky", "flaky", module="steps"),

@@ -34,6 +34,13 @@ def slow(key: str, got: list[Any]) -> str:
         return key
 
 
+@shared_task
+def long(key: str, got: list[Any]) -> str:
+    with run(key, got=got):
+        time.sleep(3.0)
+        return key
+
+
 @shared_task(
     atomic=True,
     autoretry_for=(django.db.Error,),
