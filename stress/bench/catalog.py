@@ -15,6 +15,7 @@ from stress.bench.scenarios import (
     notify,
     slow_disk,
     sqlite,
+    workflows,
 )
 
 MODULES = (
@@ -28,6 +29,7 @@ MODULES = (
     long_transaction,
     notify,
     leases,
+    workflows,
     sqlite,
 )
 

@@ -162,6 +162,8 @@ TARGETS: dict[str, tuple[Condition, ...]] = {
         detail_at_most("statements an interval", 1.05),
         never("task rows written"),
     ),
+    "latency-chain": (at_most(20, "ms p50"),),
+    "drain-group-c8": (of_limit(0.5),),
     "sqlite-drain-c4": (of_limit(0.5), never("locked errors")),
 }
 

@@ -64,14 +64,12 @@ class Latency(Scenario):
         return self._measure(arena, self._door, self.gap)
 
     def limit(self, arena: Arena) -> Reading:
-        count = _count(arena, LIMIT_GAP)
+        count = count_of(arena, LIMIT_GAP)
         with arena.stage() as stage:
             stage.start(RAW, "listen")
             stage.module(RAW, "ping", "--gap", LIMIT_GAP, "--count", 1)
             stage.starts.write_bytes(b"")
-            return _latencies(
-                stage, stage.module(RAW, "ping", "--gap", LIMIT_GAP, "--count", count)
-            )
+            return latencies(stage, stage.module(RAW, "ping", "--gap", LIMIT_GAP, "--count", count))
 
     def beside(self, arena: Arena) -> dict[str, Callable[[], Reading]]:
         if not self._beside_idle:
@@ -82,11 +80,11 @@ class Latency(Scenario):
         return self._measure(arena, peer, self.gap) if peer.name in self._rivals else None
 
     def _measure(self, arena: Arena, contestant: Contestant, gap: float) -> Reading:
-        count = _count(arena, gap)
+        count = count_of(arena, gap)
         with arena.stage(contestant) as stage:
-            tree = _wake(stage, 8).tree()
+            tree = wake(stage, 8).tree()
             before = footprint.cpu_seconds(tree)
-            reading = _latencies(stage, stage.run("ping", "mark", gap, count))
+            reading = latencies(stage, stage.run("ping", "mark", gap, count))
             spent = footprint.cpu_seconds(tree) - before
             reading.detail["CPU ms a task"] = 1000 * spent / (count + UNREPORTED)
             return reading
@@ -108,18 +106,18 @@ class LatencyHalfLoad(Scenario):
         if peer.pace / 4 < 1 / NAP:
             raise Unsupported("two of its workers cannot run 200 tasks a second")
         with arena.stage(peer) as stage:
-            _wake(stage, 2)
-            count = 15 * _count(arena, IDLE_GAP)
-            return _latencies(stage, stage.run("ping", "nap_and_mark", NAP, count))
+            wake(stage, 2)
+            count = 15 * count_of(arena, IDLE_GAP)
+            return latencies(stage, stage.run("ping", "nap_and_mark", NAP, count))
 
 
-def _count(arena: Arena, gap: float) -> int:
+def count_of(arena: Arena, gap: float) -> int:
     """So many that their p99 is not chance, however short the gaps are."""
     least, seconds = (30, 2.0) if arena.quick else (200, 10.0)
     return max(least, round(seconds / gap))
 
 
-def _wake(stage: Stage, concurrency: int) -> Workers:
+def wake(stage: Stage, concurrency: int) -> Workers:
     """Start the workers and run something, so that everything is loaded."""
     workers = stage.start_workers(concurrency)
     stage.run("send", "noop", 1)
@@ -127,7 +125,7 @@ def _wake(stage: Stage, concurrency: int) -> Workers:
     return workers
 
 
-def _latencies(stage: Stage, sent: list[tuple[int, int]]) -> Reading:
+def latencies(stage: Stage, sent: list[tuple[int, int]]) -> Reading:
     """Milliseconds from the commit to the start."""
     wait_until(
         lambda: {number for number, _ in sent} <= set(work.starts(stage.starts)),
