@@ -59,12 +59,14 @@ class Conf(MutableMapping[str, Any]):
         return None if found in (None, f"CELERY_{name.upper()}") else self[name]
 
     def _key(self, name: str) -> str | None:
-        """Celery's name of what the source has; None for what is none of Celery's."""
-        prefix = self._namespace
-        if not name.startswith(prefix):
-            return setting_names.OLD.get(name) if not prefix else None
-        key = setting_names.normalized(name[len(prefix) :] if prefix else name)
-        return key if prefix or setting_names.is_known(key) else None
+        """Celery's name of what the source has; None for what is none of Celery's. Without a
+        namespace only old names are in capitals: the others there are Django's, or the site's."""
+        if self._namespace:
+            found = name.startswith(self._namespace)
+            return setting_names.normalized(name[len(self._namespace) :]) if found else None
+        if name.islower():
+            return name if setting_names.is_known(name) else None
+        return setting_names.OLD.get(name)
 
     def _read(self) -> dict[str, Any]:
         found = {}
@@ -83,10 +85,10 @@ class Conf(MutableMapping[str, Any]):
             return read[key]
         if key in _DEFAULTS:
             return self._set.setdefault(key, {}) if key == "beat_schedule" else _DEFAULTS[key]()
-        if setting_names.is_known(key):
-            return None
         if name in _names(self._source):  # of the site's own
             return _value(self._source, name)
+        if setting_names.is_known(key):
+            return None
         raise KeyError(name)
 
     def __setitem__(self, name: str, value: Any) -> None:

@@ -62,4 +62,8 @@ def means_nothing(name: str) -> bool:
 
 def normalized(name: str) -> str:
     """The name as Celery has it today, such as ``task_routes`` for ``CELERY_ROUTES``."""
-    return OLD.get(name, name.lower() if name.isupper() else name)
+    if name in OLD:
+        return OLD[name]
+    lower = name.lower() if name.isupper() else name
+    plain = lower.removeprefix("celery_")
+    return plain if is_known(plain) else lower

@@ -147,6 +147,19 @@ def test_settings_of_a_module_of_a_dict_and_of_old_names():
     app.config_from_object("no_such_module", silent=True)
 
 
+def test_without_a_namespace_only_old_names_of_djangos_settings_are_celerys(settings):
+    settings.CACHE_MIDDLEWARE_SECONDS = 5
+    settings.CELERY_DEFAULT_QUEUE = "old"
+    settings.BROKER_URL = "redis://"
+    app = Celery("proj")
+    app.config_from_object("django.conf:settings")
+    assert app.conf.task_default_queue == "old"
+    assert app.conf.CACHE_MIDDLEWARE_SECONDS == 5
+    assert app.conf.given() == {"task_default_queue": "old", "broker_url": "redis://"}
+    app.conf["CELERY_TASK_DEFAULT_QUEUE"] = "new"
+    assert app.conf.task_default_queue == "new"
+
+
 def test_settings_that_mean_something_are_honored(app, settings):
     settings.CELERY_TASK_DEFAULT_QUEUE = "low"
     settings.CELERY_TASK_DEFAULT_PRIORITY = 2
