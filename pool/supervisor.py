@@ -247,9 +247,9 @@ class Supervisor:
         if self._seats.strength() <= 1:
             log.warning("not removing the last worker; TERM stops the pool")
             return
-        # One that is idle goes at once, and no other is left to do its work meanwhile.
         staying = [seat for seat in self._seats.workers() if not seat.leaving]
-        seat = max(staying, key=lambda each: (each.slot.state == State.IDLE, each.number))
+        # The last one; but rather one that goes at once than one that has work to finish.
+        seat = ([each for each in staying if each.slot.state != State.BUSY] or staying)[-1]
         seat.leaving = True
         if seat.pid:
             seat.ask_to_stop()

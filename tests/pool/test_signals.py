@@ -52,6 +52,14 @@ def test_ttou_lets_the_work_in_hand_finish(start):
     wait_until(lambda: set(pool.children("worker")) == {"worker 1", "worker 3"})
 
 
+def test_ttou_rather_takes_a_worker_without_work(start):
+    pool = start("keeper=notes_deaths", "worker=waits", "worker=works")
+    (busy,) = pool.wait_note("begun")
+    pool.signal(signal.SIGTTOU)
+    (left,) = pool.wait_note("left")
+    assert left["pid"] != busy["pid"]
+
+
 def test_ttou_takes_away_a_worker_that_is_dead_and_waits_for_its_turn(start):
     pool = start("keeper=notes_deaths", "worker=waits", "worker=crashes", up=False)
     pool.wait_up("worker 1")
