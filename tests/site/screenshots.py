@@ -35,6 +35,12 @@ PATIENCE = 60
 WORKERS = 4
 #: Of a terminal.
 COLUMNS = 110
+#: Whether enough of the chaos is over for a picture: losses, and figures of two minutes.
+LOST = """
+SELECT count(*) >= 40
+       AND (SELECT count(DISTINCT at) FROM taskq_rollup WHERE step = 60 AND lost > 0) >= 2
+FROM taskq_loss
+"""
 CHAOS = "stress chaos --seconds 60 --seed 7 -c 4"
 
 
@@ -105,12 +111,12 @@ def _photograph_chaos(url: str, home: Path) -> None:
         def lost() -> bool:
             try:
                 with psycopg.connect(url) as session:
-                    found = session.execute("SELECT count(*) >= 40 FROM taskq_loss").fetchone()
+                    found = session.execute(LOST).fetchone()
             except psycopg.OperationalError:  # sessions are killed too
                 return False
             return found is not None and bool(found[0])
 
-        _wait_until(lost, "workers were lost")
+        _wait_until(lost, "workers were lost in two minutes")
         photograph(address, home, IMAGES, dashboard_chaos="", dashboard_losses="workers/")
 
 
