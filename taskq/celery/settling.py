@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from taskq.celery import apps, surrounding, task_hooks
+from taskq.celery import apps, signal_bridge, surrounding, task_hooks
 from taskq.celery import options as celery_options
 from taskq.celery.end_hooks import EndHooks
 from taskq.task import registry
@@ -40,6 +40,8 @@ def settle(task: Any) -> None:
     function = surrounding.surrounded(task)
     ends = any(task_hooks.has(task, name) for name in task_hooks.AFTER)
     hooks = partial(EndHooks, task) if ends else None
+    if ends:
+        signal_bridge.tell_of_losses()
     task._definition = registry.Definition(task.name, function, options, bound=task, hooks=hooks)
     registry.register(task._definition)
 

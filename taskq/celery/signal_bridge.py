@@ -122,7 +122,8 @@ def _cancelled(sender: Any, request: Request | None, error: str, **more: Any) ->
 
 def _lost(sender: Any, id: Any, name: str, cause: str, failed: bool, **more: Any) -> None:
     """In the keeper: a task was given up, because its worker died once too often."""
-    if not failed:
+    listeners = signals.task_failure.receivers or signals.task_postrun.receivers
+    if not failed or not (listeners or _tells_itself(name)):
         return
     request = Request(pk=id.int, name=name, queue="")
     known = look_up(id.int)
@@ -132,6 +133,11 @@ def _lost(sender: Any, id: Any, name: str, cause: str, failed: bool, **more: Any
             known.payload, name
         )
     telling.failed(sender, request, WorkerLost(cause), "")
+
+
+def tell_of_losses() -> None:
+    """Tell tasks that have hooks of their failure by a loss, though nobody listens to a signal."""
+    own.task_lost.connect(_lost)  # Django keeps it once
 
 
 # In the processes of a pool

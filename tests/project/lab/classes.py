@@ -1,6 +1,7 @@
 """Tasks of base classes, and receivers of Celery's signals."""
 
 import os
+import signal
 import time
 
 from stress.project.runs import note
@@ -23,7 +24,7 @@ class Noting(Task):
         note("success", key=args[0], value=retval)
 
     def on_failure(self, exc, task_id, args, kwargs, einfo):
-        note("failure", key=args[0], error=repr(exc))
+        note("failure", key=args[0], error=repr(exc), pid=os.getpid())
 
     def on_retry(self, exc, task_id, args, kwargs, einfo):
         note("retry", key=args[0])
@@ -38,6 +39,8 @@ def noted(self, key, how="return"):
         raise KeyError(key)
     if how == "retry":
         self.retry((key, "return"), exc=ValueError("again"), countdown=0, queue="mail")
+    if how == "die":
+        os.kill(os.getpid(), signal.SIGKILL)
     if how == "ignore":
         raise Ignore
     return self.request.delivery_info["routing_key"]
@@ -66,11 +69,11 @@ def sleep_until_warned(key):
         note("warned", key=key)
 
 
-def _when(signal, name):
+def _when(sent, name):
     def receiver(sender, **arguments):
         note("signal", key=name, pid=os.getpid(), parent=os.getppid())
 
-    signal.connect(receiver, weak=False)
+    sent.connect(receiver, weak=False)
 
 
 #: A site asks for it: the receivers would slow the other tests.

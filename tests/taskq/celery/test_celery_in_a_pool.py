@@ -47,6 +47,17 @@ def test_hooks_in_a_pool(start_pool, runs, drained):
     assert results["d"].state == "PENDING"
 
 
+def test_hooks_of_a_task_whose_worker_died_once_too_often(start_pool, runs):
+    pool = start_pool("-c", 1)
+    result = classes.noted.delay("a", "die")
+    wait_until(lambda: runs("after", "a"), what="it is told of its failure")
+    assert [run["kind"] for run in runs(key="a")] == [*["before"] * 3, "failure", "after"]
+    (failure,) = runs("failure", "a")
+    assert failure["error"].startswith("WorkerLost(")
+    assert failure["pid"] == pool.children("keeper")["keeper"]
+    assert result.failed()
+
+
 def test_a_state_is_seen_while_the_task_runs(start_pool, tmp_path, drained):
     start_pool("-c", 1)
     path = tmp_path / "go"
@@ -88,7 +99,7 @@ def test_control_sees_what_a_pool_does(start_pool, tmp_path, drained):
 
 
 def test_the_limits_of_one_call(start_pool, runs, drained):
-    pool = start_pool("-c", 1, TASKQ_MAX_LOSSES="1")
+    pool = start_pool("-c", 1)
     classes.sleep_until_warned.apply_async(("soft",), soft_time_limit=0.3)
     wait_until(lambda: runs("warned", "soft"), what="it was warned")
     drained()
