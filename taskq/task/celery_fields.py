@@ -37,8 +37,23 @@ class CeleryFields:
     reply_to = origin = logfile = loglevel = shadow = None
     stamps = stamped_headers = properties = None
     #: What comes before and after a step of a workflow is in the tables of workflows.
-    group = group_index = chord = chain = callbacks = errbacks = None
+    group = group_index = chord = callbacks = errbacks = None
     utc = True
+
+    @property
+    def chain(self: _Run) -> None:
+        """None: what follows the task is rows, and not in its message.
+
+        Code for Celery sets it to None to end the chain. That would be without effect, so it
+        raises AttributeError.
+        """
+
+    @chain.setter
+    def chain(self: _Run, value: object) -> None:
+        raise AttributeError(
+            f"request.chain of {self.name} cannot be set: what follows is rows. To end the chain "
+            "here, raise taskq.celery.Ignore: what waits for the task is dropped"
+        )
 
     @property
     def task(self: _Run) -> str:
