@@ -81,7 +81,10 @@ async def _events(page: Page) -> AsyncIterator[str]:
     begun = said = time.monotonic()
     before = None
     while time.monotonic() - begun < LENGTH:
-        text = await sync_to_async(_look)(page)
+        try:
+            text = await sync_to_async(_look)(page)
+        except Http404:  # what the page is about is gone: the browser asks again, and is told so
+            return
         if text != before:
             yield _event(text)
             before, said = text, time.monotonic()

@@ -20,10 +20,12 @@ from taskq.dashboard.workflow_chart import Box, chart
 from taskq.dashboard.workflow_queries import NodeState, Seen
 from taskq.models import Cancelled, SentWorkflow, Task, TaskQuerySet
 from taskq.task import ids
+from taskq.workflow import send_again
+from taskq.workflow.looks import Course
 from taskq.workflow.standing import Standing
 
 #: The verbs of the buttons.
-RETRY, RETRY_FAILED, CANCEL = "retry", "retry_failed", "cancel"
+RETRY, RETRY_FAILED, CANCEL, AGAIN = "retry", "retry_failed", "cancel", "send_again"
 
 
 class WorkflowPage(Acting, Page):
@@ -36,6 +38,7 @@ class WorkflowPage(Acting, Page):
         RETRY: permissions.ACT,
         RETRY_FAILED: permissions.ACT,
         CANCEL: permissions.ACT,
+        AGAIN: permissions.ACT,
     }
 
     @functools.cached_property
@@ -80,6 +83,10 @@ class WorkflowPage(Acting, Page):
         workflow = found.only("pk", "name").first()
         if workflow is None:
             raise Http404(gettext("There is no such workflow, or it ended long ago."))
+        if verb == AGAIN:
+            sent = send_again(workflow)
+            text = gettext("All of it was sent again. This is the new workflow.")
+            return say(request, messages.SUCCESS, text, "workflow", pk=sent.pk)
         done, text = act(verb, workflow, step)
         level = messages.SUCCESS if done else messages.WARNING
         return say(request, level, text, "workflow", pk=self.id)
@@ -91,6 +98,7 @@ class WorkflowPage(Acting, Page):
             RETRY: line.failed and line.row.cancelled_at is None,
             RETRY_FAILED: line.failed and line.row.cancelled_at is None,
             CANCEL: line.left and line.row.cancelled_at is None,
+            AGAIN: line.course in (Course.DONE, Course.CANCELLED) and seen.graph is not None,
         }
         return [
             verb

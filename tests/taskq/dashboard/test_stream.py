@@ -11,8 +11,9 @@ from django.test import AsyncClient
 
 from taskq.dashboard import stream
 from taskq.dashboard.remembered import remembered
+from taskq.models import SentWorkflow
 
-from .site import OVERVIEW, QUEUES, ran
+from .site import OVERVIEW, QUEUES, WORKFLOWS, ran
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -64,6 +65,18 @@ def test_a_change_is_sent_by_itself(asgi_root):
 def happen():
     remembered.forget()
     ran(task_id=4711)
+
+
+def test_the_page_of_a_workflow_ends_when_that_is_pruned(asgi_root):
+    row = SentWorkflow.objects.create(name="report", steps="[]", edges="[]", tasks="[]")
+
+    def prune():
+        SentWorkflow.objects.all().delete()
+        remembered.forget()
+
+    (only,) = events(asgi_root, f"{WORKFLOWS}{row.pk}/", 2, between=prune)
+    assert "report" not in only  # the name is in the title, which is no live part
+    assert 'id="state"' in only
 
 
 def test_nothing_new_is_only_a_sign_of_life(asgi_root):

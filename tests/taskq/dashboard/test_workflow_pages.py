@@ -234,12 +234,24 @@ def test_a_workflow_is_cancelled_after_a_question(root):
     assert 'id="confirm"' not in text(root.get(page(sent, "?verb=cancel")))
 
 
+def test_one_that_is_over_is_sent_again(root):
+    sent = send()
+    assert "send-again" not in text(root.get(page(sent)))
+    press(root, sent, "cancel")
+    assert "send-again" in text(root.get(page(sent)))
+    found = press(root, sent, "send_again")
+    assert said(found) == ["All of it was sent again. This is the new workflow."]
+    new = SentWorkflow.objects.latest("pk")
+    assert found.redirect_chain == [(page(new), 302)]
+    assert new.steps_left().count() == 5
+
+
 def test_who_may_look_sees_no_button_and_does_nothing(client):
     sent = send()
     first = stands_still(sent)
     staff = user_with("view_task")
     assert buttons(staff, sent) == []
-    for act in ("cancel", "retry_failed", f"retry:{first}"):
+    for act in ("cancel", "retry_failed", "send_again", f"retry:{first}"):
         assert staff.post(page(sent), {"act": act}).status_code == 403
     assert "confirm" not in text(staff.get(page(sent, "?verb=cancel"))).partition("<main")[2]
     assert client.get(page(sent)).status_code == 302
