@@ -93,6 +93,7 @@ class WorkflowStatements(Protocol):
     PRUNE: str
     REPLACE: str
     JOIN: str
+    HEAR: str
     ADD_PART: str
 
     def send(self, rows: Rows, values: Mapping[str, Any]) -> tuple[int | None, list[int]]: ...

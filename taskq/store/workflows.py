@@ -58,7 +58,8 @@ class WorkflowStore:
             ((workflow, state),) = found
             # A run that was cancelled meanwhile is over, and nothing follows.
             if state != State.FAILED and others["steps"] != "[]":
-                sent, _ = self._sql.send(rows, {**others, "workflow": workflow, "own": [id]})
+                sent, parts = self._sql.send(rows, {**others, "workflow": workflow, "own": [id]})
+                rows(self._sql.HEAR, {"id": id, "parts": parts})
                 if sent:
                     rows(self._sql.JOIN, {"id": id, "workflow": sent})
         return True

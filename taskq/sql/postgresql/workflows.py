@@ -286,6 +286,17 @@ RETURNING workflow_id, state
 # A task that was no step becomes one, as other steps replace it. By the primary key.
 JOIN = "UPDATE taskq_task SET workflow_id = %(workflow)s WHERE id = %(id)s"
 
+# What waits for the failure of a part also hears of the steps that replace it: at the same place,
+# of which one edge is enough. By taskq_edge_part. The part is locked, and no one else sees its new
+# steps yet.
+HEAR = """
+INSERT INTO taskq_edge (step_id, place, part_id, waits_for)
+SELECT edge.step_id, edge.place, new.id, 1
+FROM taskq_edge AS edge CROSS JOIN unnest(%(parts)s::bigint[]) AS new (id)
+WHERE edge.part_id = %(id)s AND edge.waits_for = 1 AND edge.state + 0 = 0
+RETURNING step_id
+"""
+
 # One more part for the steps that wait for a part to be done. Its place is its own, whoever else
 # adds one at the same time. By taskq_edge_part.
 ADD_PART = f"""

@@ -92,6 +92,26 @@ def test_a_replacement_that_fails_fails_what_follows():
     assert (result.failed(), "KeyError" in str(result.result)) == (True, True)
 
 
+def test_an_errback_of_a_replaced_task_hears_of_all_that_replaces_it():
+    heard.clear()
+    replaced = replaced_by(lambda x: fail.s() | add.s(1))
+    (replaced.s(1) | keep.s()).on_error(hear.si("chain")).delay()
+    chord([replaced.s(1), add.s(1)], keep.s()).on_error(hear.si("chord")).delay()
+    replaced.apply_async((1,), link_error=hear.si("task"))
+    good = replaced_by(lambda x: add.s(x) | add.s(1), name="good")
+    good.apply_async((1,), link_error=hear.si("good"))
+    run_all(propagate=False)
+    assert sorted(heard) == ["chain", "chord", "task"]
+
+
+heard: list = []
+
+
+@shared_task
+def hear(what):
+    heard.append(what)
+
+
 def test_outside_of_a_run_nothing_is_replaced():
     task = replaced_by(lambda x: add.s(x))
     with pytest.raises(RuntimeError, match=r"replaced does not run here, so nothing can replace"):

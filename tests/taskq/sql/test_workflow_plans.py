@@ -84,6 +84,13 @@ def test_a_look_for_voided_steps_reads_nothing_else(many_parts):
     assert pages < 50
 
 
+def test_what_hears_of_a_replaced_part_is_read_by_its_edges(many_parts):
+    values = {"id": FIRST + MANY - 1, "parts": [1, 2]}
+    used, pages = reads(many_parts, workflows.HEAR, values)
+    assert used == {"taskq_edge_part"}
+    assert pages < 50
+
+
 def test_settling_reads_the_parts(many_parts):
     used, pages = reads(many_parts, workflows.SETTLE, {"parts": [FIRST + MANY - 1]})
     assert used <= {"taskq_task_pkey", "taskq_edge_part"}
