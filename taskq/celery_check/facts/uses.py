@@ -112,11 +112,18 @@ TASK: dict[str, Fact] = {
 
 RESULT: dict[str, Fact] = {
     **differs(
-        "get wait join",
+        "get wait",
         "a task that failed raises TaskFailed with the text; ignore_result=False keeps a result",
     ),
-    **differs("maybe_throw maybe_reraise throw", "it raises TaskFailed with the text"),
-    **differs("revoke", "a task that runs goes on: cancel() ends it as well"),
+    **moves(
+        "id task_id status state result info traceback ready successful failed forget revoke name "
+        "args kwargs queue worker retries date_done parent as_tuple as_list collect iterdeps "
+        "get_leaf exists"
+    ),
+    **differs("maybe_throw maybe_reraise", "it raises TaskFailed with the text"),
+    **differs("children", "of a workflow: what the task itself has sent is not among them"),
+    **rewrite("throw", "maybe_throw()"),
+    **rewrite("then", "a step that follows in a chain, or get()"),
     **rewrite("abort", "result.cancel()"),
     **rewrite("backend app build_graph graph", INNER),
 }

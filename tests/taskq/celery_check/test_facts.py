@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from taskq.celery import Celery, setting_names, shared_task
+from taskq.celery import AsyncResult, Celery, setting_names, shared_task
 from taskq.celery import signals as signals_of_celery
 from taskq.celery_check.facts import modules, settings, uses
 from taskq.celery_check.facts.fact import Fact, Verdict
@@ -102,6 +102,12 @@ def test_an_app_has_what_moves_and_lacks_the_rest():
     control = app.control
     assert [name for name in names(uses.CONTROL, *TAKEN) if not hasattr(control, name)] == []
     assert [name for name in names(uses.CONTROL, Verdict.REWRITE) if hasattr(control, name)] == []
+
+
+def test_a_result_has_what_moves_and_lacks_the_rest():
+    result = AsyncResult("a text of the caller")
+    assert [name for name in names(uses.RESULT, *TAKEN) if not hasattr(AsyncResult, name)] == []
+    assert [name for name in names(uses.RESULT, Verdict.REWRITE) if hasattr(result, name)] == []
 
 
 def test_settings_that_count_are_those_that_are_read():
