@@ -31,7 +31,7 @@ def own_id():
     return own_id
 
 
-@pytest.mark.parametrize("given", ["report-7", str(uuid.uuid4()), uuid.uuid4()])
+@pytest.mark.parametrize("given", ["report-7", str(uuid.NAMESPACE_URL), uuid.NAMESPACE_DNS])
 def test_the_id_of_the_caller_is_that_of_its_runs_and_results(own_id, given):
     result = own_id.apply_async((True,), task_id=given, headers={"a": 1})
     assert (result.id, result.status) == (str(given), "PENDING")
