@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from taskq import printable, readable
 from taskq.models import FinishedTask, Result, ShownState, State, Task
 from taskq.models.declared_columns import AsText
+from taskq.task.own_state import OwnState
 from taskq.task.progress import Progress
 
 #: Shown for an empty value. Django fills it in for fields, but for functions only in lists.
@@ -47,6 +48,8 @@ def state(task: Any) -> SafeString:
     if shown is ShownState.ACTIVE:
         if task.cancelled_at is not None:
             more.append(gettext("asked to end"))
+        if (own := OwnState.read(task.own_state, task.attempt, task.name)) is not None:
+            more.append(printable.in_a_line(own.state))
         if (found := Progress.read(task.progress, task.attempt)) is not None:
             more.append(str(found))
         more.append(printable.in_a_line(f"{task.worker.name}, {task.worker.host}"))

@@ -267,9 +267,10 @@ def test_progress_and_headers_are_shown(root, good_worker):
     task = running(
         progress='{"attempt": 1, "done": 5, "total": 20}', payload='[[1],{},{"trace":"<7>"}]'
     )
+    task.own_state = '{"attempt": 1, "state": "<SORTING>", "meta": null}'
     task.worker = good_worker
     task.save()
-    assert "active</span>, 5 of 20 (25 %)" in text(root.get(LIST))
+    assert "active</span>, &lt;SORTING&gt;, 5 of 20 (25 %)" in text(root.get(LIST))
     shown = text(root.get(page(task)))
     assert "5 of 20 (25 %)" in shown
     assert "trace: &#x27;&lt;7&gt;&#x27;" in shown
