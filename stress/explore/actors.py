@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
+from pool.finish_log import FinishLog
 from stress.explore.gate import COMMIT, Gate
 from stress.explore.scene import NAME, OPTIONS, UNTIL_FINISH, UNTIL_START, Scene
 from taskq.models import State, Task
@@ -17,6 +18,7 @@ from taskq.store.claims import ClaimRequest
 from taskq.store.tasks import TaskStore
 from taskq.task.options import TaskOptions
 from taskq.task.queues import Queues
+from taskq.worker.batch import Batch
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,32 @@ def give_back(by: Hands) -> None:
         by.scene.ends(by.scene.worker, task)
 
 
+def end_part(by: Hands) -> None:
+    _end_part(by, by.scene.worker, by.scene.parts[0])
+
+
+def end_other_part(by: Hands) -> None:
+    _end_part(by, by.scene.other, by.scene.parts[1])
+
+
+def _end_part(by: Hands, worker: int, part: int) -> None:
+    """Write its end with what that releases. Then release once more, as before the next claim."""
+    words = memoryview(bytearray(8 * FinishLog.words(1))).cast("q")
+    batch = Batch(FinishLog(words, memoryview(bytearray(1024))))
+    batch.hold_under(worker)
+    batch.end_later(endings.pass_on((part, 1), None, None, "null"))
+    batch.write(by.db)
+    if not batch.pop_untouched():
+        by.scene.ends(worker, part, gone=True)
+    batch.release(by.db)
+
+
 # A keeper
+
+
+def keep_workflows(by: Hands) -> None:
+    """Release what others have left."""
+    by.db.workflows.settle(3600.0)
 
 
 def retire(by: Hands) -> None:
@@ -122,6 +149,16 @@ def _cancel(by: Hands, task: int) -> None:
         removed = Task.objects.filter(pk=task).cancel().removed
     if removed:
         by.scene.gone.add(task)
+
+
+def cancel_workflow(by: Hands) -> None:
+    """Cancel the parts and the step that waits for them."""
+    scene = by.scene
+    steps = [*scene.parts, scene.step]
+    with _transaction(by):
+        Task.objects.filter(pk__in=steps).cancel()
+        left = set(Task.objects.filter(pk__in=steps).values_list("pk", flat=True))
+    scene.gone |= set(steps) - left
 
 
 def retry_failed(by: Hands) -> None:
@@ -193,5 +230,11 @@ ACTORS: dict[str, Callable[[Hands], None]] = {
         join,
         send_alone,
         send_once,
+        end_part,
+        end_other_part,
+        keep_workflows,
+        cancel_workflow,
     )
 }
+#: Those that have to do with the parts and the step that waits for them.
+OF_WORKFLOWS = {"end-part", "end-other-part", "keep-workflows", "cancel-workflow"}

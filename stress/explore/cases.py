@@ -14,6 +14,11 @@ from stress.explore.schedule import Drawn, InTurn
 #: Numbers of actors in a random case.
 SIZES = (2, 3, 3, 4)
 
+#: This actor and each of the long ones have so many statements that all their orders would take ten
+#: minutes.
+TOO_MANY = "cancel-workflow"
+LONG = {"retire", "reclaim", "cancel", "cancel-waiting", "retry-failed", TOO_MANY}
+
 #: Plays one order.
 Play = Callable[[Conductor], Order]
 
@@ -38,6 +43,7 @@ def all_orders(actors: Sequence[str]) -> Iterator[Play]:
 
 
 def pairs() -> Iterator[Play]:
-    """All orders of any two actors."""
+    """All orders of any two actors, but for those of two that take too long."""
     for pair in itertools.combinations_with_replacement(ACTORS, 2):
-        yield from all_orders(pair)
+        if not (TOO_MANY in pair and LONG.issuperset(pair)):
+            yield from all_orders(pair)

@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 
-from stress.explore.actors import ACTORS
+from stress.explore.actors import ACTORS, OF_WORKFLOWS
 from stress.explore.gate import Doing, Gates
 from stress.explore.invariants import broken
 from stress.explore.player import Player
@@ -56,7 +56,8 @@ class Conductor(Closing):
         """Play one order to its end."""
         clear(self._session, thoroughly=self._orders % THOROUGHLY == 0)
         self._orders += 1
-        scene = make(self._session, alive=alive)
+        flow = not OF_WORKFLOWS.isdisjoint(actors)
+        scene = make(self._session, alive=alive, flow=flow)
         players = self._players[: len(actors)]
         order = Order(actors, alive)
         for number, (player, name) in enumerate(zip(players, actors, strict=True)):

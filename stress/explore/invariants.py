@@ -38,7 +38,19 @@ def broken(session: psycopg.Connection[Any], scene: Scene, *, over: bool) -> lis
         found.append("two tasks with one key exist at once, although it is kept until the finish")
     if len(scene.once) > 1:
         found.append("two tasks were sent with one idempotency key")
+    if scene.step in state:
+        found += _of_the_step(scene, state[scene.step], over=over)
     return found + _holds(scene) + (_lost(scene, set(state)) if over else [])
+
+
+def _of_the_step(scene: Scene, at: int, *, over: bool) -> list[str]:
+    """It waits until both of its parts are done, and no longer than that."""
+    done = scene.gone.issuperset(scene.parts)
+    if at != 3 and not done:
+        return ["the step was released before its parts were done"]
+    return (
+        ["the step still waits, although its parts are done"] if over and done and at == 3 else []
+    )
 
 
 def _holds(scene: Scene) -> list[str]:
@@ -63,4 +75,8 @@ def _lost(scene: Scene, left: set[int]) -> list[str]:
 
 def _who(scene: Scene, task: int) -> str:
     known = {scene.running: "running", scene.waiting: "waiting", scene.failed: "failed"}
+    if task == scene.step:
+        return "the step"
+    if task in scene.parts:
+        return f"part {1 + scene.parts.index(task)}"
     return f"the {known[task]} task" if task in known else "a task that was sent"

@@ -24,7 +24,8 @@ class Scene:
     """The tasks and workers of one order, and what became of them.
 
     running: held by ``worker`` from the beginning. waiting: not started yet. failed: failed.
-    alive: whether the lease of ``worker`` is valid.
+    alive: whether the lease of ``worker`` is valid. parts: held by ``worker`` and by ``other`` from
+    the beginning. step: it waits for both. These are there if an actor has to do with them.
     """
 
     worker: int
@@ -33,6 +34,8 @@ class Scene:
     running: int
     waiting: int
     failed: int
+    parts: tuple[int, ...] = ()
+    step: int = 0
     #: How often a worker got a task, and how often such a run ended.
     held: Counter[tuple[int, int]] = field(default_factory=Counter)
     ended: Counter[tuple[int, int]] = field(default_factory=Counter)
@@ -59,7 +62,10 @@ class Scene:
 #: The workers of an order.
 WORKER, OTHER = 1, 2
 
-_TABLES = ("taskq_task", "taskq_worker", "taskq_result", "taskq_idempotencykey")
+_TABLES = (
+    *("taskq_task", "taskq_worker", "taskq_result", "taskq_idempotencykey"),
+    *("taskq_workflow", "taskq_edge"),
+)
 _CLEAR = "; ".join(f"DELETE FROM {table}" for table in _TABLES)
 _CLEAR_THOROUGHLY = f"TRUNCATE {', '.join(_TABLES)}"
 
@@ -76,6 +82,20 @@ VALUES (%(name)s, 1, %(worker)s, 1, now() - interval '1 hour', now(), NULL, 'fin
        (%(name)s, 2, NULL, 1, now() - interval '1 hour', NULL, now(), 'start', 'start', 0)
 RETURNING id
 """
+_STEPS = """
+WITH flow AS (
+    INSERT INTO taskq_workflow (steps, edges, tasks) VALUES ('[]', '[]', '[]') RETURNING id
+)
+INSERT INTO taskq_task (name, state, worker_id, attempt, workflow_id, passes, started_at)
+SELECT %(name)s, 1, worker, 1, flow.id, true, now()
+FROM flow CROSS JOIN unnest(%(workers)s::bigint[]) AS worker
+UNION ALL SELECT %(name)s, 3, NULL, 0, flow.id, NULL, NULL FROM flow
+RETURNING id
+"""
+_EDGES = """
+INSERT INTO taskq_edge (step_id, place, part_id)
+SELECT %(step)s, place, part FROM unnest(%(parts)s::bigint[]) WITH ORDINALITY AS part (part, place)
+"""
 
 
 def clear(session: psycopg.Connection[Any], *, thoroughly: bool) -> None:
@@ -83,8 +103,9 @@ def clear(session: psycopg.Connection[Any], *, thoroughly: bool) -> None:
     session.execute(_CLEAR_THOROUGHLY if thoroughly else _CLEAR)
 
 
-def make(session: psycopg.Connection[Any], *, alive: bool) -> Scene:
-    """Make a scene. alive: whether the lease of the busy worker is valid."""
+def make(session: psycopg.Connection[Any], *, alive: bool, flow: bool) -> Scene:
+    """Make a scene. alive: whether the lease of the busy worker is valid. flow: with the parts and
+    the step that waits for them."""
     session.execute(_WORKERS, [WORKER, alive, OTHER])
     rows = session.execute(_TASKS, {"name": NAME, "worker": WORKER}).fetchall()
     running, waiting, failed = (id for (id,) in rows)
@@ -92,4 +113,13 @@ def make(session: psycopg.Connection[Any], *, alive: bool) -> Scene:
     made.there |= {running, waiting, failed}
     made.alone.add(running)
     made.holds(WORKER, running)
+    if flow:
+        workers = [WORKER, OTHER]
+        rows = session.execute(_STEPS, {"name": NAME, "workers": workers}).fetchall()
+        *parts, made.step = sorted(id for (id,) in rows)
+        made.parts = tuple(parts)
+        session.execute(_EDGES, {"step": made.step, "parts": parts})
+        made.there |= {made.step, *parts}
+        for worker, part in zip(workers, parts, strict=True):
+            made.holds(worker, part)
     return made

@@ -59,6 +59,7 @@ def test_a_thousand_orders_are_right(explore, seed):
         ),
         ("cancel-mark", "cancel,retire", "was cancelled, but waits to be run"),
         ("living-leases", "reclaim", "a lease was reclaimed that had not run out"),
+        ("second-release", "end-part,end-other-part", "the step still waits, although its parts"),
         ("unique-run", "give-back,claim,send-alone", "two tasks with one key"),
     ],
 )
@@ -69,7 +70,7 @@ def test_what_is_taken_out_is_found_by_some_order(explore, protection, actors, f
 
 
 def test_with_all_protections_all_orders_of_the_same_are_right(explore):
-    for actors in ("claim,retire", "join,claim-elsewhere"):
+    for actors in ("claim,retire", "join,claim-elsewhere", "end-part,end-other-part"):
         ended = explore("--actors", actors)
         assert ended.returncode == 0, ended.stdout + ended.stderr
 
