@@ -234,6 +234,15 @@ def test_a_workflow_is_cancelled_after_a_question(root):
     assert 'id="confirm"' not in text(root.get(page(sent, "?verb=cancel")))
 
 
+def test_failed_steps_of_a_cancelled_workflow_are_not_retried(root):
+    sent = send()
+    fail(sent.task_ids[0])
+    press(root, sent, "cancel")
+    assert Task.objects.get().state == State.FAILED
+    assert buttons(root, sent) == []
+    assert "ValueError: no" in words(root.get(page(sent)))
+
+
 def test_one_that_is_over_is_sent_again(root):
     sent = send()
     assert "send-again" not in text(root.get(page(sent)))
