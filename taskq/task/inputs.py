@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from taskq.exceptions import TaskFailed
 from taskq.limits import ADDED_PLACES
-from taskq.task import payload
+from taskq.task import call_notes, payload
 from taskq.task.ids import TaskId
 from taskq.task.payload import PayloadError
 from taskq.task.placeholders import FailureInput, Input, InputList
@@ -94,21 +94,30 @@ class _Filling:
 
     def _failure(self, place: int, what: str) -> Any:
         found = json.loads(self._text(place) or "{}")
-        id = TaskId.of(found["id"])
-        if what == "id":
-            return id
         if what == "error":
             return TaskFailed(found["error"], found["traceback"])
         if what == "traceback":
             return found["traceback"]
+        if what == "id":
+            return _id_of(found)
         args, kwargs, headers = payload.decode_call(found["payload"], found["name"])
         return SimpleNamespace(
-            id=id,
+            id=_id_of(found),
             task=found["name"],
             name=found["name"],
             queue=found["queue"],
             args=args,
             kwargs=kwargs,
-            headers=headers or {},
+            headers=call_notes.without(headers),
             retries=found["retries"],
         )
+
+
+def _id_of(found: Mapping[str, Any]) -> TaskId:
+    """The id of a failed part: the one that its caller gave, or that of its row."""
+    try:
+        _, _, headers = payload.decode_call(found["payload"], found["name"])
+    except Exception:  # then this is why it failed: un-pickling may raise anything
+        headers = None
+    given = call_notes.of(headers).get("id")
+    return TaskId.of(found["id"]) if given is None else TaskId(given)

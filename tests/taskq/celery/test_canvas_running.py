@@ -260,6 +260,15 @@ def test_an_errback_gets_the_id_or_all():
     assert len(told) == 3
 
 
+def test_an_errback_gets_the_id_that_the_caller_gave():
+    fail.apply_async(task_id="mine", headers={"a": 1}, link_error=[told_id.s(), told_all.s()])
+    run_all(propagate=False)
+    assert sorted(each[:2] for each in ran if "mine" in each) == [
+        ("by id", "mine"),
+        ("mine", fail.name),
+    ]
+
+
 def test_the_errback_of_a_chain_runs_once_wherever_it_fails():
     result = chain(add.s(1, 1), fail.s(), add.s(1)).on_error(told_id.s()).delay()
     run_all(propagate=False)
