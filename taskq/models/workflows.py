@@ -14,7 +14,7 @@ from taskq.models.declared_columns import read_as_declared
 from taskq.models.moment_field import MomentField
 from taskq.models.tasks import Task
 from taskq.querysets import Cancelled, TaskQuerySet
-from taskq.task.states import EdgeState, On
+from taskq.task.states import EdgeState, On, State
 
 
 @read_as_declared
@@ -67,8 +67,17 @@ class SentWorkflow(models.Model):
         """Cancel it: steps that wait are removed, and those that run are asked to end. Failed ones
         stay. This is part of the open transaction. Returns how many were removed and asked."""
         using = self._state.db or router.db_for_write(SentWorkflow)
+        left = Q(state__in=(State.READY, State.BLOCKED)) | Q(
+            state=State.RUNNING, cancelled_at__isnull=True
+        )
         with transaction.atomic(using):
             cancelled = self.steps_left().cancel()
+            # A step may have been replaced meanwhile, by others that nobody had locked.
+            while self.steps_left().filter(left).exists():
+                more = self.steps_left().filter(left).cancel()
+                cancelled = Cancelled(
+                    cancelled.removed + more.removed, cancelled.asked + more.asked
+                )
             SentWorkflow.objects.using(using).filter(pk=self.pk, cancelled_at=None).update(
                 cancelled_at=Now()
             )

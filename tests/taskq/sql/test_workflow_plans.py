@@ -64,6 +64,13 @@ def test_the_end_of_a_part_reads_its_own_edges(many_parts):
     assert pages < 1000
 
 
+def test_ends_lock_their_rows_by_the_primary_key(many_parts):
+    ids = list(range(FIRST + MANY - 100, FIRST + MANY - 50))
+    used, pages = reads(many_parts, tasks.LOCK_IN_ORDER, {"ids": ids})
+    assert used == {"taskq_task_pkey"}
+    assert pages < 500
+
+
 def test_a_release_looks_at_one_open_edge_of_a_step(many_parts):
     (statement,) = workflows.RELEASE
     used, pages = reads(many_parts, statement, {"parts": [FIRST + MANY - 1], "served": None})

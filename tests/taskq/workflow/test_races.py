@@ -13,6 +13,7 @@ from pool.finish_log import FinishLog
 from taskq import sql
 from taskq.keeper.workflows import WorkflowKeeper
 from taskq.models import Edge, EdgeState, State, Task
+from taskq.querysets import TaskQuerySet
 from taskq.sql.postgresql import tasks as postgresql_tasks
 from taskq.sql.postgresql import workflows
 from taskq.store import endings
@@ -272,3 +273,22 @@ def test_a_pool_is_woken_for_what_a_worker_releases_and_does_not_claim(worker, b
     batch.end_later(endings.pass_on((part, 1), None, None, "x"))
     batch.write(worker.db)
     assert served == [()]
+
+
+def test_a_cancel_takes_the_steps_that_replace_one_meanwhile(db, monkeypatch):
+    flow = Workflow()
+    flow.add(lab.add, [1, 1])
+    sent = flow.send()
+    cancel = TaskQuerySet.cancel
+
+    def as_a_step_is_replaced(queryset):
+        found = cancel(queryset)
+        if not Task.objects.filter(name="late").exists() and found.removed == 1:
+            monkeypatch.undo()
+            for state in (State.READY, State.BLOCKED):
+                Task.objects.create(name="late", state=state, workflow_id=sent.pk)
+        return found
+
+    monkeypatch.setattr(TaskQuerySet, "cancel", as_a_step_is_replaced)
+    assert sent.cancel() == (3, 0)
+    assert not Task.objects.exists()
