@@ -15,7 +15,6 @@ from collections.abc import Iterator
 from taskq.celery_check.facts import modules
 from taskq.celery_check.facts.fact import Fact, Verdict
 from taskq.celery_check.finding import Edit, Finding
-from taskq.celery_check.names import is_celerys
 from taskq.celery_check.project import Module
 
 
@@ -49,7 +48,7 @@ def of_from(module: Module, node: ast.ImportFrom) -> Iterator[Finding]:
 def of_import(module: Module, node: ast.Import) -> Iterator[Finding]:
     """``import celery…``: the names that it binds stay the same."""
     for alias in node.names:
-        if not is_celerys(alias.name):
+        if not modules.matters(alias.name):
             continue
         about, new = f"import {alias.name}", modules.counterpart(alias.name)
         if new is None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 
-from taskq.celery_check.facts import modules
 from taskq.celery_check.project import Module
 
 #: What a name may be beside a dotted path.
@@ -125,8 +124,3 @@ class Names:
 
     def _known(self, path: str) -> str:
         return _SAME.get(path) or self._offers.find(path) or path
-
-
-def is_celerys(path: str) -> bool:
-    """Whether a dotted path is one of the modules that matter."""
-    return path.partition(".")[0] in modules.TOPS

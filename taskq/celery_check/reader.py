@@ -18,7 +18,6 @@ from taskq.celery_check.names import (
     TASK_CLASS,
     Names,
     Offers,
-    is_celerys,
 )
 from taskq.celery_check.project import Module
 
@@ -68,12 +67,12 @@ class Reader(ast.NodeVisitor):
 
     def visit_Import(self, node: ast.Import) -> None:
         self._names.bind_import(node)
-        if any(is_celerys(alias.name) for alias in node.names):
+        if any(modules.matters(alias.name) for alias in node.names):
             self.findings += imports.of_import(self._module, node)
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         self._names.bind_from(node)
-        if not node.level and is_celerys(node.module or ""):
+        if not node.level and modules.matters(node.module or ""):
             self.findings += imports.of_from(self._module, node)
 
     # Names and attributes
@@ -97,7 +96,7 @@ class Reader(ast.NodeVisitor):
             return
         self.names_taskq |= text in _INSTALLED
         fact = uses.TEXTS.get(text)
-        if fact is None and _DOTTED.fullmatch(text) and is_celerys(text):
+        if fact is None and _DOTTED.fullmatch(text) and modules.matters(text):
             fact = modules.fact_of_path(text)
         if fact is not None:
             self._find(node, repr(text), fact)
@@ -162,20 +161,32 @@ class Reader(ast.NodeVisitor):
         self.visit(node.value)
         meaning = self._names.of(node.value)
         for target in node.targets:
-            self._assign(target, meaning)
+            self._assign(target, meaning, node.value)
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
         self.visit(node.annotation)
         if node.value is not None:
             self.visit(node.value)
-        self._assign(node.target, self._names.of(node.value))
+        self._assign(node.target, self._names.of(node.value), node.value)
 
-    def _assign(self, target: ast.expr, meaning: str | None) -> None:
+    def visit_AugAssign(self, node: ast.AugAssign) -> None:
+        self.generic_visit(node)
+        if isinstance(node.target, ast.Name) and node.target.id == "INSTALLED_APPS":
+            self._find_celery_in(node.value)
+
+    def _find_celery_in(self, apps: ast.expr | None) -> None:
+        for each in ast.walk(apps) if apps is not None else ():
+            if isinstance(each, ast.Constant) and each.value == "celery":
+                self._find(each, "'celery'", uses.APP_CELERY)
+
+    def _assign(self, target: ast.expr, meaning: str | None, value: ast.expr | None) -> None:
         if isinstance(target, ast.Name):
             self._names.bind(target.id, meaning)
             fact = uses.DECORATOR.get(target.id) if self._in_task_class else None
             if fact is not None and fact.verdict is not Verdict.MOVES:
                 self._find(target, f"task class {target.id}", fact)
+            if target.id == "INSTALLED_APPS":
+                self._find_celery_in(value)
             if self._names.at_top and (found := settings.of_django(target.id)):
                 self._find(target, target.id, found[1])
         elif isinstance(target, ast.Attribute) and self._is_conf(target.value):

@@ -134,6 +134,11 @@ INSTEAD: dict[str, Fact] = {
     **rewrite("celery_once celery_singleton", '@shared_task(unique="args")'),
     **rewrite("django_celery_results", "taskq.models.Result, and AsyncResult"),
     **rewrite("celery_progress", "self.set_progress(done, total), and AsyncResult.progress"),
+    **rewrite("sentry_sdk.integrations.celery", "taskq.contrib.sentry (docs/how-to/sentry.md)"),
+    **rewrite(
+        "opentelemetry.instrumentation.celery",
+        "taskq.contrib.opentelemetry (docs/how-to/tracing.md)",
+    ),
     **differs(
         "gevent eventlet", "a pool has processes only: a task that waits keeps its process busy"
     ),
@@ -155,8 +160,13 @@ ELSEWHERE: dict[str, str] = {
     ),
 }
 
-#: The top of all modules that matter: only these imports are looked at.
-TOPS = frozenset({name.partition(".")[0] for name in (*INSTEAD, *ELSEWHERE)})
+#: What all modules that matter begin with: only these imports are looked at.
+_BEGINNINGS = frozenset({name for name in INSTEAD} | {name.partition(".")[0] for name in ELSEWHERE})
+
+
+def matters(path: str) -> bool:
+    """Whether a dotted path is of Celery, or of what belongs to it."""
+    return any(each in _BEGINNINGS for each in _shorter(path))
 
 
 def home(name: str) -> str | None:

@@ -178,6 +178,8 @@ FIXTURES: dict[str, Fact] = rewrite(
 
 # Names in texts
 
+#: In INSTALLED_APPS.
+APP_CELERY = Fact(Verdict.REWRITE, "remove it: taskq stands there in its place")
 #: Whole texts: apps of INSTALLED_APPS, and loggers of LOGGING.
 TEXTS: dict[str, Fact] = {
     **rewrite(

@@ -209,7 +209,7 @@ def test_settings_in_force_that_stand_nowhere(project):
 def test_texts_that_are_paths(project):
     said = project.of("""\
         mock.patch("celery.app.task.Task.retry")
-        INSTALLED_APPS = ["django_celery_beat", "django_celery_results", "celeryman"]
+        INSTALLED_APPS = ["django_celery_beat", "django_celery_results", "celeryman", "celery"]
         LOGGING = {"loggers": {"celery.task": {}, "celery": {}}}
         open("celery.log")
         mock.patch("celery.worker.Worker")
@@ -218,6 +218,7 @@ def test_texts_that_are_paths(project):
         "1 differs 'celery.app.task.Task.retry'",
         "2 rewrite 'django_celery_beat'",
         "2 idle 'django_celery_results'",
+        "2 rewrite 'celery'",
         "3 differs 'celery.task'",
         "5 rewrite 'celery.worker.Worker'",
     ]
@@ -233,6 +234,8 @@ def test_what_does_not_move_is_named_each(project):
         from celery import *
         celery.bootsteps.StartStopStep
         import gevent
+        from sentry_sdk.integrations.celery import CeleryIntegration
+        from sentry_sdk.integrations import django
         """)
     assert said == [
         "1 rewrite celery.bootsteps",
@@ -243,6 +246,7 @@ def test_what_does_not_move_is_named_each(project):
         "6 rewrite from celery import *",
         "7 rewrite celery.bootsteps",
         "8 differs import gevent",
+        "9 rewrite sentry_sdk.integrations.celery.CeleryIntegration",
     ]
 
 
