@@ -185,5 +185,7 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(transactional_db):
         cursor.execute("VACUUM ANALYZE taskq_idempotencykey")
     values = {"ttl": 3600.0, "limit": 10}
     nodes, pages = explain(connection.connection, tasks.PRUNE_KEYS, values)
-    assert indexes(nodes) == {"taskq_idempotency_created", "taskq_idempotencykey_pkey"}
+    # What looks for the task of an id that a caller gave is in the plan, and not run for a key.
+    ran = [node for node in nodes if node["Actual Loops"]]
+    assert indexes(ran) == {"taskq_idempotency_created", "taskq_idempotencykey_pkey"}
     assert pages < 100
