@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Self, cast
 
 from taskq.celery.canvas.items import Item
@@ -198,7 +198,20 @@ def header_of(given: Any) -> list[Any]:
     given = maybe_signature(given)
     if isinstance(given, Signature):
         given = given.kwargs["tasks"] if kind_of(given) in ("group", "chain") else [given]
-    return [maybe_signature(part) for part in parts_of(given, "the header of a chord")]
+    parts = parts_of(map(_of_task, given) if _are_parts(given) else given, _HEADER)
+    return [maybe_signature(part) for part in parts]
+
+
+_HEADER = "the header of a chord"
+
+
+def _are_parts(given: Any) -> bool:
+    return isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
+
+
+def _of_task(part: Any) -> Any:
+    """A signature in the place of a task itself, which Celery takes in a header."""
+    return Signature(part) if not isinstance(part, dict) and hasattr(part, "apply_async") else part
 
 
 def _with(made: Signature, d: Mapping[str, Any]) -> Signature:

@@ -100,6 +100,7 @@ def test_a_chord_takes_its_header_in_all_forms():
         assert kinds(chord(header, C)) == ("chord", [0, 1], 2)
     assert kinds(chord(A, B)) == ("chord", [0], 1)
     assert chord([A]).body is None
+    assert chord([add, A], B).tasks == [add.s(), A]
 
 
 def test_workflows_go_through_json_pickle_and_copies():
@@ -200,8 +201,9 @@ def test_a_part_that_is_no_signature_is_refused_with_its_place(nonsense):
         chain(A, nonsense)
     with pytest.raises(TypeError, match=said.format("a group")):
         group([A, nonsense])
-    with pytest.raises(TypeError, match=said.format("the header of a chord")):
-        chord([A, nonsense], B)
+    if nonsense is not add:  # Celery takes a task itself in a header
+        with pytest.raises(TypeError, match=said.format("the header of a chord")):
+            chord([A, nonsense], B)
     with pytest.raises(TypeError):
         A | nonsense
 
