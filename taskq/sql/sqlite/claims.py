@@ -63,7 +63,8 @@ _DESCRIPTION = ", ".join(
     )
 )
 
-_STEP = f"""CASE WHEN workflow_id IS NOT NULL
+# Not IS NOT NULL in RETURNING: SQLite 3.40 says 1 there for a NULL, where a partial index asks it.
+_STEP = f"""CASE WHEN typeof(workflow_id) <> 'null'
     THEN json_array({INTEGER.format("workflow_id")}, passes <> 0, {TEXT.format("inputs")}) END"""
 
 CLAIM = f"""

@@ -95,6 +95,14 @@ def test_the_end_of_the_last_part_releases_in_its_own_transaction(worker):
     assert Task.objects.get(pk=last).inputs.replace(" ", "") == '[[0,"[[7],{}]"],[1,"[[8],{}]"]]'
 
 
+def test_a_task_of_no_workflow_is_no_step(worker):
+    send(1)
+    lab.noop.delay()
+    part, plain = worker.claim(limit=2, quick=(lab.add.name, lab.noop.name))
+    assert part.step is not None
+    assert plain.step is None
+
+
 def test_an_end_that_is_fenced_releases_nothing(worker, new_worker):
     (one,), last = send(1)
     worker.claim()
