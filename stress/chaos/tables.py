@@ -138,6 +138,7 @@ def _kinds() -> dict[str, Kind]:
             unique=kind.unique,
             keeps=kind.keeps,
             mended=kind.mended,
+            replaced=kind.replaced,
             # Mostly these raise MemoryError, but Python may also die. A stubborn task that
             # is cancelled is killed.
             deadly=kind.name in ("starved", "leak", "cancelled-stubborn"),

@@ -27,13 +27,15 @@ STOPPED = "TaskCancelled"
 def run_again(evidence: Evidence) -> RunAgain:
     """Counts each run after which its task was started again, except for retries after an error.
 
-    Such a run had ended, or it was cut off. The run of an atomic task ends with its commit, so one
-    that is started again was always cut off.
+    Such a run had ended, or it was cut off. The run of an atomic task ends with its commit, and
+    that of one that a workflow replaces with the statement that writes it. So one of these that is
+    started again was always cut off.
     """
     ended, cut = Counter({ONLY_WORKER: 0}), Counter({ONLY_WORKER: 0})
     for key in sorted(evidence.by_key):
         for first, again in itertools.pairwise(evidence.of(key)):
-            if first.returned and not evidence.kind(key).atomic:
+            kind = evidence.kind(key)
+            if first.returned and not (kind.atomic or kind.replaced):
                 ended[_cause(evidence, first, again)] += 1
             elif first.how != "raised" or first.cut_off or first.error == STOPPED:
                 cut[_cause(evidence, first, again)] += 1

@@ -26,6 +26,7 @@ class Kind:
         that waits or runs ("finish").
     keeps: it returns its key and attempt, and that is kept as its result.
     mended: it fails until a person has retried it.
+    replaced: a workflow takes its place. Its run ends with the statement that writes that.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Kind:
     unique: Literal["", "start", "finish"] = ""
     keeps: bool = False
     mended: bool = False
+    replaced: bool = False
 
     @property
     def kills(self) -> bool:

@@ -28,6 +28,7 @@ class Kind:
         The group is the argument after the key.
     keeps: its result is kept, which is its key and the attempt that returned.
     mended: it fails until a person has retried it.
+    replaced: a workflow takes its place.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Kind:
     unique: Literal["", "start", "finish"] = ""
     keeps: bool = False
     mended: bool = False
+    replaced: bool = False
     module: str = "tasks"
 
     @property
@@ -109,7 +111,7 @@ _ALL = [
     Kind("step-flaky", "flaky", module="steps"),
     Kind("step-broken", "broken", end=End.FAILS, cause="Flaw: broken", module="steps"),
     Kind("step-mended", "mended", end=End.FAILS, cause="Flaw: mend", mended=True, module="steps"),
-    Kind("step-growing", "growing", module="steps"),
+    Kind("step-growing", "growing", replaced=True, module="steps"),
     Kind("step-last", "last", module="steps"),
 ]
 _ALL += [

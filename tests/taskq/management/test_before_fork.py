@@ -10,6 +10,7 @@ from django.db import connections
 
 from stress.project.shop.models import Order
 from stress.rig.pools import wait_until
+from taskq import signals
 from taskq.conf import Settings
 from taskq.management import before_fork
 from taskq.management.before_fork import STEPS
@@ -55,6 +56,18 @@ def load_nothing(monkeypatch, log):
     assert loaded == [connections["default"].vendor]
 
 
+def hear_of_the_start(monkeypatch, log):
+    heard = []
+
+    def hear(sender, pool, **_):
+        heard.append(pool)
+
+    signals.pool_starting.connect(hear)
+    yield
+    signals.pool_starting.disconnect(hear)
+    assert len(heard) == 1
+
+
 def freeze_nothing(monkeypatch, log):
     frozen = []
     monkeypatch.setattr(before_fork.gc, "freeze", lambda: frozen.append(True))
@@ -64,6 +77,7 @@ def freeze_nothing(monkeypatch, log):
 
 CASES = {
     before_fork.load_what_all_use: load_nothing,
+    before_fork.tell_that_a_pool_starts: hear_of_the_start,
     before_fork.close_connections: open_connection,
     before_fork.close_caches: open_cache,
     before_fork.tell_of_threads: start_thread,
