@@ -34,8 +34,7 @@ def run_again(evidence: Evidence) -> RunAgain:
     ended, cut = Counter({ONLY_WORKER: 0}), Counter({ONLY_WORKER: 0})
     for key in sorted(evidence.by_key):
         for first, again in itertools.pairwise(evidence.of(key)):
-            kind = evidence.kind(key)
-            if first.returned and not (kind.atomic or kind.replaced):
+            if first.returned and not evidence.ends_later(first):
                 ended[_cause(evidence, first, again)] += 1
             elif first.how != "raised" or first.cut_off or first.error == STOPPED:
                 cut[_cause(evidence, first, again)] += 1

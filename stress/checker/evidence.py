@@ -64,12 +64,19 @@ class Evidence:
         if until is None:
             until = run.over + self.limits.unwritten * SECOND
         span = Span(run.began, until)
+        at_work = self.ends_later(run) and self._last[run.pid, run.parent] is run
         found = [
             blow
             for blow in self.blows.on(run, span)
-            if not blow.slows and (blow.injected or blow.death in self._at_work)
+            if not blow.slows and (blow.injected or at_work or blow.death in self._at_work)
         ]
         return found or self._unseen_death(run, span)
+
+    def ends_later(self, run: Run) -> bool:
+        """Whether the end of a run is that of its transaction, and so later than it says itself. A
+        process that died after its last such run may have died before that."""
+        kind = self.kind(run.key)
+        return run.returned and (kind.atomic or kind.replaced)
 
     def injected(self, run: Run) -> list[Blow]:
         """As ``causes``, but only the blows that the test dealt from outside."""

@@ -165,6 +165,18 @@ def test_a_second_end_is_not_explained_by_anything_else(blow):
     assert verdict.broken() == ["unexplained_duplicates"]
 
 
+def test_an_atomic_task_that_ended_may_have_died_before_its_commit():
+    """Its lease ran out, say, while the database was slow to commit."""
+    story = seen_to_die(Story().sent("a", kind="ship").run("a", 1, 2)).run("a", 10, 11, OTHER)
+    assert story.verdict(effects={"a": 1}).ok
+
+
+def test_but_not_if_its_process_ran_another_task_after_it():
+    story = Story().sent("a", kind="ship").sent("b").run("a", 1, 2).run("b", 2.1, 2.2)
+    story = seen_to_die(story).run("a", 10, 11, OTHER)
+    assert story.verdict(effects={"a": 1}).broken() == ["unexplained_duplicates"]
+
+
 @pytest.mark.parametrize(("ended", "fine"), [(7.5, True), (6.5, False)])
 def test_an_outage_explains_what_happens_until_a_lease_after_its_end(ended, fine):
     story = Story().sent("a").fault("restart", 5, ended, effect="cut").run("a", 11, 12)
