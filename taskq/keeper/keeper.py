@@ -91,7 +91,7 @@ class Keeper:
         self.recent_runs = RecentRuns(
             child, self.session, self.settings, context.pool, told=self.rollups.tell
         )
-        self.workflows = WorkflowKeeper(self.session, every=heartbeat)
+        self.workflows = WorkflowKeeper(self.session, every=heartbeat, between=self.keep_alive)
         self.pruner = Pruner(self.session, self.settings)
         self.partitions = PartitionKeeper(self.session, context.lifetimes)
         self._refusals = Refusals(child.name, self.session.close, limit=self.settings.heartbeat)

@@ -31,11 +31,13 @@ class WorkflowKeeper:
     A worker that dies between the end of a step and the release of the next leaves that to this.
 
     every: seconds between looks while a workflow is open.
+    between: called between two statements. They can wait, but leases cannot.
     due: when to look next, by ``pool.clock``.
     """
 
-    def __init__(self, session: StoreSession, *, every: float) -> None:
+    def __init__(self, session: StoreSession, *, every: float, between: Callable[[], None]) -> None:
         self._session = session
+        self._between = between
         self._every = clock.nanoseconds(every)
         self.due = 0
         self._looked = 0
@@ -60,15 +62,19 @@ class WorkflowKeeper:
         since = (began - self._looked) / clock.SECOND + OVERLAP if self._looked else EVER
         if (released := _unless_locked(lambda: store.settle(since))) is not None:
             self._looked = began
+        self._between()
         if dropped := _unless_locked(lambda: store.drop_voided(SOME)):
             events.steps_dropped(dropped)
+        self._between()
         edge = _unless_locked(lambda: store.void_orphans(self._edge, SOME))
         self._edge = self._edge if edge is None else edge
+        self._between()
         some = store.open(self._after, SOME)
         self._after = some[-1].id if len(some) == SOME else 0
         for each in some:
             if each.overdue:  # one by one: somebody may have locked the steps of one for long
                 _unless_locked(partial(_cancel, store, each.id))
+                self._between()
         if over := [each.id for each in some if not each.left]:
             store.finish(over)
         return bool(released or dropped)

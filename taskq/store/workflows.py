@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from taskq import sql
@@ -65,28 +64,30 @@ class WorkflowStore:
         return True
 
     # What a keeper does. It waits for nobody: if a lock does not come, these raise an error of the
-    # database that may pass by itself, and change nothing.
+    # database that may pass by itself, and change nothing. It has leases to renew, also while the
+    # database is slow: so each is one round trip, unless there is something to do.
 
-    @contextmanager
-    def _impatient(self) -> Iterator[None]:
-        with self._connection.transaction():
-            if self._sql.LIMIT is not None:
-                self._connection.rows(self._sql.LIMIT, {})
-            yield
+    def _impatiently(self, *calls: sql.Call) -> list[list[tuple[Any, ...]]]:
+        """Run statements as one transaction, in one round trip. The rows of each."""
+        limit: list[sql.Call] = [(self._sql.LIMIT, {})] if self._sql.LIMIT else []
+        return self._connection.batch(*limit, *calls)[len(limit) :]
 
     def settle(self, since: float) -> int:
         """Tell those that wait for a failure what has failed in the last seconds, and release all
         that was left. How many steps were released."""
-        with self._impatient():
-            self._connection.count(self._sql.SETTLE_RECENT, {"since": since})
-            left = [self._connection.rows(each, {"served": []}) for each in self._sql.RELEASE_LEFT]
-        return sum(map(len, left))
+        release: list[sql.Call] = [(each, {"served": []}) for each in self._sql.RELEASE_LEFT]
+        _, *released = self._impatiently((self._sql.SETTLE_RECENT, {"since": since}), *release)
+        return sum(map(len, released))
 
     def drop_voided(self, limit: int) -> list[tuple[int, str]]:
         """Remove steps that can never be released: the id and the name of each."""
-        rows = self._connection.rows
-        with self._impatient():
-            found = [(id, name) for id, name in rows(self._sql.VOIDED, {"limit": limit})]
+        rows, values = self._connection.rows, {"limit": limit}
+        if not rows(self._sql.VOIDED, values):
+            return []
+        with self._connection.transaction():
+            if self._sql.LIMIT:
+                rows(self._sql.LIMIT, {})
+            found = [(id, name) for id, name in rows(self._sql.VOIDED, values)]
             if found:
                 steps = sql.Ids(id for id, _ in found)
                 rows(self._sql.FORGET, {"steps": steps})
@@ -107,10 +108,11 @@ class WorkflowStore:
         failed = sql.Ids({part for _, _, part, state, _ in found if state == State.FAILED})
         gone = sql.Ids({step for step, _, _, _, has_step in found if not has_step})
         if orphans or failed or gone:
-            with self._impatient():
-                self._connection.count(self._sql.VOID, {"parts": orphans})
-                self._connection.count(self._sql.SETTLE, {"parts": failed})
-                self._connection.count(self._sql.FORGET, {"steps": gone})
+            self._impatiently(
+                (self._sql.VOID, {"parts": orphans}),
+                (self._sql.SETTLE, {"parts": failed}),
+                (self._sql.FORGET, {"steps": gone}),
+            )
         return BEGIN if len(found) < limit else found[-1][:3]
 
     def open(self, after: int, limit: int) -> list[Opened]:
@@ -125,12 +127,9 @@ class WorkflowStore:
     def cancel(self, ids: Sequence[int]) -> None:
         """Cancel these workflows: what waits goes, and what runs is asked to end."""
         values = {"ids": sql.Ids(ids)}
-        with self._impatient():
-            self._connection.rows(self._sql.LOCK, values)
-            for each in self._sql.CANCEL:
-                self._connection.count(each, values)
-            if self._tell_cancelled:
-                self._connection.rows(self._tell_cancelled, {})
+        tell: list[sql.Call] = [(self._tell_cancelled, {})] if self._tell_cancelled else []
+        cancel: list[sql.Call] = [(each, values) for each in self._sql.CANCEL]
+        self._impatiently((self._sql.LOCK, values), *cancel, *tell)
 
     def prune(self, ttl: float | None, limit: int) -> int:
         """Remove workflows that ended so many seconds ago, and at most so many."""

@@ -84,7 +84,7 @@ class InProcessWorker(Worker):
     def __init__(self, alias: str, queues: Queues) -> None:
         context = _Within(conf.settings(), queues, alias, supervisor=os.getpid())
         super().__init__(_Here(), context)
-        self.workflows = WorkflowKeeper(self.session, every=0.0)
+        self.workflows = WorkflowKeeper(self.session, every=0.0, between=lambda: None)
         self._last: Concluded | None = None
         self._error: BaseException | None = None
 

@@ -201,7 +201,7 @@ def test_a_keeper_waits_for_nobody(two_sessions, new_worker):
     session, _ = two_sessions
     run(session, "DELETE FROM taskq_edge WHERE step_id = %(step)s", step=step)
     run(session, "SELECT FROM taskq_task WHERE id = %(id)s FOR UPDATE", id=running)
-    keeper = WorkflowKeeper(Session(worker.db), every=0.0)
+    keeper = WorkflowKeeper(Session(worker.db), every=0.0, between=lambda: None)
     looking = Aside(keeper.look)
     looking.done()
     assert Task.objects.filter(pk=running).exists()
@@ -220,7 +220,7 @@ def test_a_keeper_tells_what_failed_before_its_machine_was_started(worker, monke
     with connection.cursor() as cursor:
         cursor.execute(f"UPDATE taskq_task SET failed_at = {long_ago} WHERE id = %s", [part])
     monkeypatch.setattr(clock, "now", lambda: clock.nanoseconds(20.0))
-    WorkflowKeeper(Session(worker.db), every=1.0).look()
+    WorkflowKeeper(Session(worker.db), every=1.0, between=lambda: None).look()
     assert Task.objects.get(pk=step).state == State.READY
 
 
