@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 import pytest
 from django.contrib.auth.models import User
@@ -140,7 +141,7 @@ def test_one_is_made_changed_and_deleted(root):
     page = f"{LIST}{row.pk}/"
     found = words(root.get(page))
     assert "every 2 hours" in found
-    assert root.get(page).content.decode().count("<li>2") == 5
+    assert len(re.findall(r"<li>\d", root.get(page).content.decode())) == 5  # the next ticks
     root.post(page, {**GOOD, "schedule": "0 3 * * *", "args": '["x"]', "end_at": ""})
     row.refresh_from_db()
     assert (row.schedule, row.payload) == ("0 3 * * *", '[["x"],{}]')
