@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
+from django.db import transaction
+
 from taskq import sql
 from taskq.outbox import enqueue
 from taskq.outbox.terms import Terms
@@ -59,7 +61,9 @@ def add_part(
     step = graph.add(definition, args, kwargs, **terms)
     values = sending.values_of(graph, [{**sending.row(step), "passes": True}])
     connection, _ = enqueue.database(using)
-    statements = sql.workflows_of(connection.wrapper.vendor)
-    _, (id,) = statements.send(connection.rows, {**values, "workflow": run.workflow, "own": []})
-    connection.rows(statements.ADD_PART, {"part": id, "beside": run.pk})
+    wrapper = connection.wrapper
+    add = sql.workflows_of(wrapper.vendor).ADD_PART
+    with transaction.atomic(wrapper.alias):  # no part without its edge
+        _, (id,) = sending.write(connection, values, run.workflow)
+        connection.rows(add, {"part": id, "beside": run.pk})
     return id

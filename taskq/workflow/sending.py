@@ -16,9 +16,6 @@ from taskq.task.payload import PayloadError
 from taskq.values import moment, seconds
 from taskq.workflow.graph import Graph, Step
 
-#: For a workflow of its own, and not for the steps that replace a running one.
-_ALONE: dict[str, Any] = {"workflow": None, "own": []}
-
 
 class SentGraph(NamedTuple):
     """What a graph has led to.
@@ -43,10 +40,7 @@ def send(graph: Graph, using: str | None = None) -> SentGraph:
         return SentGraph([], None)
     connection, _ = enqueue.database(using)
     wrapper = connection.wrapper
-    values = {**values_of(graph, rows), **_ALONE}
-    # On PostgreSQL it is one statement.
-    with transaction.atomic(wrapper.alias) if wrapper.vendor == "sqlite" else nullcontext():
-        workflow, ids = sql.workflows_of(wrapper.vendor).send(connection.rows, values)
+    workflow, ids = write(connection, values_of(graph, rows))
     if signals.task_enqueued.receivers:
         for each, id in zip(rows, ids, strict=True):
             signals.enqueued(wrapper, each["name"], [id], each["queue"])
@@ -74,12 +68,26 @@ def send_again(sent: tables.SentWorkflow, *, using: str | None = None) -> tables
         "edges": sent.edges,
         "deadline": None,
         "within": within,
-        **_ALONE,
     }
-    with transaction.atomic(wrapper.alias) if wrapper.vendor == "sqlite" else nullcontext():
-        workflow, _ = sql.workflows_of(wrapper.vendor).send(connection.rows, values)
+    workflow, _ = write(connection, values)
     assert workflow is not None  # it is a new one
     return tables.SentWorkflow.objects.using(wrapper.alias).get(pk=workflow)
+
+
+def write(
+    connection: sql.DjangoConnection, values: Mapping[str, Any], workflow: int | None = None
+) -> tuple[int | None, list[int]]:
+    """Write the rows of steps, all or none. On PostgreSQL it is one statement.
+
+    values: of :func:`values_of`. workflow: the one to which the steps belong; None for a new one.
+
+    Returns the primary key of a new workflow, and those of the steps in order.
+    """
+    wrapper = connection.wrapper
+    with transaction.atomic(wrapper.alias) if wrapper.vendor == "sqlite" else nullcontext():
+        return sql.workflows_of(wrapper.vendor).send(
+            connection.rows, {**values, "workflow": workflow, "own": []}
+        )
 
 
 def row(step: Step) -> dict[str, Any]:
