@@ -101,9 +101,8 @@ class _Filling:
         if what == "id":
             return _id_of(found)
         args, kwargs, headers = payload.decode_call(found["payload"], found["name"])
-        return SimpleNamespace(
+        return failed_request(
             id=_id_of(found),
-            task=found["name"],
             name=found["name"],
             queue=found["queue"],
             args=args,
@@ -111,6 +110,14 @@ class _Filling:
             headers=call_notes.without(headers),
             retries=found["retries"],
         )
+
+
+def failed_request(*, name: str, **known: Any) -> SimpleNamespace:
+    """The request of a failed part, as an errback gets it.
+
+    known: ``id``, ``queue``, ``args``, ``kwargs``, ``headers`` and ``retries``.
+    """
+    return SimpleNamespace(task=name, name=name, **known)
 
 
 def _id_of(found: Mapping[str, Any]) -> TaskId:

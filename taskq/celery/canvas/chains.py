@@ -7,7 +7,7 @@ from typing import Any, Self
 from taskq.celery.canvas.items import Item
 from taskq.celery.canvas.parallel import chord
 from taskq.celery.canvas.reading import brief, kind_of, listed, parts_of
-from taskq.celery.canvas.shapes import is_empty_group
+from taskq.celery.canvas.shapes import OF_THE_WHOLE, is_empty_group, without
 from taskq.celery.canvas.signatures import (
     Signature,
     maybe_signature,
@@ -101,17 +101,13 @@ class chain(Signature):
         if not tasks and kind_of(other) == "group":
             return other
         _put(tasks, other)
-        kept = {key: value for key, value in self.options.items() if key not in _OF_ITS_END}
+        kept = without(self.options, OF_THE_WHOLE)
         return self.of(tasks, kept)
 
     def __repr__(self) -> str:
         if not self.tasks:
             return f"<{type(self).__name__}@{id(self):#x}: empty>"
         return brief(self.tasks[0].task, " | ".join(map(repr, self.tasks)))
-
-
-#: Options of a chain that go to its parts when something is put behind it.
-_OF_ITS_END = frozenset(("link", "link_error", "task_id"))
 
 
 def _put(tasks: list[Any], part: Any) -> None:

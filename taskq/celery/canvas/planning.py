@@ -13,7 +13,15 @@ from typing import Any
 from taskq.celery.canvas import calls, nodes
 from taskq.celery.canvas.nodes import Leaf, Node
 from taskq.celery.canvas.reading import checked, kind_of, listed, merged
-from taskq.celery.canvas.shapes import chunked, entries, flat, parts_in_line, without
+from taskq.celery.canvas.shapes import (
+    OF_THE_WHOLE,
+    chunked,
+    entries,
+    flat,
+    parts_in_line,
+    with_id_of,
+    without,
+)
 from taskq.workflow.graph import Failure, Graph, Output, Outputs, Step
 
 #: How deep parts may lie in others.
@@ -22,8 +30,6 @@ DEEPEST = 100
 WIDE = 1000
 #: The task that collects them.
 COLLECT = "taskq.collect"
-#: Options that are for the end of a part, or for its id, and so not for what is in it.
-_OF_THE_WHOLE = frozenset(("link", "link_error", "task_id"))
 
 
 @dataclass(frozen=True)
@@ -141,11 +147,11 @@ class Planner:
         given = replace(given, args=tuple(args), kwargs={} if part["immutable"] else given.kwargs)
         failing, last = given.failing, None
         steps: list[Step] = []
-        rest = without(options, _OF_THE_WHOLE)
+        rest = without(options, OF_THE_WHOLE)
         tasks = parts_in_line(part)
         for index, each in enumerate(tasks):
-            if options.get("task_id") is not None and index == len(tasks) - 1:
-                rest = {**rest, "task_id": options["task_id"]}
+            if index == len(tasks) - 1:
+                rest = with_id_of(options, rest)
             planned = self._next(each, given, rest, last)
             if planned is None:
                 continue
@@ -193,13 +199,11 @@ class Planner:
     def _chord(self, part: Mapping[str, Any], given: Given, over: Mapping[str, Any]) -> Planned:
         _, _, options = merged(part, (), {}, over)
         body, (args, kwargs), header = calls.taken_apart(part, given.args, given.kwargs)
-        shared = without(options, _OF_THE_WHOLE)
+        shared = without(options, OF_THE_WHOLE)
         first = self._group(header, replace(given, args=args, kwargs=kwargs), shared)
         failing = (*given.failing, *first.steps)
         behind = Given((first.value,), after=first.ends, failing=failing)
-        of_body = without(shared, {"countdown", "eta"})
-        if options.get("task_id"):
-            of_body = {**of_body, "task_id": options["task_id"]}
+        of_body = with_id_of(options, without(shared, {"countdown", "eta"}))
         last = self._next(body, behind, of_body, first)
         if last is None:
             raise TypeError("the body of a chord is an empty chain: give it a part")

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any
 
 from taskq.celery import eager
 from taskq.celery.canvas import calls
 from taskq.celery.canvas.reading import checked, kind_of, listed, merged
-from taskq.celery.canvas.shapes import chunked, flat, parts_in_line, without
+from taskq.celery.canvas.shapes import (
+    OF_THE_WHOLE,
+    chunked,
+    flat,
+    parts_in_line,
+    with_id_of,
+    without,
+)
 from taskq.celery.eager import EagerResult
 from taskq.celery.result_set import GroupResult
 from taskq.celery.result_tree import put_behind
 from taskq.outbox import enqueue
-
-_OF_THE_WHOLE = frozenset(("link", "link_error", "task_id"))
+from taskq.task.inputs import failed_request
 
 
 def run(
@@ -78,7 +83,7 @@ def _run_chain(
     given, _, options = merged(part, args, kwargs, over)
     more = {} if part["immutable"] else kwargs
     errbacks = listed(options.get("link_error"))
-    rest = without(options, _OF_THE_WHOLE)
+    rest = without(options, OF_THE_WHOLE)
     last: Any = None
     tasks = parts_in_line(part)
     for index, each in enumerate(tasks):
@@ -86,8 +91,8 @@ def _run_chain(
             given, more = (last.get(disable_sync_subtasks=False),), {}
             rest = {name: each for name, each in rest.items() if name == "throw"}
         own = {"link_error": [*listed(each["options"].get("link_error")), *errbacks]}
-        if options.get("task_id") is not None and index == len(tasks) - 1:
-            rest = {**rest, "task_id": options["task_id"]}
+        if index == len(tasks) - 1:
+            rest = with_id_of(options, rest)
         result = run(each, given, more, {**rest, **own} if errbacks else rest)
         if result is None:
             continue
@@ -130,16 +135,14 @@ def _run_chord(
 ) -> Any:
     _, _, options = merged(part, (), {}, over)
     body, of_header, header = calls.taken_apart(part, args, kwargs)
-    shared = without(options, _OF_THE_WHOLE)
+    shared = without(options, OF_THE_WHOLE)
     first = _run_group(header, *of_header, shared)
     failed = [each for each in first.results if each.failed()]
     for of_whole in (body["options"], options) if failed else ():
         for errback in listed(of_whole.get("link_error")):
             _tell(checked(errback, "link_error"), failed[0])
     values = first.get(disable_sync_subtasks=False)
-    of_body = without(shared, {"countdown", "eta"})
-    if options.get("task_id") is not None:
-        of_body = {**of_body, "task_id": options["task_id"]}
+    of_body = with_id_of(options, without(shared, {"countdown", "eta"}))
     last = run(body, (values,), {}, of_body)
     put_behind(first, last)
     follow_whole(last, options)
@@ -152,9 +155,8 @@ def _tell(errback: Mapping[str, Any], failed: Any) -> None:
     if details == ("id",):
         run(errback, (failed.id,), {}, {})
         return
-    request = SimpleNamespace(
+    request = failed_request(
         id=failed.id,
-        task=failed.name,
         name=failed.name,
         queue=failed.queue,
         args=failed.args,

@@ -8,6 +8,8 @@ from typing import Any
 
 from taskq.celery.canvas.reading import checked, in_chunks, kind_of, listed
 
+#: Options that are for the end of a part, or for its id, and so not for what is in it.
+OF_THE_WHOLE = frozenset(("link", "link_error", "task_id"))
 #: The most characters of a title.
 TITLE = 100
 
@@ -109,3 +111,10 @@ def is_empty_chain(part: Mapping[str, Any]) -> bool:
 
 def without(options: Mapping[str, Any], names: frozenset[str] | set[str]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in names}
+
+
+def with_id_of(whole: Mapping[str, Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The options of the part that a whole ends with: its id is that of the whole, if that was
+    given one."""
+    id = whole.get("task_id")
+    return options if id is None else {**options, "task_id": id}
