@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
+
+from taskq.celery.listed import listed
+from taskq.celery.setting_paths import imported
 
 
 def prepared(annotations: Any) -> list[Any]:
@@ -15,11 +17,7 @@ def prepared(annotations: Any) -> list[Any]:
 
     Raises ImproperlyConfigured for anything else.
     """
-    if annotations is None:
-        return []
-    if not isinstance(annotations, (list, tuple)):
-        annotations = [annotations]
-    return [_prepared(each) for each in annotations]
+    return [_prepared(each) for each in listed(annotations)]
 
 
 def find(annotations: Sequence[Any], name: str, task: Any) -> dict[str, Any]:
@@ -39,12 +37,7 @@ def find(annotations: Sequence[Any], name: str, task: Any) -> dict[str, Any]:
 
 def _prepared(given: Any) -> Any:
     if isinstance(given, str):
-        try:
-            given = import_string(given.replace(":", "."))
-        except ImportError as error:
-            raise ImproperlyConfigured(
-                f"task_annotations names {given!r}, which cannot be imported: {error}"
-            ) from error
+        given = imported("task_annotations", given)
     if isinstance(given, type):
         given = given()
     if not isinstance(given, Mapping) and not hasattr(given, "annotate"):

@@ -8,7 +8,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
-from django.utils.module_loading import import_string
+
+from taskq.celery.listed import listed
+from taskq.celery.setting_paths import imported
 
 #: The terms of a call that a route may give. What it says of a broker is passed over.
 TERMS = ("queue", "priority", "expires", "countdown", "eta", "time_limit", "soft_time_limit")
@@ -23,11 +25,7 @@ def prepared(routes: Any) -> list[Route]:
 
     Raises ImproperlyConfigured for anything else.
     """
-    if routes is None:
-        return []
-    if not isinstance(routes, (list, tuple)):
-        routes = [routes]
-    return [_prepared(each) for each in routes]
+    return [_prepared(each) for each in listed(routes)]
 
 
 def find(
@@ -73,12 +71,7 @@ def _prepared(given: Any) -> Route:
     if isinstance(given, (list, tuple)):
         return _MapRoute(given)
     if isinstance(given, str):
-        try:
-            given = import_string(given.replace(":", "."))
-        except ImportError as error:
-            raise ImproperlyConfigured(
-                f"task_routes names {given!r}, which cannot be imported: {error}"
-            ) from error
+        given = imported("task_routes", given)
         if isinstance(given, type):
             given = given()
     if hasattr(given, "route_for_task"):

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from taskq.celery import options as celery_options
-from taskq.celery.canvas.reading import checked, listed
+from taskq.celery.canvas.reading import checked
+from taskq.celery.listed import listed
 from taskq.outbox import given_ids
 from taskq.outbox.terms import Terms
 from taskq.task import call_notes, registry

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from taskq.celery.canvas.items import Item
 from taskq.celery.canvas.parallel import chord
-from taskq.celery.canvas.reading import brief, kind_of, listed, parts_of
+from taskq.celery.canvas.reading import brief, kind_of, parts_of
 from taskq.celery.canvas.shapes import OF_THE_WHOLE, is_empty_group, without
 from taskq.celery.canvas.signatures import (
     Signature,
@@ -14,6 +14,7 @@ from taskq.celery.canvas.signatures import (
     operand,
     without_its_group,
 )
+from taskq.celery.listed import listed
 
 
 @Signature.register_type()

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskq.celery.async_result import AsyncResult
-from taskq.celery.canvas.reading import checked, kind_of, listed
+from taskq.celery.canvas.reading import checked, kind_of
 from taskq.celery.canvas.shapes import flat, parts_in_line
+from taskq.celery.listed import listed
 from taskq.celery.result_set import GroupResult
 from taskq.celery.result_tree import put_behind
 

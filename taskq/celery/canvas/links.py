@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from taskq.celery.canvas.items import Item
-from taskq.celery.canvas.reading import checked, listed
+from taskq.celery.canvas.reading import checked
+from taskq.celery.listed import listed
 
 
 class Links(dict[str, Any]):

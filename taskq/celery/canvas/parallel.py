@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Self, cast
 
 from taskq.celery.canvas.items import Item
-from taskq.celery.canvas.reading import brief, kind_of, listed, parts_of
+from taskq.celery.canvas.reading import brief, kind_of, parts_of
 from taskq.celery.canvas.shapes import ends_of, is_empty_group
 from taskq.celery.canvas.signatures import (
     Signature,
@@ -14,6 +14,7 @@ from taskq.celery.canvas.signatures import (
     operand,
     without_its_group,
 )
+from taskq.celery.listed import listed
 from taskq.celery.result_set import GroupResult
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from taskq.celery.canvas import calls, nodes
 from taskq.celery.canvas.nodes import Leaf, Node
-from taskq.celery.canvas.reading import checked, kind_of, listed, merged
+from taskq.celery.canvas.reading import checked, kind_of, merged
 from taskq.celery.canvas.shapes import (
     OF_THE_WHOLE,
     chunked,
@@ -22,6 +22,7 @@ from taskq.celery.canvas.shapes import (
     with_id_of,
     without,
 )
+from taskq.celery.listed import listed
 from taskq.workflow.graph import Failure, Graph, Output, Outputs, Step
 
 #: How deep parts may lie in others.

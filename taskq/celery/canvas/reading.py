@@ -55,13 +55,6 @@ def brief(name: str, text: str) -> str:
     return f"{first}{found}{rest.replace(module, '')}"
 
 
-def listed(value: Any) -> Sequence[Any]:
-    """The values of an option that holds one or many."""
-    if value is None:
-        return ()
-    return value if isinstance(value, (list, tuple)) else [value]
-
-
 def parts_of(given: Iterable[Any], what: str) -> list[Any]:
     """The parts of a chain, a group or a header. A generator is read.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from taskq.celery import eager
 from taskq.celery.canvas import calls
-from taskq.celery.canvas.reading import checked, kind_of, listed, merged
+from taskq.celery.canvas.reading import checked, kind_of, merged
 from taskq.celery.canvas.shapes import (
     OF_THE_WHOLE,
     chunked,
@@ -18,6 +18,7 @@ from taskq.celery.canvas.shapes import (
     without,
 )
 from taskq.celery.eager import EagerResult
+from taskq.celery.listed import listed
 from taskq.celery.result_set import GroupResult
 from taskq.celery.result_tree import put_behind
 from taskq.outbox import enqueue

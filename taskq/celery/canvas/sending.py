@@ -14,8 +14,9 @@ from taskq.celery.async_result import AsyncResult
 from taskq.celery.canvas import calls, running
 from taskq.celery.canvas.nodes import Branch, Results
 from taskq.celery.canvas.planning import Given, Planner
-from taskq.celery.canvas.reading import checked, kind_of, listed, merged
+from taskq.celery.canvas.reading import checked, kind_of, merged
 from taskq.celery.canvas.shapes import flat, title, without
+from taskq.celery.listed import listed
 from taskq.celery.result_set import GroupResult
 from taskq.celery.signals import before_task_publish
 from taskq.outbox import enqueue, given_ids

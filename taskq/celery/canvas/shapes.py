@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from taskq.celery.canvas.reading import checked, in_chunks, kind_of, listed
+from taskq.celery.canvas.reading import checked, in_chunks, kind_of
+from taskq.celery.listed import listed
 
 #: Options that are for the end of a part, or for its id, and so not for what is in it.
 OF_THE_WHOLE = frozenset(("link", "link_error", "task_id"))
