@@ -7,6 +7,7 @@ tasks share, and a value cannot be changed.
 from __future__ import annotations
 
 import datetime
+from abc import abstractmethod
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Generic, NoReturn, Self, TypeVar
 
@@ -69,9 +70,9 @@ class BeatSchedule(HasTiming):
         return parse(self.schedule, zone)
 
     @property
+    @abstractmethod
     def schedule(self) -> Any:
         """The same as a schedule of ``taskq.celery.schedules``."""
-        raise NotImplementedError
 
     def __str__(self) -> str:
         return " ".join(str(getattr(self, each.name)) for each in fields(self))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from taskq.exceptions import IncompleteStream
 
 
-class ResultBase:
+class ResultBase(ABC):
     """A result in a tree of results: what ran before it, and what runs after it.
 
     Attributes:
@@ -23,18 +24,21 @@ class ResultBase:
     parent: ResultBase | None
 
     @property
+    @abstractmethod
     def children(self) -> list[ResultBase] | None:
         """The results behind this one. None when there are none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def ready(self) -> bool:
-        raise NotImplementedError
+        """Whether it is over."""
 
+    @abstractmethod
     def get(self, timeout: float | None = None, propagate: bool = True, **options: Any) -> Any:
-        raise NotImplementedError
+        """The value, after a wait for it."""
 
+    @abstractmethod
     def forget_alone(self) -> None:
-        raise NotImplementedError
+        """Forget this result, and none of those before it."""
 
     def as_tuple(self) -> tuple[Any, ...]:
         """The ids of this result and of those before it, for ``result_from_tuple()``. JSON can

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NoReturn, overload
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, overload
 
 from taskq.celery import call_changes
 from taskq.celery import options as celery_options
@@ -23,10 +23,10 @@ class Retries:
     options: TaskOptions
     _definition: registry.Definition
 
-    @property
-    def request(self) -> Request:
-        """The run of this task that is in progress."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # the whole class has it
+
+        @property
+        def request(self) -> Request: ...
 
     @overload
     def retry(

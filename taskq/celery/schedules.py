@@ -7,6 +7,7 @@ They are accepted wherever a schedule is. Ticks are computed by ``taskq.task.tim
 from __future__ import annotations
 
 import datetime
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, NoReturn
 from zoneinfo import ZoneInfo
@@ -74,9 +75,9 @@ class BaseSchedule(HasTiming):
         following = next(ticks, None)
         return datetime.timedelta.max if following is None else following - _aware(self.now())
 
+    @abstractmethod
     def _in(self, zone: str) -> Timing:
         """When its ticks are in this time zone."""
-        raise NotImplementedError
 
     def is_due(self, last_run_at: datetime.datetime) -> schedstate:
         """Whether a tick has passed since the last run, and the seconds until the next look."""

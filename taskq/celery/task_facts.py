@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -22,9 +23,9 @@ class TaskFacts(ResultBase):
 
     __slots__ = ()
 
+    @abstractmethod
     def _known(self) -> Known | None:
         """What is known of the task."""
-        raise NotImplementedError
 
     def _of(self, read: Callable[[Known], T]) -> T | None:
         known = self._known()

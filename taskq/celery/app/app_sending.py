@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from taskq.celery import sending_by_name
 from taskq.celery.async_result import AsyncResult
@@ -13,10 +13,10 @@ from taskq.celery.conf import Conf
 class AppSending:
     """A part of :class:`taskq.celery.app.base.Celery`."""
 
-    @property
-    def conf(self) -> Conf:
-        """Its settings."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # the whole class has it
+
+        @property
+        def conf(self) -> Conf: ...
 
     def send_task(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from taskq.celery.canvas.items import Item
 from taskq.celery.canvas.reading import checked
@@ -16,9 +16,10 @@ class Links(dict[str, Any]):
     task = Item[str]("task")
     options = Item[dict[str, Any]]("options")
 
-    @classmethod
-    def from_dict(cls, d: Mapping[str, Any], app: object = None) -> Any:
-        raise NotImplementedError
+    if TYPE_CHECKING:  # the whole class has it
+
+        @classmethod
+        def from_dict(cls, d: Mapping[str, Any], app: object = None) -> Any: ...
 
     def link(self, callback: Any) -> Any:
         """Send this too once the task has succeeded, with its value as first argument. Returns the

@@ -96,14 +96,12 @@ class Signature(Links):
     def from_dict(cls, d: Mapping[str, Any], app: object = None) -> Any:
         """The signature of which this is the dict. Raises TypeError for a dict of nothing such."""
         kind = cls.TYPES.get(checked(d)["subtask_type"] or "", Signature)
-        if kind is Signature:
-            return Signature(dict(d))
         return kind._of_dict(checked(d))
 
     @classmethod
     def _of_dict(cls, d: dict[str, Any]) -> Any:
         """As :meth:`from_dict`, for a dict of this kind."""
-        raise NotImplementedError
+        return cls(d)
 
     # Sending
 
