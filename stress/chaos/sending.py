@@ -11,9 +11,7 @@ import os
 import time
 from collections.abc import Callable, Iterable
 
-import django.db
-from django.db import connection, transaction
-
+from stress.chaos.noting import noted
 from stress.project.lab import tasks
 from stress.project.lab.kinds import KINDS, Kind
 from stress.project.lab.models import Entry
@@ -32,10 +30,6 @@ LINGER = 0.02
 def _group(key: str) -> str:
     kind, _, number = key.split(".")
     return f"{kind}-{int(number) % GROUPS}"
-
-
-class _ChangedMind(Exception):
-    """Raised to roll the transaction back."""
 
 
 def new_key(kind: Kind) -> str:
@@ -71,27 +65,29 @@ def send(
     for key, kind in calls:
         group = {"group": groups[key]} if key in groups else {}
         history.record("intent", key=key, task=kind.name, **group)
-    try:
-        with transaction.atomic():
-            Entry.objects.bulk_create(Entry(key=key, kind=kind.name) for key, kind in calls)
-            for key, kind in calls:
-                own = (groups[key],) if key in groups else args or kind.args
-                results[key] = getattr(tasks, kind.task).delay(key, *own)
-            if groups:
-                time.sleep(LINGER)
-            if give_up:
-                raise _ChangedMind
-            before_commit()
-            if groups:
-                history.record("committing", keys=list(groups))
-    except _ChangedMind:
-        history.record("rollback", keys=keys)
-        return False
-    except django.db.Error:
-        connection.close()
-        return False
-    after_commit()
-    history.record("commit", keys=keys)
-    for key, result in results.items():
-        sent(key, result)
-    return True
+
+    def write() -> None:
+        Entry.objects.bulk_create(Entry(key=key, kind=kind.name) for key, kind in calls)
+        for key, kind in calls:
+            own = (groups[key],) if key in groups else args or kind.args
+            results[key] = getattr(tasks, kind.task).delay(key, *own)
+        if groups:
+            time.sleep(LINGER)
+
+    def committing() -> None:
+        before_commit()
+        if groups:
+            history.record("committing", keys=list(groups))
+
+    committed = noted(
+        history,
+        keys,
+        write,
+        give_up=give_up,
+        before_commit=committing,
+        after_commit=after_commit,
+    )
+    if committed:
+        for key, result in results.items():
+            sent(key, result)
+    return committed

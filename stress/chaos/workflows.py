@@ -10,6 +10,7 @@ from collections.abc import Callable
 import django.db
 from django.db import connection, transaction
 
+from stress.chaos.noting import noted
 from stress.chaos.shapes import Sketch, draw
 from stress.project.lab.kinds import KINDS
 from stress.project.lab.models import Entry
@@ -21,10 +22,6 @@ CANCELLED, LATEST = 0.1, 1.5
 #: Seconds between two retries of what has failed in a workflow, and how many there are.
 RETRY_EVERY, RETRIES = 1.0, 8
 _KEY = re.compile(rf"\b({'|'.join(map(re.escape, KINDS))})\.\d+\.\d+\b")
-
-
-class _ChangedMind(Exception):
-    """Raised to roll the transaction back."""
 
 
 def send(
@@ -43,22 +40,21 @@ def send(
     for part in sketch.parts:
         places = {"places": part.places} if part.places else {}
         history.record("intent", key=part.key, task=part.kind, **places)
-    try:
-        with transaction.atomic():
-            Entry.objects.bulk_create(Entry(key=p.key, kind=p.kind) for p in sketch.parts)
-            sent = sketch.flow.send()
-            if give_up:
-                raise _ChangedMind
-            before_commit()
-    except _ChangedMind:
-        history.record("rollback", keys=keys)
-        return None
-    except django.db.Error:
-        connection.close()
-        return None
-    after_commit()
-    history.record("commit", keys=keys)
-    return sent
+    sent: list[SentWorkflow] = []
+
+    def write() -> None:
+        Entry.objects.bulk_create(Entry(key=p.key, kind=p.kind) for p in sketch.parts)
+        sent.append(sketch.flow.send())
+
+    committed = noted(
+        history,
+        keys,
+        write,
+        give_up=give_up,
+        before_commit=before_commit,
+        after_commit=after_commit,
+    )
+    return sent[0] if committed else None
 
 
 class Workflows:
