@@ -17,7 +17,6 @@ import pytest
 from django.contrib.contenttypes.management import create_contenttypes
 from django.db import connection
 from django.db.models.signals import post_migrate
-from django.dispatch import Signal
 from hypothesis import settings as hypothesis
 
 from pool.supervisor import REST
@@ -28,6 +27,7 @@ from taskq import signals
 from taskq.models import Task, Worker
 from taskq.task import registry
 from tests.forked import Forked, can_fork
+from tests.receivers import as_before
 
 # Of what a shell runs in the background it has Ctrl-C ignored, and so would be all that the
 # tests start. What has a handler is at its default there.
@@ -272,12 +272,8 @@ def drained() -> Callable[..., None]:
 @pytest.fixture
 def no_receivers() -> Iterator[None]:
     """The receivers that the test connects are gone afterwards."""
-    every = [each for each in vars(signals).values() if isinstance(each, Signal)]
-    before = [list(each.receivers) for each in every]
-    yield
-    for each, receivers in zip(every, before, strict=True):
-        each.receivers[:] = receivers
-        each.sender_receivers_cache.clear()
+    with as_before(signals):
+        yield
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from django.core.checks import run_checks
 
 from taskq import signals as own
 from taskq.celery import Ignore, Task, chain, chord, group, shared_task, signals
-from taskq.celery.celery_signal import CelerySignal
 from taskq.exceptions import WorkerLost
 from taskq.models import Task as Row
 from taskq.testing import run_all
 from tests.project.lab import tasks as lab
+from tests.receivers import as_before
 
 pytestmark = [
     pytest.mark.django_db,
@@ -23,12 +23,8 @@ RUN = ("task_prerun", "task_success", "task_failure", "task_retry", "task_revoke
 
 @pytest.fixture
 def no_celery_receivers():
-    every = [each for each in vars(signals).values() if isinstance(each, CelerySignal)]
-    before = [list(each.receivers) for each in every]
-    yield
-    for each, receivers in zip(every, before, strict=True):
-        each.receivers[:] = receivers
-        each.sender_receivers_cache.clear()
+    with as_before(signals):
+        yield
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from taskq.store import endings
 from taskq.store.claims import ClaimRequest
 from taskq.task.queues import Queues
 from tests.project.lab import tasks
+from tests.taskq.own_sessions import open_session
 
 pytestmark = pytest.mark.postgresql
 
@@ -21,11 +22,7 @@ pytestmark = pytest.mark.postgresql
 @pytest.fixture
 def session(transactional_db):
     """A session whose transaction ends when the test says so."""
-    parameters = connection.get_connection_params()
-    parameters.pop("context", None)
-    parameters.pop("cursor_factory", None)
-    parameters.pop("prepare_threshold", None)
-    with psycopg.connect(**parameters) as open_one:
+    with open_session() as open_one:
         yield open_one
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskq.celery import shared_task
+from tests.taskq.own_sessions import open_session
 
 
 @pytest.fixture
@@ -31,3 +32,10 @@ def tasks():
 
     lab.note, lab.total = note, total
     return lab
+
+
+@pytest.fixture
+def two_sessions(transactional_db):
+    """Two sessions whose transactions end when the test says so."""
+    with open_session() as first, open_session() as second:
+        yield first, second

@@ -14,40 +14,14 @@ from taskq import sql
 from taskq.keeper.workflows import WorkflowKeeper
 from taskq.models import Edge, EdgeState, State, Task
 from taskq.querysets import TaskQuerySet
-from taskq.sql.postgresql import tasks as postgresql_tasks
-from taskq.sql.postgresql import workflows
 from taskq.store import endings
 from taskq.worker.batch import Batch
 from taskq.workflow import Workflow
 from tests.project.lab import tasks as lab
+from tests.taskq.workflow.ends import end_in, release_in, run
 
 #: Seconds within which what must not wait is done.
 SOON = 10.0
-
-
-@pytest.fixture
-def two_sessions(transactional_db):
-    """Two sessions whose transactions end when the test says so."""
-    parameters = connection.get_connection_params()
-    for name in ("context", "cursor_factory", "prepare_threshold"):
-        parameters.pop(name, None)
-    with psycopg.connect(**parameters) as first, psycopg.connect(**parameters) as second:
-        yield first, second
-
-
-def run(session, statement, **values):
-    return psycopg.ClientCursor(session).execute(statement, values)
-
-
-def end_in(session, worker, id):
-    (statement,) = postgresql_tasks.PASS
-    more = {"value": [None], "lifetime": [None], "passed": ["x"]}
-    run(session, statement, worker=worker.id, attempt=1, ids=[id], **more)
-
-
-def release_in(session, id):
-    (statement,) = workflows.RELEASE
-    return run(session, statement, parts=[id], served=None).fetchall()
 
 
 class Aside(threading.Thread):

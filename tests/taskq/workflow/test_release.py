@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import threading
 
-import psycopg
 import pytest
 from django.db import connection
 
 from taskq import sql
 from taskq.models import Edge, State, Task
-from taskq.sql.postgresql import tasks as postgresql_tasks
-from taskq.sql.postgresql import workflows
 from taskq.store import endings
 from taskq.store.releasing import Parts
 from taskq.workflow import Workflow
 from tests.project.lab import tasks as lab
+from tests.taskq.workflow.ends import end_in, release_in
 
 
 def send(parts):
@@ -35,31 +33,6 @@ def ending(id, value="[[7],{}]"):
     return endings.pass_on((id, 1), None, None, value)
 
 
-@pytest.fixture
-def two_sessions(transactional_db):
-    """Two sessions whose transactions end when the test says so."""
-    parameters = connection.get_connection_params()
-    for name in ("context", "cursor_factory", "prepare_threshold"):
-        parameters.pop(name, None)
-    with psycopg.connect(**parameters) as first, psycopg.connect(**parameters) as second:
-        yield first, second
-
-
-def end_in(session, worker, id):
-    """The end of a part in an open transaction, and the first release."""
-    cursor = psycopg.ClientCursor(session)
-    (statement,) = postgresql_tasks.PASS
-    values = {"worker": worker.id, "attempt": 1, "ids": [id]}
-    cursor.execute(statement, {**values, "value": [None], "lifetime": [None], "passed": ["x"]})
-    return release_in(session, id)
-
-
-def release_in(session, id):
-    (statement,) = workflows.RELEASE
-    values = {"parts": [id], "served": None}
-    return psycopg.ClientCursor(session).execute(statement, values).fetchall()
-
-
 @pytest.mark.postgresql
 def test_two_last_parts_that_end_together_release_once(two_sessions, new_worker):
     (one, two), last = send(2)
@@ -68,8 +41,10 @@ def test_two_last_parts_that_end_together_release_once(two_sessions, new_worker)
         worker.claim()
     first, second = two_sessions
     # Neither sees the other's end: if they counted here, nobody would release the step.
-    assert end_in(first, workers[0], one) == []
-    assert end_in(second, workers[1], two) == []
+    end_in(first, workers[0], one)
+    assert release_in(first, one) == []
+    end_in(second, workers[1], two)
+    assert release_in(second, two) == []
     first.commit()
     second.commit()
     assert state_of(last) == State.BLOCKED
