@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from django.db import router
 
 from taskq import tables
-from taskq.lookup import Known, look_up
+from taskq.lookup import Known, look_up_many
 from taskq.task.states import EdgeState, On, State
 
 #: How many waiting steps a look follows back.
@@ -32,8 +32,8 @@ def failed_parts(id: int, using: str | None = None) -> list[Known]:
         states = dict(rows)
         failed |= {pk for pk, state in states.items() if state == State.FAILED}
         waiting = [pk for pk, state in states.items() if state == State.BLOCKED]
-    found = (look_up(pk, alias) for pk in sorted(failed))
-    return [known for known in found if known is not None and known.state is State.FAILED]
+    found = look_up_many(failed, alias)
+    return [known for _, known in sorted(found.items()) if known.state is State.FAILED]
 
 
 def _parts(steps: Iterable[int], alias: str) -> Iterable[int]:
