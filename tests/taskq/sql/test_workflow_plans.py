@@ -12,9 +12,12 @@ from tests.taskq.sql.plans import MANY, explain, indexes, scans_whole_table
 
 pytestmark = pytest.mark.postgresql
 
-#: The ids of a step with many parts, and of those parts.
-STEP = 2_000_000
+#: The ids of a step with many parts, and of those parts: far above what other tests have used up.
+STEP = 2_000_000_000_000
 FIRST = STEP + 1
+#: The chains, and their parts.
+CHAINS = 3_000_000_000_000
+LINKS = 4_000_000_000_000
 
 
 @pytest.fixture
@@ -40,8 +43,8 @@ def many_parts(raw):
     )
     cursor.execute(
         "INSERT INTO taskq_edge (step_id, place, part_id) "
-        "SELECT 3000000 + n, 0, 4000000 + n FROM generate_series(1, %s) AS n",
-        [MANY],
+        "SELECT %s + n, 0, %s + n FROM generate_series(1, %s) AS n",
+        [CHAINS, LINKS, MANY],
     )
     cursor.execute("ANALYZE taskq_edge")
     return raw
