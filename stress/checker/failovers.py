@@ -60,12 +60,36 @@ class Failovers:
         blows: that hit one of the two meanwhile. If they prevent the renewal, the run stops when
             its lease ends.
         """
-        limits = self._limits
-        stopped = (limits.tick + limits.slack) * SECOND
         for each in self._all:
-            until = each.up + limits.reconnect * SECOND
+            until = self._heard(each)
             if any(not blow.over_all and blow.span.meets(span) for blow in blows):
-                until = max(until, each.lost + limits.lease * SECOND)
-            if each.lost <= span.began and span.ended <= until + stopped:
+                until = max(until, each.lost + self._limits.lease * SECOND)
+            if each.lost <= span.began and span.ended <= until + self._stopped:
                 return True
         return False
+
+    def allow_asleep(self, span: Span, run: Run, asleep: Span) -> bool:
+        """Whether a run may overlap with another in this span because its supervisor was stopped,
+        and could not end it after a failover. It may until a tick after the supervisor woke.
+
+        The supervisor must have been stopped when it should have acted. And the run must have begun
+        before the older copy was up: a later one may have the task by right.
+
+        asleep: when the supervisor was stopped.
+        """
+        return any(
+            run.began <= each.up
+            and asleep.meets(Span(each.lost, self._heard(each) + self._stopped))
+            and each.lost <= span.began
+            and span.ended <= asleep.ended + self._stopped
+            for each in self._all
+        )
+
+    def _heard(self, failover: Failover) -> float:
+        """By when each pool that can reach the database has heard of a failover."""
+        return failover.up + self._limits.reconnect * SECOND
+
+    @property
+    def _stopped(self) -> float:
+        """Nanoseconds in which a supervisor that is awake stops a run."""
+        return (self._limits.tick + self._limits.slack) * SECOND

@@ -16,7 +16,8 @@ The rule, from the strongest evidence to the weakest:
 Two overlaps are allowed (docs/guarantees.md), and are counted separately. One is of G4: a machine
 that is frozen as a whole cannot stop its runs. Its run may be frozen together with the supervisor,
 and its task may be reclaimed meanwhile. After the thaw it may go on for a tick of the supervisor.
-The other overlap ends with the first renewal after a failover that took commits back: see
+The other overlap ends with the first renewal after a failover that took commits back, and a tick of
+the supervisor. If that one was stopped alone meanwhile, the tick comes when it wakes: see
 ``failovers``.
 """
 
@@ -109,9 +110,14 @@ def _proven(evidence: Evidence, run: Run) -> list[Span]:
 
 
 def _failed_over(evidence: Evidence, first: Run, second: Run, span: Span) -> bool:
-    """Whether a pool could not know yet that the database had gone back to an older state."""
+    """Whether a pool could not know yet that the database had gone back to an older state, or its
+    supervisor was stopped and could not act on it."""
     blows = [blow for run in (first, second) for blow in evidence.blows.on(run, span)]
-    return evidence.failovers.allow(span, blows)
+    return evidence.failovers.allow(span, blows) or any(
+        evidence.failovers.allow_asleep(span, run, freeze.span)
+        for run in (first, second)
+        for freeze in evidence.blows.frozen(run.parent)
+    )
 
 
 def _woken(evidence: Evidence, run: Run, span: Span) -> bool:

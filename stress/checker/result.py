@@ -121,7 +121,8 @@ class Verdict:
         there was no such death.
     run_again: the runs that were repeated, and why.
     allowed_overlaps: of machines that were frozen as a whole and woke, and of pools that could not
-        know yet that the database had gone back (docs/guarantees.md).
+        know yet that the database had gone back, or whose supervisor was stopped then
+        (docs/guarantees.md).
     counts: committed, rolled_back, undetermined (an enqueuer was killed before it wrote the
         outcome), taken_back (by a failover, perhaps), runs, ended, raised, killed, open (no record
         shows how they ended), unexplained_deaths (runs whose process died though nothing had hit

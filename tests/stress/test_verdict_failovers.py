@@ -3,7 +3,7 @@
 import pytest
 
 from stress.checker import ResultRow, TaskRow, Ticks
-from tests.stress.histories import OTHER, SUPERVISOR_B, WORKER, WORKER_B, Story
+from tests.stress.histories import KEEPER, OTHER, SUPERVISOR, SUPERVISOR_B, WORKER, WORKER_B, Story
 
 #: The copy is begun, the server is lost, the older one is up.
 COPIED, LOST, UP = 10.0, 14.0, 15.0
@@ -91,6 +91,68 @@ def test_a_pool_that_is_cut_off_as_well_stops_with_its_lease(ends, found):
 def test_two_runs_at_once_before_the_failover_are_an_overlap():
     story = Failover().sent("a").run("a", 11, 13).run("a", 12, 13.5, OTHER).fail_over()
     assert "overlaps" in broken(story, entries={"a"})
+
+
+# A supervisor that was stopped alone: until it wakes, and a tick
+
+
+def asleep(until, *victims, began=12, frozen=(13, 20), again=16):
+    """A run whose supervisor was stopped, and another in the other pool after the failover."""
+    story = Failover().sent("a").start("a", began).fail_over().start("a", again, WORKER_B)
+    story.freeze(frozen[0], *(victims or [SUPERVISOR])).thaw(frozen[1], *(victims or [SUPERVISOR]))
+    return story.end("a", until).end("a", 30, WORKER_B).verdict(entries={"a"})
+
+
+def test_a_supervisor_that_was_stopped_in_the_failover_ends_the_run_a_tick_after_it_woke():
+    verdict = asleep(20.4)
+    assert verdict.ok
+    assert "for 4.400 s" in verdict.allowed_overlaps[0].text
+
+
+def test_longer_than_a_tick_after_its_supervisor_woke_is_an_overlap():
+    verdict = asleep(20.6)
+    assert verdict.broken() == ["overlaps"]
+    assert not verdict.allowed_overlaps
+
+
+@pytest.mark.parametrize(
+    ("victims", "found"),
+    [
+        ([SUPERVISOR, KEEPER], []),
+        ([SUPERVISOR_B], ["overlaps"]),  # of the run that has the task by right
+        ([KEEPER], ["overlaps"]),  # its supervisor replaces it, or its leases end
+    ],
+)
+def test_it_must_be_the_supervisor_of_the_run_that_was_stopped(victims, found):
+    assert asleep(20.4, *victims).broken() == found
+
+
+@pytest.mark.parametrize(
+    ("frozen", "until", "found"),
+    [
+        ((13, 20), 19, []),
+        ((17.4, 20), 20.4, []),  # just before it should have stopped the run
+        ((17.6, 20), 20.4, ["overlaps"]),  # just after
+        ((11, 13.9), 18, ["overlaps"]),  # it woke before the failover
+    ],
+)
+def test_it_must_have_been_stopped_when_it_should_have_acted(frozen, until, found):
+    assert asleep(until, frozen=frozen).broken() == found
+
+
+@pytest.mark.parametrize(("began", "found"), [(14.9, []), (15.1, ["overlaps"])])
+def test_a_run_that_began_after_the_failover_is_not_excused(began, found):
+    assert asleep(20.4, began=began).broken() == found
+
+
+def test_without_a_failover_a_supervisor_that_was_stopped_excuses_nothing():
+    story = Story().sent("a").start("a", 12).freeze(13, SUPERVISOR).start("a", 16, WORKER_B)
+    story.thaw(20, SUPERVISOR).end("a", 20.4).end("a", 30, WORKER_B)
+    assert "overlaps" in story.verdict().broken()
+
+
+def test_two_runs_at_once_before_the_failover_are_not_excused_by_the_freeze():
+    assert "overlaps" in asleep(20.4, again=13.5).broken()
 
 
 # Cancels, results and ticks
