@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -144,11 +145,11 @@ class Deployment:
         self.wait_up()
 
     @contextmanager
-    def broken_at_boot(self) -> Iterator[Callable[[], int]]:
-        """Let every forked process die at once. Yields a function that counts them."""
+    def broken_at_boot(self) -> Iterator[Callable[[], Counter[int]]]:
+        """Let every forked process die at once. Yields a function that counts them, by parent."""
         self._flag.touch()
         try:
-            yield lambda: self._flag.stat().st_size
+            yield lambda: Counter(map(int, self._flag.read_text().split()))
         finally:
             self._flag.unlink()
 

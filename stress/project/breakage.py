@@ -1,7 +1,7 @@
 """What chaos breaks in a pool by environment variables.
 
-STRESS_BREAK_FLAG    while this file exists, every forked process writes a byte into it
-                     and dies.
+STRESS_BREAK_FLAG    while this file exists, every forked process writes a line with the pid of
+                     its parent into it, and dies.
 STRESS_CLOCK_OFFSET  seconds by which the wall clock of this host is wrong.
 STRESS_RLIMIT_AS     MiB of address space that a forked process may use.
 """
@@ -32,7 +32,7 @@ def _die_while(flag: str) -> None:
         file = os.open(flag, os.O_WRONLY | os.O_APPEND)
     except FileNotFoundError:
         return
-    os.write(file, b".")
+    os.write(file, b"%d\n" % os.getppid())
     os._exit(os.EX_SOFTWARE)
 
 
