@@ -1,4 +1,4 @@
-"""The tables of tasks, workers, results, idempotency keys and paused queues."""
+"""The table of tasks: those that wait, run, or were given up."""
 
 from __future__ import annotations
 
@@ -10,62 +10,10 @@ from django.utils.translation import gettext_lazy as _
 from taskq.limits import DEFAULT_QUEUE, KEY_LENGTH, NAME_LENGTH, QUEUE_LENGTH
 from taskq.models.declared_columns import read_as_declared
 from taskq.models.moment_field import MomentField
-from taskq.models.worker_ids import RandomId
+from taskq.models.workers import Worker
 from taskq.querysets import TaskQuerySet
 from taskq.task.ids import TaskId
 from taskq.task.states import State
-
-
-@read_as_declared
-class Worker(models.Model):
-    """A process of a pool, and the lease under which it holds tasks.
-
-    The pool's keeper writes these rows. One statement renews all leases of the pool, and it
-    touches no task. A keeper that finds an expired lease reclaims its tasks and removes the row.
-    """
-
-    id = models.BigIntegerField(_("id"), primary_key=True, db_default=RandomId())
-    pool = models.CharField(
-        _("pool"), max_length=255, help_text=_("host and pid of the supervisor")
-    )
-    name = models.CharField(_("name"), max_length=64)
-    host = models.CharField(_("host"), max_length=255)
-    pid = models.IntegerField(_("process id"))
-    started_at = MomentField(_("started at"), db_default=Now())
-    lease_expires_at = MomentField(_("lease expires at"))
-    # NULL for a row that was restored, or written by hand: nobody knows.
-    serves = models.TextField(  # noqa: DJ001
-        _("serves"), null=True, blank=True, help_text=_("the queues of its pool, as -Q takes them")
-    )
-    listens = models.BooleanField(
-        _("listens"), db_default=False, help_text=_("its pool sleeps: an enqueuer should wake it")
-    )
-    # How the lease ended, for a worker whose tasks could not all be reclaimed at once. The keeper
-    # that reclaims the rest uses these values and decides nothing again.
-    end_cause = models.TextField(_("ended by"), null=True, blank=True)  # noqa: DJ001
-    end_blamed = models.BigIntegerField(
-        _("blamed"),
-        null=True,
-        blank=True,
-        help_text=_("the task that it ran, 0 for none; none given: nobody knows"),
-    )
-    end_charge = models.BooleanField(_("charged"), db_default=False)
-    end_done = models.TextField(  # noqa: DJ001
-        _("done"),
-        null=True,
-        blank=True,
-        help_text=_("ids and attempts of tasks that are done and were locked, so still to remove"),
-    )
-
-    class Meta:
-        verbose_name = _("worker")
-        verbose_name_plural = _("workers")
-        indexes = [
-            models.Index(name="taskq_worker_listens", fields=["listens"], condition=Q(listens=True))
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.name} of {self.pool}"
 
 
 @read_as_declared
@@ -240,82 +188,3 @@ class Task(models.Model):
     def uuid(self) -> TaskId:
         """The id that ``AsyncResult`` shows."""
         return TaskId.of(self.pk)
-
-
-@read_as_declared
-class Result(models.Model):
-    """The return value of a task that keeps it (``ignore_result=False``).
-
-    The statement that removes the task's row writes it, under the same fence. A failed task
-    stays in its own table.
-    """
-
-    id = models.BigIntegerField(_("id of the task"), primary_key=True)
-    name = models.CharField(_("name"), max_length=NAME_LENGTH)
-    payload = models.TextField(_("arguments"), help_text=_("encoded"))
-    queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH)
-    priority = models.SmallIntegerField(_("priority"))
-    created_at = MomentField(_("created at"))
-    run_after = MomentField(_("run after"), null=True)
-    started_at = MomentField(_("claimed at"))
-    finished_at = MomentField(_("finished at"))
-    worker = models.TextField(_("worker"))
-    history = models.TextField(_("history"), null=True)  # noqa: DJ001  as the task's
-    value = models.TextField(_("value"), help_text=_("encoded"))
-
-    class Meta:
-        verbose_name = _("result")
-        verbose_name_plural = _("results")
-        indexes = [
-            # For pruning.
-            models.Index(name="taskq_result_finished", fields=["finished_at"]),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.name} #{self.pk}"
-
-
-@read_as_declared
-class IdempotencyKey(models.Model):
-    """The first task that was sent with an idempotency key. Later calls with the same key get its
-    id while this row exists, whatever the task's state is.
-
-    A row with the empty name is no such key. It has an id that a caller gave, and the task that was
-    last sent with it (``taskq.outbox.given_ids``).
-    """
-
-    name = models.CharField(_("name"), max_length=NAME_LENGTH)
-    key = models.CharField(_("key"), max_length=KEY_LENGTH)
-    # NULL only inside of the transaction that writes the row.
-    task_id = models.BigIntegerField(_("id of the task"), null=True)
-    created_at = MomentField(_("created at"), db_default=Now())
-
-    class Meta:
-        verbose_name = _("idempotency key")
-        verbose_name_plural = _("idempotency keys")
-        constraints = [
-            models.UniqueConstraint(name="taskq_idempotency_key", fields=["name", "key"])
-        ]
-        indexes = [
-            # For pruning.
-            models.Index(name="taskq_idempotency_created", fields=["created_at"]),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.key} of {self.name}"
-
-
-@read_as_declared
-class PausedQueue(models.Model):
-    """A queue whose tasks are not claimed. The row is the pause: see ``taskq.pausing``."""
-
-    queue = models.CharField(_("queue"), max_length=QUEUE_LENGTH, primary_key=True)
-    paused_at = MomentField(_("paused at"), db_default=Now())
-    paused_by = models.CharField(_("paused by"), max_length=255, db_default="", blank=True)
-
-    class Meta:
-        verbose_name = _("paused queue")
-        verbose_name_plural = _("paused queues")
-
-    def __str__(self) -> str:
-        return self.queue
