@@ -38,14 +38,14 @@ class Pruner:
             return
         store, settings = self._session.store(), self._settings
         removed = [
-            *store.prune(
+            *store.pruning.prune(
                 result_ttl=settings.result_ttl,
                 failed_ttl=settings.failed_ttl,
                 idempotency_ttl=settings.idempotency_ttl,
                 limit=PRUNE_BATCH,
             ),
             store.statistics.prune(Step.MINUTE, settings.minutes_ttl, PRUNE_BATCH),
-            store.prune_finished(PRUNE_BATCH),
+            store.pruning.prune_finished(PRUNE_BATCH),
             store.statistics.prune(Step.HOUR, settings.hours_ttl, PRUNE_BATCH),
             store.losses.prune(settings.loss_ttl, PRUNE_BATCH),
             store.workflows.prune(settings.result_ttl, PRUNE_BATCH),

@@ -20,6 +20,7 @@ from taskq.sql.statements import (
     LeaseStatements,
     LossStatements,
     PartitionStatements,
+    PruneStatements,
     ScheduleStatements,
     StackStatements,
     Statements,
@@ -283,6 +284,12 @@ def partitions_of(vendor: str) -> PartitionStatements | None:
 
 
 @functools.cache
+def pruning_of(vendor: str) -> PruneStatements:
+    """The statements that remove what was kept for long enough."""
+    return cast(PruneStatements, _module(vendor, "pruning"))
+
+
+@functools.cache
 def losses_of(vendor: str) -> LossStatements:
     """The statements about losses."""
     return cast(LossStatements, _module(vendor, "losses"))
@@ -314,6 +321,7 @@ def load(vendor: str) -> None:
     stacks_of(vendor)
     workflows_of(vendor)
     partitions_of(vendor)
+    pruning_of(vendor)
 
 
 def _module(vendor: str, theme: str) -> ModuleType:

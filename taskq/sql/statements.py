@@ -66,10 +66,15 @@ class Statements(Protocol):
     SAY_STATE: str
     CANCELLED_RUNS: str
     HELD_RUNS: str
-    PRUNE_RESULTS: str
-    PRUNE_FAILED: str
-    PRUNE_KEYS: str
-    PRUNE_FINISHED: str
+
+
+class PruneStatements(Protocol):
+    """A vendor's module for pruning; postgresql/pruning.py explains each statement."""
+
+    RESULTS: str
+    FAILED: str
+    KEYS: str
+    FINISHED: str
 
 
 class WorkflowStatements(Protocol):

@@ -24,6 +24,7 @@ from taskq.store.endings import Ending, calls
 from taskq.store.leases import LeaseStore
 from taskq.store.losses import LossStore
 from taskq.store.partitions import PartitionStore
+from taskq.store.pruning import PruneStore
 from taskq.store.releasing import NO_PARTS, Parts
 from taskq.store.stacks import StackStore
 from taskq.store.statistics import StatisticsStore
@@ -49,6 +50,7 @@ class TaskStore:
         self.leases = LeaseStore(connection, vendor)
         #: The days of the finished tasks that are kept.
         self.partitions = PartitionStore(connection, vendor)
+        self.pruning = PruneStore(connection, vendor)
         self.statistics = StatisticsStore(connection)
         self.losses = LossStore(connection, vendor)
         self.stacks = StackStore(connection, vendor)
@@ -270,34 +272,6 @@ class TaskStore:
     def say_state(self, worker: int, run: Run, said: str) -> bool:
         """Write what a run says of its state; whether it was still this worker's."""
         return self._one(self._sql.SAY_STATE, worker, run, {"said": said})
-
-    # What is over
-
-    def prune(
-        self,
-        *,
-        result_ttl: float | None,
-        failed_ttl: float | None,
-        idempotency_ttl: float | None,
-        limit: int,
-    ) -> tuple[int, int, int]:
-        """Remove results, failed tasks and idempotency keys that are older than so many
-        seconds, None for none, and at most ``limit`` of each; how many they were."""
-
-        def some(statement: str, ttl: float | None) -> int:
-            values = {"ttl": ttl, "limit": limit}
-            return 0 if ttl is None else self._connection.count(statement, values)
-
-        return (
-            some(self._sql.PRUNE_RESULTS, result_ttl),
-            some(self._sql.PRUNE_FAILED, failed_ttl),
-            some(self._sql.PRUNE_KEYS, idempotency_ttl),
-        )
-
-    def prune_finished(self, limit: int) -> int:
-        """Remove finished tasks whose last day is over, as far as no partition goes with that day,
-        and at most ``limit``; how many they were."""
-        return self._connection.count(self._sql.PRUNE_FINISHED, {"limit": limit})
 
     # The connection
 

@@ -57,8 +57,8 @@ class Command(QueueCommand):
         removed = [0, 0, 0, 0, 0]
         try:
             while True:
-                rest = db.prune_finished(BATCH), db.losses.prune(loss_ttl, BATCH)
-                some = (*db.prune(**ttls, limit=BATCH), *rest)
+                rest = db.pruning.prune_finished(BATCH), db.losses.prune(loss_ttl, BATCH)
+                some = (*db.pruning.prune(**ttls, limit=BATCH), *rest)
                 removed = [before + more for before, more in zip(removed, some, strict=True)]
                 if max(some) < BATCH:
                     break

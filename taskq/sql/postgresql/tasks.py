@@ -1,4 +1,4 @@
-"""The tasks in PostgreSQL: what a worker holds, how a run ends, and what is pruned.
+"""The tasks in PostgreSQL: what a worker holds, and how a run ends.
 
 All statements run in READ COMMITTED, most of them alone in autocommit. Times are the database's:
 ``statement_timestamp()`` where an index must be able to use it (it is stable), and
@@ -260,45 +260,3 @@ WHERE state = 1 AND cancelled_at IS NOT NULL AND worker_id = ANY (%(workers)s)
 
 # Which workers hold these tasks now, and for which attempt. By primary key. Locks nothing.
 HELD_RUNS = "SELECT worker_id, id, attempt FROM taskq_task WHERE id = ANY (%(ids)s) AND state = 1"
-
-# Some of the rows that ended before a time, oldest first. Rows that another session prunes or
-# retries are locked, and are skipped. Uses taskq_result_finished, taskq_task_failed and
-# taskq_idempotency_created, then the primary key.
-PRUNE_RESULTS = """
-DELETE FROM taskq_result WHERE id = ANY (ARRAY(
-    SELECT id FROM taskq_result
-    WHERE finished_at < statement_timestamp() - %(ttl)s * interval '1 second'
-    ORDER BY finished_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-))
-"""
-PRUNE_FAILED = """
-DELETE FROM taskq_task WHERE id = ANY (ARRAY(
-    SELECT id FROM taskq_task
-    WHERE state = 2 AND failed_at < statement_timestamp() - %(ttl)s * interval '1 second'
-    ORDER BY failed_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-))
-"""
-# A key without a name is an id that a caller gave. It stands as long as there is anything of its
-# task: each is looked up by primary key, and those that are left are read again the next time. The
-# planner would hash all of a table for that, if there were no OFFSET 0.
-PRUNE_KEYS = """
-DELETE FROM taskq_idempotencykey WHERE id = ANY (ARRAY(
-    SELECT id FROM taskq_idempotencykey AS known
-    WHERE created_at < statement_timestamp() - %(ttl)s * interval '1 second'
-      AND (name <> ''
-           OR NOT EXISTS (SELECT FROM taskq_task WHERE id = known.task_id OFFSET 0)
-              AND NOT EXISTS (SELECT FROM taskq_result WHERE id = known.task_id OFFSET 0)
-              AND NOT EXISTS (SELECT FROM taskq_finished WHERE id = known.task_id OFFSET 0))
-    ORDER BY created_at LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-))
-"""
-# Of the finished tasks only those in the default partition: the others go with their day
-# (partitions.py). By taskq_finished_expires, then the primary key.
-PRUNE_FINISHED = """
-DELETE FROM taskq_finished_default
-WHERE expires_on < (statement_timestamp() AT TIME ZONE 'UTC')::date AND id = ANY (ARRAY(
-    SELECT id FROM taskq_finished_default
-    WHERE expires_on < (statement_timestamp() AT TIME ZONE 'UTC')::date
-    ORDER BY expires_on LIMIT %(limit)s FOR UPDATE SKIP LOCKED
-))
-"""

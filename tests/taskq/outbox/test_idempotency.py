@@ -155,8 +155,8 @@ def test_keys_whose_time_is_over_are_pruned(db_store, capsys):
         send(f"k{number}")
     age(2 * DAY)
     send("young")
-    assert db_store.prune(**ttls, idempotency_ttl=None, limit=100) == (0, 0, 0)
-    assert db_store.prune(**ttls, idempotency_ttl=86400, limit=2) == (0, 0, 2)
+    assert db_store.pruning.prune(**ttls, idempotency_ttl=None, limit=100) == (0, 0, 0)
+    assert db_store.pruning.prune(**ttls, idempotency_ttl=86400, limit=2) == (0, 0, 2)
     call_command("taskq_prune")
     assert "3 idempotency keys, 0 finished tasks and 0 losses removed" in capsys.readouterr().out
     assert IdempotencyKey.objects.get().key == "young"
@@ -173,7 +173,7 @@ def test_the_keeper_prunes_them(start_pool, transactional_db):
 
 @pytest.mark.postgresql
 def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(transactional_db):
-    from taskq.sql.postgresql import tasks
+    from taskq.sql.postgresql import pruning
     from tests.taskq.sql.plans import explain, indexes
 
     connection = connections["default"]
@@ -184,7 +184,7 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(transactional_db):
         )
         cursor.execute("VACUUM ANALYZE taskq_idempotencykey")
     values = {"ttl": 3600.0, "limit": 10}
-    nodes, pages = explain(connection.connection, tasks.PRUNE_KEYS, values)
+    nodes, pages = explain(connection.connection, pruning.KEYS, values)
     # What looks for the task of an id that a caller gave is in the plan, and not run for a key.
     ran = [node for node in nodes if node["Actual Loops"]]
     assert indexes(ran) == {"taskq_idempotency_created", "taskq_idempotencykey_pkey"}

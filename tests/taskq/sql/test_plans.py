@@ -10,7 +10,7 @@ import pytest
 from taskq import sql
 from taskq.outbox.terms import columns
 from taskq.sql import postgresql
-from taskq.sql.postgresql import claims, enqueue, partitions, tasks
+from taskq.sql.postgresql import claims, enqueue, partitions, pruning, tasks
 from taskq.sql.postgresql.prepared import touching
 from taskq.task.options import TaskOptions
 from tests.taskq.sql.plans import explain, flat, indexes, scans_whole_table
@@ -185,7 +185,7 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(raw):
     )
     raw.execute("ANALYZE taskq_task, taskq_result")
     values = {"ttl": 3600.0, "limit": 10}
-    nodes, pages = explain(raw, tasks.PRUNE_RESULTS, values)
+    nodes, pages = explain(raw, pruning.RESULTS, values)
     assert indexes(nodes) == {"taskq_result_finished", "taskq_result_pkey"}
     assert pages < 100
     raw.execute(
@@ -194,12 +194,12 @@ def test_pruning_starts_at_the_oldest_and_stops_at_its_limit(raw):
         "now() - id * interval '1 minute' FROM taskq_task"
     )
     raw.execute("ANALYZE taskq_idempotencykey")
-    nodes, pages = explain(raw, tasks.PRUNE_KEYS, values)
+    nodes, pages = explain(raw, pruning.KEYS, values)
     assert "taskq_idempotency_created" in indexes(nodes)
     assert not scans_whole_table(nodes, "taskq_task")
     assert not scans_whole_table(nodes, "taskq_result")
     assert pages < 400
-    nodes, pages = explain(raw, tasks.PRUNE_FAILED, values)
+    nodes, pages = explain(raw, pruning.FAILED, values)
     assert indexes(nodes) == {"taskq_task_failed", "taskq_task_pkey"}
     assert pages < 200
 
@@ -211,7 +211,7 @@ def test_pruning_of_finished_tasks_reads_the_default_partition_by_day(raw):
         "FROM taskq_task"
     )
     raw.execute("ANALYZE taskq_finished_default")
-    nodes, pages = explain(raw, tasks.PRUNE_FINISHED, {"limit": 10})
+    nodes, pages = explain(raw, pruning.FINISHED, {"limit": 10})
     assert "taskq_finished_expires" in indexes(nodes)
     assert not scans_whole_table(nodes, "taskq_finished_default")
     assert pages < 100

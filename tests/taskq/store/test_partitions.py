@@ -111,8 +111,8 @@ def test_a_few_at_a_time(store, monkeypatch):
 def test_in_the_default_partition_rows_are_deleted_a_few_at_a_time(store):
     for id, day in enumerate([today(), today() - DAY, today() - 2 * DAY, today() - 3 * DAY]):
         finished(id, day)
-    assert store.prune_finished(2) == 2
-    assert store.prune_finished(2) == 1
+    assert store.pruning.prune_finished(2) == 2
+    assert store.pruning.prune_finished(2) == 1
     assert [each.pk for each in FinishedTask.objects.all()] == [0]
 
 

@@ -54,7 +54,7 @@ def test_what_is_too_old_is_pruned_and_nothing_else(
     old_ones, db_store, result_ttl, failed_ttl, expected
 ):
     ttls = {"result_ttl": result_ttl, "failed_ttl": failed_ttl, "idempotency_ttl": None}
-    db_store.prune(**ttls, limit=100)
+    db_store.pruning.prune(**ttls, limit=100)
     assert left() == expected
     assert Task.objects.filter(state=State.READY).count() == 3
 
@@ -62,10 +62,10 @@ def test_what_is_too_old_is_pruned_and_nothing_else(
 def test_pruning_goes_in_small_batches_oldest_first(old_ones, db_store):
     soon = {"result_ttl": 1.0, "failed_ttl": 1.0, "idempotency_ttl": 1.0}
     late = dict.fromkeys(soon, DAY)
-    assert db_store.prune(**soon, limit=1) == (1, 1, 0)
+    assert db_store.pruning.prune(**soon, limit=1) == (1, 1, 0)
     assert left() == (2, [0, 2])
-    assert db_store.prune(**late, limit=10) == (1, 1, 0)
-    assert db_store.prune(**late, limit=10) == (0, 0, 0)
+    assert db_store.pruning.prune(**late, limit=10) == (1, 1, 0)
+    assert db_store.pruning.prune(**late, limit=10) == (0, 0, 0)
     assert left() == (1, [0])
 
 
