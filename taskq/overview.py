@@ -33,7 +33,7 @@ from taskq.models import (
     Worker,
 )
 from taskq.models.moment_field import Bounded, span
-from taskq.sql import STANDS_STILL
+from taskq.sql.in_both import STANDS_STILL
 from taskq.sql.stats import FLOWS
 
 #: Tasks that wait because a worker did not know their name.

@@ -17,9 +17,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from taskq import sql
 from taskq.limits import DEFAULT_QUEUE
 from taskq.models import SHOWN_WHEN, ShownState, Task
+from taskq.sql.in_both import WAITING_QUEUES
 from taskq.task import registry
 
 #: The most queues with waiting tasks that the filter offers.
@@ -72,7 +72,7 @@ class QueueFilter(KnownValuesFilter):
     def known(self) -> Iterable[str]:
         named = (definition.options.queue for definition in registry.definitions())
         with connections[router.db_for_read(Task)].cursor() as cursor:
-            cursor.execute(sql.WAITING_QUEUES, {"limit": MANY_QUEUES})
+            cursor.execute(WAITING_QUEUES, {"limit": MANY_QUEUES})
             waiting = [queue for (queue,) in cursor.fetchall()]
         return [DEFAULT_QUEUE, *filter(None, named), *waiting]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connections, router
 
-from taskq import sql, tables
+from taskq import tables
 from taskq.celery import looking, states
 from taskq.celery.joining import refuse_in_a_task
 from taskq.celery.result_tree import ResultBase
@@ -18,6 +18,7 @@ from taskq.celery.task_facts import TaskFacts
 from taskq.exceptions import NoResult
 from taskq.lookup import Known
 from taskq.outbox import given_ids
+from taskq.sql.in_both import REVOKE
 from taskq.task import ids
 from taskq.task.ids import TaskId
 
@@ -116,7 +117,7 @@ class AsyncResult(TaskFacts):
             return False
         connection = connections[self._alias]
         with connection.cursor() as cursor:
-            cursor.execute(sql.REVOKE, {"id": self._pk})
+            cursor.execute(REVOKE, {"id": self._pk})
             return bool(cursor.rowcount == 1)
 
     def cancel(self) -> bool:

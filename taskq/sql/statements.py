@@ -96,12 +96,18 @@ class WorkflowStatements(Protocol):
     CANCEL: tuple[str, ...]
     SHAPE: str
     PRUNE: str
+
+    def send(self, rows: Rows, values: Mapping[str, Any]) -> tuple[int | None, list[int]]: ...
+
+
+class ReplaceStatements(Protocol):
+    """A vendor's module for replacing a running task; postgresql/replacing.py explains each
+    statement."""
+
     REPLACE: str
     JOIN: str
     HEAR: str
     ADD_PART: str
-
-    def send(self, rows: Rows, values: Mapping[str, Any]) -> tuple[int | None, list[int]]: ...
 
 
 class PartitionStatements(Protocol):

@@ -30,6 +30,7 @@ class WorkflowStore:
     def __init__(self, connection: sql.Connection, vendor: str) -> None:
         self._connection = connection
         self._sql = sql.workflows_of(vendor)
+        self._replacing = sql.replacing_of(vendor)
         self._tell_cancelled = sql.enqueue_of(vendor).TELL_CANCELLED
 
     def release(self, parts: Parts) -> int:
@@ -51,16 +52,16 @@ class WorkflowStore:
         rows = self._connection.rows
         with self._connection.transaction():
             values = {**last, "worker": worker, "id": id, "attempt": attempt}
-            found = rows(self._sql.REPLACE, values)
+            found = rows(self._replacing.REPLACE, values)
             if not found:
                 return False
             ((workflow, state),) = found
             # A run that was cancelled meanwhile is over, and nothing follows.
             if state != State.FAILED and others["steps"] != "[]":
                 sent, parts = self._sql.send(rows, {**others, "workflow": workflow, "own": [id]})
-                rows(self._sql.HEAR, {"id": id, "parts": parts})
+                rows(self._replacing.HEAR, {"id": id, "parts": parts})
                 if sent:
-                    rows(self._sql.JOIN, {"id": id, "workflow": sent})
+                    rows(self._replacing.JOIN, {"id": id, "workflow": sent})
         return True
 
     # What a keeper does. It waits for nobody: if a lock does not come, these raise an error of the

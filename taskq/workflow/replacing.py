@@ -62,7 +62,7 @@ def add_part(
     values = sending.values_of(graph, [{**sending.row(step), "passes": True}])
     connection, _ = enqueue.database(using)
     wrapper = connection.wrapper
-    add = sql.workflows_of(wrapper.vendor).ADD_PART
+    add = sql.replacing_of(wrapper.vendor).ADD_PART
     with transaction.atomic(wrapper.alias):  # no part without its edge
         _, (id,) = sending.write(connection, values, run.workflow)
         connection.rows(add, {"part": id, "beside": run.pk})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskq.sql import BOUND, LANES_OF_WAITING, STANDS_STILL, waiting
+from taskq.sql.in_both import BOUND, LANES_OF_WAITING, STANDS_STILL, waiting
 
 # A loose index scan of taskq_task_ready, as for a claim (claims.py), but paused queues are in it
 # too. Then each lane reads at most as many entries of the index as are counted, due ones and later

@@ -6,7 +6,7 @@ The statements run in READ COMMITTED. They compare leases with ``clock_timestamp
 
 from __future__ import annotations
 
-from taskq.sql import CANCELLED, HOLDING_WORKERS, LOST, UNKNOWN_WORKER
+from taskq.sql.in_both import CANCELLED, HOLDING_WORKERS, LOST, UNKNOWN_WORKER
 from taskq.sql.postgresql.tasks import history
 
 GIVE = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskq.sql import LOSS_COLUMNS, LOSS_VALUES
+from taskq.sql.in_both import LOSS_COLUMNS, LOSS_VALUES
 
 # Locks nothing but its new row.
 ADD = f"""

@@ -7,7 +7,7 @@ All statements run in READ COMMITTED, most of them alone in autocommit. Times ar
 
 from __future__ import annotations
 
-from taskq.sql import HISTORY_LENGTH, OF_THE_TASK, REPLACED
+from taskq.sql.in_both import HISTORY_LENGTH, OF_THE_TASK, REPLACED
 
 #: How a worker is named after its row is gone.
 _WHO = "(SELECT pool || '/' || name || '/' || id FROM taskq_worker WHERE id = %(worker)s)"

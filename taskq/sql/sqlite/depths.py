@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskq.sql import BOUND, LANES_OF_WAITING, STANDS_STILL, waiting
+from taskq.sql.in_both import BOUND, LANES_OF_WAITING, STANDS_STILL, waiting
 from taskq.sql.sqlite.cast import INTEGER, TEXT
 from taskq.sql.sqlite.time import NOW
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskq.sql import CANCELLED, HOLDING_WORKERS, LOST, UNKNOWN_WORKER
+from taskq.sql.in_both import CANCELLED, HOLDING_WORKERS, LOST, UNKNOWN_WORKER
 from taskq.sql.sqlite.cast import INTEGER, TEXT
 from taskq.sql.sqlite.tasks import history
 from taskq.sql.sqlite.time import NOW, later

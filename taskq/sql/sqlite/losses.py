@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from taskq.sql import LOSS_COLUMNS, LOSS_VALUES
+from taskq.sql.in_both import LOSS_COLUMNS, LOSS_VALUES
 from taskq.sql.sqlite.time import NOW, later
 
 ADD = f"INSERT INTO taskq_loss (at, {LOSS_COLUMNS}) VALUES ({NOW}, {LOSS_VALUES})"

@@ -7,7 +7,7 @@ clock is the host's. Lists come as JSON arrays.
 
 from __future__ import annotations
 
-from taskq.sql import HISTORY_LENGTH, OF_THE_TASK, REPLACED
+from taskq.sql.in_both import HISTORY_LENGTH, OF_THE_TASK, REPLACED
 from taskq.sql.sqlite.cast import INTEGER
 from taskq.sql.sqlite.time import NOW, later, later_or_null
 

@@ -7,9 +7,9 @@ from operator import attrgetter
 import psycopg
 import pytest
 
-from taskq import sql
 from taskq.outbox.terms import columns
 from taskq.sql import postgresql
+from taskq.sql.in_both import WAITING_QUEUES
 from taskq.sql.postgresql import claims, enqueue, partitions, pruning, tasks
 from taskq.sql.postgresql.prepared import touching
 from taskq.task.options import TaskOptions
@@ -245,7 +245,7 @@ def test_a_claim_does_not_read_again_what_was_claimed_before(raw, database_url):
 
 
 def test_queues_that_wait_are_probed_for_in_the_ready_index(raw):
-    nodes, pages = explain(raw, sql.WAITING_QUEUES, {"limit": 100})
+    nodes, pages = explain(raw, WAITING_QUEUES, {"limit": 100})
     assert indexes(nodes) == {"taskq_task_ready"}
     assert not scans_whole_table(nodes, "taskq_task")
     assert nodes[0]["Actual Rows"] == 3

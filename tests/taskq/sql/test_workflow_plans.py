@@ -7,7 +7,7 @@ import json
 import psycopg
 import pytest
 
-from taskq.sql.postgresql import tasks, workflows
+from taskq.sql.postgresql import replacing, tasks, workflows
 from tests.taskq.sql.plans import MANY, explain, indexes, scans_whole_table
 
 pytestmark = pytest.mark.postgresql
@@ -94,13 +94,6 @@ def test_a_look_for_voided_steps_reads_nothing_else(many_parts):
     assert pages < 50
 
 
-def test_what_hears_of_a_replaced_part_is_read_by_its_edges(many_parts):
-    values = {"id": FIRST + MANY - 1, "parts": [1, 2]}
-    used, pages = reads(many_parts, workflows.HEAR, values)
-    assert used == {"taskq_edge_part"}
-    assert pages < 50
-
-
 def test_settling_reads_the_parts(many_parts):
     used, pages = reads(many_parts, workflows.SETTLE, {"parts": [FIRST + MANY - 1]})
     assert used <= {"taskq_task_pkey", "taskq_edge_part"}
@@ -113,6 +106,21 @@ def test_settling_reads_the_parts(many_parts):
 def test_the_open_workflows_are_few(many_parts):
     used, pages = reads(many_parts, workflows.OPEN, {"after": 0, "limit": 1000})
     assert used == {"taskq_workflow_open", "taskq_task_workflow"}
+    assert pages < 50
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        (replacing.HEAR, {"id": LINKS + 1, "parts": [1, 2]}),
+        (replacing.ADD_PART, {"part": 1, "beside": LINKS + 1}),
+    ],
+)
+def test_what_hears_of_another_part_is_read_by_the_edges_of_the_first(
+    many_parts, statement, values
+):
+    used, pages = reads(many_parts, statement, values)
+    assert used == {"taskq_edge_part"}
     assert pages < 50
 
 

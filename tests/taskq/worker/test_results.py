@@ -15,7 +15,7 @@ from stress.project.shop.models import Order
 from taskq import lookup, sql
 from taskq.celery import AsyncResult, NoResult, TaskFailed
 from taskq.models import Result, State, Task
-from taskq.sql import HISTORY_LENGTH
+from taskq.sql.in_both import HISTORY_LENGTH
 from taskq.store import atomic, endings
 from taskq.task import payload
 from tests.conftest import SLACK
