@@ -70,8 +70,6 @@ class Supervisor:
         self._phase_ends = 0
         self._ever_booted = False
         self._boot_failures = 0
-        self._ready_said = False
-        self._watchdog_due = 0
         self._sample_due = 0
         self._oom = kernel.OomCounter()
         self._systemd = Systemd()
@@ -173,22 +171,17 @@ class Supervisor:
                 for seat in self._seats.occupied()
                 if seat.role.scalable
             )
-        if self._ever_booted and not self._ready_said:
-            self._ready_said = True
-            self._systemd.notify("READY=1")
+        if self._ever_booted:
+            self._systemd.ready()
         now = clock.now()
         self.scoreboard.beat = now
         self._oom.forget_old(now / clock.SECOND)
-        if self._systemd.watchdog_interval and now >= self._watchdog_due:
-            self._watchdog_due = now + clock.nanoseconds(self._systemd.watchdog_interval)
-            self._systemd.notify("WATCHDOG=1")
+        self._systemd.alive(now)
 
     def sleep(self) -> None:
         """Sleep until a signal comes, a seat or a message is due, or a tick is over."""
         now = clock.now()
-        due = [seat.due for seat in self._seats if not seat.pid]
-        if self._systemd.watchdog_interval:
-            due.append(self._watchdog_due)
+        due = [*(seat.due for seat in self._seats if not seat.pid), *self._systemd.due]
         resting = self._seats.at_rest(now + clock.nanoseconds(REST))
         tick = REST if resting and self.phase is Phase.RUNNING else TICK
         self._signals.wait(min([tick, *(max(0, at - now) / clock.SECOND for at in due)]))

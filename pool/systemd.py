@@ -3,6 +3,7 @@
 import os
 import socket
 
+from pool import clock
 from pool.log import log
 
 
@@ -15,6 +16,25 @@ class Systemd:
         ours = os.environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
         #: Seconds between watchdog messages, 0 when systemd expects none.
         self.watchdog_interval = int(wanted) / 2e6 if wanted.isdigit() and ours else 0.0
+        self._due = 0
+        self._ready = False
+
+    @property
+    def due(self) -> list[int]:
+        """When the next watchdog message is to be sent, by ``pool.clock``; none where none is."""
+        return [self._due] if self.watchdog_interval else []
+
+    def ready(self) -> None:
+        """Say that the pool is ready, once."""
+        if not self._ready:
+            self._ready = True
+            self.notify("READY=1")
+
+    def alive(self, now: int) -> None:
+        """Say that the supervisor goes round, when a watchdog message is due."""
+        if self.watchdog_interval and now >= self._due:
+            self._due = now + clock.nanoseconds(self.watchdog_interval)
+            self.notify("WATCHDOG=1")
 
     def notify(self, *lines: str) -> None:
         """Send state lines such as ``READY=1``. If one is lost, systemd's own time-outs act."""
