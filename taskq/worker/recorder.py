@@ -23,15 +23,12 @@ from taskq.task.outcomes import (
 from taskq.task.progress import Progress
 from taskq.task.registry import Definition
 from taskq.task.request import Request
+from taskq.worker import outage_loss
 from taskq.worker.batch import Batch
 from taskq.worker.meter import Meter
 from taskq.worker.outcome_writer import OutcomeWriter
 from taskq.worker.pace import Pace
 
-#: After an outage has ended a run, the task waits a second. The wait grows by this factor each
-#: time, to AGAIN_MOST seconds: the database that is away may be another one than the queue's.
-AGAIN = 5.0
-AGAIN_MOST = 60.0
 #: The error of an atomic task whose end removed no row, though its worker holds it.
 STILL_HELD = (
     "the end of its transaction did not remove its row, which its worker holds, so the transaction "
@@ -152,7 +149,9 @@ class Recorder:
                     events.task_replaced(task.id, task.name, str(last["name"]))
                 return End.DONE if ours else None
             case Interrupted():
-                return End.LOST if self.lose(task, definition, outcome) else None
+                noted = self._noted(outcome.kind, task, definition)
+                ours = outage_loss.lose(self.slot, self.batch, self.writer, task, outcome, noted)
+                return End.LOST if ours else None
             case Fenced():
                 # Check on the worker's own connection. What the task has done to its session must
                 # not leave its row running for ever.
@@ -255,32 +254,6 @@ class Recorder:
             return ending.id in db.end(self.batch.lease, [ending])
 
         return self.writer.write(task.run, task.name, write)
-
-    def lose(self, task: Claimed, definition: Definition, outcome: Interrupted) -> bool:
-        """Write a run that an outage has ended, once the outage is over."""
-        wait = 0.0 if task.losses < 0 else min(AGAIN_MOST, AGAIN ** min(task.losses, 9))
-        came: list[tuple[int, bool]] = []
-
-        def write(db: TaskStore) -> bool:
-            lost = db.lose(
-                self.batch.lease,
-                task.run,
-                delay=wait,
-                error=outcome.error,
-                traceback=outcome.traceback,
-                kind=self._noted(outcome.kind, task, definition),
-            )
-            came.extend([lost] if lost is not None else [])
-            return lost is not None
-
-        ours = self.writer.write(task.run, task.name, write)
-        if ours:
-            ((losses, failed),) = came
-            self.slot.failed += failed
-            events.task_interrupted(
-                task.id, task.name, outcome.error, losses, None if failed else wait
-            )
-        return ours
 
     def cancelled(
         self,

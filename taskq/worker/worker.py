@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from contextvars import copy_context
@@ -11,7 +10,6 @@ from pool import Child, Others, Slot, clock
 from pool.leftovers import traits_of
 from taskq import events
 from taskq.connections import sessions
-from taskq.connections.restoring import abandon_connections, close_copy
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.pool_context import PoolContext
 from taskq.store.turns import Turn
@@ -22,6 +20,7 @@ from taskq.task.keeping import Lifetimes
 from taskq.task.outcomes import Done, Outcome
 from taskq.task.registry import Definition
 from taskq.task.request import Request
+from taskq.worker import forked
 from taskq.worker.atomic_end import AtomicEnd
 from taskq.worker.batch import Batch
 from taskq.worker.claimer import Claimer
@@ -94,7 +93,7 @@ class Worker:
         # reading some traits, such as decimal's, creates them.
         traits = (*traits_of(self.child), sessions.database_settings())
         self._cleanup = copy_context().run(Cleanup, traits)
-        os.register_at_fork(after_in_child=self.abandon)
+        forked.begin_without_connections(self.session)
         self.wear.check_memory()
         # After the receivers: an idle worker is woken, and must be able to hear it.
         self.child.booted()
@@ -282,12 +281,6 @@ class Worker:
         """Undo what the run left behind, before the outcome is written: on SQLite a transaction
         that the task left open holds the lock that the write needs."""
         self._cleanup.restore(name, now)
-
-    def abandon(self) -> None:
-        """Called in a process that a task has forked. It begins without any connection."""
-        abandon_connections()
-        if (store := self.session.current) is not None and store.connection.fileno() is not None:
-            close_copy(store.connection)
 
     def leave(self) -> None:
         """Write what is finished and give back what is not started. What this cannot write, the
