@@ -8,7 +8,7 @@ from typing import Any
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
 
-from taskq.dashboard import queries
+from taskq.dashboard import queries, worker_queries
 from taskq.dashboard.page import Page
 from taskq.dashboard.pages.overview import tiles
 from taskq.statistics import Figures, total
@@ -63,7 +63,7 @@ class Name(Page):
 
     def look(self) -> dict[str, Any]:
         series = queries.series(self.alias, self.scope)
-        workers = queries.workers(self.alias)
+        workers = worker_queries.workers(self.alias)
         return {
             "tiles": tiles(series, total(figures for _at, figures in series)),
             "running": [run for run in workers.running if run.name == self.scope.name],

@@ -9,9 +9,10 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from taskq import conf
-from taskq.dashboard import queries, shown
+from taskq.dashboard import queries, shown, worker_queries
 from taskq.dashboard.page import Page
-from taskq.dashboard.queries import Amount, Lane, Series, Workers, known_queues
+from taskq.dashboard.queries import Amount, Lane, Series, known_queues
+from taskq.dashboard.worker_queries import Workers
 from taskq.statistics import Figures, total
 from taskq.task import registry
 
@@ -41,7 +42,7 @@ class Overview(Page):
         # No index tells which names wait: a lane is shown whatever the name that was chosen.
         found = queries.waiting(self.alias)
         waiting = [lane for lane in found.lanes if chosen.queue in ("", lane.queue)]
-        workers = queries.workers(self.alias)
+        workers = worker_queries.workers(self.alias)
         series = queries.series(self.alias, chosen)
         recent = queries.recent(self.alias, name=chosen.name or None, limit=ROWS)
         whole = total(figures for _at, figures in series)

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from taskq.dashboard import queries
+from taskq.dashboard import queries, worker_queries
 from taskq.dashboard.page import Page
 from taskq.dashboard.queries import Amount
 from taskq.models import PausedQueue
@@ -62,7 +62,7 @@ def rows(alias: str, scope: Any) -> list[Row]:
         row.later += lane.later
         if lane.due:
             row.waited = max(row.waited or 0.0, lane.waited)
-    alive = [worker for worker in queries.workers(alias).all if worker.alive]
+    alive = [worker for worker in worker_queries.workers(alias).all if worker.alive]
     for name, row in found.items():
         row.figures, row.pause = figures.get(name, row.figures), pauses.get(name)
         row.workers = sum(worker.admits(name) for worker in alive)

@@ -10,9 +10,9 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
-from taskq.dashboard import queries
+from taskq.dashboard import queries, worker_queries
 from taskq.dashboard.page import Page
-from taskq.dashboard.queries import Running
+from taskq.dashboard.worker_queries import Running
 from taskq.statistics import total
 
 
@@ -48,12 +48,12 @@ class Workers(Page):
     live = "taskq/dashboard/live/workers.html"
 
     def look(self) -> dict[str, Any]:
-        everything = sorted(queries.workers(self.alias).all, key=_by_number)
+        everything = sorted(worker_queries.workers(self.alias).all, key=_by_number)
         series = queries.series(self.alias, self.scope)
         return {
             "pools": [Pool(name, list(found)) for name, found in groupby(everything, _POOL)],
             "whole": total(figures for _at, figures in series),
-            "losses": queries.losses(self.alias),
+            "losses": worker_queries.losses(self.alias),
         }
 
 
