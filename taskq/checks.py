@@ -16,7 +16,7 @@ from django.urls import get_resolver
 
 from taskq import celery_alias, conf, own_packages
 from taskq.sql import VENDORS
-from taskq.task import carried, discovery, registry
+from taskq.task import carried_context, discovery, registry
 
 #: Commands of ``manage.py`` that run without tasks.
 _NEED_NO_TASKS = (["migrate"], ["makemigrations"], ["runserver"])
@@ -81,7 +81,7 @@ def check_contexts(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     messages: list[CheckMessage] = []
     for path in sorted(set(given.get("CONTEXT", {}).values())):
         try:
-            carried.context(path)
+            carried_context.context(path)
         except ImproperlyConfigured as error:
             messages.append(Unimportable(f"{error}.", id="taskq.E012"))
     return messages

@@ -62,7 +62,7 @@ class Settings:
     imports: modules that define tasks, beside the ``tasks.py`` of each app. The site imports
         them as pools do, because the sender of a task must know it.
     context: the surroundings of a call in which its task runs again, by the name of a header.
-        ``taskq.task.carried`` explains them.
+        ``taskq.task.carried_context`` explains them.
     schedule: periodic tasks, by name. ``taskq.schedules.entries`` explains an entry.
     celery_alias: ``import celery`` finds ``taskq.celery``, for apps of others. False, because it
         stands for a package that could be installed.

@@ -10,7 +10,7 @@ from itertools import islice
 
 from django.db import router
 
-from taskq import tables
+from taskq import lazy_models
 from taskq.exceptions import WorkerLost
 from taskq.task.own_state import OwnState
 from taskq.task.progress import Progress
@@ -105,26 +105,28 @@ def look_up(id: int, using: str | None = None) -> Known | None:
 def look_up_many(ids: Iterable[int], using: str | None = None) -> dict[int, Known]:
     """:func:`look_up` for many tasks, by three queries for each ``MANY`` of them. What is not known
     is left out."""
-    alias = using or router.db_for_write(tables.Task)
+    alias = using or router.db_for_write(lazy_models.Task)
     left = iter(ids)
     found: dict[int, Known] = {}
     while some := set(islice(left, MANY)):
         # The row first: between two looks it may become one of the others, and never the other way.
         # The result before the finished task: one look-up there asks each partition.
-        tasks = tables.Task.objects.using(alias).filter(pk__in=some).select_related("worker")
+        tasks = lazy_models.Task.objects.using(alias).filter(pk__in=some).select_related("worker")
         found.update((task.pk, of_row(task)) for task in tasks)
         if some := some - found.keys():
-            results = tables.Result.objects.using(alias).filter(pk__in=some)
+            results = lazy_models.Result.objects.using(alias).filter(pk__in=some)
             found.update((result.pk, _of_result(result)) for result in results)
         if some := some - found.keys():
             kept = (
-                tables.FinishedTask.objects.using(alias).filter(pk__in=some).order_by("finished_at")
+                lazy_models.FinishedTask.objects.using(alias)
+                .filter(pk__in=some)
+                .order_by("finished_at")
             )
             found.update((result.pk, _of_result(result)) for result in kept)
     return found
 
 
-def of_row(task: tables.Task) -> Known:
+def of_row(task: lazy_models.Task) -> Known:
     """What the row of a task says, read with its worker."""
     worker = task.worker
     return Known(
@@ -149,7 +151,7 @@ def of_row(task: tables.Task) -> Known:
     )
 
 
-def _of_result(result: tables.Result | tables.FinishedTask) -> Known:
+def _of_result(result: lazy_models.Result | lazy_models.FinishedTask) -> Known:
     runs = attempts(result.history)
     return Known(
         id=result.pk,

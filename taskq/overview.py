@@ -34,7 +34,7 @@ from taskq.models import (
 )
 from taskq.models.moment_field import Bounded, span
 from taskq.sql.in_both import STANDS_STILL
-from taskq.sql.stats import FLOWS
+from taskq.sql.traffic import FLOWS
 
 #: Tasks that wait because a worker did not know their name.
 _UNKNOWN = Q(unknown_since__isnull=False)

@@ -16,7 +16,7 @@ from taskq.schedules.plan import Plan
 from taskq.sql import Turn
 from taskq.store.session import StoreSession
 from taskq.task import registry
-from taskq.task.keeping import Lifetimes
+from taskq.task.keep_finished import Lifetimes
 from taskq.task.measures import COLUMNS, MOST_KEYS
 from taskq.task.queues import Queues
 

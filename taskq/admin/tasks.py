@@ -36,8 +36,8 @@ from taskq.admin.cancelling import CancelMixin
 from taskq.admin.filters import NameFilter, QueueFilter, StateFilter
 from taskq.admin.gone import GoneMixin
 from taskq.admin.losses import LossLinksMixin
+from taskq.admin.messages import SayingMixin
 from taskq.admin.permissions import NotEditedMixin
-from taskq.admin.saying import SayingMixin
 from taskq.admin.search import SearchMixin
 from taskq.admin.stacks import StackMixin
 from taskq.admin.steps import WorkflowFilter, WorkflowLinksMixin

@@ -20,7 +20,7 @@ from taskq.admin.columns import NOTHING, moment
 from taskq.admin.permissions import OnlyShownMixin
 from taskq.models import SentWorkflow
 from taskq.task import ids
-from taskq.workflow import looks
+from taskq.workflow import overview
 
 if TYPE_CHECKING:
     WorkflowAdminBase = admin.ModelAdmin[SentWorkflow]
@@ -84,7 +84,7 @@ class WorkflowAdmin(OnlyShownMixin, WorkflowAdminBase):
         css = {"all": ("taskq/admin.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[SentWorkflow]:
-        return looks.with_steps(super().get_queryset(request))
+        return overview.with_steps(super().get_queryset(request))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -131,8 +131,8 @@ class WorkflowAdmin(OnlyShownMixin, WorkflowAdminBase):
 
     @admin.display(description=_("state"))
     def course(self, workflow: Any) -> SafeString:
-        found = looks.course(workflow)
-        kind = "failed" if found is looks.Course.STILL else "active"
+        found = overview.course(workflow)
+        kind = "failed" if found is overview.Course.STILL else "active"
         return format_html('<span class="taskq-{}">{}</span>', kind, found.label)
 
     @admin.display(description=_("steps left"))
@@ -158,4 +158,4 @@ class WorkflowAdmin(OnlyShownMixin, WorkflowAdminBase):
 
 
 def _up_to_a_bound(count: int) -> str:
-    return f"{looks.COUNTED}+" if count > looks.COUNTED else str(count)
+    return f"{overview.COUNTED}+" if count > overview.COUNTED else str(count)

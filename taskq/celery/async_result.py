@@ -10,8 +10,8 @@ from typing import Any
 
 from django.db import connections, router
 
-from taskq import tables
-from taskq.celery import looking, states
+from taskq import lazy_models
+from taskq.celery import finding_results, states
 from taskq.celery.joining import refuse_in_a_task
 from taskq.celery.result_tree import ResultBase
 from taskq.celery.task_facts import TaskFacts
@@ -90,7 +90,7 @@ class AsyncResult(TaskFacts):
         for it now, which is asked of the database."""
         if self._behind is not None or self._pk >= ids.TOO_LARGE:
             return self._behind
-        waiting = looking.behind(self._pk, self._using)
+        waiting = finding_results.behind(self._pk, self._using)
         return [AsyncResult.of(pk, self._using) for pk in waiting] or None
 
     @property
@@ -129,7 +129,7 @@ class AsyncResult(TaskFacts):
         """
         if self._pk >= ids.TOO_LARGE:
             return False
-        tasks = tables.TaskQuerySet(tables.Task, using=self._alias)
+        tasks = lazy_models.TaskQuerySet(lazy_models.Task, using=self._alias)
         return any(tasks.filter(pk=self._pk).cancel())
 
     # The outcome, for tasks with ignore_result=False
@@ -189,7 +189,7 @@ class AsyncResult(TaskFacts):
         """
         if disable_sync_subtasks:
             refuse_in_a_task()
-        for _ in looking.looks(timeout, lambda: f"task {self}"):
+        for _ in finding_results.looks(timeout, lambda: f"task {self}"):
             known = self._known()
             if known is None:
                 self._raise_of_parents()
@@ -234,7 +234,7 @@ class AsyncResult(TaskFacts):
     def forget_alone(self) -> None:
         """As :meth:`forget`, without the results before it."""
         if self._pk < ids.TOO_LARGE:
-            tables.Result.objects.using(self._alias).filter(pk=self._pk).delete()
+            lazy_models.Result.objects.using(self._alias).filter(pk=self._pk).delete()
 
     def exists(self) -> bool:
         """Whether there is the task or a result of it."""
@@ -243,8 +243,12 @@ class AsyncResult(TaskFacts):
     def _known(self) -> Known | None:
         if self._pk >= ids.TOO_LARGE:
             return None
-        known = looking.known_of(self._pk, self._using)
-        if isinstance(known, looking.Stuck) and not known.joins and self._has_header(known.part.id):
+        known = finding_results.known_of(self._pk, self._using)
+        if (
+            isinstance(known, finding_results.Stuck)
+            and not known.joins
+            and self._has_header(known.part.id)
+        ):
             return dataclasses.replace(known, joins=True)
         return known
 
@@ -259,7 +263,7 @@ class AsyncResult(TaskFacts):
 
     @property
     def _alias(self) -> str:
-        return self._using or router.db_for_write(tables.Task)
+        return self._using or router.db_for_write(lazy_models.Task)
 
     def __eq__(self, other: object) -> bool:
         """As in Celery, a handle equals another handle on the same task, and the task's id."""

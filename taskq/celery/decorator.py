@@ -10,7 +10,7 @@ from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
 from taskq.celery import apps, naming, task_hooks
 from taskq.celery import options as celery_options
-from taskq.celery.settling import settle
+from taskq.celery.options_in_force import settle
 from taskq.celery.task import Task
 from taskq.task.options import task_options
 

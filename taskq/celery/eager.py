@@ -16,7 +16,7 @@ from django.conf import settings as django_settings
 from django.db import router, transaction
 from django.utils import timezone
 
-from taskq import error_text, events, shortcuts, tables
+from taskq import error_text, events, lazy_models, shortcuts
 from taskq.celery import telling
 from taskq.celery.result_tree import ResultBase
 from taskq.exceptions import Ignore, Reject, Retry
@@ -246,5 +246,5 @@ def _transaction(
     definition: Definition, using: str | None
 ) -> contextlib.AbstractContextManager[None]:
     if definition.options.atomic:
-        return transaction.atomic(using or router.db_for_write(tables.Task))
+        return transaction.atomic(using or router.db_for_write(lazy_models.Task))
     return contextlib.nullcontext()

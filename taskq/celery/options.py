@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from taskq.celery import places
+from taskq.celery import source_places
 from taskq.task.options import TaskOptions
 
 #: They have no effect: there is no broker, and a task is acknowledged when it is done.
@@ -97,4 +97,4 @@ def _problems(given: Mapping[str, Any], instead: Mapping[str, str]) -> list[str]
 def _raise(problems: list[str], by: str) -> None:
     if problems:
         has = [f"{by} has {each}" if each.startswith("no ") else each for each in problems]
-        raise TypeError(f"{places.caller()}: {'; '.join(has)}")
+        raise TypeError(f"{source_places.caller()}: {'; '.join(has)}")

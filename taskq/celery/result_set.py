@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from taskq.celery import looking, saved_groups, states
+from taskq.celery import finding_results, saved_groups, states
 from taskq.celery.async_result import AsyncResult, key_of
 from taskq.celery.joining import refuse_in_a_task
 from taskq.celery.result_tree import ResultBase
@@ -123,7 +123,7 @@ class ResultSet(ResultBase):
             refuse_in_a_task()
         found: dict[AsyncResult, Known] = {}
         left = [leaf for leaf in self._leaves() if isinstance(leaf, AsyncResult)]
-        for _ in looking.looks(timeout, lambda: repr(self)):
+        for _ in finding_results.looks(timeout, lambda: repr(self)):
             found |= _known_of(left)
             for leaf in left:
                 if leaf not in found:
@@ -164,7 +164,7 @@ class ResultSet(ResultBase):
     def iterate(self, timeout: float | None = None, propagate: bool = True) -> Iterator[Any]:
         """The values in the order in which the members end. As of :meth:`get`."""
         left = list(self.results)
-        for _ in looking.looks(timeout, lambda: repr(self)):
+        for _ in finding_results.looks(timeout, lambda: repr(self)):
             for result in [each for each in left if each.ready()]:
                 left.remove(result)
                 yield result.get(propagate=propagate)
@@ -292,6 +292,6 @@ def _known_of(leaves: Iterable[Any]) -> dict[AsyncResult, Known]:
     found: dict[AsyncResult, Known] = {}
     for using in {using for using, _ in by_key}:
         pks = [pk for alias, pk in by_key if alias == using]
-        known = looking.known_of_many(pks, using)
+        known = finding_results.known_of_many(pks, using)
         found.update((by_key[using, pk], each) for pk, each in known.items())
     return found

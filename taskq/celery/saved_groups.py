@@ -12,7 +12,7 @@ from typing import Any
 from django.db import router
 from django.db.models.functions import Now
 
-from taskq import limits, tables
+from taskq import lazy_models, limits
 from taskq.task import payload
 
 #: The name of such a row.
@@ -53,4 +53,4 @@ def _key(id: str) -> int:
 
 
 def _rows(using: str | None) -> Any:
-    return tables.Result.objects.using(using or router.db_for_write(tables.Task))
+    return lazy_models.Result.objects.using(using or router.db_for_write(lazy_models.Task))

@@ -9,12 +9,12 @@ from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
 from django.db import connections, router, transaction
 
-from taskq import tables
+from taskq import lazy_models
 from taskq.celery import eager
 from taskq.celery import options as celery_options
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.eager import EagerResult
-from taskq.celery.settling import TermsOf
+from taskq.celery.options_in_force import TermsOf
 from taskq.celery.signals import before_task_publish
 from taskq.outbox import enqueue, given_ids
 from taskq.outbox.calls import Call, are_keywords, pairs_of
@@ -194,7 +194,7 @@ class Sends(Generic[P, R]):
                 **terms,
             )
             return AsyncResult.of(sent.id, using)
-        alias = using or router.db_for_write(tables.Task)
+        alias = using or router.db_for_write(lazy_models.Task)
         with transaction.atomic(alias):
             sent = enqueue.enqueue(
                 self.name,

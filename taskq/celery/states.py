@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from taskq.celery.looking import Stuck
+from taskq.celery.finding_results import Stuck
 from taskq.exceptions import ChordError, TaskFailed, TaskRevokedError
 from taskq.lookup import Known
 from taskq.task import payload

@@ -12,9 +12,9 @@ from taskq.celery import apps, pushed_request, states
 from taskq.celery import options as celery_options
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.canvas.methods import CanvasMethods
+from taskq.celery.options_in_force import settle
 from taskq.celery.retrying import Retries
 from taskq.celery.sending import Sends
-from taskq.celery.settling import settle
 from taskq.celery.shown_options import NAMES, ShownOptions, declared, shown
 from taskq.celery.task_hooks import TaskHooks
 from taskq.task import pickling

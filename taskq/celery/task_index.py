@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from taskq.celery import decorator
-from taskq.celery.settling import settle
+from taskq.celery.options_in_force import settle
 from taskq.exceptions import UnknownTask
 from taskq.task import registry
 from taskq.task.registry import Definition

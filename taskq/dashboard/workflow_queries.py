@@ -17,9 +17,9 @@ from taskq.dashboard.queries import FRESH, LASTING
 from taskq.dashboard.remembered import remembered
 from taskq.models import RecentRun, SentWorkflow, State, Task
 from taskq.models.declared_columns import AsText
-from taskq.workflow import looks, shape
+from taskq.workflow import overview, shape
 from taskq.workflow.folding import Folded, fold
-from taskq.workflow.looks import Course
+from taskq.workflow.overview import Course
 from taskq.workflow.shape import Shape
 from taskq.workflow.standing import Standing, of_row, standings
 
@@ -39,7 +39,7 @@ class Line:
 
     Attributes:
         left, failed: Its steps that are left, and those of them that failed. Both stop at
-            ``more`` of looks.COUNTED.
+            ``more`` of overview.COUNTED.
     """
 
     row: Any
@@ -49,7 +49,7 @@ class Line:
 
     @property
     def more(self) -> bool:
-        return self.left > looks.COUNTED
+        return self.left > overview.COUNTED
 
     @property
     def done(self) -> int | None:
@@ -154,9 +154,9 @@ _ORDER = {standing: place for place, standing in enumerate(Standing)}
 
 
 def _lists(alias: str) -> Lists:
-    still = _lines(looks.standing_still(alias)[: MANY_OPEN + 1])
-    opened = _lines(looks.open_ones(alias)[: MANY_OPEN + 1])
-    ended = _lines(looks.ended(alias)[:MANY_ENDED])
+    still = _lines(overview.standing_still(alias)[: MANY_OPEN + 1])
+    opened = _lines(overview.open_ones(alias)[: MANY_OPEN + 1])
+    ended = _lines(overview.ended(alias)[:MANY_ENDED])
     known = {line.row.pk for line in still}
     return Lists(
         still=still[:MANY_OPEN],
@@ -168,7 +168,7 @@ def _lists(alias: str) -> Lists:
 
 
 def _lines(rows: Any) -> list[Line]:
-    return [Line(row, looks.course(row), row.left, row.failed) for row in rows]
+    return [Line(row, overview.course(row), row.left, row.failed) for row in rows]
 
 
 def _graph(alias: str, id: int) -> tuple[Shape | None, Folded | None]:
@@ -184,10 +184,10 @@ def _graph(alias: str, id: int) -> tuple[Shape | None, Folded | None]:
 
 
 def _workflow(alias: str, id: int, graph: Shape | None, folded: Folded | None) -> Seen | None:
-    row = looks.with_steps(SentWorkflow.objects.using(alias).filter(pk=id)).first()
+    row = overview.with_steps(SentWorkflow.objects.using(alias).filter(pk=id)).first()
     if row is None:
         return None
-    line = Line(row, looks.course(row), row.left, row.failed)
+    line = Line(row, overview.course(row), row.left, row.failed)
     # By taskq_task_workflow.
     left = Task.objects.using(alias).filter(workflow=id)
     stand = {

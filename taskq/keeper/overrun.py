@@ -33,7 +33,7 @@ from dataclasses import dataclass
 from pool import Child, Others, Slot, clock
 from taskq.pool_context import PoolContext
 from taskq.store.endings import decoded
-from taskq.store.finishing import end_for
+from taskq.store.keeper_endings import end_for
 from taskq.store.session import StoreSession
 
 #: Seconds that a run may take while other tasks wait behind it.

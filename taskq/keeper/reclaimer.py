@@ -16,7 +16,7 @@ from taskq.keeper.losses import Left, Losses, last_runs
 from taskq.keeper.lost_runs import LostRuns
 from taskq.pool_context import PoolContext, process_name
 from taskq.store.endings import Ending, decoded
-from taskq.store.finishing import end_for
+from taskq.store.keeper_endings import end_for
 from taskq.store.leases import Retired
 from taskq.store.refusals import NEVER, Refusals
 from taskq.store.session import StoreSession

@@ -16,8 +16,8 @@ from taskq.models.declared_columns import read_as_declared
 from taskq.models.moment_field import MomentField
 from taskq.models.tasks import Task
 from taskq.sql.notify import wake
+from taskq.task.limited_timing import LimitedTiming
 from taskq.task.timing import SECOND, TEXT_LENGTH, UTC, parse
-from taskq.task.within import Within
 
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
@@ -132,10 +132,10 @@ class Schedule(models.Model):
         return self.name
 
     @property
-    def timing(self) -> Within:
+    def timing(self) -> LimitedTiming:
         """The schedule, parsed. Raises ValueError when this version of the code cannot read it."""
         try:
-            return Within(parse(self.schedule, self.time_zone), self.start_at, self.end_at)
+            return LimitedTiming(parse(self.schedule, self.time_zone), self.start_at, self.end_at)
         except KeyError as error:  # this host does not have the time zone
             raise ValueError(f"{self.name}: {error}") from error
 

@@ -10,13 +10,13 @@ from typing import Any, Unpack
 
 from django.db import router, transaction
 
-from taskq import conf, signals, sql, tables
+from taskq import conf, lazy_models, signals, sql
 from taskq.connections.of_thread import connection_of
 from taskq.outbox import idempotency, unique
 from taskq.outbox.calls import Arguments, Sent, are_keywords, encoded
 from taskq.outbox.terms import Terms, columns
 from taskq.sql.statements import EnqueueStatements
-from taskq.task import carried, payload
+from taskq.task import carried_context, payload
 from taskq.task.options import TaskOptions
 from taskq.values import Stored
 
@@ -242,7 +242,7 @@ def _headers(
     task_enqueuing add. For many calls no arguments are given."""
     headers = terms.get("headers")
     if conf.settings().context:
-        headers = carried.captured(headers)
+        headers = carried_context.captured(headers)
     if signals.task_enqueuing.receivers:
         headers = signals.enqueuing(name, str(queue), headers, args, kwargs)
         if not are_keywords(headers):
@@ -278,7 +278,7 @@ def database(using: str | None) -> tuple[sql.DjangoConnection, EnqueueStatements
 
     using: the alias of the database. By default the router decides.
     """
-    wrapper = connection_of(using or router.db_for_write(tables.Task))
+    wrapper = connection_of(using or router.db_for_write(lazy_models.Task))
     # Our setting or Django's can say that a pooler gives the session to others between two
     # transactions.
     pooled = wrapper.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS", False)

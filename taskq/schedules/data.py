@@ -19,8 +19,8 @@ from taskq.schedules import entries
 from taskq.schedules.entry import KEYS, Entry, ScheduleError, entry_of
 from taskq.schedules.table import first_tick
 from taskq.task import payload
+from taskq.task.limited_timing import LimitedTiming
 from taskq.task.timing import UTC
-from taskq.task.within import Within
 from taskq.values import moment, require, stored_moment
 
 
@@ -248,7 +248,7 @@ def _set(row: Schedule, entry: Entry, values: Mapping[str, Any], now: datetime.d
     row.description = values.get("description") or ""
     row.paused = not values.get("enabled", True)
     row.error = ""
-    timing = Within(entry.timing, row.start_at, row.end_at)
+    timing = LimitedTiming(entry.timing, row.start_at, row.end_at)
     if new:
         row.next_at = first_tick(timing, now)
     elif off and not row.paused:

@@ -14,8 +14,8 @@ from taskq.schedules.catch_up import MOST, Move, move
 from taskq.schedules.entry import Entry
 from taskq.sql import Connection
 from taskq.sql.statements import ScheduleStatements
+from taskq.task.limited_timing import LimitedTiming
 from taskq.task.timing import CATCH_UP, UTC, At, CatchUp, Timing, parse
-from taskq.task.within import Within
 from taskq.values import stored_moment
 
 #: Seconds after its next tick was due, for which a schedule is kept that no pool sends any more.
@@ -48,10 +48,10 @@ class Stand:
         return _moment(self.stored)
 
     @property
-    def timing(self) -> Within:
+    def timing(self) -> LimitedTiming:
         """When its ticks are. Raises ValueError, or another error, if that cannot be read."""
         start, end = (each and _moment(each) for each in (self.start, self.end))
-        return Within(parse(self.schedule, self.time_zone), start or None, end or None)
+        return LimitedTiming(parse(self.schedule, self.time_zone), start or None, end or None)
 
     @property
     def wait(self) -> float:
@@ -191,7 +191,7 @@ def first_tick(
     due: the next tick before the change. If it is due and not yet sent, a tick of the new schedule
         replaces it.
     """
-    alone = timing.timing if isinstance(timing, Within) else timing
+    alone = timing.timing if isinstance(timing, LimitedTiming) else timing
     if isinstance(alone, At):
         return alone.moment
     since = now

@@ -11,7 +11,7 @@ from asgiref.sync import sync_to_async
 from taskq import conf
 from taskq.connections import restoring
 from taskq.exceptions import Retry
-from taskq.task import carried
+from taskq.task import carried_context
 from taskq.task.registry import Definition
 from taskq.task.request import Request, current
 
@@ -27,7 +27,7 @@ def call(definition: Definition, request: Request, args: list[Any], kwargs: dict
         if definition.is_async:
             value = _AsyncRun(definition.function, arguments, kwargs, request.sent_headers).run()
         elif conf.settings().context:
-            with carried.entered(request.sent_headers):
+            with carried_context.entered(request.sent_headers):
                 value = definition.function(*arguments, **kwargs)
         else:
             value = definition.function(*arguments, **kwargs)
@@ -106,7 +106,7 @@ class _AsyncRun:
         if _AsyncRun.left_open:
             await sync_to_async(restoring.replace_ended_connections)()
         # In the thread of the ORM's async methods: the surrounding may concern their connections.
-        entered = carried.entered(self._headers)
+        entered = carried_context.entered(self._headers)
         await sync_to_async(entered.__enter__)()
         try:
             return await function(*args, **kwargs)

@@ -1,7 +1,7 @@
 """Arguments as text, and the text as arguments again.
 
 The text is JSON (``taskq.task.tagged_json``). On a site that opts in it is a pickle
-(``taskq.task.signed_pickle``). ``taskq.task.refused`` has the error of what cannot be stored.
+(``taskq.task.signed_pickle``). ``taskq.task.payload_error`` has the error of what cannot be stored.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from taskq import conf
-from taskq.task import refused, signed_pickle, tagged_json
-from taskq.task.refused import PayloadError
+from taskq.task import payload_error, signed_pickle, tagged_json
+from taskq.task.payload_error import PayloadError
 from taskq.task.signed_pickle import PICKLED
 from taskq.task.tagged_json import TAG
 
@@ -61,7 +61,7 @@ def encode(
         try:
             text = tagged_json.dumps(call)
         except tagged_json.REFUSALS as error:
-            raise refused.by_json(args, kwargs, headers, error) from error
+            raise payload_error.by_json(args, kwargs, headers, error) from error
     if len(text) > settings.max_payload:  # the text is ASCII: characters are bytes
         what = "arguments and headers" if headers else "arguments"
         raise PayloadError(
@@ -80,7 +80,7 @@ def canonical(args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
     try:
         text = tagged_json.dumps(_call(args, kwargs, None))
     except tagged_json.REFUSALS as error:
-        raise refused.by_json(args, kwargs, None, error) from error
+        raise payload_error.by_json(args, kwargs, None, error) from error
     return json.dumps(json.loads(text), sort_keys=True)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from django.core import signing
 
 from taskq import conf
-from taskq.task.refused import PayloadError
+from taskq.task.payload_error import PayloadError
 
 PICKLED = "pickle:"
 

@@ -26,8 +26,8 @@ from taskq.task.claimed import Claimed, Run
 from taskq.task.outcomes import Failed, Outcome, Retried
 from taskq.task.queues import Queues
 from taskq.task.registry import Definition
+from taskq.testing.connection import SessionWithin
 from taskq.testing.transactions import commits, mended
-from taskq.testing.within import SessionWithin
 from taskq.worker.not_run import NotRun
 from taskq.worker.outcome_writer import OutcomeWriter
 from taskq.worker.pace import Pace

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from taskq.models import State, Task
 from taskq.task import ids
-from taskq.why import blocked, others, waiting
+from taskq.why import blocked, not_waiting, waiting
 from taskq.why.reason import Code, Reason
 
 __all__ = ["Code", "Reason", "of_row", "why"]
@@ -38,15 +38,15 @@ def why(task_id: int | str | uuid.UUID, using: str | None = None) -> list[Reason
     alias = using or router.db_for_write(Task)
     rows = Task.objects.using(alias).filter(pk=id).select_related("worker")
     task: Any = rows.defer("payload", "traceback", "history").annotate(now=Now()).first()
-    return others.gone(id, alias, timezone.now()) if task is None else of_row(task, alias)
+    return not_waiting.gone(id, alias, timezone.now()) if task is None else of_row(task, alias)
 
 
 def of_row(task: Any, alias: str) -> list[Reason]:
     """The same of a task whose row was read, with its worker and the database's ``now``."""
     if task.state == State.RUNNING:
-        return others.running(task, alias, task.now)
+        return not_waiting.running(task, alias, task.now)
     if task.state == State.FAILED:
-        return others.failed(task, alias, task.now)
+        return not_waiting.failed(task, alias, task.now)
     if task.state == State.BLOCKED:
         return blocked.reasons(task, alias)
     return waiting.reasons(task, alias, task.now)

@@ -11,7 +11,7 @@ from taskq import sql
 from taskq.store import atomic
 from taskq.store.session import StoreSession
 from taskq.task.claimed import Claimed
-from taskq.task.keeping import Lifetimes
+from taskq.task.keep_finished import Lifetimes
 from taskq.task.registry import Definition
 from taskq.worker.batch import Batch
 

@@ -32,7 +32,7 @@ from taskq.task.request import Request
 from taskq.values import stored_moment
 from taskq.worker.atomic_end import AtomicEnd
 from taskq.worker.interrupter import Interrupter
-from taskq.worker.interruption import was_interrupted
+from taskq.worker.outage_check import was_interrupted
 from taskq.workflow.replacing import Replace
 
 #: The beginning of the error of a run that an outage has ended.

@@ -8,7 +8,7 @@ from taskq.store import endings
 from taskq.store.endings import Ending
 from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed
-from taskq.task.keeping import Lifetimes
+from taskq.task.keep_finished import Lifetimes
 from taskq.task.measures import End
 from taskq.task.outcomes import (
     Done,

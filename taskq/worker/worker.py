@@ -16,7 +16,7 @@ from taskq.store.turns import Turn
 from taskq.task import registry, request
 from taskq.task.claimed import Claimed
 from taskq.task.hooks import RunHooks
-from taskq.task.keeping import Lifetimes
+from taskq.task.keep_finished import Lifetimes
 from taskq.task.outcomes import Done, Outcome
 from taskq.task.registry import Definition
 from taskq.task.request import Request

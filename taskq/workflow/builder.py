@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
-from taskq import tables
+from taskq import lazy_models
 from taskq.outbox import enqueue
 from taskq.outbox.terms import Terms
 from taskq.task import registry
@@ -117,7 +117,7 @@ class Workflow:
         """
         return self._graph.include(other._graph, after=list(after))
 
-    def send(self, *, using: str | None = None) -> tables.SentWorkflow:
+    def send(self, *, using: str | None = None) -> lazy_models.SentWorkflow:
         """Write all steps, in the transaction that is open on the database.
 
         Args:
@@ -135,7 +135,7 @@ class Workflow:
         alias = enqueue.database(using)[0].wrapper.alias
         sent = send(self._graph, alias)
         assert sent.workflow is not None  # it has steps
-        return tables.SentWorkflow.objects.using(alias).get(pk=sent.workflow)
+        return lazy_models.SentWorkflow.objects.using(alias).get(pk=sent.workflow)
 
 
 def _call_of(task: object) -> tuple[Definition, Terms]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from django.db import router
 
-from taskq import tables
+from taskq import lazy_models
 from taskq.lookup import Known, look_up_many
 from taskq.task.states import EdgeState, On, State
 
@@ -21,8 +21,8 @@ def failed_parts(id: int, using: str | None = None) -> list[Known]:
         id: The primary key of the step.
         using: The alias of the database. By default the router decides.
     """
-    alias = using or router.db_for_write(tables.Task)
-    tasks = tables.Task.objects.using(alias)
+    alias = using or router.db_for_write(lazy_models.Task)
+    tasks = lazy_models.Task.objects.using(alias)
     failed: set[int] = set()
     seen, waiting = {id}, [id]
     while waiting and len(seen) < MOST:
@@ -37,5 +37,5 @@ def failed_parts(id: int, using: str | None = None) -> list[Known]:
 
 
 def _parts(steps: Iterable[int], alias: str) -> Iterable[int]:
-    edges = tables.Edge.objects.using(alias).filter(step_id__in=steps, state=EdgeState.OPEN)
+    edges = lazy_models.Edge.objects.using(alias).filter(step_id__in=steps, state=EdgeState.OPEN)
     return edges.exclude(waits_for=On.FAILED).values_list("part_id", flat=True)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from django.db import transaction
 
-from taskq import signals, sql, tables
+from taskq import lazy_models, signals, sql
 from taskq.outbox import enqueue
 from taskq.task.payload import PayloadError
 from taskq.values import moment, seconds
@@ -47,7 +47,9 @@ def send(graph: Graph, using: str | None = None) -> SentGraph:
     return SentGraph(ids, workflow)
 
 
-def send_again(sent: tables.SentWorkflow, *, using: str | None = None) -> tables.SentWorkflow:
+def send_again(
+    sent: lazy_models.SentWorkflow, *, using: str | None = None
+) -> lazy_models.SentWorkflow:
     """Send a workflow as a whole once more, as it was sent the first time.
 
     The first one stays as it is: cancel it before, if steps of it are left.
@@ -71,7 +73,7 @@ def send_again(sent: tables.SentWorkflow, *, using: str | None = None) -> tables
     }
     workflow, _ = write(connection, values)
     assert workflow is not None  # it is a new one
-    return tables.SentWorkflow.objects.using(wrapper.alias).get(pk=workflow)
+    return lazy_models.SentWorkflow.objects.using(wrapper.alias).get(pk=workflow)
 
 
 def write(

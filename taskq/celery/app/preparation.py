@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from django.core.exceptions import ImproperlyConfigured
 
 from taskq.celery import annotating, apps, eager, routes
-from taskq.celery.settling import TermsOf, settle
+from taskq.celery.options_in_force import TermsOf, settle
 from taskq.celery.task import Task
 from taskq.task import registry
 

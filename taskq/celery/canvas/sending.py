@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from django.db import connections, router, transaction
 
-from taskq import tables
+from taskq import lazy_models
 from taskq.celery import eager
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.canvas import calls, running
@@ -64,7 +64,7 @@ def _send_graph(planner: Planner, using: str | None) -> SentGraph:
     """Send the graph, and note which of its tasks has which id of its caller."""
     if not planner.given:
         return send_graph(planner.graph, using)
-    alias = using or router.db_for_write(tables.Task)
+    alias = using or router.db_for_write(lazy_models.Task)
     with transaction.atomic(alias):
         sent = send_graph(planner.graph, alias)
         given = {id: sent.ids[step.index] for id, step in planner.given.items()}
@@ -121,7 +121,7 @@ def _send_group(
         call = _call(member, index, (*args, *part["args"]), kwargs, over)
         alike.setdefault((call.definition.name, repr(call.terms)), []).append((index, call))
     results: dict[int, AsyncResult] = {}
-    with transaction.atomic(using or router.db_for_write(tables.Task), savepoint=False):
+    with transaction.atomic(using or router.db_for_write(lazy_models.Task), savepoint=False):
         for some in alike.values():
             _, (definition, terms, _) = some[0]
             pairs = [call.arguments for _, call in some]

@@ -21,7 +21,7 @@ from taskq.dashboard.workflow_queries import NodeState, Seen
 from taskq.models import Cancelled, SentWorkflow, Task, TaskQuerySet
 from taskq.task import ids
 from taskq.workflow import send_again
-from taskq.workflow.looks import Course
+from taskq.workflow.overview import Course
 from taskq.workflow.standing import Standing
 
 #: The verbs of the buttons.

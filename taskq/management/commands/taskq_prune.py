@@ -12,7 +12,7 @@ from taskq.management.queue_command import QueueCommand
 from taskq.store import connecting
 from taskq.store.tasks import TaskStore
 from taskq.task import registry
-from taskq.task.keeping import Lifetimes
+from taskq.task.keep_finished import Lifetimes
 
 #: Rows that one statement removes.
 BATCH = 1000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskq.celery import Celery, Task, apps, eager
-from taskq.celery.settling import settle
+from taskq.celery.options_in_force import settle
 from taskq.schedules import celery_form
 from taskq.task import discovery, registry
 from tests.taskq.celery import canvas_tasks

@@ -98,10 +98,10 @@ def test_one_that_has_failed_and_goes_on_elsewhere_does_not_stand_still(root):
 
 
 def test_one_with_many_steps_left_is_not_counted_to_the_end(root, monkeypatch):
-    from taskq.workflow import looks
+    from taskq.workflow import overview
 
-    monkeypatch.setattr(looks, "COUNTED", 2)
-    monkeypatch.setattr(looks, "_LEFT", looks._LEFT.replace("1001", "3"))
+    monkeypatch.setattr(overview, "COUNTED", 2)
+    monkeypatch.setattr(overview, "_LEFT", overview._LEFT.replace("1001", "3"))
     sent = send()
     assert "1,000+ left of 5" not in words(root.get(WORKFLOWS))
     assert f"report #{sent.pk} goes on 3 left of 5" in words(root.get(WORKFLOWS))

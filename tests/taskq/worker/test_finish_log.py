@@ -14,7 +14,7 @@ from pool.finish_log import ROOM
 from stress.rig.pools import wait_until
 from taskq.models import State, Task, Worker
 from taskq.store import endings
-from taskq.store.finishing import end_for
+from taskq.store.keeper_endings import end_for
 from taskq.store.refusals import NEVER
 from taskq.worker import pace
 from tests.taskq.leasing import locked

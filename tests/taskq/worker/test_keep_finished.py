@@ -17,7 +17,7 @@ from taskq.celery import AsyncResult
 from taskq.conf import Settings
 from taskq.models import FinishedTask, Result, State, Task
 from taskq.store import atomic, endings
-from taskq.store.finishing import end_for
+from taskq.store.keeper_endings import end_for
 from taskq.task import payload
 from taskq.testing import run_all
 from tests.project.lab import kept, tasks

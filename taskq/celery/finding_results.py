@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from django.db import router
 from django.db.models import QuerySet
 
-from taskq import tables
+from taskq import lazy_models
 from taskq.lookup import Known, look_up_many
 from taskq.task import ids
 from taskq.task.states import On, State
@@ -87,5 +87,5 @@ def behind(pk: int, using: str | None) -> list[int]:
     return list(edges.values_list("step_id", flat=True).distinct().order_by("step_id"))
 
 
-def _edges(using: str | None) -> QuerySet[tables.Edge]:
-    return tables.Edge.objects.using(using or router.db_for_write(tables.Task))
+def _edges(using: str | None) -> QuerySet[lazy_models.Edge]:
+    return lazy_models.Edge.objects.using(using or router.db_for_write(lazy_models.Task))

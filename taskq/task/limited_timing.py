@@ -1,4 +1,4 @@
-"""A schedule that begins or ends at some time."""
+"""A timing whose ticks begin or end at some time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _INSTANT = datetime.timedelta(microseconds=1)
 
 
 @dataclass(frozen=True)
-class Within:
+class LimitedTiming:
     """The ticks of a timing from ``start`` up to ``end``, both included. None is no limit."""
 
     timing: Timing

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from taskq.celery import apps, signal_bridge, surrounding, task_hooks
+from taskq.celery import apps, called_function, signal_bridge, task_hooks
 from taskq.celery import options as celery_options
 from taskq.celery.end_hooks import EndHooks
 from taskq.task import registry
@@ -37,7 +37,7 @@ def settle(task: Any) -> None:
     router = app.router(task, given.keys()) if app is not None else None
     task.terms_of = _terms_of(expires, router)
     task.options = options
-    function = surrounding.surrounded(task)
+    function = called_function.surrounded(task)
     ends = any(task_hooks.has(task, name) for name in task_hooks.AFTER)
     hooks = partial(EndHooks, task) if ends else None
     if ends:
