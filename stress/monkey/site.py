@@ -48,12 +48,15 @@ def pool_name(pid: int, lease: float) -> str:
     """
     import socket
 
+    from django.db.models import Q
     from django.db.models.functions import Now
 
     from taskq.models import Worker
 
     name = f"{socket.gethostname()}:{pid}"
-    rows = list(Worker.objects.filter(pool=name).annotate(now=Now()))
+    # The second is the form of a pool that was named, by --hostname.
+    known = Q(pool=name) | Q(pool__endswith=f"@{name}")
+    rows = list(Worker.objects.filter(known).annotate(now=Now()))
     if not rows:
         others = ", ".join(sorted(set(Worker.objects.values_list("pool", flat=True)))) or "none"
         raise Refused(
@@ -66,4 +69,4 @@ def pool_name(pid: int, lease: float) -> str:
             f"the pool's leases last longer ({left:.1f} s left) than the {lease:g} s that the "
             "settings say: give --lease and --heartbeat as the pool was started with"
         )
-    return name
+    return rows[0].pool

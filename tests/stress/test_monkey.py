@@ -63,7 +63,7 @@ def shop():
 
 @pytest.mark.postgresql
 def test_what_the_monkey_kills_and_freezes_is_mended_and_nothing_is_lost(start_pool, shop, monkey):
-    pool = start_pool("-c", 4, *SHORT)
+    pool = start_pool("-c", 4, "--hostname", "shop", *SHORT)
     code, said, report = monkey(
         "--pool", pool.pid, "--kill-every", 0.5, "--seconds", 8, "--seed", 4, *SHORT, "--yes"
     )
