@@ -106,3 +106,21 @@ def act(client, action, *tasks, follow=True, **more):
 
 def said(response):
     return [str(message) for message in response.context["messages"]]
+
+
+def check_that_it_can_only_be_looked_at(root, row):
+    """By nobody but those with the permission to view rows of its kind."""
+    kind = row._meta.model_name
+    rows = f"/admin/taskq/{kind}/"
+    assert root.get(f"{rows}add/").status_code == 403
+    for verb in ("delete", "change"):
+        answer = root.post(f"{rows}{row.pk}/{verb}/", {"post": "yes", "name": "x"})
+        assert answer.status_code == 403
+    root.post(rows, {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"})
+    before = row.name
+    row.refresh_from_db()
+    assert row.name == before
+    others = {"task", "result", "finishedtask", "loss"} - {kind}
+    stranger = user_with(*(f"view_{each}" for each in others), username="stranger")
+    assert stranger.get(rows).status_code == 403
+    assert user_with(f"view_{kind}").get(rows).status_code == 200

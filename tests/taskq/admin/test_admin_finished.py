@@ -6,9 +6,7 @@ import re
 import uuid
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection, transaction
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -18,6 +16,7 @@ from taskq.sql.postgresql import partitions
 from taskq.task import payload
 from taskq.testing import run_all
 from tests.project.lab import kept, secrets
+from tests.taskq.admin_site import check_that_it_can_only_be_looked_at, text
 from tests.taskq.admin_site import page as page_of_task
 from tests.taskq.finished import DAY, finished, today
 from tests.taskq.sql.plans import flat
@@ -25,11 +24,6 @@ from tests.taskq.sql.plans import flat
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/taskq/finishedtask/"
-
-
-def text(response):
-    assert response.status_code == 200
-    return response.content.decode()
 
 
 def listed(client, **query):
@@ -137,22 +131,8 @@ def test_a_list_costs_few_queries_and_fetches_only_how_long_texts_begin(root):
     )
 
 
-def test_nobody_changes_them(root):
-    pk = finished(1).pk
-    for verb in ("delete", "change"):
-        assert root.post(f"{LIST}{pk}/{verb}/", {"post": "yes", "name": "x"}).status_code == 403
-    assert root.get(f"{LIST}add/").status_code == 403
-    root.post(LIST, {"action": "delete_selected", "_selected_action": [pk], "post": "yes"})
-    assert FinishedTask.objects.get().name == "work"
-
-
-def test_who_may_not_view_them_does_not():
-    user = User.objects.create_user("staff", is_staff=True)
-    client = Client()
-    client.force_login(user)
-    assert client.get(LIST).status_code == 403
-    user.user_permissions.add(Permission.objects.get(codename="view_finishedtask"))
-    assert client.get(LIST).status_code == 200
+def test_a_finished_task_can_only_be_looked_at(root):
+    check_that_it_can_only_be_looked_at(root, finished(1))
 
 
 # The plans

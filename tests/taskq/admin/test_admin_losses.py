@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from taskq.models import Loss, State, Task
-from tests.taskq.admin_site import page, root, text, user_with
+from tests.taskq.admin_site import check_that_it_can_only_be_looked_at, page, root, text
 
 pytestmark = pytest.mark.django_db
 
@@ -72,7 +72,4 @@ def test_a_tasks_page_links_to_its_last_losses(root):
 
 
 def test_a_loss_can_only_be_looked_at(root):
-    found = loss()
-    assert root.get(f"{LIST}add/").status_code == 403
-    assert root.post(f"{LIST}{found.pk}/delete/", {"post": "yes"}).status_code == 403
-    assert user_with("view_task").get(LIST).status_code == 403
+    check_that_it_can_only_be_looked_at(root, loss())

@@ -7,9 +7,7 @@ import re
 import uuid
 
 import pytest
-from django.contrib.auth.models import Permission, User
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -18,6 +16,7 @@ from taskq.models import Result
 from taskq.task import payload
 from taskq.testing import run_all
 from tests.project.lab import tasks as lab
+from tests.taskq.admin_site import check_that_it_can_only_be_looked_at, text
 
 pytestmark = pytest.mark.django_db
 
@@ -29,18 +28,6 @@ def third_time_lucky(self):
     if self.request.retries < 2:
         raise ValueError(f"<no luck {self.request.retries}>")
     return {"lucky": "<yes>"}
-
-
-@pytest.fixture
-def root():
-    client = Client()
-    client.force_login(User.objects.create_superuser("root"))
-    return client
-
-
-def text(response):
-    assert response.status_code == 200
-    return response.content.decode()
 
 
 def listed(client, **query):
@@ -125,19 +112,5 @@ def test_a_list_fetches_only_how_long_texts_begin(root):
     )
 
 
-def test_nobody_changes_them(root):
-    pk = make().pk
-    for verb in ("delete", "change"):
-        assert root.post(f"{LIST}{pk}/{verb}/", {"post": "yes", "name": "x"}).status_code == 403
-    assert root.get(f"{LIST}add/").status_code == 403
-    root.post(LIST, {"action": "delete_selected", "_selected_action": [pk], "post": "yes"})
-    assert Result.objects.get().name == "work"
-
-
-def test_who_may_not_view_them_does_not():
-    user = User.objects.create_user("staff", is_staff=True)
-    client = Client()
-    client.force_login(user)
-    assert client.get(LIST).status_code == 403
-    user.user_permissions.add(Permission.objects.get(codename="view_result"))
-    assert client.get(LIST).status_code == 200
+def test_a_result_can_only_be_looked_at(root):
+    check_that_it_can_only_be_looked_at(root, make())
