@@ -247,6 +247,18 @@ def test_the_api_has_every_public_name():
                 assert re.search(rf"{module.__name__}\.{name}\b", said), name
 
 
+@pytest.mark.parametrize(
+    "path", sorted((DOCS / "how-to").rglob("*.md")), ids=lambda path: path.stem
+)
+def test_what_a_page_tells_to_import_is_in_the_reference(path):
+    said = "".join(page.read_text() for page in REFERENCE.glob("*.md"))
+    code = "".join(re.findall(r"^```python\n(.*?)^```$", path.read_text(), re.M | re.DOTALL))
+    for module, names in re.findall(r"^from (taskq[\w.]*) import (\w+(?:, \w+)*)", code, re.M):
+        for name in names.split(", "):
+            within = module != "taskq" and module in said and re.search(rf"\b{name}\b", said)
+            assert within or f"{module}.{name}" in said, f"{module}.{name}"
+
+
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", sorted(REFERENCE.glob("*.md")), ids=lambda path: path.stem)
 def test_the_python_of_a_page_runs(path, no_receivers):
