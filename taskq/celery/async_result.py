@@ -28,7 +28,9 @@ class AsyncResult(TaskFacts):
 
     Args:
         id: What ``delay()`` returned, its UUID, or the primary key of the row.
-        backend, task_name, app: Ignored: all results are in the database.
+        backend: Ignored: all results are in the database.
+        task_name: Ignored too.
+        app: Ignored too.
         parent: The result before it, in a workflow.
         using: The alias of the database of the task. By default the router decides.
 

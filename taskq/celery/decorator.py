@@ -28,7 +28,14 @@ def shared_task(
 def shared_task(
     *, name: str | None = None, **options: Any
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
-def shared_task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+def shared_task(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    base: type[Task[..., Any]] | None = None,
+    **options: Any,
+) -> Any:
     """Make a function a task. It is used with or without parentheses.
 
     Args:
@@ -42,7 +49,7 @@ def shared_task(function: Callable[..., Any] | None = None, /, **options: Any) -
         TypeError: An option is unknown, refused, or of a wrong type. All such options are named.
         ValueError: An option is out of range, or the function has no name of its own.
     """
-    return decorator(function, options)
+    return decorator(function, {"name": name, "base": base, **options})
 
 
 def decorator(function: Callable[..., Any] | None, options: dict[str, Any], app: Any = None) -> Any:

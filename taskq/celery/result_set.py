@@ -116,8 +116,7 @@ class ResultSet(ResultBase):
             callback: Called with the id and the value of each. Then the list is empty.
             disable_sync_subtasks: False lets a task wait. Workers that all wait run nothing.
 
-        Raises:
-            As ``AsyncResult.get()``.
+        Raises what ``AsyncResult.get()`` raises.
         """
         if disable_sync_subtasks:
             refuse_in_a_task()
