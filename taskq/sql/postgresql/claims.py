@@ -3,38 +3,40 @@ here too."""
 
 from __future__ import annotations
 
-# The lanes, as CTEs of the statements below: a loose index scan of taskq_task_ready. It takes one
-# probe for each queue, one for each of its priorities, and one for the head of each such lane,
-# however many tasks wait behind it. A paused queue costs only a probe of the primary key of
-# taskq_pausedqueue.
-_LANES = """
-RECURSIVE waiting AS (
-    SELECT min(queue) AS queue FROM taskq_task WHERE state = 0 AND %(queues)s::text[] IS NULL
+# The first task of each lane, as CTEs of the statements below: a loose index scan of
+# taskq_task_ready. One probe finds the first lane of all, and one more each the next lane of its
+# queue, or of the next queue, however many tasks wait behind their heads. A paused queue costs one
+# probe of its own key, and its other lanes none. No entry of the index is passed twice: while any
+# transaction is open, the index keeps the entries of all tasks that were claimed since.
+def _first(of: str, order: str) -> str:
+    return f"""(
+        SELECT queue, priority, execute_at, id,
+               EXISTS (SELECT FROM taskq_pausedqueue AS paused WHERE paused.queue = task.queue)
+        FROM taskq_task AS task WHERE state = 0 AND {of}
+        ORDER BY {order}priority DESC, execute_at, id LIMIT 1
+    )"""
+
+
+_LANES = f"""
+RECURSIVE lane (queue, priority, execute_at, id, paused) AS (
+    SELECT first.*
+    FROM unnest(coalesce(%(queues)s::text[], ARRAY[NULL])) AS served (queue)
+    CROSS JOIN LATERAL (
+        {_first("queue = served.queue", "")}
+        UNION ALL
+        {_first("served.queue IS NULL", "queue, ")}
+    ) AS first
     UNION ALL
-    SELECT (SELECT min(queue) FROM taskq_task WHERE state = 0 AND queue > waiting.queue)
-    FROM waiting WHERE waiting.queue IS NOT NULL
-), lane AS (
-    SELECT served.queue, (
-        SELECT max(priority) FROM taskq_task WHERE state = 0 AND queue = served.queue
-    ) AS priority
-    FROM (SELECT queue FROM waiting WHERE queue IS NOT NULL
-          UNION ALL SELECT unnest(%(queues)s::text[])) AS served
-    WHERE NOT EXISTS (SELECT FROM taskq_pausedqueue AS paused WHERE paused.queue = served.queue)
-    UNION ALL
-    SELECT lane.queue, (
-        SELECT max(priority) FROM taskq_task
-        WHERE state = 0 AND queue = lane.queue AND priority < lane.priority
-    )
-    FROM lane WHERE lane.priority IS NOT NULL
-), head AS (
-    SELECT lane.queue, lane.priority, first.execute_at, first.id
+    SELECT next.*
     FROM lane
     CROSS JOIN LATERAL (
-        SELECT execute_at, id FROM taskq_task
-        WHERE state = 0 AND queue = lane.queue AND priority = lane.priority
-        ORDER BY execute_at, id LIMIT 1
-    ) AS first
-    WHERE lane.priority IS NOT NULL
+        {_first("queue = lane.queue AND priority < lane.priority AND NOT lane.paused", "")}
+        UNION ALL
+        {_first("queue > lane.queue AND %(queues)s::text[] IS NULL", "queue, ")}
+        LIMIT 1
+    ) AS next
+), head AS (
+    SELECT queue, priority, execute_at, id FROM lane WHERE NOT paused
 )
 """
 _MOST_URGENT_FIRST = "ORDER BY priority DESC, execute_at, id"
