@@ -3,12 +3,9 @@ here too."""
 
 from __future__ import annotations
 
-# The first task of each lane, as CTEs of the statements below: a loose index scan of
-# taskq_task_ready. One probe finds the first lane of all, and one more each the next lane of its
-# queue, or of the next queue, however many tasks wait behind their heads. A paused queue costs one
-# probe of its own key, and its other lanes none. No entry of the index is passed twice: while any
-# transaction is open, the index keeps the entries of all tasks that were claimed since.
+
 def _first(of: str, order: str) -> str:
+    """The first waiting task of some lanes, and whether its queue is paused."""
     return f"""(
         SELECT queue, priority, execute_at, id,
                EXISTS (SELECT FROM taskq_pausedqueue AS paused WHERE paused.queue = task.queue)
@@ -17,6 +14,11 @@ def _first(of: str, order: str) -> str:
     )"""
 
 
+# The first task of each lane, as CTEs of the statements below: a loose index scan of
+# taskq_task_ready. One probe finds the first lane of all, and one more each the next lane of its
+# queue, or of the next queue, however many tasks wait behind their heads. A paused queue costs one
+# probe of its own key, and its other lanes none. No entry of the index is passed twice: while any
+# transaction is open, the index keeps the entries of all tasks that were claimed since.
 _LANES = f"""
 RECURSIVE lane (queue, priority, execute_at, id, paused) AS (
     SELECT first.*

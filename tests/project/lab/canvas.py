@@ -13,8 +13,8 @@ def total(values, more=0):
 
 @shared_task(bind=True, ignore_result=False)
 def count_or_die(self, number):
-    """The number; but every third kills its worker at the first attempt."""
-    if number % 3 == 0 and self.request.attempt == 1:
+    """The number; but every third kills its worker, until it was lost once."""
+    if number % 3 == 0 and not self.request.losses:
         os.kill(os.getpid(), signal.SIGKILL)
     return number
 

@@ -35,9 +35,12 @@ def quick(key):
 
 
 def run_or_die(request, key, victims):
-    """Quick; but at the first attempt it kills these processes, if any, and then its own."""
+    """Quick; but it kills these processes, if any, and then its own, unless it was lost before.
+
+    Not at the first attempt: a claim that was given back counts as one.
+    """
     note("start", key=key)
-    if victims is not None and request.attempt == 1:
+    if victims is not None and not request.losses:
         for pid in (*victims, os.getpid()):
             os.kill(pid, signal.SIGKILL)
     note("end", key=key)
@@ -50,10 +53,10 @@ def quick_or_fatal(self, key, victims=None):
 
 @shared_task(bind=True, ignore_result=False, max_retries=1)
 def leave_or_die(self, key, how, victims=None):
-    """Quick, and leaves a row: a result, a failure or a retry. At its first attempt it may kill
-    these processes, and then its own."""
+    """Quick, and leaves a row: a result, a failure or a retry. Unless it was lost before, it may
+    kill these processes, and then its own."""
     note("start", key=key)
-    if victims is not None and self.request.attempt == 1:
+    if victims is not None and not self.request.losses:
         for pid in (*victims, os.getpid()):
             os.kill(pid, signal.SIGKILL)
     if how == "fail":
