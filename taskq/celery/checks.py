@@ -1,4 +1,5 @@
-"""System checks of Celery's settings and signals: what is wrong, and what means nothing here."""
+"""System checks of Celery's settings, options and signals: what is wrong, and what means nothing
+here."""
 
 from __future__ import annotations
 
@@ -9,7 +10,10 @@ from typing import Any
 from django.apps import AppConfig
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from taskq.celery import apps, setting_names, signals
+from taskq.celery import apps, setting_names, signals, unknown_options
+
+#: A check names as many tasks.
+_NAMED = 5
 
 
 @register(Tags.compatibility)
@@ -39,6 +43,30 @@ def _celery_is_there() -> bool:
     With CELERY_ALIAS the module of this name is taskq's."""
     found = sys.modules.get("celery")
     return found is not None and found.__name__ == "celery"
+
+
+@register(Tags.compatibility)
+def check_options_of_celery(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
+    for option, tasks in unknown_options.found().items():
+        meant = unknown_options.meant(option)
+        mend = (
+            f"Did you mean {meant}?"
+            if meant is not None
+            else "Remove it; or, if your code reads it, give it to a class of tasks (base=)."
+        )
+        more = f" and {len(tasks) - _NAMED} more" if len(tasks) > _NAMED else ""
+        messages.append(
+            Warning(
+                f"{option} is no option of a task: it changes nothing, and is an attribute of "
+                f"{', '.join(tasks[:_NAMED])}{more}.",
+                hint=mend,
+                id="taskq.W024",
+            )
+        )
+    return messages
 
 
 @register(Tags.compatibility)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import MethodType
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
@@ -58,8 +58,7 @@ def decorator(function: Callable[..., Any] | None, options: dict[str, Any], app:
     if base is not None and not (isinstance(base, type) and issubclass(base, Task)):
         raise TypeError(f"base is {base!r}: give a subclass of taskq.celery.Task")
     kind = base if base is not None else _kind(app)
-    hooks = {each: options.pop(each) for each in task_hooks.ALL if options.get(each) is not None}
-    own = {each: options.pop(each) for each in list(options) if _is_own(kind, each)}
+    own = _own(options)
     given = celery_options.of_decorator(options)
     task_options({each: given[each] for each in given.keys() - {"expires"}})
 
@@ -73,14 +72,19 @@ def decorator(function: Callable[..., Any] | None, options: dict[str, Any], app:
         if called is None:
             find = naming.task_name if made_by is None else made_by.gen_task_name
             called = find(function.__name__, function.__module__)
-        return _make(kind, function, called, given, {**own, **hooks}, app)
+        return _make(kind, function, called, given, own, app)
 
     return decorate if function is None else decorate(function)
 
 
-def _is_own(kind: type, name: str) -> bool:
-    """Whether it is no option, but an attribute that the base class has."""
-    return hasattr(kind, name) and not celery_options.is_known(name)
+def _own(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that are no options, but attributes that the task gets: hooks, what its base class has
+    too, and what nobody knows. A hook that is None counts as not given."""
+    return {
+        name: value
+        for name, value in given.items()
+        if not celery_options.is_known(name) and not (value is None and name in task_hooks.ALL)
+    }
 
 
 def _kind(app: Any) -> type[Task[..., Any]]:
@@ -107,6 +111,7 @@ def _make(
         "_bind": bind,
         "_app": app,
         "_given": options,
+        "_own_attributes": frozenset(own),
     }
     vars(task).pop("options", None)  # an attribute of the function
     vars(task).update(attributes)
@@ -116,10 +121,12 @@ def _make(
     return task
 
 
-def register(task: Task[..., Any], app: Any) -> None:
+def register(task: Task[..., Any], app: Any, options: Mapping[str, Any] | None = None) -> None:
     """Make an instance of a class with a method ``run`` a task.
 
-    Raises TypeError when the class has none.
+    options: as of a decorator.
+
+    Raises TypeError when the class has no such method, or for an option that is refused.
     """
     kind = type(task)
     if kind.run is Task.run:
@@ -133,4 +140,9 @@ def register(task: Task[..., Any], app: Any) -> None:
         _bind=True,
         _app=app,
     )
+    own = _own(options or {})
+    if options:
+        task._given = {**task._given, **celery_options.of_decorator(options)}
+        task._own_attributes = frozenset(own)
+    task_hooks.give(task, own)
     settle(task)

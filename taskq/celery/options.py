@@ -33,6 +33,7 @@ _PYDANTIC = "call the model's model_validate() in the task"
 INSTEAD_ON_DECORATOR = {
     "rate_limit": "give the task a queue that only one pool of few workers serves",
     "backend": "results are in the database; say ignore_result=False to keep them",
+    "options": "give each option by its own name",
     **dict.fromkeys(("pydantic", "pydantic_strict", "pydantic_context"), _PYDANTIC),
     "pydantic_dump_kwargs": _PYDANTIC,
 }
@@ -46,29 +47,25 @@ _KNOWN_IN_CALL = (
     "args, kwargs, task_id, countdown, eta, expires, queue, priority, headers, time_limit, "
     "soft_time_limit, root_id, parent_id, using, unique_key, idempotency_key"
 )
-_KNOWN_ON_DECORATOR = frozenset(each.name for each in fields(TaskOptions))
+#: Those that a decorator takes.
+TAKEN_BY_DECORATOR = frozenset(each.name for each in fields(TaskOptions)) | {"expires"}
+_KNOWN_ON_DECORATOR = TAKEN_BY_DECORATOR | IGNORED_BY_DECORATOR | INSTEAD_ON_DECORATOR.keys()
 
 
 def is_known(name: str) -> bool:
-    """Whether a decorator takes this option, ignores it, or refuses it."""
-    return name in _KNOWN_ON_DECORATOR | IGNORED_BY_DECORATOR | INSTEAD_ON_DECORATOR.keys()
+    """Whether a decorator takes this option, ignores it, or refuses it. Any other is kept as an
+    attribute of the task."""
+    return name in _KNOWN_ON_DECORATOR
 
 
 def of_decorator(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that a decorator or a class was given, without those that change nothing here. A
-    Celery option that is None counts as not given.
+    """The known options that a decorator or a class was given, without those that change nothing
+    here. A Celery option that is None counts as not given.
 
     Raises TypeError that names each option that taskq lacks, and what to do instead.
     """
-    problems = _problems(given, INSTEAD_ON_DECORATOR)
-    passed_over = IGNORED_BY_DECORATOR | INSTEAD_ON_DECORATOR.keys()
-    kept = {name: value for name, value in given.items() if name not in passed_over}
-    if unknown := sorted(kept.keys() - _KNOWN_ON_DECORATOR - {"expires"}):
-        known = ", ".join(sorted(_KNOWN_ON_DECORATOR | {"base", "expires", "name"}))
-        names = ", ".join(map(repr, unknown))
-        problems.append(f"unknown task option {names}; known are {known}")
-    _raise(problems, "shared_task")
-    return kept
+    _raise(_problems(given, INSTEAD_ON_DECORATOR), "shared_task")
+    return {name: value for name, value in given.items() if name in TAKEN_BY_DECORATOR}
 
 
 def check_call(given: Mapping[str, Any]) -> None:

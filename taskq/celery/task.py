@@ -42,6 +42,8 @@ class Task(Sends[P, R], Retries, CanvasMethods, TaskHooks, ShownOptions):
     #: The options that the decorator gave, or that code has set; those of the class are in
     #: ``_declared``.
     _given: Mapping[str, Any] = {}
+    #: What the decorator gave that is no option.
+    _own_attributes: frozenset[str] = frozenset()
     _app: Any = None
     #: What ``push_request()`` has replaced, of all tasks.
     _pushed: ClassVar[list[Token[Request | None]]] = []
@@ -50,7 +52,7 @@ class Task(Sends[P, R], Retries, CanvasMethods, TaskHooks, ShownOptions):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        known = NAMES | celery_options.INSTEAD_ON_DECORATOR.keys() | {"expires"}
+        known = NAMES | celery_options.INSTEAD_ON_DECORATOR.keys() - {"options"} | {"expires"}
         cls._own[cls] = {name: each for name, each in vars(cls).items() if name in known}
         cls._declared = declared(cls, cls._own, known)
         for name in cls._declared:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 #: Called once a run has ended.
@@ -59,9 +59,10 @@ class TaskHooks:
 
 
 def give(task: TaskHooks, attributes: Mapping[str, Any]) -> None:
-    """Give a task attributes of its own. A function for a hook becomes a method of the task."""
+    """Give a task attributes of its own. A function becomes a method of the task, as in Celery."""
     for name, value in attributes.items():
-        vars(task)[name] = MethodType(value, task) if name in ALL else value
+        is_method = name in ALL or isinstance(value, FunctionType)
+        vars(task)[name] = MethodType(value, task) if is_method else value
 
 
 def has(task: TaskHooks, name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from taskq.celery_check import imports
 from taskq.celery_check.facts import modules, settings, uses
@@ -34,11 +34,6 @@ _ATTRIBUTES: Mapping[str, Mapping[str, Fact]] = {
 _CALLED = {APP: "app", TASK: "task", RESULT: "result"}
 _DOTTED = re.compile(r"[A-Za-z_]\w*(\.\w+)+")
 _INSTALLED = ("taskq", "taskq.apps.TaskqConfig")
-_UNKNOWN = Fact(
-    Verdict.REWRITE,
-    "Celery passes such an option over, and here it is a TypeError: remove it. What your own code "
-    "reads of the task may be an attribute of its class (base=)",
-)
 
 
 class Reader(ast.NodeVisitor):
@@ -140,15 +135,21 @@ class Reader(ast.NodeVisitor):
                 continue
             self.tasks += 1
             given = call.keywords if call else []
-            self._options(given, uses.DECORATOR, "@task")
+            self._options(given, uses.DECORATOR, uses.unknown_option, "@task")
             return {each.arg: each.value for each in given if each.arg is not None}
         return None
 
-    def _options(self, given: Iterable[ast.keyword], facts: Mapping[str, Fact], about: str) -> None:
+    def _options(
+        self,
+        given: Iterable[ast.keyword],
+        facts: Mapping[str, Fact],
+        of_unknown: Callable[[str], Fact],
+        about: str,
+    ) -> None:
         for keyword in given:
             if keyword.arg is None or _is_none(keyword.value):
                 continue
-            fact = facts.get(keyword.arg, _UNKNOWN)
+            fact = facts.get(keyword.arg) or of_unknown(keyword.arg)
             if fact.verdict is not Verdict.MOVES:
                 self._find(keyword.value, f"{about} {keyword.arg}=", fact)
 
@@ -212,7 +213,7 @@ class Reader(ast.NodeVisitor):
         called = self._names.of(node.func)
         name = node.func.attr if isinstance(node.func, ast.Attribute) else None
         if name in ("apply_async", "apply_async_on_commit") or called == f"{APP}.send_task":
-            self._options(node.keywords, uses.CALL, f"{name}()")
+            self._options(node.keywords, uses.CALL, lambda _: uses.UNKNOWN_IN_CALL, f"{name}()")
         elif called == f"{APP}.conf.update":
             for keyword in node.keywords:
                 if keyword.arg is not None:

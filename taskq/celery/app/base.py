@@ -170,8 +170,7 @@ class Celery(AppSettings, AppSending):
             TypeError: It has no such method, or an option is wrong.
         """
         made = task() if isinstance(task, type) else task
-        made._given = {**made._given, **options}
-        decorator.register(made, self)
+        decorator.register(made, self, options)
         return made
 
     def gen_task_name(self, name: str, module: str) -> str:

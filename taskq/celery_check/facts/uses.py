@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 from taskq.celery_check.facts.fact import (
     INNER,
     NO_BROKER,
@@ -21,7 +23,8 @@ DECORATOR: dict[str, Fact] = {
     **moves(
         "name bind base max_retries default_retry_delay autoretry_for dont_autoretry_for "
         "retry_kwargs retry_backoff retry_backoff_max retry_jitter time_limit soft_time_limit "
-        "queue typing ignore_result expires"
+        "queue typing ignore_result expires before_start on_success on_retry on_failure "
+        "after_return"
     ),
     **differs("priority", "from -100 to 100, and higher is sooner, whatever the broker was"),
     **idle(
@@ -47,8 +50,20 @@ DECORATOR: dict[str, Fact] = {
     ),
 }
 
+
+def unknown_option(name: str) -> Fact:
+    """Of an option on a decorator that is none of Celery's, perhaps by a typing error."""
+    near = difflib.get_close_matches(name, DECORATOR, n=1, cutoff=0.75)
+    says = "no option of a task, in Celery neither: it is kept as an attribute of the task"
+    return Fact(Verdict.IDLE, f"{says}. Did you mean {near[0]}?" if near else says)
+
+
 # A call
 
+#: Of an option that is none of Celery's.
+UNKNOWN_IN_CALL = Fact(
+    Verdict.REWRITE, "Celery passes such an option over, and here it is a TypeError: remove it"
+)
 CALL: dict[str, Fact] = {
     **moves(
         "args kwargs countdown eta expires queue headers task_id link link_error time_limit "

@@ -56,10 +56,16 @@ def test_the_decorator_passes_over_what_is_idle(option):
 
 
 @pytest.mark.usefixtures("registered")
-@pytest.mark.parametrize("option", [*names(uses.DECORATOR, Verdict.REWRITE), "of_nobody"])
+@pytest.mark.parametrize("option", names(uses.DECORATOR, Verdict.REWRITE))
 def test_the_decorator_refuses_what_must_be_rewritten(option):
     with pytest.raises(TypeError, match=option):
         shared_task(name="facts", **{option: "x"})(function)
+
+
+@pytest.mark.usefixtures("registered")
+def test_the_decorator_keeps_what_nobody_knows():
+    assert uses.unknown_option("of_nobody").verdict is Verdict.IDLE
+    assert shared_task(name="facts", of_nobody=3)(function).of_nobody == 3
 
 
 @pytest.mark.django_db

@@ -33,8 +33,21 @@ def test_options_of_the_decorator(project):
     assert said == [
         "2 rewrite @task rate_limit=",
         "2 idle @task acks_late=",
-        "2 rewrite @task of_ours=",
+        "2 idle @task of_ours=",
     ]
+
+
+def test_an_option_that_is_a_typing_error_is_told_what_is_meant(project):
+    project.write(
+        "shop/tasks.py",
+        "from celery import shared_task\n"
+        "@shared_task(max_retry=3, of_ours=1, on_failure=print)\ndef work(): pass\n",
+    )
+    _, typo, own = project.check().findings
+    assert typo.fact.says.endswith(
+        "it is kept as an attribute of the task. Did you mean max_retries?"
+    )
+    assert own.fact.says.endswith("it is kept as an attribute of the task")
 
 
 def test_the_app_of_another_module_is_known(project):
