@@ -23,16 +23,16 @@ _SETTINGS = {"result_ttl": float, "failed_ttl": float, "idempotency_ttl": float,
 class Command(QueueCommand):
     help = (
         "Remove results, failed tasks, idempotency keys and losses of workers that are old enough, "
-        "and finished tasks whose time is over. Pools do this too, by the TASKQ settings "
-        "RESULT_TTL, FAILED_TTL, IDEMPOTENCY_TTL and LOSS_TTL, and by keep_finished. On PostgreSQL "
-        "it also makes and drops the partitions of finished tasks, if its role may. The exit code "
-        "is 0, or 1 when an option was wrong."
+        "workflows that ended as long ago as results, and finished tasks whose time is over. Pools "
+        "do this too, by the TASKQ settings RESULT_TTL, FAILED_TTL, IDEMPOTENCY_TTL and LOSS_TTL, "
+        "and by keep_finished. On PostgreSQL it also makes and drops the partitions of finished "
+        "tasks, if its role may. The exit code is 0, or 1 when an option was wrong."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         settings = conf.settings()
         for name, what, default in [
-            ("--result-ttl", "results", settings.result_ttl),
+            ("--result-ttl", "results, and workflows that have ended,", settings.result_ttl),
             ("--failed-ttl", "failed and cancelled tasks", settings.failed_ttl),
             ("--idempotency-ttl", "idempotency keys", settings.idempotency_ttl),
             ("--loss-ttl", "losses of workers", settings.loss_ttl),
@@ -54,18 +54,22 @@ class Command(QueueCommand):
         alias = arguments.database_alias(options["database"])
         db = connecting.connect(alias, lease=settings.lease, direct=settings.direct)
         loss_ttl = ttls.pop("loss_ttl")
-        removed = [0, 0, 0, 0, 0]
+        removed = [0, 0, 0, 0, 0, 0]
         try:
             while True:
-                rest = db.pruning.prune_finished(BATCH), db.losses.prune(loss_ttl, BATCH)
-                some = (*db.pruning.prune(**ttls, limit=BATCH), *rest)
+                some = (
+                    *db.pruning.prune(**ttls, limit=BATCH),
+                    db.pruning.prune_finished(BATCH),
+                    db.losses.prune(loss_ttl, BATCH),
+                    db.workflows.prune(ttls["result_ttl"], BATCH),
+                )
                 removed = [before + more for before, more in zip(removed, some, strict=True)]
                 if max(some) < BATCH:
                     break
-            results, failed, keys, finished, losses = removed
+            results, failed, keys, finished, losses, workflows = removed
             self.stdout.write(
                 f"{results} results, {failed} failed tasks, {keys} idempotency keys, "
-                f"{finished} finished tasks and {losses} losses removed"
+                f"{finished} finished tasks, {losses} losses and {workflows} workflows removed"
             )
             self._tend(db)
         finally:

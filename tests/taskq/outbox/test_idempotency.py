@@ -158,7 +158,10 @@ def test_keys_whose_time_is_over_are_pruned(db_store, capsys):
     assert db_store.pruning.prune(**ttls, idempotency_ttl=None, limit=100) == (0, 0, 0)
     assert db_store.pruning.prune(**ttls, idempotency_ttl=86400, limit=2) == (0, 0, 2)
     call_command("taskq_prune")
-    assert "3 idempotency keys, 0 finished tasks and 0 losses removed" in capsys.readouterr().out
+    assert (
+        "3 idempotency keys, 0 finished tasks, 0 losses and 0 workflows removed"
+        in capsys.readouterr().out
+    )
     assert IdempotencyKey.objects.get().key == "young"
     with pytest.raises(CommandError, match="IDEMPOTENCY_TTL"):
         call_command("taskq_prune", idempotency_ttl="-1")

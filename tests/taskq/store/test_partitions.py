@@ -224,7 +224,7 @@ def test_the_days_are_kept_by_hand(store, capsys, settings):
     finished(3, today() + 9 * DAY)
     call_command("taskq_prune")
     said = capsys.readouterr().out
-    assert "1 finished tasks and 0 losses removed" in said
+    assert "1 finished tasks, 0 losses and 0 workflows removed" in said
     assert re.search(r"\d+ days of finished tasks made ahead, 1 days dropped", said)
     assert set(written(*(today() + n * DAY for n in (1, 2, 3)))) <= set(days())
     assert [each.pk for each in FinishedTask.objects.all()] == [3]

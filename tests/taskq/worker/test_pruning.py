@@ -10,7 +10,7 @@ from django.db import connection
 from django.utils import timezone
 
 from stress.rig.pools import wait_until
-from taskq.models import Result, State, Task, Worker
+from taskq.models import Result, SentWorkflow, State, Task, Worker
 from taskq.store import connecting
 
 
@@ -109,10 +109,17 @@ def test_pruning_by_hand_leaves_nothing_in_a_poolers_session(old_ones, settings,
 
 
 def test_pruning_by_hand(old_ones, settings, capsys):
+    flow = {"steps": "[]", "edges": "[]", "tasks": "[]"}
+    going_on = SentWorkflow.objects.create(**flow)
+    ended = timezone.now() - datetime.timedelta(days=2)
+    SentWorkflow.objects.create(**flow, finished_at=ended)
     call_command("taskq_prune")
     assert left() == (1, [0, 2, 10])
+    assert SentWorkflow.objects.get() == going_on
     said = capsys.readouterr().out
-    assert "2 results, 0 failed tasks, 0 idempotency keys, 0 finished tasks and 0 losses" in said
+    assert (
+        "2 results, 0 failed tasks, 0 idempotency keys, 0 finished tasks, 0 losses and 1 w" in said
+    )
     call_command("taskq_prune", failed_ttl=3 * DAY)
     assert left() == (1, [0, 2])
     settings.TASKQ = {"FAILED_TTL": DAY}
