@@ -11,6 +11,7 @@ import django.db
 from taskq.exceptions import (
     ChordError,
     Ignore,
+    IncompleteStream,
     MaxRetriesExceededError,
     Reject,
     Retry,
@@ -51,10 +52,6 @@ class QueueNotFound(TaskqError, KeyError):
 
 class InvalidTaskError(TaskqError):
     """Never raised: arguments that do not fit are a TypeError at the call."""
-
-
-class IncompleteStream(TaskqError):
-    """Never raised."""
 
 
 class SecurityError(TaskqError):

@@ -7,7 +7,14 @@ import datetime
 import pytest
 from django.utils import timezone
 
-from taskq.celery import AsyncResult, MaxRetriesExceededError, TaskFailed, shared_task
+import taskq.exceptions
+from taskq.celery import (
+    AsyncResult,
+    MaxRetriesExceededError,
+    TaskFailed,
+    exceptions,
+    shared_task,
+)
 from taskq.models import Result, Task
 from taskq.task import registry
 from taskq.testing import run_all
@@ -176,3 +183,9 @@ def test_an_eager_result_has_the_same(settings):
     assert result.forget() is None
     names = {name for name in dir(AsyncResult) if not name.startswith("_")} - {"of"}
     assert names <= set(dir(result))
+
+
+@pytest.mark.parametrize("name", exceptions.__all__)
+def test_an_exception_that_taskq_raises_under_this_name_is_that_one(name):
+    found = getattr(exceptions, name)
+    assert getattr(taskq.exceptions, name, found) is found
