@@ -82,11 +82,14 @@ class WorkflowStatements(Protocol):
 
     RELEASE: tuple[str, ...]
     RELEASE_LEFT: tuple[str, ...]
+    LEFT: str
+    RELEASE_STEPS: tuple[str, ...]
     SETTLE: str
     SETTLE_RECENT: str
     VOID: str
     WALK: str
     FORGET: str
+    WITH_VOIDS: str
     VOIDED: str
     REMOVE: str
     LIMIT: str | None

@@ -8,6 +8,7 @@ from taskq import events
 from taskq.database_errors import passes
 from taskq.store.endings import Ending
 from taskq.store.refused_outcome import RowKept, plain_refusal
+from taskq.store.releasing import Parts
 from taskq.store.tasks import TaskStore
 
 
@@ -29,10 +30,21 @@ def end_for(db: TaskStore, lease: int, endings: Sequence[Ending]) -> set[int]:
         return set()
     if written:
         events.finishes_written(len(written), lease)
+        _release(db, [ending.id for ending in endings if ending.passes and ending.id in written])
     for ending in endings:
         if ending.id in kept:
             _fail(db, lease, ending, RowKept())
     return locked
+
+
+def _release(db: TaskStore, parts: list[int]) -> None:
+    """Release what waits for these. What the database refuses here, a keeper's look after workflows
+    tries again, and says so."""
+    try:
+        db.workflows.release(Parts(parts))
+    except Exception as error:
+        if passes(error):
+            raise
 
 
 def _fail(db: TaskStore, lease: int, ending: Ending, error: Exception) -> None:

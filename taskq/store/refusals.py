@@ -94,6 +94,10 @@ class Refusals:
             refusal.over()
         return True
 
+    def refused(self, what: str) -> bool:
+        """Whether a thing was refused, and is not done since."""
+        return what in self._refused
+
     def due(self, what: str, otherwise: float) -> float:
         """When to do a thing next: ``otherwise``, but not before a refused thing is due again."""
         refusal = self._refused.get(what)

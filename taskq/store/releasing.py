@@ -30,6 +30,12 @@ class Parts(NamedTuple):
         return self._replace(served=())
 
     @property
+    def each(self) -> list[Parts]:
+        """Each of them alone. A step may be here twice, which makes no difference."""
+        passed = [Parts(passed=[id]) for id in sorted({*self.passed})]
+        return [*passed, *(Parts(stopped=[id]) for id in sorted({*self.stopped}))]
+
+    @property
     def any(self) -> bool:
         return bool(self.passed or self.stopped)
 

@@ -168,11 +168,22 @@ class TaskStore:
         answers = self._connection.batch(*ending, *release, look)
         return ids_of(answers[: len(ending)]), lanes_of(queues, answers[-1])
 
-    def end(self, worker: int, endings: Sequence[Ending], parts: Parts = NO_PARTS) -> set[int]:
+    def end(
+        self,
+        worker: int,
+        endings: Sequence[Ending],
+        parts: Parts = NO_PARTS,
+        *,
+        release: bool = True,
+    ) -> set[int]:
         """Write how runs ended, and release what waits for them. The ids of those that were still
-        this worker's."""
-        ending, release = self._endings(worker, endings, parts)
-        return ids_of(self._connection.batch(*ending, *release)[: len(ending)])
+        this worker's.
+
+        release: False to release nothing: the database refuses that.
+        """
+        ends, releases = self._endings(worker, endings, parts)
+        answers = self._connection.batch(*ends, *(releases if release else ()))
+        return ids_of(answers[: len(ends)])
 
     def end_if_free(
         self, worker: int, endings: Sequence[Ending]
@@ -188,7 +199,6 @@ class TaskStore:
             free = ids_of([rows(*call) for call in lock])
             ours = [ending for ending in endings if ending.id in free]
             ended = ids_of([rows(*call) for call in calls(self._sql, worker, ours)])
-        self.workflows.release(Parts([each.id for each in ours if each.passes], served=[]))
         left = [run for run in runs if run[0] not in free]
         if not left or self._sql.STILL_HELD is None:
             return ended, set(), free - ended

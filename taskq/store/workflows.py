@@ -13,7 +13,9 @@ from taskq.task.states import State
 
 #: Where a walk over all edges begins: a step, a place, a part.
 Place = tuple[int, int, int]
-BEGIN: Place = (-1, -1, -1)
+#: Before all ids: people write rows by hand, and some of them below 0.
+FIRST = -(2**63)
+BEGIN: Place = (FIRST, FIRST, FIRST)
 
 
 class Opened(NamedTuple):
@@ -22,6 +24,20 @@ class Opened(NamedTuple):
     id: int
     left: bool
     overdue: bool
+
+
+class Walked(NamedTuple):
+    """What a walk over some edges has found.
+
+    orphans: parts that are gone, and others wait for them. failed: parts that have failed, however
+    long ago. gone: steps that are gone, with edges that are left. next: where to look on; BEGIN
+    after the last of all.
+    """
+
+    orphans: list[int]
+    failed: list[int]
+    gone: list[int]
+    next: Place
 
 
 class WorkflowStore:
@@ -80,50 +96,77 @@ class WorkflowStore:
         _, *released = self._impatiently((self._sql.SETTLE_RECENT, {"since": since}), *release)
         return sum(map(len, released))
 
-    def drop_voided(self, limit: int) -> list[tuple[int, str]]:
-        """Remove steps that can never be released: the id and the name of each."""
-        rows, values = self._connection.rows, {"limit": limit}
-        if not rows(self._sql.VOIDED, values):
-            return []
+    # The parts of settle(), for a database that refuses it for one of the steps.
+
+    def tell_failures(self, since: float) -> bool:
+        """Tell those that wait for a failure what has failed in the last seconds. True."""
+        self._impatiently((self._sql.SETTLE_RECENT, {"since": since}))
+        return True
+
+    def left(self, after: int, limit: int) -> list[int]:
+        """Some of the steps after this one that have all their inputs and are not released."""
+        rows = self._connection.rows(self._sql.LEFT, {"after": after, "limit": limit})
+        return [step for (step,) in rows]
+
+    def release_steps(self, steps: Sequence[int]) -> int:
+        """Release these steps, if they have all their inputs. How many were released."""
+        values = {"steps": sql.Ids(steps), "served": []}
+        return sum(map(len, self._impatiently(*((s, values) for s in self._sql.RELEASE_STEPS))))
+
+    def with_voids(self, after: int, limit: int) -> list[int]:
+        """Some of the steps after this one with a void edge, in order of id."""
+        rows = self._connection.rows(self._sql.WITH_VOIDS, {"after": after, "limit": limit})
+        return [step for (step,) in rows]
+
+    def drop_voided(self, steps: Sequence[int]) -> list[tuple[int, str]]:
+        """Remove those of these steps that can never be released: the id and the name of each."""
+        rows = self._connection.rows
         with self._connection.transaction():
             if self._sql.LIMIT:
                 rows(self._sql.LIMIT, {})
-            found = [(id, name) for id, name in rows(self._sql.VOIDED, values)]
+            found = [(id, name) for id, name in rows(self._sql.VOIDED, {"steps": sql.Ids(steps)})]
             if found:
-                steps = sql.Ids(id for id, _ in found)
-                rows(self._sql.FORGET, {"steps": steps})
-                rows(self._sql.REMOVE, {"steps": steps})
-                rows(self._sql.VOID, {"parts": steps})
+                dropped = sql.Ids(id for id, _ in found)
+                rows(self._sql.FORGET, {"steps": dropped})
+                rows(self._sql.REMOVE, {"steps": dropped})
+                rows(self._sql.VOID, {"parts": dropped})
         return found
 
-    def void_orphans(self, after: Place, limit: int) -> Place:
-        """Look at some edges: void those whose part is gone, remove those whose step is gone, and
-        tell those that wait for a failure of one that has failed, however long ago.
-
-        Returns where to look on; BEGIN after the last of all.
-        """
+    def walk(self, after: Place, limit: int) -> Walked:
+        """Look at some edges, in the order of their places."""
         step, place, part = after
         values = {"step": step, "place": place, "part": part, "limit": limit}
         found = self._connection.rows(self._sql.WALK, values)
-        orphans = sql.Ids({part for _, _, part, state, _ in found if state is None})
-        failed = sql.Ids({part for _, _, part, state, _ in found if state == State.FAILED})
-        gone = sql.Ids({step for step, _, _, _, has_step in found if not has_step})
-        if orphans or failed or gone:
-            self._impatiently(
-                (self._sql.VOID, {"parts": orphans}),
-                (self._sql.SETTLE, {"parts": failed}),
-                (self._sql.FORGET, {"steps": gone}),
-            )
-        return BEGIN if len(found) < limit else found[-1][:3]
+        return Walked(
+            orphans=sorted({part for _, _, part, state, _ in found if state is None}),
+            failed=sorted({part for _, _, part, state, _ in found if state == State.FAILED}),
+            gone=sorted({step for step, _, _, _, has_step in found if not has_step}),
+            next=BEGIN if len(found) < limit else found[-1][:3],
+        )
+
+    def void(self, parts: Sequence[int]) -> bool:
+        """Void the edges of parts that are gone. True."""
+        self._impatiently((self._sql.VOID, {"parts": sql.Ids(parts)}))
+        return True
+
+    def tell(self, parts: Sequence[int]) -> bool:
+        """Tell those that wait for a failure of these, if they have failed. True."""
+        self._impatiently((self._sql.SETTLE, {"parts": sql.Ids(parts)}))
+        return True
+
+    def forget(self, steps: Sequence[int]) -> bool:
+        """Remove the edges of steps that are gone. True."""
+        self._impatiently((self._sql.FORGET, {"steps": sql.Ids(steps)}))
+        return True
 
     def open(self, after: int, limit: int) -> list[Opened]:
         """Some of the workflows that have not ended, in order of id."""
         values = {"after": after, "limit": limit}
         return [Opened(*row) for row in self._connection.rows(self._sql.OPEN, values)]
 
-    def finish(self, ids: Sequence[int]) -> None:
-        """Note that no step of these is left."""
-        self._connection.count(self._sql.FINISH, {"ids": sql.Ids(ids)})
+    def finish(self, ids: Sequence[int]) -> int:
+        """Note that no step of these is left. How many were not noted before."""
+        return self._connection.count(self._sql.FINISH, {"ids": sql.Ids(ids)})
 
     def cancel(self, ids: Sequence[int]) -> None:
         """Cancel these workflows: what waits goes, and what runs is asked to end."""

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 
 from pool import clock
 from pool.finish_log import FinishLog
-from taskq.database_errors import DATABASE_ERRORS
+from taskq.database_errors import DATABASE_ERRORS, passes
 from taskq.store.claims import ClaimRequest, ClaimResult, Lane
 from taskq.store.endings import Ending
 from taskq.store.refusals import concerns_all
@@ -189,6 +189,24 @@ class Batch:
         released = store.workflows.release(parts.without_claim if last else parts)
         self._released(parts)
         return bool(released or ended)
+
+    def release_one_by_one(self, store: TaskStore) -> list[tuple[int, Exception]]:
+        """Release what waits for steps that have ended here, for each of these by itself. The batch
+        has no ended runs.
+
+        Returns those for which the database refused it, with the errors. They are forgotten here,
+        or nothing could be claimed any more. A keeper tries again.
+        """
+        refused: list[tuple[int, Exception]] = []
+        for parts in self._parts.each:
+            try:
+                store.workflows.release(parts)
+            except Exception as error:
+                if passes(error):
+                    raise
+                refused += [(id, error) for id in (*parts.passed, *parts.stopped)]
+        self._parts = Parts(served=self._parts.served)
+        return refused
 
     def _released(self, parts: Parts) -> None:
         """These were sent, and that is committed. What has stopped may be one of two last parts."""

@@ -57,9 +57,7 @@ class OutcomeWriter:
 
     def end(self, ending: Ending, name: str) -> bool:
         """Write at once how a run ended. Returns what :meth:`write` does."""
-        ours = self.write(
-            ending.run, name, lambda db: ending.id in db.end(self._batch.lease, [ending])
-        )
+        ours = self.write(ending.run, name, lambda db: self._end(db, ending))
         if ours and ending.passes:
             self._batch.note_passed(ending.id)
         return ours
@@ -89,10 +87,14 @@ class OutcomeWriter:
             self.check_untouched()
 
     def write_one_by_one(self) -> None:
-        """Write the ended runs of the batch after the database has refused them together."""
+        """Write the ended runs of the batch, and release what waits for them, after the database
+        has refused that together."""
         while (ending := self._batch.oldest) is not None:
             self.end(ending, _ENDED)
             self._batch.forget_oldest()
+        with suppress(*DATABASE_ERRORS):  # it may pass: the next claim releases them
+            for id, error in self._batch.release_one_by_one(self._session.store()):
+                events.refused(self._session.owner, f"release what waits for task #{id}", error)
 
     def make_room(self) -> None:
         """Empty the finish log, if the database allows it now. Otherwise the next claim meets the
@@ -134,6 +136,16 @@ class OutcomeWriter:
             else:
                 self._refusal.over()
                 return ours
+
+    def _end(self, db: TaskStore, ending: Ending) -> bool:
+        """Write how a run ended; whether it was this worker's. A step that cannot be released is no
+        fault of the part that ends here."""
+        try:
+            return ending.id in db.end(self._batch.lease, [ending])
+        except Exception as error:
+            if passes(error) or not ending.passes:
+                raise
+            return ending.id in db.end(self._batch.lease, [ending], release=False)
 
     def _check_gone(self, run: Run) -> None:
         """Called when a statement touched no row. Raises RowKept if the worker holds the run all

@@ -121,15 +121,28 @@ SELECT released.id, (SELECT sent FROM others) FROM released
 #: The steps that wait for these parts are found by taskq_edge_part.
 RELEASE = (_release("SELECT step_id FROM taskq_edge WHERE part_id = ANY (%(parts)s)"),)
 
-# A loose index scan of taskq_edge_done: one probe for each step that has an input.
-_LEFT = """WITH RECURSIVE found AS (
-    (SELECT step_id FROM taskq_edge WHERE state = 1 ORDER BY step_id LIMIT 1)
+
+def _steps_with(state: int, after: str = "") -> str:
+    """The steps with an edge in this state: a loose index scan of taskq_edge_done or
+    taskq_edge_void, with one probe for each step."""
+    return f"""WITH RECURSIVE found AS (
+    (SELECT step_id FROM taskq_edge WHERE state = {state} {after} ORDER BY step_id LIMIT 1)
     UNION ALL
-    SELECT (SELECT min(step_id) FROM taskq_edge WHERE state = 1 AND step_id > found.step_id)
+    SELECT (SELECT min(step_id) FROM taskq_edge WHERE state = {state} AND step_id > found.step_id)
     FROM found WHERE found.step_id IS NOT NULL
 )
 SELECT step_id FROM found WHERE step_id IS NOT NULL"""
-RELEASE_LEFT = (_release(_LEFT),)
+
+
+_AFTER = "AND step_id > %(after)s"
+RELEASE_LEFT = (_release(_steps_with(1)),)
+# The same in two statements, for a database that refuses to release one of them. Locks nothing.
+LEFT = f"""
+SELECT id FROM taskq_task AS step
+WHERE id = ANY (ARRAY({_steps_with(1, _AFTER)})) AND state + 0 = 3 AND {_COMPLETE}
+ORDER BY id LIMIT %(limit)s
+"""
+RELEASE_STEPS = (_release("SELECT unnest(%(steps)s::bigint[])"),)
 
 # What an errback, or another step that goes on after a failure, is told.
 _DETAILS = """json_build_object(
@@ -191,13 +204,15 @@ ORDER BY step_id, place, part_id LIMIT %(limit)s
 #: By the primary key.
 FORGET = "DELETE FROM taskq_edge WHERE step_id = ANY (%(steps)s)"
 
-# Steps that can never be released, as all edges of one of their places are void. By
-# taskq_edge_void, which is nearly always empty. A locked step is left for the next time. To drop
-# them: FORGET their edges, REMOVE them, and VOID what waits for them, in the same transaction.
+# Some of the steps with a void edge. By taskq_edge_void, which is nearly always empty. A step may
+# have very many.
+WITH_VOIDS = f"{_steps_with(2, _AFTER)} LIMIT %(limit)s"
+# Those of them that can never be released, as all edges of one of their places are void. By their
+# primary keys. A locked step is left for the next time. To drop them: FORGET their edges, REMOVE
+# them, and VOID what waits for them, in the same transaction.
 VOIDED = """
 SELECT id, name FROM taskq_task AS step
-WHERE state + 0 = 3
-  AND id = ANY (ARRAY(SELECT step_id FROM taskq_edge WHERE state = 2 LIMIT %(limit)s))
+WHERE state + 0 = 3 AND id = ANY (%(steps)s)
   AND EXISTS (
     SELECT FROM taskq_edge AS edge
     WHERE edge.step_id = step.id AND edge.state = 2 AND NOT EXISTS (

@@ -99,6 +99,13 @@ RELEASE = _release(
     "SELECT step_id FROM taskq_edge WHERE part_id IN (SELECT value FROM json_each(%(parts)s))"
 )
 RELEASE_LEFT = _release("SELECT step_id FROM taskq_edge WHERE state = 1")
+LEFT = f"""
+SELECT id FROM taskq_task
+WHERE id IN (SELECT step_id FROM taskq_edge WHERE state = 1 AND step_id > %(after)s)
+  AND state = 3 AND {_COMPLETE}
+ORDER BY id LIMIT %(limit)s
+"""
+RELEASE_STEPS = _release("SELECT value FROM json_each(%(steps)s)")
 
 _DETAILS = """json_object(
     'id', part.id, 'name', part.name, 'queue', part.queue, 'payload', part.payload,
@@ -139,10 +146,14 @@ ORDER BY step_id, place, part_id LIMIT %(limit)s
 """
 FORGET = "DELETE FROM taskq_edge WHERE step_id IN (SELECT value FROM json_each(%(steps)s))"
 
+WITH_VOIDS = """
+SELECT DISTINCT step_id FROM taskq_edge WHERE state = 2 AND step_id > %(after)s
+ORDER BY step_id LIMIT %(limit)s
+"""
 #: Three statements, so the steps are chosen first.
 VOIDED = """
 SELECT id, name FROM taskq_task AS step
-WHERE state = 3 AND id IN (SELECT step_id FROM taskq_edge WHERE state = 2 LIMIT %(limit)s)
+WHERE state = 3 AND id IN (SELECT value FROM json_each(%(steps)s))
   AND EXISTS (
     SELECT 1 FROM taskq_edge AS edge
     WHERE edge.step_id = step.id AND edge.state = 2 AND NOT EXISTS (

@@ -89,9 +89,30 @@ def test_what_was_left_is_found_by_a_probe_for_each_step(many_parts):
 
 
 def test_a_look_for_voided_steps_reads_nothing_else(many_parts):
-    used, pages = reads(many_parts, workflows.VOIDED, {"limit": 1000})
-    assert "taskq_edge_void" in used
+    used, pages = reads(many_parts, workflows.WITH_VOIDS, {"after": 0, "limit": 1000})
+    assert used == {"taskq_edge_void"}
+    assert pages < 20
+    used, pages = reads(many_parts, workflows.VOIDED, {"steps": [STEP]})
+    assert used <= {"taskq_task_pkey", "taskq_edge_void", "taskq_edge_pkey"}
     assert pages < 50
+
+
+def test_steps_with_many_void_edges_are_found_by_a_probe_for_each(many_parts):
+    cursor = psycopg.Cursor(many_parts)
+    cursor.execute("UPDATE taskq_edge SET state = 2 WHERE step_id = %s AND state = 1", [STEP])
+    used, pages = reads(many_parts, workflows.WITH_VOIDS, {"after": 0, "limit": 1000})
+    assert used == {"taskq_edge_void"}
+    assert pages < 50
+
+
+def test_steps_that_are_released_by_themselves_are_found_by_their_edges(many_parts):
+    used, pages = reads(many_parts, workflows.LEFT, {"after": 0, "limit": 1000})
+    assert {"taskq_edge_done", "taskq_edge_open", "taskq_task_pkey"} <= used
+    assert pages < 100
+    (statement,) = workflows.RELEASE_STEPS
+    used, pages = reads(many_parts, statement, {"steps": [STEP], "served": []})
+    assert {"taskq_task_pkey", "taskq_edge_open"} <= used
+    assert pages < 100
 
 
 def test_settling_reads_the_parts(many_parts):

@@ -11,7 +11,9 @@ from stress.rig.pools import wait_until
 from taskq import sql
 from taskq.models import Edge, State, Task
 from taskq.store import endings
+from taskq.store.keeper_endings import end_for
 from taskq.store.releasing import Parts
+from taskq.store.workflows import BEGIN, FIRST
 from taskq.workflow import Workflow
 from tests.project.lab import tasks as lab
 from tests.taskq.workflow.ends import end_in, release_in
@@ -106,7 +108,7 @@ def test_a_keeper_releases_what_a_dead_worker_left(worker):
 def test_what_a_keeper_writes_for_a_dead_worker_releases_too(worker):
     (one,), last = send(1)
     worker.claim()
-    assert worker.db.end_if_free(worker.id, [ending(one)])[0] == {one}
+    assert end_for(worker.db, worker.id, [ending(one)]) == set()
     assert state_of(last) == State.READY
 
 
@@ -123,8 +125,11 @@ def test_a_part_that_is_removed_takes_what_waits_with_it(worker):
     (one,), last = send(1)
     Task.objects.filter(pk=one).delete()  # by a person, past all of taskq's verbs
     store = worker.db.workflows
-    assert store.void_orphans((-1, -1, -1), 100) == (-1, -1, -1)
-    assert store.drop_voided(100) == [(last, lab.trace.name)]
+    walked = store.walk(BEGIN, 100)
+    assert (walked.orphans, walked.next) == ([one], BEGIN)
+    store.void(walked.orphans)
+    assert store.with_voids(FIRST, 100) == [last]
+    assert store.drop_voided([last]) == [(last, lab.trace.name)]
     assert not Task.objects.exists()
     assert not Edge.objects.exists()
 
@@ -132,7 +137,8 @@ def test_a_part_that_is_removed_takes_what_waits_with_it(worker):
 def test_a_step_that_is_removed_leaves_no_edges(worker):
     send(3)
     Task.objects.filter(state=State.BLOCKED).delete()
-    worker.db.workflows.void_orphans((-1, -1, -1), 100)
+    store = worker.db.workflows
+    store.forget(store.walk(BEGIN, 100).gone)
     assert not Edge.objects.exists()
 
 
