@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import psycopg
 from django.db import connections
 
 from pool import clock
@@ -226,46 +225,6 @@ class Bench(Closing):
         self.history.record("failover", copied=copied, lost=lost)
         connections.close_all()  # those of this process were ended too
 
-    @contextmanager
-    def claims_held_up(self) -> Iterator[None]:
-        """Let no claim end during the block, once it has chosen its tasks.
-
-        A trigger waits for a lock that this process holds, as a claim waits on a slow disk."""
-        with psycopg.connect(self.database.url, autocommit=True) as session:
-            session.execute(_SLOW_CLAIM)
-            session.execute("SELECT pg_advisory_lock(42)")
-            yield
-            session.execute("SELECT pg_advisory_unlock(42)")
-
-    @contextmanager
-    def ends_held_up(self) -> Iterator[None]:
-        """Let no end of a part commit during the block, as on a slow disk."""
-        with psycopg.connect(self.database.url, autocommit=True) as session:
-            session.execute(_SLOW_END)
-            session.execute("SELECT pg_advisory_lock(42)")
-            yield
-            session.execute("SELECT pg_advisory_unlock(42)")
-
-    def ends_are_held_up(self, count: int) -> bool:
-        """Whether so many ends wait for their commit."""
-        return self._waiting("advisory") >= count
-
-    def claim_is_held_up(self) -> bool:
-        """Whether a claim waits for that lock."""
-        return self._waits("advisory")
-
-    def someone_waits_for_a_row(self) -> bool:
-        """Whether a transaction waits for one that has locked a row."""
-        return self._waits("transactionid", "tuple")
-
-    def _waits(self, *kinds: str) -> bool:
-        return self._waiting(*kinds) > 0
-
-    def _waiting(self, *kinds: str) -> int:
-        look = "SELECT FROM pg_locks WHERE NOT granted AND locktype = ANY (%s)"
-        with psycopg.connect(self.database.url) as session:
-            return session.execute(look, [list(kinds)]).rowcount
-
     # The end
 
     def settle(self, *, seconds: float = SETTLE) -> None:
@@ -312,23 +271,3 @@ def _outliving(pool: Pool) -> list[int]:
     with suppress(TimedOut):
         wait_until(lambda: not processes.of_session(pool.pid), seconds=1)
     return processes.of_session(pool.pid)
-
-
-_SLOW_END = """
-CREATE OR REPLACE FUNCTION slow_end() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock_shared(42);
-    RETURN NULL;
-END $$;
-CREATE CONSTRAINT TRIGGER slow_end AFTER UPDATE ON taskq_edge DEFERRABLE INITIALLY DEFERRED
-FOR EACH ROW EXECUTE FUNCTION slow_end()
-"""
-_SLOW_CLAIM = """
-CREATE OR REPLACE FUNCTION slow_claim() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock_shared(42);
-    RETURN NEW;
-END $$;
-CREATE OR REPLACE TRIGGER slow_claim BEFORE UPDATE ON taskq_task FOR EACH ROW
-WHEN (OLD.state = 0 AND NEW.state = 1) EXECUTE FUNCTION slow_claim()
-"""

@@ -16,6 +16,7 @@ from django.db import connections
 
 from pool import clock
 from stress.prove.bench import FENCED, Bench
+from stress.prove.held_up import claims_held_up, ends_held_up, held_up, someone_waits_for_a_row
 from stress.rig.pools import Pool, wait_until
 from stress.rig.snapshot import Snapshot
 from taskq import pausing
@@ -87,13 +88,14 @@ def cut_off(bench: Bench) -> None:
 def death_in_a_claim(bench: Bench) -> None:
     """A worker dies while its claim runs, and is retired before the claim ends."""
     pool = bench.start_pool(lease=6.0)
-    with bench.claims_held_up():
+    url = bench.database.url
+    with claims_held_up(url):
         bench.send("fast")
-        wait_until(bench.claim_is_held_up, what="a claim in progress")
+        wait_until(lambda: held_up(url), what="a claim in progress")
         (worker,) = pool.children("worker").values()
         bench.kill(worker)
         wait_until(
-            lambda: bench.someone_waits_for_a_row() or not Worker.objects.filter(pid=worker),
+            lambda: someone_waits_for_a_row(url) or not Worker.objects.filter(pid=worker),
             what="the worker is about to be retired, or is",
         )
     bench.settle(seconds=4)
@@ -160,9 +162,10 @@ def calls_of_a_group(bench: Bench) -> None:
 def two_last_parts(bench: Bench) -> None:
     """Two parts end, and neither sees the end of the other before its own commit."""
     bench.start_pool(2, lease=LONG)
-    with bench.ends_held_up():
+    url = bench.database.url
+    with ends_held_up(url):
         bench.send_workflow(["step-slow", "step-slow"], "step")
-        wait_until(lambda: bench.ends_are_held_up(2), what="two ends before their commits")
+        wait_until(lambda: held_up(url) >= 2, what="two ends before their commits")
     bench.settle()
 
 
