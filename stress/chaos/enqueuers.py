@@ -32,10 +32,14 @@ WEIGHTS = {
     "cancelled": 3,
     "cancelled-stubborn": 1,
     "cancelled-mate": 3,
+    "cancelled-archived": 3,
     "joined": 6,
     "solo": 3,
     "kept": 4,
     "kept-atomic": 3,
+    "archived": 4,
+    "archived-atomic": 3,
+    "archived-kept": 3,
 }
 #: The share of the transactions that send a workflow instead.
 WORKFLOWS = 0.3

@@ -64,6 +64,7 @@ class Report:
         counts = self.verdict.counts
         table.add_row("tasks committed", str(counts.get("committed", 0)))
         table.add_row("of these, steps that wait", str(counts.get("steps", 0)))
+        table.add_row("kept when done", str(counts.get("kept_tasks", 0)))
         table.add_row("tasks rolled back", str(counts.get("rolled_back", 0)))
         table.add_row("runs", str(counts.get("runs", 0)))
         table.add_row("faults", ", ".join(f"{name} {n}" for name, n in self.faults.items()))

@@ -87,7 +87,7 @@ def _set_up(database: Database, home: Path) -> None:
     import django
 
     django.setup()
-    from stress.chaos.tables import results_of_the_load
+    from stress.chaos.tables import finished_of_the_load, results_of_the_load
     from stress.project.lab.models import Effect, Entry
     from taskq.models import Task
 
@@ -98,6 +98,7 @@ def _set_up(database: Database, home: Path) -> None:
     Entry.objects.all().delete()
     Effect.objects.all().delete()
     results_of_the_load().delete()
+    finished_of_the_load().delete()
 
 
 class _Run:

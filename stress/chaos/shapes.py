@@ -13,7 +13,14 @@ from stress.project.lab.kinds import KINDS
 from taskq.workflow import Step, Workflow
 
 #: The kinds of an everyday step, and how often each is taken.
-_EVERYDAY = {"step": 12, "step-slow": 1, "step-atomic": 3, "step-kept": 2, "step-flaky": 1}
+_EVERYDAY = {
+    "step": 12,
+    "step-slow": 1,
+    "step-atomic": 3,
+    "step-kept": 2,
+    "step-archived": 2,
+    "step-flaky": 1,
+}
 #: Parts of a large group, at most, and the share of the workflows that have one.
 LARGE, LARGE_SHARE = 1000, 0.02
 _FUNCTIONS = {
@@ -23,6 +30,7 @@ _FUNCTIONS = {
     "step-long": steps.long,
     "step-atomic": steps.atomic,
     "step-kept": steps.kept,
+    "step-archived": steps.archived,
     "step-flaky": steps.flaky,
     "step-broken": steps.broken,
     "step-mended": steps.mended,

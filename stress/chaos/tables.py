@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING
 from django.db.models import QuerySet
 
 from stress.chaos.schedule import EVERY
-from stress.checker.state import FinalState, Kind, LeftOver, ResultRow, TaskRow, Ticks
+from stress.checker.state import (
+    FinalState,
+    FinishedRow,
+    Kind,
+    LeftOver,
+    ResultRow,
+    TaskRow,
+    Ticks,
+)
 from stress.project.lab.kinds import KINDS, End, kind_of, tick_key
 from taskq.task import payload
 
 if TYPE_CHECKING:
-    from taskq.models import Result
+    from taskq.models import FinishedTask, Result
 
 #: Characters at the start of a payload in which its key is searched.
 _BEGINNING = 4000
@@ -67,6 +75,14 @@ def read_final_state(left_over: Sequence[LeftOver], *, deadlocks: int, fenced: i
             ResultRow(_key_in(arguments), payload.decode_result(value))
             for arguments, value in results_of_the_load().values_list("payload", "value")
         ),
+        finished=tuple(
+            FinishedRow(
+                _key_in(arguments), attempt, None if value is None else payload.decode_result(value)
+            )
+            for arguments, attempt, value in finished_of_the_load().values_list(
+                "payload", "attempt", "value"
+            )
+        ),
         left_over=tuple(left_over),
         deadlocks=deadlocks,
         fenced=fenced,
@@ -103,7 +119,18 @@ def results_of_the_load() -> QuerySet[Result]:
     """The results of tasks that chaos sent. There may be other results in the table."""
     from taskq.models import Result
 
-    return Result.objects.filter(name__in={kind.task_name for kind in KINDS.values()})
+    return Result.objects.filter(name__in=_names())
+
+
+def finished_of_the_load() -> QuerySet[FinishedTask]:
+    """The same of the finished tasks that are kept."""
+    from taskq.models import FinishedTask
+
+    return FinishedTask.objects.filter(name__in=_names())
+
+
+def _names() -> set[str]:
+    return {kind.task_name for kind in KINDS.values()}
 
 
 def _keys_of(ids: Sequence[int]) -> tuple[str, ...]:
@@ -137,6 +164,7 @@ def _kinds() -> dict[str, Kind]:
             once=kind.once,
             unique=kind.unique,
             keeps=kind.keeps,
+            keep_finished=kind.keep_finished,
             mended=kind.mended,
             replaced=kind.replaced,
             # Mostly these raise MemoryError, but Python may also die. A stubborn task that

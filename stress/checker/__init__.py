@@ -59,12 +59,22 @@ kill {victim}           short for a worker's death.
 
 from stress.checker.judge import judge
 from stress.checker.result import VIOLATIONS, Finding, Recovery, Verdict
-from stress.checker.state import FinalState, Kind, LeftOver, Limits, ResultRow, TaskRow, Ticks
+from stress.checker.state import (
+    FinalState,
+    FinishedRow,
+    Kind,
+    LeftOver,
+    Limits,
+    ResultRow,
+    TaskRow,
+    Ticks,
+)
 
 __all__ = [
     "VIOLATIONS",
     "FinalState",
     "Finding",
+    "FinishedRow",
     "Kind",
     "LeftOver",
     "Limits",

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from stress.checker import (
     blame,
     counters,
+    finished,
     innocents,
     losses,
     results,
@@ -48,6 +49,7 @@ def judge(records: Iterable[Record], state: FinalState, limits: Limits | None = 
         "poison_unquarantined": blame.poison_unquarantined(evidence),
         "wrong_outcome": blame.wrong_outcome(evidence),
         "wrong_results": results.wrong_results(evidence),
+        "wrong_finished": finished.wrong_finished(evidence),
         "uncancelled": [
             *evidence.cancels.broken(evidence.runs, evidence.state.tasks),
             *workflows.uncancelled(evidence),
@@ -108,5 +110,6 @@ def _counts(evidence: Evidence) -> dict[str, int]:
         "open": ends["open"],
         "unexplained_deaths": len(blame.unexplained_deaths(evidence)),
         "fenced_finishes": evidence.state.fenced,
+        "kept_tasks": len(evidence.state.finished),
         "steps": len(evidence.sent.committed & evidence.flows.places.keys()),
     }

@@ -22,6 +22,7 @@ VIOLATIONS = (
     "poison_unquarantined",
     "wrong_outcome",
     "wrong_results",
+    "wrong_finished",
     "uncancelled",
     "stuck",
     "standstills",
@@ -126,8 +127,8 @@ class Verdict:
     counts: committed, rolled_back, undetermined (an enqueuer was killed before it wrote the
         outcome), taken_back (by a failover, perhaps), runs, ended, raised, killed, open (no record
         shows how they ended), unexplained_deaths (runs whose process died though nothing had hit
-        it: a lease that a pool lost by itself), fenced_finishes, steps (of workflows, which wait
-        for others).
+        it: a lease that a pool lost by itself), fenced_finishes, kept_tasks (rows of finished
+        tasks), steps (of workflows, which wait for others).
     """
 
     violations: Mapping[str, Sequence[Finding]]

@@ -25,6 +25,7 @@ class Kind:
     unique: its calls are in groups, and join a task of their group that waits ("start"), or
         that waits or runs ("finish").
     keeps: it returns its key and attempt, and that is kept as its result.
+    keep_finished: it is kept among the finished tasks, with what it returns if that is its result.
     mended: it fails until a person has retried it.
     replaced: a workflow takes its place. Its run ends with the statement that writes that.
     """
@@ -37,6 +38,7 @@ class Kind:
     deadly: bool = False
     unique: Literal["", "start", "finish"] = ""
     keeps: bool = False
+    keep_finished: bool = False
     mended: bool = False
     replaced: bool = False
 
@@ -76,6 +78,16 @@ class ResultRow:
 
 
 @dataclass(frozen=True)
+class FinishedRow:
+    """A row among the finished tasks that are kept. attempt: the run that finished. value: what it
+    returned, decoded, if that is its result."""
+
+    key: str
+    attempt: int
+    value: Any = None
+
+
+@dataclass(frozen=True)
 class Ticks:
     """What a schedule should have sent.
 
@@ -106,6 +118,7 @@ class FinalState:
     kinds: by name; an ``intent`` record or a task row says which kind a key is of.
     schedules: what each schedule should have sent, by the kind of its tasks.
     results: every row of the table of results that came from the load.
+    finished: every row of the finished tasks that came from the load.
     left_over: processes below a pool that outlived it by more than a second.
     deadlocks: how many the database counted or logged.
     fenced: finishes that touched no row, counted in the logs of the pools.
@@ -117,6 +130,7 @@ class FinalState:
     kinds: Mapping[str, Kind] = field(default_factory=dict)
     schedules: Mapping[str, Ticks] = field(default_factory=dict)
     results: tuple[ResultRow, ...] = ()
+    finished: tuple[FinishedRow, ...] = ()
     left_over: tuple[LeftOver, ...] = ()
     deadlocks: int = 0
     fenced: int = 0

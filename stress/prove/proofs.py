@@ -27,6 +27,8 @@ PROOFS = {
         Proof("finish-fence", "no fence on finish", "late_finish", "unfenced_finishes"),
         Proof("result-fence", "no fence on results", "late_result", "wrong_results"),
         Proof("result-row", "done without a result", "kept_results", "wrong_results"),
+        Proof("finished-fence", "no fence on kept tasks", "late_archived", "wrong_finished"),
+        Proof("finished-row", "done and not kept", "kept_tasks", "wrong_finished"),
         Proof("self-fencing", "no self-fencing", "cut_off", "overlaps"),
         Proof("worker-lock", "reclaim without the worker lock", "death_in_a_claim", "stuck"),
         Proof("key-share", "claim without the key-share lock", "death_in_a_claim", "stuck"),

@@ -34,10 +34,17 @@ class Misfit(Exception):
 
 
 def _swap(module: ModuleType, given: str, *statements: str, instead: str = "") -> None:
-    """Replace a part of each of these statements, by nothing if ``instead`` is empty."""
+    """Replace a part of each of these statements, by nothing if ``instead`` is empty.
+
+    A statement is a text, or the only text of a tuple.
+    """
     for statement in statements:
-        text: str = getattr(module, statement)
-        setattr(module, statement, _swapped(statement, text, given, instead))
+        found: str | tuple[str] = getattr(module, statement)
+        if isinstance(found, str):
+            setattr(module, statement, _swapped(statement, found, given, instead))
+        else:
+            (text,) = found
+            setattr(module, statement, (_swapped(statement, text, given, instead),))
 
 
 def _swapped(statement: str, text: str, given: str, instead: str = "") -> str:
@@ -60,12 +67,26 @@ def no_fence_on_finish() -> None:
 
 def no_fence_on_results() -> None:
     """A finish writes its result even if another worker holds the task by now."""
-    # Without its row a task has no name, and a result without a name would be refused.
-    who = tasks._WHO
-    for name in "KEEP", "KEEP_ONE":
-        (text,) = getattr(tasks, name)
-        text = _swapped(name, text, _HELD)
-        setattr(tasks, name, (_swapped(name, text, who, f"coalesce({who}, 'gone')"),))
+    _no_fence("KEEP", "KEEP_ONE")
+
+
+def no_fence_on_kept_tasks() -> None:
+    """The same of a task that is kept when it is done."""
+    _no_fence("ARCHIVE", "ARCHIVE_ONE")
+
+
+def _no_fence(*statements: str) -> None:
+    _swap(tasks, _HELD, *statements)
+    # Without its row a worker has no name, and what is kept without a name would be refused.
+    _swap(tasks, tasks._WHO, *statements, instead=f"coalesce({tasks._WHO}, 'gone')")
+
+
+def no_finished_row() -> None:
+    """A task that is kept is removed, and no row says that it has finished."""
+    kept = "FROM ended WHERE lifetime IS NOT NULL"
+    _swap(
+        tasks, kept, "ARCHIVE", "ARCHIVE_ONE", "PASS", "PASS_ONE", instead="FROM ended WHERE false"
+    )
 
 
 def no_result_row() -> None:
@@ -169,9 +190,7 @@ def deaf_to_recalls() -> None:
 
 def ticks_from_anywhere() -> None:
     """A tick is sent and its schedule moved on even if another keeper has done so."""
-    (text,) = schedules.TICK
-    only_from = "stand.next_at IS NOT DISTINCT FROM move.expected AND"
-    schedules.TICK = (_swapped("TICK", text, only_from),)
+    _swap(schedules, "stand.next_at IS NOT DISTINCT FROM move.expected AND", "TICK")
 
 
 def no_join_lock() -> None:
@@ -230,9 +249,8 @@ def released_in_any_state() -> None:
 
 def no_fence_on_parts() -> None:
     """The end of a part gives its value to those that wait, even if another worker holds it."""
-    (text,) = tasks.PASS
     told = "FROM done WHERE edge.part_id = done.id AND"
-    tasks.PASS = (_swapped("PASS", text, told, "WHERE edge.part_id = ANY (%(ids)s) AND"),)
+    _swap(tasks, told, "PASS", instead="WHERE edge.part_id = ANY (%(ids)s) AND")
     # Without the row that has ended there is no place in the list of values.
     tasks.PASS = (tasks.PASS[0].replace("width_bucket(done.id,", "width_bucket(edge.part_id,", 1),)
 
@@ -248,6 +266,8 @@ SABOTAGES: dict[str, Callable[[], None]] = {
     "finish-fence": no_fence_on_finish,
     "result-fence": no_fence_on_results,
     "result-row": no_result_row,
+    "finished-fence": no_fence_on_kept_tasks,
+    "finished-row": no_finished_row,
     "self-fencing": no_self_fencing,
     "worker-lock": no_worker_lock,
     "key-share": no_key_share,

@@ -38,6 +38,11 @@ def late_result(bench: Bench) -> None:
     _late_finish(bench, bench.send("kept", 3.0, 0))
 
 
+def late_archived(bench: Bench) -> None:
+    """The same with a task that is kept when it is done."""
+    _late_finish(bench, bench.send("archived", 3.0, 0))
+
+
 def late_part(bench: Bench) -> None:
     """The same with a part for which a step waits. The worker of the other pool is not killed."""
     part, _ = bench.send_workflow(["step-long"], "step")
@@ -67,6 +72,14 @@ def kept_results(bench: Bench) -> None:
     """Tasks that keep their results run without a fault."""
     bench.start_pool()
     bench.send_all(["kept", "kept-atomic"])
+    bench.settle()
+
+
+def kept_tasks(bench: Bench) -> None:
+    """Tasks that are kept when they are done run without a fault."""
+    bench.start_pool()
+    bench.send_all(["archived", "archived-atomic", "archived-kept"])
+    bench.send_workflow(["step-archived"], "step")
     bench.settle()
 
 

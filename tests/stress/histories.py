@@ -26,6 +26,8 @@ KINDS = {
         Kind("grumpy", fails="ValueError"),
         Kind("single", once=True),
         Kind("kept", keeps=True),
+        Kind("archived", keep_finished=True),
+        Kind("archived-kept", keeps=True, keep_finished=True),
         Kind("joined", unique="start"),
         Kind("solo", unique="finish"),
         Kind("mended", fails="ValueError", mended=True),

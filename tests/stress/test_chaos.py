@@ -46,6 +46,7 @@ def test_a_short_run_that_kills_workers_and_keepers_is_clean(tmp_path: Path) -> 
     assert report["violations"] == dict.fromkeys(VIOLATIONS, 0)
     assert report["counts"]["committed"] > 0
     assert report["counts"]["killed"] >= 1
+    assert report["counts"]["kept_tasks"] > 0
     assert set(report["recovery_s"]["worker"]) == {"median", "p99", "max", "n", "standstill"}
     assert report["run_again"]["ended"] == {"only its worker died": 0}
 
@@ -58,6 +59,7 @@ def test_a_short_run_on_sqlite_is_clean(tmp_path: Path) -> None:
     )
     assert report["ok"] is True
     assert report["counts"]["committed"] > 0
+    assert report["counts"]["kept_tasks"] > 0
 
 
 def test_an_unknown_fault_is_refused_with_the_known_ones(

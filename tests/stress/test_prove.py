@@ -34,7 +34,7 @@ def test_the_fast_proofs_are_caught_and_clean():
 
 
 def test_the_documentation_has_a_row_for_each_proof() -> None:
-    page = Path("docs/explanation/checker.md").read_text()
+    page = Path("docs/explanation/prove.md").read_text()
     rows = re.findall(r"^\| .* \| .* \| `(\w+)` \|$", page, re.MULTILINE)
     assert sorted(rows) == sorted(proof.violation for proof in PROOFS.values())
 

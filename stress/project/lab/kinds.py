@@ -27,6 +27,7 @@ class Kind:
     unique: calls of a group join each other until the start or the finish of the task.
         The group is the argument after the key.
     keeps: its result is kept, which is its key and the attempt that returned.
+    keep_finished: it is kept among the finished tasks.
     mended: it fails until a person has retried it.
     replaced: a workflow takes its place.
     """
@@ -41,6 +42,7 @@ class Kind:
     cancelled: bool = False
     unique: Literal["", "start", "finish"] = ""
     keeps: bool = False
+    keep_finished: bool = False
     mended: bool = False
     replaced: bool = False
     module: str = "tasks"
@@ -80,10 +82,14 @@ _ALL = [
     Kind("slower", "slow", (1.5,)),
     Kind("once", "once", (0.2,), once=True),
     Kind("flaky", "flaky", (2,)),
-    Kind("failing", "failing", end=End.FAILS, cause="Flaw: on purpose"),
+    # It never finishes, so none of it is kept.
+    Kind("failing", "failing", end=End.FAILS, cause="Flaw: on purpose", keep_finished=True),
     Kind("atomic", "atomic", (0.1,), atomic=True),
     Kind("kept", "kept", (0.05, 1), keeps=True),
     Kind("kept-atomic", "kept_atomic", (0.1,), atomic=True, keeps=True),
+    Kind("archived", "archived", (0.05, 1), keep_finished=True),
+    Kind("archived-atomic", "archived_atomic", (0.1,), atomic=True, keep_finished=True),
+    Kind("archived-kept", "archived_kept", (0.05,), keeps=True, keep_finished=True),
     Kind("gil", "gil", (13,)),
     Kind("leak", "leak", (24,)),
     Kind("mate", "mate"),
@@ -94,6 +100,7 @@ _ALL = [
     Kind("cancelled", "long", (2.0, False), cancelled=True),
     Kind("cancelled-stubborn", "long", (3.0, True), cancelled=True),
     Kind("cancelled-mate", "mate", cancelled=True),
+    Kind("cancelled-archived", "archived", (0.3, 0), cancelled=True, keep_finished=True),
     Kind("hungry", "hungry", (4096,), end=End.DIES, cause="out of memory"),
     # Where RLIMIT_AS limits the memory instead of a cgroup, Python raises by itself.
     Kind("starved", "hungry", (4096,), end=End.FAILS, cause="MemoryError"),
@@ -108,6 +115,7 @@ _ALL = [
     Kind("step-long", "long", module="steps"),
     Kind("step-atomic", "atomic", atomic=True, module="steps"),
     Kind("step-kept", "kept", keeps=True, module="steps"),
+    Kind("step-archived", "archived", keep_finished=True, module="steps"),
     Kind("step-flaky", "flaky", module="steps"),
     Kind("step-broken", "broken", end=End.FAILS, cause="Flaw: broken", module="steps"),
     Kind("step-mended", "mended", end=End.FAILS, cause="Flaw: mend", mended=True, module="steps"),

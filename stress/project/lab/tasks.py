@@ -71,7 +71,7 @@ def flaky(self: Any, key: str, failures: int) -> None:
             raise Flaw(f"failure {self.request.retries + 1} of {failures}")
 
 
-@shared_task
+@shared_task(keep_finished="7 days")
 def failing(key: str) -> None:
     with run(key):
         raise Flaw("on purpose")
@@ -111,6 +111,31 @@ def kept_atomic(self: Any, key: str, seconds: float) -> dict[str, Any]:
     with run(key):
         time.sleep(seconds)
         Effect.objects.create(key=key)
+        return _returned(self, key)
+
+
+@shared_task(bind=True, keep_finished="7 days", **_AGAIN)
+def archived(self: Any, key: str, seconds: float, failures: int) -> None:
+    """Raises ``failures`` times. In the end it is kept among the finished tasks."""
+    with run(key):
+        time.sleep(seconds)
+        if self.request.retries < failures:
+            raise django.db.Error(f"failure {self.request.retries + 1} of {failures}")
+
+
+@shared_task(atomic=True, keep_finished="7 days", **_AGAIN)
+def archived_atomic(key: str, seconds: float) -> None:
+    """Its effect, its completion and its row among the finished tasks are one transaction."""
+    with run(key):
+        time.sleep(seconds)
+        Effect.objects.create(key=key)
+
+
+@shared_task(bind=True, keep_finished="12 hours", ignore_result=False, **_AGAIN)
+def archived_kept(self: Any, key: str, seconds: float) -> dict[str, Any]:
+    """It is kept with its result, and that as well."""
+    with run(key):
+        time.sleep(seconds)
         return _returned(self, key)
 
 
