@@ -99,7 +99,7 @@ def waiting_steps() -> dict[int, list[int]]:
     failed = set(Task.objects.filter(state=State.FAILED).values_list("pk", flat=True))
     edges = Edge.objects.filter(state=EdgeState.OPEN)
     for step, part, on in edges.values_list("step_id", "part_id", "waits_for"):
-        if step in found and (on == On.DONE or part not in failed):
+        if step in found and (on not in (On.FAILED, On.ENDED) or part not in failed):
             found[step].append(part)
     return found
 

@@ -25,6 +25,7 @@ from taskq.task.calling import call
 from taskq.task.ids import TaskId
 from taskq.task.registry import Definition
 from taskq.task.request import Request
+from taskq.task.states import On
 
 #: The most retries of one eager run. Celery recurses for each retry, so it ends somewhere too.
 MAX_RETRIES = 1000
@@ -59,10 +60,15 @@ class EagerResult(ResultBase):
         self._error = error
         self._state = state or ("SUCCESS" if error is None else "FAILURE")
         self._behind: list[ResultBase] = []
+        self._drops = request.drops
 
     def follow_by(self, results: list[ResultBase]) -> None:
         """Note what has run after this task."""
         self._behind += results
+
+    def drops(self, on: On) -> bool:
+        """Whether the run has dropped what follows it in this way, such as its chain."""
+        return bool(self._drops >> on & 1)
 
     @property
     def children(self) -> list[ResultBase] | None:

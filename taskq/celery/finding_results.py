@@ -77,7 +77,7 @@ def _stuck(known: Known, part: Known, using: str | None) -> Stuck:
         "finished_at": part.finished_at,
         "cancelled": part.cancelled,
     }
-    edges = _edges(using).filter(step_id=known.id, waits_for=On.DONE)
+    edges = _edges(using).filter(step_id=known.id).exclude(waits_for__in=(On.FAILED, On.ENDED))
     return Stuck(**values, part=part, joins=len(edges.values_list("part_id").distinct()[:2]) > 1)
 
 

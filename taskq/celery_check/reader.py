@@ -195,8 +195,18 @@ class Reader(ast.NodeVisitor):
         elif isinstance(target, ast.Subscript) and self._is_conf(target.value):
             if isinstance(target.slice, ast.Constant):
                 self._setting(target, str(target.slice.value))
-        else:
+        elif not self._drops(target, value):
             self.visit(target)
+
+    def _drops(self, target: ast.expr, value: ast.expr | None) -> bool:
+        """Whether it is ``self.request.chain = None`` or the like, which moves."""
+        return (
+            isinstance(target, ast.Attribute)
+            and target.attr in uses.DROPPING
+            and self._names.of(target.value) == f"{TASK}.request"
+            and value is not None
+            and _is_none(value)
+        )
 
     def _is_conf(self, node: ast.expr) -> bool:
         return self._names.of(node) == f"{APP}.conf"

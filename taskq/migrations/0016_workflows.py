@@ -69,7 +69,13 @@ class Migration(migrations.Migration):
                 (
                     "waits_for",
                     models.SmallIntegerField(
-                        choices=[(0, "done"), (1, "failed"), (2, "ended")],
+                        choices=[
+                            (0, "done"),
+                            (1, "failed"),
+                            (2, "ended"),
+                            (3, "done, the chain goes on"),
+                            (4, "done, with its callbacks"),
+                        ],
                         db_default=0,
                         verbose_name="waits for",
                     ),

@@ -52,9 +52,12 @@ class Statements(Protocol):
     ARCHIVE_ONE: tuple[str, ...]
     PASS: tuple[str, ...]
     PASS_ONE: tuple[str, ...]
+    PASS_SOME: tuple[str, ...]
+    PASS_SOME_ONE: tuple[str, ...]
     RETRY: str
     RETRY_CHANGED: str
     FAIL: str
+    FAIL_UNHEARD: tuple[str, ...]
     FAIL_PLAINLY: str
     LOSE: str
     DEFER: str

@@ -17,6 +17,7 @@ def finish(
     result: str | None = None,
     is_step: bool = False,
     passed: str | None = None,
+    drops: int = 0,
     lifetime: float | None = None,
     home: str | None = None,
 ) -> bool:
@@ -25,6 +26,7 @@ def finish(
     back.
 
     is_step: other steps of its workflow may wait for it. passed: what they get of it, encoded.
+        drops: which of them do not go on, as of :func:`taskq.store.endings.pass_on`.
 
     lifetime: seconds for which the finished task is kept; 0 or None for not at all.
 
@@ -37,9 +39,11 @@ def finish(
     # Refused where the task has marked its transaction for a rollback, which would take our
     # finish with it, silently.
     if is_step:
-        ends = [_qualified(each, home) for each in statements.PASS_ONE]
+        texts = statements.PASS_SOME_ONE if drops else statements.PASS_ONE
+        ends = [_qualified(each, home) for each in texts]
         kept = {"value": result, "lifetime": lifetime or None, "passed": passed}
-        return connection.end_plainly(ends, {**values, **kept})
+        some = {"drops": drops} if drops else {}
+        return connection.end_plainly(ends, {**values, **kept, **some})
     if lifetime:
         archive = [_qualified(each, home) for each in statements.ARCHIVE_ONE]
         more = {"value": result, "lifetime": lifetime}

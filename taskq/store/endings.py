@@ -17,7 +17,8 @@ from taskq.sql.statements import Statements
 from taskq.task.claimed import Run
 from taskq.task.measures import End
 
-_FINISH, _KEEP, _ARCHIVE, _PASS = "finish", "keep", "archive", "pass"
+_FINISH, _KEEP, _ARCHIVE = "finish", "keep", "archive"
+_PASS, _PASS_SOME, _FAIL_UNHEARD = "pass", "pass_some", "fail_unheard"
 _FAIL, _RETRY, _RETRY_CHANGED = "fail", "retry", "retry_changed"
 #: What a retry may change of its call: columns of the row, and two ways to give its expiry.
 CHANGES = ("payload", "queue", "priority", "expires", "lifetime")
@@ -27,7 +28,9 @@ COLUMNS: dict[str, tuple[str, ...]] = {
     _KEEP: ("value",),
     _ARCHIVE: ("value", "lifetime"),
     _PASS: ("value", "lifetime", "passed"),
+    _PASS_SOME: ("value", "lifetime", "passed", "drops"),
     _FAIL: ("error", "traceback", "kind"),
+    _FAIL_UNHEARD: ("error", "traceback", "kind"),
     _RETRY: ("due", "delay", "error", "traceback", "kind"),
     _RETRY_CHANGED: ("due", "delay", "error", "traceback", "kind", *CHANGES),
 }
@@ -38,7 +41,9 @@ ENDS = {
     _KEEP: End.DONE,
     _ARCHIVE: End.DONE,
     _PASS: End.DONE,
+    _PASS_SOME: End.DONE,
     _FAIL: End.FAILED,
+    _FAIL_UNHEARD: End.FAILED,
     _RETRY: End.RETRIED,
     _RETRY_CHANGED: End.RETRIED,
 }
@@ -72,7 +77,7 @@ class Ending(NamedTuple):
     @property
     def passes(self) -> bool:
         """Whether it is the end of a step, for which other steps may wait."""
-        return self.how == _PASS
+        return self.how in (_PASS, _PASS_SOME)
 
     def encoded(self) -> bytes:
         """It without its run, for a finish log. :func:`decoded` reads it."""
@@ -116,19 +121,29 @@ def archive(run: Run, value: str | None, lifetime: float) -> Ending:
     return Ending(*run, _ARCHIVE, (value, lifetime))
 
 
-def pass_on(run: Run, value: str | None, lifetime: float | None, passed: str | None) -> Ending:
+def pass_on(
+    run: Run, value: str | None, lifetime: float | None, passed: str | None, drops: int = 0
+) -> Ending:
     """The step of a workflow is done, and those that wait for it may go on.
 
     value, lifetime: as of :func:`archive`; None for what is not kept.
     passed: what it passes on, encoded.
+    drops: which of those that wait for it do not go on: a bit for each value of ``On``.
     """
+    if drops:
+        return Ending(*run, _PASS_SOME, (value, lifetime, passed, drops))
     return Ending(*run, _PASS, (value, lifetime, passed))
 
 
-def fail(run: Run, *, error: str, traceback: str, kind: str | None = None) -> Ending:
-    """The task has failed. kind: the path of the error's class, where the task keeps what came of
-    each run."""
-    return Ending(*run, _FAIL, (error, traceback, kind))
+def fail(
+    run: Run, *, error: str, traceback: str, kind: str | None = None, unheard: bool = False
+) -> Ending:
+    """The task has failed.
+
+    kind: the path of the error's class, where the task keeps what came of each run.
+    unheard: what waits for a failure of it is dropped.
+    """
+    return Ending(*run, _FAIL_UNHEARD if unheard else _FAIL, (error, traceback, kind))
 
 
 def retry(
@@ -195,7 +210,9 @@ def _calls(
         _KEEP: statements.KEEP,
         _ARCHIVE: statements.ARCHIVE,
         _PASS: statements.PASS,
+        _PASS_SOME: statements.PASS_SOME,
         _FAIL: (statements.FAIL,),
+        _FAIL_UNHEARD: statements.FAIL_UNHEARD,
         _RETRY: (statements.RETRY,),
         _RETRY_CHANGED: (statements.RETRY_CHANGED,),
     }

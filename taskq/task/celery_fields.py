@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from taskq.task import call_notes
+from taskq.task.states import On
 
 
 class _Run(Protocol):
@@ -20,11 +21,39 @@ class _Run(Protocol):
     kwargs: dict[str, Any] | None
     sent_headers: Mapping[str, Any] | None
     hide: Callable[[str], str] | None
+    drops: int
 
     @property
     def id(self) -> str | None: ...
     @property
     def worker(self) -> str | None: ...
+
+
+class _WhatFollows:
+    """A field of what follows the task. It is None: that is rows, and not in the task's message.
+
+    Code for Celery sets such a field to None, to end the chain. Then what waits for the task in
+    this way is dropped with the end of the run. A run that is retried decides anew.
+    """
+
+    def __init__(self, on: On) -> None:
+        self._bit = 1 << on
+        self._name = ""
+
+    def __set_name__(self, kind: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, run: _Run | None, kind: type) -> None:
+        return None
+
+    def __set__(self, run: _Run, value: object) -> None:
+        if value:
+            raise AttributeError(
+                f"request.{self._name} of {run.name} is to be {value!r}: only None can be set, "
+                "which drops what follows. To put something else behind the task, use "
+                "return self.replace(a | b)"
+            )
+        run.drops |= self._bit
 
 
 class CeleryFields:
@@ -36,24 +65,13 @@ class CeleryFields:
     #: There is no broker, no event and no reply queue.
     reply_to = origin = logfile = loglevel = shadow = None
     stamps = stamped_headers = properties = None
-    #: What comes before and after a step of a workflow is in the tables of workflows.
-    group = group_index = chord = callbacks = errbacks = None
+    #: What comes before a step of a workflow is in the tables of workflows.
+    group = group_index = None
     utc = True
-
-    @property
-    def chain(self: _Run) -> None:
-        """None: what follows the task is rows, and not in its message.
-
-        Code for Celery sets it to None to end the chain. That would be without effect, so it
-        raises AttributeError.
-        """
-
-    @chain.setter
-    def chain(self: _Run, value: object) -> None:
-        raise AttributeError(
-            f"request.chain of {self.name} cannot be set: what follows is rows. To end the chain "
-            "here, raise taskq.celery.Ignore: what waits for the task is dropped"
-        )
+    chain = _WhatFollows(On.CHAIN)
+    callbacks = _WhatFollows(On.LINK)
+    errbacks = _WhatFollows(On.FAILED)
+    chord = _WhatFollows(On.DONE)
 
     @property
     def task(self: _Run) -> str:

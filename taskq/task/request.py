@@ -95,6 +95,7 @@ class Request(CeleryFields):
         hide: Masks the sensitive arguments in a text. None where the task has none.
         returned: What the function returned, where somebody wants to hear of it.
         said: The last state and ``meta`` that the run gave to ``update_state()``.
+        drops: What is not to follow this run: a bit for each value of ``taskq.task.states.On``.
     """
 
     pk: int | None
@@ -116,6 +117,7 @@ class Request(CeleryFields):
     hide: Callable[[str], str] | None = field(default=None, repr=False)
     returned: Any = field(default=None, repr=False)
     said: tuple[str, Any] | None = field(default=None, repr=False)
+    drops: int = 0
 
     @property
     def id(self) -> TaskId | None:

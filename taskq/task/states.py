@@ -29,11 +29,14 @@ class EdgeState(models.IntegerChoices):
 
 
 class On(models.IntegerChoices):
-    """Which end of a part an edge waits for."""
+    """Which end of a part an edge waits for. A part may end its chain, or drop its callbacks, and
+    be done all the same: CHAIN and LINK are the edges to those."""
 
     DONE = 0, _("done")
     FAILED = 1, _("failed")
     ENDED = 2, _("ended")
+    CHAIN = 3, _("done, the chain goes on")
+    LINK = 4, _("done, with its callbacks")
 
 
 class ShownState(models.TextChoices):

@@ -49,6 +49,7 @@ class AtomicEnd:
         definition: Definition,
         result: str | None,
         passed: str | None,
+        drops: int,
     ) -> bool:
         """Remove the task's row, and keep what is to be kept of it. False if the worker no longer
         holds the task: then the transaction must be rolled back."""
@@ -62,6 +63,7 @@ class AtomicEnd:
             result=result,
             is_step=task.step is not None,
             passed=passed,
+            drops=drops,
             lifetime=self._lifetimes.of(definition.options, task.queue),
             home=self._session.home,
         )

@@ -137,7 +137,8 @@ class Executor:
                         False,
                     )
                     connection.run_on_commit.insert(callbacks, note)
-                if not self._end.finish(connection, task, definition, result, passed):
+                drops = request.drops
+                if not self._end.finish(connection, task, definition, result, passed, drops):
                     raise _LeaseIsGone
             return Done(written=True, result=result) if keeps else DONE_AND_WRITTEN
         except _LeaseIsGone:

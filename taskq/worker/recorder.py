@@ -23,6 +23,7 @@ from taskq.task.outcomes import (
 from taskq.task.progress import Progress
 from taskq.task.registry import Definition
 from taskq.task.request import Request
+from taskq.task.states import On
 from taskq.worker import outage_loss
 from taskq.worker.batch import Batch
 from taskq.worker.meter import Meter
@@ -98,7 +99,9 @@ class Recorder:
                 self.slot.done += 1
                 if written and task.step is not None:
                     self.batch.note_passed(task.id)
-                ours = written or self.finish(task, definition, result, passed, heard=heard)
+                ours = written or self.finish(
+                    task, definition, result, passed, request, heard=heard
+                )
                 if ours:
                     events.task_succeeded(task.id, task.name, seconds, request)
                 return End.DONE if ours else None
@@ -133,7 +136,13 @@ class Recorder:
             case Failed(error, traceback, kind, out_of_memory, exception):
                 self.out_of_memory |= out_of_memory
                 noted = self._noted(kind, task, definition)
-                ending = endings.fail(task.run, error=error, traceback=traceback, kind=noted)
+                ending = endings.fail(
+                    task.run,
+                    error=error,
+                    traceback=traceback,
+                    kind=noted,
+                    unheard=request is not None and bool(request.drops >> On.FAILED & 1),
+                )
                 heard = heard or bool(signals.task_failed.receivers)
                 ours = self.keep_failed(task, definition, ending, at_once=heard)
                 self.tell_failed(ours, task, error, traceback, request, exception)
@@ -169,6 +178,7 @@ class Recorder:
         definition: Definition,
         result: str | None,
         passed: str | None,
+        request: Request | None,
         *,
         heard: bool,
     ) -> bool:
@@ -180,7 +190,8 @@ class Recorder:
         if task.step is not None:
             lifetime = lifetimes.of(options, task.queue) or None
             heard = heard or bool(signals.task_succeeded.receivers)
-            ending = endings.pass_on(task.run, result, lifetime, passed)
+            drops = request.drops if request is not None else 0
+            ending = endings.pass_on(task.run, result, lifetime, passed, drops)
             return self.end(task, definition, ending, at_once=heard)
         # Most runs end here without another call.
         may_keep = options.keep_finished or lifetimes.by_queue

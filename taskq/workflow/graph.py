@@ -22,9 +22,13 @@ Deadline = float | datetime.timedelta | datetime.datetime
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Output:
-    """Stands in the arguments of a later step for what a step returned."""
+    """Stands in the arguments of a later step for what a step returned.
+
+    on: why the later step waits for it.
+    """
 
     step: Step
+    on: On = On.DONE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -227,8 +231,8 @@ class _Placing:
     def put_into(self, value: Any) -> Any:
         """The value with placeholders, however deep these are."""
         match value:
-            case Output(step):
-                return Input(self._once([step], On.DONE))
+            case Output(step, on):
+                return Input(self._once([step], on))
             case Outputs(steps):
                 first = self._step.places
                 for each in steps:
@@ -245,7 +249,7 @@ class _Placing:
     def _once(self, parts: Sequence[Step], on: On) -> int:
         key = on, tuple(part.index for part in parts)
         if key not in self._known:
-            self._known[key] = self.add(parts, on, passes=on == On.DONE)
+            self._known[key] = self.add(parts, on, passes=on != On.FAILED)
         return self._known[key]
 
     def add(self, parts: Sequence[Step], on: On, *, passes: bool) -> int:

@@ -70,5 +70,5 @@ def _gives(given: Input, part: Standing) -> bool:
     if part is Standing.DONE:
         return given.on != On.FAILED
     if part is Standing.FAILED:
-        return given.on != On.DONE
+        return given.on in (On.FAILED, On.ENDED)
     return part in (Standing.CANCELLED, Standing.GONE) and given.on == On.ENDED

@@ -75,13 +75,18 @@ class CanvasMethods:
         Raises:
             TypeError: It is no signature, or arguments do not fit.
             ValueError: It is an empty chain.
-            RuntimeError: No run of this task is in progress.
+            RuntimeError: No run of this task is in progress, or it has dropped what follows it.
         """
         part = checked(sig, "what is to replace a task")
         if self.request.is_eager:
             return maybe_signature(part).apply().get(disable_sync_subtasks=False)
         if self.request.pk is None:
             raise RuntimeError(f"{self.name} does not run here, so nothing can replace it")
+        if self.request.drops:
+            raise RuntimeError(
+                f"this run of {self.name} has dropped what follows it (request.chain = None or the "
+                "like), so nothing can replace it: send the signature, by delay()"
+            )
         self._raise_replace(part)
 
     def _raise_replace(self, part: Mapping[str, Any]) -> NoReturn:

@@ -23,6 +23,7 @@ from taskq.celery.canvas.shapes import (
     without,
 )
 from taskq.celery.listed import listed
+from taskq.task.states import On
 from taskq.workflow.graph import Failure, Graph, Output, Outputs, Step
 
 #: How deep parts may lie in others.
@@ -42,12 +43,14 @@ class Given:
         kwargs: Keyword arguments that the caller gave.
         after: The steps that it waits for, or the failure of some.
         failing: Steps whose failure its errbacks are told too: the header of its chord.
+        on: Why it waits for those steps.
     """
 
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     after: tuple[Step | Failure, ...] = ()
     failing: tuple[Step, ...] = ()
+    on: On = On.DONE
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,8 @@ class Planner:
             definition,
             args,
             kwargs,
-            after=given.after if part["immutable"] or not given.args else (),
+            after=given.after if part["immutable"] or not waits(given.args) else (),
+            on=given.on,
             **calls.terms(part, definition, options),
         )
         id = options.get("task_id")
@@ -157,7 +161,7 @@ class Planner:
             if planned is None:
                 continue
             steps += planned.steps
-            given = Given((planned.value,), after=planned.ends, failing=planned.header)
+            given = replace(_behind(planned, On.CHAIN), failing=planned.header)
             last, rest = planned, {}
         if last is None:
             return None
@@ -203,7 +207,8 @@ class Planner:
         shared = without(options, OF_THE_WHOLE)
         first = self._group(header, replace(given, args=args, kwargs=kwargs), shared)
         failing = (*given.failing, *first.steps)
-        behind = Given((first.value,), after=first.ends, failing=failing)
+        on = On.DONE if first.steps else given.on
+        behind = Given((first.value,), after=first.ends, failing=failing, on=on)
         of_body = with_id_of(options, without(shared, {"countdown", "eta"}))
         last = self._next(body, behind, of_body, first)
         if last is None:
@@ -219,8 +224,7 @@ class Planner:
         failing: the steps whose failure its errbacks are told.
         """
         for callback in listed(options.get("link")):
-            behind = Given((planned.value,), after=planned.ends)
-            linked = self.plan(checked(callback, "link"), behind, {})
+            linked = self.plan(checked(callback, "link"), _behind(planned, On.LINK), {})
             if linked is not None:
                 planned.node.callbacks.append(nodes.first_of(linked.node))
         for errback in listed(options.get("link_error")):
@@ -231,6 +235,22 @@ class Planner:
         details = calls.told(errback)
         told = tuple(Failure(failing, what) for what in details)
         self.plan(errback, Given(told, after=(Failure(failing, "id"),)), {})
+
+
+def _behind(planned: Planned, on: On) -> Given:
+    """What a part gets that comes behind this one. on: why it waits, where this one is a call,
+    which may drop what follows."""
+    value = planned.value
+    if planned.header or not isinstance(value, Output):
+        return Given((value,), after=planned.ends)
+    return Given((replace(value, on=on),), after=planned.ends, on=on)
+
+
+def waits(value: Any) -> bool:
+    """Whether the value is not known yet. That of an empty group is."""
+    if isinstance(value, (list, tuple)):
+        return any(map(waits, value))
+    return isinstance(value, (Output, Outputs))
 
 
 def value_of(parts: Sequence[Planned]) -> Any:

@@ -23,6 +23,7 @@ from taskq.celery.result_set import GroupResult
 from taskq.celery.result_tree import put_behind
 from taskq.outbox import enqueue
 from taskq.task.inputs import failed_request
+from taskq.task.states import On
 
 
 def run(
@@ -68,10 +69,11 @@ def _run_call(
 def follow(result: EagerResult, options: Mapping[str, Any]) -> None:
     """Run what is linked to a task that has run."""
     if result.failed():
-        for errback in listed(options.get("link_error")):
+        for errback in () if result.drops(On.FAILED) else listed(options.get("link_error")):
             _tell(checked(errback, "link_error"), result)
         return
-    for callback in listed(options.get("link")) if result.successful() else ():
+    follows = result.successful() and not result.drops(On.LINK)
+    for callback in listed(options.get("link")) if follows else ():
         result.follow_by([run(checked(callback, "link"), (result.result,), {}, {})])
 
 
@@ -99,15 +101,21 @@ def _run_chain(
             continue
         put_behind(last, result)
         last = result
-        if isinstance(result, EagerResult) and result.status in ("IGNORED", "REJECTED"):
+        if isinstance(result, EagerResult) and _ends_chain(result):
             return result  # as in Celery: what would follow does not run
     if last is not None:
         follow_whole(last, options)
     return last
 
 
+def _ends_chain(result: EagerResult) -> bool:
+    return result.status in ("IGNORED", "REJECTED") or result.drops(On.CHAIN)
+
+
 def follow_whole(result: Any, options: Mapping[str, Any]) -> None:
     """Run the callbacks of a whole that has ended well."""
+    if isinstance(result, EagerResult) and result.drops(On.LINK):
+        return
     for callback in listed(options.get("link")):
         if not result.failed():
             run(checked(callback, "link"), (result.get(disable_sync_subtasks=False),), {}, {})

@@ -97,15 +97,19 @@ REQUEST: dict[str, Fact] = {
     **differs("reply_to origin properties shadow", "it is empty: there is no broker"),
     **differs("stamps stamped_headers", "it is empty: use headers="),
     **differs("logfile loglevel", "it is empty: set Django's LOGGING"),
-    **rewrite(
-        "chain", "raise Ignore() in place of chain = None: what waits for the task is dropped"
+    **differs(
+        "chain callbacks errbacks chord",
+        "it reads as None, as what follows is rows; to set it to None drops that, as in Celery",
     ),
     **rewrite(
-        "callbacks errbacks chord group children",
+        "group children",
         "what follows a task is rows: AsyncResult(self.request.id).children, .parent",
     ),
     **rewrite("expires ignore_result", "the sender knows it: send it as an argument or a header"),
 }
+
+#: Those of them that drop what follows when they are set to None.
+DROPPING = frozenset(("chain", "callbacks", "errbacks", "chord"))
 
 #: Attributes of a task: those that a method of a task or a module uses.
 TASK: dict[str, Fact] = {

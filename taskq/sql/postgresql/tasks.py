@@ -117,13 +117,13 @@ ARCHIVE = (_archive(_FENCES, _of("value", "done.id"), _of("lifetime", "done.id")
 ARCHIVE_ONE = (_archive(_FENCE, "%(value)s::text", "%(lifetime)s"),)
 
 
-def _passed(value: str) -> str:
+def _passed(value: str, void: str = "edge.waits_for = 1") -> str:
     # The edges of a step's part, by taskq_edge_part: what waits for its failure waits in vain. Only
     # the end of the part itself writes them, so nobody waits for their locks.
     return f"""passed AS (
     UPDATE taskq_edge AS edge
-    SET state = CASE WHEN edge.waits_for = 1 THEN 2 ELSE 1 END,
-        value = CASE WHEN edge.waits_for <> 1 THEN {value} END
+    SET state = CASE WHEN {void} THEN 2 ELSE 1 END,
+        value = CASE WHEN {void} THEN NULL ELSE {value} END
     FROM done WHERE edge.part_id = done.id AND edge.state = 0
 ),"""
 
@@ -139,6 +139,30 @@ PASS = (
     ),
 )
 PASS_ONE = (_archive(_FENCE, "%(value)s::text", "%(lifetime)s", _passed("%(passed)s::text")),)
+
+
+def _dropped(drops: str) -> str:
+    # It has a bit for each kind of edge that is void, beside those for a failure.
+    return f"(({drops}::int | 2) >> edge.waits_for) & 1 = 1"
+
+
+# The same for a run that drops some of what would follow it.
+PASS_SOME = (
+    _archive(
+        _FENCES,
+        _of("value", "done.id"),
+        _of("lifetime", "done.id"),
+        _passed(_of("passed", "done.id"), _dropped(_of("drops", "done.id"))),
+    ),
+)
+PASS_SOME_ONE = (
+    _archive(
+        _FENCE,
+        "%(value)s::text",
+        "%(lifetime)s",
+        _passed("%(passed)s::text", _dropped("%(drops)s")),
+    ),
+)
 
 
 # Only tasks that keep their result have a history. For others no error class is given.
@@ -191,6 +215,17 @@ SET state = 2, worker_id = NULL, failed_at = clock_timestamp(), expires_at = NUL
 {_FENCES}
 RETURNING id
 """
+
+# The failure of a step that no errback is told. By taskq_edge_part.
+FAIL_UNHEARD = (
+    f"""
+WITH failed AS ({FAIL}), unheard AS (
+    UPDATE taskq_edge AS edge SET state = 2
+    FROM failed WHERE edge.part_id = failed.id AND edge.state = 0 AND edge.waits_for = 1
+)
+SELECT id FROM failed
+""",
+)
 
 # For a database that refuses the full outcome: this writes none of the task's own texts.
 FAIL_PLAINLY = f"""

@@ -164,7 +164,7 @@ WITH told AS MATERIALIZED (
            {_DETAILS} AS value
     FROM taskq_task AS part JOIN taskq_edge AS edge ON edge.part_id = part.id
     WHERE {parts} AND part.state = 2 AND edge.state = 0
-      AND (edge.waits_for > 0 OR part.cancelled_at IS NOT NULL)
+      AND (edge.waits_for IN (1, 2) OR part.cancelled_at IS NOT NULL)
     FOR UPDATE OF edge SKIP LOCKED
 )
 UPDATE taskq_edge AS edge SET state = told.state, value = told.value

@@ -86,15 +86,25 @@ def _archive(fence: str, value: str, lifetime: str, these: str, more: str = "") 
 
 
 def _pass(
-    fence: str, value: str, lifetime: str, passed: str, these: str, more: str = ""
+    fence: str,
+    value: str,
+    lifetime: str,
+    passed: str,
+    these: str,
+    more: str = "",
+    drops: str | None = None,
 ) -> tuple[str, ...]:
     """The edges first. A trigger that keeps the row leaves them done, and the step fails later."""
     part = fence.replace("WHERE id", "WHERE task.id")
+    void = "waits_for = 1"
+    if drops is not None:
+        of_part = f"(SELECT {drops} FROM taskq_task AS task {more} WHERE task.id = part_id)"
+        void = f"(({of_part} | 2) >> waits_for) & 1 = 1"
     return (
         f"""
         UPDATE taskq_edge
-        SET state = CASE WHEN waits_for = 1 THEN 2 ELSE 1 END,
-            value = CASE WHEN waits_for <> 1 THEN (
+        SET state = CASE WHEN {void} THEN 2 ELSE 1 END,
+            value = CASE WHEN {void} THEN NULL ELSE (
                 SELECT {passed} FROM taskq_task AS task {more} WHERE task.id = part_id
             ) END
         WHERE taskq_edge.state = 0
@@ -116,6 +126,12 @@ ARCHIVE = _archive(_FENCES, _of("value"), _of("lifetime"), _THESE, _ENDED_IDS)
 ARCHIVE_ONE = _archive(_FENCE, "%(value)s", "%(lifetime)s", "id = %(id)s")
 PASS = _pass(_FENCES, _of("value"), _of("lifetime"), _of("passed"), _THESE, _ENDED_IDS)
 PASS_ONE = _pass(_FENCE, "%(value)s", "%(lifetime)s", "%(passed)s", "id = %(id)s")
+PASS_SOME = _pass(
+    _FENCES, _of("value"), _of("lifetime"), _of("passed"), _THESE, _ENDED_IDS, _of("drops")
+)
+PASS_SOME_ONE = _pass(
+    _FENCE, "%(value)s", "%(lifetime)s", "%(passed)s", "id = %(id)s", drops="%(drops)s"
+)
 
 _BACK = f"""
     state = CASE WHEN cancelled_at IS NULL THEN 0 ELSE 2 END,
@@ -179,6 +195,15 @@ UPDATE taskq_task
 SET state = 2, worker_id = NULL, failed_at = {NOW}, expires_at = NULL,
 {_ENDED}
 """
+
+FAIL_UNHEARD = (
+    f"""
+    UPDATE taskq_edge SET state = 2
+    WHERE waits_for = 1 AND taskq_edge.state = 0
+      AND part_id IN (SELECT id FROM taskq_task {_FENCES})
+    """,
+    FAIL,
+)
 
 FAIL_PLAINLY = f"""
 UPDATE taskq_task

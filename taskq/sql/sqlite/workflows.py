@@ -121,7 +121,7 @@ SET state = CASE WHEN waits_for = 2 OR waits_for = 1 AND part.cancelled_at IS NU
     value = {_DETAILS}
 FROM taskq_task AS part
 WHERE {parts} AND part.state = 2 AND taskq_edge.part_id = part.id AND taskq_edge.state = 0
-  AND (waits_for > 0 OR part.cancelled_at IS NOT NULL)
+  AND (waits_for IN (1, 2) OR part.cancelled_at IS NOT NULL)
 """
 
 

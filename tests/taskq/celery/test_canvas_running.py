@@ -106,6 +106,11 @@ def test_an_empty_header_runs_the_body_with_an_empty_list():
     assert run(chain(add.s(1), chord([], total.s(more=2))).delay()) == 2
 
 
+def test_an_empty_header_in_a_chain_waits_for_what_is_before_it():
+    chain(add.s(1), chord([], total.s(more=2))).delay()
+    assert left() == [("add", "READY"), ("total", "BLOCKED")]
+
+
 def test_a_group_in_a_chain_joins_before_what_follows():
     result = (add.s(1, 1) | group(add.s(10), add.s(20)) | total.s() | add.s(1)).delay()
     assert run(result) == 35

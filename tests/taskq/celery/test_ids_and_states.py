@@ -329,14 +329,3 @@ def test_an_id_is_pruned_once_nothing_of_its_task_is_left(own_id, db_store):
     assert sorted(prune()) == ["done", "waits"]
     AsyncResult("done").forget()
     assert prune() == ["waits"]
-
-
-def test_a_run_that_would_end_its_chain_is_told_how():
-    @shared_task(bind=True)
-    def ends(self):
-        assert self.request.chain is None
-        self.request.chain = None
-
-    ends.delay()
-    with pytest.raises(AttributeError, match=r"raise taskq\.celery\.Ignore: what waits for the"):
-        run_all()

@@ -37,6 +37,23 @@ def test_options_of_the_decorator(project):
     ]
 
 
+def test_a_task_that_ends_its_chain_moves_and_one_that_reads_it_is_told(project):
+    said = project.of("""\
+        from celery import shared_task
+        @shared_task(bind=True)
+        def work(self):
+            self.request.chain = None
+            self.request.callbacks = self.request.errbacks = None
+            if self.request.chain:
+                self.request.chain = self.request.chain[:1]
+        """)
+    assert said == [
+        "6 differs task.request.chain",
+        "7 differs task.request.chain",
+        "7 differs task.request.chain",
+    ]
+
+
 def test_an_option_that_is_a_typing_error_is_told_what_is_meant(project):
     project.write(
         "shop/tasks.py",

@@ -57,12 +57,14 @@ def reads(raw, statement, values):
     return indexes(nodes), pages
 
 
-def test_the_end_of_a_part_reads_its_own_edges(many_parts):
+@pytest.mark.parametrize("how", ["PASS", "PASS_SOME", "FAIL_UNHEARD"])
+def test_the_end_of_a_part_reads_its_own_edges(many_parts, how):
     ids = list(range(FIRST + MANY - 100, FIRST + MANY - 90))
-    (statement,) = tasks.PASS
-    nothing = [None] * len(ids)
-    values = {"worker": 7, "attempt": 1, "ids": ids, "passed": nothing}
-    used, pages = reads(many_parts, statement, {**values, "value": nothing, "lifetime": nothing})
+    (statement,) = getattr(tasks, how)
+    values = {"worker": 7, "attempt": 1, "ids": ids, "drops": [8] * len(ids)}
+    values |= dict.fromkeys(("passed", "value", "lifetime", "kind"), [None] * len(ids))
+    values |= dict.fromkeys(("error", "traceback"), [""] * len(ids))
+    used, pages = reads(many_parts, statement, values)
     assert "taskq_edge_part" in used
     assert pages < 1000
 

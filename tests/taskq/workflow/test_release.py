@@ -9,7 +9,7 @@ from django.db import connection
 
 from stress.rig.pools import wait_until
 from taskq import sql
-from taskq.models import Edge, State, Task
+from taskq.models import Edge, On, State, Task
 from taskq.store import endings
 from taskq.store.keeper_endings import end_for
 from taskq.store.releasing import Parts
@@ -90,6 +90,20 @@ def test_an_end_that_is_fenced_releases_nothing(worker, new_worker):
     assert worker.db.end(worker.id, [late]) == set()
     assert state_of(last) == State.BLOCKED
     assert set(Edge.objects.values_list("state", flat=True)) == {0}
+
+
+def test_an_end_that_drops_what_follows_is_fenced_too(worker, new_worker):
+    (one, two), last = send(2)
+    worker.claim(limit=2, quick=(lab.add.name,))
+    drops = endings.pass_on((one, 1), None, None, "x", 1 << On.DONE)
+    assert endings.decoded([(*drops.run, drops.encoded())]) == [drops]
+    stranger = new_worker()
+    assert stranger.db.end(stranger.id, [drops]) == set()
+    assert set(Edge.objects.values_list("state", flat=True)) == {0}
+    kept = endings.pass_on((two, 1), None, None, "x", 1 << On.CHAIN)
+    assert worker.db.end(worker.id, [drops, kept]) == {one, two}
+    assert dict(Edge.objects.values_list("part_id", "state")) == {one: 2, two: 1}
+    assert worker.db.workflows.drop_voided(10) == [(last, lab.trace.name)]
 
 
 def test_a_keeper_releases_what_a_dead_worker_left(worker):
