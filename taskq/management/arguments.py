@@ -12,6 +12,9 @@ from django.db import connections, router
 from taskq import conf, sql
 from taskq.models import Task
 
+#: What an argument says that takes the id of a task.
+ID_HELP = "number of a task, as the admin and the log show it, or UUID of its AsyncResult"
+
 
 def add_database(parser: CommandParser) -> None:
     """Add ``--database``, for :func:`database_alias`."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from taskq.management.arguments import add_database, database_alias
+from taskq.management.arguments import ID_HELP, add_database, database_alias
 from taskq.management.queue_command import QueueCommand
 from taskq.models import Task, TaskQuerySet
 from taskq.task import ids
@@ -27,7 +27,7 @@ class Command(QueueCommand):
             "ids",
             nargs="+",
             metavar="ID",
-            help="number of a task, as the admin and the log show it, or UUID of its AsyncResult",
+            help=ID_HELP,
         )
         add_database(parser)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from taskq.management.arguments import add_database, database_alias
+from taskq.management.arguments import ID_HELP, add_database, database_alias
 from taskq.management.queue_command import QueueCommand
 from taskq.models import Task, TaskQuerySet
 from taskq.task import ids
@@ -35,8 +35,7 @@ class Command(QueueCommand):
             nargs="*",
             metavar="ID",
             type=task_id,
-            help="number of a task, as the admin and the log show it, or UUID of its AsyncResult "
-            "(default: none)",
+            help=f"{ID_HELP} (default: none)",
         )
         add("--failed", action="store_true", help="all failed tasks (default: only the given ids)")
         add(

@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from taskq import printable, stacks
 from taskq.exceptions import NoStack
-from taskq.management.arguments import add_database, database_alias
+from taskq.management.arguments import ID_HELP, add_database, database_alias
 from taskq.management.queue_command import QueueCommand
 
 
@@ -24,7 +24,7 @@ class Command(QueueCommand):
             "id",
             nargs="?",
             metavar="ID",
-            help="number of a task, as the admin and the log show it, or UUID of its AsyncResult",
+            help=ID_HELP,
         )
         parser.add_argument(
             "--worker", metavar="NAME", help='a process in place of a task, such as "worker 3"'

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 
-from taskq.management.arguments import add_database, database_alias
+from taskq.management.arguments import ID_HELP, add_database, database_alias
 from taskq.management.queue_command import QueueCommand
 from taskq.why import Code, why
 
@@ -29,7 +29,7 @@ class Command(QueueCommand):
         parser.add_argument(
             "id",
             metavar="ID",
-            help="number of a task, as the admin and the log show it, or UUID of its AsyncResult",
+            help=ID_HELP,
         )
         parser.add_argument("--json", action="store_true", help="print JSON")
         add_database(parser)
