@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from pool import Scoreboard, State, clock
 from pool.supervisor import TICK
-from taskq.store.tasks import TaskStore
+from taskq.store.runs import RunStore
 
 
 class Canceller:
@@ -34,7 +34,7 @@ class Canceller:
         next look waits until the supervisor could act on it."""
         self.due = min(self.due, self._looked + clock.nanoseconds(TICK))
 
-    def look(self, store: TaskStore) -> None:
+    def look(self, runs: RunStore) -> None:
         """End the runs of cancelled tasks. Look again soon while there are any."""
         now = clock.now()
         if now < self.due:
@@ -42,7 +42,7 @@ class Canceller:
         # Idle workers run no task, so an idle pool sends no query.
         busy = (slot for slot in self._scoreboard.living() if slot.state == State.BUSY)
         slots = {lease: slot for slot in busy if (lease := slot.held_lease())}
-        found = store.cancelled(list(slots)) if slots else []
+        found = runs.cancelled(list(slots)) if slots else []
         for worker, run in found:
             slot = slots[worker]
             # The task may wait behind another run, or have ended just now. Then the next look

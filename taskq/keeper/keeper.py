@@ -121,12 +121,12 @@ class Keeper:
             Duty("look after workflows", self.workflows.look, lambda: self.workflows.due),
             Duty(
                 "look for cancelled runs",
-                lambda: canceller.look(self.session.store()),
+                lambda: canceller.look(self.session.store().runs),
                 lambda: canceller.due,
             ),
             Duty(
                 "write progress",
-                lambda: reporter.look(self.session.store()),
+                lambda: reporter.look(self.session.store().runs),
                 lambda: reporter.due,
             ),
             Duty("write recent runs", self.recent_runs.look, lambda: self.recent_runs.due),

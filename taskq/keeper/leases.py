@@ -160,7 +160,7 @@ class Leases:
                 at_work[slot.held_lease(), (task, attempt)] = slot
         if not at_work:
             return
-        held = self._session.store().held(run for _, run in at_work)
+        held = self._session.store().runs.held(run for _, run in at_work)
         for (lease, run), slot in at_work.items():
             if (lease, run) not in held and (slot.task_id, slot.attempt) == run:
                 events.run_taken(run[0], slot.label)

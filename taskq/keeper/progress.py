@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pool import Scoreboard, clock
-from taskq.store.tasks import TaskStore
+from taskq.store.runs import RunStore
 from taskq.task.claimed import Run
 from taskq.task.progress import Progress
 
@@ -25,7 +25,7 @@ class Reporter:
         #: the keeper.
         self.due = _NEVER
 
-    def look(self, store: TaskStore) -> None:
+    def look(self, runs: RunStore) -> None:
         """Write what changed."""
         now = clock.now()
         if now - self._looked < clock.nanoseconds(EVERY):
@@ -41,7 +41,7 @@ class Reporter:
             for run, (lease, progress) in found.items()
             if self._written.get(run) != progress
         ]
-        written = store.set_progress(changed, wait=False) if changed else set()
+        written = runs.set_progress(changed, wait=False) if changed else set()
         self._written = {
             run: progress
             for run, (_, progress) in found.items()

@@ -26,11 +26,11 @@ from taskq.store.losses import LossStore
 from taskq.store.partitions import PartitionStore
 from taskq.store.pruning import PruneStore
 from taskq.store.releasing import NO_PARTS, Parts
+from taskq.store.runs import RunStore
 from taskq.store.stacks import StackStore
 from taskq.store.statistics import StatisticsStore
 from taskq.store.workflows import WorkflowStore
 from taskq.task.claimed import Claimed, Run
-from taskq.task.progress import Progress
 from taskq.task.queues import Queues
 
 
@@ -51,6 +51,7 @@ class TaskStore:
         #: The days of the finished tasks that are kept.
         self.partitions = PartitionStore(connection, vendor)
         self.pruning = PruneStore(connection, vendor)
+        self.runs = RunStore(connection, vendor)
         self.statistics = StatisticsStore(connection)
         self.losses = LossStore(connection, vendor)
         self.stacks = StackStore(connection, vendor)
@@ -254,34 +255,6 @@ class TaskStore:
     def _one(self, statement: str, worker: int, run: Run, more: Mapping[str, object]) -> bool:
         values = {"worker": worker, "id": run[0], "attempt": run[1], **more}
         return self._connection.count(statement, values) == 1
-
-    # Runs in progress
-
-    def cancelled(self, workers: Sequence[int]) -> list[tuple[int, Run]]:
-        """The runs under these leases whose tasks were cancelled: worker, run."""
-        rows = self._connection.rows(self._sql.CANCELLED_RUNS, {"workers": list(workers)})
-        return [(worker, (id, attempt)) for worker, id, attempt in rows]
-
-    def held(self, runs: Iterable[Run]) -> set[tuple[int, Run]]:
-        """Of these runs those that a worker holds: worker, run."""
-        rows = self._connection.rows(self._sql.HELD_RUNS, {"ids": sql.Ids(id for id, _ in runs)})
-        return {(worker, (id, attempt)) for worker, id, attempt in rows}
-
-    def set_progress(
-        self, found: Iterable[tuple[int, Run, Progress]], *, wait: bool = True
-    ) -> set[int]:
-        """Write how far runs are, as far as they are still those of these workers; the ids of
-        those that were written. wait: for who has locked one, rather than pass over it."""
-        statement = self._sql.PROGRESS if wait else self._sql.PROGRESS_IF_FREE
-        calls: list[sql.Call] = []
-        for worker, (id, attempt), progress in found:
-            values = {"worker": worker, "id": id, "attempt": attempt}
-            calls.append((statement, {**values, "progress": progress.stored(attempt)}))
-        return ids_of(self._connection.batch(*calls))
-
-    def say_state(self, worker: int, run: Run, said: str) -> bool:
-        """Write what a run says of its state; whether it was still this worker's."""
-        return self._one(self._sql.SAY_STATE, worker, run, {"said": said})
 
     # The connection
 

@@ -261,7 +261,7 @@ class Recorder:
         progress = Progress(*found)
 
         def write(db: TaskStore) -> bool:
-            db.set_progress([(self.batch.lease, task.run, progress)])
+            db.runs.set_progress([(self.batch.lease, task.run, progress)])
             return ending.id in db.end(self.batch.lease, [ending])
 
         return self.writer.write(task.run, task.name, write)

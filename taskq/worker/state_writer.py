@@ -43,7 +43,7 @@ class StateWriter:
             if self._may_use_own():
                 with self._interrupter.held():  # an interruption would break the connection
                     run = slot.task_id, slot.attempt
-                    self._session.store().say_state(self._batch.lease, run, text)
+                    self._session.store().runs.say_state(self._batch.lease, run, text)
             else:
                 values: dict[str, str | int] = {
                     "worker": self._batch.lease,

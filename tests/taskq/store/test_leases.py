@@ -40,7 +40,7 @@ WRITES = {
         worker,
         [endings.retry(run, when=None, delay=0, error="", traceback="", changes={"queue": "x"})],
     ),
-    "say a state": lambda db, worker, run: db.say_state(worker, run, "{}"),
+    "say a state": lambda db, worker, run: db.runs.say_state(worker, run, "{}"),
     "fail": lambda db, worker, run: db.end(worker, [endings.fail(run, error="", traceback="")]),
     "defer": lambda db, worker, run: db.defer(worker, run, 1.0),
 }

@@ -75,7 +75,7 @@ def test_progress_is_written_only_for_the_run_that_holds_the_task(worker, new_wo
     db, other = worker.db, new_worker()
 
     def write(worker, attempt, done):
-        db.set_progress([(worker.id, (task.id, attempt), Progress(done, 10))])
+        db.runs.set_progress([(worker.id, (task.id, attempt), Progress(done, 10))])
 
     write(worker, task.attempt, 1)
     assert result.progress == Progress(1, 10)
@@ -99,9 +99,9 @@ def test_the_keeper_waits_for_nobody_who_has_locked_the_task(worker):
     scoreboard.slots[0].set_progress(1, 9)
     with transaction.atomic():
         Task.objects.select_for_update().get()
-        reporter.look(worker.db)
+        reporter.look(worker.db.runs)
         assert result.progress is None
-    wait_until(lambda: reporter.look(worker.db) or result.progress == Progress(1, 9))
+    wait_until(lambda: reporter.look(worker.db.runs) or result.progress == Progress(1, 9))
 
 
 # In a pool
@@ -150,22 +150,22 @@ def test_much_that_is_said_is_written_once_a_second(worker):
     task = worker.claim_one()
     scoreboard, reporter = at_work(worker, task)
     (slot,) = scoreboard.slots
-    reporter.look(worker.db)
+    reporter.look(worker.db.runs)
     idle = reporter.due
-    wait_until(lambda: slot.set_progress(1, 9) or reporter.look(worker.db) or result.progress)
+    wait_until(lambda: slot.set_progress(1, 9) or reporter.look(worker.db.runs) or result.progress)
     slot.set_progress(2, 9)
-    reporter.look(worker.db)
+    reporter.look(worker.db.runs)
     assert result.progress == Progress(1, 9)
     assert reporter.due < clock.now() + clock.nanoseconds(EVERY) < idle
 
     def written():
-        reporter.look(worker.db)
+        reporter.look(worker.db.runs)
         return result.progress == Progress(2, 9)
 
     wait_until(written)
     # Once the run is over nothing is left to look for.
     slot.task_id = 0
-    wait_until(lambda: reporter.look(worker.db) or reporter.due == idle)
+    wait_until(lambda: reporter.look(worker.db.runs) or reporter.due == idle)
 
 
 def test_a_long_task_ends_when_its_pool_drains_and_goes_on_later(start_pool, runs):
