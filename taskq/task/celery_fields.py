@@ -26,6 +26,9 @@ class _Run(Protocol):
     @property
     def id(self) -> str | None: ...
     @property
+    def priority(self) -> int | None: ...
+    def lineage(self) -> tuple[str, str | None] | None: ...
+    @property
     def worker(self) -> str | None: ...
 
 
@@ -54,6 +57,24 @@ class _WhatFollows:
                 "return self.replace(a | b)"
             )
         run.drops |= self._bit
+
+
+class _DeliveryInfo(dict[str, Any]):
+    def __init__(self, run: _Run, known: Mapping[str, Any]) -> None:
+        super().__init__(known)
+        self._run = run
+
+    def __missing__(self, name: str) -> Any:
+        if name != "priority":
+            raise KeyError(name)
+        return self._run.priority
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A value by its name, or the default."""
+        try:
+            return self[name]
+        except KeyError:
+            return default
 
 
 class CeleryFields:
@@ -85,15 +106,21 @@ class CeleryFields:
 
     @property
     def root_id(self: _Run) -> str | None:
-        """The id of the task that began it all, as far as the call says so; else its own."""
-        root: str | None = call_notes.of(self.sent_headers).get("root", self.id)
-        return root
+        """The id of the task that began it all: what the call says, or of a step of a workflow the
+        first one, which is looked up by a query; else its own."""
+        said: str | None = call_notes.of(self.sent_headers).get("root")
+        if said is None and (found := self.lineage()) is not None:
+            said, _ = found
+        return self.id if said is None else said
 
     @property
     def parent_id(self: _Run) -> str | None:
-        """The id of the task that has sent this one, as far as the call says so."""
-        parent: str | None = call_notes.of(self.sent_headers).get("parent")
-        return parent
+        """The id of the task that this one comes from: what the call says, or of a step of a
+        workflow the one before, which is looked up by a query."""
+        said: str | None = call_notes.of(self.sent_headers).get("parent")
+        if said is None and (found := self.lineage()) is not None:
+            _, said = found
+        return said
 
     @property
     def hostname(self: _Run) -> str:
@@ -103,13 +130,17 @@ class CeleryFields:
 
     @property
     def delivery_info(self: _Run) -> dict[str, Any]:
-        """The queue, under the names that a broker has for it, and whether a worker was lost."""
-        return {
-            "exchange": "",
-            "routing_key": self.queue,
-            "redelivered": self.losses > 0,
-            "is_eager": self.is_eager,
-        }
+        """The queue, under the names that a broker has for it, and whether a worker was lost. The
+        ``priority`` is looked up when it is asked for, by a query."""
+        return _DeliveryInfo(
+            self,
+            {
+                "exchange": "",
+                "routing_key": self.queue,
+                "redelivered": self.losses > 0,
+                "is_eager": self.is_eager,
+            },
+        )
 
     @property
     def argsrepr(self: _Run) -> str:

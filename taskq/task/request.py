@@ -37,6 +37,13 @@ class Host(Protocol):
     def eta(self) -> datetime.datetime | None:
         """When the run was due. This is a query."""
 
+    def priority(self) -> int | None:
+        """The priority of the task. This is a query."""
+
+    def lineage(self, workflow: int) -> tuple[str, str | None] | None:
+        """The ids of the root and of the parent of the run, a step of this workflow. None where
+        they are not known. This is a query."""
+
     def is_stopping(self) -> bool:
         """Whether the run should end soon."""
 
@@ -142,6 +149,18 @@ class Request(CeleryFields):
         """When the run was due; None outside of a worker. It is looked up when asked for, by
         a query: not in a coroutine."""
         return _host.eta() if _host is not None and _host.runs(self.pk) else None
+
+    @property
+    def priority(self) -> int | None:
+        """The priority of the task; None outside of a worker. It is looked up as ``eta`` is."""
+        return _host.priority() if _host is not None and _host.runs(self.pk) else None
+
+    def lineage(self) -> tuple[str, str | None] | None:
+        """The ids of the root and of the parent of a step of a workflow; None for any other task.
+        They are looked up as ``eta`` is."""
+        if self.workflow is None or _host is None or not _host.runs(self.pk):
+            return None
+        return _host.lineage(self.workflow)
 
     @property
     def attempt(self) -> int:

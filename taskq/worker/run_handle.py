@@ -7,9 +7,11 @@ import datetime
 from pool import Child, clock
 from taskq.models import Task
 from taskq.pool_context import KEEPER
+from taskq.querysets import TaskQuerySet
 from taskq.task.own_state import OwnState
 from taskq.task.progress import Progress
 from taskq.worker.state_writer import StateWriter
+from taskq.workflow.lineage import lineage
 
 
 class RunHandle:
@@ -38,8 +40,16 @@ class RunHandle:
         return self._child.slot.attempt
 
     def eta(self) -> datetime.datetime | None:
-        row = Task.objects.using(self._alias).filter(pk=self._child.slot.task_id)
-        return row.values_list("execute_at", flat=True).first()
+        return self._row().values_list("execute_at", flat=True).first()
+
+    def priority(self) -> int | None:
+        return self._row().values_list("priority", flat=True).first()
+
+    def _row(self) -> TaskQuerySet:
+        return Task.objects.using(self._alias).filter(pk=self._child.slot.task_id)
+
+    def lineage(self, workflow: int) -> tuple[str, str | None] | None:
+        return lineage(workflow, self._child.slot.task_id, self._alias)
 
     def is_stopping(self) -> bool:
         return self._child.stopping or self._child.slot.ending

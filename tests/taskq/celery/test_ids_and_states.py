@@ -303,13 +303,17 @@ def test_a_run_has_the_fields_of_celery():
         request = self.request
         assert (request.task, request.called_directly, request.is_eager) == ("work", False, False)
         assert "@" in request.hostname
-        assert request.delivery_info["routing_key"] == "default"
+        delivered = request.delivery_info
+        assert (delivered["routing_key"], delivered["exchange"]) == ("default", "")
+        assert not delivered["redelivered"]
+        assert delivered["priority"] == delivered.get("priority") == 7
+        assert (delivered.get("headers", 1), "priority" in {**delivered}) == (1, False)
         assert (request.argsrepr, request.kwargsrepr) == ("[1]", "{'b': 2}")
         assert request.get("reply_to") is request.get("no_such_field") is None
         seen.append(request.id)
 
     seen = []
-    result = work.delay(1, b=2)
+    result = work.apply_async((1,), {"b": 2}, priority=7)
     run_all()
     assert seen == [result.id]
 
