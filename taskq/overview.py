@@ -12,7 +12,6 @@ from typing import Any
 from django.db import connections
 from django.db.models import (
     Count,
-    DateTimeField,
     F,
     Min,
     OuterRef,
@@ -198,6 +197,27 @@ def held_by_worker() -> tuple[TaskQuerySet, QuerySet[Any, Any]]:
     return first, held.order_by().values("worker").annotate(count=Count("pk")).values("count")
 
 
+def rows_of_workers(alias: str, *columns: str) -> QuerySet[Any, Any]:
+    """The workers, each with what is ``left`` of its lease, how many tasks it ``holds``, and how
+    long ago it has claimed the first of them (``since``).
+
+    columns: more of that task, as ``task_pk`` and so on.
+    """
+    first, count = held_by_worker()
+    wanted = ("started_at", *columns)
+    held = {f"task_{column}": Subquery(first.values(column)) for column in wanted}
+    return (
+        Worker.objects.using(alias)
+        .filter(name__startswith=WORKERS)
+        .annotate(
+            **held,
+            left=span(Bounded(F("lease_expires_at")) - Now()),
+            holds=Subquery(count),
+            since=span(Now() - Bounded(F("task_started_at"))),
+        )
+    )
+
+
 def _stands_still(alias: str) -> bool:
     with connections[alias].cursor() as cursor:
         cursor.execute(f"SELECT {STANDS_STILL}")
@@ -226,19 +246,6 @@ def workers(alias: str) -> list[WorkerLine]:
     Args:
         alias: The alias of the database with the tasks.
     """
-    first, count = held_by_worker()
-    since = Subquery(first.values("started_at"), output_field=DateTimeField())
-    rows = (
-        Worker.objects.using(alias)
-        .filter(name__startswith=WORKERS)
-        .annotate(
-            left=span(Bounded(F("lease_expires_at")) - Now()),
-            holds=Subquery(count),
-            task_id=Subquery(first.values("pk")),
-            task_name=Subquery(first.values("name")),
-            since=span(Now() - Bounded(since)),
-        )
-    )
     lines = [
         WorkerLine(
             worker=row.name,
@@ -246,11 +253,11 @@ def workers(alias: str) -> list[WorkerLine]:
             pid=row.pid,
             lease=row.left.total_seconds() if row.left is not None else 0.0,
             holds=row.holds or 0,
-            id=row.task_id,
+            id=row.task_pk,
             name=row.task_name,
             seconds=row.since.total_seconds() if row.since is not None else 0.0,
             serves=row.serves,
         )
-        for row in rows
+        for row in rows_of_workers(alias, "pk", "name")
     ]
     return sorted(lines, key=lambda line: (-line.seconds, line.pool, line.worker))

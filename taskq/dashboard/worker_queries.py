@@ -7,15 +7,11 @@ import datetime
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import F, Subquery
-from django.db.models.functions import Now
-
 from taskq import conf
 from taskq.dashboard.queries import FRESH
 from taskq.dashboard.remembered import remembered
-from taskq.models import Loss, Worker
-from taskq.models.moment_field import Bounded, span
-from taskq.overview import WORKERS, held_by_worker
+from taskq.models import Loss
+from taskq.overview import rows_of_workers
 from taskq.task import registry
 from taskq.task.progress import Progress
 from taskq.task.queues import Queues
@@ -103,22 +99,8 @@ def losses(alias: str) -> list[Loss]:
 
 
 def _workers(alias: str) -> Workers:
-    first, count = held_by_worker()
-    held = {
-        f"task_{column}": Subquery(first.values(column))
-        for column in ("pk", "name", "queue", "attempt", "progress", "started_at", "cancelled_at")
-    }
-    rows = (
-        Worker.objects.using(alias)
-        .filter(name__startswith=WORKERS)
-        .annotate(
-            **held,
-            left=span(Bounded(F("lease_expires_at")) - Now()),
-            holds=Subquery(count),
-            since=span(Now() - Bounded(F("task_started_at"))),
-        )
-    )
-    found = [_running(row) for row in rows]
+    columns = ("pk", "name", "queue", "attempt", "progress", "cancelled_at")
+    found = [_running(row) for row in rows_of_workers(alias, *columns)]
     found.sort(key=lambda each: (each.id is None, -each.seconds, each.pool, each.worker))
     return Workers(found)
 
