@@ -135,7 +135,8 @@ class TaskCancelled(KeyboardInterrupt):
 
 
 class WorkerLost(TaskqError):
-    """The error of a run that lost its worker, in a result. It is never raised."""
+    """The error of a run that lost its worker, in a result. No run raises it; what ``get()`` raises
+    may be of this class."""
 
 
 class UnknownTask(TaskqError, KeyError):
@@ -147,7 +148,8 @@ class UnknownTask(TaskqError, KeyError):
 
 
 class TaskFailed(TaskqError):
-    """Raised by ``AsyncResult.get()`` for a task that failed.
+    """Raised by ``AsyncResult.get()`` for a task that failed. If the task keeps its results, what
+    is raised is of the class of its error too.
 
     The message is the class and text of the task's error. ``traceback`` is its traceback, as text.
     """

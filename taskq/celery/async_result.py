@@ -184,7 +184,8 @@ class AsyncResult(TaskFacts):
 
         Raises:
             TimeoutError: The task is not done after ``timeout``.
-            TaskFailed: It failed, or a task before it in its workflow. TaskRevokedError and
+            TaskFailed: It failed, or a task before it in its workflow. It is of the class of the
+                task's error too, if this process knows that class. TaskRevokedError and
                 ChordError are such: it was cancelled while it ran, or a part of its chord failed.
             NoResult: There is neither the task nor a result of it.
             RuntimeError: A task waits for another.

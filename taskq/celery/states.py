@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from taskq.celery.finding_results import Stuck
-from taskq.exceptions import ChordError, TaskFailed, TaskRevokedError
+from taskq.celery.task_errors import task_error
+from taskq.exceptions import ChordError, TaskRevokedError
 from taskq.lookup import Known
 from taskq.task import payload
 from taskq.task.ids import TaskId
@@ -89,8 +90,10 @@ def outcome(known: Known | None) -> Any:
         part = TaskId.of(known.part.id)
         return ChordError(f"Dependency {part} raised {known.error}", known.traceback)
     if known.state is State.FAILED:
-        kind = TaskRevokedError if known.cancelled else TaskFailed
-        return kind(known.error, known.traceback)
+        if known.cancelled:
+            return TaskRevokedError(known.error, known.traceback)
+        runs = (known.part if isinstance(known, Stuck) else known).attempts
+        return task_error(runs[-1].kind if runs else "", known.error, known.traceback)
     if known.value is None:  # a finished task that is kept, and does not keep its result
         return None
     return payload.decode_result(known.value, known.name)

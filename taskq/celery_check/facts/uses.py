@@ -132,14 +132,14 @@ TASK: dict[str, Fact] = {
 RESULT: dict[str, Fact] = {
     **differs(
         "get wait",
-        "a task that failed raises TaskFailed with the text; ignore_result=False keeps a result",
+        "what a failed task raises has its class, without attributes; ignore_result=False keeps it",
     ),
     **moves(
         "id task_id status state result info traceback ready successful failed forget revoke name "
         "args kwargs queue worker retries date_done parent as_tuple as_list collect iterdeps "
         "get_leaf exists"
     ),
-    **differs("maybe_throw maybe_reraise", "it raises TaskFailed with the text"),
+    **differs("maybe_throw maybe_reraise", "what it raises has its class, without attributes"),
     **differs("children", "of a workflow: what the task itself has sent is not among them"),
     **rewrite("throw", "maybe_throw()"),
     **rewrite("then", "a step that follows in a chain, or get()"),
