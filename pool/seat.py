@@ -61,6 +61,7 @@ class Seat:
         slot.task_id = slot.soft_deadline = slot.hard_deadline = 0
         slot.doubtful_lease = slot.unwritten_task = slot.progress_task = 0
         slot.look_began = slot.look_ended = slot.others = slot.watches = slot.listens = 0
+        slot.seeks = slot.found = slot.found_until = 0
         slot.clear_wakes()
         slot.memory.clear()
         self.verdict, self.asked_to_stop = None, False

@@ -60,6 +60,9 @@ class Slot(ctypes.Structure):
     others: int  # one of Others
     look_began: int  # when it last began to look for work, and when it last ended a look
     look_ended: int
+    seeks: int  # when it began to find out which kind of work is next, 0 when it does not
+    found: int  # a number of what it found then, 0 for nothing
+    found_until: int  # until then the other children may rely on it
     soft_deadline: int
     hard_deadline: int
     doubtful_lease: int  # it does not know what it holds under this lease

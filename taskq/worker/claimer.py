@@ -53,7 +53,8 @@ class Claimer:
         self.session = session
         self.writer = writer
         self.sleeper = sleeper
-        self.lanes = KnownLanes()
+        workers = child.scoreboard.slots[KEEPER + 1 :]
+        self.lanes = KnownLanes(self.slot, [each for each in workers if each is not self.slot])
         self._slept = True
         self._keeper = child.scoreboard.slots[KEEPER]
         #: The last claims found work each time.
@@ -118,8 +119,9 @@ class Claimer:
             return self.request_one(task)
         if self.batch.waiting > self.pace.within(self._ahead):
             return None
-        lanes = self.lanes.fresh()
-        return self.request_for(lanes[0] if lanes else self.context.queues)
+        if lanes := self.lanes.fresh():
+            return self.request_for(lanes[0])
+        return None if self.lanes.are_slow_to_find else self.request_for(self.context.queues)
 
     def must_send(self, task: Claimed, *, quick: bool) -> bool:
         """Whether the ended runs must be sent before this run, though nothing is claimed."""
@@ -197,6 +199,7 @@ class Claimer:
         # Idle first, then the look: a wake-up that comes in between finds us idle.
         self.sleeper.idle()
         began = clock.now()
+        self.lanes.seek()
         lanes = self.batch.look(self.session.store(), self.context.queues)
         self.writer.check_untouched()
         self.lanes.note(began, [lane for lane in lanes if lane.wait <= 0])

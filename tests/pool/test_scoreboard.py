@@ -24,7 +24,7 @@ def pids(board):
 
 def test_each_field_of_each_slot_has_its_own_place():
     board = Scoreboard(3)
-    assert len(WORDS) == 38
+    assert len(WORDS) == 41
     for slot in board.slots:
         slot.label = f"label {slot.index}"
         for number, name in enumerate(WORDS):
