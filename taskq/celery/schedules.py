@@ -7,11 +7,16 @@ They are accepted wherever a schedule is. Ticks are computed by ``taskq.task.tim
 from __future__ import annotations
 
 import datetime
-from abc import abstractmethod
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, NoReturn
-from zoneinfo import ZoneInfo
+from typing import Any, NoReturn
 
+from taskq.celery.base_schedule import (
+    NOTHING,
+    BaseSchedule,
+    in_utc,
+    schedstate,
+    zone_name,
+)
 from taskq.celery.crontab_fields import (
     Cronspec,
     ParseException,
@@ -19,7 +24,7 @@ from taskq.celery.crontab_fields import (
     expand,
     in_cron,
 )
-from taskq.task.timing import BOTH, UTC, HasTiming, Timing, parse
+from taskq.task.timing import BOTH, Timing, parse
 
 __all__ = [
     "BaseSchedule",
@@ -34,65 +39,6 @@ __all__ = [
 
 #: The most days that each month has.
 _DAYS = {1: 31, 2: 29, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30, 10: 31, 11: 30, 12: 31}
-_NOTHING = datetime.timedelta()
-
-
-class schedstate(NamedTuple):
-    """Whether a schedule is due, and the seconds until the next look."""
-
-    is_due: bool
-    next: float
-
-
-class BaseSchedule(HasTiming):
-    """What Celery's schedules have in common.
-
-    Args:
-        nowfun: Only the time zone of what it returns counts, if it has a name. Ticks go by the
-            clock of the database.
-        app: The Celery app. Its time zone counts in :meth:`is_due` alone.
-    """
-
-    def __init__(
-        self, nowfun: Callable[[], datetime.datetime] | None = None, app: Any = None
-    ) -> None:
-        self.nowfun = nowfun
-        self.app = app
-
-    def now(self) -> datetime.datetime:
-        if self.nowfun is not None:
-            return self.nowfun()
-        return datetime.datetime.now(UTC)
-
-    @property
-    def tz(self) -> datetime.tzinfo:
-        zone = getattr(self.app, "timezone", None)
-        return zone if isinstance(zone, datetime.tzinfo) else ZoneInfo(zone or "UTC")
-
-    def remaining_estimate(self, last_run_at: datetime.datetime) -> datetime.timedelta:
-        """The time until the tick that follows the last run; below 0 when that has passed."""
-        ticks = self._in(_name(self.tz) or "UTC").after(_aware(last_run_at))
-        following = next(ticks, None)
-        return datetime.timedelta.max if following is None else following - _aware(self.now())
-
-    @abstractmethod
-    def _in(self, zone: str) -> Timing:
-        """When its ticks are in this time zone."""
-
-    def is_due(self, last_run_at: datetime.datetime) -> schedstate:
-        """Whether a tick has passed since the last run, and the seconds until the next look."""
-        remaining = self.remaining_estimate(last_run_at)
-        if due := remaining <= _NOTHING:
-            remaining = self.remaining_estimate(self.now())
-        return schedstate(due, max(0.0, remaining.total_seconds()))
-
-    def __eq__(self, other: object) -> bool:
-        if isinstance(other, BaseSchedule):
-            return other.nowfun == self.nowfun
-        return NotImplemented
-
-    def __hash__(self) -> int:
-        return hash(self.nowfun)
 
 
 class schedule(BaseSchedule):
@@ -128,13 +74,13 @@ class schedule(BaseSchedule):
         the next tick."""
         if self.relative or self.run_every is None:
             return super().remaining_estimate(last_run_at)
-        return _aware(last_run_at) + self.run_every - _aware(self.now())
+        return in_utc(last_run_at) + self.run_every - in_utc(self.now())
 
     def is_due(self, last_run_at: datetime.datetime) -> schedstate:
         """Whether the interval has passed since the last run, and the seconds until the next
         look."""
         remaining = self.remaining_estimate(last_run_at)
-        if remaining <= _NOTHING and not self.relative:
+        if remaining <= NOTHING and not self.relative:
             return schedstate(True, self.seconds)
         return super().is_due(last_run_at)
 
@@ -240,7 +186,7 @@ class crontab(BaseSchedule):
 
     def as_timing(self, zone: str) -> Timing:
         try:
-            own = _name(self.nowfun().tzinfo) if self.nowfun is not None else None
+            own = zone_name(self.nowfun().tzinfo) if self.nowfun is not None else None
         except Exception as error:
             raise ValueError(f"nowfun of {self!r} raised {error!r}") from error
         return self._in(own or zone)
@@ -304,14 +250,3 @@ def maybe_schedule(s: Any, relative: bool = False, app: Any = None) -> Any:
 
 def _given(field: Cronspec | None) -> Cronspec:
     return "*" if field is None else field
-
-
-def _name(zone: datetime.tzinfo | None) -> str | None:
-    """The name of a time zone of zoneinfo or pytz."""
-    return getattr(zone, "key", None) or getattr(zone, "zone", None)
-
-
-def _aware(moment: datetime.datetime) -> datetime.datetime:
-    """In UTC. A naive time is in UTC, as in Celery."""
-    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
-    return aware.astimezone(UTC)
