@@ -44,6 +44,8 @@ class Ticker:
         self._names = [entry.name for entry in plan.entries]
         #: Schedules with more ticks to make up for than one look sends, and their next ticks.
         self._behind: dict[str, datetime.datetime | None] = {}
+        #: The names of schedules whose ticks the database refuses.
+        self._refused: set[str] = set()
         #: The ids of schedules that cannot be read here. Others may be able to.
         self._unreadable: set[int] = set()
         self.due: float = 0
@@ -57,16 +59,14 @@ class Ticker:
             table.synchronize(self._plan.entries)
             self._plan.mark_written()
         # Schedules that are far behind are read after the others, so that these need not wait.
-        late = sorted(self._behind)
-        stands = table.look(self._names, TOGETHER, late=late, refused=self._unreadable)
+        # Those that are refused are left out until they are tried again: a look reads only some.
+        resting = {name for name in self._refused if self._tried_again(name) > clock.now()}
+        late = sorted(self._behind.keys() - resting)
+        stands = table.look(self._names, TOGETHER, late=[*late, *resting], refused=self._unreadable)
         if late:
             stands += table.look_late(late, TOGETHER)
         looked = clock.now()
-        due = [
-            stand
-            for stand in stands
-            if stand.wait <= 0 and self._refusals.due(_sending(stand), 0) <= looked
-        ]
+        due = [stand for stand in stands if stand.wait <= 0]
         # The least late first: the ticks of the others take longer to compute.
         due.sort(key=lambda stand: -stand.wait)
         moves, more = self._moves(table, due, looked)
@@ -81,7 +81,7 @@ class Ticker:
                     events.ticks_passed_over(
                         stand.name, stand.next_at, made.passed_over, MOST_IN_ALL
                     )
-        wait = 0.0 if more else self._wait(stands, moves, moved)
+        wait = 0.0 if more else self._wait(stands, moves, moved, resting)
         self.due = looked + clock.nanoseconds(min(wait, LOOK))
         return sent
 
@@ -138,20 +138,35 @@ class Ticker:
             moved.update(self._table().tick([one]))
 
         for one in moves:
-            self._refusals.do(_sending(one[0]), partial(alone, one))
+            name = one[0].name
+            sent = self._refusals.do(_sending(name), partial(alone, one))
+            (self._refused.discard if sent else self._refused.add)(name)
         return moved
 
-    def _wait(self, stands: list[Stand], moves: list[tuple[Stand, Move]], moved: set[int]) -> float:
-        """Seconds until the next look."""
+    def _tried_again(self, name: str) -> float:
+        """When the ticks of a schedule are tried again that the database has refused."""
+        return self._refusals.due(_sending(name), 0)
+
+    def _wait(
+        self,
+        stands: list[Stand],
+        moves: list[tuple[Stand, Move]],
+        moved: set[int],
+        resting: set[str],
+    ) -> float:
+        """Seconds until the next look. resting: names that this one has left out."""
         waits = [LOOK, *(stand.wait for stand in stands if stand.wait > 0)]
+        again = [*resting, *(stand.name for stand, _ in moves if stand.id not in moved)]
+        for name in again:
+            pause = self._tried_again(name) - clock.now()
+            waits.append(max(LOOK_AGAIN, pause / clock.SECOND))
         for stand, made in moves:
             if stand.id not in moved:
-                refused = self._refusals.due(_sending(stand), 0) - clock.now()
-                waits.append(max(LOOK_AGAIN, refused / clock.SECOND))
-            elif made.next_at is not None:
+                continue
+            if made.next_at is not None:
                 waits.append((made.next_at - stand.now).total_seconds())
         return max(0.0, min(waits))
 
 
-def _sending(stand: Stand) -> str:
-    return f"send schedule {stand.name}"
+def _sending(name: str) -> str:
+    return f"send schedule {name}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any
@@ -11,13 +12,20 @@ from django.db import models, router, transaction
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from taskq.limits import NAME_LENGTH, QUEUE_LENGTH
+from taskq.limits import MAX_SECONDS, NAME_LENGTH, QUEUE_LENGTH
 from taskq.models.declared_columns import read_as_declared
 from taskq.models.moment_field import MomentField
 from taskq.models.tasks import Task
 from taskq.sql.notify import wake
 from taskq.task.limited_timing import LimitedTiming
 from taskq.task.timing import SECOND, TEXT_LENGTH, UTC, parse
+
+
+def _limited(seconds: float) -> float:
+    """Seconds that a timedelta can hold. The row may have been written by hand."""
+    if math.isnan(seconds):
+        return MAX_SECONDS
+    return min(max(seconds, 0.0), MAX_SECONDS)
 
 
 class ScheduleQuerySet(models.QuerySet["Schedule"]):
@@ -56,7 +64,7 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
                 **{each: getattr(row, each) for each in columns},
                 expires_at=None
                 if row.expire_seconds is None
-                else Now() + row.expire_seconds * SECOND,
+                else Now() + _limited(row.expire_seconds) * SECOND,
             )
             for row in self.using(using).order_by("pk")
         ]

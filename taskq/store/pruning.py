@@ -12,26 +12,22 @@ class PruneStore:
         self._connection = connection
         self._sql = sql.pruning_of(vendor)
 
-    def prune(
-        self,
-        *,
-        result_ttl: float | None,
-        failed_ttl: float | None,
-        idempotency_ttl: float | None,
-        limit: int,
-    ) -> tuple[int, int, int]:
-        """Remove results, failed tasks and idempotency keys that are older than so many
-        seconds, None for none, and at most ``limit`` of each; how many they were."""
+    def prune_results(self, ttl: float | None, limit: int) -> int:
+        """Remove results that are older than so many seconds, None for none, and at most ``limit``.
+        Returns how many they were."""
+        return self._prune(self._sql.RESULTS, ttl, limit)
 
-        def some(statement: str, ttl: float | None) -> int:
-            values = {"ttl": ttl, "limit": limit}
-            return 0 if ttl is None else self._connection.count(statement, values)
+    def prune_failed(self, ttl: float | None, limit: int) -> int:
+        """The same for failed tasks."""
+        return self._prune(self._sql.FAILED, ttl, limit)
 
-        return (
-            some(self._sql.RESULTS, result_ttl),
-            some(self._sql.FAILED, failed_ttl),
-            some(self._sql.KEYS, idempotency_ttl),
-        )
+    def prune_keys(self, ttl: float | None, limit: int) -> int:
+        """The same for idempotency keys."""
+        return self._prune(self._sql.KEYS, ttl, limit)
+
+    def _prune(self, statement: str, ttl: float | None, limit: int) -> int:
+        values = {"ttl": ttl, "limit": limit}
+        return 0 if ttl is None else self._connection.count(statement, values)
 
     def prune_finished(self, limit: int) -> int:
         """Remove finished tasks whose last day is over, as far as no partition goes with that day,

@@ -58,7 +58,9 @@ class Command(QueueCommand):
         try:
             while True:
                 some = (
-                    *db.pruning.prune(**ttls, limit=BATCH),
+                    db.pruning.prune_results(ttls["result_ttl"], BATCH),
+                    db.pruning.prune_failed(ttls["failed_ttl"], BATCH),
+                    db.pruning.prune_keys(ttls["idempotency_ttl"], BATCH),
                     db.pruning.prune_finished(BATCH),
                     db.losses.prune(loss_ttl, BATCH),
                     db.workflows.prune(ttls["result_ttl"], BATCH),

@@ -5,6 +5,7 @@ freezes or loses its network during a tick stops no other pool's keeper.
 """
 
 from taskq.sql.postgresql.enqueue import WAKE_ONE
+from taskq.sql.postgresql.time import interval
 
 #: Uses the unique index on the name. Locks nothing. The next tick is text here and below, because
 #: a row written by hand may hold a time that no Python datetime holds.
@@ -86,7 +87,8 @@ WITH move AS MATERIALIZED (
     INSERT INTO taskq_task (name, payload, queue, priority, max_losses, expires_at, execute_at,
                             scheduled_at)
     SELECT moved.task, moved.payload, moved.queue, moved.priority, moved.max_losses,
-           clock_timestamp() + moved.expire_seconds * interval '1 second',
+           CASE WHEN moved.expire_seconds IS NOT NULL
+                THEN clock_timestamp() + {interval("moved.expire_seconds")} END,
            tick.at::timestamptz, tick.at::timestamptz
     FROM moved CROSS JOIN LATERAL json_array_elements_text(moved.ticks) AS tick (at)
     ORDER BY tick.at, moved.id

@@ -18,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from taskq.sql.postgresql.enqueue import WAKE_ONE
+from taskq.sql.postgresql.time import interval
 from taskq.sql.statements import Rows
 
 # The rows of a workflow, in one statement: the workflow itself, its steps, their edges. The ids are
@@ -107,7 +108,7 @@ WITH step AS MATERIALIZED (
     UPDATE taskq_task AS task
     SET state = 0, inputs = given.inputs,
         execute_at = greatest(task.execute_at, clock_timestamp()
-                              + coalesce(task.delay, 0) * interval '1 second')
+                              + {interval("task.delay")})
     FROM given WHERE task.id = given.step_id
     RETURNING task.id, task.queue
 ), others AS MATERIALIZED (

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from taskq.limits import MAX_SECONDS
 from taskq.sql.sqlite.time import NOW, later, later_or_null
 from taskq.sql.statements import Rows
 
@@ -73,6 +74,10 @@ _COMPLETE = """NOT EXISTS (
 )"""
 
 
+# An infinite delay, written by hand, would be no time.
+_LIMITED_DELAY = f"min(max(coalesce(delay, 0), 0), {MAX_SECONDS})"
+
+
 def _release(steps: str) -> tuple[str, ...]:
     return (
         f"""
@@ -84,7 +89,7 @@ def _release(steps: str) -> tuple[str, ...]:
                     WHERE step_id = taskq_task.id AND state = 1 ORDER BY place
                 )
             ),
-            execute_at = max(execute_at, {later("coalesce(delay, 0)")})
+            execute_at = max(execute_at, {later(_LIMITED_DELAY)})
         WHERE id IN ({steps}) AND state = 3 AND {_COMPLETE}
         RETURNING id
         """,

@@ -322,7 +322,7 @@ def test_an_id_is_pruned_once_nothing_of_its_task_is_left(own_id, db_store):
     def prune():
         old = timezone.now() - datetime.timedelta(days=2)
         IdempotencyKey.objects.update(created_at=old)
-        db_store.pruning.prune(result_ttl=None, failed_ttl=None, idempotency_ttl=86400, limit=100)
+        db_store.pruning.prune_keys(86400, 100)
         return [key.key for key in IdempotencyKey.objects.all()]
 
     own_id.apply_async(task_id="done")

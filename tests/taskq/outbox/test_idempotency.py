@@ -150,13 +150,12 @@ def test_tasks_of_djangos_have_it_by_using():
 
 @pytest.mark.django_db(transaction=True)
 def test_keys_whose_time_is_over_are_pruned(db_store, capsys):
-    ttls = {"result_ttl": None, "failed_ttl": None}
     for number in range(5):
         send(f"k{number}")
     age(2 * DAY)
     send("young")
-    assert db_store.pruning.prune(**ttls, idempotency_ttl=None, limit=100) == (0, 0, 0)
-    assert db_store.pruning.prune(**ttls, idempotency_ttl=86400, limit=2) == (0, 0, 2)
+    assert db_store.pruning.prune_keys(None, 100) == 0
+    assert db_store.pruning.prune_keys(86400, 2) == 2
     call_command("taskq_prune")
     assert (
         "3 idempotency keys, 0 finished tasks, 0 losses and 0 workflows removed"

@@ -53,19 +53,21 @@ DAY = 86400.0
 def test_what_is_too_old_is_pruned_and_nothing_else(
     old_ones, db_store, result_ttl, failed_ttl, expected
 ):
-    ttls = {"result_ttl": result_ttl, "failed_ttl": failed_ttl, "idempotency_ttl": None}
-    db_store.pruning.prune(**ttls, limit=100)
+    db_store.pruning.prune_results(result_ttl, 100)
+    db_store.pruning.prune_failed(failed_ttl, 100)
     assert left() == expected
     assert Task.objects.filter(state=State.READY).count() == 3
 
 
 def test_pruning_goes_in_small_batches_oldest_first(old_ones, db_store):
-    soon = {"result_ttl": 1.0, "failed_ttl": 1.0, "idempotency_ttl": 1.0}
-    late = dict.fromkeys(soon, DAY)
-    assert db_store.pruning.prune(**soon, limit=1) == (1, 1, 0)
+    def prune(ttl, limit):
+        store = db_store.pruning
+        return store.prune_results(ttl, limit), store.prune_failed(ttl, limit)
+
+    assert prune(1.0, 1) == (1, 1)
     assert left() == (2, [0, 2])
-    assert db_store.pruning.prune(**late, limit=10) == (1, 1, 0)
-    assert db_store.pruning.prune(**late, limit=10) == (0, 0, 0)
+    assert prune(DAY, 10) == (1, 1)
+    assert prune(DAY, 10) == (0, 0)
     assert left() == (1, [0])
 
 
