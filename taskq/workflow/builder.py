@@ -6,11 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, Unpack
 
 from taskq import lazy_models
+from taskq.error_text import storable
+from taskq.limits import NAME_LENGTH
 from taskq.outbox import enqueue
 from taskq.outbox.terms import Terms
 from taskq.task import registry
 from taskq.task.registry import Definition
 from taskq.task.states import On
+from taskq.values import require
 from taskq.workflow.graph import Deadline, Graph, Outputs, Step
 from taskq.workflow.sending import send
 
@@ -33,9 +36,15 @@ class Workflow:
         name: For people, as in the dashboard.
         deadline: Seconds from the send, a timedelta or a datetime. What has not ended by then is
             cancelled. By default there is none, as a step may wait for a person's retry.
+
+    Raises:
+        TypeError: The name is no text.
+        ValueError: The name cannot be stored.
     """
 
     def __init__(self, name: str = "", *, deadline: Deadline | None = None) -> None:
+        mend = f"give a text of at most {NAME_LENGTH} characters, without NUL or lone surrogates"
+        require(isinstance(name, str) and storable(name, NAME_LENGTH) == name, "name", name, mend)
         self._graph = Graph(name, deadline=deadline)
 
     @property

@@ -21,6 +21,12 @@ def nothing_is_sent():
     assert not SentWorkflow.objects.exists()
 
 
+@pytest.mark.parametrize("name", ["a\0b", "\ud800", "x" * 256, 7, None, b"a"])
+def test_a_name_that_cannot_be_stored(name):
+    with pytest.raises((TypeError, ValueError), match=r"name is .*: give a text of at most 255"):
+        Workflow(name)
+
+
 @pytest.mark.parametrize("task", [print, "app.tasks.add", None, object()])
 def test_a_step_that_is_no_task(task):
     with pytest.raises(TypeError, match=r"is no task: give a function with @shared_task"):
