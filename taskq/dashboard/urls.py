@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from django.db import router, transaction
-from django.urls import path
+from django.urls import path, register_converter
 
+from taskq.dashboard.converters import RowId
 from taskq.dashboard.pages.charts import ChartNumbers
 from taskq.dashboard.pages.failures import Failure, Failures
 from taskq.dashboard.pages.names import Name, Names
@@ -23,6 +24,7 @@ from taskq.dashboard.stream import stream
 from taskq.models import Task
 
 app_name = "taskq_dashboard"
+register_converter(RowId, "taskq_row")
 
 #: For a view that is not to run in a transaction of its request (ATOMIC_REQUESTS).
 _by_itself = transaction.non_atomic_requests(router.db_for_write(Task))
@@ -40,10 +42,10 @@ urlpatterns = [
     path("runs/", Runs.as_view(), name="runs"),
     path("schedules/", Schedules.as_view(), name="schedules"),
     path("schedules/new/", NewSchedule.as_view(), name="new_schedule"),
-    path("schedules/<int:pk>/", SchedulePage.as_view(), name="schedule"),
+    path("schedules/<taskq_row:pk>/", SchedulePage.as_view(), name="schedule"),
     path("search/", Search.as_view(), name="search"),
     path("workflows/", Workflows.as_view(), name="workflows"),
-    path("workflows/<int:pk>/", WorkflowPage.as_view(), name="workflow"),
+    path("workflows/<taskq_row:pk>/", WorkflowPage.as_view(), name="workflow"),
     path("failures/", Failures.as_view(), name="failures"),
     path("failures/<str:key>/", Failure.as_view(), name="failure"),
     # A pool sees the question for a stack after its commit.

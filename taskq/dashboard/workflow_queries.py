@@ -176,7 +176,7 @@ def _graph(alias: str, id: int) -> tuple[Shape | None, Folded | None]:
     try:
         with transaction.atomic(using=alias):  # an error must not end the request's own
             found = shape.shape_of(id, alias)
-    except (ValueError, TypeError, LookupError, DatabaseError):  # written by hand
+    except (*shape.UNREADABLE, DatabaseError):  # written by hand
         return None, None
     if found is None:
         raise SentWorkflow.DoesNotExist

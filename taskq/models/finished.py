@@ -7,7 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from taskq.limits import NAME_LENGTH, QUEUE_LENGTH
 from taskq.models.declared_columns import read_as_declared
-from taskq.models.moment_field import MomentField
+from taskq.models.moment_field import DayField, MomentField
 
 
 @read_as_declared
@@ -36,9 +36,7 @@ class FinishedTask(models.Model):
     value = models.TextField(  # noqa: DJ001  most tasks keep none
         _("value"), null=True, help_text=_("encoded; none for a task that does not keep its result")
     )
-    expires_on = models.DateField(
-        _("kept until"), help_text=_("the last day, in UTC, on which it is kept")
-    )
+    expires_on = DayField(_("kept until"), help_text=_("the last day, in UTC, on which it is kept"))
 
     class Meta:
         verbose_name = _("finished task")

@@ -12,13 +12,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField, DurationField, Expression, ExpressionWrapper, Func
+from django.db.models import (
+    DateField,
+    DateTimeField,
+    DurationField,
+    Expression,
+    ExpressionWrapper,
+    Func,
+)
 from django.db.models.sql.compiler import SQLCompiler
 
 if TYPE_CHECKING:
     Base = DateTimeField[Any, Any]
+    DayBase = DateField[Any, Any]
 else:
     Base = DateTimeField
+    DayBase = DateField
 
 #: The first and the last moment that is shown. They are a day inside of Python's own limits, so
 #: that every time zone has them.
@@ -39,6 +48,17 @@ _BOUNDED = {
         "LIKE replace(substr({0}, 1, 19), 'T', ' ') || '%%' "
         "AND substr({0}, 20) NOT GLOB '*[^.0-9+:Z-]*' "
         f"THEN min(max({{0}}, '{FIRST}'), '{LAST}') END"
+    ),
+}
+#: The same for days. No day is infinite to date() of SQLite, which returns its own form of one.
+_BOUNDED_DAY = {
+    "postgresql": (
+        f"CASE WHEN {{0}} IS NOT NULL THEN LEAST(GREATEST({{0}}, DATE '{FIRST[:10]}'), "
+        f"DATE '{LAST[:10]}') END"
+    ),
+    "sqlite": (
+        f"CASE WHEN date({{0}}, '+0 days') = {{0}} "
+        f"THEN min(max({{0}}, '{FIRST[:10]}'), '{LAST[:10]}') END"
     ),
 }
 
@@ -63,6 +83,22 @@ class MomentField(Base):
     def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
         name, _path, args, kwargs = super().deconstruct()
         return name, "django.db.models.DateTimeField", args, kwargs
+
+
+class DayField(DayBase):
+    """The same for a DateField."""
+
+    def select_format(
+        self, compiler: SQLCompiler, sql: str, params: Sequence[Any]
+    ) -> tuple[str, tuple[Any, ...]]:
+        template = _BOUNDED_DAY.get(compiler.connection.vendor)
+        if compiler.query.distinct or template is None:
+            return sql, (*params,)
+        return template.format(sql), (*params,) * template.count("{0}")
+
+    def deconstruct(self) -> tuple[str, str, Sequence[Any], dict[str, Any]]:
+        name, _path, args, kwargs = super().deconstruct()
+        return name, "django.db.models.DateField", args, kwargs
 
 
 class Bounded(Func):

@@ -87,7 +87,9 @@ def node_title(node: NodeState) -> str:
 
 @register.filter
 def end(value: int) -> SafeString:
-    """How a run ended, as a badge."""
+    """How a run ended, as a badge. An end that this version does not know has none."""
+    if value not in End.values:
+        return format_html("{}", shown.NOTHING)
     found = End(value)
     return format_html('<span class="badge {}">{}</span>', found.name.lower(), found.label)
 

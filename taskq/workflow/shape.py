@@ -16,6 +16,9 @@ from taskq.models import On
 #: By their numbers: there may be a hundred thousand.
 _ON = tuple(On)
 
+#: What reading a graph raises that somebody has written by hand.
+UNREADABLE = (ValueError, TypeError, LookupError, OverflowError, RecursionError)
+
 
 class Input(NamedTuple):
     """A part that a step waits for.
@@ -58,7 +61,10 @@ class Shape:
 
 
 def shape_of(id: int, alias: str) -> Shape | None:
-    """The graph of a workflow; None if there is no such workflow. It never changes."""
+    """The graph of a workflow; None if there is no such workflow. It never changes.
+
+    Raises one of UNREADABLE, or an error of the database.
+    """
     connection = connections[alias]
     with connection.cursor() as cursor:
         cursor.execute(sql.workflows_of(connection.vendor).SHAPE, {"id": id})
@@ -78,6 +84,8 @@ def shaped(tasks: Sequence[int], names: Sequence[str], edges: Sequence[dict[str,
         (edge["step"], edge["place"], edge["part"], edge["waits_for"]) for edge in edges
     )
     names = [*names, *[""] * (len(tasks) - len(names))]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("a name of a task is no text")
     known: dict[str, str] = {}
     first, at = array("l"), 0
     for step in range(len(names) + 1):

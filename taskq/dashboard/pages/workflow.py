@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -41,10 +40,10 @@ class WorkflowPage(Acting, Page):
         AGAIN: permissions.ACT,
     }
 
-    @functools.cached_property
+    @property
     def id(self) -> int:
         pk: int = self.kwargs["pk"]
-        return min(pk, ids.TOO_LARGE - 1)
+        return pk
 
     @property
     def seen(self) -> Seen:
