@@ -103,7 +103,26 @@ def test_an_end_that_drops_what_follows_is_fenced_too(worker, new_worker):
     kept = endings.pass_on((two, 1), None, None, "x", 1 << On.CHAIN)
     assert worker.db.end(worker.id, [drops, kept]) == {one, two}
     assert dict(Edge.objects.values_list("part_id", "state")) == {one: 2, two: 1}
-    assert worker.db.workflows.drop_voided(10) == [(last, lab.trace.name)]
+    assert worker.db.workflows.drop_voided([last]) == [(last, lab.trace.name)]
+
+
+def test_a_failure_that_nobody_is_to_hear_of_is_fenced_too(worker, new_worker):
+    flow = Workflow()
+    part = flow.add(lab.add, [1, 2])
+    flow.add(lab.trace, [0], after=[part], on="failed")
+    flow.add(lab.trace, [part.result])
+    one, told, _ = flow.send().task_ids
+    worker.claim()
+    unheard = endings.fail((one, 1), error="no", traceback="", unheard=True)
+    assert endings.decoded([(*unheard.run, unheard.encoded())]) == [unheard]
+    stranger = new_worker()
+    assert stranger.db.end(stranger.id, [unheard]) == set()
+    assert set(Edge.objects.values_list("state", flat=True)) == {0}
+    assert worker.db.end(worker.id, [unheard]) == {one}
+    assert set(Edge.objects.values_list("waits_for", "state")) == {(On.FAILED, 2), (On.DONE, 0)}
+    worker.db.workflows.settle(60)
+    assert worker.db.workflows.drop_voided([told]) == [(told, lab.trace.name)]
+    assert state_of(one) == State.FAILED
 
 
 def test_a_keeper_releases_what_a_dead_worker_left(worker):
