@@ -70,7 +70,10 @@ RULES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "POLL": _SECONDS,
     "DRAIN_TIMEOUT": _SECONDS_FROM_0,
     "CONCURRENCY": _COUNT_OR_NONE,
-    "MAX_LOSSES": (lambda value: _count(value) and value <= 1000, "give a whole number from 1"),
+    "MAX_LOSSES": (
+        lambda value: _count(value) and value <= 1000,
+        "give a whole number from 1 to 1000",
+    ),
     "MAX_PAYLOAD": (_count, "give a number of bytes from 1"),
     "SERIALIZER": (lambda value: value in ("json", "pickle"), 'use "json" or "pickle"'),
     "UNKNOWN_TASK_TTL": _SECONDS,

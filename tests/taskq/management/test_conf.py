@@ -91,7 +91,7 @@ BAD = {
     "POLL": ([*NO_SECONDS, None], POSITIVE),
     "DRAIN_TIMEOUT": ([*NO_SECONDS[1:], None], "give a number of seconds from 0"),
     "CONCURRENCY": (NO_COUNTS, "give a whole number from 1, or None"),
-    "MAX_LOSSES": ([*NO_COUNTS, None, 1001], "give a whole number from 1"),
+    "MAX_LOSSES": ([*NO_COUNTS, None, 1001], "give a whole number from 1 to 1000"),
     "MAX_PAYLOAD": ([*NO_COUNTS, None], "give a number of bytes from 1"),
     "SERIALIZER": (["yaml", "", None, True, ["json"]], 'use "json" or "pickle"'),
     "UNKNOWN_TASK_TTL": ([*NO_SECONDS, None], POSITIVE),
