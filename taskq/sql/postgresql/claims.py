@@ -5,14 +5,14 @@ from __future__ import annotations
 
 
 def _first(of: str, order: str) -> str:
-    """The first waiting task of some lanes, and whether its queue is paused."""
+    """The first waiting task of some lanes."""
     return f"""(
-        SELECT queue, priority, execute_at, id,
-               EXISTS (SELECT FROM taskq_pausedqueue AS paused WHERE paused.queue = task.queue)
-        FROM taskq_task AS task WHERE state = 0 AND {of}
+        SELECT queue, priority, execute_at, id FROM taskq_task WHERE state = 0 AND {of}
         ORDER BY {order}priority DESC, execute_at, id LIMIT 1
     )"""
 
+
+_PAUSED = "EXISTS (SELECT FROM taskq_pausedqueue AS paused WHERE paused.queue = first.queue)"
 
 # The first task of each lane, as CTEs of the statements below: a loose index scan of
 # taskq_task_ready. One probe finds the first lane of all, and one more each the next lane of its
@@ -21,7 +21,7 @@ def _first(of: str, order: str) -> str:
 # transaction is open, the index keeps the entries of all tasks that were claimed since.
 _LANES = f"""
 RECURSIVE lane (queue, priority, execute_at, id, paused) AS (
-    SELECT first.*
+    SELECT first.*, {_PAUSED}
     FROM unnest(coalesce(%(queues)s::text[], ARRAY[NULL])) AS served (queue)
     CROSS JOIN LATERAL (
         {_first("queue = served.queue", "")}
@@ -29,14 +29,14 @@ RECURSIVE lane (queue, priority, execute_at, id, paused) AS (
         {_first("served.queue IS NULL", "queue, ")}
     ) AS first
     UNION ALL
-    SELECT next.*
+    SELECT first.*, {_PAUSED}
     FROM lane
     CROSS JOIN LATERAL (
         {_first("queue = lane.queue AND priority < lane.priority AND NOT lane.paused", "")}
         UNION ALL
         {_first("queue > lane.queue AND %(queues)s::text[] IS NULL", "queue, ")}
         LIMIT 1
-    ) AS next
+    ) AS first
 ), head AS (
     SELECT queue, priority, execute_at, id FROM lane WHERE NOT paused
 )
