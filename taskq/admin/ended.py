@@ -80,8 +80,8 @@ class EndedMixin(OnlyShownMixin, SearchMixin, Base):
     @admin.display(description=_("worker"))
     def worker_in_a_line(self, ended: Any) -> SafeString:
         # The list has fetched only the start of it.
-        worker = getattr(ended, "worker_start", None) or ended.worker
-        return columns.line(readable.first_line(worker))
+        start = getattr(ended, "worker_start", None)
+        return columns.line(readable.first_line(ended.worker if start is None else start))
 
     @admin.display(description=_("took"))
     def took(self, ended: Any) -> str:

@@ -96,3 +96,18 @@ def test_a_finished_task_that_is_kept_until_a_day_that_python_does_not_have(root
     put(row, expires_on=day)
     for url in ("/admin/taskq/finishedtask/", "/admin/taskq/finishedtask/7/change/"):
         assert "odd" in text(root.get(url))
+
+
+@pytest.mark.postgresql
+def test_two_finished_tasks_with_one_id_and_no_worker(root):
+    """The sequence of ids was set back, and the rows were written by hand."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO taskq_finished (id, name, payload, queue, priority, created_at, "
+            "execute_at, started_at, finished_at, worker, attempt, retries, expires_on) "
+            "SELECT 7, name, '[[],{}]', 'q', 0, now(), now(), now(), now(), '', 1, 0, day "
+            "FROM (VALUES ('odd', DATE '2026-01-01'), ('even', DATE '2026-01-02')) AS o (name, day)"
+        )
+    page = text(root.get("/admin/taskq/finishedtask/"))
+    assert "odd" in page
+    assert "even" in page
