@@ -51,6 +51,8 @@ class Site:
                 **os.environ,
                 "DJANGO_SETTINGS_MODULE": settings,
                 "PYTHONPATH": os.pathsep.join([str(self.home), str(ROOT)]),
+                # The settings are written anew within a second, and perhaps as long as before.
+                "PYTHONDONTWRITEBYTECODE": "1",
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

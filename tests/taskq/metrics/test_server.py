@@ -203,6 +203,7 @@ def test_a_burst_ends_with_a_port_as_well(start_pool, runs):
 @pytest.mark.sqlite  # to run it on one is enough
 def test_only_the_process_that_serves_holds_the_socket(start_pool):
     pool = start_pool("-c", 1, *PORT)
+    wait_until(lambda: "metrics" in pool.children(), what="the one that serves is up")
     found = set()
     for name, pid in {**pool.children(), "supervisor": pool.pid}.items():
         links = [os.readlink(each.path) for each in os.scandir(f"/proc/{pid}/fd")]

@@ -89,7 +89,9 @@ def test_claim_of_future_tasks_reads_none_of_them(raw):
 
 def test_lanes_probe_the_ready_index_once_for_each_lane(raw):
     nodes, pages = explain(raw, claims.LANES, {"queues": None})
-    assert indexes(nodes) == {"taskq_task_ready"}
+    # The table of paused queues may be read as a whole, or by one of its indexes.
+    of_tasks = {name for name in indexes(nodes) if not name.startswith("taskq_pausedqueue")}
+    assert of_tasks == {"taskq_task_ready"}
     assert not scans_whole_table(nodes, "taskq_task")
     assert nodes[0]["Actual Rows"] == 4
     assert pages < 100

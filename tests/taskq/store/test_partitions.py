@@ -262,4 +262,4 @@ def test_a_pool_whose_role_is_a_member_of_the_owner_makes_them(
         cursor.execute(f"GRANT postgres TO {name}")
     pool = start_pool("-c", 1, DATABASE_URL=as_role(database_url, name), **REPORTS)
     pool.wait_for_log("partitions of taskq_finished: made")
-    assert len(days()) == 3
+    assert set(written(*(today() + n * DAY for n in (1, 2, 3)))) <= set(days())

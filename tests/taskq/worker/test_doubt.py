@@ -35,7 +35,7 @@ def test_a_lease_that_is_about_to_end_is_given_up_with_what_is_held_under_it(wor
     """The keeper may renew it in the last moment: then nobody would run that."""
     worker.batch.in_doubt = False
     worker.slot.lease_deadline = 1
-    assert not worker.end.finish(None, None, None, None, None)
+    assert not worker.end.finish(None, None, None, None, None, 0)
     assert worker.batch.in_doubt
     worker.lost_lease.ask_to_retire()
     assert worker.slot.doubtful_lease == OLD
