@@ -161,9 +161,7 @@ class Ticker:
             pause = self._tried_again(name) - clock.now()
             waits.append(max(LOOK_AGAIN, pause / clock.SECOND))
         for stand, made in moves:
-            if stand.id not in moved:
-                continue
-            if made.next_at is not None:
+            if stand.id in moved and made.next_at is not None:
                 waits.append((made.next_at - stand.now).total_seconds())
         return max(0.0, min(waits))
 
