@@ -93,12 +93,11 @@ class Keeper:
         )
         self.workflows = WorkflowKeeper(self.session, every=heartbeat, between=self.keep_alive)
         self.pruner = Pruner(self.session, self.settings)
-        self.partitions = PartitionKeeper(self.session, context.lifetimes)
+        self.partitions = PartitionKeeper(self.session, context.lifetimes, between=self.keep_alive)
         self._refusals = Refusals(child.name, self.session.close, limit=self.settings.heartbeat)
         leases, reclaimer, overruns = self.leases, self.reclaimer, self.overruns
         canceller, reporter = self.canceller, self.reporter
         self.duties = [
-            # First: reclaiming can take as long as another transaction keeps the tasks locked.
             Duty("renew leases", leases.renew, lambda: leases.due),
             Duty("look at grants", self.grants.look, lambda: NEVER),
             Duty("look at tables", self.tables.look, lambda: self.tables.due),
@@ -149,9 +148,9 @@ class Keeper:
         self.scoreboard.contact = Contact.NONE
         self.child.booted()
         while not self.child.stopping:
-            self.child.beat()
             try:
                 for duty in self.duties:
+                    self.keep_alive()  # far from the database, all of them take seconds
                     self._refusals.do(duty.what, duty.do)
                 self.session.answered()
                 complete = self.tables.complete
@@ -168,7 +167,8 @@ class Keeper:
         return self.close()
 
     def keep_alive(self) -> None:
-        """Renew leases in the middle of another duty. Dead workers can wait, living ones cannot."""
+        """Renew leases, if it is time, between two duties or in the middle of one. Dead workers can
+        wait, living ones cannot."""
         self.child.beat()
         renewing, *_ = self.duties
         self._refusals.do(renewing.what, renewing.do)

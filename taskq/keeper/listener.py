@@ -16,7 +16,7 @@ from collections import Counter
 from pool import Scoreboard, clock
 from taskq.database_errors import DATABASE_ERRORS
 from taskq.pool_context import KEEPER
-from taskq.sql import WORK
+from taskq.sql import CANCEL, STACK, WORK
 from taskq.store.refusals import concerns_all
 from taskq.store.session import StoreSession
 from taskq.store.tasks import TaskStore
@@ -53,6 +53,8 @@ class Listener:
         self.open = False
         self._wakes: list[int] = []
         self._heard_on: TaskStore | None = None
+        #: Whether wake-ups may have been missed, before LISTEN was said on this connection.
+        self._was_deaf = False
         self._opened = 0
         self._ask_again = 0
         self._calm = CALM
@@ -73,8 +75,14 @@ class Listener:
         return self._session.store().fileno()
 
     def heard(self, now: int) -> Counter[str]:
-        """What the wake-ups since the last call may say; see :meth:`TaskStore.woken`."""
+        """What the wake-ups since the last call may say; see :meth:`TaskStore.woken`.
+
+        Before a new connection listens, somebody may have told of a cancel or asked for a stack.
+        """
         said = self._listening().woken()
+        if self._was_deaf:
+            self._was_deaf = False
+            said.update((CANCEL, STACK))
         if said[WORK]:
             self._forget_old_wakes(now)
             self._wakes += [now] * min(said[WORK], MANY_WAKES)
@@ -142,7 +150,7 @@ class Listener:
         store = self._session.store()
         if store is not self._heard_on:
             store.listen()
-            self._heard_on = store
+            self._heard_on, self._was_deaf = store, True
         return store
 
     def lost(self) -> None:

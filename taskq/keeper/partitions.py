@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from pool import clock
 from taskq import events
@@ -18,12 +18,16 @@ class PartitionKeeper:
     """Makes the partitions of taskq_finished ahead, and drops those that are over.
 
     lifetimes: seconds for which finished tasks are kept, each that there is.
+    between: called between two changes. They can wait, but leases cannot.
     due: when to look next, by ``pool.clock``.
     """
 
-    def __init__(self, session: StoreSession, lifetimes: Collection[float]) -> None:
+    def __init__(
+        self, session: StoreSession, lifetimes: Collection[float], *, between: Callable[[], None]
+    ) -> None:
         self._session = session
         self._lifetimes = lifetimes
+        self._between = between
         self._busy = 0
         self._told = False
         # At once: until there are partitions, all rows go to the default one.
@@ -33,7 +37,7 @@ class PartitionKeeper:
         """Look at the partitions, if it is time."""
         if clock.now() < self.due:
             return
-        tended = self._session.store().partitions.tend(self._lifetimes)
+        tended = self._session.store().partitions.tend(self._lifetimes, self._between)
         owner = self._session.owner
         if tended.made or tended.dropped:
             events.partitions_changed(owner, tended.made, tended.dropped)

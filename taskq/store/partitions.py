@@ -7,7 +7,7 @@ itself, as all rows are on SQLite.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from taskq import sql
@@ -46,11 +46,15 @@ class PartitionStore:
         self._connection = connection
         self._sql = sql.partitions_of(vendor)
 
-    def tend(self, lifetimes: Iterable[float]) -> Tended:
+    def tend(
+        self, lifetimes: Iterable[float], between: Callable[[], None] = lambda: None
+    ) -> Tended:
         """Drop the partitions whose day is over. Make those for rows with these lifetimes, in
         seconds, that are written until the day after tomorrow.
 
         Writers do not wait for long: what gets no lock in time is left for the next time.
+
+        between: called before each change.
         """
         tended = Tended()
         home = self._connection.home
@@ -74,6 +78,7 @@ class PartitionStore:
             tended.more = len(tended.made) + len(tended.dropped) == CHANGES
             if tended.more:
                 break
+            between()
             try:
                 if change(self._sql, schema, day):
                     changed.append(day)

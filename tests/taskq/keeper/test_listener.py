@@ -23,7 +23,7 @@ from taskq.keeper.listener import (
     Listener,
 )
 from taskq.models import Task
-from taskq.sql import CANCEL, WORK
+from taskq.sql import CANCEL, STACK, WORK
 from taskq.task.queues import Queues
 from tests.project.lab import tasks as lab
 
@@ -110,6 +110,15 @@ def test_a_crowd_closes_it_and_single_wake_ups_do_not(pool):
     assert pool.pass_time(10, runs=100, wakes=100)
     pool.pass_time(0.1, runs=1000, wakes=1000)
     assert not pool.listener.open
+
+
+def test_a_new_connection_has_missed_what_was_said_before(pool):
+    """A cancel, or a request for a stack: an idle pool would not look for it again."""
+    assert pool.listener.heard(pool.now) == Counter([CANCEL, STACK])
+    assert not pool.listener.heard(pool.now)
+    pool.database = Database()
+    assert pool.listener.heard(pool.now) == Counter([CANCEL, STACK])
+    assert not pool.listener.heard(pool.now)
 
 
 def test_it_opens_again_though_tasks_trickle_in_without_a_pause(pool):
@@ -258,7 +267,7 @@ def test_a_wake_up_that_comes_with_the_answer_to_a_statement_is_heard(db_store, 
 def test_it_hears_of_a_cancel_and_takes_that_for_no_wake_up(connect, worker):
     listener = Listener(SimpleNamespace(store=lambda: worker.db), Scoreboard(1))
     # It need not be open for that: a pool that never sleeps hears of it as well.
-    assert not listener.heard(100 * SECOND)
+    listener.heard(100 * SECOND)
     other = connect()
     lab.quick.delay("a")
     worker.claim_one()

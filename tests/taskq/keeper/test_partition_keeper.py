@@ -26,7 +26,7 @@ class Session:
     def store(self):
         return self
 
-    def tend(self, lifetimes):
+    def tend(self, lifetimes, between):
         assert lifetimes == {5.0}
         return self.found
 
@@ -41,7 +41,7 @@ def look(session, monkeypatch):
     """Looks once, at the time when it is due; seconds until the next look."""
     now = [clock.now()]
     monkeypatch.setattr(partitions.clock, "now", lambda: now[0])
-    keeper = PartitionKeeper(session, {5.0})
+    keeper = PartitionKeeper(session, {5.0}, between=lambda: None)
 
     def once():
         now[0] = max(now[0], keeper.due)
