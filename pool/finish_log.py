@@ -88,11 +88,21 @@ class FinishLog:
         self._first = words[_FIRST] = first + count
         return settled
 
-    def take_back(self) -> None:
-        """Take out the newest run, which is recorded."""
+    @property
+    def newest_is_settled(self) -> bool:
+        """Whether a reader may have recorded the newest run."""
+        return self._words[_SETTLED] >= self._last
+
+    def take_back(self) -> bool:
+        """Take out the newest run, which is recorded. False if a reader may have recorded it: then
+        it stays, and is taken out with the others. What comes next must not get its place, or it
+        would count as recorded."""
+        if self.newest_is_settled:
+            return False
         self._last -= 1
         self._end -= sum(self._lengths(self._last, self._last + 1))
         self._words[_LAST] = self._last
+        return True
 
     def clear(self) -> None:
         self._begin = self._end

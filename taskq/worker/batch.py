@@ -92,10 +92,15 @@ class Batch:
             self.seen_since = clock.now()
         return True
 
+    @property
+    def keeper_has_newest(self) -> bool:
+        """Whether the keeper may have written the newest ended run."""
+        return self._finish_log.newest_is_settled
+
     def forget_newest(self) -> None:
         """The newest ended run was written apart from the rest."""
-        self._ended.pop()
-        self._finish_log.take_back()
+        if self._finish_log.take_back():
+            self._ended.pop()
 
     def claim(self, store: TaskStore, request: ClaimRequest) -> ClaimResult:
         """Write the ended runs and claim more tasks, both or neither. Not while a claim is on its

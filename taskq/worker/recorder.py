@@ -226,9 +226,7 @@ class Recorder:
         quick = not self.batch.waiting or self.pace.is_quick(task.name)
         if quick and not once and not at_once:
             return True
-        ours = self.writer.end(ending, task.name)
-        self.batch.forget_newest()
-        return ours
+        return self.writer.end_newest(ending, task.name)
 
     def fail(self, task: Claimed, error: str, kind: str | None, request: Request | None) -> bool:
         """Write at once that it failed before or after its run."""

@@ -45,6 +45,19 @@ def test_the_newest_can_be_taken_back(ring):
     assert runs(ring) == [(11, 1), (13, 1)]
 
 
+def test_the_newest_stays_if_a_reader_may_have_recorded_it(ring):
+    """Else the next run would get its place, and count as recorded."""
+    ring.add(7, 1)
+    assert not ring.newest_is_settled
+    ring.settle()
+    assert ring.newest_is_settled
+    assert not ring.take_back()
+    ring.add(8, 1)
+    assert not ring.newest_is_settled
+    assert runs(ring) == [(7, 1), (8, 1)]
+    assert ring.take_out(2) == 1
+
+
 def test_it_goes_round(ring):
     for task in range(1, 20):
         ring.add(task, 1)

@@ -233,6 +233,35 @@ def test_the_worker_says_of_nothing_that_the_keeper_wrote_that_it_was_not_its_ow
     one.session.close()
 
 
+@pytest.mark.parametrize("by_keeper", [True, False])
+def test_what_the_keeper_wrote_first_is_told_as_the_workers_own(
+    worker, held, caplog, monkeypatch, by_keeper
+):
+    """On a slow disk: the worker is about to write the end of a run, of which somebody hears."""
+    one = worker_of_no_pool(worker.id)
+    one.batch.hold_under(worker.id)
+    ending, later = endings.finish(held[0]), endings.finish(held[1])
+    end = one.writer._end
+
+    def end_late(db, ending):
+        if by_keeper:
+            one.slot.finish_log.settle()
+        worker.db.end(worker.id, [ending])
+        return end(db, ending)
+
+    one.batch.end_later(ending)
+    monkeypatch.setattr(one.writer, "_end", end_late)
+    assert one.writer.end_newest(ending, "a task") == by_keeper
+    assert ("no longer held by this worker" in caplog.text) != by_keeper
+    # It stands in the place of no other.
+    caplog.clear()
+    one.batch.end_later(later)
+    worker.db.end(worker.id, [later])
+    one.writer.write_ended()
+    assert caplog.text.count("no longer held by this worker") == 1
+    one.session.close()
+
+
 def test_looks_are_taken_while_somebody_has_a_batch(look, slot):
     keeper = slot.child.slot
     look(0.001)
