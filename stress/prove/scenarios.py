@@ -262,9 +262,10 @@ def cancelled_and_killed(bench: Bench) -> None:
 
 
 def history_goes_back(bench: Bench) -> None:
-    """The database is replaced by a copy that is older than two pools.
+    """The database is replaced by a copy that is older than a pool.
 
-    One pool notices late, in the middle of a run, when the other has claimed its task."""
+    The pool notices late, in the middle of a run, when one that has started since has claimed its
+    task."""
     key = bench.send("slow", 14.0)
     copied = clock.now()
     before = Snapshot(bench.database.url)
@@ -272,10 +273,10 @@ def history_goes_back(bench: Bench) -> None:
     network = bench.start_proxy()
     late = bench.start_pool(proxy=network, lease=8.0, heartbeat=1.0)
     first = bench.started(key)
-    bench.start_pool(lease=8.0, heartbeat=1.0)
     with bench.fault("cut-off", late, "cut"):
         network.hold()
         bench.fail_over(before, copied=copied)
+        bench.start_pool(lease=8.0, heartbeat=1.0)
         bench.started(key, 2)
         network.forward()
     bench.ended_or_gone(key, first)

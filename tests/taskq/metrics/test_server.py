@@ -78,6 +78,7 @@ def test_clients_that_hang_or_dribble_hold_up_no_other(start_pool):
         client.close()
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_client_gets_no_more_than_its_time(start_pool):
     pool = start_pool("-c", 1, *PORT)
     with socket.create_connection(address(pool)) as client:
@@ -126,6 +127,7 @@ def test_a_page_that_fails_is_logged_and_the_next_is_served(caplog):
     assert "no figures" in str(record.exc_info[1])
 
 
+@pytest.mark.sqlite  # to run it on one is enough
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_server_that_dies_or_freezes_is_replaced_alone(start_pool, runs, number):
     pool = start_pool("-c", 1, *PORT)

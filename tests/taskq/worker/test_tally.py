@@ -104,6 +104,7 @@ def test_above_info_nothing_is_said(caplog):
 
 
 @pytest.mark.sqlite  # to run it on one is enough
+@pytest.mark.sqlite  # to run it on one is enough
 def test_a_pool_says_what_it_ran_while_it_idles_and_when_it_stops(start_pool, drained):
     pool = start_pool("-c", 1)
     slow = tasks.nap.delay("slow", 1.2)

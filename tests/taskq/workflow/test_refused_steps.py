@@ -28,8 +28,8 @@ def test_a_step_that_cannot_be_released_stops_neither_its_part_nor_others(
     start_pool, runs, refusing, part
 ):
     refusing(*STUCK)
-    pool = start_pool("-c", 1, "--heartbeat", 0.5)
     stuck = chain("bad", part, queue="stuck")
+    pool = start_pool("-c", 1, "--heartbeat", 0.5)  # an idle one would look 20 s later
     wait_until(lambda: runs("end", "bad part"))
     chain("good", part)
     tasks.quick.delay("innocent")
