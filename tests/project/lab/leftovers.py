@@ -153,10 +153,13 @@ def fork_daemon(key):
     """It lives on in a session of its own. The task holds a lock on a row meanwhile."""
     with transaction.atomic():
         Order.objects.select_for_update().get()
+        reader, writer = os.pipe()
         if (daemon := os.fork()) == 0:
             os.setsid()
+            os.write(writer, b"x")
             time.sleep(60)
             os._exit(0)
+        os.read(reader, 1)  # its session is its own: who is killed now takes no daemon along
         note("daemon", key=key, daemon=daemon)
         time.sleep(60)
 
