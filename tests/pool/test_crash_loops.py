@@ -151,13 +151,14 @@ def test_term_while_forks_are_refused_ends_the_pool(start):
 def test_children_killed_while_draining_do_not_hold_up_the_end(start):
     pool = start("keeper=notes_deaths", "worker=works*4")
     pool.wait_note("begun", count=4)
+    keeper = pool.wait_up("keeper")
     pool.signal(signal.SIGTERM)
     pool.wait_log("stopping")
     workers = pool.children("worker")
     for pid in workers.values():
         os.kill(pid, signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):  # it may have ended, as nothing is left to do
-        os.kill(pool.wait_up("keeper"), signal.SIGKILL)
+        os.kill(keeper, signal.SIGKILL)
     assert pool.wait_exit() == 0
     assert {death["pid"] for death in pool.notes("death", text="killed by SIGKILL")} >= set(
         workers.values()
