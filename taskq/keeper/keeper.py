@@ -149,9 +149,7 @@ class Keeper:
         self.child.booted()
         while not self.child.stopping:
             try:
-                for duty in self.duties:
-                    self.keep_alive()  # far from the database, all of them take seconds
-                    self._refusals.do(duty.what, duty.do)
+                self.go_round()
                 self.session.answered()
                 complete = self.tables.complete
                 self.scoreboard.contact = Contact.GOOD if complete else Contact.UNMIGRATED
@@ -165,6 +163,12 @@ class Keeper:
                 self.scoreboard.contact = Contact.UNMIGRATED if unmigrated else Contact.NONE
                 self.child.wait(self.session.lost(error))
         return self.close()
+
+    def go_round(self) -> None:
+        """Do each duty that is due. Far from the database, all of them together take seconds."""
+        for duty in self.duties:
+            self.keep_alive()
+            self._refusals.do(duty.what, duty.do)
 
     def keep_alive(self) -> None:
         """Renew leases, if it is time, between two duties or in the middle of one. Dead workers can

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import functools
+import itertools
 
 import pytest
 from django.db import connection
@@ -27,6 +29,17 @@ def keeper(transactional_db):
     found = keeper_of_no_pool(Settings(result_ttl=60.0, idempotency_ttl=60.0))
     yield found
     found.session.close()
+
+
+def test_leases_are_renewed_before_each_duty(keeper):
+    """Far from the database, all duties together take longer than a lease."""
+    done = []
+    keeper.duties = [
+        duty._replace(do=functools.partial(done.append, duty.what)) for duty in keeper.duties
+    ]
+    keeper.go_round()
+    renewing, *others = (duty.what for duty in keeper.duties)
+    assert done == [renewing, renewing, *itertools.chain(*((renewing, each) for each in others))]
 
 
 def due_schedule(name, **columns):
