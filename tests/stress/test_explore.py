@@ -38,9 +38,9 @@ def explore() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
         session.execute("DROP DATABASE explore WITH (FORCE)")
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
-def test_a_thousand_orders_are_right(explore, seed):
-    """In parts, as a machine that is busy takes minutes for all of them."""
+@pytest.mark.parametrize("seed", [1, 2])
+def test_hundreds_of_orders_are_right(explore, seed):
+    """``make explore`` tries 100,000. In parts, as a busy machine takes minutes for all of them."""
     ended = explore("--orders", 250, "--seed", seed)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "250 orders in" in ended.stdout

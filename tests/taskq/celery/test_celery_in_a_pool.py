@@ -206,6 +206,7 @@ print(add.delay(1, 2).queue, debug_task.delay().queue)
 }
 
 
+@pytest.mark.sqlite  # the project has a database of its own
 def test_a_project_as_celerys_users_have_it(tmp_path):
     """Its package imports the app, and so it is imported before Django's settings are there."""
     for name, text in PROJECT.items():

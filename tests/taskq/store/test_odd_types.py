@@ -47,39 +47,43 @@ def test_a_task_is_shown_by_every_door(root, capsys, good_worker, column):
         text(act(root, verb, *odd, post="yes"))
 
 
-@pytest.mark.parametrize("value", ODD)
-@pytest.mark.parametrize("model", [Worker, Result, Schedule, PausedQueue])
-def test_so_are_other_rows(root, capsys, model, value):
-    makers = {
-        Worker: {"pool": "a:1", "name": "worker 1", "host": "a", "pid": 1}
+def row_of(model, number):
+    """A row of a model that is like no other."""
+    columns = {
+        Worker: {"pool": "a:1", "name": f"worker {number}", "host": "a", "pid": number}
         | {"lease_expires_at": Now()},
         Result: {
-            **{"id": 1, "name": "a", "payload": "[[],{}]", "queue": "q", "priority": 0},
+            **{"id": number, "name": "a", "payload": "[[],{}]", "queue": "q", "priority": 0},
             **{"worker": "w", "created_at": Now(), "started_at": Now(), "finished_at": Now()},
             "value": "3",
         },
         Schedule: {
-            **{"name": "s", "task": "t", "schedule": "* * * * *", "time_zone": "UTC"},
+            **{"name": f"s{number}", "task": "t", "schedule": "* * * * *", "time_zone": "UTC"},
             **{"catch_up": "once", "payload": "", "queue": "q", "priority": 0, "max_losses": 3},
         },
-        PausedQueue: {"queue": "q"},
+        PausedQueue: {"queue": f"q{number}"},
     }  # fmt: skip
-    for field in model._meta.concrete_fields:
-        if field.primary_key:
-            continue
-        row = model.objects.create(**makers[model])
+    return model.objects.create(**columns[model])
+
+
+@pytest.mark.parametrize("value", ODD)
+@pytest.mark.parametrize("model", [Worker, Result, Schedule, PausedQueue])
+def test_so_are_other_rows(root, capsys, model, value):
+    kind = f"admin:taskq_{model._meta.model_name}"
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    for number, field in enumerate(fields, 1):
+        row = row_of(model, number)
         put(row, **{field.column: value})
         if model is not PausedQueue:
-            kind = f"admin:taskq_{model._meta.model_name}"
-            text(root.get(reverse(f"{kind}_changelist")))
             text(root.get(reverse(f"{kind}_change", args=[row.pk])))
-        text(root.get(WORKERS))
-        call_command("taskq_top", "--once")
-        capsys.readouterr()
-        status(capsys)
         if model is Result:
-            assert AsyncResult(1).status == "SUCCESS"
-        model.objects.all().delete()
+            assert AsyncResult(number).status == "SUCCESS"
+    if model is not PausedQueue:
+        text(root.get(reverse(f"{kind}_changelist")))
+    text(root.get(WORKERS))
+    call_command("taskq_top", "--once")
+    capsys.readouterr()
+    status(capsys)
 
 
 def test_a_pool_fails_or_leaves_such_tasks_and_others_go_on(start_pool, runs):
