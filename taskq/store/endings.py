@@ -48,6 +48,9 @@ ENDS = {
     _RETRY_CHANGED: End.RETRIED,
 }
 
+#: The ends of steps, for which other steps may wait.
+PASSING = frozenset((_PASS, _PASS_SOME))
+
 #: Endings with values that one statement writes. To find a value in a list, the server walks over
 #: those before it.
 TOGETHER = 100
@@ -77,7 +80,7 @@ class Ending(NamedTuple):
     @property
     def passes(self) -> bool:
         """Whether it is the end of a step, for which other steps may wait."""
-        return self.how in (_PASS, _PASS_SOME)
+        return self.how in PASSING
 
     def encoded(self) -> bytes:
         """It without its run, for a finish log. :func:`decoded` reads it."""
@@ -104,7 +107,8 @@ def checked(id: int, attempt: int, how: str, values: Iterable[Any]) -> Ending:
 
 def finish(run: Run) -> Ending:
     """The task is done, and nothing of it is kept."""
-    return Ending(*run, _FINISH, ())
+    id, attempt = run
+    return Ending(id, attempt, _FINISH, ())
 
 
 def keep(run: Run, value: str) -> Ending:
@@ -171,6 +175,12 @@ def _text(when: datetime.datetime | None) -> str | None:
     return None if when is None else when.astimezone(datetime.UTC).isoformat(" ")
 
 
+def passing(endings: Iterable[Ending]) -> list[int]:
+    """The ids of the steps that have passed, of these. Asked for each batch, so without a call for
+    each ending."""
+    return [ending.id for ending in endings if ending.how in PASSING]
+
+
 def calls(statements: Statements, worker: int, endings: Iterable[Ending]) -> list[sql.Call]:
     """The statements that write these endings: for each way to end and each attempt. Together they
     return the ids of the tasks that they have ended. Nearly all runs are a first attempt."""
@@ -179,7 +189,7 @@ def calls(statements: Statements, worker: int, endings: Iterable[Ending]) -> lis
     for ending in endings:
         groups.setdefault((ending.how, ending.attempt), []).append(ending)
     locks: list[sql.Call] = []
-    if statements.LOCK_IN_ORDER and len(endings) > 1 and any(each.passes for each in endings):
+    if statements.LOCK_IN_ORDER and len(endings) > 1 and passing(endings):
         # A cancel of their workflow locks them in this order too.
         locks = [(statements.LOCK_IN_ORDER, {"ids": sql.Ids(sorted(each.id for each in endings))})]
     return locks + [

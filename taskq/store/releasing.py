@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from taskq import sql
 from taskq.sql.statements import WorkflowStatements
-from taskq.store.endings import Ending
+from taskq.store.endings import Ending, passing
 
 
 class Parts(NamedTuple):
@@ -50,7 +50,7 @@ def calls(
 ) -> list[sql.Call]:
     """The statements that release what waits for these ends, after those that write them."""
     stopped = sql.Ids(parts.stopped)
-    ids = sql.Ids(ending.id for ending in endings if ending.passes)
+    ids = sql.Ids(passing(endings))
     ids += [*parts.passed, *stopped]
     if not ids:
         return []

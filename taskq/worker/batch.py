@@ -14,7 +14,7 @@ from pool import clock
 from pool.finish_log import FinishLog
 from taskq.database_errors import DATABASE_ERRORS, passes
 from taskq.store.claims import ClaimRequest, ClaimResult, Lane
-from taskq.store.endings import Ending
+from taskq.store.endings import Ending, passing
 from taskq.store.refusals import concerns_all
 from taskq.store.releasing import Parts
 from taskq.store.tasks import TaskStore
@@ -85,10 +85,11 @@ class Batch:
 
     def end_later(self, ending: Ending) -> bool:
         """Keep the end of a run, to write it with others. False if there is no room for it."""
-        if not self._finish_log.add(ending.id, ending.attempt, ending.encoded()):
+        data = ending.encoded()
+        if not self._finish_log.add(ending.id, ending.attempt, data):
             return False
         self._ended.append(ending)
-        if ending.is_seen and not self.seen_since:
+        if data and not self.seen_since:  # else nobody sees that it has ended
             self.seen_since = clock.now()
         return True
 
@@ -186,7 +187,7 @@ class Batch:
 
         last: this worker claims nothing any more.
         """
-        ended = bool(self._parts.stopped) or any(each.passes for each in self._ended)
+        ended = bool(self._parts.stopped) or bool(passing(self._ended))
         if not ended and not self._parts.any:
             return False
         self.write(store)
@@ -289,7 +290,7 @@ class Batch:
         written, self._ended = self._ended[:count], self._ended[count:]
         if not self._ended:
             self.seen_since = 0
-        if passed := [each.id for each in written if each.passes]:
+        if passed := passing(written):
             self._parts = self._parts._replace(passed=[*self._parts.passed, *passed])
         elsewhere = self._finish_log.take_out(count)  # the keeper may have written these
         self._untouched += [each.run for each in written[elsewhere:] if each.id not in ours]

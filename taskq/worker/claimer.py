@@ -85,13 +85,12 @@ class Claimer:
         self.writer.write_one_by_one()
         return self._refusal.came(error)
 
-    def send_ahead(self, task: Claimed, *, last: bool) -> None:
+    def send_ahead(self, task: Claimed, *, quick: bool, last: bool) -> None:
         """Before a run: begin to claim what comes after it, and to write what has ended. The server
         works at it during the run.
 
-        last: the worker claims nothing after this run.
+        quick: the task is known as that. last: the worker claims nothing after this run.
         """
-        quick = self.pace.is_quick(task.name)
         request = None if last else self.request_ahead(task, quick=quick)
         try:
             if request is None and not self.must_send(task, quick=quick):

@@ -6,6 +6,7 @@ from pool import Child
 from pool.kernel import resident_kib
 from taskq import events
 from taskq.conf import Settings
+from taskq.worker.batch import Batch
 
 
 class Wear:
@@ -16,6 +17,8 @@ class Wear:
         self._most = settings.max_tasks_per_child or None
         self._most_kib = settings.max_memory_per_child or None
         self.runs = 0
+        #: The process ends after the run that is about to begin.
+        self.is_last_run = self._most == 1
         self.worn_out = False
 
     def check_memory(self) -> None:
@@ -24,21 +27,19 @@ class Wear:
         if limit and first and self._child.number == 1 and (kib := resident_kib()) > limit:
             events.memory_limit_too_low(kib, limit)
 
-    @property
-    def is_last_run(self) -> bool:
-        """Whether the process ends after the run that is about to begin."""
-        return self._most is not None and self.runs + 1 >= self._most
-
-    def count_run(self, *, out_of_memory: bool, others_wait: bool) -> None:
+    def count_run(self, batch: Batch, *, out_of_memory: bool) -> None:
         """Count a run. Note whether a new process should take the place of this one.
 
-        out_of_memory: a run has failed with MemoryError. others_wait: the worker holds more tasks,
-            which may run before it looks at its memory again.
+        batch: what the worker holds. While tasks wait there, they may run before it looks at its
+            memory again. out_of_memory: a run has failed with MemoryError.
         """
         self.runs += 1
-        if out_of_memory or (self._most is not None and self.runs >= self._most):
+        if self._most is not None:
+            self.is_last_run = self.runs + 1 >= self._most
+            self.worn_out |= self.runs >= self._most
+        if out_of_memory:
             self.worn_out = True
-        if self._most_kib and not self.worn_out and not others_wait:
+        if self._most_kib and not self.worn_out and not batch.waiting:
             kib = resident_kib()
             self.worn_out = kib > self._most_kib
             if self.worn_out:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 
 from pool import Child, Others, Slot, clock
@@ -150,17 +150,18 @@ class Worker:
     def perform(self, task: Claimed) -> None:
         """Run a task and record its outcome."""
         definition = registry.find(task.name)
+        quick = self.pace.is_quick(task.name)
         if task.expired:
             self.not_run.expired(task)
         elif definition is None:
             self.not_run.defer_unknown(task)
-        elif self.ready_for(task, definition):
-            hooks = self.hooks(task, definition)
-            self.claimer.send_ahead(task, last=self.wear.is_last_run)
+        elif self.ready_for(task, definition, quick=quick):
+            hooks = None if definition.hooks is None else self.hooks(task, definition.hooks)
+            self.claimer.send_ahead(task, quick=quick, last=self.wear.is_last_run)
             self.begin(task, definition)
             if self.recall.pending:
                 return self.answer_recall(task)
-            self.tell(task)
+            self.tell(task, quick=quick)
             if hooks is not None:
                 hooks.started()
             outcome = self.execute(task, definition, hooks.first() if hooks else ())
@@ -181,17 +182,15 @@ class Worker:
                 assert self.request is not None  # of this run
                 hooks.finished(outcome, self.request, seconds)
                 self.restore(task.name, now)
-            self.wear.count_run(
-                out_of_memory=self.recorder.out_of_memory, others_wait=self.batch.waiting > 0
-            )
+            self.wear.count_run(self.batch, out_of_memory=self.recorder.out_of_memory)
 
-    def ready_for(self, task: Claimed, definition: Definition) -> bool:
-        """Whether the task may run.
+    def ready_for(self, task: Claimed, definition: Definition, *, quick: bool) -> bool:
+        """Whether the task may run. quick: its name is known as that.
 
         Before a task that is not known to be quick, the other tasks are given back. Before one that
         may take long, or may kill its worker, ended runs are written too.
         """
-        quick = not task.alone and self.pace.is_quick(task.name)
+        quick = quick and not task.alone
         if not quick:
             self.meter.flush()
             try:
@@ -245,22 +244,19 @@ class Worker:
             self.batch.forget_waiting()
             time.sleep(self.claimer.failed(error))
 
-    def tell(self, task: Claimed) -> None:
+    def tell(self, task: Claimed, *, quick: bool) -> None:
         """Show in the title what runs, and log it."""
         if self.wear.runs == 0:
             self.child.worked()
         # A title costs a quarter of a no-op. Nobody could read the ids of quick runs in it.
-        quick = self.pace.is_quick(task.name)
         self.child.title(task.name if quick else f"{task.name} #{task.id}")
         events.task_started(task.id, task.name)
 
-    def hooks(self, task: Claimed, definition: Definition) -> RunHooks | None:
-        """What the task's front door does around this run, if anything."""
-        if definition.hooks is None:
-            return None
+    def hooks(self, task: Claimed, make: Callable[[Claimed, str], RunHooks]) -> RunHooks:
+        """What the task's front door does around this run."""
         # The name that the statements give to results.
         worker = f"{self.context.pool}/{self.child.name}/{self.batch.lease}"
-        return definition.hooks(task, worker)
+        return make(task, worker)
 
     def execute(
         self, task: Claimed, definition: Definition, first: Sequence[object] = ()

@@ -8,7 +8,6 @@ from taskq.models import State, Task
 from taskq.pool_context import PoolContext
 from taskq.worker import claimer
 from taskq.worker.pace import QUICK, SHORT
-from taskq.worker.wear import Wear
 from tests.project.lab import tasks
 from tests.taskq.stepping import must_not_claim_ahead, stepwise
 
@@ -105,7 +104,7 @@ def test_nothing_is_claimed_ahead_while_another_worker_sleeps(stepper, monkeypat
 
 
 def test_nothing_is_claimed_ahead_by_the_last_run_of_a_process(stepper, monkeypatch):
-    monkeypatch.setattr(Wear, "is_last_run", True)
+    monkeypatch.setattr(stepper.wear, "is_last_run", True)
     must_not_claim_ahead(stepper, monkeypatch)
     send(3)
     for _ in range(3):
