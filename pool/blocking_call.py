@@ -18,16 +18,23 @@ def patience(seconds: float) -> Iterator[None]:
 
     The limit is set by SIGALRM, because only a signal ends a system call of the main thread.
     So it works in the main thread alone. An alarm that was set before is paused meanwhile.
+
+    A process that was halted, or did not get the CPU, finds its time up when it goes on. So the
+    first ring, at half the time, raises nothing: from then on the block has the other half.
     """
-    inside = True
+    inside, rung = True, False
 
     def ring(number: int, frame: FrameType | None) -> None:
-        if inside:
+        nonlocal rung
+        if rung and inside:
             raise Stuck(f"not done within {seconds:g} s")
+        if inside:
+            rung = True
+            signal.setitimer(signal.ITIMER_REAL, seconds / 2, seconds / 2)
 
     handler = signal.signal(signal.SIGALRM, ring)
     # The alarm repeats, because code in the block may have swallowed the first exception.
-    timer = signal.setitimer(signal.ITIMER_REAL, seconds, seconds)
+    timer = signal.setitimer(signal.ITIMER_REAL, seconds / 2, seconds / 2)
     try:
         try:
             yield

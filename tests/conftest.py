@@ -85,14 +85,15 @@ class PoolUnderTest(Pool):
 
 def looks_seldom(supervisor: int) -> bool:
     """Whether it goes round as one of idle children does: once a REST, and waits again."""
-    seconds = 4.0
+    began = time.monotonic()
 
     def waits() -> int:
         return psutil.Process(supervisor).num_ctx_switches().voluntary
 
     before = waits()
-    time.sleep(seconds)
-    return waits() - before <= seconds / REST + 3
+    time.sleep(4)
+    rounds = waits() - before
+    return rounds <= (time.monotonic() - began) / REST + 3
 
 
 #: Bytes of a table that can be emptied without new files.

@@ -110,7 +110,7 @@ MESSES: dict[str, Callable[[], object]] = {
     "logging.disable()": lambda: logging.disable(logging.CRITICAL),
     "recursion limit": lambda: sys.setrecursionlimit(150),
     "garbage collector": gc.disable,
-    "dump_traceback_later()": lambda: faulthandler.dump_traceback_later(0.2, exit=True),
+    "dump_traceback_later()": lambda: faulthandler.dump_traceback_later(600, exit=True),
     "parent-death signal": forget_parent,
     "process group": leave_group,
     "signal handlers": replace_handlers,

@@ -89,9 +89,12 @@ def test_a_kill_for_the_time_limit_says_where(start, how):
 def test_a_lost_lease_and_a_hung_keeper_say_where(start):
     pool = start("keeper=stops_beating", "worker=works", "--lease", 4, "--patience", 2.0, *PATIENT)
     pool.tell("hang")
-    deaths = {death["text"]: death for death in pool.wait_note("death", count=2)}
-    assert "in stops_beating" in deaths["no longer responsive"]["box"]["stack"]
-    assert "in work" in deaths["lease ran out unrenewed"]["box"]["stack"]
+    for text, place in [
+        ("no longer responsive", "in stops_beating"),
+        ("lease ran out unrenewed", "in work"),
+    ]:
+        death, *_ = pool.wait_note("death", text=text)
+        assert place in death["box"]["stack"]
 
 
 def test_what_does_not_stop_in_time_says_where(start):
@@ -107,8 +110,8 @@ def test_children_that_write_no_stack_delay_the_round_only_once(start):
     """They took the signal for themselves. All are killed within the patience for one."""
     count = 6
     pool = start("keeper=notes_deaths", f"worker=hides*{count}", "--hard", 0.5)
-    begun = {note["pid"]: note for note in pool.wait_note("begun", count=count)}
     deaths = pool.wait_note("death", count=count)[:count]
+    begun = {note["pid"]: note for note in pool.notes("begins")}
     for death in deaths:
         assert death["text"].startswith("time limit passed")
         assert death["box"]["stack"] == ""
@@ -119,11 +122,16 @@ def test_children_that_write_no_stack_delay_the_round_only_once(start):
 def test_growth_is_sampled_and_says_where_though_the_kill_comes_from_outside(start):
     pool = start("keeper=notes_deaths", "worker=grows*2")
     grown, other = pool.children("worker").values()
-    pool.wait_note("grew", count=5, pid=grown)
+    least = 100 * 1024
+
+    def seen() -> bool:
+        return any(note["seen"] > least and note["asked"] for note in pool.notes("grew", pid=grown))
+
+    wait_until(seen, what="it has been sampled and asked")
     os.kill(grown, signal.SIGKILL)
     (death,) = pool.wait_note("death", pid=grown)
     memory = death["box"]["memory"]
-    assert memory[-1][1] - memory[0][1] > 100 * 1024
+    assert memory[-1][1] - memory[0][1] > least
     assert all(earlier[0] > later[0] for earlier, later in itertools.pairwise(memory))
     assert "in grows" in death["box"]["stack"]
     assert other in pool.children("worker").values()

@@ -112,14 +112,14 @@ def test_the_next_child_of_the_slot_goes_on_where_the_last_one_was_killed():
     """The object is a copy that the fork made of one which has seen nothing."""
     board = Scoreboard(1)
     for lease in (1, 2):
-        if os.fork() == 0:
+        if (pid := os.fork()) == 0:
             ring = board.slots[0].finish_log
             ring.start(lease)
             ring.add(lease, 1)
             ring.add(lease + 10, 1)
             ring.take_out(1)
             os._exit(0)
-        os.wait()
+        os.waitpid(pid, 0)
         assert runs(board.slots[0].finish_log, lease) == [(lease + 10, 1)]
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from pool import Child, Role, Scoreboard, kernel
 from pool.leftovers import TRAITS, Leftovers, Trait, traits_of
+from tests.conftest import wait_until
 from tests.pool.messes import MESSES
 
 BONDS = ["parent-death signal", "process group", "signal handlers", "stack file", "programs"]
@@ -90,11 +91,16 @@ def test_each_is_put_back_as_it_was(name):
 
 
 def test_a_timer_that_dumps_and_exits_is_cancelled():
+    def threads():
+        return len(os.listdir("/proc/self/task"))
+
     def check():
         leftovers = Leftovers(TRAITS)
+        before = threads()
         MESSES["dump_traceback_later()"]()
+        assert threads() == before + 1  # it waits for the time
         leftovers.undo()
-        time.sleep(0.4)  # it would have ended after half of that
+        wait_until(lambda: threads() == before)
 
     in_a_fork(check)
 

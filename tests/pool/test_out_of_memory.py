@@ -8,6 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.conftest import SLACK
+
 MEMORY = Path("/sys/fs/cgroup/memory")
 LIMIT = 100_000_000
 
@@ -28,7 +30,7 @@ def cgroup():
         (path / "memory.memsw.limit_in_bytes").write_text(str(LIMIT))
     yield path
     # Not before the last of its processes is gone, which the pool's fixture sees to.
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + SLACK
     while True:
         try:
             return path.rmdir()

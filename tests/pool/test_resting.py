@@ -17,8 +17,8 @@ def test_what_begins_in_a_rest_is_killed_when_it_is_late(start):
     pool = start("worker=has_a_lease", "keeper=notes_deaths_with_a_lease", "--hard", 0.2)
     wait_until(lambda: looks_seldom(pool.pid))
     pool.tell("begin")
-    (begun,) = pool.wait_note("begun")
-    (death,) = pool.wait_note("death")
+    death, *_ = pool.wait_note("death")
+    (begun,) = pool.notes("begins", pid=death["pid"])
     assert death["text"].startswith("time limit passed")
     assert 0 <= (death["at"] - begun["hard"]) / clock.SECOND < REST + SLACK
 

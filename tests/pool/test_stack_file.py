@@ -103,8 +103,8 @@ def test_a_run_sees_nothing_of_being_asked():
     def sleep(then):
         began = time.monotonic()
         then()
-        time.sleep(0.5)
-        os._exit(int(not 0.5 <= time.monotonic() - began < 0.5 + SLACK))
+        time.sleep(5)  # long enough to be asked meanwhile
+        os._exit(int(not 5 <= time.monotonic() - began < 5 + SLACK))
 
     file = StackFile()
     with child_that(sleep, file) as pid:

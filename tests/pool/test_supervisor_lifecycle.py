@@ -27,9 +27,12 @@ def test_idle_pool_uses_next_to_no_cpu(start):
         times = [process.cpu_times() for process in (supervisor, *supervisor.children())]
         return sum(spent.user + spent.system for spent in times)
 
-    before = used()
-    time.sleep(2)
-    assert used() - before < 0.1  # 5 % of a core: more than it takes also where cores are shared
+    def idle() -> bool:
+        before = used()
+        time.sleep(2)
+        return used() - before < 0.1  # 5 % of a core: more than it takes where cores are shared
+
+    wait_until(idle, what="what comes after the start is over")
 
 
 @pytest.fixture
@@ -54,7 +57,7 @@ def test_term_lets_the_work_in_hand_finish(start):
     pool = start("keeper=notes_deaths", "worker=works*2")
     pool.wait_note("begun", count=2)
     pool.signal(signal.SIGTERM)
-    pool.wait_log("stopping: up to 20 s")
+    pool.wait_log("stopping: up to 600 s")
     assert not pool.notes("left")
     pool.tell("finish")
     assert pool.wait_exit() == 0
@@ -89,13 +92,11 @@ def test_worker_that_is_deaf_to_term_is_killed_when_the_drain_time_is_up(start):
 
 
 def test_frozen_worker_does_not_hold_up_the_end(start):
-    pool = start("keeper=notes_deaths", "worker=waits*2", "--drain", 0.5)
+    pool = start("keeper=notes_deaths", "worker=waits", "--drain", 0.5)
     os.kill(pool.wait_up("worker 1"), signal.SIGSTOP)
     assert pool.stop() == 0
-    assert sorted(death["text"] for death in pool.notes("death")) == [
-        "exit code 0",
-        "stopped while at work",
-    ]
+    (death,) = pool.notes("death", slot=1)
+    assert death["text"] == "stopped while at work"
 
 
 def test_worker_whose_task_swallowed_the_term_leaves_after_it(start):
@@ -112,13 +113,15 @@ def test_worker_whose_task_swallowed_the_term_leaves_after_it(start):
 
 
 def test_support_role_outlives_the_workers_and_sees_every_death(start):
-    pool = start("keeper=notes_deaths", "worker=works*3", "--drain", 2)
+    pool = start("keeper=notes_deaths", "worker=works*3")
     os.kill(pool.wait_up("worker 3"), signal.SIGSTOP)
     pool.signal(signal.SIGTERM)
     pool.wait_log("stopping")
     os.kill(pool.wait_up("worker 2"), signal.SIGKILL)
     pool.wait_note("death", text="killed by SIGKILL")
     pool.tell("finish")
+    pool.wait_note("death", text="exit code 0")
+    pool.signal(signal.SIGQUIT)  # the drain time is up
     assert pool.wait_exit() == 0
     *_, last = pool.notes()
     assert last["what"] == "stopped"
@@ -145,7 +148,7 @@ def test_support_role_is_replaced_while_draining(start):
 
 
 def test_support_role_killed_at_the_very_end_is_replaced_to_see_the_last_deaths(start):
-    pool = start("keeper=notes_deaths", "worker=waits*2", "--slow-end", 1)
+    pool = start("keeper=notes_deaths", "worker=waits*2", "--slow-end", 600, "--closing", 600)
     keeper = pool.wait_up("keeper")
     pool.signal(signal.SIGTERM)
     pool.wait_note("left", count=2)

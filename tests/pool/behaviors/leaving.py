@@ -76,13 +76,13 @@ def is_interrupted_at_exit(child: Child) -> None:
 
     class Slow(logging.Handler):
         def flush(self) -> None:
-            time.sleep(0.5)
+            time.sleep(1.8)
 
     signal.signal(signal.SIGALRM, ring)
     slow = Slow()
     logging.getLogger("slow").addHandler(slow)
     # Bites while the logs are flushed, when the role has long returned.
-    signal.setitimer(signal.ITIMER_REAL, 0.3)
+    signal.setitimer(signal.ITIMER_REAL, 1.5)
     if child.slot.generation > 1:
         signal.setitimer(signal.ITIMER_REAL, 0)
         rest(child)
@@ -97,6 +97,15 @@ def leaves_output(child: Child) -> None:
 
 def crashes_unless_first(child: Child) -> None:
     (waits if child.number == 1 else crashes)(child)
+
+
+def comes_up_when_told(child: Child) -> None:
+    """As waits(), but those after the first in the seat come up when the test says so."""
+    if child.slot.generation > 1:
+        note("boots", name=child.name)
+        while not told("come up"):
+            time.sleep(0.01)
+    waits(child)
 
 
 def comes_up_once(child: Child) -> None:

@@ -18,12 +18,15 @@ from tests.pool.talk import note, told
 def has_daemon(child: Child) -> None:
     """Forks a child that holds every pipe, has a session of its own and outlives it."""
     up(child)
+    reader, writer = os.pipe()
     if (pid := os.fork()) == 0:
         os.setsid()
         for number in (signal.SIGTERM, signal.SIGUSR1):
             signal.signal(number, signal.SIG_IGN)
+        os.write(writer, b"x")
         time.sleep(60)
         os._exit(0)
+    os.read(reader, 1)  # from now on it has a session of its own
     note("grandchild", grandchild=pid)
     rest(child)
 
@@ -32,10 +35,10 @@ def runs_programs(child: Child) -> None:
     """Waits for a program, as a task does: a shell that has started another in the
     background. The first child in the seat only."""
     up(child)
-    begin(child)
     if child.slot.generation == 1:
         shell = subprocess.Popen(["sh", "-c", "sleep 60 & echo $!; wait"], stdout=subprocess.PIPE)
         note("programs", programs=[shell.pid, int(shell.stdout.readline())])
+        begin(child)  # from now on its time runs
         shell.wait()
     rest(child)
 

@@ -11,27 +11,33 @@ from tests.pool.talk import note, options, told
 def up(child: Child) -> None:
     time.sleep(options.boot)
     child.title()
+    ready = clock.now()  # the supervisor may act on it before this process gets to note it
     child.booted()
-    note("up", name=child.name, slot=child.slot.index)
+    note("up", name=child.name, slot=child.slot.index, ready=ready)
 
 
-def grant(child: Child) -> int:
+def grant(child: Child, now: int | None = None) -> int:
     """Give the child a lease; when that ends."""
-    lease = clock.now() + clock.nanoseconds(options.lease)
+    lease = (now or clock.now()) + clock.nanoseconds(options.lease)
     child.slot.grant(7000 + child.number, child.slot.generation, lease)
     return lease
 
 
 def begin(child: Child) -> None:
-    """Say on the scoreboard that a task runs, in the order that the pool asks for."""
+    """Say on the scoreboard that a task runs, in the order that the pool asks for.
+
+    Noted twice: "begins" before it can be killed for it, "begun" when the supervisor sees it.
+    """
     slot, now = child.slot, clock.now()
-    lease = grant(child)
-    slot.state = State.BUSY
+    lease = grant(child, now)
     hard = now + clock.nanoseconds(options.hard) if options.hard else 0
     soft = now + clock.nanoseconds(options.soft) if options.soft else 0
+    deadlines = {"name": child.name, "since": now, "lease": lease, "hard": hard, "soft": soft}
+    note("begins", **deadlines)
+    slot.state = State.BUSY
     slot.begin(100 + child.number, slot.generation, "sample", now, soft, hard)
     child.worked()
-    note("begun", name=child.name, lease=lease, hard=hard, soft=soft)
+    note("begun", **deadlines)
 
 
 def end(child: Child) -> None:

@@ -18,7 +18,8 @@ def notes_deaths(child: Child) -> None:
         child.beat()
         note_deaths()
         child.wait(options.patience / 3 if options.patience else 60)
-    time.sleep(options.slow_end)
+    if child.slot.generation == 1:
+        time.sleep(options.slow_end)
     note_deaths()
     note("left", name=child.name)
 
@@ -30,7 +31,7 @@ def notes_deaths_with_a_lease(child: Child) -> None:
 
 def ends_runs(child: Child) -> None:
     """As notes_deaths(), and asks each run of a first child to end, once told to: softly now,
-    and hard half a second later. Of the others it names a run that is not theirs."""
+    and hard four seconds later. Of the others it names a run that is not theirs."""
     up(child)
     child.worked()
     while not told("end runs"):
@@ -39,7 +40,7 @@ def ends_runs(child: Child) -> None:
     for slot in options.scoreboard.living():
         if slot.task_id:
             attempt = slot.attempt if slot.number == 1 else slot.attempt + 1
-            slot.end_run(slot.task_id, attempt, soft=now, hard=now + clock.nanoseconds(0.5))
+            slot.end_run(slot.task_id, attempt, soft=now, hard=now + clock.nanoseconds(4))
     note("asked", at_clock=now)
     notes_deaths(child)
 

@@ -50,15 +50,24 @@ def crashes_in_c(child: Child) -> None:
 
 
 def grows(child: Child) -> None:
-    """Takes 40 MiB at a time, until it is told to rest."""
+    """Takes 40 MiB at a time, and notes by how many KiB the supervisor has seen it grow, and
+    whether it was asked for its stack."""
     up(child)
     begin(child)
     held = []
-    while not told("grown"):
-        held.append(bytearray(40 * 2**20))
+    while True:
+        if len(held) < 8:
+            held.append(bytearray(40 * 2**20))
         time.sleep(0.3)
-        note("grew", count=len(held))
-    rest(child)
+        kib = [each for _, each in child.slot.memory.samples()]
+        note("grew", seen=kib[-1] - kib[0] if kib else 0, asked=child.slot.stack_file.read() != "")
+
+
+def freezes(child: Child) -> None:
+    """Stops itself, with work."""
+    up(child)
+    begin(child)
+    os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def hides(child: Child) -> None:
