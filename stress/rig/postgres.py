@@ -17,7 +17,7 @@ import psutil
 import psycopg
 
 from stress.rig.closing import Closing
-from stress.rig.pools import wait_until
+from stress.rig.pools import GENEROUS, wait_until
 
 with warnings.catch_warnings():
     # It warns about the place of its locks where there is no systemd session. That is harmless.
@@ -105,13 +105,13 @@ class EmbeddedPostgres(Closing):
         """Shut down at once: no checkpoint, all sessions end, the next start has to recover."""
         server = psutil.Process(self._server.get_pid())
         server.send_signal(signal.SIGQUIT)
-        server.wait(30)
+        server.wait(GENEROUS)
 
     def copy_to(self, place: Path) -> None:
         """Copy the data to a new directory, crash-consistent as on a standby."""
         command = [str(self._server.bin_path / "pg_basebackup"), "--pgdata", str(place)]
         options = ["--dbname", self.url, "--checkpoint=fast", "--wal-method=stream", "--no-sync"]
-        subprocess.run([*command, *options], check=True, capture_output=True, timeout=60)
+        subprocess.run([*command, *options], check=True, capture_output=True, timeout=2 * GENEROUS)
 
     def go_back_to(self, place: Path) -> None:
         """Crash, and put that copy in place of the data. :meth:`start` starts from it."""

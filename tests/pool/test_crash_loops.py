@@ -47,14 +47,14 @@ def test_why_it_dies_is_said_once(start):
     assert re.fullmatch(r"WARNING helper \(pid \d+\) died: exit code 70; restarting", died)
     # The early tries come too fast to be worth a warning.
     assert re.fullmatch(r"WARNING helper keeps dying at start; next try in 1\.\d s", again)
-    assert "RuntimeError: the app is broken" in pool.log()
+    pool.wait_log("RuntimeError: the app is broken")
 
 
 def test_pool_whose_workers_never_come_up_gives_up(start):
     pool = start("keeper=notes_deaths", "worker=crashes*2", up=False)
     assert pool.wait_exit() == 1
     assert len(pool.notes("crashing")) == BOOT_TRIES
-    assert "CRITICAL no worker ever came up (exit code 70); giving up" in pool.log()
+    pool.wait_log("CRITICAL no worker ever came up (exit code 70); giving up")
     # The keeper saw all of them.
     assert len(pool.notes("death", text="exit code 70")) == BOOT_TRIES
 
@@ -62,7 +62,7 @@ def test_pool_whose_workers_never_come_up_gives_up(start):
 def test_worker_that_leaves_before_it_came_up_counts_as_one_that_did_not(start):
     pool = start("worker=leaves_at_once", up=False)
     assert pool.wait_exit() == 1
-    assert "no worker ever came up (exit code 0); giving up" in pool.log()
+    pool.wait_log("no worker ever came up (exit code 0); giving up")
 
 
 def test_pool_of_which_one_worker_came_up_does_not_give_up_and_heals(start):
@@ -121,7 +121,7 @@ def test_child_that_crashes_before_it_worked_is_not_though_it_came_up(start):
 def test_fork_that_is_refused_is_tried_again(start):
     pool = start("keeper=notes_deaths", "worker=waits", "--setting", "fork_fails")
     assert [note["pid"] for note in pool.notes("no fork")] == [pool.pid] * 3
-    assert "cannot fork keeper: [Errno 11] Resource temporarily unavailable" in pool.log()
+    pool.wait_log("cannot fork keeper: [Errno 11] Resource temporarily unavailable")
     assert pool.stop() == 0
 
 

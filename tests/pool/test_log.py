@@ -66,7 +66,7 @@ def test_handler_that_raises_ends_nobody_and_is_named_once(start):
     pool.wait_up("worker 1", other_than=first)
     assert pool.stop() == 0
     assert pool.log().count("ZeroDivisionError('a handler of the site')") == 1
-    assert "worker 1 (pid" in pool.log()
+    pool.wait_log("worker 1 (pid")
 
 
 class Slow(logging.Handler):

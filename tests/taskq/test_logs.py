@@ -167,7 +167,7 @@ def test_a_pool_says_no_line_of_django_twice_with_debug(start_pool, drained):
     drained()
     pool.stop()
     assert pool.log().count("of Django: word") == 1
-    assert "speak_of_django #" in pool.log()
+    pool.wait_for_log("speak_of_django #")
 
 
 @pytest.mark.sqlite  # to run it on one is enough

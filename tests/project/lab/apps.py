@@ -30,6 +30,12 @@ class LabConfig(AppConfig):
         except BaseException:
             print("ready() goes on", flush=True)
 
+    def is_patient(self):
+        """Its keeper waits long for a stack: a worker may get no CPU for a while."""
+        from taskq.keeper import stacks
+
+        stacks.PATIENCE = 60.0
+
     def reads(self):
         from stress.project.shop.models import Order
 

@@ -81,6 +81,14 @@ def nap(key, seconds):
         time.sleep(seconds)
 
 
+@shared_task
+def nap_until(key, path=""):
+    """Until there is this file. Without one it is quick."""
+    with run(key):
+        while path and not os.path.exists(path):
+            time.sleep(0.01)
+
+
 @shared_task(bind=True)
 def nap_at_first(self, key, seconds, then=0.0):
     """For so long on its first attempt, which a test ends; on later ones for another time."""
@@ -140,11 +148,13 @@ def retry_until(self, key, retries):
 
 
 @shared_task(atomic=True)
-def ship(number, seconds=0.0, fail=False):
-    """Its shipment and its completion are one transaction."""
+def ship(number, seconds=0.0, fail=False, path=""):
+    """Its shipment and its completion are one transaction. path: a file that it waits for."""
     with run(number):
         Shipment.objects.create(order=Order.objects.get(number=number))
         time.sleep(seconds)
+        while path and not os.path.exists(path):
+            time.sleep(0.01)
         if fail:
             raise ValueError("could not be shipped")
 

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 from stress.rig.pools import wait_until
+from taskq.models import Task
 from tests.project.lab import tasks
 
 
@@ -45,7 +46,7 @@ def test_no_task_that_is_done_runs_again_after_its_worker_was_killed(
     times = starts(runs)
     assert times.keys() >= set(keys)
     assert {key for key in times if times[key] > 1} == {"150"}
-    assert "had finished and not written are written" in pool.log()
+    pool.wait_for_log("had finished and not written are written")
 
 
 @pytest.mark.parametrize("with_keeper", [False, True], ids=["alone", "with its keeper"])
@@ -66,7 +67,7 @@ def test_no_run_that_left_something_is_repeated_after_its_worker_was_killed(
     again = {key for key, how in hows.items() if how == "retry"} | {"150"}
     assert {key for key in hows if times[key] != 1} == again
     assert {times[key] for key in again} == {2}
-    assert "had finished and not written are written" in pool.log()
+    pool.wait_for_log("had finished and not written are written")
     for result, (key, how) in zip(sent, hows.items(), strict=True):
         assert result.status == ("FAILURE" if how == "fail" else "SUCCESS"), key
         assert f"ValueError: {key}" in result.traceback if how == "fail" else result.result == key
@@ -74,12 +75,23 @@ def test_no_run_that_left_something_is_repeated_after_its_worker_was_killed(
 
 def test_workers_that_are_killed_from_outside_cost_one_run_each(start_pool, runs, drained):
     pool = start_pool("-c", 2)
-    keys = [f"{n}" for n in range(1_000)]
-    tasks.nap.delay_many([(key, 0.002) for key in keys])
+    keys: list[str] = []
+
+    def send():
+        more = [f"{n}" for n in range(len(keys), len(keys) + 500)]
+        keys.extend(more)
+        tasks.nap.delay_many([(key, 0.002) for key in more])
+
+    def at_work(begun):
+        if not Task.objects.exists():
+            send()  # the pool was quicker than we
+        return len(runs("start")) > begun + 20
+
+    send()
     killed = set()
     for _ in range(6):
         begun = len(runs("start"))
-        wait_until(lambda begun=begun: len(runs("start")) > begun + 20)
+        wait_until(lambda begun=begun: at_work(begun))
         pid = wait_until(lambda: set(pool.children("worker").values()) - killed).pop()
         os.kill(pid, signal.SIGKILL)
         killed.add(pid)

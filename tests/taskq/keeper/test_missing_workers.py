@@ -8,7 +8,7 @@ from stress.rig.pools import wait_until
 from taskq.models import State, Task, Worker
 from tests.project.lab import tasks
 
-SHORT = ("--lease", 3, "--heartbeat", 1, "--poll", 0.5)
+SHORT = ("--lease", 6, "--heartbeat", 1, "--poll", 0.5)
 
 
 def test_tasks_of_a_lost_host_are_taken_back_though_its_workers_are_in_no_table(
@@ -22,7 +22,7 @@ def test_tasks_of_a_lost_host_are_taken_back_though_its_workers_are_in_no_table(
     pool = start_pool("-c", 1, *SHORT)
     drained()
     assert len(runs("start", "a")) == 2
-    assert "1 workers hold tasks and are not in the table of workers" in pool.log()
+    pool.wait_for_log("1 workers hold tasks and are not in the table of workers")
 
 
 @pytest.mark.parametrize("holder", [None, 0, -7, 4711], ids=str)
@@ -40,7 +40,7 @@ def test_who_works_on_when_the_workers_are_deleted_overlaps_with_nobody(start_po
     for _ in range(2):
         start_pool("-c", 1, *SHORT)
     for key in "ab":
-        tasks.nap.delay(key, 4)
+        tasks.nap.delay(key, 8)
     wait_until(lambda: runs("start", "a") and runs("start", "b"))
     Worker.objects.all().delete()
     drained()

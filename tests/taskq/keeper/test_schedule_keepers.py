@@ -14,6 +14,7 @@ from itertools import pairwise
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from pool import clock
 from stress.rig.pools import wait_until
@@ -25,7 +26,6 @@ from taskq.schedules import scheduled_at
 from taskq.schedules.catch_up import MOST, MOST_IN_ALL
 from taskq.schedules.entries import entries
 from taskq.task.queues import Queues
-from tests.conftest import SLACK
 from tests.project.lab import tasks
 from tests.taskq.scheduling import HOUR, HOURLY, SECOND, TICK, back, sent
 
@@ -54,22 +54,30 @@ def seconds_to(ticker):
     return (ticker.due - clock.now()) / clock.SECOND
 
 
+def looks_again_in_time(ticker, before):
+    """A LOOK after it has looked, which it did since then."""
+    pause = clock.nanoseconds(LOOK)
+    return before + pause <= ticker.due <= clock.now() + pause
+
+
 def test_without_schedules_one_query_in_five_seconds_is_asked(ticker, monkeypatch):
     ours = ticker()
     assert ours.tick() == 0  # a keeper's first look also writes the code's schedules
     asked, store = [], ours._session.store()
     monkeypatch.setattr(store.connection, "rows", lambda *each: asked.append(each) or [])
-    ours.due = 0
+    ours.due, before = 0, clock.now()
     assert ours.tick() == 0
+    assert looks_again_in_time(ours, before)
+    ours.due = clock.now() + clock.nanoseconds(LOOK)
     assert ours.tick() == 0
     assert len(asked) == 1
-    assert LOOK - 1 < seconds_to(ours) <= LOOK
 
 
 def test_it_looks_again_when_the_next_is_due_and_at_least_each_five_seconds(ticker):
-    ours = ticker(a={"schedule": "0 0 1 1 *"})
+    ours, before = ticker(a={"schedule": "0 0 1 1 *"}), clock.now()
     assert ours.tick() == 0
-    assert LOOK - 1 < seconds_to(ours) <= LOOK == 5
+    assert looks_again_in_time(ours, before)
+    assert LOOK == 5
     ours = ticker(b={"schedule": "* * * * * *"})
     before = clock.now()
     ours.tick()
@@ -186,10 +194,11 @@ def test_a_pool_that_is_centuries_behind_goes_on_with_all_else(start_pool, runs,
     pool = start_pool("-c", 1, TASKQ_SCHEDULE=json.dumps(given))
     wait_until(lambda: Schedule.objects.exists())
     ancient("second")
+    late = Task.objects.filter(scheduled_at__lt=timezone.now())
     pool.wait_for_log("are passed over")
     tasks.quick.delay("innocent")
     wait_until(lambda: runs("end", "innocent"))
-    assert Task.objects.count() <= MOST_IN_ALL + SLACK
+    assert late.count() <= MOST_IN_ALL
     assert "late" not in pool.log()
 
 
@@ -213,7 +222,7 @@ def test_ten_thousand_ticks_are_sent_once_each_whatever_dies_when(
         env={**environment, "TASKQ_SCHEDULE": json.dumps(given)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) >= 50
@@ -229,7 +238,7 @@ def test_ten_thousand_ticks_are_sent_once_each_whatever_dies_when(
 def test_pools_tick_on_while_their_keepers_and_supervisors_are_killed(start_pool, runs, drained):
     given = {"second": {"task": TICK, "schedule": "* * * * * *", "catch_up": "all"}}
     # What the pool that is killed as a whole holds is back within the time of drained().
-    options = ("-c", 1, "--lease", 3, "--heartbeat", 1)
+    options = ("-c", 1, "--lease", 6, "--heartbeat", 1)
     pools = [start_pool(*options, TASKQ_SCHEDULE=json.dumps(given)) for _ in range(2)]
 
     def two_more():
@@ -257,9 +266,10 @@ def test_pools_tick_on_while_their_keepers_and_supervisors_are_killed(start_pool
 
 
 def test_a_run_knows_its_tick_also_after_a_loss(start_pool, runs, write):
-    write(a={})
-    moment = back("a", HOUR - SECOND)
-    start_pool("-c", 1, TASKQ_SCHEDULE=json.dumps({"a": HOURLY}))
+    yearly = {"schedule": "0 0 1 1 *"}  # no other tick is due before the pool looks
+    write(a=yearly)
+    moment = back("a", 366 * 24 * HOUR)
+    start_pool("-c", 1, TASKQ_SCHEDULE=json.dumps({"a": {**HOURLY, **yearly}}))
     (start,) = wait_until(lambda: runs("start"))
     assert datetime.datetime.fromisoformat(start["tick"]) == moment
     assert scheduled_at() is None

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from pool import State as Is
-from stress.rig.pools import wait_until
+from stress.rig.pools import GENEROUS, wait_until
 from taskq import stacks
 from taskq.exceptions import NoStack
 from taskq.keeper import stacks as answering
@@ -27,11 +27,15 @@ from tests.project.lab import lost
 from tests.taskq.conftest import child_of_no_pool
 from tests.taskq.sql.plans import explain, indexes, scans_whole_table
 
+#: Options of a pool, and how long to ask it, on a machine where a process may get no CPU.
+PATIENT = {"TASKQ_TEST_READY": "is_patient"}
+LONG = GENEROUS
+
 
 @pytest.fixture
 def running(start_pool, runs):
     """A pool of one worker that runs a task: running(task, *arguments) gives the task's id."""
-    pool = start_pool("-c", 1)
+    pool = start_pool("-c", 1, **PATIENT)
 
     def run(task, *arguments):
         pk = task.delay("a", *arguments).id.int
@@ -43,54 +47,54 @@ def running(start_pool, runs):
 
 @pytest.mark.parametrize("task", [lost.wait_here, lost.turn_round_here], ids=["sleeps", "is busy"])
 def test_a_run_says_where_it_is_again_and_again_and_goes_on(running, runs, task):
-    _, pk = running(task, 3)
+    _, pk = running(task, 10)
     (start,) = runs("start", "a")
     name = task.__wrapped__.__name__
     for _ in range(3):
-        head, _, stack = stacks.ask(pk).partition("\n\n")
+        head, _, stack = stacks.ask(pk, timeout=LONG).partition("\n\n")
         assert f"worker 1, pid {start['pid']}, " in head
         assert f" runs tests.project.lab.lost.{name} #{pk} for " in head
         assert f"in {name}" in stack.splitlines()[1]
     (end,) = wait_until(lambda: runs("end", "a"))
-    assert 3.0 <= (end["at"] - start["at"]) / 10**9 < 3.0 + SLACK
+    assert 10 <= (end["at"] - start["at"]) / 10**9 < 10 + SLACK
     wait_until(lambda: not Task.objects.exists())
     assert not StackRequest.objects.exists()
 
 
 @pytest.mark.postgresql
 def test_a_pool_that_hears_wake_ups_answers_at_once(start_pool, runs):
-    start_pool("-c", 1, "--lease", 300, "--heartbeat", 100)
+    start_pool("-c", 1, "--lease", 300, "--heartbeat", 100, **PATIENT)
     pk = lost.wait_here.delay("a", 300).id.int
     wait_until(lambda: runs("start", "a"))
-    assert "in wait_here" in stacks.ask(pk, timeout=SLACK)
+    assert "in wait_here" in stacks.ask(pk, timeout=LONG)
 
 
 def test_a_pool_that_hears_none_answers_within_a_heartbeat(start_pool, runs, tmp_path):
-    start_pool("-c", 1, "--lease", 3, "--heartbeat", 0.5, TASKQ_LISTEN="false")
+    start_pool("-c", 1, "--lease", 300, "--heartbeat", 0.5, TASKQ_LISTEN="false", **PATIENT)
     pk = lost.wait_here.delay("a", 300).id.int
     wait_until(lambda: runs("start", "a"))
-    assert "in wait_here" in stacks.ask(pk)
+    assert "in wait_here" in stacks.ask(pk, timeout=LONG)
 
 
 def test_a_process_can_be_asked_whatever_it_does(start_pool):
-    pool = start_pool("-c", 1)
+    pool = start_pool("-c", 1, **PATIENT)
     for name, pid in (("worker 1", pool.children("worker")), ("keeper", pool.children("keeper"))):
-        text = stacks.ask_worker(name, Worker.objects.get(name=name).pool)
+        text = stacks.ask_worker(name, Worker.objects.get(name=name).pool, timeout=LONG)
         assert text.startswith(f"{name}, pid {pid[name]}, ")
         assert "runs no task" in text
         assert 'File "' in text
-    assert stacks.ask_worker("worker 1") != ""
+    assert stacks.ask_worker("worker 1", timeout=LONG) != ""
 
 
 def test_of_processes_of_one_name_the_pool_decides(start_pool):
-    one, other = start_pool("-c", 1), start_pool("-c", 1)
+    one, other = start_pool("-c", 1, **PATIENT), start_pool("-c", 1, **PATIENT)
     with pytest.raises(NoStack, match="several pools have a 'worker 1': name one of"):
         stacks.ask_worker("worker 1")
     (name,) = [worker.pool for worker in other.leases() if worker.name == "worker 1"]
     pid = other.children("worker")["worker 1"]
     listens = Worker.objects.filter(pool=name, listens=True)
     wait_until(lambda: connection.vendor == "sqlite" or listens.exists(), what="it listens")
-    assert f"pid {pid}" in stacks.ask_worker("worker 1", name)
+    assert f"pid {pid}" in stacks.ask_worker("worker 1", name, timeout=LONG)
     assert one.pid != other.pid
     with pytest.raises(NoStack, match="there is no 'worker 1' in pool 'x:1'"):
         stacks.ask_worker("worker 1", "x:1")
@@ -104,7 +108,7 @@ def test_many_who_ask_at_once_are_all_answered(running, database_url):
 
     def ask():
         try:
-            found.append(stacks.ask(pk))
+            found.append(stacks.ask(pk, timeout=LONG))
         finally:
             connection.close()
 
@@ -123,9 +127,10 @@ def test_a_worker_that_is_stopped_gives_none_and_says_why(running, runs):
     worker.suspend()
     wait_until(lambda: worker.status() == psutil.STATUS_STOPPED)
     with pytest.raises(NoStack, match=r"worker 1 of .* gives no stack: its process is stopped"):
-        stacks.ask(pk)
+        stacks.ask(pk, timeout=LONG)
     os.kill(worker.pid, signal.SIGCONT)
-    assert "in wait_here" in stacks.ask(pk)
+    wait_until(lambda: worker.status() != psutil.STATUS_STOPPED)
+    assert "in wait_here" in stacks.ask(pk, timeout=LONG)
 
 
 # Who asks in vain
@@ -167,9 +172,9 @@ def test_in_a_transaction_nobody_would_see_the_question(new_worker):
 
 def test_the_command_shows_it_or_says_why_not(running, capsys):
     _, pk = running(lost.wait_here, 300)
-    call_command("taskq_stack", str(pk))
+    call_command("taskq_stack", str(pk), timeout=LONG)
     assert "in wait_here" in capsys.readouterr().out
-    call_command("taskq_stack", worker="worker 1")
+    call_command("taskq_stack", worker="worker 1", timeout=LONG)
     assert "in wait_here" in capsys.readouterr().out
     for words, why in [
         (["0"], "there is none with this id"),
@@ -244,11 +249,11 @@ def test_a_process_that_does_not_write_is_given_up_and_holds_up_nothing(keeper, 
     slot, answers = keeper
     monkeypatch.setattr(slot.stack_file, "ask", lambda pid, what: True)
     monkeypatch.setattr(slot.stack_file, "is_written", lambda pid, what: False)
-    monkeypatch.setattr(answering, "PATIENCE", 0.2)
+    monkeypatch.setattr(answering, "PATIENCE", 3.0)
     store = Store(answering.Asked(1, 7, 0))
     began = time.monotonic()
     answers.look(store)
-    assert time.monotonic() - began < 0.2, "it does not wait"
+    assert time.monotonic() - began < 3.0, "it does not wait"
     assert not store.answers
     store.open.append(answering.Asked(2, 7, 0))  # asked meanwhile: it gets the next answer
 
@@ -294,7 +299,7 @@ def test_whoever_is_answered_has_what_others_have_left_pruned(running):
     _, pk = running(lost.wait_here, 300)
     at = timezone.now() - datetime.timedelta(seconds=LEFT_FOR + 10)
     StackRequest.objects.create(worker_id=1, task_id=0, asked_at=at)
-    stacks.ask(pk)
+    stacks.ask(pk, timeout=LONG)
     wait_until(lambda: not StackRequest.objects.exists())
 
 

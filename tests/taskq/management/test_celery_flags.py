@@ -61,7 +61,7 @@ def test_a_units_flags_may_stay(start_pool):
 @pytest.mark.sqlite  # to run it on one is enough
 def test_queues_are_left_out(start_pool, runs):
     pool = start_pool("-c", 1, "-X", "mail,sms*")
-    assert "all but mail, sms*" in pool.log()
+    pool.wait_for_log("all but mail, sms*")
     for queue in ("mail", "sms2", "fax"):
         tasks.quick.apply_async((queue,), queue=queue)
     wait_until(lambda: runs("end", "fax"))
@@ -96,7 +96,7 @@ def test_two_numbers_of_workers_are_refused():
 @pytest.mark.sqlite  # to run it on one is enough
 def test_a_pool_grows_while_work_waits(start_pool, runs):
     pool = start_pool("--autoscale", "3,1", ready=False).wait_ready(1)
-    assert "1 to 3" in pool.log()
+    pool.wait_for_log("1 to 3")
     for key in ("a", "b", "c", "d"):
         tasks.nap.delay(key, 60)
     for key in ("a", "b", "c"):
@@ -132,7 +132,7 @@ def test_a_pool_has_its_name_and_its_pid_in_a_file(start_pool, tmp_path):
     assert {worker.pool for worker in pool.leases()} == {f"mail@{HOST}:{pool.pid}"}
     other = start_pool("-c", 1, "--pidfile", path, ready=False)
     assert other.wait_exit() == 1
-    assert f"which names the process {pool.pid}, and that runs" in other.log()
+    other.wait_for_log(f"which names the process {pool.pid}, and that runs")
     assert path.read_text() == f"{pool.pid}\n"
     pool.signal(signal.SIGTERM)
     assert pool.wait_exit() == 0

@@ -41,16 +41,20 @@ def test_titles_say_who_is_who_and_what_runs(start_pool, runs):
 
 
 @pytest.mark.sqlite  # to run it on one is enough
-def test_titles_say_what_runs_without_its_id_where_runs_are_quick(start_pool, runs, drained):
+def test_titles_say_what_runs_without_its_id_where_runs_are_quick(
+    start_pool, runs, drained, tmp_path
+):
+    go = tmp_path / "go"
     pool = start_pool("-c", 1)
     # Many, as one that takes long on a busy machine counts for less with each that follows.
     for key in range(30):
-        tasks.nap.delay(key, 0)
+        tasks.nap_until.delay(key)
     drained()
-    tasks.nap.delay("a", 2)
+    tasks.nap_until.delay("a", str(go))
     wait_until(lambda: runs("start", "a"))
     (doing,) = pool.titles("worker").values()
-    assert doing[1] == "tests.project.lab.tasks.nap"
+    assert doing[1] == "tests.project.lab.tasks.nap_until"
+    go.touch()
     wait_until(lambda: pool.titles("worker")["worker 1"][1] == "idle")
 
 

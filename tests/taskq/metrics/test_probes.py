@@ -52,10 +52,10 @@ def test_a_pool_that_is_up_lives_and_is_ready(start_pool):
 
 
 def test_a_frozen_keeper_is_seen_at_once_and_is_well_again_when_it_is_replaced(start_pool):
-    pool = start_pool("-c", 1, *QUICK)
+    pool = start_pool("-c", 1, "--metrics-port", 0, "--lease", 24, "--heartbeat", 3)
     wait_until(lambda: well(pool))
     keeper = pool.children("keeper")["keeper"]
-    with frozen(keeper):
+    with frozen(keeper):  # it is replaced after 10 seconds
         wait_until(lambda: says(pool, "live", "the keeper is stopped"))
         assert says(pool, "ready", "the keeper is stopped")
         wait_until(lambda: pool.children("keeper").get("keeper", keeper) != keeper)
@@ -97,14 +97,16 @@ def test_a_pool_whose_workers_crash_at_start_lives_and_is_not_ready(start_pool, 
     wait_until(lambda: well(pool))
 
 
-def test_a_pool_that_drains_is_not_ready_and_still_answers(start_pool, runs):
+def test_a_pool_that_drains_is_not_ready_and_still_answers(start_pool, runs, tmp_path):
+    go = tmp_path / "go"
     pool = start_pool("-c", 1, *QUICK)
     wait_until(lambda: well(pool))
-    tasks.nap.delay("a", 3)
+    tasks.nap_until.delay("a", str(go))
     wait_until(lambda: runs("start", "a"))
     pool.process.terminate()
     wait_until(lambda: says(pool, "ready", "no worker is ready: 1 ending"))
     assert probe(pool, "live")[0] == 200
+    go.touch()
     assert pool.wait_exit() == 0
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import threading
+from contextlib import suppress
 from http import HTTPStatus
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,7 +17,7 @@ import pytest
 from stress.rig.pools import wait_until
 from taskq.metrics.server import MOST_CLIENTS, _Server
 from tests.project.lab import tasks
-from tests.taskq.metrics.scraping import base_url, families, get, value
+from tests.taskq.metrics.scraping import AT_ONCE, base_url, families, get, value
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PORT = ("--metrics-port", 0)
@@ -72,7 +75,7 @@ def test_clients_that_hang_or_dribble_hold_up_no_other(start_pool):
         client.send(b"GET /metrics HTT")
     assert get(f"{base_url(pool)}/live")[0] == 200
     # The first have given way to the others.
-    clients[0].settimeout(10)
+    clients[0].settimeout(AT_ONCE)
     assert clients[0].recv(1) == b""
     for client in clients:
         client.close()
@@ -182,11 +185,21 @@ def test_without_the_library_the_error_names_the_extra(start_pool, tmp_path):
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     pool = start_pool("-c", 1, *PORT, ready=False, PYTHONPATH=path)
     assert pool.wait_exit() == 1
-    assert "pip install 'taskq-pool[metrics]'" in pool.log()
+    pool.wait_for_log("pip install 'taskq-pool[metrics]'")
+
+
+def free_port():
+    """A port that is free and below those that the system gives to whoever asks for any."""
+    low = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    for port in random.sample(range(10_000, min(low, 32_768)), 100):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise AssertionError("all are in use")
 
 
 def test_the_port_is_free_again_when_the_pool_has_ended(start_pool):
-    pool = start_pool("-c", 1, *PORT)
+    # None that the system gives to another process meanwhile.
+    pool = start_pool("-c", 1, "--metrics-port", free_port())
     host, port = address(pool)
     get(f"{base_url(pool)}/live")
     pool.kill_all()

@@ -129,7 +129,7 @@ def test_modules_of_imports_are_known_to_who_sends_and_to_pools(
     assert manage(environment, "taskq_run", "corner.jobs.greet", "a").returncode == 0
     pool = start_pool("-c", 1, **environment)
     wait_until(lambda: runs("end", "a"))
-    assert "corner.jobs.greet" in pool.log()
+    pool.wait_for_log("corner.jobs.greet")
 
 
 @pytest.mark.sqlite  # to run it on one is enough
@@ -165,7 +165,7 @@ def test_a_burst_that_leaves_what_nobody_knows_does_not_end_with_0(start_pool, r
     for _ in range(2):  # it is not due when the second comes
         pool = start_pool("-c", 1, "--burst", ready=False)
         assert pool.wait_exit() == 1
-        assert "1 tasks are left whose names are not known here: corner.jobs.greet" in pool.log()
+        pool.wait_for_log("1 tasks are left whose names are not known here: corner.jobs.greet")
     assert runs("end", "known")
     assert Task.objects.get().state == State.READY
 

@@ -85,7 +85,7 @@ def test_a_worker_whose_tasks_leak_descriptors_is_replaced_before_one_fails(
     assert len(runs("end")) == 40
     assert len({record["pid"] for record in runs("end")}) > 2
     assert not Task.objects.exists()
-    assert "its process is replaced: open files" in pool.log()
+    pool.wait_for_log("its process is replaced: open files")
 
 
 @pytest.mark.sqlite  # to run it on one is enough

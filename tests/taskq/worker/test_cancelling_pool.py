@@ -40,7 +40,7 @@ def test_a_running_task_is_told_at_once_and_ends(start_pool, runs):
     tasks.quick.delay("next")
     (after,) = wait_until(lambda: runs("end", "next"))
     assert after["pid"] == ended["pid"]
-    assert "was cancelled" in pool.log()
+    pool.wait_for_log("was cancelled")
     assert pool.stop() == 0
     assert not Task.objects.exclude(pk=row.pk).exists()
 
@@ -56,7 +56,7 @@ def test_a_coroutine_is_cancelled(start_pool, runs):
 
 def test_one_that_does_not_end_is_killed_with_its_worker_after_the_grace(start_pool, runs):
     # More than a supervisor that is slow to go round takes to tell the run before it kills it.
-    pool = start_pool("-c", 1, TASKQ_CANCEL_GRACE="1.5")
+    pool = start_pool("-c", 1, TASKQ_CANCEL_GRACE="5")
     result = limits.refuse.delay("a", "on")
     (start,) = wait_until(lambda: runs("start", "a"))
     result.cancel()
@@ -67,7 +67,7 @@ def test_one_that_does_not_end_is_killed_with_its_worker_after_the_grace(start_p
     wait_until(lambda: pool.children("worker").get("worker 1") not in (None, start["pid"]))
     with pytest.raises(TaskRevokedError, match="asked to end"):
         result.get()
-    assert (row.failed_at.timestamp() - row.cancelled_at.timestamp()) > 1.5
+    assert (row.failed_at.timestamp() - row.cancelled_at.timestamp()) > 5
     tasks.quick.delay("next")
     wait_until(lambda: runs("end", "next"))
     assert len(runs("start", "a")) == 1
@@ -117,7 +117,7 @@ def test_the_statement_that_runs_on_the_server_is_cancelled_too(start_pool, runs
 
 @pytest.mark.parametrize("victim", ["worker", "pool"])
 def test_a_cancel_outlives_who_should_have_acted_on_it(start_pool, runs, victim):
-    short = ("--lease", "2", "--heartbeat", "0.5", "--poll", "0.2")
+    short = ("--lease", "6", "--heartbeat", "0.5", "--poll", "0.2")
     pool = start_pool("-c", 1, *short)
     result = tasks.nap.delay("a", 60)
     (start,) = wait_until(lambda: runs("start", "a"))
@@ -139,7 +139,7 @@ def test_a_cancel_outlives_who_should_have_acted_on_it(start_pool, runs, victim)
 
 
 def test_a_pool_that_does_not_listen_sees_it_at_its_heartbeat(start_pool, runs):
-    start_pool("-c", 1, "--lease", 3, "--heartbeat", 0.5, TASKQ_LISTEN="false")
+    start_pool("-c", 1, "--lease", 6, "--heartbeat", 0.5, TASKQ_LISTEN="false")
     result = tasks.nap.delay("a", 60)
     wait_until(lambda: runs("start", "a"))
     result.cancel()

@@ -11,33 +11,43 @@ from tests.project.lab import tasks
 from tests.taskq.waking import DEAF, asleep
 
 
-def test_term_finishes_what_runs_and_leaves_the_rest(start_pool, runs):
+@pytest.fixture
+def go(tmp_path):
+    """The file for which a task waits."""
+    return tmp_path / "go"
+
+
+def test_term_finishes_what_runs_and_leaves_the_rest(start_pool, runs, go):
     pool = start_pool("-c", 1)
-    tasks.nap.delay("running", 1)
+    tasks.nap_until.delay("running", str(go))
     wait_until(lambda: runs("start", "running"))
     tasks.nap.delay("waiting", 1)
-    assert pool.stop() == 0
+    pool.signal(signal.SIGTERM)
+    pool.wait_for_log("stopping: up to")
+    go.touch()
+    assert pool.wait_exit() == 0
     assert runs("end", "running")
     assert not runs("start", "waiting")
     assert Task.objects.pending().count() == Task.objects.count() == 1
     assert not Worker.objects.exists()
 
 
-def test_term_gives_back_at_once_what_was_claimed_and_not_started(start_pool, runs, drained):
+def test_term_gives_back_at_once_what_was_claimed_and_not_started(start_pool, runs, drained, go):
     """A batch of names known as quick, of which one takes long this time."""
     pool = start_pool("-c", 1)
     for key in range(60):
-        tasks.nap.delay(f"warm {key}", 0)
+        tasks.nap_until.delay(f"warm {key}")
     drained()
     for key in range(5):
-        tasks.nap.delay(f"quick {key}", 0)
-    tasks.nap.delay("long", 8)
+        tasks.nap_until.delay(f"quick {key}")
+    tasks.nap_until.delay("long", str(go))
     for key in range(5):
-        tasks.nap.delay(f"behind {key}", 0)
+        tasks.nap_until.delay(f"behind {key}")
     wait_until(lambda: runs("start", "long"))
     pool.signal(signal.SIGTERM)
     wait_until(lambda: Task.objects.pending().count() == 5, what="given back at once")
     assert not runs("end", "long")
+    go.touch()
     assert pool.wait_exit() == 0
     assert runs("end", "long")
     assert set(Task.objects.values_list("losses", "isolated")) == {(0, False)}

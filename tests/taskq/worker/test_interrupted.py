@@ -30,7 +30,7 @@ def test_a_run_whose_connection_is_cut_is_run_again_as_a_loss(pool, runs, draine
     drained()
     assert len(runs("start", "a")) == 2
     assert result.state == "SUCCESS"
-    assert "was interrupted" in pool.log()
+    pool.wait_for_log("was interrupted")
     assert "died" not in pool.log()
 
 
@@ -61,7 +61,7 @@ def test_what_retries_by_itself_is_retried(pool, runs, drained):
     oddities.be_cut_off_and_retry.delay("a")
     drained()
     assert len(runs("start", "a")) == 2
-    assert "will be retried" in pool.log()
+    pool.wait_for_log("will be retried")
     assert "was interrupted" not in pool.log()
 
 

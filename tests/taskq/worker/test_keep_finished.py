@@ -66,7 +66,7 @@ def test_a_finished_run_is_kept_with_all_that_is_known_of_it(task, value, lifeti
         assert payload.decode_result(kept_one.value) == value
         ((*of_result, finished_at),) = results
         assert of_result == [kept_one.pk, kept_one.value, kept_one.worker, kept_one.started_at]
-        assert abs(finished_at - kept_one.finished_at) < datetime.timedelta(seconds=5)
+        assert abs(finished_at - kept_one.finished_at) < datetime.timedelta(minutes=1)
     assert sent.id.int == kept_one.pk
 
 
@@ -216,7 +216,7 @@ def test_each_finished_task_is_kept_once_though_workers_were_killed(
     fatal = {"150": victims, "220": []}  # the keeper has another pid by then
     kept.quick_or_fatal.delay_many([(key, fatal.get(key)) for key in keys])
     drained()
-    assert "had finished and not written are written" in pool.log()
+    pool.wait_for_log("had finished and not written are written")
     found = Counter(
         payload.decode(each)[0][0]
         for each in FinishedTask.objects.values_list("payload", flat=True)
@@ -241,7 +241,7 @@ def test_a_pool_makes_the_partitions_and_writes_to_them(start_pool, drained, par
 def test_the_keeper_prunes_what_is_over(start_pool, transactional_db):
     for id, days in enumerate([-1, -400, 400]):
         finished(id, today() + days * DAY)
-    start_pool("-c", 1, "-Q", "none", "--lease", "3", "--heartbeat", "0.5")
+    start_pool("-c", 1, "-Q", "none", "--lease", "6", "--heartbeat", "0.5")
     wait_until(lambda: FinishedTask.objects.count() == 1, what="old ones are pruned")
 
 

@@ -17,7 +17,8 @@ from taskq.models import State, Task, Worker
 from tests.conftest import SLACK
 from tests.project.lab import tasks
 
-SHORT = ("--lease", "3", "--heartbeat", "1", "--poll", "0.5")
+SHORT = ("--lease", "6", "--heartbeat", "1", "--poll", "0.5")
+LEASE, HEARTBEAT = 6, 1
 
 
 def kill(pid, number=signal.SIGKILL):
@@ -35,19 +36,22 @@ def freeze(pool):
 
 def test_a_killed_workers_task_starts_again_within_half_a_second(start_pool, runs):
     pool = start_pool("-c", 2)
-    seconds = []
+    seconds, plain = [], []
     for key in range(5):
         pool.wait_ready(2)  # who takes over is there: to fork another is not what is measured
+        sent = clock.now()
         tasks.nap_at_first.delay(key, 60)
         (start,) = wait_until(lambda key=key: runs("start", key))
+        plain.append((start["at"] - sent) / clock.SECOND)
         killed = kill(start["pid"])
         wait_until(lambda key=key: len(runs("start", key)) == 2)
         seconds.append((runs("start", key)[1]["at"] - killed) / clock.SECOND)
         wait_until(lambda key=key: runs("end", key))
-    assert min(seconds) < 0.5  # so nothing is waited for; a machine that is busy takes longer
+    # So nothing is waited for. On a machine that is busy a task that is sent starts later, too.
+    assert min(seconds) < max(0.5, 20 * min(plain))
     assert max(seconds) < SLACK  # and no lease
-    assert "killed by SIGKILL while running tests.project.lab.tasks.nap_at_first" in pool.log()
-    assert "lost its worker" in pool.log()
+    pool.wait_for_log("killed by SIGKILL while running tests.project.lab.tasks.nap_at_first")
+    pool.wait_for_log("lost its worker")
 
 
 @pytest.mark.postgresql
@@ -153,7 +157,7 @@ def test_all_children_go_with_their_supervisor_and_the_work_is_reclaimed(pool_at
     wait_until(lambda: len(runs("start", "a")) == 2)
     waited = (runs("start", "a")[1]["at"] - killed) / clock.SECOND
     # The lease, and one interval of whoever reclaims.
-    assert 1 < waited < 3 + 1 + SLACK
+    assert 1 < waited < LEASE + HEARTBEAT + SLACK
     wait_until(lambda: runs("end", "a"))
 
 
@@ -161,7 +165,7 @@ def test_a_lost_hosts_task_is_taken_over_by_another_pool(pool_at_work, runs):
     killed = clock.now()
     pool_at_work.kill_all()
     wait_until(lambda: len(runs("start", "a")) == 2)
-    assert (runs("start", "a")[1]["at"] - killed) / clock.SECOND < 3 + 1 + SLACK
+    assert (runs("start", "a")[1]["at"] - killed) / clock.SECOND < LEASE + HEARTBEAT + SLACK
     wait_until(lambda: runs("end", "a"))
 
 
@@ -191,7 +195,7 @@ def test_a_frozen_keeper_is_replaced_before_any_lease_ends(start_pool, runs):
     keeper = pool.children("keeper")["keeper"]
     kill(keeper, signal.SIGSTOP)
     wait_until(lambda: runs("end", "a"))
-    assert pool.children("keeper")["keeper"] != keeper
+    wait_until(lambda: pool.children("keeper").get("keeper", keeper) != keeper)
     assert len(runs("start", "a")) == 1
 
 
@@ -203,14 +207,14 @@ def test_a_frozen_worker_is_killed_and_its_task_taken_over(start_pool, runs):
     wait_until(lambda: runs("end", "a"))
     assert runs("end", "a")[0]["pid"] != start["pid"]
     assert not psutil.pid_exists(start["pid"])
-    assert "lease ran out unrenewed" in pool.log()
+    pool.wait_for_log("lease ran out unrenewed")
     wait_until(lambda: not Task.objects.exists())
 
 
 def test_a_keeper_gives_nobody_the_task_of_a_worker_of_its_own_that_lives(start_pool, runs):
     """The lease is lost while the supervisor is frozen, which would stop the worker."""
     pool = start_pool("-c", 2, *SHORT)
-    tasks.nap.delay("a", 20)
+    tasks.nap.delay("a", 60)
     (first,) = wait_until(lambda: runs("start", "a"))
     kill(pool.pid, signal.SIGSTOP)
     lease = Task.objects.get().worker_id
@@ -227,14 +231,14 @@ def test_a_keeper_gives_nobody_the_task_of_a_worker_of_its_own_that_lives(start_
 
 def test_a_woken_pool_stops_within_a_tick_and_its_late_finish_touches_no_row(start_pool, runs):
     frozen = start_pool("-c", 1, *SHORT)
-    tasks.nap.delay("a", 6)
+    tasks.nap_at_first.delay("a", 12, then=20)
     (first,) = wait_until(lambda: runs("start", "a"))
     processes = freeze(frozen)
     other = start_pool("-c", 1, *SHORT)
     second = wait_until(lambda: len(runs("start", "a")) == 2 and runs("start", "a")[1])
     # Twice the lease. The frozen one's sleep is over as well: it would finish at once,
     # while the other is in the middle of it.
-    wait_until(lambda: clock.now() - first["at"] > 6.2 * clock.SECOND)
+    wait_until(lambda: clock.now() - first["at"] > 12.2 * clock.SECOND)
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):  # its supervisor was quicker
             process.resume()
@@ -262,9 +266,9 @@ def test_a_woken_pool_stops_within_a_tick_and_its_late_finish_touches_no_row(sta
 
 @pytest.mark.postgresql  # to run it on one is enough
 def test_a_task_that_holds_the_gil_for_three_leases_runs_once(start_pool, runs):
-    start_pool("-c", 1, "--lease", "3", "--heartbeat", "0.5")
-    start_pool("-c", 1, "--lease", "3", "--heartbeat", "0.5")
-    tasks.hold_gil.delay("a", 9)
+    start_pool("-c", 1, "--lease", "5", "--heartbeat", "0.5")
+    start_pool("-c", 1, "--lease", "5", "--heartbeat", "0.5")
+    tasks.hold_gil.delay("a", 15)
     wait_until(lambda: runs("end", "a"))
     assert len(runs("start", "a")) == 1
     wait_until(lambda: not Task.objects.exists())

@@ -13,7 +13,7 @@ from stress.rig.pools import wait_until
 from taskq.models import State, Task
 from tests.project.lab import tasks
 
-SHORT = ("--lease", "3", "--heartbeat", "1", "--poll", "0.5")
+SHORT = ("--lease", "6", "--heartbeat", "1", "--poll", "0.5")
 
 
 def kill(pid, number=signal.SIGKILL):
@@ -66,14 +66,16 @@ def test_a_failed_atomic_task_leaves_nothing_behind(start_pool, drained):
 
 
 @pytest.mark.postgresql  # SQLite has one writer: while the task has the lock nobody takes it
-def test_an_atomic_task_whose_lease_was_taken_is_rolled_back(start_pool, runs, drained):
+def test_an_atomic_task_whose_lease_was_taken_is_rolled_back(start_pool, runs, drained, tmp_path):
     pool = start_pool("-c", 1)
     Order.objects.create(number=1)
-    tasks.ship.delay(1, 1.5)
+    go = tmp_path / "go"
+    tasks.ship.delay(1, path=str(go))
     wait_until(lambda: runs("start", 1))
     # As if another pool had reclaimed it in between.
     Task.objects.update(state=State.READY, worker=None)
+    go.touch()
     wait_until(lambda: len(runs("end", 1)) == 2)
     drained()
     assert Shipment.objects.count() == 1
-    assert "no longer held by this worker" in pool.log()
+    pool.wait_for_log("no longer held by this worker")

@@ -99,19 +99,23 @@ def test_one_that_a_firewall_may_have_forgotten_is_replaced(monkeypatch):
 
 @pytest.mark.parametrize("alias", ["default", "second"])
 @pytest.mark.parametrize("pooled", ["", "true"], ids=["", "pooled"])
-def test_the_server_ends_it_while_other_tasks_run(start_pool, other, runs, drained, alias, pooled):
+def test_the_server_ends_it_while_other_tasks_run(
+    start_pool, other, runs, drained, tmp_path, alias, pooled
+):
     """The pool is never idle meanwhile: then it closes what is open itself."""
+    go = tmp_path / "go"
     sessions.ask_database.delay("before", alias)
-    tasks.nap.delay("a", 2)
+    tasks.nap_until.delay("a", str(go))
     sessions.ask_database.delay("after", alias)
     pool = start_pool("-c", 1, TASKQ_TEST_SECOND="1", TASKQ_TEST_POOLED=pooled)
     wait_until(lambda: runs("start", "a"))
     (asked,) = runs("asked", "before")
     end(other, asked["backend"])
+    go.touch()
     drained()
     assert not Task.objects.exists()
     assert runs("asked", "after")[0]["backend"] != asked["backend"]
-    assert "has ended: replaced" in pool.log()
+    pool.wait_for_log("has ended: replaced")
 
 
 @pytest.mark.parametrize("task", [sessions.ask_database, sessions.ask_database_async], ids=str)

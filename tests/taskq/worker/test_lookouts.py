@@ -166,8 +166,9 @@ def test_one_look_that_was_held_up_blinds_nobody_for_long(transactional_db, monk
     keeper.session.close()
 
 
-def test_nor_does_one_of_a_worker(second):
+def test_nor_does_one_of_a_worker(second, monkeypatch):
     now = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: now)
     lane = Lane("default", 0, 0.0, "-infinity", 0)
     second.claimer.lanes.note(now - clock.nanoseconds(10), [lane])
     assert (second.claimer.lanes._fresh_until - clock.now()) / clock.SECOND < 1.5

@@ -106,7 +106,7 @@ def test_a_transaction_left_open_is_rolled_back_before_the_outcome_is_written(
     start_pool, runs, drained
 ):
     """On SQLite it holds the one write lock: the worker would wait for itself."""
-    start_pool("-c", 1, "--lease", 3, "--heartbeat", 1)
+    start_pool("-c", 1, "--lease", 8, "--heartbeat", 1)
     tasks.count_orders.delay("before")  # on PostgreSQL its connection stays open
     leftovers.misbehave.delay("a", "open_transaction")
     tasks.count_orders.delay("after")  # in a transaction of its own, which sees none

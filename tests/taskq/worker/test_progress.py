@@ -131,7 +131,7 @@ def test_a_task_that_fails_at_once_leaves_how_far_it_came(start_pool, runs):
 def test_it_is_gone_with_a_task_that_is_done(start_pool):
     start_pool("-c", 1)
     result = limits.count.delay("a", [3])
-    assert result.get(10) is None
+    assert result.get(60) is None
     assert result.progress is None
     assert result.info is None
 

@@ -36,7 +36,7 @@ def send_one(number):
 
 def test_each_body_runs_with_the_right_inputs_whoever_is_killed(start_pool, runs, drained):
     send_one(0)  # a pool that is idle at first would look after workflows 20 s later
-    pool = start_pool("-c", 4, "--lease", 4, "--heartbeat", 1, "--poll", 0.5)
+    pool = start_pool("-c", 4, "--lease", 10, "--heartbeat", 1, "--poll", 0.5)
     pool.wait_ready(4)
     chance = random.Random(5)
     for number in range(1, FLOWS):
@@ -87,7 +87,7 @@ def test_what_waits_for_a_failure_runs_when_the_last_loss_fails_a_step(start_poo
     flow.add(steps.part, ["errback", 2], after=[bad], on="failed")
     flow.add(steps.part, ["never", 3], after=[bad])
     sent = flow.send()
-    start_pool("-c", 2, "--lease", 4, "--heartbeat", 1).wait_ready(2)
+    start_pool("-c", 2, "--lease", 10, "--heartbeat", 1).wait_ready(2)
     for attempt in (1, 2, 3):
         wait_until(lambda attempt=attempt: len(runs("start", "bad")) == attempt)
         os.kill(runs("start", "bad")[-1]["pid"], signal.SIGKILL)
@@ -106,7 +106,7 @@ def test_what_waits_for_a_removed_step_is_dropped(start_pool, drained, verb):
     flow.add(steps.part, ["third", second.result])
     sent = flow.send()
     getattr(Task.objects.filter(pk=sent.task_ids[0]), verb)()
-    pool = start_pool("-c", 1, "--lease", 4, "--heartbeat", 1)
+    pool = start_pool("-c", 1, "--lease", 10, "--heartbeat", 1)
     drained()
     assert not Edge.objects.exists()
     pool.wait_for_log("dropped, as a step that they waited for was cancelled or removed")
