@@ -115,7 +115,7 @@ def test_the_check_of_the_page_says_what_the_page_says(capsys):
 @pytest.mark.postgresql
 def test_an_interrupted_task_of_a_restored_backup_runs_again(start_pool, runs, tmp_path):
     """By the commands of the page, in the place of whose database name ours stands."""
-    options = ("-c", "1", "--lease", "3", "--heartbeat", "1")
+    options = ("-c", "1", "--lease", "6", "--heartbeat", "1")
     pool = start_pool(*options)
     tasks.nap.delay("napping", 60)
     wait_until(lambda: runs("start", "napping"))
@@ -156,7 +156,7 @@ def run_on_the_server(command: str, directory: Path) -> None:
             "PGPORT": str(settings["PORT"] or 5432),
         },
         check=True,
-        timeout=60,
+        timeout=180,
     )
 
 

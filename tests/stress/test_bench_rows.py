@@ -60,7 +60,7 @@ def test_a_flush_on_the_slow_disk_takes_5_ms_more(arena: Arena) -> None:
 def test_a_task_of_the_django_door_runs_and_keeps_its_result(arena: Arena) -> None:
     with arena.stage(DJANGO_DOOR) as stage:
         stage.run("send", "noop", 1)
-        stage.watch(stage.start_workers(1), seconds=30, until=lambda done: done > WARM_UP)
+        stage.watch(stage.start_workers(1), seconds=120, until=lambda done: done > WARM_UP)
         results = "SELECT count(*) FROM taskq_result WHERE name = 'stress.bench.work.noop'"
         wait_until(lambda: value(stage, results) == WARM_UP + 1, what="all have a result")
 
@@ -68,7 +68,7 @@ def test_a_task_of_the_django_door_runs_and_keeps_its_result(arena: Arena) -> No
 @pytest.mark.postgresql
 def test_a_task_that_fails_is_retried_at_once_and_again(arena: Arena) -> None:
     with full(arena, FAILURES, 1) as stage:
-        samples = stage.watch(stage.start_workers(1), seconds=30, until=lambda done: done >= 5)
+        samples = stage.watch(stage.start_workers(1), seconds=120, until=lambda done: done >= 5)
         assert samples[-1][1] >= 5
 
 
@@ -117,7 +117,7 @@ def test_what_a_measured_row_compares_with_measures_nothing(arena: Arena, measur
         if not measures:
             stack.enter_context(arena.taskq_settings(STATISTICS=False))
         stage = stack.enter_context(full(arena, Load(), 500))
-        stage.watch(stage.start_workers(1), seconds=60, until=lambda done: done >= 500)
+        stage.watch(stage.start_workers(1), seconds=240, until=lambda done: done >= 500)
         rows = "SELECT count(*) FROM taskq_rollup"
         if measures:
             wait_until(lambda: value(stage, rows) > 0, what="a minute is written")
@@ -129,7 +129,7 @@ def test_what_a_measured_row_compares_with_measures_nothing(arena: Arena, measur
 def test_the_raw_loop_of_retries_makes_rows_due_again(arena: Arena) -> None:
     with full(arena, FAILURES, 100) as stage:
         workers = stage.start("stress.bench.raw", "retry", "--rows", "50")
-        stage.watch(workers, seconds=60, until=lambda done: done >= 500)
+        stage.watch(workers, seconds=240, until=lambda done: done >= 500)
         assert value(stage, "SELECT max(retries) FROM taskq_task") >= 4
 
 

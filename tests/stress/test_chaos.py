@@ -16,7 +16,7 @@ from stress.chaos.faults import FAULTS
 from stress.checker import VIOLATIONS
 from stress.rig.page import MISSING
 
-SHORT = ["--seconds", "12", "--seed", "7", "--pools", "2", "-c", "2", "--lease", "3"]
+SHORT = ["--seconds", "12", "--seed", "7", "--pools", "2", "-c", "2", "--lease", "6"]
 
 
 def chaos(tmp_path: Path, *options: str) -> dict[str, Any]:

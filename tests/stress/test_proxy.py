@@ -64,7 +64,7 @@ def silent(client: socket.socket, seconds: float) -> bool:
     except TimeoutError:
         return True
     finally:
-        client.settimeout(5)
+        client.settimeout(60)
 
 
 def test_it_passes_on_what_it_gets_in_both_directions(proxy: Proxy) -> None:
@@ -87,14 +87,14 @@ def test_each_direction_is_delayed_and_pieces_do_not_queue_for_it(proxy: Proxy) 
     with connect(proxy) as client:
         proxy.forward(delay=0.25)
         assert ask(client, b"hello") >= 0.5
-        for _ in range(20):
+        for _ in range(100):
             client.sendall(b"x")
             time.sleep(0.01)
         sent = time.monotonic()
         received = b""
-        while len(received) < 20:
+        while len(received) < 100:
             received += client.recv(65536)
-        assert time.monotonic() - sent < 20 * 0.25, "all pieces are on the way at once"
+        assert time.monotonic() - sent < 100 * 0.25, "all pieces are on the way at once"
         proxy.forward()
         assert min(ask(client, b"hello") for _ in range(10)) < 0.5
 

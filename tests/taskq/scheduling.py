@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime
+import time
 
 import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
+from stress.rig.pools import wait_until
 from taskq import sql
 from taskq.models import Schedule, Task
 from taskq.schedules.entries import entries
@@ -35,6 +37,7 @@ def write(settings, table):
     """Write these schedules as a pool that starts does; the rows."""
 
     def written(**given):
+        stay_within_the_hour()
         settings.TASKQ = {"SCHEDULE": {name: {**HOURLY, **more} for name, more in given.items()}}
         table().synchronize(entries("default"))
         return {row.name: row for row in Schedule.objects.all()}
@@ -42,8 +45,14 @@ def write(settings, table):
     return written
 
 
+def stay_within_the_hour():
+    """No hour ends in the next seconds: an hourly schedule would have one tick more."""
+    wait_until(lambda: time.time() % 3600 < 3580, what="the hour has ended")
+
+
 def back(name, span):
     """Set a schedule back to its tick so long ago."""
+    stay_within_the_hour()
     row = Schedule.objects.annotate(now=Now()).get(name=name)
     row.next_at = next(row.timing.after((row.now - span).astimezone(UTC)))
     row.save()

@@ -21,7 +21,7 @@ from taskq.celery import shared_task
 from tests.pool.messes import MESSES
 
 
-@shared_task(time_limit=1.0)
+@shared_task(time_limit=4.0)
 def run_program_too_long(key):
     _run_program(key)
 
@@ -109,7 +109,7 @@ def misbehave(key, how):
                 child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
                 child.start()
                 child.terminate()
-                child.join(10)
+                child.join(60)
                 assert child.exitcode == -signal.SIGTERM
         case "fill_stdout":
             for _ in range(20_000):

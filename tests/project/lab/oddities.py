@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import time
 
 from django.db import OperationalError, connection
 
 from stress.project.runs import run
 from stress.project.shop.models import Order
-from taskq.celery import shared_task
+from taskq.celery import TaskCancelled, shared_task
 from taskq.exceptions import Retry
 
 
@@ -171,9 +172,21 @@ def cut_connection() -> None:
 
 
 @shared_task(bind=True, ignore_result=False)
-def be_cut_off(self, key, times):
+def be_cut_off(self, key, times, path=""):
+    """path: a file that the run waits for that is not cut off."""
     with run(key):
         if self.request.losses + self.request.retries < times:
+            cut_connection()
+        while path and not os.path.exists(path):
+            time.sleep(0.01)
+
+
+@shared_task
+def be_cut_off_when_cancelled(key):
+    with run(key):
+        try:
+            time.sleep(600)
+        except TaskCancelled:
             cut_connection()
 
 

@@ -19,7 +19,7 @@ def in_transactions(settings, transactional_db):
 
 
 def test_a_running_task_shows_its_stack(start_pool, runs, in_transactions, root):
-    start_pool("-c", 1)
+    start_pool("-c", 1, TASKQ_TEST_READY="is_patient")
     pk = lost.wait_here.delay("a", 300).id.int
     wait_until(lambda: runs("start", "a"))
     task = Task.objects.get(pk=pk)

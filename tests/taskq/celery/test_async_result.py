@@ -10,9 +10,11 @@ import uuid
 import pytest
 from django.db import connections, transaction
 
+from stress.rig.pools import wait_until
 from taskq.celery import AsyncResult, NoResult
 from taskq.models import State, Task
 from tests.project.lab import tasks as lab
+from tests.taskq.conftest import waits_for_a_lock
 
 pytestmark = pytest.mark.usefixtures("registered")
 
@@ -135,7 +137,7 @@ def test_revoke_does_not_remove_a_task_that_is_claimed_meanwhile():
         Task.objects.update(state=State.RUNNING)
         thread = threading.Thread(target=revoke)
         thread.start()
-        thread.join(0.3)
+        wait_until(waits_for_a_lock, what="it waits for the claim")
         assert not answers
     thread.join(60)
     assert answers == [False]

@@ -11,7 +11,6 @@ from django.db.models.functions import Now
 
 from stress.rig.pools import wait_until
 from taskq.models import Schedule, State, Task
-from tests.conftest import SLACK
 from tests.project.lab import tasks as lab
 from tests.site.browser import BROWSER, NAMES
 from tests.taskq.admin_site import HOUR, failed
@@ -94,7 +93,7 @@ def test_a_worker_that_dies_is_on_the_page_with_its_cause_and_its_stack(
     start_pool,
     runs,
 ):
-    pool = start_pool("-c", 1)
+    pool = start_pool("-c", 1, TASKQ_TEST_READY="is_patient")
     sent = lab.nap.delay("long", 60)
     wait_until(lambda: runs("start", "long"), what="it runs")
     browser.open(f"{site}/taskq/task/{sent.id.int}/")
@@ -106,7 +105,7 @@ def test_a_worker_that_dies_is_on_the_page_with_its_cause_and_its_stack(
     (worker,) = pool.children("worker").values()
     began = time.monotonic()
     os.kill(worker, signal.SIGSEGV)
-    browser.wait_for("document.querySelector('.timeline li.lost pre') !== null", seconds=SLACK)
+    browser.wait_for("document.querySelector('.timeline li.lost pre') !== null")
     took = time.monotonic() - began
     browser.run("document.querySelectorAll('details').forEach((each) => (each.open = true))")
     text = browser.text()

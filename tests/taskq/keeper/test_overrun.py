@@ -300,10 +300,10 @@ def start_and_warm(start_pool, drained, task, *options, **environment):
 
 
 def test_what_waits_behind_a_run_that_holds_the_gil_runs_elsewhere(start_pool, runs, drained):
-    """No thread of the worker can do anything for 8 seconds."""
+    """No thread of the worker can do anything for a minute."""
     pool = start_and_warm(start_pool, drained, tasks.hold_gil, "-c", 2)
     keys = [f"{n}" for n in range(120)]
-    tasks.hold_gil.delay_many([(key, 8 if key == "40" else 0) for key in keys])
+    tasks.hold_gil.delay_many([(key, 60 if key == "40" else 0) for key in keys])
     others = set(keys) - {"40"}
     wait_until(lambda: {record["key"] for record in runs("end")} >= others)
     assert not runs("end", "40")
@@ -321,7 +321,7 @@ def test_what_waits_behind_a_worker_that_is_stopped_runs_elsewhere(start_pool, r
     """SIGSTOP; when it goes on, it starts nothing of that."""
     start_and_warm(start_pool, drained, tasks.nap, "-c", 2)
     keys = [f"{n}" for n in range(60)]
-    tasks.nap.delay_many([(key, 0.5 if key == "20" else 0.001) for key in keys])
+    tasks.nap.delay_many([(key, 5 if key == "20" else 0.001) for key in keys])
     (run,) = wait_until(lambda: runs("start", "20"))
     process = psutil.Process(run["pid"])
     process.suspend()

@@ -256,7 +256,7 @@ def test_the_next_five_ticks():
 
 def test_two_pools_send_each_tick_once_whatever_changes_and_dies(start_pool, runs, drained):
     """A change, the death of a keeper and of a whole pool, in the midst of the ticks."""
-    options = ("-c", 1, "--lease", 3, "--heartbeat", 1)
+    options = ("-c", 1, "--lease", 6, "--heartbeat", 1)
     pools = [start_pool(*options) for _ in range(2)]
     make(schedule="* * * * * *", args=["old"], catch_up="all")
 
@@ -297,7 +297,7 @@ def test_a_bad_row_stops_no_other_and_says_what_is_wrong(start_pool, runs):
     assert Schedule.objects.get(name="good").error == ""
     assert pool.log().count("cannot be read here") == 1
     schedules.update("bad", schedule="* * * * * *")
-    wait_until(lambda: [run for run in runs("start") if run["key"] == "bad"], seconds=10)
+    wait_until(lambda: [run for run in runs("start") if run["key"] == "bad"])
     assert Schedule.objects.get(name="bad").error == ""
 
 
@@ -306,5 +306,5 @@ def test_a_pool_that_knows_no_schedule_sends_those_that_are_made(start_pool, run
     tasks.quick.delay("first")
     wait_until(lambda: runs("end", "first"))
     make(schedule="* * * * * *", args=["late"])
-    wait_until(lambda: [run for run in runs("start") if run["key"] == "late"], seconds=10)
+    wait_until(lambda: [run for run in runs("start") if run["key"] == "late"])
     assert json.loads(Schedule.objects.get().payload) == [["late"], {}]

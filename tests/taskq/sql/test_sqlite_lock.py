@@ -171,7 +171,7 @@ def test_a_long_wait_is_named_and_the_keeper_does_not_seem_to_hang(
 def test_a_pools_renewals_come_through_a_storm_of_writes(start_pool, drained, runs):
     """Its processes connect with the turns that the tests above take by hand."""
     pool = start_pool("-c", 2, "--lease", "6", "--heartbeat", "0.5")
-    tasks.nap.delay("a", 3)
+    tasks.nap.delay("a", 8)
     until = time.monotonic() + 3
     while time.monotonic() < until:
         with write_lock():

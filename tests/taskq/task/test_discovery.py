@@ -54,7 +54,7 @@ def manage(environment, *words):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
     )
 
 

@@ -22,11 +22,13 @@ def failed():
     return wait_until(lambda: Task.objects.failed().first())
 
 
-def test_a_run_whose_connection_is_cut_is_run_again_as_a_loss(pool, runs, drained):
-    result = oddities.be_cut_off.delay("a", 1)
-    row = wait_until(lambda: Task.objects.filter(state=State.READY, losses=1).first())
+def test_a_run_whose_connection_is_cut_is_run_again_as_a_loss(pool, runs, drained, tmp_path):
+    go = tmp_path / "go"
+    result = oddities.be_cut_off.delay("a", 1, str(go))
+    row = wait_until(lambda: Task.objects.filter(losses=1).first())
     assert row.retries == 0
     assert row.error.startswith("interrupted, as a connection to the database broke: ")
+    go.touch()
     drained()
     assert len(runs("start", "a")) == 2
     assert result.state == "SUCCESS"
@@ -80,10 +82,11 @@ def test_an_error_of_the_tasks_own_is_an_interruption_if_it_was_made_of_one(pool
 
 
 def test_a_run_that_was_cancelled_meanwhile_is_not_run_again(pool, runs):
-    result = oddities.be_cut_off.delay("a", 9)
-    wait_until(lambda: Task.objects.filter(losses=1).exists())
+    result = oddities.be_cut_off_when_cancelled.delay("a")
+    wait_until(lambda: runs("start", "a"))
     assert AsyncResult(result.id).cancel()
     wait_until(lambda: not Task.objects.exclude(state=State.FAILED).exists())
+    assert Task.objects.cancelled().count() == len(runs("start", "a")) == 1
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ def test_a_program_ends_at_the_hard_limit_of_its_task(start_pool, runs, drained)
     leftovers.run_program_too_long.delay("a")
     drained()
     assert Task.objects.failed().get().losses == len(programs(runs)) == 3
-    assert gone(*programs(runs))
+    wait_until(lambda: gone(*programs(runs)))
 
 
 @pytest.mark.sqlite  # to run it on one is enough
@@ -32,13 +32,13 @@ def test_a_program_ends_when_its_task_is_cancelled(start_pool, runs):
     (program,) = programs(runs)
     assert result.cancel()
     wait_until(lambda: Task.objects.cancelled().exists())
-    assert gone(program)
+    wait_until(lambda: gone(program))
 
 
 @pytest.mark.postgresql  # the cut is the proxy's
 def test_a_program_ends_before_its_task_may_run_elsewhere(start_pool, far_away, runs):
     proxy, url = far_away
-    start_pool("-c", 1, "--lease", 3, "--heartbeat", 1, DATABASE_URL=url)
+    start_pool("-c", 1, "--lease", 6, "--heartbeat", 1, DATABASE_URL=url)
     leftovers.run_program.delay("a")
     (program,) = programs(runs)
     proxy.hold()
@@ -61,6 +61,6 @@ def test_a_program_that_a_run_leaves_behind_ends_with_it(start_pool, runs, drain
     leftovers.leave_programs.delay("a")
     drained()
     ((left, free),) = [record["programs"] for record in runs("left")]
-    assert gone(left)
+    wait_until(lambda: gone(left))
     assert not gone(free), "it has a session of its own"
     os.kill(free, signal.SIGKILL)

@@ -72,7 +72,7 @@ def test_pruning_goes_in_small_batches_oldest_first(old_ones, db_store):
 
 
 def test_the_keeper_prunes(old_ones, start_pool):
-    start_pool("-c", 1, "-Q", "none", "--lease", "3", "--heartbeat", "0.5")
+    start_pool("-c", 1, "-Q", "none", "--lease", "6", "--heartbeat", "0.5")
     wait_until(lambda: Result.objects.count() == 1, what="old results are pruned")
     assert left() == (1, [0, 2, 10]), "what failed is kept, unless FAILED_TTL says until when"
 
@@ -86,7 +86,7 @@ def test_pruning_that_always_fails_does_not_keep_the_pool_from_its_other_duties(
         cursor.execute("CREATE TABLE mine (result bigint REFERENCES taskq_result)")
         cursor.execute("INSERT INTO mine SELECT id FROM taskq_result")
     try:
-        pool = start_pool("-c", 1, "--lease", "3", "--heartbeat", "0.5")
+        pool = start_pool("-c", 1, "--lease", "6", "--heartbeat", "0.5")
         pool.wait_for_log("violates foreign key constraint")
         gone = new_worker(lease=0.0)
         wait_until(lambda: not Worker.objects.filter(pk=gone.id).exists(), what="it is reclaimed")
