@@ -7,12 +7,14 @@ import os
 import signal
 import subprocess
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
+import psycopg
 import pytest
 from django.contrib.contenttypes.management import create_contenttypes
 from django.db import connection
@@ -21,7 +23,7 @@ from hypothesis import settings as hypothesis
 
 from pool.supervisor import REST
 from stress.rig import history
-from stress.rig.pools import GENEROUS, Pool, wait_until
+from stress.rig.pools import GENEROUS, Pool, TimedOut, wait_until
 from stress.rig.proxy import Proxy
 from taskq import signals
 from taskq.models import Task, Worker
@@ -112,7 +114,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> None:
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
     """The test database; after a test it keeps Django's lists of models and permissions.
 
     To write them again takes ten times as long as to empty the other tables.
@@ -128,6 +130,29 @@ def django_db_setup(django_db_setup: None) -> None:
         connection.ops.sql_flush = functools.partial(sql_to_flush, connection.ops.sql_flush)
     assert post_migrate.disconnect(create_contenttypes)
     assert post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    yield
+    if connection.vendor == "postgresql":
+        name_sessions_that_are_left()
+
+
+def name_sessions_that_are_left() -> None:
+    """Warn of them, as the database cannot be dropped. Those of pools that were just killed end."""
+    raw = connection.connection
+    ours = raw.info.backend_pid if raw is not None and not raw.closed else 0
+    statement = (
+        "SELECT application_name, state, query FROM pg_stat_activity "
+        "WHERE datname = %s AND backend_type = 'client backend' AND pid <> %s"
+    )
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as other:
+
+        def left() -> list[tuple[str, str, str]]:
+            name = connection.settings_dict["NAME"]
+            return other.execute(statement, [name, ours]).fetchall()
+
+        try:
+            wait_until(lambda: not left(), seconds=SLACK)
+        except TimedOut:
+            warnings.warn(f"sessions that a test has left: {left()}", stacklevel=1)
 
 
 def sql_to_flush(

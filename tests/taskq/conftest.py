@@ -19,6 +19,7 @@ from taskq.pool_context import PoolContext, scoreboard
 from taskq.sql.postgresql import partitions
 from taskq.store import connecting
 from taskq.store.claims import ClaimRequest
+from taskq.store.session import StoreSession
 from taskq.store.tasks import TaskStore
 from taskq.task.claimed import Claimed, Run
 from taskq.task.queues import Queues
@@ -188,13 +189,29 @@ def child_of_no_pool(name: str, number: int = 1) -> Child:
     )
 
 
+#: The sessions of workers and keepers that are in no pool.
+_sessions: list[StoreSession] = []
+
+
+@pytest.fixture(autouse=True)
+def no_session_is_left() -> Iterator[None]:
+    """The database under test can be dropped only once nobody has a session there. What refers to
+    itself would keep one until the garbage is collected."""
+    yield
+    while _sessions:
+        _sessions.pop().close()
+
+
 def worker_of_no_pool(
     lease: int, *, number: int = 1, worker_class: type[Worker] = Worker
 ) -> Worker:
     """A worker that holds this lease, and does only what a test tells it to do."""
     child = child_of_no_pool("worker", number)
     child.slot.grant(lease, child.slot.generation, 2**62)
-    return worker_class(child, PoolContext(settings=Settings(), queues=Queues(), alias="default"))
+    context = PoolContext(settings=Settings(), queues=Queues(), alias="default")
+    worker = worker_class(child, context)
+    _sessions.append(worker.session)
+    return worker
 
 
 def keeper_of_no_pool(settings: Settings, *, workers: int = 1) -> Keeper:
@@ -202,7 +219,9 @@ def keeper_of_no_pool(settings: Settings, *, workers: int = 1) -> Keeper:
     child = child_of_no_pool("keeper", workers)
     for slot in child.scoreboard.slots[1:]:
         slot.pid, slot.state = os.getpid(), State.IDLE
-    return Keeper(child, PoolContext(settings=settings, queues=Queues(), alias="default"))
+    keeper = Keeper(child, PoolContext(settings=settings, queues=Queues(), alias="default"))
+    _sessions.append(keeper.session)
+    return keeper
 
 
 @pytest.fixture
