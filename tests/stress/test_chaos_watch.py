@@ -46,7 +46,7 @@ def test_a_death_is_recorded_at_once_and_once_also_when_nobody_reaps_the_dead(
 ) -> None:
     # What the shell becomes does not know of its child.
     parent = subprocess.Popen(
-        ["sh", "-c", "sleep 10 & echo $!; exec sleep 10"], stdout=subprocess.PIPE, text=True
+        ["sh", "-c", "sleep 600 & echo $!; exec sleep 600"], stdout=subprocess.PIPE, text=True
     )
     assert parent.stdout is not None
     with parent:

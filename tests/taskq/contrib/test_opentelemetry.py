@@ -211,24 +211,26 @@ def test_without_a_provider_nothing_is_added(registered):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_spans_of_a_pools_workers_arrive(start_pool, drained, tmp_path):
+def test_the_spans_of_a_pools_workers_arrive(start_pool, drained, runs, tmp_path):
     """By the recipe of the page: a batch processor in each worker."""
-    traces = tmp_path / "traces"
+    traces, go = tmp_path / "traces", tmp_path / "go"
     pool = start_pool(*("-c", 2), TASKQ_TEST_READY="traces", TASKQ_TEST_TRACES=str(traces))
     traceparent = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
     ids = {
-        tasks.nap.apply_async((key, 0.2), headers={"traceparent": traceparent}).id.int
-        for key in range(6)
+        tasks.nap_until.apply_async((key, str(go)), headers={"traceparent": traceparent}).id.int
+        for key in range(2)
     }
+    wait_until(lambda: len(runs("start")) == 2, what="each worker runs one")
+    go.touch()
     tasks.fail.delay("x")
     drained()
     wait_until(lambda: Task.objects.failed().exists(), what="it has failed")
     pool.stop()
     assert "threads that run now" not in pool.log()
     found = [json.loads(line) for line in traces.read_text().splitlines()]
-    napped = [span for span in found if span["name"] == f"{tasks.nap.name} process"]
+    napped = [span for span in found if span["name"] == f"{tasks.nap_until.name} process"]
     assert {int(span["attributes"]["messaging.message.id"]) for span in napped} == ids
-    assert len(napped) == 6
+    assert len(napped) == 2
     assert {span["attributes"]["taskq.worker"] for span in napped} == {"worker 1", "worker 2"}
     assert {span["links"][0]["context"]["span_id"] for span in napped} == {"0x" + "b" * 16}
     assert {span["resource"]["attributes"]["service.name"] for span in napped} == {"shop-worker"}
