@@ -110,6 +110,9 @@ def test_an_outcome_that_may_not_be_written_fails_its_task_and_the_worker_goes_o
     with connection.cursor() as cursor:
         cursor.execute(f"REVOKE INSERT ON taskq_result FROM {name}")
     began = clock.now()
+    tasks.quick.delay("plain")
+    plain = wait_until(lambda: runs("start", "plain"))[0]["at"] - began
+    began = clock.now()
     kept = tasks.add.delay(1, 2)
     tasks.quick.delay("innocent")
     row = wait_until(lambda: Task.objects.failed().first())
@@ -120,7 +123,8 @@ def test_an_outcome_that_may_not_be_written_fails_its_task_and_the_worker_goes_o
     wait_until(lambda: runs("end", "innocent"))
     assert kept.status == "FAILURE"
     (start,) = runs("start", "innocent")
-    assert start["at"] - began < clock.SECOND
+    # Nothing is waited for: on a machine that is busy a plain task starts later, too.
+    assert start["at"] - began < max(clock.SECOND, 20 * plain)
     assert pool.stop() == 0
     assert "died" not in pool.log()
 

@@ -145,27 +145,32 @@ def test_it_is_seen_while_the_tasks_own_transaction_is_open(start_pool, runs):
     assert not Order.objects.exists()
 
 
-def test_much_that_is_said_is_written_once_a_second(worker):
+def test_much_that_is_said_is_written_once_a_second(worker, monkeypatch):
+    now = [clock.now()]
+    monkeypatch.setattr(clock, "now", lambda: now[0])
+
+    def look_later(seconds):
+        now[0] += clock.nanoseconds(seconds)
+        reporter.look(worker.db.runs)
+
     result = tasks.quick.delay("a")
     task = worker.claim_one()
     scoreboard, reporter = at_work(worker, task)
     (slot,) = scoreboard.slots
     reporter.look(worker.db.runs)
     idle = reporter.due
-    wait_until(lambda: slot.set_progress(1, 9) or reporter.look(worker.db.runs) or result.progress)
+    slot.set_progress(1, 9)
+    look_later(EVERY)
     slot.set_progress(2, 9)
-    reporter.look(worker.db.runs)
+    look_later(0.9 * EVERY)
     assert result.progress == Progress(1, 9)
-    assert reporter.due < clock.now() + clock.nanoseconds(EVERY) < idle
-
-    def written():
-        reporter.look(worker.db.runs)
-        return result.progress == Progress(2, 9)
-
-    wait_until(written)
+    assert reporter.due == clock.now() + clock.nanoseconds(0.1 * EVERY) < idle
+    look_later(0.1 * EVERY)
+    assert result.progress == Progress(2, 9)
     # Once the run is over nothing is left to look for.
     slot.task_id = 0
-    wait_until(lambda: reporter.look(worker.db.runs) or reporter.due == idle)
+    look_later(EVERY)
+    assert reporter.due == idle
 
 
 def test_a_long_task_ends_when_its_pool_drains_and_goes_on_later(start_pool, runs):
