@@ -142,7 +142,7 @@ def test_the_next_child_of_the_seat_has_a_box_of_its_own(start):
     first, second = pool.wait_note("death", count=2)[:2]
     assert first["pid"] != second["pid"]
     assert second["box"]["stack"].count("in crashes_in_c") == 1
-    wait_until(lambda: pool.children("worker"))
+    pool.wait_note("up", name="worker 1", count=3)
 
 
 def test_samples_are_a_second_apart_and_the_last_minute_is_kept():
