@@ -64,8 +64,8 @@ def check_imports(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     return [
         Unimportable(
             f"{each}.",
-            hint=f"python -c 'import django; django.setup(); import {each.module}' shows all of "
-            "it, with DJANGO_SETTINGS_MODULE set. No pool starts without its tasks.",
+            hint=f"manage.py shell -c 'import {each.module}' shows the whole traceback. No pool "
+            "starts without its tasks.",
             id="taskq.E010",
         )
         for each in discovery.broken()

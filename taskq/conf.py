@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import math
 from collections.abc import Mapping, Sequence
@@ -120,11 +121,18 @@ class Problem:
     mend: str
 
     def __str__(self) -> str:
-        key = f"TASKQ[{self.key!r}]" if self.key else "TASKQ"
-        return f"{key} is {self.value!r}: {self.mend}"
+        return self.said_of(f"TASKQ[{self.key!r}]" if self.key else "TASKQ", self.mend)
+
+    def said_of_option(self, option: str) -> str:
+        """The same where an option of a command gave the value. An option cannot give None."""
+        return self.said_of(option, self.mend.partition(", or None")[0])
+
+    def said_of(self, what: str, mend: str) -> str:
+        return f"{what} is {self.value!r}: {mend}"
 
 
 KEYS = {each.name.upper(): each for each in fields(Settings)}
+_KNOWN = ", ".join(KEYS)
 
 
 def problems(given: object) -> list[Problem]:
@@ -134,10 +142,15 @@ def problems(given: object) -> list[Problem]:
     found = []
     for key, value in given.items():
         if key not in KEYS:
-            found.append(Problem(key, value, f"no such key; known are {', '.join(KEYS)}"))
+            found.append(Problem(key, value, f"no such key; {_near(key)}known are {_KNOWN}"))
         elif not RULES[key][0](value):
             found.append(Problem(key, value, RULES[key][1]))
     return found or _contradictions(_settings(given), given)
+
+
+def _near(key: object) -> str:
+    near = difflib.get_close_matches(str(key).upper(), KEYS, n=1)
+    return f"did you mean {near[0]}? " if near else ""
 
 
 def _contradictions(settings: Settings, given: Mapping[str, Any]) -> list[Problem]:
@@ -184,15 +197,23 @@ def settings() -> Settings:
     return overridden({})
 
 
-def overridden(values: Mapping[str, Any]) -> Settings:
+def overridden(values: Mapping[str, Any], options: Mapping[str, str] | None = None) -> Settings:
     """The settings, with the keys that command-line options replace.
 
-    Raises ImproperlyConfigured, naming the key, the value and what to give instead.
+    options: the option of each key that was given by one, for the text of an error.
+
+    Raises ImproperlyConfigured, naming the key or the option, the value and what to give instead.
     """
+    named = options or {}
     given = getattr(django_settings, "TASKQ", {})
     merged = {**given, **values} if isinstance(given, Mapping) else given
     if found := problems(merged):
-        raise ImproperlyConfigured("; ".join(map(str, found)))
+        raise ImproperlyConfigured(
+            "; ".join(
+                each.said_of_option(named[each.key]) if each.key in named else str(each)
+                for each in found
+            )
+        )
     return _settings(merged)
 
 

@@ -24,6 +24,11 @@ log = logging.getLogger("taskq")
 
 #: Seconds. A success that took longer has a line of its own; taskq.worker.tally counts the others.
 SLOW = 1.0
+#: What to do about a name that a worker does not know.
+UNKNOWN_MEND = (
+    "restart pools that are older than the task, or move it to the tasks.py of an installed app or "
+    "to a module of TASKQ['IMPORTS']"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +156,8 @@ def task_expired(task: int, name: str) -> None:
 
 def task_unknown(task: int, name: str, wait: float) -> None:
     text = (
-        f"{name} #{task} is not known here; left for {wait:.0f} s to a worker that knows it. Is it "
-        "in an app's tasks.py, or in a module of TASKQ['IMPORTS']?"
+        f"{name} #{task} is not known here; left for {wait:.0f} s to a worker that knows it: "
+        f"{UNKNOWN_MEND}"
     )
     _say(logging.WARNING, "task.unknown", text, task_id=task, task_name=name)
 
@@ -160,8 +165,7 @@ def task_unknown(task: int, name: str, wait: float) -> None:
 def unknown_left(count: int, names: list[str]) -> None:
     """At the end of ``taskq_pool --burst``."""
     text = (
-        f"{count} tasks are left whose names are not known here: {', '.join(names)}. Is each in an "
-        "app's tasks.py, or in a module of TASKQ['IMPORTS']?"
+        f"{count} tasks are left whose names are not known here: {', '.join(names)}; {UNKNOWN_MEND}"
     )
     _say(logging.ERROR, "tasks.unknown_left", text, count=count, names=names)
 
@@ -224,7 +228,10 @@ def outcome_unwritten(task: int, name: str, error: str) -> None:
 
 
 def outcome_refused(task: int, name: str, error: str, again: BaseException) -> None:
-    text = f"{name} #{task}: {error}; nor that it failed: {first_line(again)}; the task is let go"
+    text = (
+        f"{name} #{task}: {error}; that it failed cannot be written either: {first_line(again)}; "
+        "the task will be reclaimed"
+    )
     _say(logging.ERROR, "task.unwritten", text, task_id=task, task_name=name, error=error)
 
 

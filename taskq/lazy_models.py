@@ -9,6 +9,9 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+
 if TYPE_CHECKING:
     from taskq.models import (
         Edge,
@@ -26,6 +29,9 @@ __all__ = ["Edge", "FinishedTask", "Result", "SentWorkflow", "Task", "TaskQueryS
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    # Else Django would say it of some class of ours, and not of the setting.
+    if apps.apps_ready and not apps.is_installed("taskq"):
+        raise ImproperlyConfigured("taskq is not installed: add 'taskq' to INSTALLED_APPS")
     # Kept: a call that sends a task asks each time.
     found = globals()[name] = getattr(importlib.import_module("taskq.models"), name)
     return found

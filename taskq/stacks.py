@@ -88,7 +88,8 @@ def ask_worker(
     workers = Worker.objects.using(alias).filter(name=name, lease_expires_at__gt=Now())
     found = list(workers.filter(pool=pool) if pool else workers)
     if not found:
-        raise NoStack(f"there is no {name!r}" + (f" in pool {pool!r}" if pool else " in any pool"))
+        where = f"in pool {pool!r}" if pool else "in any pool"
+        raise NoStack(f"there is no {name!r} {where}: a name is such as 'worker 1' or 'keeper'")
     if len(found) > 1:
         pools = ", ".join(sorted(worker.pool for worker in found))
         raise NoStack(f"several pools have a {name!r}: name one of {pools}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -47,6 +48,34 @@ def database_alias(given: str | None) -> str:
     return alias
 
 
+def number(text: str) -> float:
+    """A number, for the ``type`` of an option."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no number") from error
+
+
+def whole_number(text: str) -> int:
+    """A whole number, for the ``type`` of an option."""
+    try:
+        return int(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no whole number") from error
+
+
+def defaults() -> conf.Settings:
+    """The settings that the help of a command names.
+
+    With a wrong value in ``TASKQ`` these are taskq's own. The system checks report that value once
+    Django has read the options, and an error here would be a traceback.
+    """
+    try:
+        return conf.settings()
+    except ImproperlyConfigured:
+        return conf.Settings()
+
+
 def settings(
     options: Mapping[str, Any],
     kinds: Mapping[str, Callable[[Any], Any]],
@@ -62,17 +91,17 @@ def settings(
 
     Raises CommandError for a wrong value.
     """
-    values = dict(others or {})
+    values, named = dict(others or {}), {}
     for name, kind in kinds.items():
         given = options.get(name)
         if given is None:
             continue
+        option = named[name.upper()] = "--" + name.replace("_", "-")
         try:
             values[name.upper()] = kind(given)
         except ValueError as error:
-            option = "--" + name.replace("_", "-")
             raise CommandError(f"{option} is {given!r}: give {wanted}") from error
     try:
-        return conf.overridden(values)
+        return conf.overridden(values, named)
     except ImproperlyConfigured as error:
         raise CommandError(str(error)) from error

@@ -18,7 +18,7 @@ from django.conf import settings as django_settings
 from django.utils.autoreload import BaseReloader, autoreload_started
 from django.utils.module_loading import module_has_submodule
 
-from taskq import conf, printable
+from taskq import conf, printable, tracebacks
 
 log = logging.getLogger("taskq")
 
@@ -104,10 +104,14 @@ def _of_settings() -> Iterator[str]:
 
 def _in_a_line(error: Exception) -> str:
     text = "".join(traceback.format_exception_only(error)[-1:]).strip()
-    # Without the frames of the import machinery.
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename[0] != "<"]
     if isinstance(error, SyntaxError) and error.filename:
         text += f" ({error.filename}, line {error.lineno})"
-    elif len(frames) > 1:  # the first frame is in this file
-        text += f" ({frames[-1].filename}, line {frames[-1].lineno})"
+    else:
+        # Without this file and the import machinery.
+        frames = traceback.extract_tb(error.__traceback__)[2:]
+        frames = [each for each in frames if each.filename[0] != "<"]
+        # The site's own line: an error of a task's option, say, is raised within taskq.
+        own = [each for each in frames if not tracebacks.is_library(each.filename)]
+        for each in (own or frames)[-1:]:
+            text += f" ({each.filename}, line {each.lineno})"
     return printable.in_a_line(text)

@@ -9,6 +9,8 @@ import uuid
 TOO_LARGE = 2**63
 #: No primary key has so many digits. A UUID without its dashes may consist of so many.
 _DIGITS = 20
+#: What to give, for the text of an error.
+WANTED = "give its number, or the UUID that delay() returned"
 
 
 class TaskId(str):
@@ -66,8 +68,11 @@ def parse(given: str | uuid.UUID | int) -> int:
     if isinstance(given, int) and not isinstance(given, bool) and 0 <= given < 2**128:
         return given
     if not isinstance(given, str):
-        raise ValueError(f"{given!r} is no task id: give the id that delay() returned")
+        raise ValueError(f"{given!r} is no task id: {WANTED}")
     number = given.removeprefix("#")
     if number.isdecimal() and len(number) < _DIGITS:
         return int(number)
-    return uuid.UUID(given).int
+    try:
+        return uuid.UUID(given).int
+    except ValueError as error:
+        raise ValueError(f"{given!r} is no task id: {WANTED}") from error

@@ -98,7 +98,7 @@ def _unknown_name(task: Task, now: datetime.datetime) -> Reason | None:
         f"Workers that claimed it did not know the task {quoted(task.name)}, for the first time "
         f"{earlier(since, now)}. It is tried again {again}. If no worker knows it by "
         f"{moment(fails)}, it fails. This process {here}.",
-        "Start the pools again with code that has it. It must be in the tasks.py of an installed "
+        "Restart the pools with code that has it. It must be in the tasks.py of an installed "
         "app, or in a module of TASKQ['IMPORTS'].",
         fails,
     )

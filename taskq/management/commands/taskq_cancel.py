@@ -51,6 +51,4 @@ def _key(given: str) -> int:
     try:
         return ids.parse(given)
     except ValueError as error:
-        raise CommandError(
-            f"{given!r} is no task id: give its number, or the UUID that delay() returned"
-        ) from error
+        raise CommandError(str(error)) from error

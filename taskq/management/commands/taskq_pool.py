@@ -48,7 +48,7 @@ class Command(QueueCommand):
     default_concurrency: int | None = None
 
     def add_arguments(self, parser: CommandParser) -> None:
-        defaults = conf.settings()
+        defaults = arguments.defaults()
         add = parser.add_argument
         add(
             "-Q",
@@ -157,7 +157,7 @@ class Command(QueueCommand):
         celery_flags.add(parser)
 
     def add_concurrency(self, parser: CommandParser) -> None:
-        configured = conf.settings().concurrency
+        configured = arguments.defaults().concurrency
         parser.add_argument(
             "-c",
             "--concurrency",

@@ -30,7 +30,7 @@ class Command(QueueCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        settings = conf.settings()
+        settings = arguments.defaults()
         for name, what, default in [
             ("--result-ttl", "results, and workflows that have ended,", settings.result_ttl),
             ("--failed-ttl", "failed and cancelled tasks", settings.failed_ttl),

@@ -28,6 +28,8 @@ class Command(QueueCommand):
         queues = checked(options["queues"])
         if bool(queues) == options["all"]:
             raise CommandError("name the queues to resume, or give --all")
-        for queue in queues or [each.queue for each in pausing.paused(using=alias)]:
+        if not queues and not (queues := [each.queue for each in pausing.paused(using=alias)]):
+            self.stdout.write("no queue is paused")
+        for queue in queues:
             resumed = pausing.resume(queue, using=alias)
             self.stdout.write(f"{queue} resumed" if resumed else f"{queue} was not paused")

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from taskq.management.arguments import ID_HELP, add_database, database_alias
+from taskq.management.arguments import ID_HELP, add_database, database_alias, whole_number
 from taskq.management.queue_command import QueueCommand
 from taskq.models import Task, TaskQuerySet
 from taskq.task import ids
@@ -41,7 +41,7 @@ class Command(QueueCommand):
         add(
             "--per-second",
             metavar="N",
-            type=int,
+            type=whole_number,
             help="with --failed: retry at most so many a second (default: no limit)",
         )
         add("--name", help="only tasks of this name, as in the admin (default: any)")
@@ -96,5 +96,5 @@ def task_id(text: str) -> int:
     try:
         key = ids.parse(text)
     except ValueError as error:
-        raise ArgumentTypeError(f"{text!r} is neither an id, such as 42, nor a UUID") from error
+        raise ArgumentTypeError(str(error)) from error
     return min(key, ids.TOO_LARGE - 1)

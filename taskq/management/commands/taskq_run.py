@@ -6,6 +6,7 @@ import datetime
 import difflib
 import json
 import re
+from argparse import ArgumentTypeError
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -17,7 +18,7 @@ from taskq.celery import Task as CeleryTask
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.eager import EagerResult
 from taskq.exceptions import NoResult
-from taskq.management.arguments import add_database, database_alias
+from taskq.management.arguments import add_database, database_alias, number, whole_number
 from taskq.management.queue_command import QueueCommand
 from taskq.models import Task
 from taskq.task import registry
@@ -48,31 +49,31 @@ class Command(QueueCommand):
         add("--queue", help="queue that it waits in (default: the task's own)")
         add(
             "--priority",
-            type=int,
+            type=whole_number,
             metavar="N",
             help="-100 to 100, higher is sooner (default: the task's own)",
         )
         add(
             "--countdown",
-            type=float,
+            type=number,
             metavar="SECONDS",
             help="do not start it before that much time has passed (default: 0)",
         )
         add(
             "--eta",
-            type=datetime.datetime.fromisoformat,
+            type=_time,
             metavar="TIME",
             help="earliest start, such as 2026-05-01T12:00, in Django's time zone (default: now)",
         )
         add(
             "--expires",
-            type=float,
+            type=number,
             metavar="SECONDS",
             help="drop it if it has not started after that time (default: never)",
         )
         add(
             "--wait",
-            type=float,
+            type=number,
             metavar="SECONDS",
             help="wait that long for its result and print it as JSON, if the task keeps it "
             "(default: do not wait)",
@@ -81,6 +82,8 @@ class Command(QueueCommand):
 
     def handle(self, **options: Any) -> None:
         if options["list"]:
+            if not registry.names():
+                self.stderr.write("no task is known: is the app of a tasks.py in INSTALLED_APPS?")
             self.stdout.write("\n".join(registry.names()))
             return
         definition = _find(options["name"])
@@ -106,6 +109,13 @@ class Command(QueueCommand):
         if result.failed():
             raise CommandError(printable.in_a_line(f"it failed: {value}"))
         self.stdout.write(json.dumps(value, default=str))
+
+
+def _time(text: str) -> datetime.datetime:
+    try:
+        return datetime.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{text!r} is no time, such as 2026-05-01T12:00") from error
 
 
 def _find(name: str | None) -> Definition:

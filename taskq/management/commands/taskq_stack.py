@@ -8,7 +8,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from taskq import printable, stacks
 from taskq.exceptions import NoStack
-from taskq.management.arguments import ID_HELP, add_database, database_alias
+from taskq.management.arguments import ID_HELP, add_database, database_alias, number
 from taskq.management.queue_command import QueueCommand
 
 
@@ -34,7 +34,7 @@ class Command(QueueCommand):
         )
         parser.add_argument(
             "--timeout",
-            type=float,
+            type=number,
             metavar="SECONDS",
             help="wait so long for the answer (default: the heartbeat and 3 s)",
         )

@@ -14,8 +14,8 @@ from django.utils import timezone
 
 from taskq import printable, statistics
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
-from taskq.events import first_line
-from taskq.management.arguments import add_database, database_alias
+from taskq.events import UNKNOWN_MEND, first_line
+from taskq.management.arguments import add_database, database_alias, number, whole_number
 from taskq.management.commands.taskq_pause import paused
 from taskq.management.queue_command import QueueCommand
 from taskq.models import ShownState
@@ -43,19 +43,19 @@ class Command(QueueCommand):
         add(
             "--max-wait",
             metavar="SECONDS",
-            type=float,
+            type=number,
             help="report a task that has been due for longer (default: no limit)",
         )
         add(
             "--max-pending",
             metavar="N",
-            type=int,
+            type=whole_number,
             help="report when more tasks are due (default: no limit)",
         )
         add(
             "--max-failed",
             metavar="N",
-            type=int,
+            type=whole_number,
             help="report when there are more failed tasks (default: no limit)",
         )
         add_database(parser)
@@ -128,7 +128,7 @@ def problems(seen: Overview, limits: dict[str, Any]) -> list[str]:
         names = [f"{printable.in_a_line(name)} ({n})" for name, n in seen.unknown.items()]
         found.append(
             f"{sum(seen.unknown.values())} tasks wait for a worker that knows their names: "
-            f"{', '.join(names)}; is each in an app's tasks.py, or in a module of TASKQ['IMPORTS']?"
+            f"{', '.join(names)}; {UNKNOWN_MEND}"
         )
     if wait is not None and seen.oldest > wait:
         found.append(f"a task has been due for {seen.oldest:.1f} s (--max-wait {wait:g})")

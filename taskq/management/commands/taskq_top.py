@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 
-from taskq.management.arguments import add_database, database_alias
+from taskq.management.arguments import add_database, database_alias, number, whole_number
 from taskq.management.queue_command import QueueCommand
 from taskq.overview import Flow, flow, overview
 
@@ -35,7 +35,7 @@ class Command(QueueCommand):
         add = parser.add_argument
         add(
             "--interval",
-            type=float,
+            type=number,
             default=2.0,
             metavar="SECONDS",
             help="time between looks (default: 2)",
@@ -43,7 +43,7 @@ class Command(QueueCommand):
         add("--once", action="store_true", help="print one look without the rates, and exit")
         add(
             "--workers",
-            type=int,
+            type=whole_number,
             metavar="N",
             help="the most workers to show (default: as many as fit; with --once all)",
         )

@@ -38,10 +38,7 @@ class Command(QueueCommand):
         try:
             reasons = why(options["id"], using=database_alias(options["database"]))
         except ValueError as error:
-            raise CommandError(
-                f"{options['id']!r} is no task id: give its number, or the UUID that delay() "
-                "returned"
-            ) from error
+            raise CommandError(str(error)) from error
         if options["json"]:
             found = [asdict(reason) for reason in reasons]
             self.stdout.write(json.dumps(found, indent=2, cls=DjangoJSONEncoder))

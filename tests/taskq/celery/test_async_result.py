@@ -54,7 +54,7 @@ def test_of_what_can_be_no_tasks_id_nothing_is_known(id):
 
 @pytest.mark.parametrize("nonsense", [4.2, None, b"\0" * 16, [], True, -1, 2**128])
 def test_async_result_refuses_nonsense(nonsense):
-    with pytest.raises(ValueError, match="is no task id: give the id that delay"):
+    with pytest.raises(ValueError, match="is no task id: give its number, or the UUID"):
         AsyncResult(nonsense)
 
 

@@ -149,7 +149,7 @@ def test_what_does_not_run_has_no_stack(transactional_db, new_worker):
     ]:
         with pytest.raises(NoStack, match=why):
             stacks.ask(asked)
-    with pytest.raises(ValueError, match="badly formed"):
+    with pytest.raises(ValueError, match="'nonsense' is no task id: give its number"):
         stacks.ask("nonsense")
 
 
@@ -181,7 +181,7 @@ def test_the_command_shows_it_or_says_why_not(running, capsys):
         ([], "give either the id of a task, or --worker"),
         ([str(pk), "--worker", "worker 1"], "give either"),
         ([str(pk), "--pool", "x"], "--pool is for --worker"),
-        (["x"], "badly formed"),
+        (["x"], "'x' is no task id: give its number"),
         (["--worker", "worker 9"], "there is no 'worker 9'"),
         ([str(pk), "--timeout", "-1"], "timeout is -1.0"),
     ]:

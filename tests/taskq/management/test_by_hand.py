@@ -204,7 +204,7 @@ def test_retry_has_to_be_told_which(words):
 
 
 def test_retry_refuses_what_is_no_id():
-    with pytest.raises(CommandError, match="'x' is neither an id, such as 42, nor a UUID"):
+    with pytest.raises(CommandError, match="'x' is no task id: give its number, or the UUID"):
         retry("x")
 
 

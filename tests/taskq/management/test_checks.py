@@ -44,7 +44,7 @@ def test_checks_are_registered(settings, setting, id):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"LEAZE": 30}, "TASKQ['LEAZE'] is 30: no such key; known are LEASE, HEARTBEAT"),
+        ({"LEAZE": 30}, "TASKQ['LEAZE'] is 30: no such key; did you mean LEASE? known are LEASE, "),
         ({"POLL": -1}, "TASKQ['POLL'] is -1: give a positive number of seconds"),
         (
             {"HEARTBEAT": 15},

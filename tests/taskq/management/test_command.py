@@ -150,14 +150,14 @@ def test_taskq_is_a_pool_with_one_worker(environment, runs):
     [
         (["--burst", "--reload"], "--burst and --reload exclude each other"),
         (["--lease", "soon"], "--lease is 'soon': give a number"),
-        (["--lease", "0.5"], "TASKQ['LEASE'] is 0.5"),
-        (["--heartbeat", "11"], "TASKQ['HEARTBEAT'] is 11.0: the heartbeat"),
-        (["-c", "0"], "TASKQ['CONCURRENCY'] is 0"),
+        (["--lease", "0.5"], "--lease is 0.5: give a number of seconds from 1"),
+        (["--heartbeat", "11"], "--heartbeat is 11.0: the heartbeat"),
+        (["-c", "0"], "--concurrency is 0: give a whole number from 1"),
         (["-c", "many"], "--concurrency is 'many': give a number"),
         (["--database", "elsewhere"], "--database is 'elsewhere': no such alias"),
         (["-Q", "a,,b"], "empty queue name"),
         (["-l", "LOUD"], "'LOUD' is no log level"),
-        (["--max-memory-per-child", "-1"], "TASKQ['MAX_MEMORY_PER_CHILD'] is -1"),
+        (["--max-memory-per-child", "-1"], "--max-memory-per-child is -1: give"),
         (["--soft-time-limit", "5", "--time-limit", "2"], "must be below TIME_LIMIT"),
     ],
 )

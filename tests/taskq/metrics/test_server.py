@@ -162,8 +162,8 @@ def test_a_port_in_use_is_an_error_of_the_start(start_pool):
     ("option", "value", "said"),
     [
         ("--metrics-port", "http", "--metrics-port is 'http': give a number"),
-        ("--metrics-port", "70000", "TASKQ['METRICS_PORT'] is 70000: give a port from 0 to 65535"),
-        ("--metrics-host", "", "TASKQ['METRICS_HOST'] is '': give an address"),
+        ("--metrics-port", "70000", "--metrics-port is 70000: give a port from 0 to 65535"),
+        ("--metrics-host", "", "--metrics-host is '': give an address"),
         ("--metrics-host", "nowhere.invalid", "cannot serve metrics on nowhere.invalid port 0"),
     ],
 )

@@ -126,7 +126,7 @@ def test_a_task_of_which_nothing_can_be_written_is_let_go_and_charged(
     row = failed()
     assert (row.losses, len(runs("start", "bad"))) == (3, 3)
     assert "could not be written" in row.error
-    pool.wait_for_log("the task is let go")
+    pool.wait_for_log("the task will be reclaimed")
     goes_on()
 
 

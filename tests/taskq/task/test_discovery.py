@@ -27,6 +27,10 @@ def greet(key):
 BROKEN = {
     "ImportError": ("from os import no_such_thing", "ImportError: cannot import name"),
     "SyntaxError": ("def greet(:", "SyntaxError: invalid syntax"),
+    "TypeError": (
+        "from taskq.celery import shared_task\n\n@shared_task(atomic=True)\nasync def f(): ...",
+        "TypeError: atomic is True, but corner.tasks.f is async",
+    ),
     "RuntimeError": ("x = 1\nraise RuntimeError('two\\nlines \\x1b[31m')", r"RuntimeError: two\n"),
 }
 
@@ -67,7 +71,8 @@ def test_a_module_that_cannot_be_imported_is_one_error_of_the_checks(project, en
     assert done.returncode == 1
     (line,) = re.findall(r"\(taskq\.E\d+\) (.*)", done.stderr)
     assert line.startswith(f"corner.tasks cannot be imported: {error}")
-    assert f"corner/tasks.py, line {code.count(chr(10)) + 1})" in line
+    last = 3 if how == "TypeError" else code.count("\n") + 1  # that is the decorator's
+    assert f"corner/tasks.py, line {last})" in line
     assert "Traceback" not in done.stderr
     assert "\x1b" not in done.stderr
 
@@ -137,7 +142,33 @@ def test_a_module_of_imports_that_is_not_there_is_an_error_of_the_checks(project
     environment["TASKQ_IMPORTS"] = '["corner.nowhere"]'
     done = manage(environment, "check")
     assert done.returncode == 1
-    assert "corner.nowhere cannot be imported: ModuleNotFoundError: No module" in done.stderr
+    said = (
+        "corner.nowhere cannot be imported: ModuleNotFoundError: No module named 'corner.nowhere'"
+    )
+    assert f"(taskq.E010) {said}." in done.stderr
+
+
+@pytest.mark.sqlite  # to run it on one is enough
+def test_an_app_that_is_not_installed_is_named_at_the_call(project, environment):
+    settings = project / "corner_settings.py"
+    settings.write_text(settings.read_text() + "INSTALLED_APPS.remove('taskq')\n")
+    (project / "corner/tasks.py").write_text(JOBS)
+    done = manage(environment, "shell", "-c", "from corner.tasks import greet; greet.delay('a')")
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last.endswith("taskq is not installed: add 'taskq' to INSTALLED_APPS")
+
+
+@pytest.mark.sqlite  # to run it on one is enough
+@pytest.mark.parametrize("command", ["taskq_pool", "taskq", "taskq_prune", "taskq_status"])
+def test_a_wrong_setting_is_an_error_without_a_traceback(project, environment, command):
+    with (project / "corner_settings.py").open("a") as settings:
+        settings.write("TASKQ = {'CONCURENCY': 4}\n")
+    done = manage(environment, command)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "(taskq.E001) TASKQ['CONCURENCY'] is 4: no such key; did you mean CONC" in done.stderr
+    assert "--database" in manage(environment, command, "--help").stdout
 
 
 @pytest.mark.sqlite  # to run it on one is enough
@@ -156,7 +187,7 @@ def test_the_log_line_of_an_unknown_task_says_where_tasks_are_looked_for(start_p
     Task.objects.create(name="corner.jobs.greet", payload='[["a"],{}]')
     pool = start_pool("-c", 1)
     pool.wait_for_log("corner.jobs.greet #")
-    pool.wait_for_log("an app's tasks.py, or in a module of TASKQ['IMPORTS']?")
+    pool.wait_for_log("restart pools that are older than the task, or move it to the tasks.py of")
 
 
 def test_a_burst_that_leaves_what_nobody_knows_does_not_end_with_0(start_pool, runs):
