@@ -29,7 +29,7 @@ __all__ = ["Edge", "FinishedTask", "Result", "SentWorkflow", "Task", "TaskQueryS
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    # Else Django would say it of some class of ours, and not of the setting.
+    # Else Django would name some model of taskq's, and not the setting.
     if apps.apps_ready and not apps.is_installed("taskq"):
         raise ImproperlyConfigured("taskq is not installed: add 'taskq' to INSTALLED_APPS")
     # Kept: a call that sends a task asks each time.
