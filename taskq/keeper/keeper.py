@@ -32,6 +32,9 @@ from taskq.store.session import StoreSession
 from taskq.store.table_check import TableCheck
 from taskq.store.turns import Turn
 
+#: Nanoseconds of a round after which leases are looked at again. A round of which nothing is due
+#: takes less: it must be quick, as each wake-up brings one.
+STEP = clock.nanoseconds(0.020)
 #: Seconds that the end of a pool may wait for the database.
 LAST_WORDS = 5.0
 
@@ -166,8 +169,11 @@ class Keeper:
 
     def go_round(self) -> None:
         """Do each duty that is due. Far from the database, all of them together take seconds."""
+        kept_alive = 0
         for duty in self.duties:
-            self.keep_alive()
+            if (now := clock.now()) - kept_alive > STEP:
+                self.keep_alive()
+                kept_alive = now
             self._refusals.do(duty.what, duty.do)
 
     def keep_alive(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from pool import clock
 from stress.rig.pools import wait_until
 from taskq import schedules
 from taskq.conf import Settings
@@ -31,15 +32,24 @@ def keeper(transactional_db):
     found.session.close()
 
 
-def test_leases_are_renewed_before_each_duty(keeper):
+@pytest.mark.parametrize("seconds", [0.0, 1.0])
+def test_leases_are_renewed_after_each_duty_that_took_long(keeper, monkeypatch, seconds):
     """Far from the database, all duties together take longer than a lease."""
-    done = []
-    keeper.duties = [
-        duty._replace(do=functools.partial(done.append, duty.what)) for duty in keeper.duties
-    ]
+    done, now = [], [clock.now()]
+    monkeypatch.setattr(clock, "now", lambda: now[0])
+
+    def do(what):
+        done.append(what)
+        now[0] += clock.nanoseconds(seconds)
+
+    keeper.duties = [duty._replace(do=functools.partial(do, duty.what)) for duty in keeper.duties]
     keeper.go_round()
     renewing, *others = (duty.what for duty in keeper.duties)
-    assert done == [renewing, renewing, *itertools.chain(*((renewing, each) for each in others))]
+    if not seconds:
+        assert done == [renewing, renewing, *others]
+    else:
+        pairs = itertools.chain(*((renewing, each) for each in others))
+        assert done == [renewing, renewing, *pairs]
 
 
 def due_schedule(name, **columns):
