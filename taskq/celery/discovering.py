@@ -18,12 +18,20 @@ def modules(
         if packages is None:
             names: Iterable[str] = [each.name for each in apps.get_app_configs()]
         else:
-            names = packages() if callable(packages) else packages
+            names = map(_package, packages() if callable(packages) else packages)
         if not related_name:
             return list(names)
         return [f"{name}.{related_name}" for name in names if _has(name, related_name)]
 
     return found
+
+
+def _package(name: str) -> str:
+    """The package of an app that is named by the path of its class, as in ``INSTALLED_APPS``."""
+    for each in apps.get_app_configs():
+        if name == f"{type(each).__module__}.{type(each).__qualname__}":
+            return each.name
+    return name
 
 
 def _has(package: str, module: str) -> bool:

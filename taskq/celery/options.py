@@ -34,6 +34,7 @@ INSTEAD_ON_DECORATOR = {
     "rate_limit": "give the task a queue that only one pool of few workers serves",
     "backend": "results are in the database; say ignore_result=False to keep them",
     "options": "give each option by its own name",
+    **dict.fromkeys(("Request", "Strategy"), "listen to the signals of runs, such as task_failure"),
     **dict.fromkeys(("pydantic", "pydantic_strict", "pydantic_context"), _PYDANTIC),
     "pydantic_dump_kwargs": _PYDANTIC,
 }

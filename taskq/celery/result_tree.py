@@ -5,9 +5,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from taskq.exceptions import IncompleteStream
+
+#: What a result of Celery's has and one of these lacks, with what to use instead.
+_INSTEAD = {
+    "then": "send what follows as a chain, task.s() | other.s(), or use get(callback=…)",
+    "abort": "use cancel()",
+    "throw": "use maybe_throw()",
+    "iter_native": "use iterate()",
+    "backend": "results are in the database: use the methods of the result, or taskq.models.Result",
+    "app": "use taskq.celery.current_app",
+    **dict.fromkeys(("build_graph", "graph"), "the dashboard draws a workflow; use collect()"),
+}
 
 
 class ResultBase(ABC):
@@ -22,6 +33,13 @@ class ResultBase(ABC):
 
     id: Any
     parent: ResultBase | None
+
+    if not TYPE_CHECKING:  # a checker of types should go on to name what is unknown
+
+        def __getattr__(self, name: str) -> NoReturn:
+            if name in _INSTEAD:
+                raise AttributeError(f"a result has no {name!r} here: {_INSTEAD[name]}")
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     @abstractmethod

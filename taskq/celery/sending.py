@@ -10,7 +10,7 @@ from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast
 from django.db import connections, router, transaction
 
 from taskq import lazy_models
-from taskq.celery import eager
+from taskq.celery import eager, own_sending
 from taskq.celery import options as celery_options
 from taskq.celery.async_result import AsyncResult
 from taskq.celery.eager import EagerResult
@@ -38,8 +38,15 @@ class Sends(Generic[P, R]):
     #: Adds terms that the task or a route gives to a call; None for none.
     terms_of: TermsOf | None = None
 
+    @property
+    def sends_itself(self) -> bool:
+        """Whether the class of the task, or a test, has an ``apply_async()`` of its own."""
+        return type(self).apply_async is not Sends.apply_async or "apply_async" in vars(self)
+
     def delay(self, *args: P.args, **kwargs: P.kwargs) -> AsyncResult | EagerResult:
         """Send the task with these arguments of the function; raises as ``apply_async()``."""
+        if self.sends_itself:
+            return self.apply_async(args, kwargs)
         return self._send(args, kwargs)
 
     def apply_async(
@@ -92,7 +99,7 @@ class Sends(Generic[P, R]):
             TypeError: The arguments do not fit the function, or an option is unknown or refused.
             ValueError: An option is out of range, or the arguments cannot be stored.
         """
-        if ignored.get("link") or ignored.get("link_error"):
+        if self.sends_itself or ignored.get("link") or ignored.get("link_error"):
             options = {
                 "countdown": countdown, "eta": eta, "expires": expires, "queue": queue,
                 "priority": priority, "headers": headers, "using": using,
@@ -100,8 +107,11 @@ class Sends(Generic[P, R]):
                 "time_limit": time_limit, "soft_time_limit": soft_time_limit, **ignored,
             }  # fmt: skip
             given = {name: each for name, each in options.items() if each is not None}
-            sent: AsyncResult | EagerResult = self.signature(args, kwargs, given).apply_async()
-            return sent
+            if (taken := own_sending.take(self, args, kwargs, given)) is not None:
+                return taken
+            if ignored.get("link") or ignored.get("link_error"):
+                sent: AsyncResult | EagerResult = self.signature(args, kwargs, given).send_made()
+                return sent
         if ignored:
             celery_options.check_call(ignored)
             if ignored.get("ignore_result") is False and self.options.ignore_result:

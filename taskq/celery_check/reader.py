@@ -107,6 +107,8 @@ class Reader(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         options = self._task_options(node.decorator_list)
+        if self._in_task_class and (own := uses.METHODS.get(node.name)) is not None:
+            self._find(node, f"task class {node.name}()", own)
         for decorator in node.decorator_list:
             self.visit(decorator)
         parameters = [*node.args.posonlyargs, *node.args.args]

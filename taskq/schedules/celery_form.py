@@ -9,7 +9,7 @@ from typing import Any
 
 from django.conf import settings
 
-from taskq.task import call_notes
+from taskq.task import call_notes, registry
 from taskq.task.call_notes import Notes
 
 _KEYS = ("task", "schedule", "args", "kwargs", "options", "relative")
@@ -72,7 +72,7 @@ def in_our_form(entry: object, zone: str) -> dict[str, Any]:
     options = entry.get("options") or {}
     if not isinstance(options, Mapping):
         raise TypeError(f"options is {options!r}: give a dict of options of apply_async()")
-    if is_workflow(entry):
+    if is_sent_by_a_task(entry):
         return _of_workflow(entry, {k: v for k, v in options.items() if v is not None}, zone)
     for name, value in options.items():
         if value is not None and name not in _TAKEN and name not in _IGNORED:
@@ -88,11 +88,14 @@ def in_our_form(entry: object, zone: str) -> dict[str, Any]:
     }
 
 
-def is_workflow(entry: Mapping[str, Any]) -> bool:
-    """Whether an entry is a chain, a group or a chord, or has tasks that follow it."""
-    options = entry.get("options")
+def is_sent_by_a_task(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry is a chain, a group or a chord, or has tasks that follow it, or a task whose
+    class has an ``apply_async()`` of its own, which a tick does not call."""
+    task, options = entry.get("task"), entry.get("options")
     follows = isinstance(options, Mapping) and (options.get("link") or options.get("link_error"))
-    return entry.get("task") in WORKFLOWS or bool(follows)
+    found = registry.find(task) if isinstance(task, str) else None
+    sends_itself = found is not None and getattr(found.bound, "sends_itself", False)
+    return task in WORKFLOWS or bool(follows) or sends_itself
 
 
 def _of_workflow(entry: Mapping[str, Any], options: dict[str, Any], zone: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from taskq.celery import options as celery_options
+from taskq.celery import own_sending
 from taskq.celery.canvas.reading import checked
 from taskq.celery.listed import listed
 from taskq.outbox import given_ids
@@ -37,6 +38,23 @@ def definition(name: str) -> Definition:
             "knows, so import its module first"
         )
     return found
+
+
+def sends_itself(definition: Definition) -> bool:
+    """Whether its task has an ``apply_async()`` of its own: see :mod:`taskq.celery.own_sending`."""
+    return own_sending.is_there(definition.bound)
+
+
+def made(
+    definition: Definition,
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> tuple[Sequence[Any], Mapping[str, Any], Mapping[str, Any]]:
+    """The arguments and options of a step, as its task would send them."""
+    if not sends_itself(definition):
+        return args, kwargs, options
+    return own_sending.ask(definition.bound, args, kwargs, options)
 
 
 def front_door(definition: Definition) -> Any:

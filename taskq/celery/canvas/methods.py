@@ -111,6 +111,7 @@ class CanvasMethods:
             raise TypeError(f"{part['task']} cannot be added to a chord: give a single task")
         args, kwargs, options = merged(part, (), {})
         definition = calls.definition(part["task"])
+        args, kwargs, options = calls.made(definition, args, kwargs, options)
         using = options.get("using")
         terms = calls.terms(part, definition, options)
         return AsyncResult.of(add_part(definition, args, kwargs, using=using, **terms), using)

@@ -77,14 +77,16 @@ class Planner:
 
     Args:
         gives_ids: Give each task an id that it has before there are rows, as a caller may.
+        made: The part whose call an own ``apply_async()`` of its task has made already.
 
     Attributes:
         graph: Where the steps go.
         given: The steps that have an id from their caller, by that id.
     """
 
-    def __init__(self, *, gives_ids: bool = False) -> None:
+    def __init__(self, *, gives_ids: bool = False, made: Mapping[str, Any] | None = None) -> None:
         self._gives_ids = gives_ids
+        self._made = made
         self.graph = Graph()
         self.given: dict[str, Step] = {}
         #: The parts that the one in hand lies in.
@@ -128,6 +130,8 @@ class Planner:
     def _call(self, part: Mapping[str, Any], given: Given, over: Mapping[str, Any]) -> Planned:
         definition = calls.definition(part["task"])
         args, kwargs, options = merged(part, given.args, given.kwargs, over)
+        if part is not self._made:
+            args, kwargs, options = calls.made(definition, args, kwargs, options)
         if self._gives_ids and options.get("task_id") is None:
             options = {**options, "task_id": str(uuid.uuid4())}
         step = self.graph.add(

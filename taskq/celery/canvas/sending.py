@@ -32,11 +32,16 @@ def send(
     args: Sequence[Any],
     kwargs: Mapping[str, Any],
     options: Mapping[str, Any],
+    *,
+    is_made: bool = False,
 ) -> Any:
     """Send a signature, with arguments and options that were given later; as
-    ``Signature.apply_async``."""
+    ``Signature.apply_async``.
+
+    is_made: an own ``apply_async()`` of its task has made the call already.
+    """
     part = checked(given)
-    if is_plain(part, options):
+    if is_plain(part, options) or (not is_made and _sends_itself(part)):
         return _send_call(part, args, kwargs, options)
     if eager.is_on():
         return running.run(part, args, kwargs, options)
@@ -45,10 +50,10 @@ def send(
     heard = bool(before_task_publish.receivers)
     if kind_of(part) in ("group", "chunks"):
         members = list(flat({"kwargs": {"tasks": [part]}}, options))
-        alike = all(is_plain(each, more) and not _has_id(each, more) for each, more in members)
+        alike = all(_is_alike(each, more) for each, more in members)
         if alike and not heard:
             return _send_group(part, members, args, kwargs, options, using)
-    planner = Planner(gives_ids=heard)
+    planner = Planner(gives_ids=heard, made=part if is_made else None)
     planned = planner.plan(part, Given(tuple(args), dict(kwargs)), options)
     if planned is None:
         return None
@@ -72,8 +77,14 @@ def _send_graph(planner: Planner, using: str | None) -> SentGraph:
     return sent
 
 
-def _has_id(part: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
-    return any(each.get("task_id") is not None for each in (part["options"], options))
+def _is_alike(part: Mapping[str, Any], options: Mapping[str, Any]) -> bool:
+    """Whether it can be sent by one statement with others: its call says no id of its own."""
+    has_id = any(each.get("task_id") is not None for each in (part["options"], options))
+    return is_plain(part, options) and not has_id and not _sends_itself(part)
+
+
+def _sends_itself(part: Mapping[str, Any]) -> bool:
+    return kind_of(part) == "call" and calls.sends_itself(calls.definition(part["task"]))
 
 
 def is_plain(part: Mapping[str, Any], options: Mapping[str, Any]) -> bool:

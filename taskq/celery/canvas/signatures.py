@@ -136,6 +136,10 @@ class Signature(Links):
         given = {name: value for name, value in options.items() if value is not None}
         return sending.send(self, args or (), kwargs or {}, given)  # type: ignore[no-any-return]
 
+    def send_made(self) -> Any:
+        """Send it as the own ``apply_async()`` of its task has made it, without asking that."""
+        return sending.send(self, (), {}, {}, is_made=True)
+
     def apply(
         self,
         args: Sequence[Any] | None = None,

@@ -48,6 +48,7 @@ DECORATOR: dict[str, Fact] = {
         "pydantic pydantic_strict pydantic_context pydantic_dump_kwargs",
         "call the model's model_validate() in the task",
     ),
+    **rewrite("Request Strategy", "listen to the signals of runs, such as task_failure"),
 }
 
 
@@ -125,6 +126,16 @@ TASK: dict[str, Fact] = {
     **rewrite("request_stack", "push_request() and pop_request() are there, for tests"),
     **rewrite("start_strategy Strategy Request on_bound shadow_name", WORKER),
     **rewrite("is_aborted", "self.is_stopping()"),
+}
+
+#: Methods of a class of tasks that Celery calls, and that are called less often here, or never.
+METHODS: dict[str, Fact] = {
+    **differs(
+        "apply_async", "each call and step passes through it, but no retry and no delay_many()"
+    ),
+    **differs("retry", "what autoretry_for retries does not pass through it"),
+    **rewrite("on_bound", "nothing calls it: use __init__()"),
+    **rewrite("shadow_name start_strategy", "nothing calls it: remove it"),
 }
 
 # Results
