@@ -162,7 +162,7 @@ def test_keys_whose_time_is_over_are_pruned(db_store, capsys):
         in capsys.readouterr().out
     )
     assert IdempotencyKey.objects.get().key == "young"
-    with pytest.raises(CommandError, match="IDEMPOTENCY_TTL"):
+    with pytest.raises(CommandError, match="--idempotency-ttl is -1"):
         call_command("taskq_prune", idempotency_ttl="-1")
 
 
