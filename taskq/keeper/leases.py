@@ -137,7 +137,9 @@ class Leases:
         """Extend the leases of these. The server that did so; empty if there was nothing to do."""
         held = {slot.held_lease(): slot for slot in slots}
         asked = clock.now()
-        kept, server = self._session.store().leases.renew(list(held), self._seconds)
+        kept, server, expired = self._session.store().leases.renew(list(held), self._seconds)
+        if not expired:
+            self._reclaimer.none_expired(asked)
         for lease, slot in held.items():
             if slot.held_lease() != lease:
                 continue  # the child died meanwhile

@@ -155,6 +155,11 @@ class Reclaimer:
             self._between()
         self._expired_due = now + self._heartbeat
 
+    def none_expired(self, now: int) -> None:
+        """A renewal has looked at ``now``: no lease has run out. So :meth:`reclaim_expired` needs
+        no statement of its own."""
+        self._expired_due = now + self._heartbeat
+
     def restore_missing(self) -> None:
         """Give a lease again to workers that hold tasks and have no row. It expires, and the
         tasks are reclaimed, unless the worker is still there and its keeper renews the lease.

@@ -53,10 +53,12 @@ class Reclaimed:
 
 class Renewed(NamedTuple):
     """kept: the leases that were extended, each with the pid in its row, 0 where that was put back.
-    server: what tells this run of the server from others; empty where nothing was extended."""
+    server: what tells this run of the server from others; empty where nothing was extended.
+    expired: whether a lease of any pool may have run out."""
 
     kept: dict[int, int]
     server: str
+    expired: bool
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,8 @@ class LeaseStore:
         """Extend leases that have not expired."""
         values = {"workers": list(workers), "lease": lease}
         rows = self._connection.rows(self._sql.RENEW, values)
-        return Renewed({worker: pid for worker, pid, _ in rows}, rows[0][2] if rows else "")
+        _, _, server, expired = rows[0] if rows else (0, 0, "", True)
+        return Renewed({worker: pid for worker, pid, _, _ in rows}, server, bool(expired))
 
     def set_listens(self, worker: int, listens: bool) -> None:
         """Say whether enqueuers should send wake-ups, for this process to hear."""

@@ -16,9 +16,11 @@ from stress.bench.stage import Stage, Workers
 from stress.rig import footprint
 from stress.rig.pools import TITLE
 
-#: Seconds that an idle pool is watched, and before that left alone.
+#: Seconds that an idle pool is watched.
 LONG, SHORT = 60.0, 10.0
-CALM = 1.5
+#: Seconds that it is left alone before that. A heartbeat (10 s) after its start it prunes, and then
+#: rarely.
+CALM = 12.0
 #: Tasks that each pool has run before its memory is taken.
 WORN_IN = 400
 

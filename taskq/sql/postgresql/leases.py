@@ -19,12 +19,14 @@ RETURNING pid, id
 
 # One statement for a whole pool. It touches no task, and no index either, as no indexed column
 # changes (HOT). A lease that ran out is never renewed. The start time of the server shows whether
-# it is another server by now, which a pooler would hide.
+# it is another server by now, which a pooler would hide. One scan of the few rows, as they were
+# before, tells whether any lease has run out: so an idle pool needs no statement for that.
 RENEW = """
 UPDATE taskq_worker
 SET lease_expires_at = clock_timestamp() + %(lease)s * interval '1 second'
 WHERE id = ANY (%(workers)s) AND lease_expires_at > clock_timestamp()
-RETURNING id, pid, extract(epoch FROM pg_postmaster_start_time())::text
+RETURNING id, pid, extract(epoch FROM pg_postmaster_start_time())::text,
+          EXISTS (SELECT FROM taskq_worker WHERE lease_expires_at <= clock_timestamp())
 """
 
 LISTENS = (

@@ -19,7 +19,7 @@ RETURNING pid, id
 RENEW = f"""
 UPDATE taskq_worker SET lease_expires_at = {later("%(lease)s")}
 WHERE id IN (SELECT value FROM json_each(%(workers)s)) AND lease_expires_at > {NOW}
-RETURNING id, pid, ''
+RETURNING id, pid, '', EXISTS (SELECT 1 FROM taskq_worker WHERE lease_expires_at <= {NOW})
 """
 
 LISTENS = "UPDATE taskq_worker SET listens = %(listens)s WHERE id = %(worker)s"

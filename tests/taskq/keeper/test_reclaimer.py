@@ -5,16 +5,18 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
-from pool import Death
+from pool import Death, clock
 from pool.death import Cause
+from stress.rig.pools import wait_until
 from taskq.conf import Settings
 from taskq.keeper.reclaimer import Reclaimer
 from taskq.models import State, Task, Worker
 from taskq.pool_context import PoolContext
+from taskq.store.leases import LeaseStore
 from taskq.store.session import StoreSession
 from taskq.task.queues import Queues
 from tests.project.lab import tasks
-from tests.taskq.conftest import child_of_no_pool
+from tests.taskq.conftest import child_of_no_pool, keeper_of_no_pool
 
 
 @pytest.fixture
@@ -53,3 +55,32 @@ def test_a_death_that_is_still_to_be_read_keeps_its_cause(reclaimer, poison, wor
     reclaimer.reclaim_dead()
     row = Task.objects.get()
     assert (row.state, row.losses, row.error) == (State.READY, 1, "exit code 7")
+
+
+def test_a_keeper_looks_for_leases_that_ran_out_only_where_there_are_any(
+    transactional_db, new_worker, monkeypatch
+):
+    """The renewal says so, which it asks for anyway."""
+    looks = []
+    expired = LeaseStore.expired
+    monkeypatch.setattr(LeaseStore, "expired", lambda store: looks.append(1) or expired(store))
+    keeper = keeper_of_no_pool(Settings(lease=30.0, heartbeat=0.01))
+    keeper.leases.give()
+    keeper.session.since = 1  # it has had the database for long
+
+    def beat():
+        before = keeper.leases.due
+        while clock.now() < before:
+            pass
+        keeper.leases.renew()
+        assert keeper.leases.due > before
+        keeper.reclaimer.reclaim_expired()
+
+    for _ in range(3):
+        beat()
+    assert not looks
+    other = new_worker(3, 0.0)
+    wait_until(lambda: beat() or not Worker.objects.filter(pk=other.id).exists())
+    beat()
+    assert len(looks) == 1
+    keeper.session.close()

@@ -35,6 +35,15 @@ def test_renew_extends_good_leases_and_never_revives_ended_ones(new_worker, db_s
     assert db_store.leases.expired() == {ended.id: []}
 
 
+def test_a_renewal_says_whether_any_lease_has_run_out(new_worker, db_store):
+    """Of any pool. Where nothing was renewed, nobody knows."""
+    ours, other = new_worker(2, 60.0), new_worker(3, 60.0)
+    assert not db_store.leases.renew([ours.id], 60.0).expired
+    assert db_store.leases.renew([], 60.0).expired
+    Worker.objects.filter(pk=other.id).update(lease_expires_at=timezone.now())
+    assert db_store.leases.renew([ours.id], 60.0).expired
+
+
 def test_an_id_is_never_given_twice_also_where_history_goes_back(db_store):
     """As after a restore: the table is as it was before, and the database's sequences too."""
     given = []
