@@ -459,4 +459,6 @@ def _say(level: int, event: str, text: str, below: str = "", **fields: Any) -> N
         said = f"{line}\n{printable.in_lines(below)}" if below else line
         if below:
             fields["exception"] = below
-        log.log(level, said, extra={"event": event, "fields": fields})
+        extra = {"event": event, "fields": fields}
+        # Not by log(), which looks for the line that calls it: that is always this one.
+        log.handle(log.makeRecord(log.name, level, __file__, 0, said, (), None, extra=extra))

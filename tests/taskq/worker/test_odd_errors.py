@@ -139,9 +139,43 @@ def _unknown(error):
     print(_raize)  # noqa: F821
 
 
-@pytest.mark.parametrize("error", [ValueError("no \u2028 good"), KeyError(1), OSError(2, "gone")])
+def _twice_at_one_place(error, depth=9):
+    return (depth and _twice_at_one_place(error, depth - 1)) or _raised(error)
+
+
+class _Own(LookupError):
+    def __str__(self):
+        return "of its own\nin two lines"
+
+
+ERRORS = [
+    ValueError("no \u2028 good"),
+    KeyError(1),
+    OSError(2, "gone"),
+    RuntimeError(),
+    _Own("not seen"),
+    type("Main", (Exception,), {"__module__": "__main__"})("in the script"),
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+def test_a_message_is_the_last_line_that_python_writes(error):
+    assert error_text.message(error) == "".join(traceback.format_exception_only(error)).strip()
+
+
+@pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize(
-    "how", [_raised, _nested, _within, _without, _recursive, _with_notes, _unknown]
+    "how",
+    [
+        _twice_at_one_place,
+        _raised,
+        _nested,
+        _within,
+        _without,
+        _recursive,
+        _with_notes,
+        _unknown,
+    ],
 )
 def test_a_traceback_is_the_one_that_python_writes(how, error):
     for _ in range(2):  # the second time its places are known
