@@ -6,6 +6,7 @@ class. Nothing here raises, whatever that code does.
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback as tracebacks
 from collections.abc import Callable
@@ -16,6 +17,8 @@ KIND_LENGTH = 500
 ERROR_LENGTH = 2_000
 TRACEBACK_LENGTH = 64_000
 
+#: Where taskq itself is.
+_OWN = os.path.dirname(__file__) + os.sep
 #: Python's text of places that stood in tracebacks, and their code. Making it takes 30 µs for each,
 #: most of it for the marks below a line. The key has the id of the code, whose hash takes long.
 _PLACES: dict[tuple[int, int], tuple[CodeType, str]] = {}
@@ -51,13 +54,19 @@ def message(error: BaseException, hide: Callable[[str], str] | None = None) -> s
 
 
 def traceback(error: BaseException, hide: Callable[[str], str] | None = None) -> str:
-    """The exception's traceback, with its causes if they can be shown. hide: as above."""
+    """The exception's traceback, with its causes if they can be shown. hide: as above.
+
+    It begins with the task's own function: the frames that led to it are the same each time.
+    """
     return _first_of(
-        lambda: _plain_traceback(error) or "".join(tracebacks.format_exception(error)),
+        lambda: (
+            _plain_traceback(error)
+            or "".join(tracebacks.format_exception(type(error), error, _from_the_task(error)))
+        ),
         lambda: "".join(
             [
                 "Traceback (most recent call last):\n",
-                *tracebacks.format_tb(BaseException.__dict__["__traceback__"].__get__(error)),
+                *tracebacks.format_tb(_from_the_task(error)),
                 message(error),
             ]
         ),
@@ -83,7 +92,7 @@ def _plain_traceback(error: BaseException) -> str:
         or hasattr(sys, "tracebacklimit")
     ):
         return ""
-    places = _places(of["__traceback__"].__get__(error))
+    places = _places(_from_the_task(error))
     if not places:
         return ""
     return "".join(["Traceback (most recent call last):\n", *places, _last_lines(error)])
@@ -99,6 +108,16 @@ def _last_lines(error: BaseException) -> str:
     if module not in ("__main__", "builtins"):
         name = f"{module}.{name}"
     return f"{name}: {said}\n" if said else f"{name}\n"
+
+
+def _from_the_task(error: BaseException) -> TracebackType | None:
+    """The error's traceback without the first frames, those of taskq. All of it where no other
+    frame is left."""
+    whole: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
+    rest = whole
+    while rest is not None and rest.tb_frame.f_code.co_filename.startswith(_OWN):
+        rest = rest.tb_next
+    return rest or whole
 
 
 def _places(traceback: TracebackType | None) -> list[str]:
