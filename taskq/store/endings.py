@@ -211,7 +211,7 @@ def _calls(
     values: dict[str, Any] = {
         "worker": worker,
         "attempt": attempt,
-        "ids": sql.Ids(ending.id for ending in group),
+        "ids": sql.Ids([ending.id for ending in group]),
     }
     for at, column in enumerate(COLUMNS[how]):
         values[column] = [ending.values[at] for ending in group]

@@ -214,7 +214,7 @@ class Recorder:
         writes it. Only what leaves a row under a hard time limit does not: the limit is in force
         until that is written, whatever a trigger does then.
         """
-        if ending.is_seen and self.slot.hard_deadline:
+        if self.slot.hard_deadline and ending.is_seen:
             return self.writer.end(ending, task.name)
         if not self.batch.end_later(ending):
             self.writer.make_room()
