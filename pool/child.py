@@ -116,10 +116,11 @@ class Child:
         """
         self.slot.worked = self.slot.generation
 
-    def wait(self, timeout: float, *descriptors: int) -> bool:
+    def wait(self, timeout: float, *descriptors: int) -> list[int]:
         """Sleep until the child is woken or a descriptor is readable.
 
-        timeout: seconds. Returns False when neither happened in that time.
+        timeout: seconds. Returns the readable descriptors. Where the child was woken, that of its
+        slot is among them. Empty when neither happened in that time.
         """
         wake = self.slot.wake_fd()
         poll = select.poll()  # select() takes no descriptor above 1,023
@@ -128,7 +129,7 @@ class Child:
         readable = [descriptor for descriptor, _ in poll.poll(max(0.0, timeout) * 1000)]
         if wake in readable:
             self.slot.clear_wakes()
-        return bool(readable)
+        return readable
 
     def install_signals(self) -> None:
         """(Re)install the child's signal handlers, even if Python believes that they are installed.

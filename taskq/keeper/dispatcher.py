@@ -10,6 +10,7 @@ from pool import Child, State, clock
 from taskq.keeper.listener import BUSY_LOOK, Listener
 from taskq.pool_context import PoolContext
 from taskq.sql import CANCEL, STACK, WORK
+from taskq.store.refusals import NEVER
 from taskq.store.session import StoreSession
 
 #: Seconds between looks where nothing can wake us (SQLite: costs no query).
@@ -82,8 +83,9 @@ class Dispatcher:
         if self._context.burst and not due:
             self._end_burst()
 
-    def hear(self, listener: Listener) -> bool:
-        """Pass a wake-up on at once, before any other duty; whether there was one."""
+    def hear(self, listener: Listener) -> int:
+        """Pass a wake-up on at once, before any other duty. By when the duties must follow, by
+        ``pool.clock``: NEVER where nothing was heard."""
         said = listener.heard(clock.now())
         if said[CANCEL]:
             self._told()
@@ -93,7 +95,9 @@ class Dispatcher:
             self._context.wake_first(self._scoreboard)
             # The worker that was woken looks for itself. The keeper checks later whether it did.
             self.due = min(self.due, clock.now() + clock.nanoseconds(AFTERWARDS))
-        return bool(said)
+        if said[CANCEL] or said[STACK]:
+            return 0
+        return self.due if said[WORK] else NEVER
 
     def _pause(self, now: int) -> float:
         """Seconds until the next look, if nothing wakes us and nothing falls due."""

@@ -189,19 +189,27 @@ class Keeper:
             self.dispatcher.due = 0
 
     def sleep(self) -> None:
-        """Sleep until a death, a new child, an enqueuer or the next due time wakes the keeper."""
+        """Sleep until a death, a new child, an enqueuer or the next due time wakes the keeper.
+
+        A wake-up for work is passed on, and no round follows at once: the kernel likes to run the
+        worker where the keeper runs, and would let it wait for the end of the round.
+        """
         due = min(self._refusals.due(duty.what, duty.due()) for duty in self.duties)
-        pause = min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
-        listener, hear = self.listener, self.dispatcher.hear
-        if listener is None:
-            self.child.wait(pause)
-        elif not hear(listener):  # else a wake-up came with the answer to a statement
+        if (listener := self.listener) is None:
+            self.child.wait(self._pause(due))
+            return
+        while (due := min(due, self.dispatcher.hear(listener))) > clock.now():
             wake_up = listener.fileno()
             if wake_up is None:
-                self.child.wait(min(pause, GLANCE))
-            else:
-                self.child.wait(pause, wake_up)
-            hear(listener)
+                self.child.wait(min(self._pause(due), GLANCE))
+            elif self.child.wait(self._pause(due), wake_up) == [wake_up]:
+                continue
+            self.dispatcher.hear(listener)
+            return
+
+    def _pause(self, due: float) -> float:
+        """Seconds until then, as far as the keeper may sleep."""
+        return min((due - clock.now()) / clock.SECOND, self.settings.heartbeat)
 
     def close(self) -> int:
         """The workers have ended: reclaim from the last of them, and retire the keeper's lease."""

@@ -50,7 +50,7 @@ class Sleeper:
             return False
         if self._keeper.listens:
             self.idle()
-        return self._child.wait(left / clock.SECOND)
+        return bool(self._child.wait(left / clock.SECOND))
 
     def idle(self) -> None:
         """Say on the scoreboard and in the title that no task runs here."""
