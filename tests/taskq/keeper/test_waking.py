@@ -6,14 +6,20 @@ import psutil
 import pytest
 from django.db import connection, transaction
 
+from pool import clock
 from stress.rig.pools import wait_until
+from taskq.conf import Settings
+from taskq.keeper.dispatcher import AFTERWARDS
+from taskq.keeper.keeper import Duty
 from taskq.keeper.listener import MANY_WAKES
 from taskq.models import Task
+from taskq.sql import CANCEL, WORK
 from taskq.sql.postgresql import claims as postgresql_claims
 from taskq.sql.postgresql.own_connection import Connection
+from taskq.store.refusals import NEVER
 from tests.conftest import looks_seldom
 from tests.project.lab import tasks
-from tests.taskq.conftest import worker_of_no_pool
+from tests.taskq.conftest import keeper_of_no_pool, worker_of_no_pool
 from tests.taskq.waking import DEAF, asleep, crowded_out, ring
 
 
@@ -60,6 +66,24 @@ def test_who_was_woken_claims_without_a_look_at_the_lanes_before(worker, monkeyp
     assert woken.fetch().name == tasks.quick.name
     assert statements == [postgresql_claims.CLAIM_FIRST]
     woken.session.close()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("said", [WORK, CANCEL])
+def test_no_round_follows_at_once_on_a_wake_up_for_work(transactional_db, said):
+    """It would hold up the worker that was woken. The keeper looks after a moment."""
+    keeper = keeper_of_no_pool(Settings())
+    keeper.duties = [Duty("wait for a minute", lambda: 0, lambda: clock.now() + 60 * clock.SECOND)]
+    keeper.dispatcher.hear(keeper.listener)  # LISTEN is said
+    keeper.dispatcher.due = NEVER
+    pauses = []
+    wait = keeper.child.wait
+    keeper.child.wait = lambda pause, *files: pauses.append(pause) or wait(pause, *files)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify('taskq', %s)", [said])
+    keeper.sleep()
+    assert any(0 < pause <= AFTERWARDS for pause in pauses) == (said == WORK)
+    keeper.session.close()
 
 
 @pytest.mark.sqlite
