@@ -85,10 +85,20 @@ class PoolContext:
         lease, heartbeat = self.settings.lease, self.settings.heartbeat
         return max(2.5, heartbeat + (lease - heartbeat) / 3)
 
-    def session(self, owner: str, turn: Turn | None = None) -> StoreSession:
-        """The connection to the queue of one of the pool's processes."""
+    def session(
+        self, owner: str, turn: Turn | None = None, *, lock_wait: float | None = None
+    ) -> StoreSession:
+        """The connection to the queue of one of the pool's processes.
+
+        turn, lock_wait: see :func:`taskq.store.connecting.connect`.
+        """
         return StoreSession(
-            owner, self.alias, self.settings.lease, direct=self.settings.direct, turn=turn
+            owner,
+            self.alias,
+            self.settings.lease,
+            direct=self.settings.direct,
+            turn=turn,
+            lock_wait=lock_wait,
         )
 
     def sleepers(self, scoreboard: Scoreboard) -> Iterator[Slot]:

@@ -35,6 +35,9 @@ from taskq.store.turns import Turn
 #: Nanoseconds of a round after which leases are looked at again. A round of which nothing is due
 #: takes less: it must be quick, as each wake-up brings one.
 STEP = clock.nanoseconds(0.020)
+#: Seconds that a statement waits at most for a lock that another session holds, and that part of a
+#: lease. A table may be locked for minutes, as by a migration. The other duties must go on.
+LOCK_WAIT, LOCK_PART = 1.0, 0.05
 #: Seconds that the end of a pool may wait for the database.
 LAST_WORDS = 5.0
 
@@ -62,7 +65,8 @@ class Keeper:
         self.context = context
         self.settings = context.settings
         self.scoreboard = child.scoreboard
-        self.session = context.session(child.name, Turn(child, first=True))
+        turn, wait = Turn(child, first=True), min(LOCK_WAIT, LOCK_PART * self.settings.lease)
+        self.session = context.session(child.name, turn, lock_wait=wait)
         listen = self.settings.listen
         #: The connection that hears wake-ups, where there is one.
         self.listener: Listener | None = None

@@ -80,7 +80,12 @@ class Connection(Protocol):
     home: str | None
 
     def __init__(
-        self, wrapper: BaseDatabaseWrapper, *, direct: bool, turn: Turn | None = None
+        self,
+        wrapper: BaseDatabaseWrapper,
+        *,
+        direct: bool,
+        turn: Turn | None = None,
+        lock_wait: float | None = None,
     ) -> None: ...
     def rows(self, statement: str, values: Mapping[str, Any]) -> list[tuple[Any, ...]]: ...
     def count(self, statement: str, values: Mapping[str, Any]) -> int: ...

@@ -32,6 +32,7 @@ def connect(
     name: str = "taskq",
     direct: bool = True,
     turn: sql.Turn | None = None,
+    lock_wait: float | None = None,
     search_path: str | None = None,
 ) -> TaskStore:
     """Open a connection of our own to the queue's database, apart from Django's.
@@ -41,6 +42,8 @@ def connect(
     direct: it is ours alone; False where a pooler may give it to others between two
         transactions, so that nothing may be left behind in its session.
     turn: among the processes of a pool, on SQLite.
+    lock_wait: seconds that a statement waits for a lock, on PostgreSQL; None for no limit. Of no
+        use behind a pooler, which gives the session to others.
     search_path: see :func:`search_path`; of no use behind a pooler.
     """
     shared = connections[alias]
@@ -53,4 +56,5 @@ def connect(
     settings["OPTIONS"] = options
     wrapper = type(shared)(settings, alias)
     wrapper.connect()
-    return TaskStore(driver.Connection(wrapper, direct=direct, turn=turn), shared.vendor)
+    own = driver.Connection(wrapper, direct=direct, turn=turn, lock_wait=lock_wait)
+    return TaskStore(own, shared.vendor)

@@ -15,6 +15,8 @@ from taskq.database_errors import Meaning, meaning
 #: Seconds until what was refused is tried again: at first, and at most.
 FIRST = 0.1
 LIMIT = 5.0
+#: The same at most for what another transaction was in the way of: that may end at any time.
+BUSY_LIMIT = 1.0
 #: A time that never comes, by ``pool.clock``.
 NEVER = 2**63
 
@@ -46,6 +48,8 @@ class Refusal:
             self._since = now
             events.refused(self._owner, self._what, error)
         pause = max(FIRST, self._backoff.next())
+        if meaning(error) is Meaning.BUSY:
+            pause = min(pause, BUSY_LIMIT)
         self.due = now + clock.nanoseconds(pause)
         return pause
 
@@ -86,7 +90,8 @@ class Refusals:
                 raise
             if refusal is None:
                 refusal = self._refused[what] = Refusal(self._owner, what, limit=self._limit)
-                self._afresh()
+                if meaning(error) is not Meaning.BUSY:  # else another session is the reason
+                    self._afresh()
             refusal.came(error)
             return False
         if refusal is not None:

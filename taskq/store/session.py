@@ -33,17 +33,25 @@ class StoreSession:
     that it is back.
 
     owner: the process's name, for log lines and pg_stat_activity.
-    direct, turn: see :func:`taskq.store.connecting.connect`.
+    direct, turn, lock_wait: see :func:`taskq.store.connecting.connect`.
     """
 
     def __init__(
-        self, owner: str, alias: str, lease: float, *, direct: bool, turn: Turn | None = None
+        self,
+        owner: str,
+        alias: str,
+        lease: float,
+        *,
+        direct: bool,
+        turn: Turn | None = None,
+        lock_wait: float | None = None,
     ) -> None:
         self.owner = owner
         self._alias = alias
         self._lease = lease
         self._direct = direct
         self._turn = turn
+        self._lock_wait = lock_wait
         self._store: TaskStore | None = None
         self._backoff = Backoff(first=0.05, limit=min(2.0, lease / 4))
         self._lost_at = 0
@@ -70,6 +78,7 @@ class StoreSession:
                 name=f"taskq {self.owner}",
                 direct=self._direct,
                 turn=self._turn,
+                lock_wait=self._lock_wait,
                 search_path=self._search_path,
             )
             self.home = self._store.home

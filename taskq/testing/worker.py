@@ -177,7 +177,9 @@ class _Here(Child):
 
 
 class _Within(PoolContext):
-    def session(self, owner: str, turn: Turn | None = None) -> StoreSession:
+    def session(
+        self, owner: str, turn: Turn | None = None, *, lock_wait: float | None = None
+    ) -> StoreSession:
         return SessionWithin(self.alias)
 
 

@@ -31,9 +31,9 @@ WHERE pg_class.oid = to_regclass('taskq_task')
 
 
 def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
-    """The site's own options, changed in three ways: without its connection pool, in the isolation
-    level that taskq's statements need, and with limits on how long a dead network can block. The
-    limits are well below the lease."""
+    """The site's own options, changed in four ways: without its connection pool, in the isolation
+    level that taskq's statements need, in the one encoding that has every text, and with limits on
+    how long a dead network can block. The limits are well below the lease."""
     patience = max(1.0, lease / 4)
     defaults = {
         "application_name": name,
@@ -44,12 +44,47 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
         "tcp_user_timeout": int(patience * 1000),
     }
     own = {key: value for key, value in options.items() if key != "pool"}
-    return {**defaults, **own, "isolation_level": IsolationLevel.READ_COMMITTED}
+    needed = {"isolation_level": IsolationLevel.READ_COMMITTED, "client_encoding": "UTF8"}
+    return {**defaults, **own, **needed}
 
 
 def adapted(values: Mapping[str, Any]) -> Mapping[str, Any]:
     """Parameters as psycopg takes them: unchanged."""
     return values
+
+
+def _settings(version: int, patience: int, lock_wait: float | None) -> dict[str, object]:
+    """What taskq's own sessions need, whatever the site has set for its role or its database.
+
+    version: of the server. patience: milliseconds that we wait for the server.
+    lock_wait: see :func:`taskq.store.connecting.connect`.
+    """
+    return {
+        # Each of our statements has an index that is right whatever the tables' sizes. So none
+        # needs a plan of its own for each set of values: making one takes longer than running it.
+        # Statistics do not help: those of a queue are old at once, and a plan made while it was
+        # empty reads all of it when it is full. Such a plan does not know a claim's limit either,
+        # so it would hash all tasks instead of looking up the found ones.
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+        "enable_hashjoin": "off",
+        "enable_mergejoin": "off",
+        "plan_cache_mode": "force_generic_plan",
+        # A plan that reads a small table whole seems dear by that. The server would compile it
+        # each time, which takes a thousand times as long as running it.
+        "jit": "off",
+        "default_transaction_isolation": "'read committed'",
+        # The server waits for us as long as we wait for it. A host that vanishes or freezes in a
+        # transaction must not keep others from the rows that it has locked.
+        "tcp_user_timeout": patience,
+        "idle_in_transaction_session_timeout": patience,
+        # A site's limits are for its own statements, and for sessions that somebody has forgotten.
+        # They would end a claim on a slow day, and each worker that sleeps.
+        "statement_timeout": 0,
+        "lock_timeout": 0 if lock_wait is None else max(1, int(lock_wait * 1000)),
+        "idle_session_timeout": 0,
+        **({"transaction_timeout": 0} if version >= 170000 else {}),
+    }
 
 
 class _IdsDumper(Dumper):
@@ -65,7 +100,12 @@ class Connection(Statements):
     """A connection of the queue's own. psycopg's lock lets two threads share it."""
 
     def __init__(
-        self, wrapper: BaseDatabaseWrapper, *, direct: bool, turn: Turn | None = None
+        self,
+        wrapper: BaseDatabaseWrapper,
+        *,
+        direct: bool,
+        turn: Turn | None = None,
+        lock_wait: float | None = None,
     ) -> None:
         # ``turn`` is not used: on PostgreSQL, all processes can write at once.
         raw: psycopg.Connection[Any] = wrapper.connection
@@ -79,25 +119,9 @@ class Connection(Statements):
         # Wake-ups that come with a statement's answer. woken() reads all others.
         raw.add_notify_handler(lambda notify: self._heard.update([notify.payload]))
         if direct:
-            # Each of our statements has an index that is right whatever the tables' sizes. So none
-            # needs a plan of its own for each set of values: making one takes longer than running
-            # it. Statistics do not help: those of a queue are old at once, and a plan made while it
-            # was empty reads all of it when it is full. Such a plan does not know a claim's limit
-            # either, so it would hash all tasks instead of looking up the found ones.
-            settings = (
-                "SET enable_seqscan = off; SET enable_bitmapscan = off; "
-                "SET enable_hashjoin = off; SET enable_mergejoin = off; "
-                "SET plan_cache_mode = force_generic_plan; "
-                "SET default_transaction_isolation = 'read committed'"
-            )
-            # The server waits for us as long as we wait for it. A host that vanishes or freezes in
-            # a transaction must not keep others from the rows that it has locked.
             patience = int(wrapper.settings_dict["OPTIONS"]["tcp_user_timeout"])
-            raw.execute(
-                f"{settings}; SET tcp_user_timeout = {patience}; "
-                f"SET idle_in_transaction_session_timeout = {patience}"
-            )
-
+            settings = _settings(raw.info.server_version, patience, lock_wait)
+            raw.execute("; ".join(f"SET {name} = {value}" for name, value in settings.items()))
         #: None before the tables exist. The caller then closes this and connects again.
         self.home: str | None = next((name for (name,) in self.rows(_HOME, {})), None)
 

@@ -34,8 +34,15 @@ class Connection:
     home: str | None = "main"  # before which a temporary table of that name is found
 
     def __init__(
-        self, wrapper: BaseDatabaseWrapper, *, direct: bool, turn: Turn | None = None
+        self,
+        wrapper: BaseDatabaseWrapper,
+        *,
+        direct: bool,
+        turn: Turn | None = None,
+        lock_wait: float | None = None,
     ) -> None:
+        # ``lock_wait`` is not used: there is one lock, and ``timeout`` of the site's options is the
+        # limit.
         self._wrapper = wrapper
         self._lock = threading.RLock()
         self._write_lock = WriteLock(wrapper.settings_dict["OPTIONS"]["timeout"], turn)

@@ -13,7 +13,7 @@ from psycopg import errors
 from pool import clock
 from stress.rig.pools import wait_until
 from taskq.models import Worker
-from taskq.store.refusals import Refusal, Refusals
+from taskq.store.refusals import BUSY_LIMIT, Refusal, Refusals
 from tests.project.lab import tasks
 
 
@@ -49,6 +49,16 @@ def test_what_is_refused_is_said_once_and_tried_again_ever_later(caplog, monkeyp
     assert said == "keeper: cannot prune: the database says no; trying again"
     assert over.startswith("keeper: can prune again after ")
     assert session.closed == 1, "its session may have been at fault"
+
+
+def test_what_another_session_is_in_the_way_of_is_tried_again_soon_on_the_same_connection():
+    session = Session()
+    refusals = Refusals("keeper", session.close, limit=60)
+    for _ in range(9):
+        refusals.do("prune", lambda: refuse(errors.LockNotAvailable))
+    assert not session.closed
+    refusal = Refusal("keeper", "prune", limit=60)
+    assert max(refusal.came(errors.LockNotAvailable("no")) for _ in range(9)) <= BUSY_LIMIT
 
 
 def test_a_mistake_of_our_own_stops_nothing_else_and_is_shown_whole(caplog):
