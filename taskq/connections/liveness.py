@@ -10,6 +10,7 @@ import psycopg
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pool import clock
+from taskq.connections.read_only import close_for_good, only_reads
 
 log = logging.getLogger("taskq")
 
@@ -19,6 +20,9 @@ FORGOTTEN = 60.0
 #: Seconds for which a look is enough for the quick runs that follow, because it takes system calls.
 #: A session that ends in between interrupts one run, which is then repeated.
 GOOD_FOR = 0.050
+#: Seconds between two replacements of a session that only reads. The site may mean it so, as where
+#: it asks a standby. Then another one is like it.
+READ_ONLY_AGAIN = 1.0
 
 
 class Liveness:
@@ -28,6 +32,8 @@ class Liveness:
         #: By alias: the connection, and a poll that asks the kernel what its socket has received.
         self._polls: dict[str, tuple[Any, select.poll]] = {}
         self._looked = clock.now()
+        #: By alias: when a session was replaced that only reads.
+        self._replaced: dict[str, int] = {}
 
     def check(self, opened: list[BaseDatabaseWrapper], *, again: bool = False) -> None:
         """Close connections that have ended. Django opens a new one when it is needed.
@@ -49,6 +55,17 @@ class Liveness:
             elif raw.closed or not (fresh or self._is_alive(connection.alias, raw)):
                 log.info("the connection to %r has ended: replaced", connection.alias)
                 connection.close()
+            elif not fresh and only_reads(connection):
+                self._replace_now_and_then(connection, now)
+
+    def _replace_now_and_then(self, connection: BaseDatabaseWrapper, now: int) -> None:
+        """Close a session that only reads, now and then. A new one may write: the server does so
+        again, or it is another one."""
+        alias = connection.alias
+        if now - self._replaced.get(alias, 0) > clock.nanoseconds(READ_ONLY_AGAIN):
+            self._replaced[alias] = now
+            log.debug("the connection to %r only reads: replaced", alias)
+            close_for_good(connection)
 
     def _is_alive(self, alias: str, raw: Any) -> bool:
         return not self._poll(alias, raw).poll(0) or not _has_ended(raw)

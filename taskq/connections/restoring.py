@@ -14,6 +14,7 @@ from psycopg.pq import TransactionStatus
 from taskq.connections import sessions
 from taskq.connections.liveness import Liveness
 from taskq.connections.of_thread import initialized
+from taskq.connections.read_only import close_for_good, only_reads
 
 log = logging.getLogger("taskq")
 
@@ -95,6 +96,8 @@ def release_connections() -> bool:
     whether any stays open (CONN_MAX_AGE)."""
     restore_connections()
     for connection in initialized():
+        if only_reads(connection):
+            close_for_good(connection)  # when there is work again, a new one may write
         connection.close_if_unusable_or_obsolete()
     return bool(_open_ones())
 

@@ -60,11 +60,15 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Interrupted:
-    """An outage of the database ended the run. The task runs again, as after a worker's death."""
+    """An outage of the database ended the run. The task runs again, as after a worker's death.
+
+    read_only: the database took no writes.
+    """
 
     error: str
     traceback: str
     kind: str
+    read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

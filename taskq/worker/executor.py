@@ -32,12 +32,8 @@ from taskq.task.request import Request
 from taskq.values import stored_moment
 from taskq.worker.atomic_end import AtomicEnd
 from taskq.worker.interrupter import Interrupter
-from taskq.worker.outage_check import was_interrupted
+from taskq.worker.outage_check import Outage, outage_of
 from taskq.workflow.replacing import Replace
-
-#: The beginning of the error of a run that an outage has ended.
-INTERRUPTED = "interrupted, as a connection to the database broke"
-
 
 #: How many forks lie between this process and the first to import this module. If a task forks,
 #: the function returns in the child too, where this number is higher. os.getpid() would tell the
@@ -194,9 +190,10 @@ def _outcome(
             return ignoring.outcome(cast(Ignore, error), request, keeps=keeps)
         if (retried := _retried(error, definition, request)) is not None:
             return retried
-        if was_interrupted(error):
-            text = f"{INTERRUPTED}: {error_text.message(error, hide)}"
-            return Interrupted(text, error_text.traceback(error, hide), error_text.kind(error))
+        if (outage := outage_of(error)) is not None:
+            text = f"interrupted, as {outage.value}: {error_text.message(error, hide)}"
+            traceback, kind = error_text.traceback(error, hide), error_text.kind(error)
+            return Interrupted(text, traceback, kind, outage is Outage.READ_ONLY)
         heard = bool(signals.task_failed.receivers) or definition.hooks is not None
         return _failed(retries.given_up(error, request), hide, heard=heard)
     except BaseException:

@@ -1,10 +1,11 @@
-"""Whether an outage of a database has interrupted a run.
+"""Whether an outage of a database has interrupted a run, and which.
 
 Such a run is started again, like one whose worker was killed.
 """
 
 from __future__ import annotations
 
+import enum
 import sqlite3
 from collections.abc import Iterator
 
@@ -12,38 +13,56 @@ import django.db
 import psycopg
 from django.db import connections
 
+from taskq.connections.read_only import only_reads
 from taskq.database_errors import DATABASE_ERRORS, Meaning, meaning
 
 #: Packages whose own code raises such an error. An error that the task's code makes does not count.
 _DRIVERS = ("django", "psycopg", "psycopg_c", "psycopg_binary", "psycopg_pool", "taskq")
 #: How the SQLSTATE begins when a session has ended, or could not begin.
 _ENDED = ("08", "57P0", "25P03", "25P04")
+#: The SQLSTATE of a write that a transaction may not do.
+_READ_ONLY = "25006"
 
 
-def was_interrupted(error: BaseException) -> bool:
-    """Whether a run raised this because a connection broke or could not be made.
+class Outage(enum.Enum):
+    """What has ended a run, in words for its error."""
+
+    BROKEN = "a connection to the database broke"
+    READ_ONLY = "the database took no writes"
+
+
+def outage_of(error: BaseException) -> Outage | None:
+    """The outage for which a run raised this: a connection broke or could not be made, or the
+    database takes no writes. None for any other reason.
 
     Looks at the error and at those that it was raised from. Ask before anything tidies up the
     task's connections.
     """
-    return any(_of_a_broken_connection(each) for each in _chain(error))
+    return next((found for each in _chain(error) if (found := _outage_of(each))), None)
 
 
-def _of_a_broken_connection(error: BaseException) -> bool:
+def _outage_of(error: BaseException) -> Outage | None:
     if not issubclass(type(error), DATABASE_ERRORS):
-        return False
+        return None
     if meaning(error) not in (Meaning.AWAY, Meaning.REJECTED):
-        return False
+        return None
     inner = _innermost(error)
-    if issubclass(type(inner), sqlite3.Error):
-        return False  # there is no server
+    if issubclass(type(inner), sqlite3.Error) or not _made_by_a_driver(inner):
+        return None  # SQLite has no server
     if issubclass(type(inner), psycopg.Error):
         state = inner.sqlstate or inner.diag.sqlstate  # type: ignore[attr-defined]
+        if state == _READ_ONLY:
+            return Outage.READ_ONLY if _some_connection_only_reads() else None
         if state and not state.startswith(_ENDED):
-            return False
+            return None
         if not state and issubclass(type(error), psycopg.InterfaceError):
-            return False  # mostly a closed cursor
-    return _made_by_a_driver(inner) and (inner is error or _some_connection_is_broken())
+            return None  # mostly a closed cursor
+    return Outage.BROKEN if inner is error or _some_connection_is_broken() else None
+
+
+def _some_connection_only_reads() -> bool:
+    """Else the task itself has begun a transaction that only reads."""
+    return any(only_reads(wrapper) for wrapper in connections.all(initialized_only=True))
 
 
 def _some_connection_is_broken() -> bool:

@@ -28,6 +28,10 @@ def lose(
 
     kind: the class of the error, see :func:`taskq.store.endings.fail`.
     """
+    if outcome.read_only:
+        # The worker's own session may be older, and still write. It would claim task after task,
+        # each of which is lost like this one. A new session waits until the database writes.
+        writer.begin_anew()
     wait = 0.0 if task.losses < 0 else min(AGAIN_MOST, AGAIN ** min(task.losses, 9))
     came: list[tuple[int, bool]] = []
 

@@ -145,11 +145,15 @@ class OutcomeWriter:
                 else:
                     # The refusal counts only if a new session refuses the write too.
                     refused = True
-                    self._batch.forget_waiting()
-                    self._session.close()
+                    self.begin_anew()
             else:
                 self._refusal.over()
                 return ours
+
+    def begin_anew(self) -> None:
+        """Connect again before the next statement."""
+        self._batch.forget_waiting()
+        self._session.close()
 
     def _end(self, db: TaskStore, ending: Ending) -> bool:
         """Write how a run ended; whether it was this worker's. A step that cannot be released is no
