@@ -28,11 +28,12 @@ def test_ttou_removes_a_worker_but_never_the_last(start):
     pool = start("keeper=notes_deaths", "worker=waits*2")
     pool.signal(signal.SIGTTOU)
     pool.wait_log("one worker less: 1")
-    pool.wait_note("left", name="worker 2")
+    (left,) = pool.wait_note("left", name="worker 2")
+    pool.wait_log(f"worker 2 (pid {left['pid']}) left")  # its seat is free
     pool.signal(signal.SIGTTOU)
     pool.wait_log("not removing the last worker; TERM stops the pool")
     pool.signal(signal.SIGTTIN)
-    pool.wait_up("worker 2", other_than=pool.notes("left")[0]["pid"])
+    pool.wait_up("worker 2", other_than=left["pid"])
     assert set(pool.children()) == {"keeper", "worker 1", "worker 2"}
     assert len(pool.notes("left")) == 1
 
