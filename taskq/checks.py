@@ -203,6 +203,24 @@ def check_stress_not_hidden(
 
 
 @register(Tags.compatibility)
+def check_autocommit(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Without it, the end of an atomic block commits nothing. What an atomic task writes would be
+    rolled back, and its row would stay as of a run in progress."""
+    from taskq.models import Task
+
+    alias = router.db_for_write(Task)
+    if connections[alias].settings_dict.get("AUTOCOMMIT", True):
+        return []
+    return [
+        Error(
+            f"DATABASES[{alias!r}]['AUTOCOMMIT'] is False: what a task writes is not committed.",
+            hint="Leave AUTOCOMMIT out, and put what belongs together into transaction.atomic().",
+            id="taskq.E015",
+        )
+    ]
+
+
+@register(Tags.compatibility)
 def check_sqlite_transactions(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:

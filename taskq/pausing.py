@@ -12,6 +12,7 @@ from __future__ import annotations
 from django.db import router
 
 from taskq.models import PausedQueue, Task
+from taskq.printable import in_a_line
 from taskq.sql.notify import wake
 from taskq.values import check_queue
 
@@ -33,7 +34,7 @@ def pause(queue: str, *, by: str = "", using: str | None = None) -> bool:
     """
     check_queue(queue)
     paused = PausedQueue.objects.using(_alias(using))
-    return paused.get_or_create(queue=queue, defaults={"paused_by": by[:255]})[1]
+    return paused.get_or_create(queue=queue, defaults={"paused_by": in_a_line(by)[:255]})[1]
 
 
 def resume(queue: str, *, using: str | None = None) -> bool:

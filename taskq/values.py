@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 
 from django.utils import timezone
 
@@ -12,6 +13,12 @@ MIN_PRIORITY, MAX_PRIORITY = -100, 100
 
 #: A time as a statement returns it: a datetime, its text, or microseconds since 1970.
 Stored = datetime.datetime | str | int
+
+#: What no database holds: NUL, and halves of surrogate pairs. Python makes these of a file name
+#: that is no UTF-8.
+_NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
+#: What to give, after a number of characters.
+STORABLE = "none of them NUL or half of a surrogate pair"
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 
@@ -76,12 +83,17 @@ def check_max_retries(name: str, value: object, none: str = "no limit") -> None:
     require(good, name, value, f"give a whole number from 0, or None for {none}")
 
 
+def is_storable(text: str, most: int) -> bool:
+    """Whether this is a text of 1 to ``most`` characters that a database can hold."""
+    return 0 < len(text) <= most and _NOT_STORABLE.search(text) is None
+
+
 def check_queue(queue: object) -> None:
     """Raise ValueError or TypeError unless this is a valid name for a queue."""
     if not isinstance(queue, str):
         raise TypeError(f"queue is {queue!r}: give its name as a str")
-    if not queue or len(queue) > QUEUE_LENGTH or "\0" in queue:
-        raise ValueError(f"queue is {queue!r}: give 1 to {QUEUE_LENGTH} characters")
+    if not is_storable(queue, QUEUE_LENGTH):
+        raise ValueError(f"queue is {queue!r}: give 1 to {QUEUE_LENGTH} characters, {STORABLE}")
     if "," in queue or "*" in queue:
         raise ValueError(f"queue is {queue!r}: a comma or a star cannot be in it, -Q uses them")
 

@@ -15,6 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from taskq.limits import KEY_LENGTH
 from taskq.sql import keys
 from taskq.task import ids
+from taskq.values import STORABLE, is_storable
 
 
 def check(given: object) -> str:
@@ -22,8 +23,8 @@ def check(given: object) -> str:
     text = str(given) if isinstance(given, (str, uuid.UUID)) else None
     if text is None:
         raise TypeError(f"task_id is {given!r}: give a text or a UUID")
-    if not text or len(text) > KEY_LENGTH or "\0" in text:
-        raise ValueError(f"task_id is {given!r}: give 1 to {KEY_LENGTH} characters")
+    if not is_storable(text, KEY_LENGTH):
+        raise ValueError(f"task_id is {given!r}: give 1 to {KEY_LENGTH} characters, {STORABLE}")
     if ids.is_of_a_row(text):
         raise ValueError(
             f"task_id is {given!r}: this is the id of row {ids.parse(text)}; give a random UUID "
@@ -43,7 +44,7 @@ def note(connection: BaseDatabaseWrapper, given: Mapping[str, int]) -> None:
 
 def find(given: str, alias: str) -> int | None:
     """The primary key of the task that was last sent with this id; None for none."""
-    if not given or len(given) > KEY_LENGTH or "\0" in given:
+    if not is_storable(given, KEY_LENGTH):
         return None
     with connections[alias].cursor() as cursor:
         cursor.execute(keys.KNOWN, {"name": "", "key": given})

@@ -24,7 +24,7 @@ from taskq.limits import KEY_LENGTH, MAX_SECONDS
 from taskq.sql import keys
 from taskq.task import payload, registry
 from taskq.task.registry import Definition
-from taskq.values import Stored
+from taskq.values import STORABLE, Stored, is_storable
 
 #: Seconds after which calls no longer join a task that is due, but use the other place.
 PATIENCE = 10.0
@@ -205,8 +205,8 @@ def check_key(name: str, key: object) -> None:
     """Raise TypeError or ValueError unless this is a valid key."""
     if not isinstance(key, str):
         raise TypeError(f"{name} is {key!r}: give a str")
-    if not key or len(key) > KEY_LENGTH or "\0" in key:
-        raise ValueError(f"{name} is {key!r}: give 1 to {KEY_LENGTH} characters")
+    if not is_storable(key, KEY_LENGTH):
+        raise ValueError(f"{name} is {key!r}: give 1 to {KEY_LENGTH} characters, {STORABLE}")
 
 
 def _bound(

@@ -20,7 +20,14 @@ from taskq.task.call_notes import Notes
 from taskq.task.options import TaskOptions
 from taskq.task.registry import Definition
 from taskq.task.timing import CATCH_UP, Timing, parse
-from taskq.values import check_priority, check_queue, require, seconds
+from taskq.values import (
+    STORABLE,
+    check_priority,
+    check_queue,
+    is_storable,
+    require,
+    seconds,
+)
 
 KEYS = (
     *("task", "schedule", "args", "kwargs", "queue", "priority", "catch_up"),
@@ -124,8 +131,8 @@ class _Reading:
         self.problems: dict[str, str] = {}
         self.known = known
         self.name = name if isinstance(name, str) else ""
-        if not 1 <= len(self.name) <= limits.NAME_LENGTH or "\0" in self.name:
-            text = f"the name must be a str of 1 to {limits.NAME_LENGTH} characters"
+        if not is_storable(self.name, limits.NAME_LENGTH):
+            text = f"the name must be a str of 1 to {limits.NAME_LENGTH} characters, {STORABLE}"
             self.problems["name"] = text
         if not isinstance(given, Mapping):
             text = f"it is {given!r}: give a dict with 'task' and 'schedule', or None"

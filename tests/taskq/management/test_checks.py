@@ -102,6 +102,15 @@ def database(monkeypatch):
     return use
 
 
+def test_a_database_that_commits_nothing_by_itself_is_an_error(monkeypatch):
+    """An atomic task would seem to be done, and its row would stay as of one that runs."""
+    monkeypatch.setitem(connection.settings_dict, "AUTOCOMMIT", False)
+    (error,) = [each for each in django_checks.run_checks() if each.id == "taskq.E015"]
+    assert error.level == django_checks.ERROR
+    assert "DATABASES['default']['AUTOCOMMIT'] is False" in error.msg
+    assert "transaction.atomic()" in error.hint
+
+
 @pytest.mark.parametrize("vendor", ["mysql", "oracle", "microsoft", "unknown"])
 def test_unsupported_database_is_an_error(database, vendor):
     database(vendor)
