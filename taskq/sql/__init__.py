@@ -105,7 +105,7 @@ class Driver(Protocol):
     Connection: type[Connection]
 
     def connection_options(
-        self, options: dict[str, Any], lease: float, name: str
+        self, settings: dict[str, Any], lease: float, name: str
     ) -> dict[str, Any]: ...
     def adapted(self, values: Mapping[str, Any]) -> Mapping[str, Any]: ...
 

@@ -45,11 +45,13 @@ def connect(
     lock_wait: seconds that a statement waits for a lock, on PostgreSQL; None for no limit. Of no
         use behind a pooler, which gives the session to others.
     search_path: see :func:`search_path`; of no use behind a pooler.
+
+    Raises one of DATABASE_ERRORS.
     """
     shared = connections[alias]
     driver = sql.driver_of(shared.vendor)
     settings = copy.deepcopy(shared.settings_dict)
-    options = driver.connection_options(settings.get("OPTIONS", {}), lease, name)
+    options = driver.connection_options(settings, lease, name)
     if search_path is not None and direct:
         path = search_path.replace("\\", "\\\\").replace(" ", "\\ ")
         options["options"] = f"{options.get('options', '')} -c search_path={path}".strip()

@@ -30,7 +30,7 @@ WHERE pg_class.oid = to_regclass('taskq_task')
 """
 
 
-def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
+def connection_options(settings: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
     """The site's own options, changed in four ways: without its connection pool, in the isolation
     level that taskq's statements need, in the one encoding that has every text, and with limits on
     how long a dead network can block. The limits are well below the lease."""
@@ -43,7 +43,7 @@ def connection_options(options: dict[str, Any], lease: float, name: str) -> dict
         "keepalives_count": 3,
         "tcp_user_timeout": int(patience * 1000),
     }
-    own = {key: value for key, value in options.items() if key != "pool"}
+    own = {key: value for key, value in settings.get("OPTIONS", {}).items() if key != "pool"}
     needed = {"isolation_level": IsolationLevel.READ_COMMITTED, "client_encoding": "UTF8"}
     return {**defaults, **own, **needed}
 

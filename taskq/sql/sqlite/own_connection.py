@@ -14,11 +14,15 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from taskq.sql import CANCEL, STACK, WORK, Answer, Call, Turn
+from taskq.sql.sqlite import file
 from taskq.sql.sqlite.lock import WriteLock
 
 
-def connection_options(options: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
-    """The site's own options. A busy database is waited for as long as the lease allows."""
+def connection_options(settings: dict[str, Any], lease: float, name: str) -> dict[str, Any]:
+    """The site's own options. A busy database is waited for as long as the lease allows. Raises
+    sqlite3.OperationalError if there is no file to connect to."""
+    file.require(settings["NAME"])
+    options = settings.get("OPTIONS", {})
     return {"timeout": max(5.0, lease / 2), **options, "transaction_mode": None}
 
 
@@ -47,6 +51,8 @@ class Connection:
         self._lock = threading.RLock()
         self._write_lock = WriteLock(wrapper.settings_dict["OPTIONS"]["timeout"], turn)
         wrapper.connection.execute("PRAGMA busy_timeout = 0")  # _write_lock waits instead
+        _, _, path = wrapper.connection.execute("PRAGMA database_list").fetchone()
+        self._file = file.OpenFile(path)
         # A text that is not UTF-8 must still be read: an error here would fail for all rows.
         wrapper.connection.text_factory = lambda text: text.decode(errors="backslashreplace")
         # Kept in the file. With it, readers and the writer do not wait for each other.
@@ -110,6 +116,8 @@ class Connection:
         else:
             act = functools.partial(cursor.execute, statement, adapted(values))
         begins = not self._wrapper.connection.in_transaction
+        if begins:
+            self._file.check()
         writes = begins and not statement.lstrip().startswith(_READS)
         return self._write_lock.ask(act, give_way=writes)
 

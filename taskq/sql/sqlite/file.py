@@ -1,0 +1,50 @@
+"""The file of an SQLite database. It may be removed or replaced while processes have it open.
+
+They would go on with the old file for ever, which has no name any more and which nobody else sees.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+
+from pool import clock
+
+#: Seconds between two looks at a file that is open. A look is one system call.
+LOOK = 0.5
+
+
+def require(name: str | os.PathLike[str]) -> None:
+    """Raise sqlite3.OperationalError if there is no file of this name, which DATABASES has.
+
+    To connect would make an empty one, into which somebody may be about to copy a backup.
+    """
+    path = os.fspath(name)
+    if not (path == ":memory:" or path.startswith("file:") or os.path.exists(path)):
+        raise sqlite3.OperationalError(f"there is no file {path}: run manage.py migrate")
+
+
+class OpenFile:
+    """The file that a connection has open. path: of the file; empty for a database in memory."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._is = _identity(path)
+        self._due = 0
+
+    def check(self) -> None:
+        """Raise sqlite3.OperationalError if another file has the name by now, or none. Looks only
+        now and then."""
+        if (now := clock.now()) < self._due:
+            return
+        self._due = now + clock.nanoseconds(LOOK)
+        if _identity(self._path) != self._is:
+            raise sqlite3.OperationalError(f"the file {self._path} was removed or replaced")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
