@@ -53,6 +53,8 @@ _BY_STATE = {
     "42P01": Meaning.UNMIGRATED,
     "42703": Meaning.UNMIGRATED,
 }
+#: The site's limits for locks and for statements, or somebody who has cancelled the statement.
+_TOO_LONG = ("55P03", "57014")
 #: By the primary code, which is the lowest byte.
 _BY_SQLITE_CODE = {
     sqlite3.SQLITE_BUSY: Meaning.LOCKED,
@@ -91,6 +93,14 @@ def meaning(error: BaseException) -> Meaning:
 def passes(error: BaseException) -> bool:
     """Whether the error may pass by itself, so that it is worth trying again."""
     return meaning(error) is not Meaning.ANSWER
+
+
+def waited_too_long(error: BaseException) -> bool:
+    """Whether a statement was given up because it took too long, as behind a lock."""
+    for each in _with_causes(error):
+        if isinstance(each, psycopg.Error):
+            return each.sqlstate in _TOO_LONG
+    return meaning(error) is Meaning.LOCKED
 
 
 def rejection(error: BaseException) -> str | None:

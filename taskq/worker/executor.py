@@ -11,6 +11,7 @@ from django.db import transaction
 from pool import clock
 from taskq import error_text, events, signals
 from taskq.connections.of_thread import connection_of
+from taskq.database_errors import waited_too_long
 from taskq.exceptions import Ignore
 from taskq.task import call_notes, ignoring, inputs, masking, payload, retries
 from taskq.task.calling import call
@@ -105,6 +106,8 @@ class Executor:
             return Failed(error_text.message(error), "", error_text.kind(error))
         keeps = not definition.options.ignore_result
         committed: list[bool] = []
+        #: Whether the statement in progress is one of taskq's, at the ends of an atomic task.
+        is_taskqs = False
         try:
             args = [*first, *args]
             if signals.task_started.receivers:
@@ -119,8 +122,10 @@ class Executor:
                 return Done(False, *_encoded(value, task, step, keeps=keeps))
             # The task's writes and the end of its row are one transaction.
             connection = connection_of(self._alias)
+            is_taskqs = True
             with transaction.atomic(using=self._alias), self._end.begin(connection):
                 callbacks = len(connection.run_on_commit)
+                is_taskqs = False
                 value = self._call(definition, request, args, kwargs)
                 self._returned_at = clock.now()  # what follows waits for the disk
                 if definition.hooks is not None or signals.task_succeeded.receivers:
@@ -133,7 +138,7 @@ class Executor:
                         False,
                     )
                     connection.run_on_commit.insert(callbacks, note)
-                drops = request.drops
+                drops, is_taskqs = request.drops, True
                 if not self._end.finish(connection, task, definition, result, passed, drops):
                     raise _LeaseIsGone
             return Done(written=True, result=result) if keeps else DONE_AND_WRITTEN
@@ -145,6 +150,9 @@ class Executor:
                 traceback = error_text.traceback(error, request.hide)
                 events.commit_hook_failed(task.id, task.name, text, traceback)
                 return Done(written=True, result=result)
+            if is_taskqs and waited_too_long(error):
+                text = f"interrupted, as it waited too long for a lock: {error_text.message(error)}"
+                return Interrupted(text, "", error_text.kind(error))
             return _outcome(error, definition, request, keeps=keeps)
 
     def own_seconds(self, began: int, ended: int) -> float:
