@@ -1,8 +1,8 @@
 """``python -m tests.fork_server DESCRIPTOR``: a process that has imported Django, and forks.
 
 To import what a pool needs takes 0.2 s of CPU, and the tests start hundreds of pools. This process
-imports it once, and each that it forks goes on as ``python -m MODULE`` would. Nothing of taskq, of
-pool and of the settings is imported here, as that reads the environment of its process.
+imports it once, and each that it forks goes on as ``python -m MODULE`` would. Nothing of taskq and
+of the settings is imported here, as that reads the environment of its process. ``pool`` does not.
 
 A request is one message on a socket: JSON, and the descriptor for stdout and stderr. The answer
 is the new process's pid. The server ends when the other side has closed the socket.
@@ -14,6 +14,7 @@ import gc
 import importlib
 import json
 import os
+import pkgutil
 import runpy
 import socket
 import sys
@@ -21,6 +22,8 @@ import time
 from typing import Any
 
 import setproctitle
+
+import pool
 
 #: What a pool imports of others. Django's models need the settings, so they are not among it.
 MODULES = """
@@ -82,7 +85,7 @@ def become(request: dict[str, Any], output: int, connection: socket.socket) -> N
 if __name__ == "__main__":
     # To find the place of the command line, it needs the environment as it was at the start.
     setproctitle.getproctitle()
-    for name in MODULES:
+    for name in (*MODULES, *(each.name for each in pkgutil.iter_modules(pool.__path__, "pool."))):
         importlib.import_module(name)
     gc.freeze()
     wanted = serve(socket.socket(fileno=int(sys.argv[1])))
