@@ -14,11 +14,11 @@ MIN_PRIORITY, MAX_PRIORITY = -100, 100
 #: A time as a statement returns it: a datetime, its text, or microseconds since 1970.
 Stored = datetime.datetime | str | int
 
-#: What no database holds: NUL, and halves of surrogate pairs. Python makes these of a file name
+#: What no database holds: NUL, and lone surrogates. Python makes the latter of a file name
 #: that is no UTF-8.
 _NOT_STORABLE = re.compile("[\0\ud800-\udfff]")
 #: What to give, after a number of characters.
-STORABLE = "none of them NUL or half of a surrogate pair"
+STORABLE = "without NUL or lone surrogates"
 
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 

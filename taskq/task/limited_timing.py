@@ -25,8 +25,8 @@ class LimitedTiming:
         return self.timing.text
 
     def after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
-        if self.start is not None:
-            moment = max(moment, self.start - _INSTANT)
+        if self.start is not None and moment < self.start:
+            moment = self.start - _INSTANT
         return takewhile(self._not_over, self.timing.after(moment))
 
     def latest(self, moment: datetime.datetime) -> datetime.datetime | None:

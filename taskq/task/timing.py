@@ -83,10 +83,11 @@ class Every:
         return f"every {self.seconds} s"
 
     def after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
-        tick = self.latest(moment)
-        while True:
-            tick += self.seconds * SECOND
-            yield tick
+        with suppress(OverflowError):  # after the year 9999
+            tick = self.latest(moment)
+            while True:
+                tick += self.seconds * SECOND
+                yield tick
 
     def latest(self, moment: datetime.datetime) -> datetime.datetime:
         return EPOCH + (moment - EPOCH) // (self.seconds * SECOND) * (self.seconds * SECOND)
@@ -181,11 +182,12 @@ class Cron:
     def after(self, moment: datetime.datetime) -> Iterator[datetime.datetime]:
         # Skipped times can map to the same moment twice. Times that clocks show twice can
         # map to a moment before the start, if that is in their second hour.
-        for local in _search(_Search, self.expression, moment.astimezone(self._zone)):
-            tick = local.astimezone(UTC)
-            if tick > moment:
-                moment = tick
-                yield tick
+        with suppress(OverflowError):  # after the year 9999
+            for local in _search(_Search, self.expression, moment.astimezone(self._zone)):
+                tick = local.astimezone(UTC)
+                if tick > moment:
+                    moment = tick
+                    yield tick
 
     def latest(self, moment: datetime.datetime) -> datetime.datetime | None:
         latest = next(self.before(moment), None)

@@ -16,7 +16,7 @@ ODD = ["a\0", os.fsdecode(b"a\xff")]
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("option", ["queue", "task_id", "unique_key", "idempotency_key"])
 def test_the_call_is_refused_by_the_name_of_the_option(option, odd):
-    wanted = rf"{option} is .*: give 1 to \d+ characters, none of them NUL or half of a surrogate"
+    wanted = rf"{option} is .*: give 1 to \d+ characters, without NUL or lone surrogates"
     with pytest.raises(ValueError, match=wanted):
         tasks.quick.apply_async(("key",), **{option: odd})
 

@@ -202,6 +202,17 @@ def test_nothing_is_sent_before_the_start_or_after_the_end(table, transactional_
     assert schedules.update("mine", start_at=future, end_at=None).next_at >= future
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize("ticks", ["0 9 * * *", "* * * * *", HOUR, 30 * SECOND])
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+def test_it_may_start_when_time_ends_or_have_started_when_it_began(ticks, zone):
+    """Some write these times for "never" and "ever"."""
+    never = make("never", ticks, time_zone=zone, start_at=datetime.datetime.max.replace(tzinfo=UTC))
+    assert never.next_at is None or never.next_at.year == 9999
+    ever = make("ever", ticks, time_zone=zone, start_at=datetime.datetime.min.replace(tzinfo=UTC))
+    assert ever.next_at - now() < 25 * HOUR
+
+
 @pytest.mark.parametrize("past", [True, False])
 def test_a_single_moment_is_sent_once_also_one_that_has_passed(table, transactional_db, past):
     moment = (now() - HOUR if past else now()).replace(microsecond=0)
