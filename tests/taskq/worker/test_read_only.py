@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 
 import pytest
 from django.db import connection
@@ -32,9 +33,11 @@ def read_only():
             session.execute(f"ALTER DATABASE {database} RESET default_transaction_read_only")
 
 
-@pytest.mark.parametrize("pool", ["", '{"min_size": 0, "max_size": 2}'])
-def test_no_task_fails_and_one_run_is_lost(start_pool, drained, pool):
-    more = {"TASKQ_TEST_POOLED": pool} if pool else {}
+@pytest.mark.parametrize("pooled", [0, 2])
+def test_no_task_fails_and_one_run_is_lost(start_pool, drained, pooled):
+    """With the driver's pool, one for each session there: it opens another for one that is closed,
+    and that may be at once."""
+    more = {"TASKQ_TEST_POOLED": json.dumps({"min_size": 0, "max_size": pooled})} if pooled else {}
     pool = start_pool("-c", 1, **more)  # its own sessions write
     with read_only():
         for number in range(3):
@@ -45,7 +48,8 @@ def test_no_task_fails_and_one_run_is_lost(start_pool, drained, pool):
     assert Order.objects.count() == 3
     assert not Task.objects.failed().exists()
     log = pool.log()
-    assert log.count("was interrupted, as the database took no writes") == 1
+    lost = log.count("was interrupted, as the database took no writes")
+    assert 1 <= lost <= max(1, pooled)
     assert log.count("lost its worker") == 0
     assert pool.stop() == 0
 
