@@ -13,6 +13,7 @@ from typing import Any, TypedDict, Unpack
 from django.db import IntegrityError, connections, router, transaction
 
 from taskq import sql
+from taskq.limits import NAME_LENGTH
 from taskq.models import Schedule
 from taskq.models.schedules import ScheduleQuerySet
 from taskq.schedules import entries
@@ -21,7 +22,7 @@ from taskq.schedules.table import first_tick
 from taskq.task import payload
 from taskq.task.limited_timing import LimitedTiming
 from taskq.task.timing import UTC
-from taskq.values import moment, require, stored_moment
+from taskq.values import STORABLE, is_storable, moment, require, stored_moment
 
 
 class Values(TypedDict, total=False):
@@ -197,6 +198,8 @@ def delete(name: str, *, using: str | None = None) -> None:
 
 
 def _one(name: str, using: str | None) -> ScheduleQuerySet:
+    if not is_storable(name, NAME_LENGTH):  # a query for it would be an error of the driver
+        raise Schedule.DoesNotExist(f"no schedule can be called {name!r}")
     rows = Schedule.objects.using(using or router.db_for_write(Schedule)).filter(name=name)
     rows.get()
     return rows
@@ -231,6 +234,9 @@ def _checked(name: str, values: Mapping[str, Any], *, known: bool) -> Entry:
             require(isinstance(value, bool), key, value, "use True or False")
         except (TypeError, ValueError) as error:
             problems[key] = str(error)
+    described = values.get("description") or ""
+    if not isinstance(described, str) or (described and not is_storable(described, len(described))):
+        problems["description"] = f"description is {described!r}: give a str, {STORABLE}"
     if entry is None or problems:
         raise ScheduleError(problems)
     return entry

@@ -6,8 +6,9 @@ import os
 
 import pytest
 
-from taskq import pausing
+from taskq import pausing, schedules
 from taskq.celery import AsyncResult
+from taskq.models import Schedule
 from tests.project.lab import tasks
 
 ODD = ["a\0", os.fsdecode(b"a\xff")]
@@ -33,3 +34,15 @@ def test_who_pauses_a_queue_is_shown_as_it_can_be(odd, shown):
     assert pausing.pause("mail", by=odd)
     (paused,) = pausing.paused()
     assert paused.paused_by == shown
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.django_db
+def test_a_schedule_is_neither_described_nor_found_by_it(odd):
+    values = {"task": tasks.quick.name, "args": ["a"], "schedule": "every 5 minutes"}
+    with pytest.raises(
+        schedules.ScheduleError, match=r"description is .*: give a str, without NUL"
+    ):
+        schedules.create("report", **values, description=odd)
+    with pytest.raises(Schedule.DoesNotExist, match="can be called"):
+        schedules.enable(odd)
