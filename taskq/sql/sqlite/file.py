@@ -15,13 +15,18 @@ LOOK = 0.5
 
 
 def require(name: str | os.PathLike[str]) -> None:
-    """Raise sqlite3.OperationalError if there is no file of this name, which DATABASES has.
+    """Raise sqlite3.OperationalError if there is no file of this name, which DATABASES has: the
+    error of a missing table, as an empty file would give it.
 
-    To connect would make an empty one, into which somebody may be about to copy a backup.
+    To connect would make that file, into which somebody may be about to copy a backup. Without its
+    folder it cannot be made.
     """
     path = os.fspath(name)
-    if not (path == ":memory:" or path.startswith("file:") or os.path.exists(path)):
-        raise sqlite3.OperationalError(f"there is no file {path}: run manage.py migrate")
+    no_file = path == ":memory:" or path.startswith("file:")
+    if not no_file and not os.path.exists(path) and os.path.isdir(os.path.dirname(path) or "."):
+        error = sqlite3.OperationalError(f"no such table, as there is no file {path}")
+        error.sqlite_errorcode = sqlite3.SQLITE_ERROR
+        raise error
 
 
 class OpenFile:
