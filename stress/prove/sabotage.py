@@ -123,7 +123,7 @@ def no_loss_counted() -> None:
 
 def reclaim_of_the_living() -> None:
     """Leases are reclaimed even if they have not run out."""
-    _swap(leases, "WHERE lease_expires_at <= clock_timestamp()", "EXPIRED")
+    _swap(leases, "WHERE lease_expires_at <= clock_timestamp()", "EXPIRED", "RENEW")
     _swap(leases, "AND lease_expires_at <= clock_timestamp()", "LOCK_EXPIRED_WORKER")
 
 
